@@ -1,0 +1,1 @@
+"""The `headscale` / `smartscale` command: administration, and `serve` for any or all processes."""

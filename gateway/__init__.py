@@ -1,0 +1,1 @@
+"""The only door: knows every outside wire, decides nothing, stores nothing."""

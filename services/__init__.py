@@ -1,0 +1,1 @@
+"""The processes behind the gateway. Each speaks gRPC to the others, never Python."""

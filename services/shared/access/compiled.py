@@ -1,0 +1,199 @@
+"""The compiled policy: what a policy document means, with names not yet looked up in any tailnet.
+
+It is a pure function of the document: no user, node or address of the tailnet is in it. All parts are frozen and
+hashable, so that evaluators can share work between rules that name the same thing. It travels and is stored as JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+import msgspec
+
+FORMAT = 1
+"""Version of the serialised form; a reader refuses what it does not know."""
+
+
+class AliasKind(StrEnum):
+    """What a name in a rule stands for."""
+
+    ANY = "any"
+    """`*`: every address of the tailnet; as a source also the approved subnet routes."""
+    PREFIXES = "prefixes"
+    """Literal addresses: an IP, a CIDR, a host or an ipset. Never a node's other address."""
+    USER = "user"
+    DOMAIN = "domain"
+    """Every user whose login ends in this domain."""
+    GROUP = "group"
+    TAG = "tag"
+    MEMBER = "member"
+    TAGGED = "tagged"
+    SELF = "self"
+    INTERNET = "internet"
+    DANGER_ALL = "danger-all"
+    ROLE = "role"
+    SHARED = "shared"
+    SERVICE = "service"
+
+
+IDENTITY_KINDS = frozenset(
+    {AliasKind.USER, AliasKind.DOMAIN, AliasKind.GROUP, AliasKind.TAG, AliasKind.MEMBER, AliasKind.TAGGED, AliasKind.ROLE}
+)
+"""Aliases that select nodes by who they are, and so stand for both addresses of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One name of a rule, classified."""
+
+    kind: AliasKind
+    name: str = ""
+    """The user token, domain, role or full group or tag name; for literals, the text as written."""
+    ranges: tuple[str, ...] = ()
+    """For literals: CIDRs or ``first-last`` ranges."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAccess:
+    """Protocols and ports that a grant opens."""
+
+    protocols: tuple[int, ...] = ()
+    """IP protocol numbers; empty means the client's default set (TCP, UDP, ICMP, ICMPv6)."""
+    ports: tuple[tuple[int, int], ...] = ((0, 65535),)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """An application capability and its values, as JSON text so that it stays verbatim and hashable."""
+
+    name: str
+    values: str = "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One allowance. An ACL becomes one grant per destination."""
+
+    source: tuple[Alias, ...]
+    destination: tuple[Alias, ...]
+    network: tuple[NetworkAccess, ...] = ()
+    app: tuple[Capability, ...] = ()
+    via: tuple[str, ...] = ()
+    postures: tuple[str, ...] = ()
+    """Any one of these suffices; empty means none is asked."""
+    origin: str = ""
+    """Where in the document it stands, such as ``acls[3]``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshRule:
+    """One rule of Tailscale SSH."""
+
+    check: bool
+    source: tuple[Alias, ...]
+    destination: tuple[Alias, ...]
+    users: tuple[str, ...]
+    check_period: int | None = None
+    """Seconds for which one check holds; absent means the default of 12 hours, 0 means each time."""
+    accept_env: tuple[str, ...] = ()
+    postures: tuple[str, ...] = ()
+    recorders: tuple[str, ...] = ()
+    """Tags of the nodes that record sessions."""
+    enforce_recorder: bool = False
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAttributes:
+    """Capabilities given to nodes themselves."""
+
+    target: tuple[Alias, ...]
+    attributes: tuple[str, ...] = ()
+    app: tuple[Capability, ...] = ()
+    pools: tuple[str, ...] = ()
+    """Prefixes that new nodes of the target take their IPv4 address from."""
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """One test of a posture attribute."""
+
+    attribute: str
+    operator: str
+    """One of ``== != < <= > >= IN "NOT IN" "IS SET" "NOT SET"``."""
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Posture:
+    """A named condition on a device: all its assertions hold."""
+
+    name: str
+    assertions: tuple[Assertion, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A named list of users."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Approver:
+    """Who may have a route or service approved without asking, or own a tag."""
+
+    subject: str
+    """A prefix, a tag, or a service name."""
+    approvers: tuple[Alias, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledPolicy:
+    """All that a policy document means."""
+
+    grants: tuple[Grant, ...] = ()
+    ssh: tuple[SshRule, ...] = ()
+    node_attributes: tuple[NodeAttributes, ...] = ()
+    groups: tuple[Group, ...] = ()
+    tag_owners: tuple[Approver, ...] = ()
+    route_approvers: tuple[Approver, ...] = ()
+    exit_approvers: tuple[Alias, ...] = ()
+    service_approvers: tuple[Approver, ...] = ()
+    postures: tuple[Posture, ...] = ()
+    disable_ipv4: bool = False
+    one_cgnat_route: str = ""
+    """`mac-always`, `mac-never` or empty."""
+    derp_map: str = ""
+    """JSON text of the DERP map to merge in; empty when the document has none."""
+    allow_all: bool = False
+    """True when the document had no access rules at all, so that everything is allowed."""
+    format: int = FORMAT
+
+    def to_bytes(self) -> bytes:
+        """Serialise."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what `to_bytes` wrote.
+
+        Raises: `ValueError` when the data is not a compiled policy of a known format.
+        """
+        policy = msgspec.json.decode(data, type=cls)
+        if policy.format != FORMAT:
+            raise ValueError(f"compiled policy has format {policy.format}, this program reads {FORMAT}")
+        return policy
+
+
+ANYONE = Alias(AliasKind.ANY, "*")
+
+ALLOW_ALL = CompiledPolicy(grants=(Grant((ANYONE,), (ANYONE,), (NetworkAccess(),), origin="default"),), allow_all=True)
+"""What no policy, or a policy without access rules, means."""
+
+DENY_ALL = CompiledPolicy()
+"""Nothing is allowed: what stands in when a stored policy cannot be read."""

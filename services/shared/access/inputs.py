@@ -1,0 +1,40 @@
+"""What the evaluator is told about a tailnet: users and nodes, reduced to what a policy can ask of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccessUser:
+    """A person, as policies name one."""
+
+    id: int
+    name: str
+    email: str = ""
+    provider_id: str = ""
+    role: str = "member"
+    """owner, admin, network-admin, it-admin, billing-admin, auditor or member."""
+    groups: frozenset[str] = frozenset()
+    """Groups that the identity provider puts the user in, as it spells them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessNode:
+    """A node, as policies see one. Only a change of one of these fields can change an answer of the evaluator."""
+
+    id: int
+    user_id: int = 0
+    """The owner; 0 when there is none. Ignored while the node is tagged: identity is either user or tags."""
+    tags: tuple[str, ...] = ()
+    ipv4: str = ""
+    """Bare address; empty when the node has none."""
+    ipv6: str = ""
+    advertised_routes: tuple[str, ...] = ()
+    approved_routes: tuple[str, ...] = ()
+    """Routes that an administrator or auto-approval accepted. Effective are those that are also advertised."""
+    online: bool = True
+    created: int = 0
+    """Orders nodes by age: of several routers of one prefix the oldest that is online is primary."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """Posture attributes, such as ``("node:os", "linux")``."""

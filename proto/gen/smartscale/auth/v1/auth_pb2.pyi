@@ -1,0 +1,295 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from smartscale.registry.v1 import registry_pb2 as _registry_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RegisterRequest(_message.Message):
+    __slots__ = ("version", "node_key", "old_node_key", "auth_key", "expiry", "hostinfo", "ephemeral", "remote_address")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    AUTH_KEY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    node_key: bytes
+    old_node_key: bytes
+    auth_key: str
+    expiry: _timestamp_pb2.Timestamp
+    hostinfo: bytes
+    ephemeral: bool
+    remote_address: str
+    def __init__(self, version: _Optional[int] = ..., node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., auth_key: _Optional[str] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., ephemeral: _Optional[bool] = ..., remote_address: _Optional[str] = ...) -> None: ...
+
+class Admitted(_message.Message):
+    __slots__ = ("node", "user")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    node: _registry_pb2.Node
+    user: _registry_pb2.User
+    def __init__(self, node: _Optional[_Union[_registry_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class LoginNeeded(_message.Message):
+    __slots__ = ("auth_id", "auth_url")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    AUTH_URL_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    auth_url: str
+    def __init__(self, auth_id: _Optional[str] = ..., auth_url: _Optional[str] = ...) -> None: ...
+
+class RegisterResponse(_message.Message):
+    __slots__ = ("admitted", "login_needed", "node_key_expired", "refused", "logged_out", "retry_after")
+    ADMITTED_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_NEEDED_FIELD_NUMBER: _ClassVar[int]
+    NODE_KEY_EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    LOGGED_OUT_FIELD_NUMBER: _ClassVar[int]
+    RETRY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    admitted: Admitted
+    login_needed: LoginNeeded
+    node_key_expired: bool
+    refused: str
+    logged_out: bool
+    retry_after: int
+    def __init__(self, admitted: _Optional[_Union[Admitted, _Mapping]] = ..., login_needed: _Optional[_Union[LoginNeeded, _Mapping]] = ..., node_key_expired: _Optional[bool] = ..., refused: _Optional[str] = ..., logged_out: _Optional[bool] = ..., retry_after: _Optional[int] = ...) -> None: ...
+
+class AwaitLoginRequest(_message.Message):
+    __slots__ = ("registration", "followup")
+    REGISTRATION_FIELD_NUMBER: _ClassVar[int]
+    FOLLOWUP_FIELD_NUMBER: _ClassVar[int]
+    registration: RegisterRequest
+    followup: str
+    def __init__(self, registration: _Optional[_Union[RegisterRequest, _Mapping]] = ..., followup: _Optional[str] = ...) -> None: ...
+
+class AwaitLoginResponse(_message.Message):
+    __slots__ = ("response",)
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    response: RegisterResponse
+    def __init__(self, response: _Optional[_Union[RegisterResponse, _Mapping]] = ...) -> None: ...
+
+class PendingLogin(_message.Message):
+    __slots__ = ("auth_id", "machine_key", "node_key", "hostname", "os", "remote_address", "created_at", "expires_at", "decided")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_KEY_FIELD_NUMBER: _ClassVar[int]
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    OS_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    machine_key: bytes
+    node_key: bytes
+    hostname: str
+    os: str
+    remote_address: str
+    created_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    decided: bool
+    def __init__(self, auth_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., hostname: _Optional[str] = ..., os: _Optional[str] = ..., remote_address: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided: _Optional[bool] = ...) -> None: ...
+
+class GetPendingLoginRequest(_message.Message):
+    __slots__ = ("auth_id",)
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    def __init__(self, auth_id: _Optional[str] = ...) -> None: ...
+
+class GetPendingLoginResponse(_message.Message):
+    __slots__ = ("login",)
+    LOGIN_FIELD_NUMBER: _ClassVar[int]
+    login: PendingLogin
+    def __init__(self, login: _Optional[_Union[PendingLogin, _Mapping]] = ...) -> None: ...
+
+class ListPendingLoginsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListPendingLoginsResponse(_message.Message):
+    __slots__ = ("logins",)
+    LOGINS_FIELD_NUMBER: _ClassVar[int]
+    logins: _containers.RepeatedCompositeFieldContainer[PendingLogin]
+    def __init__(self, logins: _Optional[_Iterable[_Union[PendingLogin, _Mapping]]] = ...) -> None: ...
+
+class ApproveLoginRequest(_message.Message):
+    __slots__ = ("auth_id", "user_id")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    user_id: int
+    def __init__(self, auth_id: _Optional[str] = ..., user_id: _Optional[int] = ...) -> None: ...
+
+class ApproveLoginResponse(_message.Message):
+    __slots__ = ("node", "user")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    node: _registry_pb2.Node
+    user: _registry_pb2.User
+    def __init__(self, node: _Optional[_Union[_registry_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class RejectLoginRequest(_message.Message):
+    __slots__ = ("auth_id",)
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    def __init__(self, auth_id: _Optional[str] = ...) -> None: ...
+
+class RejectLoginResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class PreAuthKey(_message.Message):
+    __slots__ = ("id", "user_id", "key", "reusable", "ephemeral", "used", "expiration", "created_at", "tags")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    REUSABLE_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    user_id: int
+    key: str
+    reusable: bool
+    ephemeral: bool
+    used: bool
+    expiration: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., user_id: _Optional[int] = ..., key: _Optional[str] = ..., reusable: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., used: _Optional[bool] = ..., expiration: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CreatePreAuthKeyRequest(_message.Message):
+    __slots__ = ("user_id", "reusable", "ephemeral", "expiration", "tags")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    REUSABLE_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    reusable: bool
+    ephemeral: bool
+    expiration: _timestamp_pb2.Timestamp
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, user_id: _Optional[int] = ..., reusable: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., expiration: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CreatePreAuthKeyResponse(_message.Message):
+    __slots__ = ("pre_auth_key",)
+    PRE_AUTH_KEY_FIELD_NUMBER: _ClassVar[int]
+    pre_auth_key: PreAuthKey
+    def __init__(self, pre_auth_key: _Optional[_Union[PreAuthKey, _Mapping]] = ...) -> None: ...
+
+class ListPreAuthKeysRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    def __init__(self, user_id: _Optional[int] = ...) -> None: ...
+
+class ListPreAuthKeysResponse(_message.Message):
+    __slots__ = ("pre_auth_keys",)
+    PRE_AUTH_KEYS_FIELD_NUMBER: _ClassVar[int]
+    pre_auth_keys: _containers.RepeatedCompositeFieldContainer[PreAuthKey]
+    def __init__(self, pre_auth_keys: _Optional[_Iterable[_Union[PreAuthKey, _Mapping]]] = ...) -> None: ...
+
+class ExpirePreAuthKeyRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class ExpirePreAuthKeyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DeletePreAuthKeyRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class DeletePreAuthKeyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ApiKey(_message.Message):
+    __slots__ = ("id", "prefix", "expiration", "created_at", "last_seen")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    prefix: str
+    expiration: _timestamp_pb2.Timestamp
+    created_at: _timestamp_pb2.Timestamp
+    last_seen: _timestamp_pb2.Timestamp
+    def __init__(self, id: _Optional[int] = ..., prefix: _Optional[str] = ..., expiration: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreateApiKeyRequest(_message.Message):
+    __slots__ = ("expiration",)
+    EXPIRATION_FIELD_NUMBER: _ClassVar[int]
+    expiration: _timestamp_pb2.Timestamp
+    def __init__(self, expiration: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CreateApiKeyResponse(_message.Message):
+    __slots__ = ("key", "api_key")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    api_key: ApiKey
+    def __init__(self, key: _Optional[str] = ..., api_key: _Optional[_Union[ApiKey, _Mapping]] = ...) -> None: ...
+
+class ListApiKeysRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListApiKeysResponse(_message.Message):
+    __slots__ = ("api_keys",)
+    API_KEYS_FIELD_NUMBER: _ClassVar[int]
+    api_keys: _containers.RepeatedCompositeFieldContainer[ApiKey]
+    def __init__(self, api_keys: _Optional[_Iterable[_Union[ApiKey, _Mapping]]] = ...) -> None: ...
+
+class ExpireApiKeyRequest(_message.Message):
+    __slots__ = ("prefix", "id")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    id: int
+    def __init__(self, prefix: _Optional[str] = ..., id: _Optional[int] = ...) -> None: ...
+
+class ExpireApiKeyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class DeleteApiKeyRequest(_message.Message):
+    __slots__ = ("prefix", "id")
+    PREFIX_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    prefix: str
+    id: int
+    def __init__(self, prefix: _Optional[str] = ..., id: _Optional[int] = ...) -> None: ...
+
+class DeleteApiKeyResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class VerifyApiKeyRequest(_message.Message):
+    __slots__ = ("key",)
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    def __init__(self, key: _Optional[str] = ...) -> None: ...
+
+class VerifyApiKeyResponse(_message.Message):
+    __slots__ = ("api_key",)
+    API_KEY_FIELD_NUMBER: _ClassVar[int]
+    api_key: ApiKey
+    def __init__(self, api_key: _Optional[_Union[ApiKey, _Mapping]] = ...) -> None: ...

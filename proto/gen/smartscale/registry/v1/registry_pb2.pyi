@@ -1,0 +1,493 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from smartscale.common.v1 import common_pb2 as _common_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RegisterMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REGISTER_METHOD_UNSPECIFIED: _ClassVar[RegisterMethod]
+    REGISTER_METHOD_AUTH_KEY: _ClassVar[RegisterMethod]
+    REGISTER_METHOD_CLI: _ClassVar[RegisterMethod]
+    REGISTER_METHOD_OIDC: _ClassVar[RegisterMethod]
+REGISTER_METHOD_UNSPECIFIED: RegisterMethod
+REGISTER_METHOD_AUTH_KEY: RegisterMethod
+REGISTER_METHOD_CLI: RegisterMethod
+REGISTER_METHOD_OIDC: RegisterMethod
+
+class User(_message.Message):
+    __slots__ = ("id", "tailnet_id", "name", "display_name", "email", "provider_id", "provider", "profile_pic_url", "created_at", "role", "groups", "suspended")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_PIC_URL_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    tailnet_id: str
+    name: str
+    display_name: str
+    email: str
+    provider_id: str
+    provider: str
+    profile_pic_url: str
+    created_at: _timestamp_pb2.Timestamp
+    role: str
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    suspended: bool
+    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., suspended: _Optional[bool] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("id", "tailnet_id", "stable_id", "machine_key", "node_key", "disco_key", "user_id", "hostname", "given_name", "given_name_fixed", "ipv4", "ipv6", "tags", "hostinfo", "endpoints", "endpoint_types", "home_derp", "cap_version", "created_at", "expiry", "last_seen", "online", "ephemeral", "register_method", "pre_auth_key_id", "advertised_routes", "approved_routes", "requested_tags")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
+    STABLE_ID_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_KEY_FIELD_NUMBER: _ClassVar[int]
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    DISCO_KEY_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_NAME_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_NAME_FIXED_FIELD_NUMBER: _ClassVar[int]
+    IPV4_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    HOME_DERP_FIELD_NUMBER: _ClassVar[int]
+    CAP_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
+    ONLINE_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_METHOD_FIELD_NUMBER: _ClassVar[int]
+    PRE_AUTH_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    ADVERTISED_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    REQUESTED_TAGS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    tailnet_id: str
+    stable_id: str
+    machine_key: bytes
+    node_key: bytes
+    disco_key: bytes
+    user_id: int
+    hostname: str
+    given_name: str
+    given_name_fixed: bool
+    ipv4: str
+    ipv6: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    hostinfo: bytes
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    endpoint_types: _containers.RepeatedScalarFieldContainer[int]
+    home_derp: int
+    cap_version: int
+    created_at: _timestamp_pb2.Timestamp
+    expiry: _timestamp_pb2.Timestamp
+    last_seen: _timestamp_pb2.Timestamp
+    online: bool
+    ephemeral: bool
+    register_method: RegisterMethod
+    pre_auth_key_id: int
+    advertised_routes: _containers.RepeatedScalarFieldContainer[str]
+    approved_routes: _containers.RepeatedScalarFieldContainer[str]
+    requested_tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., stable_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., disco_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., hostname: _Optional[str] = ..., given_name: _Optional[str] = ..., given_name_fixed: _Optional[bool] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., hostinfo: _Optional[bytes] = ..., endpoints: _Optional[_Iterable[str]] = ..., endpoint_types: _Optional[_Iterable[int]] = ..., home_derp: _Optional[int] = ..., cap_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., online: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ..., requested_tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Relay(_message.Message):
+    __slots__ = ("region_id", "region_code", "region_name", "name", "host_name", "cert_name", "ipv4", "ipv6", "derp_port", "stun_port")
+    REGION_ID_FIELD_NUMBER: _ClassVar[int]
+    REGION_CODE_FIELD_NUMBER: _ClassVar[int]
+    REGION_NAME_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    HOST_NAME_FIELD_NUMBER: _ClassVar[int]
+    CERT_NAME_FIELD_NUMBER: _ClassVar[int]
+    IPV4_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
+    DERP_PORT_FIELD_NUMBER: _ClassVar[int]
+    STUN_PORT_FIELD_NUMBER: _ClassVar[int]
+    region_id: int
+    region_code: str
+    region_name: str
+    name: str
+    host_name: str
+    cert_name: str
+    ipv4: str
+    ipv6: str
+    derp_port: int
+    stun_port: int
+    def __init__(self, region_id: _Optional[int] = ..., region_code: _Optional[str] = ..., region_name: _Optional[str] = ..., name: _Optional[str] = ..., host_name: _Optional[str] = ..., cert_name: _Optional[str] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., derp_port: _Optional[int] = ..., stun_port: _Optional[int] = ...) -> None: ...
+
+class Change(_message.Message):
+    __slots__ = ("seq", "time", "node_put", "node_removed", "user_put", "user_removed", "relay_put", "relay_removed")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    NODE_PUT_FIELD_NUMBER: _ClassVar[int]
+    NODE_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    USER_PUT_FIELD_NUMBER: _ClassVar[int]
+    USER_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    RELAY_PUT_FIELD_NUMBER: _ClassVar[int]
+    RELAY_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    time: _timestamp_pb2.Timestamp
+    node_put: Node
+    node_removed: int
+    user_put: User
+    user_removed: int
+    relay_put: Relay
+    relay_removed: str
+    def __init__(self, seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., node_put: _Optional[_Union[Node, _Mapping]] = ..., node_removed: _Optional[int] = ..., user_put: _Optional[_Union[User, _Mapping]] = ..., user_removed: _Optional[int] = ..., relay_put: _Optional[_Union[Relay, _Mapping]] = ..., relay_removed: _Optional[str] = ...) -> None: ...
+
+class CreateUserRequest(_message.Message):
+    __slots__ = ("name", "display_name", "email", "profile_pic_url")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_PIC_URL_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    email: str
+    profile_pic_url: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., profile_pic_url: _Optional[str] = ...) -> None: ...
+
+class CreateUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class ListUsersRequest(_message.Message):
+    __slots__ = ("id", "name", "email")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    name: str
+    email: str
+    def __init__(self, id: _Optional[int] = ..., name: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
+
+class ListUsersResponse(_message.Message):
+    __slots__ = ("users",)
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class RenameUserRequest(_message.Message):
+    __slots__ = ("id", "new_name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_NAME_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    new_name: str
+    def __init__(self, id: _Optional[int] = ..., new_name: _Optional[str] = ...) -> None: ...
+
+class RenameUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class DeleteUserRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class DeleteUserResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class FindNodeRequest(_message.Message):
+    __slots__ = ("node_key", "old_node_key")
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    node_key: bytes
+    old_node_key: bytes
+    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ...) -> None: ...
+
+class FindNodeResponse(_message.Message):
+    __slots__ = ("by_node_key", "by_old_node_key", "of_machine", "users")
+    BY_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    BY_OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    OF_MACHINE_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    by_node_key: Node
+    by_old_node_key: Node
+    of_machine: _containers.RepeatedCompositeFieldContainer[Node]
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, by_node_key: _Optional[_Union[Node, _Mapping]] = ..., by_old_node_key: _Optional[_Union[Node, _Mapping]] = ..., of_machine: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class AdmitNodeRequest(_message.Message):
+    __slots__ = ("node_key", "old_node_key", "user_id", "tags", "ephemeral", "expiry", "hostinfo", "cap_version", "register_method", "pre_auth_key_id")
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
+    CAP_VERSION_FIELD_NUMBER: _ClassVar[int]
+    REGISTER_METHOD_FIELD_NUMBER: _ClassVar[int]
+    PRE_AUTH_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    node_key: bytes
+    old_node_key: bytes
+    user_id: int
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    ephemeral: bool
+    expiry: _timestamp_pb2.Timestamp
+    hostinfo: bytes
+    cap_version: int
+    register_method: RegisterMethod
+    pre_auth_key_id: int
+    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ephemeral: _Optional[bool] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ...) -> None: ...
+
+class AdmitNodeResponse(_message.Message):
+    __slots__ = ("node", "user")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    user: User
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class LogOutNodeRequest(_message.Message):
+    __slots__ = ("node_key", "expiry")
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    node_key: bytes
+    expiry: _timestamp_pb2.Timestamp
+    def __init__(self, node_key: _Optional[bytes] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class LogOutNodeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UpdateNodeRequest(_message.Message):
+    __slots__ = ("node_key", "disco_key", "endpoints", "endpoint_types", "hostinfo", "cap_version", "order")
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    DISCO_KEY_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    ENDPOINT_TYPES_FIELD_NUMBER: _ClassVar[int]
+    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
+    CAP_VERSION_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    node_key: bytes
+    disco_key: bytes
+    endpoints: _containers.RepeatedScalarFieldContainer[str]
+    endpoint_types: _containers.RepeatedScalarFieldContainer[int]
+    hostinfo: bytes
+    cap_version: int
+    order: int
+    def __init__(self, node_key: _Optional[bytes] = ..., disco_key: _Optional[bytes] = ..., endpoints: _Optional[_Iterable[str]] = ..., endpoint_types: _Optional[_Iterable[int]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., order: _Optional[int] = ...) -> None: ...
+
+class UpdateNodeResponse(_message.Message):
+    __slots__ = ("changed",)
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    changed: bool
+    def __init__(self, changed: _Optional[bool] = ...) -> None: ...
+
+class MapSession(_message.Message):
+    __slots__ = ("session_id", "node_id")
+    SESSION_ID_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    session_id: int
+    node_id: int
+    def __init__(self, session_id: _Optional[int] = ..., node_id: _Optional[int] = ...) -> None: ...
+
+class ReportSessionsRequest(_message.Message):
+    __slots__ = ("gateway_id", "opened", "closed", "stopping", "complete")
+    GATEWAY_ID_FIELD_NUMBER: _ClassVar[int]
+    OPENED_FIELD_NUMBER: _ClassVar[int]
+    CLOSED_FIELD_NUMBER: _ClassVar[int]
+    STOPPING_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    gateway_id: str
+    opened: _containers.RepeatedCompositeFieldContainer[MapSession]
+    closed: _containers.RepeatedCompositeFieldContainer[MapSession]
+    stopping: bool
+    complete: bool
+    def __init__(self, gateway_id: _Optional[str] = ..., opened: _Optional[_Iterable[_Union[MapSession, _Mapping]]] = ..., closed: _Optional[_Iterable[_Union[MapSession, _Mapping]]] = ..., stopping: _Optional[bool] = ..., complete: _Optional[bool] = ...) -> None: ...
+
+class ReportSessionsResponse(_message.Message):
+    __slots__ = ("resend",)
+    RESEND_FIELD_NUMBER: _ClassVar[int]
+    resend: bool
+    def __init__(self, resend: _Optional[bool] = ...) -> None: ...
+
+class GetNodeRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class GetNodeResponse(_message.Message):
+    __slots__ = ("node", "user")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    user: User
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class ListNodesRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    def __init__(self, user_id: _Optional[int] = ...) -> None: ...
+
+class ListNodesResponse(_message.Message):
+    __slots__ = ("nodes", "users")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+
+class ExpireNodeRequest(_message.Message):
+    __slots__ = ("id", "expiry", "disable_expiry")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    DISABLE_EXPIRY_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    expiry: _timestamp_pb2.Timestamp
+    disable_expiry: bool
+    def __init__(self, id: _Optional[int] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., disable_expiry: _Optional[bool] = ...) -> None: ...
+
+class ExpireNodeResponse(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+
+class RenameNodeRequest(_message.Message):
+    __slots__ = ("id", "new_name")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    NEW_NAME_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    new_name: str
+    def __init__(self, id: _Optional[int] = ..., new_name: _Optional[str] = ...) -> None: ...
+
+class RenameNodeResponse(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+
+class DeleteNodeRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    def __init__(self, id: _Optional[int] = ...) -> None: ...
+
+class DeleteNodeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class SetTagsRequest(_message.Message):
+    __slots__ = ("id", "tags")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetTagsResponse(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+
+class SetApprovedRoutesRequest(_message.Message):
+    __slots__ = ("id", "routes")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    routes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[int] = ..., routes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SetApprovedRoutesResponse(_message.Message):
+    __slots__ = ("node",)
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    node: Node
+    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+
+class BackfillNodeIpsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BackfillNodeIpsResponse(_message.Message):
+    __slots__ = ("changes",)
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    changes: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, changes: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class VerifyNodeKeyRequest(_message.Message):
+    __slots__ = ("node_key",)
+    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
+    node_key: bytes
+    def __init__(self, node_key: _Optional[bytes] = ...) -> None: ...
+
+class VerifyNodeKeyResponse(_message.Message):
+    __slots__ = ("allow",)
+    ALLOW_FIELD_NUMBER: _ClassVar[int]
+    allow: bool
+    def __init__(self, allow: _Optional[bool] = ...) -> None: ...
+
+class AnnounceRelayRequest(_message.Message):
+    __slots__ = ("relay",)
+    RELAY_FIELD_NUMBER: _ClassVar[int]
+    relay: Relay
+    def __init__(self, relay: _Optional[_Union[Relay, _Mapping]] = ...) -> None: ...
+
+class AnnounceRelayResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSnapshotRequest(_message.Message):
+    __slots__ = ("tailnet_id",)
+    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
+    tailnet_id: str
+    def __init__(self, tailnet_id: _Optional[str] = ...) -> None: ...
+
+class GetSnapshotResponse(_message.Message):
+    __slots__ = ("seq", "nodes", "users", "relays")
+    SEQ_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    RELAYS_FIELD_NUMBER: _ClassVar[int]
+    seq: int
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    users: _containers.RepeatedCompositeFieldContainer[User]
+    relays: _containers.RepeatedCompositeFieldContainer[Relay]
+    def __init__(self, seq: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., relays: _Optional[_Iterable[_Union[Relay, _Mapping]]] = ...) -> None: ...
+
+class GetChangesRequest(_message.Message):
+    __slots__ = ("tailnet_id", "after")
+    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    tailnet_id: str
+    after: int
+    def __init__(self, tailnet_id: _Optional[str] = ..., after: _Optional[int] = ...) -> None: ...
+
+class GetChangesResponse(_message.Message):
+    __slots__ = ("records", "reset", "last")
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    RESET_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    records: _containers.RepeatedCompositeFieldContainer[_common_pb2.LogRecord]
+    reset: bool
+    last: int
+    def __init__(self, records: _Optional[_Iterable[_Union[_common_pb2.LogRecord, _Mapping]]] = ..., reset: _Optional[bool] = ..., last: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,61 @@
+# `make run` starts it, `make test` proves it; the rest serves those two.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+STATE ?= $(CURDIR)/state
+
+.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: ## Make .venv with what the server needs
+	@scripts/setup.sh run
+
+setup-test:
+	@scripts/setup.sh test
+
+run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./state
+	@STATE="$(STATE)" scripts/run.sh
+
+test: setup-test ## Run all tests
+	$(PY) -m pytest tests
+
+fast: ## Run the tests that need no other program
+	$(PY) -m pytest tests -m 'not e2e' -x -q
+
+e2e: setup-test ## Run only the tests with real clients, servers and containers
+	$(PY) -m pytest tests -m e2e
+
+check: setup-test lint types borders stubs-fresh test ## What CI runs
+
+lint: ## Style of Python, protos and shell
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	cd proto && ../.venv/bin/buf lint && ../.venv/bin/buf format -d --exit-code
+
+types: ## mypy --strict
+	.venv/bin/mypy
+
+borders: ## Who may import whom
+	.venv/bin/lint-imports
+
+stubs: ## Generate proto/gen anew
+	scripts/stubs.sh
+
+stubs-fresh: ## Fail when proto/gen is not what proto/ says
+	@rm -rf .stubs-check && scripts/stubs.sh .stubs-check && diff -r -x __pycache__ .stubs-check proto/gen; status=$$?; rm -rf .stubs-check; \
+	  [ $$status = 0 ] || { echo "proto/gen is stale: run 'make stubs' and commit"; exit 1; }
+
+lock: ## Pin all requirements anew (needs uv)
+	uv pip compile -q --generate-hashes --universal --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	uv pip compile -q --generate-hashes --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	uv pip compile -q --generate-hashes --python-version 3.11 -c requirements/dev.txt requirements/e2e.in -o requirements/e2e.txt
+
+format: ## Format Python and protos
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	cd proto && ../.venv/bin/buf format -w
+
+clean: ## Remove what tools left behind (not .venv, not ./state)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .stubs-check dist

@@ -1,0 +1,66 @@
+#!/bin/sh
+# Starts the embedded default with its state in $STATE, and says what to do next once it answers.
+set -eu
+cd "$(dirname "$0")/.."
+STATE=${STATE:-$PWD/state}
+umask 077
+mkdir -p "$STATE"
+config=$STATE/config.yaml
+if [ ! -e "$config" ]; then
+    cat >"$config" <<YAML
+# Made by 'make run'. Every key: docs/configuration.md
+server_url: http://127.0.0.1:8080
+listen_addr: 127.0.0.1:8080
+metrics_listen_addr: 127.0.0.1:9090
+state_dir: $STATE
+unix_socket: $STATE/headscale.sock
+noise:
+  private_key_path: $STATE/noise_private.key
+database:
+  type: sqlite
+  sqlite:
+    path: $STATE/db.sqlite
+prefixes:
+  v4: 100.64.0.0/10
+  v6: fd7a:115c:a1e0::/48
+dns:
+  magic_dns: true
+  base_domain: tailnet.internal
+  override_local_dns: false
+derp:
+  server:
+    enabled: true
+    region_id: 900
+    region_code: home
+    region_name: Home
+    hostname: 127.0.0.1
+    listen_addr: 127.0.0.1:8443
+    stun_listen_addr: 127.0.0.1:3478
+    private_key_path: $STATE/derp_private.key
+policy:
+  mode: database
+YAML
+fi
+hs=.venv/bin/headscale
+"$hs" -c "$config" serve &
+server=$!
+trap 'kill -TERM $server 2>/dev/null; wait $server' INT TERM
+ready=no
+for _ in $(seq 100); do
+    kill -0 "$server" 2>/dev/null || { wait "$server"; exit $?; }
+    if "$hs" -c "$config" health >/dev/null 2>&1; then ready=yes; break; fi
+    sleep 0.2
+done
+[ "$ready" = yes ] || { echo "smartscale: not ready after 20 seconds, see above" >&2; kill -TERM "$server"; wait "$server"; exit 1; }
+cat <<TEXT
+
+smartscale runs on http://127.0.0.1:8080 (metrics on http://127.0.0.1:9090/metrics), state in $STATE
+In another terminal, in this folder:
+
+  $hs -c $config users create alice
+  $hs -c $config preauthkeys create --user alice --reusable
+  tailscale up --login-server http://127.0.0.1:8080 --auth-key KEY
+
+Without --auth-key the client prints a page to open. Ctrl-C stops the server.
+TEXT
+wait "$server"

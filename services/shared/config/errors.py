@@ -1,0 +1,27 @@
+"""What a wrong configuration is told: every problem at once, each with its place and its remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the configuration."""
+
+    where: str
+    """`file:line`, or the environment variable."""
+    key: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: {self.what} — {self.remedy}"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; `problems` holds every reason found."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -1,0 +1,58 @@
+"""`oidc`: the configuration of OpenID sign-in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcPkceConfig:
+    """`oidc.pkce`: on by default here; `plain` is refused."""
+
+    enabled: bool = True
+    method: Literal["S256"] = "S256"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcClaimsConfig:
+    """`oidc.claims`: which claim carries what; dotted paths and URL-shaped names are allowed."""
+
+    email: str = "email"
+    name: str = "name"
+    groups: str = "groups"
+    username: str = "preferred_username"
+    picture: str = "picture"
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcConfig:
+    """`oidc`: the provider, who may enter, and what its claims mean. No issuer means no OpenID sign-in."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False, metadata={"secret": True})
+    client_secret_path: Path | None = None
+    only_start_if_oidc_is_available: bool = True
+    scope: tuple[str, ...] = ("openid", "profile", "email")
+    email_verified_required: bool = True
+    extra_params: Mapping[str, str] = field(default_factory=dict)
+    allowed_domains: tuple[str, ...] = ()
+    allowed_users: tuple[str, ...] = ()
+    allowed_groups: tuple[str, ...] = ()
+    auto_create_users: bool = True
+    expiry: timedelta | None = None
+    """How long a login keeps a node valid; unset means `node.expiry`."""
+    use_expiry_from_token: bool = False
+    pkce: OidcPkceConfig = OidcPkceConfig()
+    claims: OidcClaimsConfig = OidcClaimsConfig()
+    create_namespace_for_user: bool = True
+    namespace_format: str = ""
+    namespace_claim: str = ""
+    ca_path: Path | None = None
+    """Extra certificate authorities for the provider's TLS."""
+    clock_leeway: timedelta = timedelta(seconds=60)

@@ -1,0 +1,161 @@
+"""The way to the database: engines, transactions, migrations and the column type of instants.
+
+One URL serves all services; each has tables and a version table of its own. On SQLite a transaction that writes begins
+with BEGIN IMMEDIATE, because a read transaction that later wants to write fails at once when another wrote meanwhile,
+whatever the busy timeout. Writers of one process queue in turn on a lock instead of polling the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import URL, Connection, DateTime, Dialect, TypeDecorator, event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
+
+_WRITES = "smartscale_writes"
+_MIGRATION_LOCK = 0x736D6172  # "smar": the advisory lock that replicas starting together take in turn
+
+_locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: takes aware datetimes only, gives them back in UTC, and sorts right on SQLite too."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn an aware datetime into what the database stores."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a datetime without a zone is not an instant")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turn what the database stored into an aware datetime."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def create_engine(config: DatabaseConfig) -> AsyncEngine:
+    """Make the engine for the configured database; connects lazily. The caller disposes of it."""
+    if config.type == "postgres":
+        return _postgres(config.postgres, config.debug)
+    return _sqlite(config.sqlite, config.debug)
+
+
+@asynccontextmanager
+async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that may write: commits at the end of the block, rolls back when it raises."""
+    if engine.dialect.name != "sqlite":
+        async with engine.begin() as connection:
+            yield connection
+        return
+    async with _lock(f"write {engine.url.database}"), engine.connect() as connection:
+        connection = await connection.execution_options(**{_WRITES: True})
+        async with connection.begin():
+            yield connection
+
+
+@asynccontextmanager
+async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction that only reads, and sees one state of the database throughout on SQLite."""
+    async with engine.connect() as connection:
+        yield connection
+
+
+async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) -> None:
+    """Bring the tables of one service to the newest version, or wait while another replica does.
+
+    `package_dir` is the folder that holds `env.py` and `versions/`.
+    """
+    # Alembic's `op` and `context` are proxies of the whole process, so only one service may migrate at a time.
+    async with _lock("migrate"), write(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        await connection.run_sync(_upgrade, package_dir, version_table)
+
+
+def run_migrations() -> None:
+    """The whole body of a service's `migrations/env.py`: run inside the transaction that `migrate` opened."""
+    from alembic import context
+
+    attributes = context.config.attributes
+    context.configure(connection=attributes["connection"], version_table=attributes["version_table"])
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _upgrade(connection: Connection, package_dir: Path, version_table: str) -> None:
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(package_dir).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    config.attributes["version_table"] = version_table
+    command.upgrade(config, "head")
+
+
+def _lock(name: str) -> asyncio.Lock:
+    return _locks.setdefault(asyncio.get_running_loop(), {}).setdefault(name, asyncio.Lock())
+
+
+def _sqlite(config: SqliteConfig, debug: bool) -> AsyncEngine:
+    config.path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        URL.create("sqlite+aiosqlite", database=str(config.path)), echo=debug, pool_size=4, max_overflow=4
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # the driver must not begin transactions behind our back
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=10000")
+        if config.write_ahead_log:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute(f"PRAGMA wal_autocheckpoint={config.wal_autocheckpoint:d}")
+        cursor.execute("PRAGMA synchronous=NORMAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _postgres(config: PostgresConfig, debug: bool) -> AsyncEngine:
+    url = URL.create(
+        "postgresql+asyncpg",
+        username=config.user or None,
+        password=config.password or None,
+        host=None if config.host.startswith("/") else config.host,
+        port=None if config.host.startswith("/") else config.port,
+        database=config.name or None,
+        query={"host": config.host} if config.host.startswith("/") else {},
+    )
+    size = max(1, min(config.max_idle_conns, config.max_open_conns))
+    return create_async_engine(
+        url,
+        echo=debug,
+        pool_size=size,
+        max_overflow=max(0, config.max_open_conns - size),
+        pool_recycle=config.conn_max_idle_time_secs,
+        pool_pre_ping=True,
+        connect_args={"ssl": config.ssl, "timeout": 10},
+    )

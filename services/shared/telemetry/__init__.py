@@ -1,0 +1,6 @@
+"""What a process tells its operators: logs with fields, spans, metrics. Costs nothing where it is off."""
+
+from services.shared.telemetry.logs import Logger as Logger
+from services.shared.telemetry.logs import get_logger as get_logger
+from services.shared.telemetry.setup import Telemetry as Telemetry
+from services.shared.telemetry.setup import start_telemetry as start_telemetry

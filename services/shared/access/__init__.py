@@ -1,1 +1,1 @@
-"""Who may reach whom: the compiled policy and its evaluation over one snapshot of users and nodes. Pure: no I/O, no clock."""
+"""Who may reach whom: the compiled policy and what it says about one snapshot of users and nodes. Pure."""

@@ -39,7 +39,15 @@ class AliasKind(StrEnum):
 
 
 IDENTITY_KINDS = frozenset(
-    {AliasKind.USER, AliasKind.DOMAIN, AliasKind.GROUP, AliasKind.TAG, AliasKind.MEMBER, AliasKind.TAGGED, AliasKind.ROLE}
+    {
+        AliasKind.USER,
+        AliasKind.DOMAIN,
+        AliasKind.GROUP,
+        AliasKind.TAG,
+        AliasKind.MEMBER,
+        AliasKind.TAGGED,
+        AliasKind.ROLE,
+    }
 )
 """Aliases that select nodes by who they are, and so stand for both addresses of each."""
 

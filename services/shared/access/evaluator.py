@@ -1,16 +1,25 @@
 """The evaluator: what one compiled policy says about one snapshot of users and nodes.
 
 Cost is in rules and classes, never in pairs of nodes. An `Access` never changes: build a new one when a field of an
-`AccessUser` or `AccessNode`, or the policy, changes.
+`AccessUser` or `AccessNode`, or the policy, changes. Classes are made at once, all else when it is first asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
+from services.shared.access.caps import Capabilities
+from services.shared.access.classes import Classes
 from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.directory import Directory
+from services.shared.access.filters import Filters
 from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.matching import Matching
+from services.shared.access.owners import Owners
+from services.shared.access.routes import Routes
+from services.shared.access.ssh import Ssh
 
 Json = Any
 """A JSON value in tailcfg's spelling, ready to be encoded."""
@@ -29,101 +38,131 @@ class Access:
         nodes: Iterable[AccessNode],
         *,
         server_url: str = "",
-        domains: Sequence[str] = (),
         prefixes: Sequence[str] = (),
         taildrop: bool = True,
         auto_update: bool = False,
     ) -> None:
         self._policy = policy
-        self._users: Mapping[int, AccessUser] = {user.id: user for user in users}
-        self._nodes: Mapping[int, AccessNode] = {node.id: node for node in nodes}
         self._server_url = server_url
-        self._domains = tuple(domains)
-        self._taildrop = taildrop
-        self._auto_update = auto_update
+        self._directory = Directory(policy, users, nodes, prefixes)
+        self._capabilities = Capabilities(self._directory, policy, taildrop=taildrop, auto_update=auto_update)
+        self._matching = Matching(self._directory, policy.grants)
+        self._classes = Classes(self._directory, self._matching, self._capabilities.hides_ipv4)
+
+    @cached_property
+    def _filters(self) -> Filters:
+        return Filters(self._directory, self._matching, self._classes, self._policy.grants)
+
+    @cached_property
+    def _routes(self) -> Routes:
+        return Routes(self._directory, self._matching, self._policy.grants)
+
+    @cached_property
+    def _ssh(self) -> Ssh:
+        return Ssh(self._directory, self._policy.ssh, self._server_url)
+
+    @cached_property
+    def _owners(self) -> Owners:
+        return Owners(self._directory, self._policy)
 
     # Classes and visibility
 
     def class_of(self, node_id: int) -> int:
-        """The node's class. Members of a class are seen by the same nodes, see the same nodes, and are shown the same routes."""
-        return 0 if self._nodes[node_id] else 0
+        """The node's class. Its members are seen by the same nodes, see the same nodes, and are shown the same routes."""
+        return self._classes.of_node[node_id]
 
     def classes(self) -> Collection[int]:
-        """All classes that have members."""
-        return (0,) if self._nodes else ()
+        """All classes; each has members."""
+        return range(len(self._classes.members))
 
-    def members_of(self, class_: int) -> Collection[int]:
+    def members_of(self, class_: int) -> Sequence[int]:
         """The ids of the nodes of a class, ascending."""
-        return tuple(sorted(self._nodes)) if class_ == 0 else ()
+        return self._classes.members[class_]
 
     def class_sees(self, viewer_class: int, class_: int) -> bool:
-        """Whether members of one class see members of the other; symmetric. A class may or may not see its own members."""
-        return viewer_class == class_ == 0
+        """Whether members of one class see members of the other; symmetric. A class may be blind to its own members."""
+        return self._classes.sees(viewer_class, class_)
 
-    def visible_classes(self, viewer_class: int) -> Collection[int]:
-        """Every class that `class_sees` says yes for, in linear time."""
-        return (0,) if viewer_class == 0 else ()
+    def visible_classes(self, viewer_class: int) -> Sequence[int]:
+        """Every class that `class_sees` says yes for, ascending, without asking each."""
+        return self._classes.visible(viewer_class)
 
-    def peers_of(self, node_id: int) -> Collection[int]:
+    def sees(self, viewer_id: int, peer_id: int) -> bool:
+        """Whether one node sees another; a node is not its own peer."""
+        return viewer_id != peer_id and self._classes.sees(self.class_of(viewer_id), self.class_of(peer_id))
+
+    def peers_of(self, node_id: int) -> list[int]:
         """The ids of the nodes that this node sees, itself left out, ascending."""
-        return tuple(other for other in sorted(self._nodes) if other != node_id)
+        members = self._classes.members
+        visible = self._classes.visible(self.class_of(node_id))
+        return sorted(other for class_ in visible for other in members[class_] if other != node_id)
 
     # Packet filter
 
     def packet_filter(self, node_id: int) -> list[dict[str, Json]]:
         """The tailcfg `FilterRule`s for this node, reduced to what concerns it, in the order they are sent."""
-        raise NotImplementedError
+        return self._filters.rules(node_id)
 
     def filter_key(self, node_id: int) -> Hashable:
         """Equal keys mean equal packet filters, so that encoded bytes can be shared. Cheaper than the filter itself."""
-        raise NotImplementedError
+        return self._filters.key(node_id)
 
     # Routes
 
     def allowed_routes(self, viewer_id: int, peer_id: int) -> tuple[str, ...]:
-        """Routes beyond its addresses that the viewer is shown for a peer: AllowedIPs minus Addresses; () for most peers."""
-        raise NotImplementedError
+        """Routes that the viewer is shown for a peer: AllowedIPs minus Addresses, subnets first; () for most peers."""
+        peer = self._directory.members[peer_id]
+        if not peer.subnets and not peer.exits:
+            return ()
+        return self._routes.shown(self._directory.members[viewer_id], self._classes.masks[viewer_id], peer)
 
     def primary_routes(self, viewer_id: int, peer_id: int) -> tuple[str, ...]:
         """`PrimaryRoutes` of a peer as one viewer is told: the allowed routes that are not exit routes."""
-        raise NotImplementedError
+        exits = self._directory.members[peer_id].exits
+        return tuple(route for route in self.allowed_routes(viewer_id, peer_id) if route not in exits)
 
     def has_routes(self, peer_id: int) -> bool:
         """Whether what viewers are shown of this peer may differ by viewer. False means: all see the same record."""
-        raise NotImplementedError
+        peer = self._directory.members[peer_id]
+        return bool(peer.subnets or peer.exits)
 
     def self_routes(self, node_id: int) -> tuple[str, ...]:
         """Effective routes of the node itself, exit routes included: its own AllowedIPs minus its Addresses."""
-        raise NotImplementedError
+        one = self._directory.members[node_id]
+        return one.subnets + one.exits
 
     def self_primary_routes(self, node_id: int) -> tuple[str, ...]:
         """The node's own `PrimaryRoutes`: the subnet routes that it is elected to serve."""
-        raise NotImplementedError
+        return self._routes.primaries(self._directory.members[node_id])
 
     # SSH and capabilities
 
     def ssh_policy(self, node_id: int) -> dict[str, Json] | None:
         """The tailcfg `SSHPolicy` for this node as a destination; None when it has no rule."""
-        raise NotImplementedError
+        return self._ssh.policy(node_id) if self._policy.ssh else None
 
     def self_caps(self, node_id: int) -> dict[str, Json]:
         """`CapMap` of the node's own record; values are a list or None."""
-        raise NotImplementedError
+        return self._capabilities.own(self._directory.members[node_id])
 
     def peer_caps(self, peer_id: int) -> dict[str, Json]:
         """`CapMap` of the node's record as every other node sees it."""
-        raise NotImplementedError
+        return self._capabilities.as_peer(self._directory.members[peer_id])
 
     def hides_ipv4(self, node_id: int) -> bool:
-        """Whether the node has IPv4 switched off: it and its peers as seen by it, and it as seen by all, lack IPv4 addresses."""
-        raise NotImplementedError
+        """Whether IPv4 is off for the node: no record that it is sent, nor its own as sent to others, has IPv4."""
+        return self._capabilities.hides_ipv4(self._directory.members[node_id])
 
     # Ownership and approval
 
     def may_own_tag(self, user_id: int, tag: str) -> bool:
         """Whether a user may give nodes this tag."""
-        raise NotImplementedError
+        return self._owners.may_own(user_id, tag)
+
+    def tag_exists(self, tag: str) -> bool:
+        """Whether the policy defines this tag."""
+        return self._owners.tag_exists(tag)
 
     def auto_approved(self, node_id: int) -> tuple[str, ...]:
         """The advertised routes of the node that the policy approves without asking."""
-        raise NotImplementedError
+        return self._owners.approved(self._directory.members[node_id])

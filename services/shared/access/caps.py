@@ -1,0 +1,99 @@
+"""Node capabilities: what the policy and the tailnet's settings put on a node's own record, and on it as a peer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from services.shared.access.compiled import AliasKind, CompiledPolicy
+from services.shared.access.directory import Directory, Member
+from services.shared.access.matching import Segments, by_alias
+
+CapMap = dict[str, Any]
+
+FILE_SHARING = "https://tailscale.com/cap/file-sharing"
+SSH = "https://tailscale.com/cap/ssh"
+IS_ADMIN = "https://tailscale.com/cap/is-admin"
+IS_OWNER = "https://tailscale.com/cap/is-owner"
+FUNNEL_PORTS = "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"
+FUNNEL_NO_HTTPS = "https://tailscale.com/cap/warn-funnel-no-https"
+DISABLE_IPV4 = "disable-ipv4"
+
+_PEER_SIDE = ("dns-subdomain-resolve",)
+"""Attributes that other nodes read on a peer's record."""
+
+_MACOS = ("macos", "darwin")
+
+
+class Capabilities:
+    """Capability maps of the nodes of one snapshot."""
+
+    def __init__(self, directory: Directory, policy: CompiledPolicy, *, taildrop: bool, auto_update: bool) -> None:
+        self._directory = directory
+        self._policy = policy
+        self._entries = policy.node_attributes
+        self._base: CapMap = {SSH: None, "default-auto-update": [auto_update]}
+        if taildrop:
+            self._base[FILE_SHARING] = None
+        targets = by_alias(entry.target for entry in self._entries)
+        self._identities: dict[object, int] = {}
+        for alias, mask in targets.items():
+            for identity in directory.identities_of(alias):
+                self._identities[identity] = self._identities.get(identity, 0) | mask
+        self._segments = Segments(
+            (directory.spans_of(alias, source=False), mask)
+            for alias, mask in targets.items()
+            if alias.kind in (AliasKind.PREFIXES, AliasKind.ANY)
+        )
+        self._given: dict[int, CapMap] = {}
+
+    def given(self, one: Member) -> Mapping[str, Any]:
+        """Attributes that the policy gives a node."""
+        mask = self._identities.get(one.identity, 0)
+        for place in one.places:
+            mask |= self._segments.at(place)
+        found = self._given.get(mask)
+        if found is None:
+            found = self._given[mask] = self._union(mask)
+        return found
+
+    def _union(self, mask: int) -> CapMap:
+        caps: CapMap = {}
+        for number, entry in enumerate(self._entries):
+            if not mask >> number & 1:
+                continue
+            for name in entry.attributes:
+                caps.setdefault(name, None)
+            for capability in entry.app:
+                values = json.loads(capability.values) or []
+                caps[capability.name] = [*(caps.get(capability.name) or []), *values]
+        if "funnel" in caps:
+            caps[FUNNEL_PORTS] = None
+            caps[FUNNEL_NO_HTTPS] = None
+        return caps
+
+    def own(self, one: Member) -> CapMap:
+        """`CapMap` of the node's own record."""
+        caps = {**self._base, **self.given(one)}
+        user = self._directory.users.get(one.user_id)
+        if user is not None and user.role in ("admin", "owner"):
+            caps[IS_ADMIN] = None
+        if user is not None and user.role == "owner":
+            caps[IS_OWNER] = None
+        route = self._policy.one_cgnat_route
+        if route and dict(one.node.attributes).get("node:os", "").lower() in _MACOS:
+            caps["one-cgnat?v=true" if route == "mac-always" else "one-cgnat?v=false"] = None
+        return caps
+
+    def as_peer(self, one: Member) -> CapMap:
+        """`CapMap` of the node's record as others see it."""
+        given = self.given(one)
+        caps: CapMap = {name: None for name in _PEER_SIDE if name in given}
+        if one.exits and "suggest-exit-node" in given:
+            caps["suggest-exit-node"] = None
+        return caps
+
+    def hides_ipv4(self, one: Member) -> bool:
+        """Whether the node lives without IPv4."""
+        return self._policy.disable_ipv4 or DISABLE_IPV4 in self.given(one)

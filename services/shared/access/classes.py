@@ -1,0 +1,90 @@
+"""Nodes that a policy cannot tell apart, grouped, and which groups see each other.
+
+A profile is what the masks say; a class is a profile, plus the owner where some rule has `autogroup:self` as
+destination. Work is in profiles and classes; two nodes are never compared.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from services.shared.access.directory import Directory, Member
+from services.shared.access.matching import Masks, Matching
+
+_Profile = tuple[int, int, int, tuple[str, ...], bool]
+
+
+class Classes:
+    """The classes of one snapshot."""
+
+    def __init__(self, directory: Directory, matching: Matching, hides_ipv4: Callable[[Member], bool]) -> None:
+        self._matching = matching
+        self.masks: dict[int, Masks] = {id_: matching.masks_of(one) for id_, one in directory.members.items()}
+        owners = self._self_owners(directory)
+        profiles: dict[_Profile, int] = {}
+        classes: dict[tuple[int, int, bool], int] = {}
+        self.of_node: dict[int, int] = {}
+        self.members: list[list[int]] = []
+        self._profile_of: list[int] = []
+        self._owner_of: list[int] = []
+        self._self_source: list[bool] = []
+        self._of_profile: dict[int, list[int]] = defaultdict(list)
+        self._of_owner: dict[int, list[int]] = defaultdict(list)
+        for node_id, one in directory.members.items():
+            masks = self.masks[node_id]
+            hidden = hides_ipv4(one)
+            profile = profiles.setdefault(
+                (masks.source, masks.source_address, masks.destination, one.subnets, hidden), len(profiles)
+            )
+            owner = one.user_id if one.user_id in owners else 0
+            key = profile, owner, bool(owner and masks.source_address & matching.self)
+            number = classes.get(key)
+            if number is None:
+                number = classes[key] = len(classes)
+                self.members.append([])
+                self._profile_of.append(profile)
+                self._owner_of.append(owner)
+                self._self_source.append(key[2])
+                self._of_profile[profile].append(number)
+                if owner:
+                    self._of_owner[owner].append(number)
+            self.of_node[node_id] = number
+            self.members[number].append(node_id)
+        self._profiles = list(profiles)
+        self._seen_profiles: dict[int, list[int]] = {}
+
+    def _self_owners(self, directory: Directory) -> set[int]:
+        """Users with a node that is a source of a grant to `autogroup:self`."""
+        if not self._matching.self:
+            return set()
+        found = (one.user_id for id_, one in directory.members.items() if self._is_self_source(id_))
+        return {user_id for user_id in found if user_id}
+
+    def _is_self_source(self, node_id: int) -> bool:
+        return bool(self.masks[node_id].source_address & self._matching.self)
+
+    def sees(self, viewer: int, other: int) -> bool:
+        """Whether members of one class see members of the other."""
+        if self._profile_sees(self._profile_of[viewer], self._profile_of[other]):
+            return True
+        owner = self._owner_of[viewer]
+        return bool(
+            owner and owner == self._owner_of[other] and (self._self_source[viewer] or self._self_source[other])
+        )
+
+    def _profile_sees(self, viewer: int, other: int) -> bool:
+        first, second = self._profiles[viewer], self._profiles[other]
+        return bool(first[0] & second[2] or second[0] & first[2])
+
+    def visible(self, viewer: int) -> Sequence[int]:
+        """Every class that the viewer's class sees, ascending."""
+        profile = self._profile_of[viewer]
+        seen = self._seen_profiles.get(profile)
+        if seen is None:
+            every = range(len(self._profiles))
+            seen = self._seen_profiles[profile] = [other for other in every if self._profile_sees(profile, other)]
+        found = {number for other in seen for number in self._of_profile[other]}
+        if owner := self._owner_of[viewer]:
+            found.update(number for number in self._of_owner[owner] if self.sees(viewer, number))
+        return sorted(found)

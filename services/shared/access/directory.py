@@ -1,0 +1,221 @@
+"""Which users and nodes a name of a policy stands for, in one snapshot. Looks names up by index, never by scanning."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
+from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.posture import meets
+from services.shared.access.ranges import (
+    CGNAT,
+    EVERYTHING,
+    EXIT_ROUTES,
+    INTERNET,
+    ULA,
+    Span,
+    Spans,
+    coalesce,
+    point,
+    span,
+    subtract,
+)
+
+Identity = tuple[int, tuple[str, ...]]
+"""What a node is to a policy: its owner, or its tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A node with what follows from its record alone."""
+
+    node: AccessNode
+    identity: Identity
+    places: tuple[int, ...]
+    """Its addresses on the line of `ranges`, IPv4 first."""
+    addresses: tuple[str, ...]
+    subnets: tuple[str, ...]
+    """Effective subnet routes: advertised, approved, and not exit routes."""
+    subnet_spans: Spans
+    exits: tuple[str, ...]
+    """Effective exit routes."""
+
+    @property
+    def user_id(self) -> int:
+        """The owner for policies: 0 for tagged nodes."""
+        return self.identity[0]
+
+
+def member(node: AccessNode) -> Member:
+    """Derive a node's identity, addresses and effective routes."""
+    tags = tuple(sorted(set(node.tags)))
+    identity: Identity = (0, tags) if tags else (node.user_id, ())
+    addresses = tuple(address for address in (node.ipv4, node.ipv6) if address)
+    subnets: tuple[str, ...] = ()
+    exits: tuple[str, ...] = ()
+    if node.advertised_routes and node.approved_routes:
+        approved = set(node.approved_routes)
+        if approved & set(EXIT_ROUTES):
+            approved.update(EXIT_ROUTES)
+        effective = [route for route in dict.fromkeys(node.advertised_routes) if route in approved]
+        subnets = tuple(route for route in effective if route not in EXIT_ROUTES)
+        exits = tuple(route for route in effective if route in EXIT_ROUTES)
+    spans = coalesce(span(route) for route in subnets) if subnets else ()
+    return Member(node, identity, tuple(point(a) for a in addresses), addresses, subnets, spans, exits)
+
+
+class Directory:
+    """The users and nodes of one snapshot, indexed by what policies can name."""
+
+    def __init__(
+        self,
+        policy: CompiledPolicy,
+        users: Iterable[AccessUser],
+        nodes: Iterable[AccessNode],
+        prefixes: Sequence[str] = (),
+    ) -> None:
+        self.users = {user.id: user for user in users}
+        self.members = {node.id: member(node) for node in sorted(nodes, key=lambda node: node.id)}
+        self._policy = policy
+        self._groups = {group.name: group.members for group in policy.groups}
+        self._postures = {posture.name: posture for posture in policy.postures}
+        self.by_identity: dict[Identity, list[Member]] = defaultdict(list)
+        self._by_tag: dict[str, list[Identity]] = defaultdict(list)
+        self.routers: list[Member] = []
+        for one in self.members.values():
+            if one.identity not in self.by_identity:
+                for tag in one.identity[1]:
+                    self._by_tag[tag].append(one.identity)
+            self.by_identity[one.identity].append(one)
+            if one.subnets or one.exits:
+                self.routers.append(one)
+        self.subnet_routes = tuple(dict.fromkeys(route for one in self.routers for route in one.subnets))
+        self.tailnet = coalesce([*CGNAT, ULA, *(span(prefix) for prefix in prefixes)])
+        if prefixes:
+            self.tailnet = subtract(self.tailnet, (span("100.115.92.0/23"),))
+        self.tailnet_and_routes = coalesce([*self.tailnet, *(span(route) for route in self.subnet_routes)])
+        self._by_place = sorted((place, one.node.id) for one in self.members.values() for place in one.places)
+        self._tokens: dict[str, frozenset[int]] | None = None
+        self._providers: dict[str, int] = {}
+        self._identities: dict[Alias, tuple[Identity, ...]] = {}
+        self._spans: dict[Alias, Spans] = {}
+        self._passing: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], bool] = {}
+
+    # People
+
+    def users_named(self, token: str) -> frozenset[int]:
+        """Users that a token names: by provider identifier, else by email or name. A trailing @ is only a marker."""
+        if self._tokens is None:
+            found: dict[str, set[int]] = defaultdict(set)
+            for user in self.users.values():
+                if user.provider_id:
+                    self._providers[user.provider_id] = user.id
+                for key in (user.email, user.name):
+                    if key:
+                        found[key].add(user.id)
+            self._tokens = {key: frozenset(ids) for key, ids in found.items()}
+        bare = token.removesuffix("@")
+        if bare in self._providers:
+            return frozenset((self._providers[bare],))
+        return self._tokens.get(bare, frozenset())
+
+    def users_of(self, alias: Alias) -> frozenset[int]:
+        """Users that an alias names; none for aliases that do not name people."""
+        match alias.kind:
+            case AliasKind.USER:
+                return self.users_named(alias.name)
+            case AliasKind.GROUP:
+                return self._group(alias.name)
+            case AliasKind.DOMAIN:
+                return frozenset(u.id for u in self.users.values() if u.email.rpartition("@")[2] == alias.name)
+            case AliasKind.MEMBER:
+                return frozenset(self.users)
+            case AliasKind.ROLE:
+                roles = ("admin", "owner") if alias.name == "admin" else (alias.name,)
+                return frozenset(user.id for user in self.users.values() if user.role in roles)
+            case _:
+                return frozenset()
+
+    def _group(self, name: str) -> frozenset[int]:
+        listed = self._groups.get(name)
+        if listed is not None:
+            return frozenset(user for token in listed for user in self.users_named(token))
+        wanted = name.removeprefix("group:")
+        bare, _, domain = wanted.partition("@")
+        return frozenset(
+            user.id
+            for user in self.users.values()
+            if wanted in user.groups or (domain and bare in user.groups and user.email.endswith("@" + domain))
+        )
+
+    # Nodes
+
+    def identities_of(self, alias: Alias) -> tuple[Identity, ...]:
+        """Identities present in the snapshot that an alias selects; none for literal addresses."""
+        found = self._identities.get(alias)
+        if found is None:
+            found = self._identities[alias] = tuple(self._find_identities(alias))
+        return found
+
+    def _find_identities(self, alias: Alias) -> Iterator[Identity]:
+        match alias.kind:
+            case AliasKind.TAG:
+                yield from self._by_tag.get(alias.name, ())
+            case AliasKind.TAGGED:
+                yield from (identity for identity in self.by_identity if identity[1])
+            case AliasKind.MEMBER:
+                yield from (identity for identity in self.by_identity if identity[0])
+            case _:
+                for user_id in sorted(self.users_of(alias)):
+                    if (user_id, ()) in self.by_identity:
+                        yield user_id, ()
+
+    def members_of(self, alias: Alias) -> list[Member]:
+        """Nodes that an identity alias selects, by id."""
+        found = [one for identity in self.identities_of(alias) for one in self.by_identity[identity]]
+        found.sort(key=lambda one: one.node.id)
+        return found
+
+    def spans_of(self, alias: Alias, *, source: bool) -> Spans:
+        """Addresses that an alias stands for. `*` as a source also covers approved subnet routes."""
+        match alias.kind:
+            case AliasKind.ANY:
+                return self.tailnet_and_routes if source else self.tailnet
+            case AliasKind.DANGER_ALL:
+                return EVERYTHING
+            case AliasKind.INTERNET:
+                return INTERNET
+            case AliasKind.PREFIXES:
+                return self._cached(alias, (span(text) for text in alias.ranges))
+            case _:
+                places = (place for one in self.members_of(alias) for place in one.places)
+                return self._cached(alias, ((place, place) for place in places))
+
+    def _cached(self, alias: Alias, spans: Iterator[Span]) -> Spans:
+        found = self._spans.get(alias)
+        if found is None:
+            found = self._spans[alias] = coalesce(spans)
+        return found
+
+    def inside(self, spans: Spans) -> Iterator[Member]:
+        """Nodes with an address in the set; one twice when both its addresses are."""
+        for first, last in spans:
+            start = bisect_left(self._by_place, (first, -1))
+            end = bisect_right(self._by_place, (last, 1 << 62))
+            for _, node_id in self._by_place[start:end]:
+                yield self.members[node_id]
+
+    def passes(self, one: Member, postures: tuple[str, ...]) -> bool:
+        """Whether a node meets any of the postures. An unknown posture is met by none."""
+        if not postures:
+            return True
+        key = (postures, one.node.attributes)
+        found = self._passing.get(key)
+        if found is None:
+            attributes = dict(one.node.attributes)
+            known = (self._postures[name] for name in postures if name in self._postures)
+            found = self._passing[key] = any(meets(posture, attributes) for posture in known)
+        return found

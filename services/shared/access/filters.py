@@ -1,0 +1,279 @@
+"""Packet filters: the rules that one node enforces, in the hosted service's spelling and order.
+
+Order of the whole list: grants as compiled; within a grant its ip rules, its app rule, the companions of that, then the
+same for `autogroup:self`. Rules with equal sources and protocols merge into the place of the first, whether or not that
+first one concerns the node. Only then is the list reduced to what the node's own addresses and routes take part in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.shared.access.classes import Classes
+from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind, Capability, Grant, NetworkAccess
+from services.shared.access.directory import Directory, Member
+from services.shared.access.matching import Matching
+from services.shared.access.printing import Printer
+from services.shared.access.ranges import (
+    INTERNET,
+    INTERNET_TEXT,
+    Span,
+    cidrs,
+    contains,
+    covers,
+    full_length,
+    overlap,
+    overlaps,
+    show,
+    span,
+)
+
+Rule = dict[str, Any]
+Position = tuple[int, int, int]
+"""Grant, phase within it, item within that."""
+
+_NETWORK, _APP, _COMPANION, _SELF_NETWORK, _SELF_APP, _SELF_COMPANION = range(6)
+
+COMPANIONS = {
+    "tailscale.com/cap/drive": "tailscale.com/cap/drive-sharer",
+    "tailscale.com/cap/relay": "tailscale.com/cap/relay-target",
+}
+"""Capabilities that need the reverse direction announced under another name."""
+
+
+@dataclass(slots=True)
+class _Collected:
+    """The rules of one node on the way to their final order."""
+
+    network: dict[tuple[int, tuple[int, ...]], tuple[Position, list[Rule]]] = field(default_factory=dict)
+    other: list[tuple[Position, Rule]] = field(default_factory=list)
+
+    def add(self, position: Position, key: tuple[int, tuple[int, ...]], entries: list[Rule]) -> None:
+        """Merge port entries into the rule with this key; it takes the earliest position."""
+        known = self.network.get(key)
+        if known is None:
+            self.network[key] = position, entries
+        else:
+            self.network[key] = min(position, known[0]), known[1] + entries
+
+
+class Filters:
+    """Packet filters of the nodes of one snapshot."""
+
+    def __init__(self, directory: Directory, matching: Matching, classes: Classes, grants: Sequence[Grant]) -> None:
+        self._directory = directory
+        self._matching = matching
+        self._classes = classes
+        self._grants = grants
+        self._printer = Printer(directory)
+        self._firsts: dict[tuple[int, tuple[int, ...]], Position] | None = None
+        self._companions = sum(1 << n for n, g in enumerate(grants) if any(c.name in COMPANIONS for c in g.app))
+        self._app = sum(1 << n for n, g in enumerate(grants) if g.app)
+
+    def key(self, node_id: int) -> Hashable:
+        """Equal keys mean equal filters. Nodes that only wide destinations reach share one."""
+        one, masks = self._directory.members[node_id], self._classes.masks[node_id]
+        reached = masks.destination
+        own = (
+            one.subnets
+            or one.exits
+            or reached & self._app
+            or masks.source & self._companions
+            or reached & self._matching.destination_identities.get(one.identity, 0)
+            or (self._matching.self and one.user_id)
+        )
+        if own:
+            return node_id
+        return reached, *(self._matching.destination_segments.index(place) for place in one.places)
+
+    def rules(self, node_id: int) -> list[Rule]:
+        """The rules of one node, in the order they are sent."""
+        one, masks = self._directory.members[node_id], self._classes.masks[node_id]
+        firsts = self._first_positions()
+        collected = _Collected()
+        relevant = masks.destination | (masks.source & self._companions)
+        if one.exits:
+            relevant = (1 << len(self._grants)) - 1
+        if one.user_id:
+            relevant |= self._matching.self
+        for number in _bits(relevant):
+            grant = self._grants[number]
+            if grant.via:
+                self._steered(number, grant, one, collected)
+                continue
+            self._ordinary(number, grant, one, collected)
+            if one.user_id and self._matching.self >> number & 1:
+                self._to_self(number, grant, one, collected)
+        rules = list(collected.other)
+        for (source, protocols), (position, entries) in collected.network.items():
+            rule: Rule = {"SrcIPs": list(self._printer.text(source)), "DstPorts": entries}
+            if protocols:
+                rule["IPProto"] = list(protocols)
+            rules.append((min(position, firsts.get((source, protocols), position)), rule))
+        rules.sort(key=lambda placed: placed[0])
+        return [rule for _, rule in rules]
+
+    def _first_positions(self) -> dict[tuple[int, tuple[int, ...]], Position]:
+        """Where each distinct pair of sources and protocols first appears among the rules that all nodes share."""
+        if self._firsts is None:
+            self._firsts = {}
+            for number, grant in enumerate(self._grants):
+                if grant.via or not grant.network or not self._has_destination(grant):
+                    continue
+                source = self._printer.sources(grant)
+                if source is None:
+                    continue
+                for item, access in enumerate(grant.network):
+                    self._firsts.setdefault((source, access.protocols), (number, _NETWORK, item))
+        return self._firsts
+
+    def _has_destination(self, grant: Grant) -> bool:
+        return any(
+            alias.kind not in (AliasKind.SELF, AliasKind.SHARED)
+            and (alias.kind not in IDENTITY_KINDS or self._directory.identities_of(alias))
+            for alias in grant.destination
+        )
+
+    # Rules whose destination is not the own user
+
+    def _ordinary(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
+        source = self._printer.sources(grant)
+        if grant.network and source is not None:
+            targets = [text for alias in grant.destination for text in self._targets(alias, one)]
+            for item, access in enumerate(grant.network if targets else ()):
+                collected.add((number, _NETWORK, item), (source, access.protocols), _ports(targets, access))
+        if not grant.app or not grant.source:
+            return
+        given = [
+            {"Dsts": dsts, "CapMap": _cap_map(grant.app)}
+            for alias in grant.destination
+            if (dsts := self._capability_targets(self._prefixes(alias), one))
+        ]
+        if given:
+            texts = list(self._printer.text(source)) if source is not None else []
+            collected.other.append(((number, _APP, 0), {"SrcIPs": texts, "CapGrant": given}))
+        for item, companion in enumerate(_companions(grant)):
+            prefixes = [prefix for alias in grant.source for prefix in self._prefixes(alias)]
+            dsts = self._capability_targets(prefixes, one, grant.postures)
+            texts = self._printer.destinations(grant)
+            if dsts and texts:
+                rule = {"SrcIPs": texts, "CapGrant": [{"Dsts": dsts, "CapMap": {companion: None}}]}
+                collected.other.append(((number, _COMPANION, item), rule))
+
+    def _targets(self, alias: Alias, one: Member) -> Iterator[str]:
+        """Destinations of an alias that concern the node, as they are sent: kept whole, never narrowed."""
+        if alias.kind is AliasKind.ANY:
+            yield "*"
+        elif alias.kind is AliasKind.INTERNET:
+            for text in INTERNET_TEXT:
+                if self._concerns(span(text), one):
+                    yield text
+        elif alias.kind is AliasKind.PREFIXES:
+            for text in alias.ranges:
+                if self._concerns(span(text), one):
+                    yield show(span(text))
+        elif alias.kind in IDENTITY_KINDS:
+            yield from (
+                address for address, place in self._identified(alias, one) if self._concerns((place, place), one)
+            )
+
+    def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
+        """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
+        if one.subnets or one.exits:
+            for other in self._directory.members_of(alias):
+                yield from zip(other.addresses, other.places, strict=True)
+        elif one.identity in self._directory.identities_of(alias):
+            yield from zip(one.addresses, one.places, strict=True)
+
+    @staticmethod
+    def _concerns(target: Span, one: Member) -> bool:
+        if any(target[0] <= place <= target[1] for place in one.places):
+            return True
+        if one.subnet_spans and overlaps(one.subnet_spans, target):
+            return True
+        return bool(one.exits) and covers(INTERNET, [target])
+
+    def _prefixes(self, alias: Alias) -> Sequence[Span]:
+        """What an alias stands for as destinations of a capability."""
+        if alias.kind in (AliasKind.SELF, AliasKind.SHARED):
+            return ()
+        return self._directory.spans_of(alias, source=False)
+
+    def _capability_targets(self, prefixes: Sequence[Span], one: Member, postures: tuple[str, ...] = ()) -> list[str]:
+        """The node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes."""
+        if not prefixes or not self._directory.passes(one, postures):
+            return []
+        found: set[str] = set()
+        spans = tuple(sorted(prefixes))
+        for address, place in zip(one.addresses, one.places, strict=True):
+            if contains(spans, place):
+                found.add(full_length(address))
+        if one.subnet_spans:
+            for target in spans:
+                found.update(text for text in cidrs(target) if overlaps(one.subnet_spans, span(text)))
+        return sorted(found)
+
+    # Rules to `autogroup:self`, and rules that steer
+
+    def _to_self(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
+        devices = self._directory.by_identity[one.identity]
+        masks = self._classes.masks
+        sources = [device for device in devices if masks[device.node.id].source_address >> number & 1]
+        if not sources:
+            return
+        texts = sorted(show(part) for part in self._printer.union(sources))
+        source = self._printer.intern(tuple(texts))
+        for item, access in enumerate(grant.network):
+            entries = _ports(list(one.addresses), access)
+            collected.add((number, _SELF_NETWORK, item), (source, access.protocols), entries)
+        if not grant.app:
+            return
+        own = sorted(full_length(address) for address in one.addresses)
+        given = [{"Dsts": own, "CapMap": _cap_map(grant.app)}]
+        collected.other.append(((number, _SELF_APP, 0), {"SrcIPs": texts, "CapGrant": given}))
+        if not any(device is one for device in sources):
+            return
+        everyone = sorted(show(part) for part in self._printer.union(devices))
+        for item, companion in enumerate(_companions(grant)):
+            rule = {"SrcIPs": everyone, "CapGrant": [{"Dsts": own, "CapMap": {companion: None}}]}
+            collected.other.append(((number, _SELF_COMPANION, item), rule))
+
+    def _steered(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
+        if not grant.network or set(grant.via).isdisjoint(one.identity[1]):
+            return
+        source = self._printer.sources(grant, literal_others=False)
+        targets: list[str] = []
+        for alias in grant.destination:
+            if alias.kind is AliasKind.INTERNET and one.exits:
+                targets.extend(INTERNET_TEXT)
+            elif alias.kind is AliasKind.PREFIXES:
+                targets.extend(show(span(text)) for text in alias.ranges if overlap((span(text),), one.subnet_spans))
+        if source is None or not targets:
+            return
+        for item, access in enumerate(grant.network):
+            collected.add((number, _NETWORK, item), (source, access.protocols), _ports(targets, access))
+
+
+def _ports(targets: list[str], access: NetworkAccess) -> list[Rule]:
+    return [
+        {"IP": target, "Ports": {"First": first, "Last": last}} for target in targets for first, last in access.ports
+    ]
+
+
+def _cap_map(app: tuple[Capability, ...]) -> dict[str, Any]:
+    return {capability.name: json.loads(capability.values) for capability in app}
+
+
+def _companions(grant: Grant) -> list[str]:
+    names = {capability.name for capability in grant.app}
+    return [companion for name, companion in COMPANIONS.items() if name in names]
+
+
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low

@@ -1,0 +1,214 @@
+"""Which grants each node is a source or a destination of, as bit masks, and the classes that follow from that.
+
+Bit `i` of a mask stands for grant `i`. Names cost one step per identity they select; literal addresses are cut into
+segments once, so that a node finds its masks with two bisections.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from services.shared.access.compiled import Alias, AliasKind, Grant
+from services.shared.access.directory import Directory, Identity, Member
+from services.shared.access.ranges import ALL_V4, ALL_V6, EVERYTHING, INTERNET, Spans, coalesce, covers, overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Masks:
+    """The grants that one node takes part in."""
+
+    source: int
+    """Its address, or one of its subnet routes, is a source."""
+    source_address: int
+    """Its address is a source."""
+    destination: int
+    """Its address or subnet route is a destination, or it is an exit node for one, or it is steered to by `via`."""
+
+
+class Segments:
+    """Literal address sets with a mask each: one line cut into pieces of equal masks."""
+
+    def __init__(self, sets: Iterable[tuple[Spans, int]]) -> None:
+        starts: dict[int, list[int]] = defaultdict(list)
+        stops: dict[int, list[int]] = defaultdict(list)
+        self._entries = [(spans, mask) for spans, mask in sets if spans and mask]
+        for number, (spans, _) in enumerate(self._entries):
+            for first, last in spans:
+                starts[first].append(number)
+                stops[last + 1].append(number)
+        self._edges = sorted({*starts, *stops})
+        self._masks: list[int] = []
+        active: dict[int, int] = defaultdict(int)
+        for edge in self._edges:
+            for number in stops.get(edge, ()):
+                active[number] -= 1
+                if not active[number]:
+                    del active[number]
+            for number in starts.get(edge, ()):
+                active[number] += 1
+            mask = 0
+            for number in active:
+                mask |= self._entries[number][1]
+            self._masks.append(mask)
+
+    def index(self, place: int) -> int:
+        """The piece that an address lies in; addresses of one piece match the same sets."""
+        return bisect_right(self._edges, place) - 1
+
+    def at(self, place: int) -> int:
+        """The mask at an address."""
+        index = bisect_right(self._edges, place) - 1
+        return self._masks[index] if index >= 0 else 0
+
+    def over(self, spans: Spans) -> int:
+        """The masks of all sets that overlap these spans."""
+        mask = 0
+        for first, last in spans:
+            start = max(bisect_right(self._edges, first) - 1, 0)
+            for index in range(start, len(self._edges)):
+                if self._edges[index] > last:
+                    break
+                end = self._edges[index + 1] if index + 1 < len(self._edges) else 0
+                if end > first:
+                    mask |= self._masks[index]
+        return mask
+
+
+def by_alias(lists: Iterable[Sequence[Alias]]) -> dict[Alias, int]:
+    """For each alias, the mask of the lists that it stands in."""
+    masks: dict[Alias, int] = defaultdict(int)
+    for number, aliases in enumerate(lists):
+        for alias in aliases:
+            masks[alias] |= 1 << number
+    return masks
+
+
+class Matching:
+    """Masks of every node, for one list of grants."""
+
+    def __init__(self, directory: Directory, grants: Sequence[Grant]) -> None:
+        self._directory = directory
+        self._grants = grants
+        self._all = (1 << len(grants)) - 1
+        self._sources = by_alias(grant.source for grant in grants)
+        self._destinations = by_alias(() if grant.via else grant.destination for grant in grants)
+        self.via = sum(1 << number for number, grant in enumerate(grants) if grant.via)
+        self.self = sum(1 << n for n, g in enumerate(grants) if any(a.kind is AliasKind.SELF for a in g.destination))
+        app_only = sum(1 << n for n, g in enumerate(grants) if not g.network)
+        self._source_identities = self._spread(self._sources)
+        self.destination_identities = self._spread(self._destinations)
+        self._source_segments = Segments(self._literals(self._sources, source=True))
+        self.destination_segments = Segments(
+            [
+                *self._literals({a: m & app_only for a, m in self._destinations.items()}, source=False),
+                *self._literals({a: m & ~app_only for a, m in self._destinations.items()}, source=False, wide=True),
+            ]
+        )
+        self.exits = self._exit_mask(app_only)
+        self._posture_masks: dict[tuple[tuple[str, str], ...], int] = {}
+        self._with_postures = [(1 << n, grant.postures) for n, grant in enumerate(grants) if grant.postures]
+        self._over_routes: dict[Spans, tuple[int, int]] = {}
+
+    def _spread(self, aliases: dict[Alias, int]) -> dict[Identity, int]:
+        found: dict[Identity, int] = defaultdict(int)
+        for alias, mask in aliases.items():
+            for identity in self._directory.identities_of(alias):
+                found[identity] |= mask
+        return found
+
+    def _literals(self, aliases: dict[Alias, int], *, source: bool, wide: bool = False) -> list[tuple[Spans, int]]:
+        found = []
+        for alias, mask in aliases.items():
+            if wide and alias.kind is AliasKind.ANY:
+                found.append((EVERYTHING, mask))
+            elif alias.kind in (AliasKind.ANY, AliasKind.PREFIXES, AliasKind.DANGER_ALL, AliasKind.INTERNET):
+                found.append((self._directory.spans_of(alias, source=source), mask))
+        return found
+
+    def _exit_mask(self, app_only: int) -> int:
+        """Grants whose destination holds the internet, or all of one address family."""
+        mask = 0
+        for number, grant in enumerate(self._grants):
+            bit = 1 << number
+            if grant.via:
+                continue
+            literals = self._literals(dict.fromkeys(grant.destination, bit), source=False, wide=not app_only & bit)
+            if not literals:
+                continue
+            spans = coalesce(one for found, _ in literals for one in found)
+            if covers(spans, INTERNET) or covers(spans, [ALL_V4]) or covers(spans, [ALL_V6]):
+                mask |= bit
+        return mask
+
+    def _postures_met(self, one: Member) -> int:
+        if not self._with_postures:
+            return self._all
+        found = self._posture_masks.get(one.node.attributes)
+        if found is None:
+            found = self._all
+            for bit, postures in self._with_postures:
+                if not self._directory.passes(one, postures):
+                    found &= ~bit
+            self._posture_masks[one.node.attributes] = found
+        return found
+
+    def _source_address(self, one: Member) -> int:
+        mask = self._source_identities.get(one.identity, 0)
+        for place in one.places:
+            mask |= self._source_segments.at(place)
+        return mask & self._postures_met(one)
+
+    def _destination_address(self, one: Member) -> int:
+        mask = self.destination_identities.get(one.identity, 0)
+        for place in one.places:
+            mask |= self.destination_segments.at(place)
+        return mask
+
+    def over_route(self, spans: Spans) -> tuple[int, int]:
+        """Grants whose sources, and whose destinations, overlap these routes."""
+        found = self._over_routes.get(spans)
+        if found is None:
+            source = self._source_segments.over(spans)
+            destination = self.destination_segments.over(spans)
+            for one in self._directory.inside(spans):
+                source |= self._source_address(one)
+                destination |= self.destination_identities.get(one.identity, 0)
+            found = self._over_routes[spans] = source, destination
+        return found
+
+    def steered(self, one: Member) -> int:
+        """Via grants that send traffic through this node: it has one of their tags and serves one of their destinations."""
+        mask = 0
+        if self.via and one.identity[1] and (one.subnets or one.exits):
+            for number, grant in enumerate(self._grants):
+                if grant.via and not set(grant.via).isdisjoint(one.identity[1]) and self.serves(one, grant):
+                    mask |= 1 << number
+        return mask
+
+    def serves(self, one: Member, grant: Grant) -> bool:
+        """Whether a node's effective routes overlap a destination of the grant."""
+        for alias in grant.destination:
+            if alias.kind is AliasKind.INTERNET and one.exits:
+                return True
+            if alias.kind is AliasKind.PREFIXES and overlap(
+                self._directory.spans_of(alias, source=False), one.subnet_spans
+            ):
+                return True
+        return False
+
+    def masks_of(self, one: Member) -> Masks:
+        """Everything the grants say about one node."""
+        source_address = self._source_address(one)
+        source, destination = source_address, self._destination_address(one)
+        if one.subnets or one.exits:
+            if one.subnets:
+                by_source, by_destination = self.over_route(one.subnet_spans)
+                source |= by_source
+                destination |= by_destination
+            if one.exits:
+                destination |= self.exits
+            destination |= self.steered(one)
+        return Masks(source, source_address, destination)

@@ -1,0 +1,86 @@
+"""Who may give a tag to a node, and which routes are approved without asking."""
+
+from __future__ import annotations
+
+from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
+from services.shared.access.directory import Directory, Member
+from services.shared.access.ranges import EXIT_ROUTES, contains, span
+
+_TAG_ADMINISTRATORS = frozenset({"owner", "admin", "network-admin"})
+"""Roles that own every tag whose list of owners is empty."""
+
+
+class Owners:
+    """Tag ownership and approvers of one snapshot."""
+
+    def __init__(self, directory: Directory, policy: CompiledPolicy) -> None:
+        self._directory = directory
+        self._owners = {entry.subject: entry.approvers for entry in policy.tag_owners}
+        self._routes = [(entry.subject, span(entry.subject), entry.approvers) for entry in policy.route_approvers]
+        self._exit = policy.exit_approvers
+
+    def tag_exists(self, tag: str) -> bool:
+        """Whether the policy defines the tag."""
+        return tag in self._owners
+
+    def may_own(self, user_id: int, tag: str) -> bool:
+        """Whether a user owns the tag: directly, by group or role, or by owning a tag that owns it."""
+        user = self._directory.users.get(user_id)
+        if user is None or tag not in self._owners:
+            return False
+        seen = {tag}
+        waiting = [tag]
+        while waiting:
+            current = waiting.pop()
+            owners = self._owners.get(current, ())
+            if not owners and user.role in _TAG_ADMINISTRATORS:
+                return True
+            for alias in owners:
+                if alias.kind is AliasKind.TAG:
+                    if alias.name not in seen:
+                        seen.add(alias.name)
+                        waiting.append(alias.name)
+                elif user_id in self._directory.users_of(alias):
+                    return True
+        return False
+
+    def tag_owned_by(self, tag: str, tags: frozenset[str]) -> bool:
+        """Whether a holder of some tags, such as a tagged key, may give this tag: it is one of them or they own it."""
+        if tag not in self._owners:
+            return False
+        seen = {tag}
+        waiting = [tag]
+        while waiting:
+            current = waiting.pop()
+            if current in tags:
+                return True
+            for alias in self._owners.get(current, ()):
+                if alias.kind is AliasKind.TAG and alias.name not in seen:
+                    seen.add(alias.name)
+                    waiting.append(alias.name)
+        return False
+
+    def approved(self, one: Member) -> tuple[str, ...]:
+        """The node's advertised routes that it may serve without asking."""
+        found = []
+        for route in dict.fromkeys(one.node.advertised_routes):
+            if route in EXIT_ROUTES:
+                if self._names(self._exit, one):
+                    found.append(route)
+                continue
+            wanted = span(route)
+            for _, prefix, approvers in self._routes:
+                if prefix[0] <= wanted[0] and wanted[1] <= prefix[1] and self._names(approvers, one):
+                    found.append(route)
+                    break
+        return tuple(found)
+
+    def _names(self, approvers: tuple[Alias, ...], one: Member) -> bool:
+        for alias in approvers:
+            if one.identity in self._directory.identities_of(alias):
+                return True
+            if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES):
+                spans = self._directory.spans_of(alias, source=False)
+                if any(contains(spans, place) for place in one.places):
+                    return True
+        return False

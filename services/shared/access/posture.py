@@ -1,0 +1,64 @@
+"""Whether a device meets a posture: comparisons over its attributes. A missing attribute fails all but `NOT SET`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from itertools import zip_longest
+
+from services.shared.access.compiled import Assertion, Posture
+
+_VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
+_FIELD = re.compile(r"\d+|\D+")
+
+
+def meets(posture: Posture, attributes: Mapping[str, str]) -> bool:
+    """Whether all assertions of the posture hold."""
+    return all(_holds(assertion, attributes) for assertion in posture.assertions)
+
+
+def _holds(assertion: Assertion, attributes: Mapping[str, str]) -> bool:
+    value = attributes.get(assertion.attribute)
+    operator = assertion.operator
+    if operator == "NOT SET":
+        return value is None
+    if value is None:
+        return False
+    if operator == "IS SET":
+        return True
+    if operator in ("==", "IN"):
+        return value in assertion.values
+    if operator in ("!=", "NOT IN"):
+        return value not in assertion.values
+    if not assertion.values:
+        return False
+    order = _compare(assertion.attribute, value, assertion.values[0])
+    if order is None:
+        return False
+    return {"<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}.get(operator, False)
+
+
+def _compare(attribute: str, left: str, right: str) -> int | None:
+    """Minus one, zero or one; None when the two cannot be ordered."""
+    if attribute in _VERSIONS:
+        return compare_versions(left, right)
+    try:
+        first, second = float(left), float(right)
+    except ValueError:
+        return None
+    return (first > second) - (first < second)
+
+
+def compare_versions(left: str, right: str) -> int:
+    """Order two versions: alternating numeric and other fields, pair by pair; a version that ends first is the smaller."""
+    for one, other in zip_longest(_FIELD.findall(left), _FIELD.findall(right)):
+        if one is None or other is None:
+            return -1 if one is None else 1
+        if one == other:
+            continue
+        if one.isdecimal() and other.isdecimal():
+            if int(one) != int(other):
+                return -1 if int(one) < int(other) else 1
+            continue
+        return -1 if one < other else 1
+    return 0

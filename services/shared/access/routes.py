@@ -1,0 +1,113 @@
+"""Which router serves which prefix to whom: election, what each viewer is shown, and steering by `via`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from services.shared.access.compiled import AliasKind, Grant
+from services.shared.access.directory import Directory, Member
+from services.shared.access.matching import Masks, Matching
+from services.shared.access.ranges import overlap, span
+
+_Election = tuple[bool, int, int]
+
+
+class Routes:
+    """Primary routers of one snapshot, and the routes that a viewer is shown for a peer."""
+
+    def __init__(self, directory: Directory, matching: Matching, grants: Sequence[Grant]) -> None:
+        self._directory = directory
+        self._matching = matching
+        self._grants = grants
+        self._servers: dict[str, list[Member]] = defaultdict(list)
+        for router in directory.routers:
+            for route in router.subnets:
+                self._servers[route].append(router)
+        for servers in self._servers.values():
+            servers.sort(key=_seniority)
+        self._via = [(number, grant) for number, grant in enumerate(grants) if grant.via]
+
+    def is_primary(self, one: Member, route: str) -> bool:
+        """Whether a router is the one elected for a prefix: the oldest that is online, else the oldest."""
+        return self._servers[route][0] is one
+
+    def primaries(self, one: Member) -> tuple[str, ...]:
+        """The subnet routes that a node is elected to serve."""
+        return tuple(route for route in one.subnets if self.is_primary(one, route))
+
+    def shown(self, viewer: Member, masks: Masks, peer: Member) -> tuple[str, ...]:
+        """Routes of a peer that one viewer is told, subnet routes first."""
+        include, exclude = self._steered(masks, peer) if self._via else (set(), set())
+        shown = []
+        for route in peer.subnets:
+            if route in include or (
+                route not in exclude
+                and self.is_primary(peer, route)
+                and (route in viewer.subnets or self._accessible(masks, route))
+            ):
+                shown.append(route)
+        for route in peer.exits:
+            if route in include or (route not in exclude and masks.source_address & self._matching.exits):
+                shown.append(route)
+        return tuple(shown)
+
+    def _accessible(self, masks: Masks, route: str) -> bool:
+        """A rule lets the viewer reach the route, or the route reach the viewer."""
+        source, destination = self._matching.over_route((span(route),))
+        ordinary = ~self._matching.via
+        return bool(masks.source & destination & ordinary or masks.destination & source & ordinary)
+
+    def _steered(self, masks: Masks, peer: Member) -> tuple[set[str], set[str]]:
+        """Routes that via grants of the viewer add to, and take from, what it is shown of a peer."""
+        include: set[str] = set()
+        exclude: set[str] = set()
+        for number, grant in self._via:
+            if not masks.source >> number & 1:
+                continue
+            affected = self._affected(peer, grant)
+            if not affected:
+                continue
+            if set(grant.via).isdisjoint(peer.identity[1]):
+                exclude |= affected
+                continue
+            for route in affected:
+                (include if self._first_of(grant, peer, route) else exclude).add(route)
+        if include or exclude:
+            self._yield_to_ordinary(masks, peer, include, exclude)
+        return include, exclude - include
+
+    def _affected(self, peer: Member, grant: Grant) -> set[str]:
+        affected: set[str] = set()
+        for alias in grant.destination:
+            if alias.kind is AliasKind.INTERNET:
+                affected.update(peer.exits)
+            elif alias.kind is AliasKind.PREFIXES:
+                spans = self._directory.spans_of(alias, source=False)
+                affected.update(route for route in peer.subnets if overlap(spans, (span(route),)))
+        return affected
+
+    def _first_of(self, grant: Grant, peer: Member, route: str) -> bool:
+        """Inside a via group the oldest router that serves a prefix is elected; exit routes are offered by all."""
+        if route not in self._servers:
+            return True
+        tags = set(grant.via)
+        return next(one for one in self._servers[route] if not tags.isdisjoint(one.identity[1])) is peer
+
+    def _yield_to_ordinary(self, masks: Masks, peer: Member, include: set[str], exclude: set[str]) -> None:
+        """A grant without via that reaches the same destination undoes steering: the primary decides again."""
+        ordinary = masks.source & ~self._matching.via
+        for route in include | exclude:
+            if route in peer.exits:
+                reached = ordinary & self._matching.exits
+            else:
+                reached = ordinary & self._matching.over_route((span(route),))[1]
+            if not reached:
+                continue
+            exclude.discard(route)
+            if route in include and route in peer.subnets and not self.is_primary(peer, route):
+                include.discard(route)
+
+
+def _seniority(one: Member) -> _Election:
+    return not one.node.online, one.node.created, one.node.id

@@ -1,0 +1,170 @@
+"""Tailscale SSH: the rules that one node enforces as a destination.
+
+The client takes the first rule whose principals and users match. A user mapped to the empty string is a refusal of that
+rule, `=` keeps the name, and the key `*` stands for every user that has no key of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.shared.access.compiled import AliasKind, SshRule
+from services.shared.access.directory import Directory, Member
+
+Rule = dict[str, Any]
+
+HOLD_PATH = "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
+"""Where a client asks whether a checked session may go on; it fills in the names itself."""
+
+_LOCALPART = "localpart:*@"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """Who a rule lets in: per user the matching own devices, and tagged nodes."""
+
+    by_user: dict[int, list[Member]]
+    tagged: list[Member]
+
+
+class Ssh:
+    """SSH policies of the nodes of one snapshot."""
+
+    def __init__(self, directory: Directory, rules: Sequence[SshRule], server_url: str) -> None:
+        self._directory = directory
+        self._rules = rules
+        self._server_url = server_url.rstrip("/")
+        self._sources: dict[int, _Sources] = {}
+
+    def policy(self, node_id: int) -> dict[str, Any] | None:
+        """`SSHPolicy` of a node; None when no rule concerns it."""
+        one = self._directory.members[node_id]
+        checks: list[Rule] = []
+        accepts: list[Rule] = []
+        for number, rule in enumerate(self._rules):
+            (checks if rule.check else accepts).extend(self._compile(number, rule, one))
+        rules = checks + accepts
+        return {"rules": rules} if rules else None
+
+    def _sources_of(self, number: int, rule: SshRule) -> _Sources:
+        found = self._sources.get(number)
+        if found is None:
+            nodes: dict[int, Member] = {}
+            for alias in rule.source:
+                for one in self._directory.members_of(alias):
+                    if self._directory.passes(one, rule.postures):
+                        nodes[one.node.id] = one
+            by_user: dict[int, list[Member]] = {}
+            for one in nodes.values():
+                if one.user_id:
+                    by_user.setdefault(one.user_id, []).append(one)
+            tagged = sorted((one for one in nodes.values() if one.identity[1]), key=lambda one: one.node.id)
+            found = self._sources[number] = _Sources(dict(sorted(by_user.items())), tagged)
+        return found
+
+    def _compile(self, number: int, rule: SshRule, one: Member) -> list[Rule]:
+        sources = self._sources_of(number, rule)
+        if not sources.by_user and not sources.tagged:
+            return []
+        local_domains = [user.removeprefix(_LOCALPART) for user in rule.users if user.startswith(_LOCALPART)]
+        made: list[Rule] = []
+        if one.user_id and any(alias.kind is AliasKind.SELF for alias in rule.destination):
+            made += self._for_user(rule, sources, one.user_id, local_domains)
+        if self._is_destination(rule, one):
+            if local_domains:
+                for user_id in sources.by_user:
+                    made += self._for_user(rule, sources, user_id, local_domains)
+                if sources.tagged:
+                    made.append(self._rule(rule, _tagged_principals(sources.tagged)))
+            else:
+                principals = [p for nodes in sources.by_user.values() for p in _principals(nodes)]
+                made.append(self._rule(rule, principals + _tagged_principals(sources.tagged)))
+        elif local_domains and any(alias.kind is not AliasKind.SELF for alias in rule.destination):
+            made += self._for_a_source(rule, sources, one, local_domains)
+        return made
+
+    def _is_destination(self, rule: SshRule, one: Member) -> bool:
+        for alias in rule.destination:
+            if alias.kind is AliasKind.SELF:
+                continue
+            if one.identity in self._directory.identities_of(alias):
+                return True
+        return False
+
+    def _for_a_source(self, rule: SshRule, sources: _Sources, one: Member, domains: list[str]) -> list[Rule]:
+        """A node that is only a source hears of its own user's logins: what the hosted service does; it opens nothing."""
+        if one.user_id in sources.by_user:
+            return self._for_user(rule, sources, one.user_id, domains)
+        if any(tagged is one for tagged in sources.tagged):
+            return [self._rule(rule, _principals([one]))]
+        return []
+
+    def _for_user(self, rule: SshRule, sources: _Sources, user_id: int, domains: list[str]) -> list[Rule]:
+        nodes = sources.by_user.get(user_id)
+        if not nodes:
+            return []
+        principals = _principals(nodes)
+        made = [self._rule(rule, principals)]
+        user = self._directory.users.get(user_id)
+        local, _, domain = user.email.rpartition("@") if user else ("", "", "")
+        if local and domain in domains:
+            made.append(self._rule(rule, principals, {local: local}))
+        return made
+
+    def _rule(self, rule: SshRule, principals: list[Rule], users: dict[str, str] | None = None) -> Rule:
+        made: Rule = {
+            "principals": principals,
+            "sshUsers": _ssh_users(rule) if users is None else users,
+            "action": self._action(rule),
+        }
+        if rule.accept_env:
+            made["acceptEnv"] = list(rule.accept_env)
+        return made
+
+    def _action(self, rule: SshRule) -> Rule:
+        if rule.check:
+            return {"holdAndDelegate": self._server_url + HOLD_PATH}
+        action: Rule = {
+            "accept": True,
+            "allowAgentForwarding": True,
+            "allowLocalPortForwarding": True,
+            "allowRemotePortForwarding": True,
+        }
+        return action | self._recording(rule)
+
+    def _recording(self, rule: SshRule) -> Rule:
+        if not rule.recorders:
+            return {}
+        tags = set(rule.recorders)
+        nodes = (one for one in self._directory.members.values() if not tags.isdisjoint(one.identity[1]))
+        addresses = [address for one in nodes for address in one.addresses]
+        made: Rule = {"recorders": [f"[{a}]:80" if ":" in a else f"{a}:80" for a in addresses]}
+        if rule.enforce_recorder:
+            made["onRecordingFailure"] = {
+                "RejectSessionWithMessage": "session refused: its recording cannot be started",
+                "TerminateSessionWithMessage": "session ended: its recording failed",
+            }
+        return made
+
+
+def _principals(nodes: Sequence[Member]) -> list[Rule]:
+    """IPv4 addresses of a user's devices, then IPv6, each sorted."""
+    places = sorted((place, address) for one in nodes for place, address in zip(one.places, one.addresses, strict=True))
+    return [{"nodeIP": address} for _, address in places]
+
+
+def _tagged_principals(nodes: Sequence[Member]) -> list[Rule]:
+    """Both addresses of a tagged node, once for each tag it has, as the hosted service sends them."""
+    return [{"nodeIP": address} for one in nodes for _ in one.identity[1] for address in one.addresses]
+
+
+def _ssh_users(rule: SshRule) -> dict[str, str]:
+    users = {"root": "root" if "root" in rule.users else ""}
+    for user in rule.users:
+        if user == "autogroup:nonroot":
+            users["*"] = "="
+        elif not user.startswith(_LOCALPART) and user != "root":
+            users[user] = user
+    return users

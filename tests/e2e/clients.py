@@ -85,7 +85,9 @@ class Client:
 class Caddy(Client):
     """tsnet 1.90.9 inside Caddy: serves a page on the tailnet, dials through a local door, logs its sign-in URL."""
 
-    def __init__(self, lab: Lab, host: str, name: str, control: str, auth_key: str = "", ephemeral: bool = False) -> None:
+    def __init__(
+        self, lab: Lab, host: str, name: str, control: str, auth_key: str = "", ephemeral: bool = False
+    ) -> None:
         super().__init__(lab, host, name, control, auth_key)
         self.ephemeral = ephemeral
 
@@ -151,7 +153,7 @@ class Mihomo(Client):
             "mixed-port: 18501\nbind-address: 127.0.0.1\nmode: rule\nlog-level: debug\nipv6: false\n"
             "dns: {enable: false}\nproxies:\n"
             f' - {{name: ts, type: tailscale, hostname: {self.name}, control-url: "{self.control}",'
-            f' {f"auth-key: {self.auth_key}," if self.auth_key else ""} state-dir: ./ts, ephemeral: false, udp: true,'
+            f" {f'auth-key: {self.auth_key},' if self.auth_key else ''} state-dir: ./ts, ephemeral: false, udp: true,"
             " accept-routes: true}\n"
             'rules: ["MATCH,ts"]\n'
         )
@@ -178,13 +180,13 @@ class Baseshift(Client):
             "remote_port": 80, "local_port": 18401, "ephemeral": False, "clone_uuid": "u1", "dub_name": self.name,
             "dub_uuid": "du", "control_url": self.control,
         }  # fmt: skip
-        binaries = [
-            path for path in _package("baseshift_tailscale").rglob("*") if path.is_file() and _is_elf(path)
-        ]
+        binaries = [path for path in _package("baseshift_tailscale").rglob("*") if path.is_file() and _is_elf(path)]
         assert binaries, "the package ships no binary"
         for binary in binaries:
             binary.chmod(binary.stat().st_mode | 0o111)
-        chosen = next((b for b in binaries if "linux" in b.name and ("amd64" in b.name or "x86" in b.name)), binaries[0])
+        chosen = next(
+            (b for b in binaries if "linux" in b.name and ("amd64" in b.name or "x86" in b.name)), binaries[0]
+        )
         self.process = self.lab.start(self.host, self._log_name(), [str(chosen)], self._environment(), stdin=True)
         self.process.stdin.write(json.dumps(command).encode() + b"\n")
         self.process.stdin.flush()

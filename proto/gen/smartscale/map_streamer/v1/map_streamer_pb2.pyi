@@ -22,6 +22,7 @@ class EndReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     END_REASON_KEY_ROTATED: _ClassVar[EndReason]
     END_REASON_SUPERSEDED: _ClassVar[EndReason]
     END_REASON_DONE: _ClassVar[EndReason]
+    END_REASON_RESYNC: _ClassVar[EndReason]
 REFUSAL_REASON_UNSPECIFIED: RefusalReason
 REFUSAL_REASON_UNKNOWN_NODE: RefusalReason
 REFUSAL_REASON_WRONG_MACHINE: RefusalReason
@@ -31,6 +32,7 @@ END_REASON_NODE_REMOVED: EndReason
 END_REASON_KEY_ROTATED: EndReason
 END_REASON_SUPERSEDED: EndReason
 END_REASON_DONE: EndReason
+END_REASON_RESYNC: EndReason
 
 class AttachRequest(_message.Message):
     __slots__ = ("hello", "opened", "closed", "paused", "resumed", "dropped")
@@ -157,14 +159,16 @@ class Full(_message.Message):
     def __init__(self, session_id: _Optional[int] = ..., parts: _Optional[_Iterable[_Union[Part, _Mapping]]] = ..., cursor: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ...) -> None: ...
 
 class Delta(_message.Message):
-    __slots__ = ("session_ids", "data", "cursor")
+    __slots__ = ("session_ids", "data", "cursor", "traceparent")
     SESSION_IDS_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     session_ids: _containers.RepeatedScalarFieldContainer[int]
     data: bytes
     cursor: _common_pb2.Cursor
-    def __init__(self, session_ids: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ..., cursor: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, session_ids: _Optional[_Iterable[int]] = ..., data: _Optional[bytes] = ..., cursor: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class SessionEnded(_message.Message):
     __slots__ = ("session_id", "reason")

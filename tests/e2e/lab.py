@@ -112,7 +112,7 @@ class Lab:
         self._prefix = f"ss{secrets.token_hex(2)}"
         self._namespaces: list[str] = []
         self._processes: list[Process] = []
-        self._hosts = 0
+        self.hosts: list[str] = []
         try:
             self._make_servers()
         except BaseException:
@@ -129,8 +129,8 @@ class Lab:
 
     def add_host(self, name: str, nat: Nat = "easy") -> None:
         """A host with an address of its own behind a router of its own."""
-        self._hosts += 1
-        index, router = self._hosts, f"{name}-nat"
+        self.hosts.append(name)
+        index, router = len(self.hosts), f"{name}-nat"
         for made in (router, name):
             self._add_namespace(made)
         outside = f"w{index}"

@@ -64,6 +64,10 @@ class Server:
         self._commands[name] = ([HEADSCALE, "-c", str(self.config), "serve", *arguments], environment)
         self.restart(name)
 
+    def restart_redis(self) -> None:
+        """Only the stack has one."""
+        raise AssertionError("no Redis here")
+
     def restart(self, name: str) -> None:
         """Start a process that ended."""
         command, environment = self._commands[name]
@@ -106,6 +110,11 @@ class Server:
             ).stdout  # fmt: skip
 
         wait_for("the server is healthy", healthy, deadline)
+
+    def close(self) -> None:
+        """Ask every process to end, in the reverse order of their start."""
+        for process in reversed(list(self.processes.values())):
+            process.stop()
 
     def faults(self) -> list[str]:
         """Lines of the logs that no input may cause."""
@@ -177,6 +186,10 @@ class Stack(Server):
         """The administration socket of a gateway; the first one's is the configured path."""
         return str(self.folder / ("headscale.sock" if gateway == 1 else f"headscale{gateway}.sock"))
 
+    def restart_redis(self) -> None:
+        """Start the bus again after its loss."""
+        self._start_redis()
+
     def _start_redis(self) -> None:
         self.processes["redis"] = self.lab.start(
             SERVERS, "server/redis",
@@ -212,8 +225,7 @@ class Stack(Server):
 
     def close(self) -> None:
         """Remove what lies outside the lab's folder."""
-        for process in reversed(list(self.processes.values())):
-            process.stop()
+        super().close()
         shutil.rmtree(self.postgres_data, ignore_errors=True)
 
 

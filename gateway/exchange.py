@@ -1,6 +1,6 @@
 """One request that came out of a tunnel, and the ways to answer it.
 
-This is the border between `gateway.edge`, which owns sockets, and `gateway.machine`, which knows what the requests mean.
+The border between `gateway.edge`, which owns sockets, and `gateway.machine`, which knows what the requests mean.
 It holds no behaviour but reading: the edge implements `Responder` and `StreamWriter`, a handler is handed them.
 All calls happen on the event loop of the process; none of them blocks, none makes a task.
 """

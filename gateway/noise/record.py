@@ -1,0 +1,140 @@
+"""The record layer after the handshake: one cipher each way, and their counters.
+
+     0  1  type 0x04
+     1  2  length N = plaintext + 16, at most 4093
+     3  N  ciphertext and tag
+
+The nonce is four zero bytes and a *big-endian* 64-bit counter (Tailscale `controlbase/conn.go`); the Noise
+specification has it little-endian, so stock libraries agree on record 0 and fail at record 1. There is no rekey.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from gateway.noise.errors import AuthenticationError, MalformedMessageError, NoiseError
+from gateway.noise.messages import HEADER_SIZE, MAX_FRAME, MAX_PLAINTEXT, TAG_SIZE, TYPE_RECORD
+
+_NONCE = struct.Struct(">IQ")
+_HEAD = struct.Struct(">BH")
+_LAST_NONCE = (1 << 64) - 1
+"""The all-ones counter is never used (`controlbase/conn.go` errors with errCipherExhausted there)."""
+
+
+class RecordReader:
+    """Opens records; holds at most one incomplete frame.
+
+    Keeps the key and not a cipher object: reading is rare, and an idle object would cost 2 KiB per connection.
+    """
+
+    __slots__ = ("_buffer", "_key", "_nonce")
+
+    def __init__(self, key: bytes) -> None:
+        self._key: bytes | None = key
+        self._nonce = 0
+        self._buffer = b""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take whatever arrived; return every plaintext byte it completes.
+
+        Raises:
+            MalformedMessageError: a frame of another type, or with a length no record has.
+            AuthenticationError: a record does not decrypt.
+            NoiseError: an earlier call raised.
+        """
+        if self._key is None:
+            raise NoiseError("the connection has failed before")
+        buffer = self._buffer + data if self._buffer else data
+        cipher = ChaCha20Poly1305(self._key)
+        position, plain = 0, []
+        try:
+            while (end := _frame_end(buffer, position)) is not None:
+                plain.append(cipher.decrypt(self._next_nonce(), buffer[position + HEADER_SIZE : end], None))
+                position = end
+        except NoiseError:
+            self._drop()
+            raise
+        except InvalidTag:
+            self._drop()
+            raise AuthenticationError("a record does not decrypt") from None
+        self._buffer = bytes(buffer[position:])
+        return plain[0] if len(plain) == 1 else b"".join(plain)
+
+    def _next_nonce(self) -> bytes:
+        if self._nonce >= _LAST_NONCE:
+            raise NoiseError("the cipher is exhausted")
+        nonce = _NONCE.pack(0, self._nonce)
+        self._nonce += 1
+        return nonce
+
+    def _drop(self) -> None:
+        self._key = None
+        self._buffer = b""
+
+
+def _frame_end(buffer: bytes, start: int) -> int | None:
+    """Where the frame at `start` ends, or None while it is incomplete; each header byte is judged when it is there."""
+    have = len(buffer) - start
+    if have == 0:
+        return None
+    if buffer[start] != TYPE_RECORD:
+        raise MalformedMessageError("unexpected message type after the handshake")
+    if have < HEADER_SIZE:
+        return None
+    length = int.from_bytes(buffer[start + 1 : start + 3], "big")
+    if length > MAX_FRAME - HEADER_SIZE:
+        raise MalformedMessageError("a record is too big")
+    if length < TAG_SIZE:
+        raise MalformedMessageError("a record is too small")
+    return start + HEADER_SIZE + length if have >= HEADER_SIZE + length else None
+
+
+class RecordSealer:
+    """Seals records. The order of calls is the order on the wire; what was sealed must be sent."""
+
+    __slots__ = ("_cipher", "_nonce")
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher: ChaCha20Poly1305 | None = ChaCha20Poly1305(key)
+        self._nonce = 0
+
+    def seal(self, data: bytes | Iterable[bytes | bytearray | memoryview]) -> bytes:
+        """The frames for one buffer, or for several as if they were joined; as few frames as fit.
+
+        Raises:
+            NoiseError: the counter is used up, now or before.
+        """
+        if self._cipher is None:
+            raise NoiseError("the connection has failed before")
+        frames = []
+        for plain in _cut([data] if isinstance(data, bytes) else data):
+            if self._nonce >= _LAST_NONCE:
+                self._cipher = None
+                raise NoiseError("the cipher is exhausted")
+            frames.append(_HEAD.pack(TYPE_RECORD, len(plain) + TAG_SIZE))
+            frames.append(self._cipher.encrypt(_NONCE.pack(0, self._nonce), plain, None))
+            self._nonce += 1
+        return b"".join(frames)
+
+
+def _cut(buffers: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes | memoryview]:
+    """Plaintexts of at most one record each; copies only the bytes of records that span buffers."""
+    parts: list[bytes | bytearray | memoryview] = []
+    size = 0
+    for buffer in buffers:
+        if size + len(buffer) <= MAX_PLAINTEXT:
+            parts.append(buffer)
+            size += len(buffer)
+            continue
+        view = memoryview(buffer)
+        while size + len(view) > MAX_PLAINTEXT:
+            room = MAX_PLAINTEXT - size
+            yield b"".join([*parts, view[:room]]) if parts else view[:room]
+            parts, size, view = [], 0, view[room:]
+        parts, size = [view], len(view)
+    if size:
+        yield b"".join(parts)

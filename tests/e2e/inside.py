@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import grpc
-
 from smartscale.gateway.v1 import gateway_pb2, gateway_pb2_grpc
+
 from tests.e2e.servers import Server, Stack
 
 

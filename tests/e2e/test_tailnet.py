@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -68,10 +69,11 @@ def test_each_client_fetches_from_the_others_by_address_and_by_name(tailnet: Tai
 
 
 def test_every_client_is_a_node_with_two_addresses_and_online(tailnet: Tailnet, server: Server) -> None:
-    nodes = wait_for(
-        "all five are online",
-        lambda: (found := server.nodes()) if all(node.get("online") for node in server.nodes().values()) else None,
-    )
+    def all_online() -> dict[str, Any] | None:
+        found = server.nodes()
+        return found if all(node.get("online") for node in found.values()) else None
+
+    nodes = wait_for("all five are online", all_online)
     assert set(nodes) == {"one", "two", "new", "old", "rust"}
     for node in nodes.values():
         assert re.match(r"100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.", node["ip_addresses"][0])

@@ -1,0 +1,89 @@
+"""What waits for a slow client, and the two small limiters of the relay. Bounded in every part; knows no socket."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+PACKETS: Final = 32
+"""Packets that wait per client and kind (`derpserver.go`, perClientSendQueueDepth)."""
+
+NOTICES: Final = 1024
+"""Notices about peers that wait per client; a mesh watcher that falls further behind is disconnected."""
+
+
+class Backlog:
+    """Frames that wait until a client's connection takes more.
+
+    Rule when full: packets are dropped from the head (an old packet is worth less than a new one), discovery packets
+    have a queue of their own so that bulk data cannot starve them, at most one pong waits, and of notices about one
+    peer only the last is kept.
+    """
+
+    __slots__ = ("_disco", "_notices", "_packets", "_pong")
+
+    def __init__(self, depth: int = PACKETS) -> None:
+        self._disco: deque[bytes] = deque(maxlen=depth)
+        self._packets: deque[bytes] = deque(maxlen=depth)
+        self._notices: dict[bytes, bytes] = {}
+        self._pong: bytes | None = None
+
+    def __len__(self) -> int:
+        return len(self._disco) + len(self._packets) + len(self._notices) + (self._pong is not None)
+
+    def push_packet(self, frame: bytes, *, disco: bool) -> bool:
+        """Let a packet wait; False when an older one was dropped for it."""
+        queue = self._disco if disco else self._packets
+        room = len(queue) < (queue.maxlen or 0)
+        queue.append(frame)
+        return room
+
+    def push_pong(self, frame: bytes) -> bool:
+        """Let a pong wait; False when one waits already and this ping goes unanswered."""
+        if self._pong is not None:
+            return False
+        self._pong = frame
+        return True
+
+    def push_notice(self, key: bytes, frame: bytes) -> bool:
+        """Let the latest news about a peer wait; False when there is no room and the news is lost."""
+        if key not in self._notices and len(self._notices) >= NOTICES:
+            return False
+        self._notices.pop(key, None)
+        self._notices[key] = frame
+        return True
+
+    def take(self) -> list[bytes]:
+        """Everything that waits, most urgent first; the backlog is empty afterwards."""
+        if not len(self):
+            return []
+        waiting = [] if self._pong is None else [self._pong]
+        waiting += self._disco
+        waiting += self._notices.values()
+        waiting += self._packets
+        self._pong = None
+        self._disco.clear()
+        self._notices.clear()
+        self._packets.clear()
+        return waiting
+
+
+class Allowance:
+    """A token bucket: `burst` at once, then `rate` a second."""
+
+    __slots__ = ("_burst", "_rate", "_since", "_tokens")
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._since = now
+
+    def spend(self, now: float) -> bool:
+        """Take one token if there is one."""
+        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
+        self._since = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True

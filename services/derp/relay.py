@@ -1,0 +1,324 @@
+"""Who is connected and where a packet goes. Owns the routing state of one relay; knows no socket, no clock, no login.
+
+A relay knows a client by the 32 raw bytes of its node key: they are compared once per packet. Connections are reached
+through `Outlet`, which takes a frame now or says that it cannot; what it cannot take waits in the client's `Backlog`.
+
+One key may have several connections (a laptop that woke up on another network). The newest, or the one that sent last,
+is active; the others are read but nothing is sent to them, until they become active again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final, Protocol
+
+from services.derp import frames
+from services.derp.backlog import Allowance, Backlog
+from services.shared.keys import NodeKey
+
+KEEP_ALIVE_SECONDS: Final = 60.0
+KEEP_ALIVE_JITTER: Final = 5.0
+MAX_CONNECTIONS_PER_KEY: Final = 8
+_GONE_BURST: Final = 3.0
+_GONE_RATE: Final = 1.0
+
+
+class Outlet(Protocol):
+    """The sending side of a connection."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether `write` may be called now; when it becomes true again the owner empties the backlog."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames."""
+        ...
+
+    def close(self, reason: str) -> None:
+        """End the connection; `reason` is for our log."""
+        ...
+
+
+class Forwarder(Protocol):
+    """Another relay of the region, as the way to the clients that are connected there."""
+
+    def forward(self, source: bytes, destination: bytes, packet: bytes) -> bool:
+        """Hand a packet over; False when it was dropped."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start; read by metrics."""
+
+    packets_received: int = 0
+    bytes_received: int = 0
+    packets_sent: int = 0
+    bytes_sent: int = 0
+    packets_forwarded_out: int = 0
+    packets_forwarded_in: int = 0
+    dropped_unknown_destination: int = 0
+    dropped_queue_head: int = 0
+    dropped_mesh: int = 0
+    pings_dropped: int = 0
+    notices_dropped: int = 0
+    accepts: int = 0
+    homes: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Client:
+    """One logged-in connection."""
+
+    key: NodeKey
+    outlet: Outlet
+    address: tuple[str, int]
+    now: float
+    mesh: bool = False
+    flags: int = frames.PRESENT_REGULAR
+    raw: bytes = b""
+    backlog: Backlog = field(default_factory=Backlog)
+    heard: set[bytes] = field(default_factory=set)
+    gone_allowance: Allowance = field(init=False)
+    preferred: bool = False
+    shared_key: bool = False
+
+    def __post_init__(self) -> None:
+        self.raw = self.key.raw
+        self.gone_allowance = Allowance(_GONE_RATE, _GONE_BURST, self.now)
+
+    def flush(self) -> None:
+        """Send what waited; the connection calls it when it takes more again."""
+        waiting = self.backlog.take()
+        if waiting:
+            self.outlet.write(b"".join(waiting))
+
+    def notify(self, key: bytes, frame: bytes) -> bool:
+        """Send news about a peer, or let it wait; False when it was lost."""
+        if self.outlet.writable:
+            self.outlet.write(frame)
+            return True
+        return self.backlog.push_notice(key, frame)
+
+
+class Relay:
+    """The routing state of one relay."""
+
+    def __init__(self, *, random: Callable[[], float], keep_alive: float = KEEP_ALIVE_SECONDS) -> None:
+        """`random` gives numbers in [0, 1) for the jitter of keep-alives."""
+        self.counters = Counters()
+        self.active: dict[bytes, Client] = {}
+        self._idle: dict[bytes, list[Client]] = {}
+        self._forwarders: dict[bytes, list[Forwarder]] = {}
+        self._watchers: dict[Client, None] = {}
+        self._receivers: dict[bytes, set[Client]] = {}
+        self._due: list[tuple[float, int, Client]] = []
+        self._order = count()
+        self._random = random
+        self._keep_alive = keep_alive
+        self._members: set[Client] = set()
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def remote_keys(self) -> int:
+        """How many node keys are known to be reached through another relay of the region."""
+        return len(self._forwarders)
+
+    @property
+    def watchers(self) -> int:
+        """How many relays of the region watch this one."""
+        return len(self._watchers)
+
+    def clients(self) -> Iterator[Client]:
+        """Every connection that is logged in."""
+        return iter(self._members)
+
+    def join(self, client: Client, now: float) -> None:
+        """Add a connection that has logged in; it becomes the active one of its key."""
+        key = client.raw
+        before = self.active.get(key)
+        self._members.add(client)
+        self.counters.accepts += 1
+        if before is not None:
+            idle = self._idle.setdefault(key, [])
+            idle.append(before)
+            before.shared_key = client.shared_key = True
+        self.active[key] = client
+        self._schedule(client, now)
+        self._tell_watchers(key, frames.peer_present(key, client.address, client.flags))
+        idle = self._idle.get(key, [])
+        if len(idle) >= MAX_CONNECTIONS_PER_KEY:
+            idle[0].outlet.close("too many connections of one node key")
+
+    def leave(self, client: Client) -> None:
+        """Forget a connection. When it was the last of its key, those who heard from it are told."""
+        if client not in self._members:
+            return
+        self._members.discard(client)
+        self._watchers.pop(client, None)
+        if client.preferred:
+            self.counters.homes -= 1
+        for source in client.heard:
+            receivers = self._receivers.get(source)
+            if receivers is not None:
+                receivers.discard(client)
+                if not receivers:
+                    del self._receivers[source]
+        client.heard.clear()
+        key = client.raw
+        idle = self._idle.get(key, [])
+        if client in idle:
+            idle.remove(client)
+        elif idle:
+            self.active[key] = idle.pop()
+        else:
+            del self.active[key]
+            self._tell_watchers(key, frames.peer_gone(key, frames.GONE_DISCONNECTED))
+            self._gone(key)
+        if not idle:
+            self._idle.pop(key, None)
+            if key in self.active:
+                self.active[key].shared_key = False
+
+    def sent_by(self, client: Client) -> None:
+        """A connection that shares its key sent a packet: it is the active one now."""
+        key = client.raw
+        active = self.active.get(key)
+        if active is None or active is client or client not in self._members:
+            return
+        idle = self._idle[key]
+        idle.remove(client)
+        idle.append(active)
+        self.active[key] = client
+
+    def send(self, client: Client, destination: bytes, packet: bytes, now: float) -> None:
+        """Deliver one packet, forward it, or drop it and say so when it was a discovery packet."""
+        self.counters.packets_received += 1
+        self.counters.bytes_received += len(packet)
+        target = self.active.get(destination)
+        if target is not None:
+            self.deliver(target, client.raw, frames.recv_packet(client.raw, packet), disco=frames.is_disco(packet))
+            return
+        forwarders = self._forwarders.get(destination)
+        if forwarders:
+            if forwarders[-1].forward(client.raw, destination, packet):
+                self.counters.packets_forwarded_out += 1
+            else:
+                self.counters.dropped_mesh += 1
+            return
+        self.counters.dropped_unknown_destination += 1
+        if frames.is_disco(packet) and client.gone_allowance.spend(now):
+            client.notify(destination, frames.peer_gone(destination, frames.GONE_NOT_HERE))
+
+    def forwarded(self, source: bytes, destination: bytes, packet: bytes) -> None:
+        """Deliver a packet that another relay handed over. It is never handed on, so no packet can circle."""
+        self.counters.packets_forwarded_in += 1
+        target = self.active.get(destination)
+        if target is None:
+            self.counters.dropped_unknown_destination += 1
+            return
+        self.deliver(target, source, frames.recv_packet(source, packet), disco=frames.is_disco(packet))
+
+    def deliver(self, target: Client, source: bytes, frame: bytes, *, disco: bool) -> None:
+        """Send one RecvPacket frame to a client, or let it wait."""
+        if target.outlet.writable:
+            self.delivered(target, source, 1, len(frame))
+            target.outlet.write(frame)
+        else:
+            self._heard(target, source)
+            if not target.backlog.push_packet(frame, disco=disco):
+                self.counters.dropped_queue_head += 1
+
+    def delivered(self, target: Client, source: bytes, packets: int, size: int) -> None:
+        """Account for frames of one source that went to `target` at once."""
+        self.counters.packets_sent += packets
+        self.counters.bytes_sent += size
+        self._heard(target, source)
+
+    def ping(self, client: Client, data: bytes) -> None:
+        """Answer a ping, unless the client does not take the answers as fast as it asks."""
+        pong = frames.frame(frames.PONG, data)
+        if client.outlet.writable:
+            client.outlet.write(pong)
+        elif not client.backlog.push_pong(pong):
+            self.counters.pings_dropped += 1
+
+    def note_preferred(self, client: Client, home: bool) -> None:
+        """A client says whether this relay is its home; counted, nothing else depends on it."""
+        if home != client.preferred:
+            client.preferred = home
+            self.counters.homes += 1 if home else -1
+
+    def watch(self, client: Client) -> None:
+        """A relay of the region wants to know all keys here, now and as they change."""
+        if client in self._watchers:
+            return
+        self._watchers[client] = None
+        known = b"".join(frames.peer_present(key, peer.address, peer.flags) for key, peer in self.active.items())
+        client.outlet.write(known)
+
+    def close_peer(self, key: bytes) -> None:
+        """A relay of the region asks that every connection of a key be closed."""
+        active = self.active.get(key)
+        if active is not None:
+            for client in [*self._idle.get(key, []), active]:
+                client.outlet.close("closed by a relay of the region")
+
+    def add_forwarder(self, key: bytes, forwarder: Forwarder) -> None:
+        """A key is connected to another relay of the region; the latest to say so is used."""
+        known = self._forwarders.setdefault(key, [])
+        if forwarder in known:
+            known.remove(forwarder)
+        known.append(forwarder)
+
+    def remove_forwarder(self, key: bytes, forwarder: Forwarder) -> None:
+        """A key is no longer connected there."""
+        known = self._forwarders.get(key, [])
+        if forwarder not in known:
+            return
+        known.remove(forwarder)
+        if not known:
+            del self._forwarders[key]
+            self._gone(key)
+
+    def tick(self, now: float) -> None:
+        """Send the keep-alives that are due (clients give up after 120 seconds of silence)."""
+        while self._due and self._due[0][0] <= now:
+            _, _, client = heappop(self._due)
+            if client in self._members:
+                if client.outlet.writable:
+                    client.outlet.write(frames.KEEP_ALIVE_FRAME)
+                self._schedule(client, now)
+
+    def broadcast(self, frame: bytes) -> None:
+        """Send one frame to everyone who takes it now."""
+        for client in list(self._members):
+            if client.outlet.writable:
+                client.outlet.write(frame)
+
+    def _schedule(self, client: Client, now: float) -> None:
+        heappush(self._due, (now + self._keep_alive + KEEP_ALIVE_JITTER * self._random(), next(self._order), client))
+
+    def _heard(self, target: Client, source: bytes) -> None:
+        if source not in target.heard:
+            target.heard.add(source)
+            self._receivers.setdefault(source, set()).add(target)
+
+    def _gone(self, key: bytes) -> None:
+        if key in self.active or key in self._forwarders:
+            return
+        for receiver in self._receivers.pop(key, ()):
+            receiver.heard.discard(key)
+            if not receiver.notify(key, frames.peer_gone(key, frames.GONE_DISCONNECTED)):
+                self.counters.notices_dropped += 1
+
+    def _tell_watchers(self, key: bytes, frame: bytes) -> None:
+        for watcher in list(self._watchers):
+            if not watcher.notify(key, frame):
+                watcher.outlet.close("a watching relay does not keep up")

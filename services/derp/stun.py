@@ -1,0 +1,92 @@
+"""STUN as Tailscale clients speak it (`net/stun/stun.go`): one request form, one answer. Bytes in, bytes out.
+
+Request, 40 bytes:
+
+    0  2  00 01  binding request
+    2  2  00 14  length of what follows the 20-byte head
+    4  4  21 12 a4 42  magic cookie
+    8 12  transaction id
+   20  4  80 22 00 08, then 8 bytes "tailnode"   SOFTWARE
+   32  4  80 28 00 04, then 4 bytes              FINGERPRINT: CRC-32 of all before, XOR 5354554e
+
+Answer: 01 01, length, cookie, transaction id, 00 20, length, 00, family, port ^ 2112, address ^ (cookie, id).
+
+Strict on purpose: anything that is not this request gets no answer, so the port is no open STUN server and gives a
+forger of source addresses nothing (the answer over IPv4 is shorter than the request).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+import zlib
+from typing import Final
+
+COOKIE: Final = b"\x21\x12\xa4\x42"
+SOFTWARE: Final = b"tailnode"
+MAX_REQUEST: Final = 1500
+
+_BINDING_REQUEST = b"\x00\x01"
+_BINDING_SUCCESS = b"\x01\x01"
+_SOFTWARE_ATTRIBUTE = 0x8022
+_FINGERPRINT_ATTRIBUTE = 0x8028
+_FINGERPRINT_XOR = 0x5354554E
+_HEAD_SIZE = 20
+_FINGERPRINT_SIZE = 8
+
+
+def read_request(data: bytes) -> bytes | None:
+    """The transaction id of a well-formed request of a Tailscale client, or None.
+
+    The usual 40 bytes are tested at once; other orders and paddings of attributes are walked.
+    """
+    size = len(data)
+    if size < _HEAD_SIZE + _FINGERPRINT_SIZE or size > MAX_REQUEST:
+        return None
+    if data[:2] != _BINDING_REQUEST or data[4:8] != COOKIE or int.from_bytes(data[2:4]) != size - _HEAD_SIZE:
+        return None
+    body = size - _FINGERPRINT_SIZE
+    if data[body : body + 4] != b"\x80\x28\x00\x04":
+        return None
+    if int.from_bytes(data[body + 4 :]) != zlib.crc32(data[:body]) ^ _FINGERPRINT_XOR:
+        return None
+    return data[8:20] if _says_tailnode(data, body) else None
+
+
+def _says_tailnode(data: bytes, end: int) -> bool:
+    position, found = _HEAD_SIZE, False
+    while position + 4 <= end:
+        kind, length = struct.unpack_from(">HH", data, position)
+        position += 4
+        if position + length > end or kind == _FINGERPRINT_ATTRIBUTE:
+            return False
+        if kind == _SOFTWARE_ATTRIBUTE:
+            found = data[position : position + length] == SOFTWARE
+        position += (length + 3) & ~3
+    return found and position == end
+
+
+def write_answer(transaction: bytes, host: str, port: int) -> bytes:
+    """The binding success that tells a client its own address; IPv4 mapped in IPv6 is unmapped first."""
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    mask = COOKIE + transaction
+    address = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=False))
+    family = 1 if ip.version == 4 else 2
+    value = struct.pack(">BBH", 0, family, port ^ 0x2112) + address
+    return b"".join(
+        (_BINDING_SUCCESS, struct.pack(">H", 4 + len(value)), mask, struct.pack(">HH", 0x0020, len(value)), value)
+    )
+
+
+def answer(data: bytes, host: str, port: int) -> bytes | None:
+    """What to send back to `host`, `port` for this datagram; None means say nothing."""
+    transaction = read_request(data)
+    return None if transaction is None else write_answer(transaction, host, port)
+
+
+def write_request(transaction: bytes) -> bytes:
+    """The request that a client sends; for our own probes and tests."""
+    head = _BINDING_REQUEST + b"\x00\x14" + COOKIE + transaction + struct.pack(">HH", _SOFTWARE_ATTRIBUTE, 8) + SOFTWARE
+    return head + struct.pack(">HHI", _FINGERPRINT_ATTRIBUTE, 4, zlib.crc32(head) ^ _FINGERPRINT_XOR)

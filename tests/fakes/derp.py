@@ -18,7 +18,7 @@ VECTORS = {
 
 def key(number: int) -> NodeKey:
     """A node key that is easy to tell from others."""
-    return NodeKey(bytes((number,)) * 32)
+    return NodeKey(bytes((number,)) * 32 if number < 256 else number.to_bytes(32))
 
 
 def private(number: int) -> PrivateKey:
@@ -37,7 +37,7 @@ class FakeOutlet:
     def __init__(self) -> None:
         self.writable = True
         self.closed = ""
-        self._reader = frames.FrameReader({kind: (0, frames.MAX_FRAME) for kind in range(256)})
+        self._reader = frames.FrameReader(dict.fromkeys(range(256), (0, frames.MAX_FRAME)))
         self.frames: list[frames.Frame] = []
 
     def write(self, data: bytes) -> None:

@@ -68,5 +68,5 @@ if [ "$want" = test ]; then
     else
         say "the packaged real clients are built for Linux on x86-64; their tests are skipped by name"
     fi
-    apt_install redis-server postgresql nftables iproute2 iputils-ping
+    apt_install redis-server postgresql nftables iproute2 iputils-ping curl procps docker.io mmdebstrap iptables
 fi

@@ -112,6 +112,7 @@ class Lab:
         self._prefix = f"ss{secrets.token_hex(2)}"
         self._namespaces: list[str] = []
         self._processes: list[Process] = []
+        self._host_links: list[str] = []
         self.hosts: list[str] = []
         try:
             self._make_servers()
@@ -147,6 +148,29 @@ class Lab:
         self.exec(router, "ip", "route", "add", "default", "via", PUBLIC_IP)
         self.set_nat(name, nat)
 
+    def link_to_this_machine(self, prefix: str) -> str:
+        """Join the servers' network to the machine that runs the tests; its address there (`PREFIX.1`)."""
+        device = f"{self._prefix}h"
+        _run("ip", "link", "add", device, "type", "veth", "peer", "name", "host", "netns", self.namespace(SERVERS))
+        self._host_links.append(device)
+        _run("ip", "addr", "add", f"{prefix}.1/24", "dev", device)
+        _run("ip", "link", "set", device, "up")
+        self._address(SERVERS, "host", f"{prefix}.2/24")
+        self.exec(SERVERS, "ip", "route", "add", "default", "via", f"{prefix}.1")
+        self.exec(SERVERS, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        return f"{prefix}.1"
+
+    def add_neighbour(self, name: str, prefix: str) -> None:
+        """A host that is behind the servers' network as behind its router."""
+        self._add_namespace(name)
+        _run("ip", "link", "add", f"n{name[:8]}", "netns", self.namespace(SERVERS), "type", "veth", "peer", "name",
+             "eth0", "netns", self.namespace(name))  # fmt: skip
+        self._address(SERVERS, f"n{name[:8]}", f"{prefix}.1/24")
+        self._address(name, "eth0", f"{prefix}.2/24")
+        self.exec(name, "ip", "route", "add", "default", "via", f"{prefix}.1")
+        rule = 'table ip lab { chain post { type nat hook postrouting priority srcnat; oifname "host" masquerade; } }'
+        self.exec(SERVERS, "nft", "-f", "-", stdin=rule)
+
     def set_nat(self, host: str, nat: Nat) -> None:
         """Change what the host's router does: `hard` maps each destination to another port, so no hole can be made."""
         rules = _NAT_RULES.format(
@@ -179,10 +203,14 @@ class Lab:
         for process in reversed(self._processes):
             with contextlib.suppress(Exception):
                 process.stop(5)
+        for device in self._host_links:
+            with contextlib.suppress(RuntimeError):
+                _run("ip", "link", "del", device)
         for name in reversed(self._namespaces):
             with contextlib.suppress(RuntimeError):
                 _run("ip", "netns", "del", name)
         self._processes.clear()
+        self._host_links.clear()
         self._namespaces.clear()
 
     def _make_servers(self) -> None:

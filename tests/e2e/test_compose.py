@@ -128,7 +128,7 @@ def test_published_clients_join_and_talk(stack: Stack, net: lab.Lab) -> None:
 def test_the_collector_received_a_trace_that_crosses_processes(stack: Stack) -> None:
     def traced() -> bool | None:
         said = stack.compose("logs", "otel-collector")
-        return True if "Trace" in said or "trace" in said.lower() and "span" in said.lower() else None
+        return True if "Trace" in said or ("trace" in said.lower() and "span" in said.lower()) else None
 
     wait_for("spans at the collector", traced, 60, 1)
 

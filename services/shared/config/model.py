@@ -279,10 +279,6 @@ class ServiceConfig:
     addresses: tuple[str, ...] = ()
 
 
-def _service(port: int) -> Any:
-    return field(default=ServiceConfig(listen_addr=f"127.0.0.1:{port}", addresses=(f"127.0.0.1:{port}",)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicesTlsConfig:
     """`services.tls`: mutual TLS between our processes; all three or none."""
@@ -303,12 +299,12 @@ class ServicesTlsConfig:
 class ServicesConfig:
     """`services`: our processes, when each runs alone."""
 
-    registry: ServiceConfig = _service(50051)
-    policy: ServiceConfig = _service(50052)
-    auth: ServiceConfig = _service(50053)
-    map_streamer: ServiceConfig = _service(50054)
-    derp: ServiceConfig = _service(50055)
-    gateway: ServiceConfig = _service(50056)
+    registry: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50051", addresses=("127.0.0.1:50051",))
+    policy: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50052", addresses=("127.0.0.1:50052",))
+    auth: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50053", addresses=("127.0.0.1:50053",))
+    map_streamer: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50054", addresses=("127.0.0.1:50054",))
+    derp: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50055", addresses=("127.0.0.1:50055",))
+    gateway: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50056", addresses=("127.0.0.1:50056",))
     token: str = _secret()
     """Shared by all processes of a deployment; needed unless `services.tls` is given."""
     tls: ServicesTlsConfig = ServicesTlsConfig()

@@ -1,16 +1,21 @@
-"""Turns telemetry on for a process: logging, the tracer, the metrics registry and its HTTP server."""
+"""Turns telemetry on for a process: logging, the tracer, the metrics registry."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
 from services.shared.config.model import Config
 from services.shared.telemetry.logs import configure_logging
+
+T = TypeVar("T")
+_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +24,47 @@ class Telemetry:
 
     tracer: trace.Tracer = field(default_factory=trace.NoOpTracer)
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
+    tracing: bool = False
+    """Whether spans go anywhere; guards what is only done for them."""
+    _provider: Any = None
+    _made: dict[Any, Any] = field(default_factory=dict)
+
+    def once(self, make: Callable[[CollectorRegistry], T]) -> T:
+        """The metrics that `make` registers, made at the first call: many parts of a process may share them."""
+        if make not in self._made:
+            self._made[make] = make(self.registry)
+        return cast(T, self._made[make])
 
     async def stop(self) -> None:
-        """Send what is still held."""
+        """Send the spans that are still held; gives up after some seconds."""
+        if self._provider is not None:
+            await asyncio.to_thread(self._provider.shutdown)
 
 
 def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = None) -> Telemetry:
     """Configure logging, and tracing where an endpoint is given, for the process called `name`."""
-    _env = os.environ if env is None else env
     configure_logging(config.log.level, config.log.format)
-    return Telemetry()
+    env = os.environ if env is None else env
+    endpoint = config.telemetry.otlp_endpoint or next((env[key] for key in _ENDPOINTS if env.get(key)), "")
+    if not endpoint or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return Telemetry()
+    provider = _provider(endpoint, name, config.telemetry.sample_ratio)
+    return Telemetry(tracer=provider.get_tracer("smartscale"), tracing=True, _provider=provider)
+
+
+def _provider(endpoint: str, name: str, ratio: float) -> Any:
+    # Imported late: the exporter costs a quarter of a second that a process without tracing need not pay.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(ratio)),
+        resource=Resource.create({"service.name": f"smartscale-{name}"}),
+        shutdown_on_exit=False,
+    )
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=5)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider

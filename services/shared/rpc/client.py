@@ -1,0 +1,173 @@
+"""Our side of calls between processes: where the replicas are, what every call carries, when it is tried again.
+
+A call waits for a healthy replica until its deadline instead of failing at once, so a restarted service costs its
+callers a pause and no error. Calls that only read are also sent again when their replica dies under them; calls that
+write are not, because nobody knows what was already committed.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import grpc.aio
+
+from services.shared.config.model import ServicesConfig
+from services.shared.rpc.context import MetadataLike
+from services.shared.rpc.interceptors import TOKEN
+from services.shared.rpc.retry import RetriedCall
+from services.shared.rpc.server import MAX_MESSAGE
+from services.shared.telemetry.propagation import HEADER, current_traceparent
+
+UNARY_TIMEOUT = 10.0
+"""Seconds that a unary call gets when its caller named none."""
+
+_READS = ("Get", "List", "Find", "Verify", "Check")
+_SERVICE_CONFIG = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ""},
+        "methodConfig": [{"name": [{}], "waitForReady": True}],
+    }
+)
+CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.service_config", _SERVICE_CONFIG),
+    ("grpc.enable_retries", 1),
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def dial(addresses: Sequence[str] | str, security: ServicesConfig) -> OutgoingChannel:
+    """A channel to all replicas of one service, connected lazily.
+
+    An address is `host:port` (a name may stand for many replicas) or `unix:/path`.
+    """
+    given = (addresses,) if isinstance(addresses, str) else tuple(addresses)
+    return OutgoingChannel([_connect(target, security) for target in _targets(given)], security.token)
+
+
+def _targets(addresses: tuple[str, ...]) -> list[str]:
+    """As few targets as can be: all literal addresses of a family are one, which gRPC balances by itself."""
+    families: dict[str, list[str]] = {"ipv4": [], "ipv6": []}
+    targets: list[str] = []
+    for address in addresses:
+        host = address.rpartition(":")[0].strip("[]")
+        try:
+            families[f"ipv{ipaddress.ip_address(host).version}"].append(address)
+        except ValueError:
+            targets.append(address if address.startswith("unix:") else f"dns:///{address}")
+    return [f"{family}:{','.join(found)}" for family, found in families.items() if found] + targets
+
+
+def _connect(target: str, security: ServicesConfig) -> grpc.aio.Channel:
+    tls = security.tls
+    if not tls.enabled or target.startswith("unix:"):
+        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+    assert tls.ca_path is not None and tls.key_path is not None and tls.cert_path is not None
+    credentials = grpc.ssl_channel_credentials(
+        tls.ca_path.read_bytes(), tls.key_path.read_bytes(), tls.cert_path.read_bytes()
+    )
+    name = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
+    return grpc.aio.secure_channel(target, credentials, options=(*CHANNEL_OPTIONS, *name))
+
+
+class OutgoingChannel(grpc.aio.Channel):
+    """Adds to every call what all of ours carry: the token, the trace, and a deadline to unary ones.
+
+    Also wraps a `LocalChannel`, so that traces cross there too.
+    """
+
+    def __init__(self, channels: Sequence[grpc.aio.Channel], token: str = "") -> None:
+        self._channels = tuple(channels)
+        self._fixed: tuple[tuple[str, str], ...] = ((TOKEN, token),) if token else ()
+        self._turn = 0
+
+    def unary_unary(self, method: str, *coders: Any, **named: Any) -> Any:
+        """A callable for one method."""
+        made = [channel.unary_unary(method, *coders, **named) for channel in self._channels]
+        attempts = 4 if method.rpartition("/")[2].startswith(_READS) else 1
+
+        def invoke(
+            request: Any, *, timeout: float | None = None, metadata: MetadataLike | None = None, **options: Any
+        ) -> Any:
+            return RetriedCall(
+                lambda left: made[self._pick()](request, timeout=left, metadata=self._carried(metadata), **options),
+                UNARY_TIMEOUT if timeout is None else timeout,
+                attempts,
+            )
+
+        return invoke
+
+    def unary_stream(self, method: str, *coders: Any, **named: Any) -> Any:
+        """A callable for one method."""
+        return self._plain([channel.unary_stream(method, *coders, **named) for channel in self._channels])
+
+    def stream_unary(self, method: str, *coders: Any, **named: Any) -> Any:
+        """A callable for one method."""
+        return self._plain([channel.stream_unary(method, *coders, **named) for channel in self._channels])
+
+    def stream_stream(self, method: str, *coders: Any, **named: Any) -> Any:
+        """A callable for one method."""
+        return self._plain([channel.stream_stream(method, *coders, **named) for channel in self._channels])
+
+    def _plain(self, made: list[Any]) -> Callable[..., Any]:
+        def invoke(*request: Any, metadata: MetadataLike | None = None, **options: Any) -> Any:
+            return made[self._pick()](*request, metadata=self._carried(metadata), **options)
+
+        return invoke
+
+    def _carried(self, metadata: MetadataLike | None) -> tuple[tuple[str, str | bytes], ...]:
+        traceparent = current_traceparent()
+        trace = ((HEADER, traceparent),) if traceparent else ()
+        return (*(metadata or ()), *self._fixed, *trace)
+
+    def _pick(self) -> int:
+        count = len(self._channels)
+        if count == 1:
+            return 0
+        self._turn = (self._turn + 1) % count
+        order = [(self._turn + step) % count for step in range(count)]
+        ready = grpc.ChannelConnectivity.READY
+        return next((index for index in order if self._channels[index].get_state(True) is ready), order[0])
+
+    async def close(self, grace: float | None = None) -> None:
+        """End all calls and connections."""
+        for channel in self._channels:
+            await channel.close(grace)
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """Ready if any replica is."""
+        states = [channel.get_state(try_to_connect) for channel in self._channels]
+        ready = grpc.ChannelConnectivity.READY
+        return ready if ready in states else states[0]
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Wait until the first connection is in another state."""
+        await self._channels[0].wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """Wait until the first connection is ready."""
+        await self._channels[0].channel_ready()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc_val: BaseException | None, exc_tb: TracebackType | None
+    ) -> bool | None:
+        await self.close()
+        return None

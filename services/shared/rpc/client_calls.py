@@ -1,0 +1,206 @@
+"""The client's view of a call in process: the four call objects of grpc.aio over one `Exchange`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
+from typing import Any
+
+import grpc
+import grpc.aio
+
+from services.shared.rpc.exchange import Exchange
+from services.shared.rpc.pipe import PipeClosedError
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+Requests = AsyncIterable[Any] | Iterable[Any]
+
+
+def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+
+
+class LocalCall(grpc.aio.Call):
+    """What all four kinds share."""
+
+    def __init__(
+        self, exchange: Exchange, serialize: Callable[[Any], bytes] | None, deserialize: Callable[[bytes], Any] | None
+    ) -> None:
+        self._exchange = exchange
+        self._serialize = serialize
+        self._deserialize = deserialize
+        self._feeder: asyncio.Task[None] | None = None
+        self._answer: asyncio.Future[Any] | None = None
+
+    def cancelled(self) -> bool:
+        """Whether the client cancelled it."""
+        return self._exchange.cancelled_by_client
+
+    def done(self) -> bool:
+        """Whether it has its status."""
+        return self._exchange.done
+
+    def time_remaining(self) -> float | None:
+        """Seconds to the deadline."""
+        return self._exchange.time_remaining()
+
+    def cancel(self) -> bool:
+        """End it; true if it had not ended."""
+        return self._exchange.cancel()
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call back with this call at its end."""
+        self._exchange.on_end(lambda: callback(self))
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent first."""
+        return await asyncio.shield(self._exchange.initial)
+
+    async def trailing_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent with the status."""
+        await self._exchange.ended()
+        return self._exchange.trailing
+
+    async def code(self) -> grpc.StatusCode:
+        """The status, once there is one."""
+        return await self._exchange.ended()
+
+    async def details(self) -> str:
+        """The text of the status."""
+        await self._exchange.ended()
+        return self._exchange.details
+
+    async def wait_for_connection(self) -> None:
+        """There is nothing to connect."""
+
+    def send(self, request: Any) -> None:
+        """Queue the only request of a call with a unary request."""
+        data = self._serialize(request) if self._serialize else request
+        self._feed_now(data)
+
+    def feed(self, requests: Requests) -> None:
+        """Send requests from an iterator, in the background."""
+        feeder = self._feeder = asyncio.get_running_loop().create_task(self._pump(requests))
+        self._exchange.on_end(lambda: _stop(feeder))
+
+    def _feed_now(self, data: bytes) -> None:
+        self._feeder = asyncio.get_running_loop().create_task(self._one(data))
+
+    async def _one(self, data: bytes) -> None:
+        try:
+            await self._exchange.requests.put(data)
+        except PipeClosedError:
+            return
+        self._exchange.requests.end()
+
+    async def _pump(self, requests: Requests) -> None:
+        try:
+            if isinstance(requests, AsyncIterable):
+                async for request in requests:
+                    await self._put(request)
+            else:
+                for request in requests:
+                    await self._put(request)
+        except PipeClosedError:
+            return
+        except Exception:
+            log.exception("request iterator failed", method=self._exchange.method)
+            self._exchange.cancel()
+            return
+        self._exchange.requests.end()
+
+    async def _put(self, request: Any) -> None:
+        await self._exchange.requests.put(self._serialize(request) if self._serialize else request)
+
+    async def _take(self) -> Any:
+        """The next response, or EOF after an OK status; raises the status otherwise."""
+        try:
+            data = await self._exchange.responses.get()
+            if data is not None:
+                return self._deserialize(data) if self._deserialize else data
+            code = await self._exchange.ended()
+        except asyncio.CancelledError:
+            self._exchange.cancel()
+            raise
+        if self._exchange.cancelled_by_client:
+            raise asyncio.CancelledError
+        if code is not grpc.StatusCode.OK:
+            raise self._exchange.error()
+        return grpc.aio.EOF
+
+
+class _UnaryAnswer(LocalCall):
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._result().__await__()
+
+    async def _result(self) -> Any:
+        if self._answer is None:
+            self._answer = asyncio.get_running_loop().create_future()
+            try:
+                self._answer.set_result(await self._receive())
+            except asyncio.CancelledError:
+                self._answer.cancel()
+                raise
+            except Exception as error:
+                self._answer.set_exception(error)
+        return await asyncio.shield(self._answer)
+
+    async def _receive(self) -> Any:
+        response = await self._take()
+        if response is grpc.aio.EOF:
+            raise grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, details="no response to a unary call")
+        await self._take()  # the status comes after the message
+        return response
+
+
+class _StreamAnswer(LocalCall):
+    async def read(self) -> Any:
+        """The next response, or EOF."""
+        return await self._take()
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self._all()
+
+    async def _all(self) -> AsyncIterator[Any]:
+        while (response := await self._take()) is not grpc.aio.EOF:
+            yield response
+
+
+class _StreamRequests(LocalCall):
+    async def write(self, request: Any) -> None:
+        """Send one request; waits while the server does not read."""
+        try:
+            await self._put(request)
+        except PipeClosedError:
+            if not self._exchange.done:
+                raise grpc.aio.UsageError("write after done_writing") from None
+            if self._exchange.cancelled_by_client:
+                raise asyncio.CancelledError from None
+            if self._exchange.code is not grpc.StatusCode.OK:
+                raise self._exchange.error() from None
+            raise asyncio.InvalidStateError("RPC already finished") from None
+        except asyncio.CancelledError:
+            self._exchange.cancel()
+            raise
+
+    async def done_writing(self) -> None:
+        """Say that no request follows."""
+        self._exchange.requests.end()
+
+
+class LocalUnaryUnaryCall(_UnaryAnswer, grpc.aio.UnaryUnaryCall[Any, Any]):
+    """One request, one response."""
+
+
+class LocalUnaryStreamCall(_StreamAnswer, grpc.aio.UnaryStreamCall[Any, Any]):
+    """One request, many responses."""
+
+
+class LocalStreamUnaryCall(_StreamRequests, _UnaryAnswer, grpc.aio.StreamUnaryCall[Any, Any]):
+    """Many requests, one response."""
+
+
+class LocalStreamStreamCall(_StreamRequests, _StreamAnswer, grpc.aio.StreamStreamCall[Any, Any]):
+    """Many requests, many responses."""

@@ -1,0 +1,161 @@
+"""What happens around every call on a server: who may call at all, and what is measured of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import grpc
+import grpc.aio
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from services.shared.telemetry.propagation import HEADER, context_of
+from services.shared.telemetry.setup import Telemetry
+
+TOKEN = "smartscale-token"
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+Continue = Callable[[Any], Awaitable[Handler | None]]
+
+_OPEN = ("/grpc.health.v1.Health/",)
+"""Methods that need no token: a load balancer must be able to ask for health."""
+
+
+class TokenInterceptor(grpc.aio.ServerInterceptor):
+    """Lets in only callers that show the deployment token."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token.encode()
+
+    async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
+        """Pass the call on, or refuse it."""
+        if handler_call_details.method.startswith(_OPEN):
+            return await continuation(handler_call_details)
+        shown = [value for name, value in handler_call_details.invocation_metadata or () if name == TOKEN]
+        if len(shown) == 1 and hmac.compare_digest(_bytes(shown[0]), self._token):
+            return await continuation(handler_call_details)
+        return grpc.stream_stream_rpc_method_handler(_refuse)
+
+
+async def _refuse(_requests: object, context: Any) -> None:
+    await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the deployment token is missing or wrong")
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+class RpcMetrics:
+    """The numbers of one registry about calls served."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        names = ("service", "method", "code")
+        self.served = Counter("smartscale_rpc_served", "Calls answered, by status.", names, registry=registry)
+        self.seconds = Histogram(
+            "smartscale_rpc_seconds", "Time from a unary call's start to its answer.", names[:2], registry=registry
+        )
+
+
+class ObserveInterceptor(grpc.aio.ServerInterceptor):
+    """Counts and times every call, and continues the caller's trace in all but endless streams."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        self._tracer = telemetry.tracer
+        self._traces = telemetry.tracing
+        self._metrics = telemetry.once(RpcMetrics)
+
+    async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
+        """Wrap the handler that will answer."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler_call_details.method.startswith(_OPEN):
+            return handler
+        return around(handler, self._observe(handler_call_details, handler))
+
+    def _observe(self, details: Any, handler: Handler) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+        service, _, method = details.method.lstrip("/").partition("/")
+        endless = handler.request_streaming and handler.response_streaming
+
+        @asynccontextmanager
+        async def observe(context: Any) -> AsyncIterator[None]:
+            began = time.perf_counter()
+            code = "UNKNOWN"
+            span: trace.Span = trace.INVALID_SPAN
+            token = None
+            if self._traces and not endless:
+                parent = next((str(value) for name, value in details.invocation_metadata or () if name == HEADER), "")
+                span = self._tracer.start_span(
+                    f"{service}/{method}",
+                    context_of(parent),
+                    trace.SpanKind.SERVER,
+                    {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method},
+                )
+                token = otel_context.attach(trace.set_span_in_context(span))
+            try:
+                yield
+                code = _name(context.code())
+            except grpc.aio.AbortError:
+                code = _name(context.code())
+                raise
+            except asyncio.CancelledError:
+                code = "CANCELLED"
+                raise
+            finally:
+                self._metrics.served.labels(service, method, code).inc()
+                if not endless:
+                    self._metrics.seconds.labels(service, method).observe(time.perf_counter() - began)
+                if token is not None:
+                    otel_context.detach(token)
+                    span.set_attribute("rpc.grpc.status", code)
+                    if code in ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "DATA_LOSS"):
+                        span.set_status(trace.StatusCode.ERROR)
+                    span.end()
+
+        return observe
+
+
+def _name(code: Any) -> str:
+    if isinstance(code, grpc.StatusCode):
+        return code.name
+    return next((status.name for status in grpc.StatusCode if status.value[0] == code), "OK")
+
+
+def around(handler: Handler, enter: Callable[[Any], AbstractAsyncContextManager[None]]) -> Handler:
+    """A handler that does what the given one does, inside a context manager made for each call."""
+    if handler.response_streaming:
+        streaming = handler.stream_stream if handler.request_streaming else handler.unary_stream
+        assert streaming is not None
+
+        async def stream(request: Any, context: Any) -> None:
+            async with enter(context):
+                responses = streaming(request, context)
+                if inspect.isasyncgen(responses):
+                    try:
+                        async for response in responses:
+                            await context.write(response)
+                    finally:
+                        await responses.aclose()
+                elif inspect.isawaitable(responses):
+                    await responses
+
+        make = (
+            grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
+        )
+        return make(stream, handler.request_deserializer, handler.response_serializer)
+    single = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    assert single is not None
+
+    async def unary(request: Any, context: Any) -> Any:
+        async with enter(context):
+            answer = single(request, context)
+            return await answer if inspect.isawaitable(answer) else answer
+
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)
+    return grpc.unary_unary_rpc_method_handler(unary, handler.request_deserializer, handler.response_serializer)

@@ -1,0 +1,79 @@
+"""A unary call that may be sent more than once within its one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Any
+
+import grpc
+import grpc.aio
+
+_PAUSE = 0.05
+"""Seconds before the second attempt; doubled for each one after."""
+
+
+class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
+    """Sends at once; sends again when the replica turned out to be unavailable and attempts and time are left."""
+
+    def __init__(self, send: Callable[[float], Any], timeout: float, attempts: int) -> None:
+        self._send = send
+        self._attempts = attempts
+        self._deadline = asyncio.get_running_loop().time() + timeout
+        self._call: Any = send(timeout)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self._answer().__await__()
+
+    async def _answer(self) -> Any:
+        pause = _PAUSE
+        for left in range(self._attempts - 1, -1, -1):
+            try:
+                return await self._call
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or not left or self.time_remaining() <= pause:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+            self._call = self._send(self.time_remaining())
+        raise AssertionError("the last attempt returns or raises")
+
+    def time_remaining(self) -> float:
+        """Seconds to the deadline of all attempts together."""
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+    def cancelled(self) -> bool:
+        """Whether it was cancelled here."""
+        return bool(self._call.cancelled())
+
+    def done(self) -> bool:
+        """Whether the latest attempt has its status."""
+        return bool(self._call.done())
+
+    def cancel(self) -> bool:
+        """End it."""
+        return bool(self._call.cancel())
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        """Call back at the end of the current attempt."""
+        self._call.add_done_callback(callback)
+
+    async def initial_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent first."""
+        return await self._call.initial_metadata()  # type: ignore[no-any-return]
+
+    async def trailing_metadata(self) -> grpc.aio.Metadata:
+        """What the server sent with the status."""
+        return await self._call.trailing_metadata()  # type: ignore[no-any-return]
+
+    async def code(self) -> grpc.StatusCode:
+        """The status of the latest attempt."""
+        return await self._call.code()  # type: ignore[no-any-return]
+
+    async def details(self) -> str:
+        """The text of the status."""
+        return await self._call.details()  # type: ignore[no-any-return]
+
+    async def wait_for_connection(self) -> None:
+        """Wait until the current attempt is on a connection."""
+        await self._call.wait_for_connection()

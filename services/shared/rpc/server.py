@@ -1,0 +1,133 @@
+"""Our gRPC server on a socket: closed to strangers, with health, reflection, limits and telemetry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from services.shared.config.model import ServicesConfig, ServicesTlsConfig
+from services.shared.rpc.interceptors import ObserveInterceptor, TokenInterceptor
+from services.shared.telemetry.setup import Telemetry
+
+MAX_MESSAGE = 64 << 20
+
+SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 4),
+)
+
+
+class InsecureError(ValueError):
+    """Neither a deployment token nor certificates: the server would be open to strangers."""
+
+
+class Servable(Protocol):
+    """What can register servicers."""
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register them."""
+        ...
+
+
+class RpcServer:
+    """One server of one process. Add services, start it, say when it is ready, stop it."""
+
+    def __init__(self, security: ServicesConfig, telemetry: Telemetry) -> None:
+        """Make a server that asks for certificates if configured, else for the deployment token.
+
+        Raises:
+            InsecureError: neither is configured.
+        """
+        self._tls = security.tls
+        interceptors: list[grpc.aio.ServerInterceptor] = [ObserveInterceptor(telemetry)]
+        if security.token:
+            interceptors.append(TokenInterceptor(security.token))
+        elif not security.tls.enabled:
+            raise InsecureError("set services.token or services.tls")
+        self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        self._names: list[str] = []
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def add(self, service: Servable) -> None:
+        """Register the servicers of a service."""
+        service.add_to(cast(grpc.aio.Server, _Recorder(self._server, self._names)))
+
+    async def start(self, address: str) -> int:
+        """Listen on `host:port` (port 0 picks one) or `unix:/path`; gives the port. Not ready yet.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        await self.set_ready(False)
+        port = bind(self._server, address, self._tls)
+        await self._server.start()
+        return port
+
+    async def set_ready(self, ready: bool) -> None:
+        """Say by the health service whether calls are welcome."""
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name in ("", *self._names):
+            await self._health.set(name, status)
+
+    async def stop(self, grace: float = 5.0) -> None:
+        """Say that calls are no longer welcome, let the running ones finish within the grace, end."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace)
+
+
+def bind(server: grpc.aio.Server, address: str, tls: ServicesTlsConfig | None = None) -> int:
+    """Listen on an address, over mutual TLS if configured.
+
+    Raises:
+        OSError: it cannot be listened on.
+    """
+    if address.startswith(":"):
+        address = f"[::]{address}"
+    try:
+        if tls is not None and tls.enabled and not address.startswith("unix:"):
+            return server.add_secure_port(address, _credentials(tls))
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen on {address}") from error
+
+
+def _credentials(tls: ServicesTlsConfig) -> grpc.ServerCredentials:
+    assert tls.key_path is not None and tls.cert_path is not None and tls.ca_path is not None
+    pair = (_read(tls.key_path), _read(tls.cert_path))
+    return grpc.ssl_server_credentials([pair], _read(tls.ca_path), require_client_auth=True)
+
+
+def _read(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+class _Recorder:
+    """Passes registrations on and notes the names of the services."""
+
+    def __init__(self, server: grpc.aio.Server, names: list[str]) -> None:
+        self._server = server
+        self._names = names
+
+    def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+    ) -> None:
+        self._names.append(service_name)
+        self._server.add_registered_method_handlers(service_name, method_handlers)

@@ -64,12 +64,16 @@ class StreamWriter(Protocol):
         """End the body after what was taken; harmless when it ended before."""
         ...
 
+    def abort(self) -> None:
+        """Cut the body off (RST_STREAM) and forget what was taken but not sent: the client does not read."""
+        ...
+
     def on_resume(self, callback: Callable[[], None]) -> None:
         """Call `callback` each time the stream leaves `paused`."""
         ...
 
     def on_closed(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when the client or the connection ends the stream, not after `end`.
+        """Call `callback` once when the client or the connection ends the stream, not after `end` or `abort`.
 
         When that has already happened it is called at once.
         """

@@ -1,0 +1,73 @@
+"""What a client says of itself in Hostinfo, as far as a login needs it. The registry reads and cleans the rest."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import msgspec
+
+from services.auth.model.errors import InvalidInputError
+from services.auth.model.tag import read_tags
+
+MAX_HOSTINFO = 64 << 10
+"""Bytes of Hostinfo that are taken; real clients send one to four thousand."""
+
+MAX_SHOWN = 64
+"""Characters of a name that are shown to a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """How a client describes itself, cleaned for display."""
+
+    hostname: str = ""
+    os: str = ""
+    tags: tuple[str, ...] = ()
+    """The tags it asks for, checked for form only."""
+
+
+def read_device(hostinfo: bytes) -> Device:
+    """Read Hostinfo; members that are missing or of another type count as empty, unknown ones are ignored.
+
+    Raises:
+        InvalidInputError: too large, not a JSON object, or a tag that is none.
+    """
+    if len(hostinfo) > MAX_HOSTINFO:
+        raise InvalidInputError(f"hostinfo is larger than {MAX_HOSTINFO} bytes")
+    if not hostinfo:
+        return Device()
+    try:
+        document = msgspec.json.decode(hostinfo)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidInputError("hostinfo is not JSON") from None
+    if document is None:
+        return Device()
+    if not isinstance(document, dict):
+        raise InvalidInputError("hostinfo is not a JSON object")
+    members = {str(name).lower(): value for name, value in document.items()}  # Go and Rust spell members differently
+    return Device(
+        hostname=shown(members.get("hostname")),
+        os=shown(" ".join(filter(None, (_text(members.get("os")), _text(members.get("osversion")))))),
+        tags=_tags(members.get("requesttags")),
+    )
+
+
+def shown(value: object) -> str:
+    """Clean a text that a client chose: no control or direction characters, one line, of bounded length."""
+    kept = "".join(" " if char.isspace() else char for char in _text(value)[: 8 * MAX_SHOWN])
+    kept = "".join(char for char in kept if unicodedata.category(char)[0] != "C")
+    words = " ".join(kept.split())
+    return words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 1] + "…"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise InvalidInputError("RequestTags is not a list of texts")
+    return read_tags(value)

@@ -1,0 +1,119 @@
+"""A pending login: a device that waits for a person. Owns its states; refuses to know who the person is.
+
+    pending -- approved by U --> approved -- registry has the node --> admitted
+       ^  |                         |
+       |  +-- refused --> rejected  |
+       +---- registry refuses ------+
+
+The decision is stored before the registry is told, so that two administrators cannot let one device in twice. Who
+finds a login `approved` (the administrator again, or the waiting device) may finish it: admission is idempotent.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, IntEnum
+from typing import NewType, Self
+
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import MachineKey, NodeKey
+
+AuthId = NewType("AuthId", str)
+
+PREFIX = "hskey-authreq-"
+MAX_FOLLOWUP = 2048
+NOBODY = UserId(0)
+NO_NODE = NodeId(0)
+
+_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
+
+
+class RegisterMethod(IntEnum):
+    """How a node came in; the numbers are those of the registry's contract."""
+
+    AUTH_KEY = 1
+    CLI = 2
+    OIDC = 3
+
+
+class LoginState(Enum):
+    """How far a login is."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    ADMITTED = "admitted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A device that asked to join and waits for a person."""
+
+    auth_id: AuthId
+    machine_key: MachineKey
+    node_key: NodeKey
+    old_node_key: NodeKey
+    hostinfo: bytes = field(repr=False)
+    hostname: str
+    os: str
+    tags: tuple[str, ...]
+    version: int
+    ephemeral: bool
+    remote_address: str
+    created_at: datetime
+    expires_at: datetime
+    wanted_expiry: datetime | None = None
+    """When the client wants its key to end; it can only shorten."""
+    state: LoginState = LoginState.PENDING
+    user_id: UserId = NOBODY
+    method: RegisterMethod = RegisterMethod.CLI
+    node_id: NodeId = NO_NODE
+    reason: str = ""
+    """Why it was rejected."""
+
+    @property
+    def decided(self) -> bool:
+        """Whether a person has spoken."""
+        return self.state is not LoginState.PENDING
+
+    def alive(self, now: datetime) -> bool:
+        """Whether it still counts."""
+        return now < self.expires_at
+
+    def approved(self, user_id: UserId, method: RegisterMethod) -> Self:
+        """As it is once a person said yes."""
+        return replace(self, state=LoginState.APPROVED, user_id=user_id, method=method)
+
+    def admitted(self, node_id: NodeId) -> Self:
+        """As it is once the registry has the node."""
+        return replace(self, state=LoginState.ADMITTED, node_id=node_id)
+
+    def rejected(self, reason: str) -> Self:
+        """As it is once a person or a rule said no."""
+        return replace(self, state=LoginState.REJECTED, reason=reason)
+
+    def reopened(self) -> Self:
+        """As it is when the registry would not have the node for this user: another may be tried."""
+        return replace(self, state=LoginState.PENDING, user_id=NOBODY)
+
+
+def new_auth_id(seed: bytes) -> AuthId:
+    """Name a login with 12 random bytes."""
+    if len(seed) != 12:
+        raise ValueError("an auth id is made of 12 random bytes")
+    return AuthId(PREFIX + seed.hex())
+
+
+def read_auth_id(text: str) -> AuthId | None:
+    """Read an auth id; None when the text is none."""
+    return AuthId(text) if _AUTH_ID.match(text) else None
+
+
+def read_followup(url: str) -> AuthId | None:
+    """Find the auth id in the URL that a client was given, at the end of its path; None when there is none."""
+    if len(url) > MAX_FOLLOWUP:
+        return None
+    path = url.split("#", 1)[0].split("?", 1)[0]
+    return read_auth_id(path.rstrip("/").rpartition("/")[2])

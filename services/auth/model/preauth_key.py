@@ -1,0 +1,81 @@
+"""A pre-auth key: who it lets in, and the two steps in which a single-use one is spent.
+
+A client that never succeeded makes a new node key for each attempt, so a key that was claimed and not yet used may be
+tried again by the same *machine*, whatever its node key: a crash between claim and admission costs nothing. Once
+the node is admitted the key is used, and used means used for everyone.
+
+    free -- claim by M --> claimed by M -- node admitted --> used
+                 ^                |
+                 +--- refused ----+--- lease over, registry knows no node of M by this key ---> claimed by another
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from services.auth.model.secret import KeyKind, masked
+from services.shared.ids import UserId
+from services.shared.keys import MachineKey, NodeKey
+
+DEFAULT_LIFETIME = timedelta(hours=1)
+
+CLAIM_LEASE = timedelta(seconds=60)
+"""How long a claim keeps others out while its admission may still be under way; well over the deadline of that call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A machine has begun to spend a single-use key."""
+
+    machine_key: MachineKey
+    node_key: NodeKey
+    at: datetime
+
+
+class Standing(Enum):
+    """What a claim on a single-use key meets."""
+
+    OPEN = auto()
+    """Free, or claimed by this machine before: go on."""
+    HELD = auto()
+    """Another machine is just being admitted with it."""
+    STALE = auto()
+    """Another machine claimed it and was not heard of again: ask the registry whether it got in."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreAuthKey:
+    """A secret that admits nodes, without the secret."""
+
+    id: int
+    prefix: str
+    user_id: UserId
+    """Owner of the nodes; 0 when tags own them and nobody is named."""
+    reusable: bool
+    ephemeral: bool
+    tags: tuple[str, ...]
+    created_at: datetime
+    expiration: datetime | None = None
+    used: bool = False
+    claim: Claim | None = None
+
+    @property
+    def masked(self) -> str:
+        """How it is listed."""
+        return masked(KeyKind.PRE_AUTH, self.prefix)
+
+    def refusal(self, now: datetime) -> str | None:
+        """Why it admits nobody any more; None while it does."""
+        if self.expiration is not None and self.expiration <= now:
+            return "auth key expired"
+        if self.used and not self.reusable:
+            return "auth key was used already"
+        return None
+
+    def standing(self, machine_key: MachineKey, now: datetime) -> Standing:
+        """What a machine meets that wants to claim it."""
+        if self.claim is None or self.claim.machine_key == machine_key:
+            return Standing.OPEN
+        return Standing.HELD if now < self.claim.at + CLAIM_LEASE else Standing.STALE

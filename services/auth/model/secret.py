@@ -1,0 +1,93 @@
+"""Key texts that carry a secret: minting, reading and checking them. Owns their form; refuses to store or print one.
+
+    hskey-auth-PPPPPPPPPPPP-SSSS…   12 characters of prefix, 64 of secret (Headscale 0.28 and later)
+    hskey-api-PPPPPPPPPPPP-SSSS…    the same
+    PPPPPPP.SSSS…                   API keys of older servers
+
+The prefix finds the row, the secret proves it. Only a digest of the secret is stored. A plain SHA-256 does: the secret
+is 256 random bits, so a thief of the table has nothing to guess, and the slowness that bcrypt or Argon2 add for the
+sake of weak passwords would only let strangers burn our CPU (clients with a bad key ask every few milliseconds).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+
+PREFIX_LENGTH = 12
+SECRET_LENGTH = 64
+MAX_TEXT = 256
+"""Longest text that is looked at; no form of a key comes near."""
+
+_PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+_BODY = re.compile(r"([A-Za-z0-9_-]{12})-([A-Za-z0-9_-]{64})\Z", re.ASCII)
+_OLD_API = re.compile(r"([A-Za-z0-9_-]{7,32})\.([A-Za-z0-9_-]{16,128})\Z", re.ASCII)
+_NO_DIGEST = "sha256:" + "0" * 64
+
+
+class KeyKind(Enum):
+    """Which key a text claims to be."""
+
+    PRE_AUTH = "hskey-auth-"
+    API = "hskey-api-"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyText:
+    """A key as a caller gave it: unproven until `matches` says so."""
+
+    kind: KeyKind
+    prefix: str
+    unverified_secret: str = field(repr=False)
+    old_form: bool = False
+
+    def __str__(self) -> str:
+        return masked(self.kind, self.prefix)
+
+    def matches(self, digest: str | None) -> bool:
+        """Whether the secret is the one behind a stored digest; takes as long when there is no row at all."""
+        same = hmac.compare_digest(digest_of(self.unverified_secret), digest or _NO_DIGEST)
+        return same and digest is not None
+
+
+@dataclass(frozen=True, slots=True)
+class NewSecret:
+    """A key just made: the text is shown once, the digest is stored."""
+
+    prefix: str
+    text: str = field(repr=False)
+    digest: str = field(repr=False)
+
+
+def mint(kind: KeyKind, seed: bytes) -> NewSecret:
+    """Make a key of 48 random bytes: 32 for the secret, 12 for the prefix, the rest unused."""
+    if len(seed) != 48:
+        raise ValueError("a key is made of 48 random bytes")
+    secret = seed[:32].hex()
+    prefix = "".join(_PREFIX_ALPHABET[byte % len(_PREFIX_ALPHABET)] for byte in seed[32 : 32 + PREFIX_LENGTH])
+    return NewSecret(prefix, f"{kind.value}{prefix}-{secret}", digest_of(secret))
+
+
+def read(kind: KeyKind, text: str) -> KeyText | None:
+    """Read a key's text; None when it has not the form of one."""
+    if len(text) > MAX_TEXT:
+        return None
+    if text.startswith(kind.value):
+        match = _BODY.match(text, len(kind.value))
+        return KeyText(kind, match[1], match[2]) if match else None
+    if kind is KeyKind.API and (old := _OLD_API.match(text)):
+        return KeyText(kind, old[1], old[2], old_form=True)
+    return None
+
+
+def masked(kind: KeyKind, prefix: str) -> str:
+    """How a key is listed."""
+    return f"{kind.value}{prefix}-***"
+
+
+def digest_of(secret: str) -> str:
+    """What is stored of a secret, marked with its algorithm so that a later one can live beside it."""
+    return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""Pre-auth keys in the database. A claim is one conditional UPDATE: the row count says who won."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.auth.model.preauth_key import Claim, PreAuthKey
+from services.auth.sql.tables import preauth_keys as keys
+from services.shared.database import read, write
+from services.shared.ids import TailnetId, UserId
+from services.shared.keys import MachineKey, NodeKey
+
+
+class SqlPreAuthKeys:
+    """The pre-auth keys of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
+        self._engine = engine
+        self._tailnet = tailnet
+
+    async def add(self, key: PreAuthKey, digest: str) -> PreAuthKey | None:
+        """Store a new key and number it; None when the prefix is taken."""
+        row = {
+            "tailnet_id": self._tailnet,
+            "prefix": key.prefix,
+            "digest": digest,
+            "user_id": key.user_id,
+            "reusable": key.reusable,
+            "ephemeral": key.ephemeral,
+            "tags": list(key.tags),
+            "created_at": key.created_at,
+            "expiration": key.expiration,
+            "used": False,
+        }
+        try:
+            async with write(self._engine) as connection:
+                result = await connection.execute(insert(keys).values(row).returning(keys))
+                return _key(result.mappings().one())
+        except IntegrityError:
+            return None
+
+    async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
+        """All, or those of one user, ordered by id."""
+        query = select(keys).where(keys.c.tailnet_id == self._tailnet).order_by(keys.c.id)
+        if user_id is not None:
+            query = query.where(keys.c.user_id == user_id)
+        async with read(self._engine) as connection:
+            return tuple(_key(row) for row in (await connection.execute(query)).mappings())
+
+    async def by_prefix(self, prefix: str) -> tuple[PreAuthKey, str] | None:
+        """A key and the digest of its secret."""
+        query = select(keys).where(keys.c.tailnet_id == self._tailnet, keys.c.prefix == prefix)
+        async with read(self._engine) as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return (_key(row), row["digest"]) if row is not None else None
+
+    async def expire(self, key_id: int, now: datetime) -> bool:
+        """End a key now, unless it has ended; False when there is none."""
+        async with write(self._engine) as connection:
+            found = await connection.execute(select(keys.c.id).where(self._is(key_id)))
+            if found.one_or_none() is None:
+                return False
+            late = or_(keys.c.expiration.is_(None), keys.c.expiration > now)
+            await connection.execute(update(keys).where(self._is(key_id), late).values(expiration=now))
+            return True
+
+    async def delete(self, key_id: int) -> bool:
+        """Forget a key; False when there is none."""
+        async with write(self._engine) as connection:
+            return (await connection.execute(delete(keys).where(self._is(key_id)))).rowcount == 1
+
+    async def claim(self, key_id: int, before: Claim | None, claim: Claim) -> bool:
+        """Begin to spend an unused key if its claim is still what it was; exactly one of several wins."""
+        query = (
+            update(keys)
+            .where(self._is(key_id), keys.c.used.is_(False), _held_by(before))
+            .values(claim_machine_key=claim.machine_key.raw, claim_node_key=claim.node_key.raw, claim_at=claim.at)
+        )
+        async with write(self._engine) as connection:
+            return (await connection.execute(query)).rowcount == 1
+
+    async def release(self, key_id: int, claim: Claim) -> None:
+        """Give back an unused key that this claim holds."""
+        query = (
+            update(keys)
+            .where(self._is(key_id), keys.c.used.is_(False), _held_by(claim))
+            .values(claim_machine_key=None, claim_node_key=None, claim_at=None)
+        )
+        async with write(self._engine) as connection:
+            await connection.execute(query)
+
+    async def mark_used(self, key_id: int) -> None:
+        """Write down that a node was admitted with it."""
+        async with write(self._engine) as connection:
+            await connection.execute(update(keys).where(self._is(key_id)).values(used=True))
+
+    def _is(self, key_id: int) -> ColumnElement[bool]:
+        return and_(keys.c.tailnet_id == self._tailnet, keys.c.id == key_id)
+
+
+def _held_by(claim: Claim | None) -> ColumnElement[bool]:
+    if claim is None:
+        return keys.c.claim_machine_key.is_(None)
+    return and_(
+        keys.c.claim_machine_key == claim.machine_key.raw,
+        keys.c.claim_node_key == claim.node_key.raw,
+        keys.c.claim_at == claim.at,
+    )
+
+
+def _key(row: RowMapping) -> PreAuthKey:
+    claim = None
+    if row["claim_machine_key"] is not None:
+        claim = Claim(MachineKey(row["claim_machine_key"]), NodeKey(row["claim_node_key"]), row["claim_at"])
+    return PreAuthKey(
+        id=row["id"],
+        prefix=row["prefix"],
+        user_id=UserId(row["user_id"]),
+        reusable=row["reusable"],
+        ephemeral=row["ephemeral"],
+        tags=tuple(row["tags"]),
+        created_at=row["created_at"],
+        expiration=row["expiration"],
+        used=row["used"],
+        claim=claim,
+    )

@@ -1,0 +1,84 @@
+"""The tables as SQLAlchemy sees them. The migrations make them; a test holds both together."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+from services.shared.database import UtcDateTime
+
+VERSION_TABLE = "auth_alembic_version"
+
+metadata = MetaData()
+
+_ID = BigInteger().with_variant(Integer, "sqlite")
+
+tailnets = Table(
+    "auth_tailnets",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("logins_opened", BigInteger, nullable=False),
+)
+"""One row a tailnet, updated first by whoever opens a login: its lock makes counting and inserting one step."""
+
+preauth_keys = Table(
+    "auth_preauth_keys",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("digest", String(128), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("reusable", Boolean, nullable=False),
+    Column("ephemeral", Boolean, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expiration", UtcDateTime),
+    Column("used", Boolean, nullable=False),
+    Column("claim_machine_key", LargeBinary(32)),
+    Column("claim_node_key", LargeBinary(32)),
+    Column("claim_at", UtcDateTime),
+    Index("auth_preauth_keys_tailnet_user", "tailnet_id", "user_id"),
+    sqlite_autoincrement=True,
+)
+
+api_keys = Table(
+    "auth_api_keys",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("digest", String(128), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expiration", UtcDateTime),
+    Column("last_seen", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+logins = Table(
+    "auth_logins",
+    metadata,
+    Column("auth_id", String(38), primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("machine_key", LargeBinary(32), nullable=False),
+    Column("node_key", LargeBinary(32), nullable=False),
+    Column("old_node_key", LargeBinary(32), nullable=False),
+    Column("hostinfo", LargeBinary, nullable=False),
+    Column("hostname", Text, nullable=False),
+    Column("os", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("ephemeral", Boolean, nullable=False),
+    Column("remote_address", String(64), nullable=False),
+    Column("network", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("wanted_expiry", UtcDateTime),
+    Column("state", String(16), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("method", Integer, nullable=False),
+    Column("node_id", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("auth_logins_machine", "tailnet_id", "machine_key", unique=True),
+    Index("auth_logins_network", "tailnet_id", "network", "created_at"),
+    Index("auth_logins_expires", "tailnet_id", "expires_at"),
+)

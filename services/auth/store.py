@@ -1,0 +1,177 @@
+"""What the use cases need from outside, as protocols: tables, the registry, tag ownership, and news of logins."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.auth.model.api_key import ApiKey
+from services.auth.model.login import AuthId, Login
+from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.preauth_key import Claim, PreAuthKey
+from services.shared.ids import UserId
+from services.shared.keys import MachineKey, NodeKey
+
+
+class PreAuthKeyStore(Protocol):
+    """The table of pre-auth keys."""
+
+    async def add(self, key: PreAuthKey, digest: str) -> PreAuthKey | None:
+        """Store a new key and number it; None when the prefix is taken."""
+        ...
+
+    async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
+        """All, or those of one user, ordered by id."""
+        ...
+
+    async def by_prefix(self, prefix: str) -> tuple[PreAuthKey, str] | None:
+        """A key and the digest of its secret."""
+        ...
+
+    async def expire(self, key_id: int, now: datetime) -> bool:
+        """End a key now, unless it has ended; False when there is none."""
+        ...
+
+    async def delete(self, key_id: int) -> bool:
+        """Forget a key; False when there is none."""
+        ...
+
+    async def claim(self, key_id: int, before: Claim | None, claim: Claim) -> bool:
+        """Begin to spend an unused key if its claim is still what it was; exactly one of several wins."""
+        ...
+
+    async def release(self, key_id: int, claim: Claim) -> None:
+        """Give back an unused key that this claim holds."""
+        ...
+
+    async def mark_used(self, key_id: int) -> None:
+        """Write down that a node was admitted with it."""
+        ...
+
+
+class ApiKeyStore(Protocol):
+    """The table of API keys."""
+
+    async def add(self, key: ApiKey, digest: str) -> ApiKey | None:
+        """Store a new key and number it; None when the prefix is taken."""
+        ...
+
+    async def list(self) -> tuple[ApiKey, ...]:
+        """All, ordered by id."""
+        ...
+
+    async def by_prefix(self, prefix: str) -> tuple[ApiKey, str] | None:
+        """A key and the digest of its secret."""
+        ...
+
+    async def expire(self, which: int | str, now: datetime) -> bool:
+        """End a key, named by id or prefix, now, unless it has ended; False when there is none."""
+        ...
+
+    async def delete(self, which: int | str) -> bool:
+        """Forget a key, named by id or prefix; False when there is none."""
+        ...
+
+    async def touch(self, key_id: int, now: datetime) -> None:
+        """Write down when a key was used."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many logins may wait."""
+
+    total: int
+    per_network: int
+    """Of one client network, so that one cannot fill the table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A login was stored, perhaps in the place of others."""
+
+    login: Login
+    """The given one, or the one that was waiting already."""
+    displaced: tuple[AuthId, ...] = ()
+
+
+class LoginStore(Protocol):
+    """The table of pending logins."""
+
+    async def open(self, login: Login, network: str, room: Room) -> Opened | None:
+        """Store a login in place of the machine's last one; None when there is no room.
+
+        The machine's login for the same node key is returned instead while it is pending or approved. Logins that have
+        ended are forgotten; when the network has its share or the table is full, the network's own oldest goes.
+        """
+        ...
+
+    async def get(self, auth_id: AuthId) -> Login | None:
+        """One login, whatever its age."""
+        ...
+
+    async def of_machine(self, machine_key: MachineKey) -> Login | None:
+        """The login of a machine, whatever its age."""
+        ...
+
+    async def list(self, now: datetime) -> tuple[Login, ...]:
+        """Those that have not ended, oldest first."""
+        ...
+
+    async def replace(self, before: Login, after: Login) -> bool:
+        """Store a new state if the old one still holds."""
+        ...
+
+    async def forget(self, machine_key: MachineKey, node_key: NodeKey) -> AuthId | None:
+        """Drop the login of these keys and say which it was."""
+        ...
+
+
+class Registry(Protocol):
+    """The service that owns users and nodes. Its refusals come as `RefusedError`, its silence as `UnavailableError`."""
+
+    async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
+        """What is known under these keys."""
+        ...
+
+    async def admit(self, admission: Admission) -> Admitted:
+        """Let a node in; idempotent on (machine key, node key)."""
+        ...
+
+    async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
+        """End a node's key now, or shorten its life."""
+        ...
+
+    async def user(self, user_id: UserId) -> KnownUser | None:
+        """A user by id."""
+        ...
+
+
+class TagOwners(Protocol):
+    """The policy's word on who may give nodes a tag."""
+
+    async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
+        """Whether a user may own all of them."""
+        ...
+
+
+class LoginWatch(Protocol):
+    """One who waits for news of a login."""
+
+    async def news(self, seconds: float) -> None:
+        """Return at news, or when the time is over; news since the watch began counts."""
+        ...
+
+
+class LoginNews(Protocol):
+    """Wakes whoever waits for a login, in any instance. News may be lost: look again now and then."""
+
+    def watch(self, auth_id: AuthId) -> AbstractContextManager[LoginWatch]:
+        """Begin to watch a login; refuses with `TooManyError` when too many do."""
+        ...
+
+    async def announce(self, auth_id: AuthId) -> None:
+        """Tell all instances that a login changed."""
+        ...

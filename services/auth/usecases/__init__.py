@@ -1,0 +1,1 @@
+"""What the service decides, against the protocols of `store`."""

@@ -1,0 +1,79 @@
+"""API keys: made, ended and checked."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+from services.auth.model.api_key import DEFAULT_LIFETIME, ApiKey
+from services.auth.model.errors import InvalidInputError, NotFoundError, UnauthenticatedError
+from services.auth.model.secret import KeyKind, mint, read
+from services.auth.store import ApiKeyStore
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class ApiKeys:
+    """API keys of one tailnet."""
+
+    def __init__(self, store: ApiKeyStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def create(self, expiration: datetime | None) -> tuple[ApiKey, str]:
+        """Make a key; the second value is its text, which is not kept."""
+        now = self._clock.now()
+        while True:
+            secret = mint(KeyKind.API, secrets.token_bytes(48))
+            key = ApiKey(0, secret.prefix, now, expiration or now + DEFAULT_LIFETIME)
+            stored = await self._store.add(replace(key, prefix=secret.prefix), secret.digest)
+            if stored is not None:
+                log.info("api key created", key_id=stored.id)
+                return stored, secret.text
+
+    async def list(self) -> tuple[ApiKey, ...]:
+        """All keys."""
+        return await self._store.list()
+
+    async def expire(self, key_id: int, prefix: str) -> None:
+        """End a key now, named by one of both."""
+        which = _one_of(key_id, prefix)
+        if not await self._store.expire(which, self._clock.now()):
+            raise NotFoundError("api key not found")
+        log.info("api key expired", key=which)
+
+    async def delete(self, key_id: int, prefix: str) -> None:
+        """Forget a key, named by one of both."""
+        which = _one_of(key_id, prefix)
+        if not await self._store.delete(which):
+            raise NotFoundError("api key not found")
+        log.info("api key deleted", key=which)
+
+    async def verify(self, unverified_key: str) -> ApiKey:
+        """Check a key and write down its use, at most once a minute.
+
+        Raises:
+            UnauthenticatedError: unknown, expired or malformed, with one text for all.
+        """
+        text = read(KeyKind.API, unverified_key)
+        found = await self._store.by_prefix(text.prefix) if text else None
+        now = self._clock.now()
+        if text is None or not text.matches(found[1] if found else None) or found is None or found[0].is_expired(now):
+            raise UnauthenticatedError("invalid api key")
+        key = found[0]
+        if key.wants_touch(now):
+            await self._store.touch(key.id, now)
+            return replace(key, last_seen=now)
+        return key
+
+
+def _one_of(key_id: int, prefix: str) -> int | str:
+    if bool(key_id) == bool(prefix):
+        raise InvalidInputError("name the api key by id or by prefix, one of both")
+    if key_id:
+        return key_id
+    # People paste what a list shows: the masked form counts as its prefix.
+    return prefix.removeprefix(KeyKind.API.value).removesuffix("-***")

@@ -1,0 +1,127 @@
+"""A client waits for a person: its Followup request is parked here until the login is decided or ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from services.auth.model.errors import NotFoundError, RefusedError, UnavailableError
+from services.auth.model.login import AuthId, Login, LoginState, read_followup
+from services.auth.model.node import Admitted
+from services.auth.model.registration import Registration
+from services.auth.store import LoginNews, LoginStore, LoginWatch, Registry
+from services.auth.usecases.logins import SUPERSEDED, Logins
+from services.auth.usecases.outcome import Denied, LoginNeeded, Outcome
+from services.auth.usecases.register import Register
+from services.auth.usecases.throttle import Throttle
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+LOOK_AGAIN = 15.0
+"""Seconds between looks at the table when no news come: news can be lost."""
+
+
+class AwaitLogin:
+    """Parks Followup requests of one tailnet."""
+
+    def __init__(
+        self,
+        register: Register,
+        logins: Logins,
+        store: LoginStore,
+        registry: Registry,
+        news: LoginNews,
+        throttle: Throttle,
+        clock: Clock,
+        look_again: float = LOOK_AGAIN,
+    ) -> None:
+        self._register = register
+        self._logins = logins
+        self._store = store
+        self._registry = registry
+        self._news = news
+        self._throttle = throttle
+        self._clock = clock
+        self._look_again = look_again
+
+    async def wait(self, registration: Registration, followup: str) -> Outcome:
+        """Answer when the login is decided. A login that is unknown, over or another machine's begins anew.
+
+        Raises:
+            TooManyError: this machine asks too often, or too many wait.
+            NotPermittedError: the node key is another machine's.
+            UnavailableError: the registry or the policy did not answer.
+        """
+        self._throttle.attempt(registration.machine_key)
+        auth_id = read_followup(followup)
+        outcome = await self._wait(registration, auth_id) if auth_id is not None else None
+        return outcome if outcome is not None else await self._anew(registration)
+
+    async def _wait(self, registration: Registration, auth_id: AuthId) -> Outcome | None:
+        waited = False
+        with self._news.watch(auth_id) as watch:
+            while True:
+                now = self._clock.now()
+                login = await self._store.get(auth_id)
+                if login is None or not login.alive(now) or not _same(login, registration):
+                    return await self._superseded(registration, auth_id) if waited else None
+                if (outcome := await self._look(login)) is not None:
+                    return outcome
+                if login.state is LoginState.ADMITTED:
+                    return None  # the node is gone again
+                await self._park(watch, login, now)
+                waited = True
+
+    async def _look(self, login: Login) -> Outcome | None:
+        match login.state:
+            case LoginState.PENDING:
+                return None
+            case LoginState.REJECTED:
+                return Denied(login.reason)
+            case LoginState.ADMITTED:
+                return await self._admitted(login)
+            case LoginState.APPROVED:
+                return await self._finish(login)
+
+    async def _admitted(self, login: Login) -> Outcome | None:
+        found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
+        node = found.by_node_key
+        if node is None or node.machine_key != login.machine_key:
+            return None
+        return Admitted(node, found.owner_of(node))
+
+    async def _finish(self, login: Login) -> Outcome | None:
+        # The approver is between its two steps, or crashed there. Either way this is safe, and heals the second.
+        try:
+            return await self._logins.finish(login)
+        except RefusedError as error:
+            log.warning("approved login not finished", auth_id=login.auth_id, reason=str(error))
+            current = await self._store.get(login.auth_id)
+            return Denied(current.reason) if current and current.state is LoginState.REJECTED else None
+        except (NotFoundError, UnavailableError) as error:
+            log.warning("approved login not finished", auth_id=login.auth_id, reason=str(error))
+            return None
+
+    async def _park(self, watch: LoginWatch, login: Login, now: datetime) -> None:
+        left = (login.expires_at - now).total_seconds()
+        await watch.news(max(0.0, min(self._look_again, left)))
+
+    async def _superseded(self, registration: Registration, auth_id: AuthId) -> Outcome | None:
+        # Two waiting requests of one machine must not replace each other's login for ever.
+        newer = await self._store.of_machine(registration.machine_key)
+        if newer is None or newer.auth_id == auth_id or not newer.alive(self._clock.now()):
+            return None
+        if newer.node_key == registration.node_key:
+            return LoginNeeded(newer.auth_id, self._logins.url_of(newer.auth_id))
+        return Denied(SUPERSEDED)
+
+    async def _anew(self, registration: Registration) -> Outcome:
+        if registration.expiry is not None and registration.expiry <= self._clock.now():
+            registration = replace(registration, expiry=None)  # who waits for a login does not log out
+        return await self._register.answer(registration)
+
+
+def _same(login: Login, registration: Registration) -> bool:
+    return login.machine_key == registration.machine_key and login.node_key == registration.node_key

@@ -1,0 +1,203 @@
+"""Pending logins: opened for devices, shown to people, decided, and finished with the registry."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, TooManyError
+from services.auth.model.limits import network_of
+from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
+from services.auth.model.node import Admission, Admitted, KnownUser
+from services.auth.model.registration import Registration, first_expiry
+from services.auth.store import LoginNews, LoginStore, Registry, Room, TagOwners
+from services.shared.clock import Clock
+from services.shared.ids import UserId
+from services.shared.keys import NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+REJECTED = "login was rejected by an administrator"
+SUPERSEDED = "this login was replaced by a newer one of the same device"
+FULL_RETRY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRules:
+    """What the configuration says of logins."""
+
+    server_url: str
+    lifetime: timedelta
+    room: Room
+    key_lifetime: timedelta
+    """How long node keys live; zero: for ever."""
+
+
+class Logins:
+    """Pending logins of one tailnet."""
+
+    def __init__(
+        self, store: LoginStore, registry: Registry, owners: TagOwners, news: LoginNews, clock: Clock, rules: LoginRules
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._owners = owners
+        self._news = news
+        self._clock = clock
+        self._rules = rules
+
+    def url_of(self, auth_id: AuthId) -> str:
+        """Where a person decides a login."""
+        return f"{self._rules.server_url.rstrip('/')}/register/{auth_id}"
+
+    async def open(self, registration: Registration) -> Login:
+        """Begin a login, or find the one that the same keys began.
+
+        Raises:
+            TooManyError: no room for another.
+        """
+        now = self._clock.now()
+        login = Login(
+            auth_id=new_auth_id(secrets.token_bytes(12)),
+            machine_key=registration.machine_key,
+            node_key=registration.node_key,
+            old_node_key=registration.old_node_key,
+            hostinfo=registration.hostinfo,
+            hostname=registration.device.hostname,
+            os=registration.device.os,
+            tags=registration.device.tags,
+            version=registration.version,
+            ephemeral=registration.ephemeral,
+            remote_address=registration.remote_address,
+            created_at=now,
+            expires_at=now + self._rules.lifetime,
+            wanted_expiry=registration.expiry,
+        )
+        opened = await self._store.open(login, network_of(registration.remote_address), self._rules.room)
+        if opened is None:
+            log.warning("no room for another pending login", waiting=self._rules.room.total)
+            raise TooManyError("too many logins are waiting; try again later", FULL_RETRY)
+        for auth_id in opened.displaced:
+            await self._news.announce(auth_id)
+        if opened.login is login:
+            log.info("login opened", auth_id=login.auth_id, machine_key=str(login.machine_key), hostname=login.hostname)
+        return opened.login
+
+    async def get(self, auth_id: AuthId | None) -> Login:
+        """A login that has not ended.
+
+        Raises:
+            NotFoundError: unknown or ended.
+        """
+        login = await self._store.get(auth_id) if auth_id is not None else None
+        if login is None or not login.alive(self._clock.now()):
+            raise NotFoundError("login not found or expired")
+        return login
+
+    async def list(self) -> tuple[Login, ...]:
+        """All that have not ended, oldest first."""
+        return await self._store.list(self._clock.now())
+
+    async def approve(self, auth_id: AuthId | None, user_id: UserId, method: RegisterMethod) -> Admitted:
+        """Let the device in for a user; saying it again is harmless and finishes what a crash left.
+
+        Raises:
+            NotFoundError: unknown or ended login, or no such user.
+            ConflictError: decided otherwise before.
+            RefusedError: the registry or the policy would not have it.
+        """
+        while True:
+            login = await self.get(auth_id)
+            if login.state is LoginState.REJECTED:
+                raise ConflictError("login was rejected already")
+            if login.state is LoginState.PENDING:
+                if await self._registry.user(user_id) is None:
+                    raise NotFoundError("user not found")
+                await self._store.replace(login, login.approved(user_id, method))
+                continue  # read back what holds now: another administrator may have been faster
+            if login.user_id != user_id:
+                raise ConflictError("login was approved for another user already")
+            if login.state is LoginState.ADMITTED:
+                return await self._again(login)
+            return await self.finish(login)
+
+    async def reject(self, auth_id: AuthId | None) -> None:
+        """Turn the device away.
+
+        Raises:
+            NotFoundError: unknown or ended.
+            ConflictError: approved before.
+        """
+        while True:
+            login = await self.get(auth_id)
+            if login.state is LoginState.REJECTED:
+                return
+            if login.state is not LoginState.PENDING:
+                raise ConflictError("login was approved already")
+            if await self._store.replace(login, login.rejected(REJECTED)):
+                log.info("login rejected", auth_id=login.auth_id)
+                await self._news.announce(login.auth_id)
+                return
+
+    async def finish(self, login: Login) -> Admitted:
+        """Have the registry admit an approved login, and tell who waits. Any number may do this, in any order.
+
+        Raises:
+            RefusedError: the registry would not have it and the login is open again, or its tags are not permitted
+                and it is rejected.
+            NotFoundError: the user is gone; the login is open again.
+            UnavailableError: nothing is decided yet; do it again.
+        """
+        user = await self._registry.user(login.user_id)
+        if user is None:
+            await self._store.replace(login, login.reopened())
+            raise NotFoundError("user not found")
+        await self._check_tags(login, user)
+        found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
+        old = found.by_old_node_key
+        try:
+            admitted = await self._registry.admit(
+                Admission(
+                    machine_key=login.machine_key,
+                    node_key=login.node_key,
+                    old_node_key=old.node_key if old else NodeKey.zero(),
+                    user_id=login.user_id,
+                    tags=login.tags,
+                    ephemeral=login.ephemeral,
+                    expiry=first_expiry(login.wanted_expiry, self._rules.key_lifetime, self._clock.now()),
+                    hostinfo=login.hostinfo,
+                    version=login.version,
+                    method=login.method,
+                )
+            )
+        except RefusedError:
+            await self._store.replace(login, login.reopened())
+            raise
+        if await self._store.replace(login, login.admitted(admitted.node.id)):
+            log.info("login approved", auth_id=login.auth_id, node_id=admitted.node.id, user_id=login.user_id)
+        await self._news.announce(login.auth_id)
+        return admitted
+
+    async def _again(self, login: Login) -> Admitted:
+        # Admitting once more could bring back a deleted node, or an old key of one that rotated since.
+        found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
+        node = found.by_node_key
+        if node is None or node.machine_key != login.machine_key:
+            raise ConflictError("login was used already")
+        return Admitted(node, found.owner_of(node))
+
+    async def _check_tags(self, login: Login, user: KnownUser) -> None:
+        if not login.tags or await self._owners.may_own(user, login.tags):
+            return
+        text = not_permitted(login.tags)
+        await self._store.replace(login, login.rejected(text))
+        log.info("login rejected for its tags", auth_id=login.auth_id, user_id=user.id, tags=",".join(login.tags))
+        await self._news.announce(login.auth_id)
+        raise RefusedError(text)
+
+
+def not_permitted(tags: tuple[str, ...]) -> str:
+    """What a client is told whose tags the policy does not give it."""
+    return f"requested tags [{' '.join(tags)}] are invalid or not permitted"

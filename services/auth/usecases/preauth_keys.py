@@ -1,0 +1,139 @@
+"""Pre-auth keys: made and ended by administrators, proven and spent by clients."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.auth.model.errors import InvalidInputError, NotFoundError, RefusedError
+from services.auth.model.preauth_key import DEFAULT_LIFETIME, Claim, PreAuthKey, Standing
+from services.auth.model.secret import KeyKind, mint, read
+from services.auth.model.tag import read_tags
+from services.auth.store import PreAuthKeyStore, Registry
+from services.shared.clock import Clock
+from services.shared.ids import UserId
+from services.shared.keys import MachineKey, NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A usable key in the hand of one machine, until its node is admitted or refused."""
+
+    key: PreAuthKey
+    claim: Claim | None
+    """None for a reusable key."""
+    fresh: bool
+    """Nobody held it before."""
+
+
+class PreAuthKeys:
+    """Pre-auth keys of one tailnet."""
+
+    def __init__(self, store: PreAuthKeyStore, registry: Registry, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+
+    async def create(
+        self, user_id: UserId, *, reusable: bool, ephemeral: bool, expiration: datetime | None, tags: Iterable[str]
+    ) -> tuple[PreAuthKey, str]:
+        """Make a key; the second value is its text, which is not kept.
+
+        Raises:
+            InvalidInputError: neither user nor tags, or bad tags.
+            NotFoundError: no such user.
+        """
+        wanted = read_tags(tags)
+        if not user_id and not wanted:
+            raise InvalidInputError("a pre-auth key needs a user or tags")
+        if user_id and await self._registry.user(user_id) is None:
+            raise NotFoundError("user not found")
+        now = self._clock.now()
+        key = PreAuthKey(0, "", user_id, reusable, ephemeral, wanted, now, expiration or now + DEFAULT_LIFETIME)
+        while True:
+            secret = mint(KeyKind.PRE_AUTH, secrets.token_bytes(48))
+            stored = await self._store.add(replace(key, prefix=secret.prefix), secret.digest)
+            if stored is not None:
+                log.info("pre-auth key created", key_id=stored.id, user_id=user_id, tags=",".join(wanted))
+                return stored, secret.text
+
+    async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
+        """All keys, or those of one user."""
+        return await self._store.list(user_id)
+
+    async def expire(self, key_id: int) -> None:
+        """End a key now."""
+        if not await self._store.expire(key_id, self._clock.now()):
+            raise NotFoundError("pre-auth key not found")
+        log.info("pre-auth key expired", key_id=key_id)
+
+    async def delete(self, key_id: int) -> None:
+        """Forget a key. Nodes that it let in stay."""
+        if not await self._store.delete(key_id):
+            raise NotFoundError("pre-auth key not found")
+        log.info("pre-auth key deleted", key_id=key_id)
+
+    async def prove(self, unverified_auth_key: str) -> PreAuthKey:
+        """Find the key behind a text, usable or not.
+
+        Raises:
+            RefusedError: there is none; unknown prefix and wrong secret look the same.
+        """
+        text = read(KeyKind.PRE_AUTH, unverified_auth_key)
+        found = await self._store.by_prefix(text.prefix) if text else None
+        if text is None or not text.matches(found[1] if found else None) or found is None:
+            raise RefusedError("invalid auth key")
+        return found[0]
+
+    async def claim(self, key: PreAuthKey, machine_key: MachineKey, node_key: NodeKey) -> Hold:
+        """Take hold of a usable key for one machine before its node is admitted.
+
+        Raises:
+            RefusedError: it is over, used, or another machine's.
+        """
+        while True:
+            now = self._clock.now()
+            if (reason := key.refusal(now)) is not None:
+                raise RefusedError(reason)
+            if key.reusable:
+                return Hold(key, None, False)
+            if not await self._may_claim(key, machine_key, now):
+                raise RefusedError("auth key was used already")
+            claim = Claim(machine_key, node_key, now)
+            if await self._store.claim(key.id, key.claim, claim):
+                return Hold(key, claim, key.claim is None)
+            # Somebody else was faster. One of the racing claims is stored now, so this ends.
+            found = await self._store.by_prefix(key.prefix)
+            if found is None:
+                raise RefusedError("invalid auth key")
+            key = found[0]
+
+    async def spend(self, hold: Hold) -> None:
+        """Its node is admitted: a single-use key lets nobody in any more."""
+        if not hold.key.used:
+            await self._store.mark_used(hold.key.id)
+
+    async def give_back(self, hold: Hold) -> None:
+        """Its node was refused for a reason that lies elsewhere: the key may be tried again.
+
+        Not when this was a second attempt, because the first may have got through unheard; the lease settles that.
+        """
+        if hold.claim is not None and hold.fresh:
+            await self._store.release(hold.key.id, hold.claim)
+
+    async def _may_claim(self, key: PreAuthKey, machine_key: MachineKey, now: datetime) -> bool:
+        standing = key.standing(machine_key, now)
+        if standing is not Standing.STALE or key.claim is None:
+            return standing is Standing.OPEN
+        # Whoever claimed it was not heard of again: did the crash come before its admission, or after?
+        found = await self._registry.find(key.claim.machine_key, key.claim.node_key, NodeKey.zero())
+        if any(node.pre_auth_key_id == key.id for node in found.of_machine):
+            await self._store.mark_used(key.id)
+            return False
+        log.info("claim on a pre-auth key lapsed", key_id=key.id)
+        return True

@@ -1,0 +1,55 @@
+"""How often clients may try, in this process: each machine key for itself, and the failures of each network together.
+
+Successes of a network cost nothing, so that a thousand nodes behind one address may all restart at once; known nodes
+are let in whatever the rest of their network does.
+"""
+
+from __future__ import annotations
+
+from services.auth.model.errors import TooManyError
+from services.auth.model.limits import Buckets, Rate, network_of
+from services.shared.clock import Clock
+from services.shared.keys import MachineKey
+
+MACHINE = Rate(burst=60, per_second=1)
+"""A client whose key is refused asks about 11 times in its first 5 seconds, then every 30."""
+NETWORK = Rate(burst=300, per_second=10)
+CAPACITY = 16384
+"""Buckets kept of each kind, about 2 MB."""
+
+
+class Throttle:
+    """Counts attempts, and says when to come back."""
+
+    def __init__(
+        self, clock: Clock, machine: Rate = MACHINE, network: Rate = NETWORK, capacity: int = CAPACITY
+    ) -> None:
+        self._clock = clock
+        self._machines = Buckets(machine, capacity)
+        self._networks = Buckets(network, capacity)
+
+    def attempt(self, machine_key: MachineKey) -> None:
+        """Count a request of a machine.
+
+        Raises:
+            TooManyError: it asks too often.
+        """
+        now = self._clock.monotonic()
+        self._check(self._machines, str(machine_key), now)
+        self._machines.take(str(machine_key), now)
+
+    def newcomer(self, address: str) -> None:
+        """Let a machine that is not known yet go on.
+
+        Raises:
+            TooManyError: its network failed too often.
+        """
+        self._check(self._networks, network_of(address), self._clock.monotonic())
+
+    def failure(self, address: str) -> None:
+        """Count a request that did not let a node in."""
+        self._networks.take(network_of(address), self._clock.monotonic())
+
+    def _check(self, buckets: Buckets, key: str, now: float) -> None:
+        if seconds := buckets.wait(key, now):
+            raise TooManyError(f"too many registrations; try again in {seconds} s", seconds)

@@ -8,7 +8,7 @@ import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
@@ -21,8 +21,8 @@ from services.shared.telemetry.setup import Telemetry
 
 TOKEN = "smartscale-token"
 
-Handler = grpc.RpcMethodHandler[Any, Any]
-Continue = Callable[[Any], Awaitable[Handler | None]]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Continue: TypeAlias = "Callable[[Any], Awaitable[Handler | None]]"
 
 _OPEN = ("/grpc.health.v1.Health/",)
 """Methods that need no token: a load balancer must be able to ask for health."""

@@ -68,7 +68,7 @@ class Access:
     # Classes and visibility
 
     def class_of(self, node_id: int) -> int:
-        """The node's class. Its members are seen by the same nodes, see the same nodes, and are shown the same routes."""
+        """The node's class. Its members are seen by the same nodes, see the same nodes, are shown the same routes."""
         return self._classes.of_node[node_id]
 
     def classes(self) -> Collection[int]:

@@ -180,7 +180,7 @@ class Matching:
         return found
 
     def steered(self, one: Member) -> int:
-        """Via grants that send traffic through this node: it has one of their tags and serves one of their destinations."""
+        """Via grants that send traffic through this node: it has one of their tags and serves a destination."""
         mask = 0
         if self.via and one.identity[1] and (one.subnets or one.exits):
             for number, grant in enumerate(self._grants):

@@ -50,7 +50,7 @@ def _compare(attribute: str, left: str, right: str) -> int | None:
 
 
 def compare_versions(left: str, right: str) -> int:
-    """Order two versions: alternating numeric and other fields, pair by pair; a version that ends first is the smaller."""
+    """Order two versions: alternating numeric and other fields, pair by pair; one that ends first is the smaller."""
     for one, other in zip_longest(_FIELD.findall(left), _FIELD.findall(right)):
         if one is None or other is None:
             return -1 if one is None else 1

@@ -1,6 +1,7 @@
 """Sets of addresses as sorted integer ranges on one line that holds IPv4 and, far behind it, IPv6.
 
-A span is a pair (first, last), both inside. A set of addresses is a sorted tuple of spans that neither touch nor overlap.
+A span is a pair (first, last), both inside. A set of addresses is a sorted tuple of spans that neither
+touch nor overlap.
 """
 
 from __future__ import annotations

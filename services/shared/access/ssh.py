@@ -94,7 +94,7 @@ class Ssh:
         return False
 
     def _for_a_source(self, rule: SshRule, sources: _Sources, one: Member, domains: list[str]) -> list[Rule]:
-        """A node that is only a source hears of its own user's logins: what the hosted service does; it opens nothing."""
+        """A node that is only a source hears of its own user's logins, as the hosted service does; it opens nothing."""
         if one.user_id in sources.by_user:
             return self._for_user(rule, sources, one.user_id, domains)
         if any(tagged is one for tagged in sources.tagged):

@@ -1,0 +1,1 @@
+"""The policy service: the policy document, its versions, and its compiled form: who may reach whom."""

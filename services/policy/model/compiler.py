@@ -1,0 +1,151 @@
+"""From the text of a policy to its compiled form: a pure function of the document and of nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from services.policy.model.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
+from services.policy.model.fields import FieldReader, Fields, known
+from services.policy.model.names import Names
+from services.policy.model.problems import Findings, PolicyError, Problem
+from services.policy.model.rules import RuleReader
+from services.policy.model.sections import Sections
+from services.policy.model.source import Source, read
+from services.policy.model.sshrules import SshReader
+from services.policy.model.testsections import AccessTest, SshTest, TestReader
+from services.policy.model.tree import Value, to_json
+from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
+
+_SECTIONS = known(
+    "groups",
+    "hosts",
+    "tagOwners",
+    "acls",
+    "grants",
+    "nodeAttrs",
+    "autoApprovers",
+    "ssh",
+    "tests",
+    "sshTests",
+    "randomizeClientPort",
+    "postures",
+    "defaultSrcPosture",
+    "ipsets",
+    "derpMap",
+    "disableIPv4",
+    "OneCGNATRoute",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A policy that was accepted as text: its compiled form, and its tests, which need a tailnet to run."""
+
+    policy: CompiledPolicy
+    names: Names
+    tests: tuple[AccessTest, ...] = ()
+    ssh_tests: tuple[SshTest, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def compile_policy(
+    text: str, *, name: str = "", domains: Collection[str] = (), user_names: Collection[str] = ()
+) -> Document:
+    """Compile a policy text.
+
+    `name` is the file it came from, if any. `domains` are the login domains of the tailnet; when there are none,
+    domains are not checked. `user_names` lets old documents name users without an @.
+
+    Raises: `PolicyError` with every problem found.
+    """
+    source = read(text, name)
+    if source.tree is None:
+        return Document(ALLOW_ALL, Names())
+    return _Compilation(source, source.tree, frozenset(domains), frozenset(user_names)).document()
+
+
+class _Compilation:
+    def __init__(self, source: Source, tree: Value, domains: frozenset[str], users: frozenset[str]) -> None:
+        self._findings = Findings(source.lines)
+        self._reader = FieldReader(self._findings)
+        self._tree = tree
+        self._is_yaml = source.is_yaml
+        self._domains = domains
+        self._names = Names(users=users)
+
+    def document(self) -> Document:
+        if self._is_yaml:
+            self._refuse_empty_rules()
+        fields = self._reader.fields(self._tree, "", _SECTIONS)
+        sections = Sections(self._reader, self._names)
+        groups = sections.groups(fields.get("groups"))
+        sections.hosts(fields.get("hosts"))
+        tag_owners = sections.tag_owners(fields.get("tagOwners"))
+        sections.ipsets(fields.get("ipsets"))
+        postures = sections.postures(fields.get("postures"))
+        default_postures = sections.posture_list(fields.get("defaultSrcPosture"), "defaultSrcPosture")
+        rules = RuleReader(self._reader, self._names, sections, self._domains, default_postures)
+        grants = (*rules.grants(fields.get("grants")), *rules.acls(fields.get("acls")))
+        ssh = SshReader(self._reader, self._names, sections, self._domains, default_postures)
+        attributes = AttributeReader(self._reader, self._names).attributes(fields.get("nodeAttrs"))
+        if self._reader.flag(fields.get("randomizeClientPort"), "randomizeClientPort"):
+            attributes.append(RANDOMIZE_CLIENT_PORT)
+        routes, exits, services = sections.approvers(fields.get("autoApprovers"))
+        allow_all = "acls" not in fields and "grants" not in fields
+        policy = CompiledPolicy(
+            grants=ALLOW_ALL.grants if allow_all else grants,
+            ssh=ssh.rules(fields.get("ssh")),
+            node_attributes=tuple(attributes),
+            groups=groups,
+            tag_owners=tag_owners,
+            route_approvers=routes,
+            exit_approvers=exits,
+            service_approvers=services,
+            postures=postures,
+            disable_ipv4=self._reader.flag(fields.get("disableIPv4"), "disableIPv4"),
+            one_cgnat_route=self._one_cgnat_route(fields),
+            derp_map=self._derp_map(fields),
+            allow_all=allow_all,
+        )
+        tests = TestReader(self._reader)
+        access_tests = tests.tests(fields.get("tests"))
+        ssh_tests = tests.ssh_tests(fields.get("sshTests"))
+        self._check_spellings()
+        if self._findings.problems:
+            raise PolicyError(self._findings.problems, "parsing policy:")
+        return Document(policy, self._names, access_tests, ssh_tests, tuple(self._findings.warnings))
+
+    def _refuse_empty_rules(self) -> None:
+        """In YAML a section name with nothing after it is null, which would mean that everything is allowed."""
+        entries = self._tree.data if isinstance(self._tree.data, tuple) else ()
+        for entry in entries:
+            if entry.key.lower() in ("acls", "grants") and entry.value.data is None:
+                message = "has nothing after it; write [] to allow nothing, or leave it out to allow everything"
+                self._findings.refuse(entry.key, entry.at, message)
+
+    def _one_cgnat_route(self, fields: Fields) -> str:
+        text = self._reader.text(fields.get("OneCGNATRoute"), "OneCGNATRoute") or ""
+        if text not in ("", "mac-always", "mac-never"):
+            message = f'must be "mac-always" or "mac-never", got: "{text}"'
+            self._findings.refuse("OneCGNATRoute", fields["OneCGNATRoute"].at, message)
+        return text
+
+    def _derp_map(self, fields: Fields) -> str:
+        value = fields.get("derpMap")
+        if value is None:
+            return ""
+        if not isinstance(value.data, tuple):
+            self._reader.wrong(value, "derpMap", "an object")
+            return ""
+        return json.dumps(to_json(value), ensure_ascii=False)
+
+    def _check_spellings(self) -> None:
+        if self._names.member_spellings == {"member", "members"}:
+            message = "autogroup:member and autogroup:members are the same: use only autogroup:member"
+            self._findings.refuse("", 0, message)
+        elif "members" in self._names.member_spellings:
+            self._findings.warn("", 0, '"autogroup:members" is an old spelling, write "autogroup:member"')
+        for note in dict.fromkeys(self._names.legacy):
+            self._findings.warn("", 0, note)

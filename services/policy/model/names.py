@@ -1,0 +1,126 @@
+"""Names that a document defines, and what a name in a rule stands for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from services.shared.access.compiled import Alias, AliasKind
+from services.shared.access.ranges import show, span
+
+ROLES = ("owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor")
+
+_AUTOGROUPS = {
+    "member": AliasKind.MEMBER,
+    "members": AliasKind.MEMBER,
+    "tagged": AliasKind.TAGGED,
+    "self": AliasKind.SELF,
+    "internet": AliasKind.INTERNET,
+    "danger-all": AliasKind.DANGER_ALL,
+    "shared": AliasKind.SHARED,
+}
+_KNOWN_AUTOGROUPS = (
+    "[autogroup:internet autogroup:member autogroup:nonroot autogroup:tagged autogroup:self autogroup:danger-all]"
+)
+_LENGTH = re.compile(r"[0-9]{1,3}")
+DOMAIN_USERS = "user:*@"
+NONROOT = "autogroup:nonroot"
+
+
+class UnknownNameError(ValueError):
+    """A name that should be defined in the document is not."""
+
+
+def literal(text: str) -> str | None:
+    """The canonical form of an address or CIDR, host bits masked; None when the text is neither."""
+    address, slash, length = text.partition("/")
+    if "%" in address or "-" in address or (slash and not _LENGTH.fullmatch(length)):
+        return None
+    try:
+        return show(span(text))
+    except ValueError:
+        return None
+
+
+@dataclass(slots=True)
+class Names:
+    """What a document defines. Filled while its sections are read, asked while its rules are."""
+
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    hosts: dict[str, str] = field(default_factory=dict)
+    tags: set[str] = field(default_factory=set)
+    ipsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    postures: set[str] = field(default_factory=set)
+    users: frozenset[str] = frozenset()
+    """Names of users that exist, for old documents that name one without an @."""
+    member_spellings: set[str] = field(default_factory=set)
+    legacy: list[str] = field(default_factory=list)
+    """Old spellings that were met, each with the modern one."""
+
+    def alias(self, text: str) -> Alias:
+        """Classify one name. Raises `ValueError`; `UnknownNameError` when it only lacks a definition."""
+        address = literal(text)
+        if address is not None:
+            return Alias(AliasKind.PREFIXES, text, (address,))
+        if text == "*":
+            return Alias(AliasKind.ANY, "*")
+        if text.startswith(DOMAIN_USERS):
+            return Alias(AliasKind.DOMAIN, text.removeprefix(DOMAIN_USERS))
+        kind, colon, name = text.partition(":")
+        if colon and kind in ("group", "tag", "autogroup", "ipset", "svc"):
+            return self._prefixed(kind, name, text)
+        if "@" in text:
+            return Alias(AliasKind.USER, text)
+        if not colon and text:
+            return self._bare(text)
+        raise ValueError(f'invalid alias format: "{text}"')
+
+    def _prefixed(self, kind: str, name: str, text: str) -> Alias:
+        if kind == "tag":
+            if text not in self.tags:
+                raise UnknownNameError(f'tag not found: "{text}"')
+            return Alias(AliasKind.TAG, text)
+        if kind == "group":
+            if text not in self.groups and "@" not in name:
+                raise UnknownNameError(f'group not defined in policy: "{text}"')
+            return Alias(AliasKind.GROUP, text)
+        if kind == "ipset":
+            if text not in self.ipsets:
+                raise UnknownNameError(f'ipset not defined in policy: "{text}"')
+            return Alias(AliasKind.PREFIXES, text, self.ipsets[text])
+        if kind == "svc":
+            if not name:
+                raise ValueError(f'invalid service name: "{text}"')
+            return Alias(AliasKind.SERVICE, text)
+        if name in ("member", "members"):
+            self.member_spellings.add(name)
+        if name in _AUTOGROUPS:
+            return Alias(_AUTOGROUPS[name])
+        if name in ROLES:
+            return Alias(AliasKind.ROLE, name)
+        if text == NONROOT:
+            raise ValueError(f'autogroup not supported here: "{text}", it is only valid in ssh users')
+        raise ValueError(f'invalid autogroup: got "{text}", must be one of {_KNOWN_AUTOGROUPS}')
+
+    def _bare(self, text: str) -> Alias:
+        if text in self.hosts:
+            return Alias(AliasKind.PREFIXES, text, (self.hosts[text],))
+        if text in self.users:
+            self.legacy.append(f'"{text}" names a user in an old spelling, write "{text}@"')
+            return Alias(AliasKind.USER, text + "@")
+        raise UnknownNameError(f'host not defined in policy: "{text}"')
+
+
+def spell(alias: Alias) -> str:
+    """An alias as documents write it."""
+    match alias.kind:
+        case AliasKind.DOMAIN:
+            return DOMAIN_USERS + alias.name
+        case AliasKind.ROLE:
+            return "autogroup:" + alias.name
+        case AliasKind.MEMBER | AliasKind.TAGGED | AliasKind.SELF | AliasKind.INTERNET:
+            return f"autogroup:{alias.kind.value}"
+        case AliasKind.DANGER_ALL | AliasKind.SHARED:
+            return f"autogroup:{alias.kind.value}"
+        case _:
+            return alias.name

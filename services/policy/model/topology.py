@@ -1,0 +1,160 @@
+"""A tailnet described by hand, to compile a policy against: users, nodes and settings, checked when read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessUser
+
+
+class TopologyError(ValueError):
+    """The description of the tailnet cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A described tailnet."""
+
+    users: tuple[AccessUser, ...]
+    nodes: dict[str, AccessNode]
+    undecided: frozenset[str]
+    """Nodes whose approved routes are not given: auto-approval decides."""
+    domains: tuple[str, ...]
+    auto_update: bool
+    server_url: str
+
+    def approved(self, policy: CompiledPolicy) -> dict[str, AccessNode]:
+        """The nodes, with the routes that the policy approves where none are given."""
+        if not self.undecided:
+            return self.nodes
+        access = Access(policy, self.users, self.nodes.values())
+        return {
+            name: replace(node, approved_routes=access.auto_approved(node.id)) if name in self.undecided else node
+            for name, node in self.nodes.items()
+        }
+
+
+def read_topology(data: object) -> Topology:
+    """Check a description and take it in. Raises: `TopologyError`."""
+    root = _object(data, "topology")
+    users = tuple(_user(item, index) for index, item in enumerate(_list(root.get("users"), "users")))
+    by_name = {user.name: user.id for user in users}
+    described = _object(root.get("nodes") or {}, "nodes")
+    nodes: dict[str, AccessNode] = {}
+    undecided = set()
+    for index, (name, item) in enumerate(described.items(), 1):
+        fields = _object(item, f"nodes.{name}")
+        nodes[name] = _node(fields, name, index, by_name)
+        if fields.get("approved_routes") is None:
+            undecided.add(name)
+    if len({node.id for node in nodes.values()}) != len(nodes):
+        raise TopologyError("two nodes have the same id")
+    tailnet = _object(root.get("tailnet") or {}, "tailnet")
+    return Topology(
+        users=users,
+        nodes=nodes,
+        undecided=frozenset(undecided),
+        domains=tuple(_texts(tailnet.get("domains"), "tailnet.domains")),
+        auto_update=tailnet.get("auto_update") in (True, "true"),
+        server_url=_text(tailnet.get("server_url"), "tailnet.server_url"),
+    )
+
+
+def _user(item: object, index: int) -> AccessUser:
+    where = f"users[{index}]"
+    fields = _object(item, where)
+    return AccessUser(
+        id=_number(fields.get("id", index + 1), f"{where}.id"),
+        name=_text(fields.get("name"), f"{where}.name"),
+        email=_text(fields.get("email"), f"{where}.email"),
+        provider_id=_text(fields.get("provider_id"), f"{where}.provider_id"),
+        role=_text(fields.get("role"), f"{where}.role") or "member",
+        groups=frozenset(_texts(fields.get("groups"), f"{where}.groups")),
+    )
+
+
+def _node(fields: Mapping[str, Any], name: str, index: int, users: Mapping[str, int]) -> AccessNode:
+    where = f"nodes.{name}"
+    tags = tuple(_texts(fields.get("tags"), f"{where}.tags"))
+    owner = fields.get("user")
+    user_id = 0
+    if owner not in (None, "") and not tags:
+        found = users.get(str(owner))
+        if found is None:
+            raise TopologyError(f'{where}.user: no user is named "{owner}"')
+        user_id = found
+    attributes = _object(fields.get("attributes") or {}, f"{where}.attributes")
+    node_id = _number(fields.get("id", index), f"{where}.id")
+    return AccessNode(
+        id=node_id,
+        user_id=user_id,
+        tags=tags,
+        ipv4=_address(fields.get("ipv4"), f"{where}.ipv4"),
+        ipv6=_address(fields.get("ipv6"), f"{where}.ipv6"),
+        advertised_routes=_routes(fields.get("routable_ips"), f"{where}.routable_ips"),
+        approved_routes=_routes(fields.get("approved_routes"), f"{where}.approved_routes"),
+        online=fields.get("online", True) not in (False, "false"),
+        created=node_id,
+        attributes=tuple(sorted((str(key), _scalar(value)) for key, value in attributes.items())),
+    )
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _object(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TopologyError(f"{where}: expected an object")
+    return {str(key): item for key, item in value.items()}
+
+
+def _list(value: object, where: str) -> Sequence[object]:
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        raise TopologyError(f"{where}: expected a list")
+    return value
+
+
+def _texts(value: object, where: str) -> list[str]:
+    return [_text(item, where) for item in _list(value, where)]
+
+
+def _text(value: object, where: str) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TopologyError(f"{where}: expected a string")
+    return value
+
+
+def _number(value: object, where: str) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 62:
+        raise TopologyError(f"{where}: expected a positive number")
+    return value
+
+
+def _address(value: object, where: str) -> str:
+    text = _text(value, where)
+    try:
+        return str(ip_address(text.partition("/")[0])) if text else ""
+    except ValueError:
+        raise TopologyError(f'{where}: not an address: "{text}"') from None
+
+
+def _routes(value: object, where: str) -> tuple[str, ...]:
+    found = []
+    for text in _texts(value, where):
+        try:
+            found.append(str(ip_network(text, strict=False)))
+        except ValueError:
+            raise TopologyError(f'{where}: not a prefix: "{text}"') from None
+    return tuple(found)

@@ -1,0 +1,166 @@
+"""Asks connected nodes something: HTTP over the map session (c2n), and pings. Owns the open questions.
+
+The question travels as a keep-alive with a PingRequest. The answer is a POST (for plain pings a HEAD) inside any tunnel
+of the same machine, found by the token in its path: some clients drop query strings and replace the host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import secrets
+from dataclasses import dataclass, field
+from http.client import HTTPResponse
+from io import BytesIO
+from typing import Any, Protocol, cast
+
+import orjson
+import zstandard
+
+from gateway.exchange import Responder, TunnelRequest
+from gateway.machine.keepalive import framed
+from gateway.machine.refusal import Refusal, refuse
+from gateway.machine.session import MapSession
+from services.shared.keys import MachineKey
+
+PREFIX = "/c2n/"
+HOST = "https://unused"
+"""Anything with https: the client replaces or ignores the host, and http would leave the tunnel."""
+MAX_OPEN = 4096
+PING_TYPES = ("disco", "TSMP", "ICMP", "peerapi")
+
+_METHOD = re.compile(r"[A-Z]{1,16}")
+_PATH = re.compile(r"/[!-~]{0,2000}")
+
+UNKNOWN_QUESTION = Refusal(404, "nobody asked this")
+
+
+class NodeNotConnectedError(LookupError):
+    """The node has no map session here that can take a message now."""
+
+
+class BadAnswerError(ValueError):
+    """What the node posted is not what was asked for."""
+
+
+class Sessions(Protocol):
+    """The map sessions, as far as a question needs them."""
+
+    def of_node(self, node_id: int) -> MapSession | None:
+        """The live session of a node here."""
+        ...
+
+    def ping(self, node_id: int, message: list[bytes]) -> bool:
+        """Put a framed message into it; False when it cannot take it now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class C2nAnswer:
+    """What the node's own handler said."""
+
+    status: int
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    machine_key: MachineKey
+    answer: asyncio.Future[bytes]
+
+
+class Questions:
+    """The questions that wait for a node's answer."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+        self._open: dict[str, _Question] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def c2n(self, node_id: int, method: str, path: str, body: bytes = b"", timeout: float = 30.0) -> C2nAnswer:
+        """Let a node handle an HTTP request.
+
+        Raises:
+            ValueError: the method or the path is not one.
+            NodeNotConnectedError: it has no session here, or reads too slowly.
+            BadAnswerError: it posted something that is no HTTP response.
+            TimeoutError: it did not answer in time.
+        """
+        if not _METHOD.fullmatch(method) or not _PATH.fullmatch(path):
+            raise ValueError("a method is a few capital letters, a path begins with a slash and has no blanks")
+        head = f"{method} {path} HTTP/1.1\r\nHost: c2n\r\nContent-Length: {len(body)}\r\n\r\n"
+        payload = base64.b64encode(head.encode("ascii") + body).decode("ascii")
+        return _parse(await self._ask(node_id, {"Types": "c2n", "Payload": payload}, timeout))
+
+    async def ping(self, node_id: int, address: str, types: str, timeout: float = 15.0) -> bytes:
+        """Let a node ping an address; its PingResponse as JSON.
+
+        Raises:
+            ValueError: a type of ping that does not exist.
+            NodeNotConnectedError: it has no session here, or reads too slowly.
+            TimeoutError: it did not answer in time, or its ping failed (then it says nothing).
+        """
+        if not types or any(kind not in PING_TYPES for kind in types.split(",")):
+            raise ValueError("ping types are a list of " + ", ".join(PING_TYPES))
+        return await self._ask(node_id, {"Types": types, "IP": address}, timeout)
+
+    async def alive(self, node_id: int, timeout: float = 15.0) -> None:
+        """Let a node prove that it is there.
+
+        Raises:
+            NodeNotConnectedError: it has no session here, or reads too slowly.
+            TimeoutError: it did not answer in time.
+        """
+        await self._ask(node_id, {"Types": ""}, timeout)
+
+    def answer(self, request: TunnelRequest, responder: Responder) -> None:
+        """A node posts an answer: right only from the machine that was asked."""
+        question = self._open.get(request.path.removeprefix(PREFIX))
+        if question is None or question.machine_key != request.machine_key:
+            refuse(responder, UNKNOWN_QUESTION)
+            return
+        if not question.answer.done():
+            question.answer.set_result(request.body)
+        responder.respond(204)
+
+    async def _ask(self, node_id: int, ping: dict[str, str], timeout: float) -> bytes:
+        session = self._sessions.of_node(node_id)
+        if session is None or len(self._open) >= MAX_OPEN:
+            raise NodeNotConnectedError("the node has no map session here")
+        token = secrets.token_urlsafe(16)
+        message = orjson.dumps(
+            {"KeepAlive": True, "PingRequest": {"URL": f"{HOST}{PREFIX}{token}", "URLIsNoise": True, **ping}}
+        )
+        if session.ask.zstd:
+            message = zstandard.ZstdCompressor(level=1).compress(message)
+        question = _Question(session.ask.machine_key, asyncio.get_running_loop().create_future())
+        self._open[token] = question
+        try:
+            if not self._sessions.ping(node_id, framed([message])):
+                raise NodeNotConnectedError("the node reads too slowly now")
+            async with asyncio.timeout(timeout):
+                return await question.answer
+        finally:
+            del self._open[token]
+
+
+class _Socket:
+    """What http.client reads a response from."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> BytesIO:
+        return BytesIO(self._data)
+
+
+def _parse(raw: bytes) -> C2nAnswer:
+    response = HTTPResponse(cast(Any, _Socket(raw)))
+    try:
+        response.begin()
+        return C2nAnswer(response.status, response.read())
+    except Exception:
+        raise BadAnswerError("the node posted no HTTP response") from None

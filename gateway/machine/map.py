@@ -1,0 +1,100 @@
+"""POST /machine/map: tells the three kinds of map request apart. Owns the order of reports; stores nothing.
+
+Stream true                    a map session: what it says of the node itself may be stale and is ignored
+Stream false, OmitPeers true   a report ("lite update"): the registry stores it, the answer is an empty 200
+Stream false, OmitPeers false  one full map and the end
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from opentelemetry import trace
+
+from gateway.clients.failure import ServiceError
+from gateway.clients.registry import NodeState, RegistryClient
+from gateway.exchange import Responder, TunnelRequest
+from gateway.machine.map_sessions import MapSessions
+from gateway.machine.metrics import MachineMetrics
+from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
+from gateway.machine.register import MINIMUM_CAPABILITY_VERSION
+from gateway.machine.reports import LastReports, Report, digest_of
+from gateway.machine.session import MapAsk
+from gateway.machine.work import Work
+from services.shared.clock import Clock
+from services.shared.tailcfg.errors import BadRequestError
+from services.shared.tailcfg.requests import MapRequest, decode_map
+
+
+class Map:
+    """Answers map requests."""
+
+    def __init__(
+        self,
+        registry: RegistryClient,
+        sessions: MapSessions,
+        reports: LastReports,
+        work: Work,
+        metrics: MachineMetrics,
+        tracer: trace.Tracer,
+        clock: Clock,
+    ) -> None:
+        self._registry, self._sessions, self._reports, self._work = registry, sessions, reports, work
+        self._metrics, self._tracer, self._clock = metrics, tracer, clock
+        self._last_order = 0
+
+    def handle(self, request: TunnelRequest, responder: Responder) -> None:
+        """Take a request."""
+        try:
+            wanted = decode_map(request.body)
+        except BadRequestError as error:
+            refuse(responder, Refusal(400, str(error)))
+            return
+        if wanted.version < MINIMUM_CAPABILITY_VERSION:
+            refuse(responder, TOO_OLD)
+        elif wanted.stream or not wanted.omit_peers:
+            ask = MapAsk(
+                machine_key=request.machine_key,
+                node_key=wanted.node_key,
+                cap_version=wanted.version,
+                zstd=wanted.compress == "zstd",
+                once=not wanted.stream,
+            )
+            self._sessions.open(ask, responder)
+        else:
+            self._take_report(request, responder, wanted)
+
+    def _take_report(self, request: TunnelRequest, responder: Responder, wanted: MapRequest) -> None:
+        digest = digest_of(request.body)
+        if self._reports.repeats(request.machine_key, wanted.node_key, request.connection_id, digest):
+            self._metrics.updates.labels("repeated").inc()
+            responder.respond(200)
+            return
+        report = Report(request.connection_id, digest, self._next_order())
+        self._work.run(request.machine_key, responder, partial(self._store, request, responder, wanted, report))
+
+    async def _store(self, request: TunnelRequest, responder: Responder, wanted: MapRequest, report: Report) -> None:
+        state = NodeState(
+            node_key=wanted.node_key,
+            disco_key=wanted.disco_key,
+            endpoints=wanted.endpoints,
+            endpoint_types=wanted.endpoint_types,
+            hostinfo=wanted.hostinfo.json if wanted.has_hostinfo else b"",
+            cap_version=wanted.version,
+            order=report.order,
+        )
+        with self._tracer.start_as_current_span("POST /machine/map", kind=trace.SpanKind.SERVER):
+            try:
+                changed = await self._registry.update_node(request.machine_key, state)
+            except ServiceError as error:
+                self._metrics.updates.labels("refused").inc()
+                refuse(responder, refusal_of(error))
+                return
+        self._reports.taken(request.machine_key, wanted.node_key, report)
+        self._metrics.updates.labels("changed" if changed else "unchanged").inc()
+        responder.respond(200)
+
+    def _next_order(self) -> int:
+        """Rises with each report. Microseconds of the wall clock, so that it rises from one gateway to the next too."""
+        self._last_order = max(self._last_order + 1, int(self._clock.now().timestamp() * 1_000_000))
+        return self._last_order

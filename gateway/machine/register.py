@@ -1,0 +1,90 @@
+"""POST /machine/register: from the client's JSON to auth and back. Decides nothing about who may join."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from opentelemetry import trace
+
+from gateway.clients.auth import Admitted, AuthClient, LoginNeeded, LoginStillPending, Outcome, Registration, TooMany
+from gateway.clients.failure import ServiceError
+from gateway.exchange import Responder, TunnelRequest
+from gateway.machine.answers import HONOURS_429, register_response
+from gateway.machine.metrics import MachineMetrics
+from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
+from gateway.machine.reports import LastReports
+from gateway.machine.work import Work
+from services.shared.tailcfg.errors import BadRequestError
+from services.shared.tailcfg.requests import RegisterRequest, decode_register
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+MINIMUM_CAPABILITY_VERSION = 113
+
+
+class Register:
+    """Answers register requests."""
+
+    def __init__(
+        self,
+        auth: AuthClient,
+        reports: LastReports,
+        work: Work,
+        metrics: MachineMetrics,
+        tracer: trace.Tracer,
+        login_wait: float,
+    ) -> None:
+        """`login_wait` is how many seconds a Followup is held before the client is told to ask again."""
+        self._auth, self._reports, self._work = auth, reports, work
+        self._metrics, self._tracer, self._login_wait = metrics, tracer, login_wait
+
+    def handle(self, request: TunnelRequest, responder: Responder) -> None:
+        """Take a request; the answer comes when auth has decided."""
+        try:
+            wanted = decode_register(request.body)
+        except BadRequestError as error:
+            self._refuse(responder, Refusal(400, str(error)))
+            return
+        if wanted.version < MINIMUM_CAPABILITY_VERSION:
+            self._refuse(responder, TOO_OLD)
+        else:
+            self._work.run(request.machine_key, responder, partial(self._register, request, responder, wanted))
+
+    async def _register(self, request: TunnelRequest, responder: Responder, wanted: RegisterRequest) -> None:
+        machine = request.machine_key
+        registration = Registration(
+            cap_version=wanted.version,
+            node_key=wanted.node_key,
+            old_node_key=wanted.old_node_key,
+            auth_key=wanted.auth_key,
+            expiry=wanted.expiry,
+            hostinfo=wanted.hostinfo.json,
+            ephemeral=wanted.ephemeral,
+            remote_address=request.remote_address,
+        )
+        # What the node reported before is void: registering stores its hostinfo, and may follow a deletion.
+        self._reports.forget(machine, wanted.node_key)
+        outcome: Outcome
+        with self._tracer.start_as_current_span("POST /machine/register", kind=trace.SpanKind.SERVER):
+            try:
+                if wanted.followup:
+                    outcome = await self._auth.await_login(machine, registration, wanted.followup, self._login_wait)
+                else:
+                    outcome = await self._auth.register(machine, registration)
+            except LoginStillPending:
+                outcome = LoginNeeded(wanted.followup)
+            except ServiceError as error:
+                self._refuse(responder, refusal_of(error))
+                return
+        self._metrics.registrations.labels(type(outcome).__name__).inc()
+        if isinstance(outcome, Admitted):
+            log.info("node registered", node_id=outcome.node_id, capability_version=wanted.version)
+        if isinstance(outcome, TooMany) and wanted.version >= HONOURS_429:
+            refuse(responder, Refusal(429, "too many attempts", retry_after=outcome.retry_after))
+            return
+        responder.respond(200, register_response(outcome))
+
+    def _refuse(self, responder: Responder, refusal: Refusal) -> None:
+        self._metrics.registrations.labels("Malformed" if refusal.status == 400 else "Failed").inc()
+        refuse(responder, refusal)

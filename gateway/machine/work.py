@@ -1,0 +1,68 @@
+"""The requests that wait for a service. Owns their tasks and their number; knows nothing of what they do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from functools import partial
+
+from gateway.exchange import Responder
+from gateway.machine.refusal import AWAY, OVERLOADED, refuse
+from services.shared.keys import MachineKey
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+MAX_AT_ONCE = 16_384
+MAX_PER_MACHINE = 16
+"""A client has one Followup, one register and one report under way; leftovers of lost connections come on top."""
+
+
+class Work:
+    """Runs each request as a task that ends when its client goes."""
+
+    def __init__(self, max_at_once: int = MAX_AT_ONCE, max_per_machine: int = MAX_PER_MACHINE) -> None:
+        self._max_at_once, self._max_per_machine = max_at_once, max_per_machine
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._per_machine: Counter[MachineKey] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def run(self, machine: MachineKey, responder: Responder, begin: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Begin a request, or refuse it when too many are under way; one whose client has gone is not begun."""
+        if responder.closed:
+            return
+        if len(self._tasks) >= self._max_at_once or self._per_machine[machine] >= self._max_per_machine:
+            refuse(responder, OVERLOADED)
+            return
+        task = asyncio.create_task(self._guard(responder, begin))
+        self._tasks.add(task)
+        self._per_machine[machine] += 1
+        task.add_done_callback(partial(self._done, machine))
+        responder.on_closed(partial(_cancel, task))
+
+    async def stop(self) -> None:
+        """End all of it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _guard(self, responder: Responder, begin: Callable[[], Coroutine[None, None, None]]) -> None:
+        try:
+            await begin()
+        except Exception:
+            log.exception("request failed")
+            refuse(responder, AWAY)
+
+    def _done(self, machine: MachineKey, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._per_machine[machine] -= 1
+        if not self._per_machine[machine]:
+            del self._per_machine[machine]
+
+
+def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()

@@ -1,0 +1,1 @@
+"""The open web of the gateway: what is served outside the tunnel."""

@@ -14,7 +14,6 @@ from services.auth.model.registration import Registration, first_expiry
 from services.auth.store import LoginNews, LoginStore, Registry, Room, TagOwners
 from services.shared.clock import Clock
 from services.shared.ids import UserId
-from services.shared.keys import NodeKey
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -155,14 +154,12 @@ class Logins:
             await self._store.replace(login, login.reopened())
             raise NotFoundError("user not found")
         await self._check_tags(login, user)
-        found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
-        old = found.by_old_node_key
         try:
             admitted = await self._registry.admit(
                 Admission(
                     machine_key=login.machine_key,
                     node_key=login.node_key,
-                    old_node_key=old.node_key if old else NodeKey.zero(),
+                    old_node_key=login.old_node_key,
                     user_id=login.user_id,
                     tags=login.tags,
                     ephemeral=login.ephemeral,

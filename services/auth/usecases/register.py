@@ -93,7 +93,7 @@ class Register:
                 raise RefusedError("extending a key is not allowed")
             case Redeem(expired):
                 self._throttle.newcomer(registration.remote_address)
-                return await self._redeem(registration, found, expired)
+                return await self._redeem(registration, expired)
             case NewKeyNeeded():
                 return NodeKeyExpired()
             case AskPerson():
@@ -119,7 +119,7 @@ class Register:
             key = await self._keys.prove(registration.unverified_auth_key)
             if not key.tags or key.id == node.pre_auth_key_id or key.refusal(self._clock.now()) is not None:
                 return here
-            return await self._admit_by(key, registration, found)
+            return await self._admit_by(key, registration)
         except RefusedError:
             return here
 
@@ -128,25 +128,24 @@ class Register:
         node = found.by_node_key or node
         return Admitted(node, found.owner_of(node))
 
-    async def _redeem(self, registration: Registration, found: FoundNodes, expired: KnownNode | None) -> Outcome:
+    async def _redeem(self, registration: Registration, expired: KnownNode | None) -> Outcome:
         try:
             key = await self._keys.prove(registration.unverified_auth_key)
-            return await self._admit_by(key, registration, found)
+            return await self._admit_by(key, registration)
         except RefusedError:
             if expired is not None:
                 return NodeKeyExpired()  # without a usable key the client must come with a new node key
             raise
 
-    async def _admit_by(self, key: PreAuthKey, registration: Registration, found: FoundNodes) -> Admitted:
+    async def _admit_by(self, key: PreAuthKey, registration: Registration) -> Admitted:
         tags = await self._tags_by(key, registration)
         hold = await self._keys.claim(key, registration.machine_key, registration.node_key)
-        old = found.by_old_node_key
         try:
             admitted = await self._registry.admit(
                 Admission(
                     machine_key=registration.machine_key,
                     node_key=registration.node_key,
-                    old_node_key=old.node_key if old else NodeKey.zero(),
+                    old_node_key=registration.old_node_key,
                     user_id=key.user_id,
                     tags=tags,
                     ephemeral=registration.ephemeral or key.ephemeral,

@@ -1,0 +1,170 @@
+"""The services that this one asks: the registry for nodes and users, the policy for tag ownership.
+
+What they refuse for a reason that a person should read becomes `RefusedError`; when they do not answer, or not now,
+`UnavailableError`. Nobody knows then what was done, and every caller is written to do it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
+from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from services.auth.model.errors import RefusedError, UnavailableError
+from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessUser
+from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.keys import MachineKey, NodeKey
+from services.shared.rpc import with_machine_key
+
+TIMEOUT = 10.0
+"""Seconds for each call; `model.preauth_key.CLAIM_LEASE` must stay well above."""
+
+_REFUSALS = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ALREADY_EXISTS,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+
+_T = TypeVar("_T")
+
+
+class RegistryClient:
+    """The registry of one tailnet, over a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+
+    async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
+        """What is known under these keys."""
+        request = registry_pb2.FindNodeRequest(node_key=node_key.raw, old_node_key=_optional(old_node_key))
+        answer = await _ask(self._stub.FindNode(request, metadata=with_machine_key(machine_key), timeout=TIMEOUT))
+        users = {UserId(user.id): read_user(user) for user in answer.users}
+        return FoundNodes(
+            by_node_key=read_node(answer.by_node_key) if answer.HasField("by_node_key") else None,
+            by_old_node_key=read_node(answer.by_old_node_key) if answer.HasField("by_old_node_key") else None,
+            of_machine=tuple(read_node(node) for node in answer.of_machine),
+            users=users,
+        )
+
+    async def admit(self, admission: Admission) -> Admitted:
+        """Let a node in; idempotent on (machine key, node key)."""
+        request = registry_pb2.AdmitNodeRequest(
+            node_key=admission.node_key.raw,
+            old_node_key=_optional(admission.old_node_key),
+            user_id=admission.user_id,
+            tags=admission.tags,
+            ephemeral=admission.ephemeral,
+            expiry=_timestamp(admission.expiry),
+            hostinfo=admission.hostinfo,
+            cap_version=admission.version,
+            register_method=registry_pb2.RegisterMethod.Name(int(admission.method)),
+            pre_auth_key_id=admission.pre_auth_key_id,
+        )
+        metadata = with_machine_key(admission.machine_key)
+        answer = await _ask(self._stub.AdmitNode(request, metadata=metadata, timeout=TIMEOUT))
+        return Admitted(read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None)
+
+    async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
+        """End a node's key now, or shorten its life."""
+        request = registry_pb2.LogOutNodeRequest(node_key=node.node_key.raw, expiry=_timestamp(expiry))
+        metadata = with_machine_key(node.machine_key)
+        await _ask(self._stub.LogOutNode(request, metadata=metadata, timeout=TIMEOUT))
+
+    async def user(self, user_id: UserId) -> KnownUser | None:
+        """A user by id."""
+        if not user_id:
+            return None
+        answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
+        return next((read_user(user) for user in answer.users if user.id == user_id), None)
+
+
+class PolicyTagOwners:
+    """Tag ownership by the policy in force."""
+
+    def __init__(self, channel: grpc.aio.Channel, tailnet: TailnetId) -> None:
+        self._stub: Any = policy_pb2_grpc.PolicyServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._tailnet = tailnet
+
+    async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
+        """Whether a user may own all of them."""
+        request = policy_pb2.GetCompiledRequest(tailnet_id=self._tailnet)
+        answer = await _ask(self._stub.GetCompiled(request, timeout=TIMEOUT))
+        try:
+            policy = CompiledPolicy.from_bytes(answer.compiled)
+        except ValueError as error:
+            raise UnavailableError("the policy in force cannot be read") from error
+        person = AccessUser(
+            id=user.id,
+            name=user.name,
+            email=user.email,
+            provider_id=user.provider_id,
+            role=user.role or "member",
+            groups=frozenset(user.groups),
+        )
+        access = Access(policy, [person], [])
+        return not user.suspended and all(access.may_own_tag(user.id, tag) for tag in tags)
+
+
+def read_node(node: registry_pb2.Node) -> KnownNode:
+    """What we need of a node; the whole record rides along."""
+    return KnownNode(
+        id=NodeId(node.id),
+        machine_key=MachineKey(node.machine_key),
+        node_key=NodeKey(node.node_key),
+        user_id=UserId(node.user_id),
+        tags=tuple(node.tags),
+        expiry=node.expiry.ToDatetime(tzinfo=UTC) if node.HasField("expiry") else None,
+        ended=node.expired,
+        pre_auth_key_id=node.pre_auth_key_id,
+        record=node.SerializeToString(),
+    )
+
+
+def read_user(user: registry_pb2.User) -> KnownUser:
+    """What we need of a user; the whole record rides along."""
+    return KnownUser(
+        id=UserId(user.id),
+        name=user.name,
+        email=user.email,
+        provider_id=user.provider_id,
+        role=user.role,
+        groups=tuple(user.groups),
+        suspended=user.suspended,
+        record=user.SerializeToString(),
+    )
+
+
+async def _ask(call: Awaitable[_T]) -> _T:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        text = error.details() or "refused"
+        if error.code() in _REFUSALS:
+            raise RefusedError(text) from None
+        raise UnavailableError(f"{error.code().name.lower().replace('_', ' ')}: {text}") from None
+
+
+def _optional(key: NodeKey) -> bytes:
+    return b"" if key.is_zero else key.raw
+
+
+def _timestamp(instant: datetime | None) -> Any:
+    if instant is None:
+        return None
+    stamp = Timestamp()
+    stamp.FromDatetime(instant)
+    return stamp

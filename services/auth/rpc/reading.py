@@ -1,0 +1,85 @@
+"""From messages to checked values: every length, instant and number that a stranger can choose."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.auth.v1 import auth_pb2 as pb
+
+from services.auth.model.device import read_device
+from services.auth.model.errors import InvalidInputError
+from services.auth.model.registration import Registration
+from services.auth.model.secret import MAX_TEXT
+from services.shared.keys import MachineKey, NodeKey
+
+MAX_ADDRESS = 64
+_MAX_ID = (1 << 63) - 1
+_YEAR_ONE = -62135596800 + 366 * 86400
+"""Go writes an unset time as the first of January of the year 1, in whatever zone; that means no wish."""
+
+
+def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> Registration:
+    """Check a registration.
+
+    Raises:
+        InvalidInputError: a key, instant or Hostinfo that no client sends.
+    """
+    node_key = _node_key(request.node_key, "node key")
+    if node_key.is_zero:
+        raise InvalidInputError("the node key is zero")
+    old = _node_key(request.old_node_key, "old node key") if request.old_node_key else NodeKey.zero()
+    return Registration(
+        machine_key=machine_key,
+        node_key=node_key,
+        old_node_key=NodeKey.zero() if old == node_key else old,
+        version=max(0, request.version),
+        unverified_auth_key=request.auth_key[: MAX_TEXT + 1],
+        expiry=read_wish(request.expiry) if request.HasField("expiry") else None,
+        hostinfo=request.hostinfo,
+        device=read_device(request.hostinfo),
+        ephemeral=request.ephemeral,
+        remote_address=request.remote_address[:MAX_ADDRESS],
+    )
+
+
+def read_wish(stamp: Timestamp) -> datetime | None:
+    """When a client wants its key to end; None for Go's zero time."""
+    if stamp.seconds < _YEAR_ONE:
+        return None
+    return read_instant(stamp)
+
+
+def read_instant(stamp: Timestamp) -> datetime:
+    """Read an instant.
+
+    Raises:
+        InvalidInputError: not between the years 1 and 9999.
+    """
+    try:
+        return stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInputError("an instant is out of range") from None
+
+
+def read_optional(message: Any, name: str) -> datetime | None:
+    """An instant that may be absent."""
+    return read_instant(getattr(message, name)) if message.HasField(name) else None
+
+
+def read_id(number: int) -> int:
+    """An id that the database can hold; larger ones are nobody's.
+
+    Raises:
+        InvalidInputError: larger than any id.
+    """
+    if number > _MAX_ID:
+        raise InvalidInputError("an id is out of range")
+    return number
+
+
+def _node_key(raw: bytes, what: str) -> NodeKey:
+    if len(raw) != 32:
+        raise InvalidInputError(f"the {what} has not 32 bytes")
+    return NodeKey(raw)

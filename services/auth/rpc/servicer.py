@@ -1,0 +1,161 @@
+"""The gRPC face of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from opentelemetry import trace
+from smartscale.auth.v1 import auth_pb2 as pb
+from smartscale.auth.v1 import auth_pb2_grpc
+
+from services.auth.model.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    NotPermittedError,
+    RefusedError,
+    TooManyError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from services.auth.model.login import RegisterMethod, read_auth_id
+from services.auth.rpc import writing
+from services.auth.rpc.reading import read_id, read_optional, read_registration
+from services.auth.usecases.api_keys import ApiKeys
+from services.auth.usecases.await_login import AwaitLogin
+from services.auth.usecases.logins import Logins
+from services.auth.usecases.preauth_keys import PreAuthKeys
+from services.auth.usecases.register import Register
+from services.shared.ids import UserId
+from services.shared.rpc import answers, machine_key_of
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """All that the servicer can call."""
+
+    register: Register
+    await_login: AwaitLogin
+    logins: Logins
+    preauth_keys: PreAuthKeys
+    api_keys: ApiKeys
+
+
+@answers(
+    {
+        InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
+        NotFoundError: grpc.StatusCode.NOT_FOUND,
+        ConflictError: grpc.StatusCode.FAILED_PRECONDITION,
+        RefusedError: grpc.StatusCode.FAILED_PRECONDITION,
+        NotPermittedError: grpc.StatusCode.PERMISSION_DENIED,
+        UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+        UnavailableError: grpc.StatusCode.UNAVAILABLE,
+        TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+    """smartscale.auth.v1.AuthService."""
+
+    def __init__(self, cases: UseCases, tracer: trace.Tracer) -> None:
+        self._cases = cases
+        self._tracer = tracer
+
+    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
+        """A client registers."""
+        with self._span("auth register") as span:
+            result = await self._cases.register.register(read_registration(request, machine_key_of(context)))
+            span.set_attribute("smartscale.outcome", type(result).__name__)
+            return writing.outcome(result)
+
+    async def AwaitLogin(self, request: pb.AwaitLoginRequest, context: Any) -> pb.AwaitLoginResponse:
+        """A client waits for its login."""
+        with self._span("auth await login") as span:
+            registration = read_registration(request.registration, machine_key_of(context))
+            result = await self._cases.await_login.wait(registration, request.followup)
+            span.set_attribute("smartscale.outcome", type(result).__name__)
+            return pb.AwaitLoginResponse(response=writing.outcome(result))
+
+    async def GetPendingLogin(self, request: pb.GetPendingLoginRequest, context: Any) -> pb.GetPendingLoginResponse:
+        """A login for the page that shows it."""
+        found = await self._cases.logins.get(read_auth_id(request.auth_id))
+        return pb.GetPendingLoginResponse(login=writing.login(found))
+
+    async def ListPendingLogins(
+        self, request: pb.ListPendingLoginsRequest, context: Any
+    ) -> pb.ListPendingLoginsResponse:
+        """All pending logins."""
+        found = await self._cases.logins.list()
+        return pb.ListPendingLoginsResponse(logins=[writing.login(login) for login in found])
+
+    async def ApproveLogin(self, request: pb.ApproveLoginRequest, context: Any) -> pb.ApproveLoginResponse:
+        """An administrator lets a device in."""
+        with self._span("auth approve login"):
+            user_id = UserId(read_id(request.user_id))
+            admitted = await self._cases.logins.approve(read_auth_id(request.auth_id), user_id, RegisterMethod.CLI)
+            return pb.ApproveLoginResponse(node=writing.node(admitted.node), user=writing.user(admitted.user))
+
+    async def RejectLogin(self, request: pb.RejectLoginRequest, context: Any) -> pb.RejectLoginResponse:
+        """An administrator turns a device away."""
+        await self._cases.logins.reject(read_auth_id(request.auth_id))
+        return pb.RejectLoginResponse()
+
+    async def CreatePreAuthKey(self, request: pb.CreatePreAuthKeyRequest, context: Any) -> pb.CreatePreAuthKeyResponse:
+        """Make a pre-auth key."""
+        key, text = await self._cases.preauth_keys.create(
+            UserId(read_id(request.user_id)),
+            reusable=request.reusable,
+            ephemeral=request.ephemeral,
+            expiration=read_optional(request, "expiration"),
+            tags=request.tags,
+        )
+        return pb.CreatePreAuthKeyResponse(pre_auth_key=writing.preauth_key(key, text))
+
+    async def ListPreAuthKeys(self, request: pb.ListPreAuthKeysRequest, context: Any) -> pb.ListPreAuthKeysResponse:
+        """All pre-auth keys, or those of one user."""
+        user_id = UserId(read_id(request.user_id)) if request.user_id else None
+        keys = await self._cases.preauth_keys.list(user_id)
+        return pb.ListPreAuthKeysResponse(pre_auth_keys=[writing.preauth_key(key) for key in keys])
+
+    async def ExpirePreAuthKey(self, request: pb.ExpirePreAuthKeyRequest, context: Any) -> pb.ExpirePreAuthKeyResponse:
+        """End a pre-auth key."""
+        await self._cases.preauth_keys.expire(read_id(request.id))
+        return pb.ExpirePreAuthKeyResponse()
+
+    async def DeletePreAuthKey(self, request: pb.DeletePreAuthKeyRequest, context: Any) -> pb.DeletePreAuthKeyResponse:
+        """Forget a pre-auth key."""
+        await self._cases.preauth_keys.delete(read_id(request.id))
+        return pb.DeletePreAuthKeyResponse()
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
+        """Make an API key."""
+        key, text = await self._cases.api_keys.create(read_optional(request, "expiration"))
+        return pb.CreateApiKeyResponse(key=text, api_key=writing.api_key(key))
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
+        """All API keys."""
+        return pb.ListApiKeysResponse(api_keys=[writing.api_key(key) for key in await self._cases.api_keys.list()])
+
+    async def ExpireApiKey(self, request: pb.ExpireApiKeyRequest, context: Any) -> pb.ExpireApiKeyResponse:
+        """End an API key."""
+        await self._cases.api_keys.expire(read_id(request.id), request.prefix)
+        return pb.ExpireApiKeyResponse()
+
+    async def DeleteApiKey(self, request: pb.DeleteApiKeyRequest, context: Any) -> pb.DeleteApiKeyResponse:
+        """Forget an API key."""
+        await self._cases.api_keys.delete(read_id(request.id), request.prefix)
+        return pb.DeleteApiKeyResponse()
+
+    async def VerifyApiKey(self, request: pb.VerifyApiKeyRequest, context: Any) -> pb.VerifyApiKeyResponse:
+        """Check an API key."""
+        key = await self._cases.api_keys.verify(request.key)
+        return pb.VerifyApiKeyResponse(api_key=writing.api_key(key))
+
+    @contextmanager
+    def _span(self, name: str) -> Iterator[trace.Span]:
+        # Errors are told by status; an exception's text on a span could carry what a client sent.
+        with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
+            yield span

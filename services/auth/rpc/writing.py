@@ -1,0 +1,97 @@
+"""From values to messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import assert_never
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.auth.v1 import auth_pb2 as pb
+from smartscale.registry.v1 import registry_pb2
+
+from services.auth.model.api_key import ApiKey
+from services.auth.model.login import Login
+from services.auth.model.node import Admitted, KnownNode, KnownUser
+from services.auth.model.preauth_key import PreAuthKey
+from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
+
+
+def outcome(result: Outcome) -> pb.RegisterResponse:
+    """The answer to a registration."""
+    match result:
+        case Admitted(found, owner):
+            return pb.RegisterResponse(admitted=pb.Admitted(node=node(found), user=user(owner)))
+        case LoginNeeded(auth_id, auth_url):
+            return pb.RegisterResponse(login_needed=pb.LoginNeeded(auth_id=auth_id, auth_url=auth_url))
+        case NodeKeyExpired():
+            return pb.RegisterResponse(node_key_expired=True)
+        case LoggedOut():
+            return pb.RegisterResponse(logged_out=True)
+        case Denied(text):
+            return pb.RegisterResponse(refused=text or "registration refused")
+        case RetryAfter(seconds):
+            return pb.RegisterResponse(retry_after=seconds)
+    assert_never(result)
+
+
+def node(known: KnownNode) -> registry_pb2.Node:
+    """The registry's record of a node."""
+    return registry_pb2.Node.FromString(known.record)
+
+
+def user(known: KnownUser | None) -> registry_pb2.User | None:
+    """The registry's record of a user."""
+    return registry_pb2.User.FromString(known.record) if known is not None else None
+
+
+def login(found: Login) -> pb.PendingLogin:
+    """A login for the page and the list."""
+    return pb.PendingLogin(
+        auth_id=found.auth_id,
+        machine_key=found.machine_key.raw,
+        node_key=found.node_key.raw,
+        hostname=found.hostname,
+        os=found.os,
+        remote_address=found.remote_address,
+        created_at=instant(found.created_at),
+        expires_at=instant(found.expires_at),
+        decided=found.decided,
+    )
+
+
+def preauth_key(key: PreAuthKey, text: str = "") -> pb.PreAuthKey:
+    """A pre-auth key, masked unless its text is given."""
+    return pb.PreAuthKey(
+        id=key.id,
+        user_id=key.user_id,
+        key=text or key.masked,
+        reusable=key.reusable,
+        ephemeral=key.ephemeral,
+        used=key.used,
+        expiration=optional(key.expiration),
+        created_at=instant(key.created_at),
+        tags=key.tags,
+    )
+
+
+def api_key(key: ApiKey) -> pb.ApiKey:
+    """An API key without its secret."""
+    return pb.ApiKey(
+        id=key.id,
+        prefix=key.prefix,
+        expiration=optional(key.expiration),
+        created_at=instant(key.created_at),
+        last_seen=optional(key.last_seen),
+    )
+
+
+def instant(when: datetime) -> Timestamp:
+    """An instant on the wire."""
+    stamp = Timestamp()
+    stamp.FromDatetime(when)
+    return stamp
+
+
+def optional(when: datetime | None) -> Timestamp | None:
+    """An instant that may be absent."""
+    return instant(when) if when is not None else None

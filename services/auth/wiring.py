@@ -1,0 +1,86 @@
+"""Plugs the service together. The only place that knows which store, bus and channels are in use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc.aio
+from smartscale.auth.v1 import auth_pb2_grpc
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.auth.clients import PolicyTagOwners, RegistryClient
+from services.auth.outbox import BusLoginNews
+from services.auth.rpc.servicer import AuthServicer, UseCases
+from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
+from services.auth.sql.tables import VERSION_TABLE
+from services.auth.store import Room
+from services.auth.usecases.api_keys import ApiKeys
+from services.auth.usecases.await_login import AwaitLogin
+from services.auth.usecases.logins import LoginRules, Logins
+from services.auth.usecases.preauth_keys import PreAuthKeys
+from services.auth.usecases.register import Register
+from services.auth.usecases.throttle import Throttle
+from services.shared.config.model import Config
+from services.shared.database import create_engine, migrate
+from services.shared.ids import DEFAULT_TAILNET
+from services.shared.process import Deps
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class AuthService:
+    """Pre-auth keys, API keys, registrations and logins of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, news: BusLoginNews, servicer: AuthServicer) -> None:
+        self._engine = engine
+        self._news = news
+        self._servicer = servicer
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the servicer."""
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+
+    async def start(self) -> None:
+        """Bring the tables up to date and listen for news; returns when ready to answer."""
+        await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
+        await self._news.start()
+
+    async def stop(self) -> None:
+        """Stop listening and close the database."""
+        await self._news.stop()
+        await self._engine.dispose()
+
+
+async def build(config: Config, deps: Deps) -> AuthService:
+    """Make the service from the configuration and what the process hands it."""
+    tailnet = DEFAULT_TAILNET
+    clock = deps.clock
+    engine = create_engine(config.database)
+    registry = RegistryClient(deps.channels["registry"])
+    owners = PolicyTagOwners(deps.channels["policy"], tailnet)
+    news = BusLoginNews(deps.bus, tailnet)
+    throttle = Throttle(clock)
+    login_store = SqlLogins(engine, tailnet)
+    lifetime = config.node.expiry
+    logins = Logins(login_store, registry, owners, news, clock, _rules(config))
+    keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
+    register = Register(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
+    cases = UseCases(
+        register=register,
+        await_login=AwaitLogin(register, logins, login_store, registry, news, throttle, clock),
+        logins=logins,
+        preauth_keys=keys,
+        api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
+    )
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry.tracer))
+
+
+def _rules(config: Config) -> LoginRules:
+    total = max(1, config.tuning.register_cache_max_entries)
+    # A quarter each: one network, or one proxy that hides its clients, cannot keep all others out.
+    return LoginRules(
+        server_url=config.server_url,
+        lifetime=config.tuning.register_cache_expiration,
+        room=Room(total=total, per_network=max(1, total // 4)),
+        key_lifetime=config.node.expiry,
+    )

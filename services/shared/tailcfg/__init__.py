@@ -1,0 +1,1 @@
+"""What clients say and are told: reading of untrusted requests, names, times, addresses. Pure: no I/O, no clock."""

@@ -1,0 +1,51 @@
+"""Times on the wire: RFC 3339 as Go writes and reads it, where the zero time means "none"."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+from services.shared.tailcfg.errors import BadRequestError
+
+ZERO_TIME = "0001-01-01T00:00:00Z"
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?(?:([Zz])|([+-])(\d\d):(\d\d))\Z", re.ASCII
+)
+
+
+def parse_time(text: str) -> datetime | None:
+    """Read a time with any offset and up to nanoseconds (kept to microseconds); Go's zero time and "" are None.
+
+    Raises:
+        BadRequestError: it is not RFC 3339.
+    """
+    if text in ("", ZERO_TIME):
+        return None
+    found = _RFC3339.match(text)
+    if found is None:
+        raise BadRequestError("not an RFC 3339 time")
+    year, month, day, hour, minute, second, fraction, _zulu, sign, hours, minutes = found.groups()
+    micros = int(((fraction or "") + "000000")[:6])
+    try:
+        offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        zone = timezone(-offset if sign == "-" else offset)
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
+    except ValueError:
+        raise BadRequestError("not an RFC 3339 time") from None
+    try:
+        value = local.astimezone(UTC)
+    except OverflowError:
+        return None if local.year == 1 else datetime.max.replace(tzinfo=UTC)
+    return None if value.year == 1 else value
+
+
+def format_time(value: datetime | None) -> str:
+    """Write a time in UTC with as many fraction digits as it has; None is Go's zero time."""
+    if value is None:
+        return ZERO_TIME
+    value = value.astimezone(UTC)
+    text = value.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
+    if value.microsecond:
+        text += f".{value.microsecond:06d}".rstrip("0")
+    return text + "Z"

@@ -1,0 +1,132 @@
+"""Reading of decoded JSON that nobody vouches for: names in any case, wanted types, bounded sizes, clean text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from services.shared.tailcfg.errors import BadRequestError
+
+T = TypeVar("T")
+
+MAX_TEXT = 255
+"""Characters kept of any text that a client says of itself."""
+
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """Decode one JSON object.
+
+    Raises:
+        BadRequestError: it is not JSON, not UTF-8, too deep, or not an object.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BadRequestError("not JSON") from None
+    if not isinstance(value, dict):
+        raise BadRequestError("not a JSON object")
+    return value
+
+
+def clean_text(text: str, limit: int = MAX_TEXT) -> str:
+    """Text without control, format and half characters, cut to a length that nobody minds."""
+    return _UNWANTED.sub("", text[: limit * 2])[:limit]
+
+
+class Fields:
+    """The members of one JSON object, found by name in any case. Null is the same as absent."""
+
+    __slots__ = ("_members", "_where")
+
+    def __init__(self, value: Mapping[str, Any], where: str = "") -> None:
+        self._members = {name.lower(): member for name, member in value.items() if member is not None}
+        self._where = where
+
+    def raw(self, name: str) -> Any:
+        """The member as decoded, or None."""
+        return self._members.get(name.lower())
+
+    def text(self, name: str, default: str = "", limit: int = MAX_TEXT) -> str:
+        """A text, cleaned and cut."""
+        return clean_text(self._typed(name, str, default), limit)
+
+    def verbatim(self, name: str, limit: int) -> str:
+        """A text as it was sent; longer than the limit is refused."""
+        value = self._typed(name, str, "")
+        if len(value) > limit:
+            raise self.wrong(name, "is too long")
+        return value
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        """A truth value."""
+        return self._typed(name, bool, default)
+
+    def number(self, name: str, low: int, high: int, default: int = 0) -> int:
+        """A whole number within bounds."""
+        value = self.raw(name)
+        if value is None:
+            return default
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.wrong(name, "is not a whole number")
+        if not low <= value <= high:
+            raise self.wrong(name, "is out of range")
+        return value
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        """A text read by a parser whose errors are ValueErrors; empty is absent."""
+        value = self._typed(name, str, "")
+        if not value:
+            return default
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise self.wrong(name, f"is {error}") from None
+
+    def items(self, name: str, limit: int) -> list[Any]:
+        """An array; what is beyond the limit is not looked at."""
+        return self._typed(name, list, [])[:limit]
+
+    def texts(self, name: str, limit: int, read: Callable[[str], str] = clean_text) -> tuple[str, ...]:
+        """An array of texts, each read by a function whose errors are ValueErrors."""
+        found: list[str] = []
+        for item in self.items(name, limit):
+            if not isinstance(item, str):
+                raise self.wrong(name, "holds something that is not text")
+            try:
+                found.append(read(item))
+            except ValueError as error:
+                raise self.wrong(name, f"holds something that is {error}") from None
+        return tuple(found)
+
+    def object(self, name: str) -> Fields | None:
+        """A nested object, or None."""
+        value = self.raw(name)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise self.wrong(name, "is not an object")
+        return Fields(value, f"{self._where}{name}.")
+
+    def names(self) -> Iterable[str]:
+        """Lower-case names of the members that are present."""
+        return self._members.keys()
+
+    def wrong(self, name: str, what: str) -> BadRequestError:
+        """The refusal that names a member."""
+        return BadRequestError(f"{self._where}{name} {what}")
+
+    def _typed(self, name: str, kind: type[T], default: T) -> T:
+        value = self.raw(name)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            raise self.wrong(name, f"is not {_KINDS[kind]}")
+        return value
+
+
+_KINDS: dict[type, str] = {str: "text", bool: "a truth value", list: "an array", dict: "an object"}

@@ -118,7 +118,9 @@ def parse_head(head: bytes) -> Request:
     except (httptools.HttpParserInvalidURLError, UnicodeDecodeError) as error:
         raise BadRequestError("not a request target") from error
     method = parser.get_method().decode("ascii")
-    return Request(method, path, query, collected.headers, bool(parser.should_keep_alive()))
+    connection = {option.strip().lower() for option in collected.headers.get("connection", "").split(",")}
+    keep_alive = parser.get_http_version() == "1.1" and "close" not in connection
+    return Request(method, path, query, collected.headers, keep_alive)
 
 
 def respond(request: Request, host: Host, *, healthy: bool = True) -> Answer | Upgrade:

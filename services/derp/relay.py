@@ -296,11 +296,11 @@ class Relay:
                     client.outlet.write(frames.KEEP_ALIVE_FRAME)
                 self._schedule(client, now)
 
-    def broadcast(self, frame: bytes) -> None:
-        """Send one frame to everyone who takes it now."""
+    def farewell(self, spread_ms: int, try_ms: int) -> None:
+        """Tell everyone that the relay restarts, and to come back each at another moment."""
         for client in list(self._members):
             if client.outlet.writable:
-                client.outlet.write(frame)
+                client.outlet.write(frames.restarting(int(self._random() * spread_ms), try_ms))
 
     def _schedule(self, client: Client, now: float) -> None:
         heappush(self._due, (now + self._keep_alive + KEEP_ALIVE_JITTER * self._random(), next(self._order), client))

@@ -7,7 +7,7 @@ import pytest
 from services.derp import frames
 from services.derp.backlog import NOTICES, Allowance
 from services.derp.relay import MAX_CONNECTIONS_PER_KEY, Relay
-from tests.fakes.derp import FakeOutlet, Peer, disco_packet, key
+from tests.fakes.derp import Peer, disco_packet, key
 
 
 @pytest.fixture
@@ -326,9 +326,9 @@ def test_close_peer_ends_every_connection_of_a_key(relay: Relay) -> None:
     assert old.outlet.closed and new.outlet.closed and not other.outlet.closed
 
 
-def test_a_broadcast_reaches_those_who_take_it(relay: Relay) -> None:
+def test_at_the_end_clients_are_told_when_to_come_back(relay: Relay) -> None:
     alice, bob = Peer(relay, 1), Peer(relay, 2)
     bob.fill()
-    relay.broadcast(frames.restarting(1, 2))
-    assert len(alice.outlet.taken(frames.RESTARTING)) == 1
-    assert isinstance(bob.outlet, FakeOutlet) and bob.outlet.taken() == []
+    relay.farewell(2000, 30_000)
+    assert alice.outlet.taken() == [frames.Frame(frames.RESTARTING, frames.restarting(1000, 30_000)[5:])]
+    assert bob.outlet.frames == []

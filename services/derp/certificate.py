@@ -1,0 +1,174 @@
+"""The relay's certificates: the self-signed one and its pin, and the one that makes fast start possible.
+
+A client that finds `CertName: sha256-raw:<hex>` in the DERP map takes exactly the leaf with that hash, while it is
+valid and names the host it dialled (`net/tlsdial/tlsdial.go`); no authority is needed. After the leaf we send a second
+certificate, the metacert: its subject `derpkey<64 hex>` and serial number 2 tell the relay's key and the protocol
+version, so that over TLS 1.3 a client can log in without waiting for our first frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import ssl
+import warnings
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from services.derp.frames import PROTOCOL_VERSION
+from services.shared.keys import NodeKey
+
+PIN_PREFIX: Final = "sha256-raw:"
+_LIFE = timedelta(days=3650)
+_RENEW_BEFORE = timedelta(days=90)
+_BACKDATE = timedelta(days=2)
+_NAME_LIMIT = 64
+
+
+class CertificateError(Exception):
+    """A configured certificate cannot be used; the text says which file and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files for the TLS listener, and what clients must be told: a pin, or nothing when authorities vouch for it."""
+
+    chain_path: Path
+    key_path: Path
+    cert_name: str
+
+
+def self_signed(directory: Path, hostname: str, server: NodeKey, now: datetime) -> Certificate:
+    """The certificate kept in `directory`; made anew when there is none, it ends soon, or the host name changed."""
+    key_path, leaf_path = directory / "derp_tls.key", directory / "derp_tls.crt"
+    leaf = _read_leaf(leaf_path) if key_path.exists() else None
+    if leaf is None or leaf.not_valid_after_utc - now < _RENEW_BEFORE or hostname not in _names(leaf):
+        key = ec.generate_private_key(ec.SECP256R1())
+        leaf = _make_leaf(key, hostname, now)
+        write_secret(key_path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_secret(leaf_path, leaf.public_bytes(Encoding.PEM))
+    chain_path = _write_chain(directory, [leaf], server, now)
+    return Certificate(chain_path, key_path, pin(leaf))
+
+
+def configured(directory: Path, cert_path: Path, key_path: Path, server: NodeKey, now: datetime) -> Certificate:
+    """An operator's certificate; it is pinned only when it is signed by itself.
+
+    Raises:
+        CertificateError: a file cannot be read, or holds no certificate.
+    """
+    try:
+        chain = x509.load_pem_x509_certificates(cert_path.read_bytes())
+    except OSError as error:
+        raise CertificateError(f"{cert_path}: {error.strerror}") from error
+    except ValueError as error:
+        raise CertificateError(f"{cert_path} holds no certificate in PEM form") from error
+    if not key_path.is_file():
+        raise CertificateError(f"{key_path} is no file")
+    leaf = chain[0]
+    own = leaf.issuer == leaf.subject
+    return Certificate(_write_chain(directory, chain, server, now), key_path, pin(leaf) if own else "")
+
+
+def tls_context(certificate: Certificate) -> ssl.SSLContext:
+    """The context of the TLS listener: TLS 1.2 or newer; clients offer no ALPN, or `http/1.1`.
+
+    Raises:
+        CertificateError: the key does not belong to the certificate, or OpenSSL refuses either.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0
+    context.set_alpn_protocols(["http/1.1"])
+    load(context, certificate)
+    return context
+
+
+def load(context: ssl.SSLContext, certificate: Certificate) -> None:
+    """Use (other) files in a context; connections made from now on get them.
+
+    Raises:
+        CertificateError: the key does not belong to the certificate, or OpenSSL refuses either.
+    """
+    try:
+        context.load_cert_chain(certificate.chain_path, certificate.key_path)
+    except (ssl.SSLError, OSError) as error:
+        raise CertificateError(f"{certificate.key_path} and its certificate cannot be used together") from error
+
+
+def pin(leaf: x509.Certificate) -> str:
+    """What the DERP map says of a self-signed leaf."""
+    return PIN_PREFIX + hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
+
+
+def metacert(server: NodeKey, now: datetime) -> x509.Certificate:
+    """The certificate that carries the relay's key; nobody verifies its signature."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # 71 characters are more than X.509 allows, and what clients look for
+        common = x509.NameAttribute(NameOID.COMMON_NAME, f"derpkey{server.raw.hex()}", _validate=False)
+    name = x509.Name([common])
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), PROTOCOL_VERSION, now - _BACKDATE, now + _LIFE)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .sign(key, None)
+    )
+
+
+def write_secret(path: Path, data: bytes) -> None:
+    """Replace a file at once, readable by us alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _make_leaf(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:
+    # The common name is limited to 64 characters by X.509; the alternative name is what clients look at.
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:_NAME_LIMIT])])
+    try:
+        alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(hostname))
+    except ValueError:
+        alternative = x509.DNSName(hostname)
+    return (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - _BACKDATE, now + _LIFE)
+        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, SHA256())
+    )
+
+
+def _read_leaf(path: Path) -> x509.Certificate | None:
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _names(leaf: x509.Certificate) -> set[str]:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {str(name.value) for name in names}
+
+
+def _write_chain(directory: Path, chain: list[x509.Certificate], server: NodeKey, now: datetime) -> Path:
+    path = directory / "derp_chain.crt"
+    write_secret(path, b"".join(cert.public_bytes(Encoding.PEM) for cert in (*chain, metacert(server, now))))
+    return path

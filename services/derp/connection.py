@@ -1,0 +1,306 @@
+"""One accepted socket: HTTP first, then DERP frames, plain or in WebSocket messages. Feeds bytes, sends bytes, decides
+nothing: the decisions are in `http` and `session`.
+
+Reading goes straight into one scratch buffer that all connections of the thread share; nothing of a connection stays
+in it after its callback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import cast
+
+from services.derp import frames, http
+from services.derp.admission import Admission
+from services.derp.handshake import LoginError
+from services.derp.lobby import Lobby
+from services.derp.relay import Relay
+from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, Session, Stage
+from services.derp.websocket import MessageStream, WebSocketError, binary_message
+from services.shared.clock import Clock
+
+log = logging.getLogger(__name__)
+
+HIGH_WATER = 64 << 10
+LOW_WATER = 16 << 10
+_TCP_INFO_BYTES_ACKED = struct.Struct("=120xQ")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of a relay's sockets; the defaults are Tailscale's where it has the bound."""
+
+    connections: int = 50_000
+    lobby: int = 2_048
+    handshake_seconds: float = 10.0
+    stall_seconds: float = 2.0
+    mesh_stall_seconds: float = 30.0
+    tick_seconds: float = 0.5
+
+
+@dataclass(slots=True)
+class Refusals:
+    """Connections that came to nothing, by reason; read by metrics."""
+
+    full: int = 0
+    crowded_out: int = 0
+    too_slow: int = 0
+    tls: int = 0
+    protocol: int = 0
+    not_admitted: int = 0
+    stalled: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Shell:
+    """What all connections of a server share."""
+
+    relay: Relay
+    identity: Identity
+    host: http.Host
+    admission: Admission
+    clock: Clock
+    limits: Limits
+    lobby: Lobby[Connection]
+    refusals: Refusals = field(default_factory=Refusals)
+    connections: set[Connection] = field(default_factory=set)
+    stalled: dict[Connection, tuple[int, float]] = field(default_factory=dict)
+    scratch: bytearray = field(default_factory=lambda: bytearray(frames.SCRATCH_SIZE))
+    stopping: bool = False
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One socket, from accept to its end; the `Outlet` of its client."""
+
+    __slots__ = ("_head", "_messages", "_session", "_shell", "_task", "_transport", "address", "greeting", "writable")
+
+    def __init__(self, shell: Shell, address: tuple[str, int]) -> None:
+        self._shell = shell
+        self.address = address
+        self.writable = False
+        self.greeting: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport | None = None
+        self._head = bytearray()
+        self._session: Session | None = None
+        self._messages: MessageStream | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # The outlet.
+
+    def write(self, data: bytes) -> None:
+        """Send whole frames; after the end they are dropped."""
+        if self._transport is not None:
+            self._transport.write(data if self._messages is None else binary_message(data))
+
+    def close(self, reason: str) -> None:
+        """End the connection at once."""
+        log.debug("connection closed", extra={"source": self.address[0], "reason": reason})
+        self.writable = False
+        if self._transport is not None:
+            self._transport.abort()
+        elif self.greeting is not None:
+            self.greeting.cancel()
+
+    def finish(self) -> None:
+        """End the connection after what was written has left."""
+        if self._transport is not None:
+            self._transport.close()
+        else:
+            self.close("the relay stops")
+
+    # What the server asks.
+
+    @property
+    def is_mesh(self) -> bool:
+        """Whether this is another relay of the region."""
+        return self._session is not None and self._session.client is not None and self._session.client.mesh
+
+    def progress(self) -> int:
+        """A number that changes when the peer takes bytes: those it acknowledged, where the system tells."""
+        assert self._transport is not None
+        raw = self._transport.get_extra_info("socket")
+        try:
+            return int(_TCP_INFO_BYTES_ACKED.unpack(raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128))[0])
+        except (AttributeError, OSError, struct.error):
+            return self._transport.get_write_buffer_size()
+
+    # The protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ready; with TLS its handshake is done."""
+        # uvloop's TLS transport is no subclass of asyncio's, though it has all of its methods.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
+        self.writable = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self.writable = False
+        self._transport = None
+        if self._task is not None:
+            self._task.cancel()
+        self.gone()
+        if self._session is not None:
+            self._session.end()
+
+    def gone(self) -> None:
+        """Leave no trace in the server."""
+        self._shell.connections.discard(self)
+        self._shell.lobby.leave(self)
+        self._shell.stalled.pop(self, None)
+        if not self._shell.connections:
+            self._shell.emptied.set()
+
+    def pause_writing(self) -> None:
+        """The peer is slow: what comes for it waits."""
+        self.writable = False
+        self._shell.stalled[self] = (self.progress(), self._shell.clock.monotonic())
+
+    def resume_writing(self) -> None:
+        """The peer took enough."""
+        self._shell.stalled.pop(self, None)
+        if self._transport is None:
+            return
+        self.writable = True
+        if self._session is not None and self._session.client is not None:
+            self._session.client.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next bytes go."""
+        session = self._session
+        if session is None or self._messages is not None:
+            return memoryview(self._shell.scratch)[:LOGIN_READ]
+        space = session.reader.space()
+        return space if session.stage is Stage.OPEN else space[:LOGIN_READ]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes arrived."""
+        try:
+            if self._session is None:
+                self._read_head(bytes(self._shell.scratch[:nbytes]))
+            elif self._messages is None:
+                self._session.reader.filled(nbytes)
+                self._process(self._session)
+            else:
+                self._read_messages(self._session, self._messages, bytes(self._shell.scratch[:nbytes]))
+        except (frames.FrameError, LoginError, ProtocolError) as error:
+            self._shell.refusals.protocol += 1
+            self.close(str(error))
+
+    def eof_received(self) -> bool:
+        """The peer sends no more; nothing is served to half a connection."""
+        return False
+
+    def _read_head(self, data: bytes) -> None:
+        self._head += data
+        while self._session is None and self._head:
+            end = self._head.find(http.END_OF_HEAD)
+            if not 0x41 <= self._head[0] <= 0x5A:
+                self._answer(http.refuse(400, "not an HTTP request"))
+            elif end < 0 and len(self._head) <= http.MAX_HEAD:
+                return
+            elif end < 0 or end > http.MAX_HEAD:
+                self._answer(http.refuse(431, "request head is too long"))
+            else:
+                end += len(http.END_OF_HEAD)
+                head, rest = bytes(self._head[:end]), bytes(self._head[end:])
+                self._head = bytearray(rest)
+                self._request(head)
+
+    def _request(self, head: bytes) -> None:
+        try:
+            answer = http.respond(http.parse_head(head), self._shell.host, healthy=not self._shell.stopping)
+        except http.BadRequestError as error:
+            answer = http.refuse(400, str(error))
+        if isinstance(answer, http.Answer):
+            self._answer(answer)
+        else:
+            self._upgrade(answer)
+
+    def _answer(self, answer: http.Answer) -> None:
+        assert self._transport is not None
+        self._transport.write(answer.data)
+        if answer.status in (400, 431):
+            self._shell.refusals.protocol += 1
+        if not answer.keep_alive or not self.writable:
+            # It stays in the lobby, so a peer that does not read its answer is cut off in time.
+            self._head.clear()
+            self._transport.pause_reading()
+            self._transport.close()
+
+    def _upgrade(self, upgrade: http.Upgrade) -> None:
+        assert self._transport is not None
+        self._transport.write(upgrade.data)
+        if upgrade.websocket:
+            self._messages = MessageStream()
+        shell = self._shell
+        self._session = Session(
+            shell.relay,
+            shell.identity,
+            self,
+            self.address,
+            nonce=os.urandom,
+            not_ideal=upgrade.not_ideal,
+            scratch=shell.scratch,
+        )
+        self._session.start()
+        rest, self._head = bytes(self._head), bytearray()
+        if self._messages is not None:
+            self._read_messages(self._session, self._messages, rest)
+        else:
+            self._session.reader.receive(rest)
+            self._process(self._session)
+
+    def _read_messages(self, session: Session, messages: MessageStream, data: bytes) -> None:
+        try:
+            content = messages.receive(data)
+        except WebSocketError as error:
+            if self._transport is not None and error.reply:
+                self._transport.write(error.reply)
+                self._transport.close()
+                self._shell.lobby.enter(self, self._shell.clock.monotonic())
+                return
+            raise ProtocolError(str(error)) from error
+        if messages.pongs and self.writable and self._transport is not None:
+            self._transport.write(messages.pongs)
+        session.reader.receive(content)
+        self._process(session)
+
+    def _process(self, session: Session) -> None:
+        request = session.process(self._shell.clock.monotonic())
+        if request is None:
+            return
+        if request.mesh:
+            self._let_in(session)
+            return
+        assert self._transport is not None
+        self._transport.pause_reading()
+        self._task = asyncio.get_running_loop().create_task(self._ask(session, request))
+
+    async def _ask(self, session: Session, request: LoginRequest) -> None:
+        allowed = await self._shell.admission.allowed(request.key, self.address[0])
+        self._task = None
+        if self._transport is None:
+            return
+        if not allowed:
+            self._shell.refusals.not_admitted += 1
+            log.info("client not admitted", extra={"node_key": str(request.key), "source": self.address[0]})
+            self.close("not admitted")
+            return
+        try:
+            self._let_in(session)
+        except (frames.FrameError, LoginError, ProtocolError) as error:
+            self._shell.refusals.protocol += 1
+            self.close(str(error))
+        else:
+            self._transport.resume_reading()
+
+    def _let_in(self, session: Session) -> None:
+        self._shell.lobby.leave(self)
+        session.admit(self._shell.clock.monotonic())

@@ -1,0 +1,78 @@
+"""The STUN socket: reads requests, and answers each from the very address it was sent to.
+
+A host with several addresses would else answer from the one its routes prefer, and the client, or the NAT in front of
+it, would drop the answer. The kernel tells the address with each datagram (IP_PKTINFO) and takes it back when sending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from typing import Final
+
+from services.derp import stun
+from services.derp.listener import bind
+
+log = logging.getLogger(__name__)
+
+_IP_PKTINFO: Final = 8  # linux/in.h; the socket module has the name since Python 3.12 only
+_BATCH = 64
+_RECEIVE_BUFFER = 1 << 20
+_ANCILLARY_SIZE = socket.CMSG_SPACE(64)
+
+
+class StunSocket:
+    """One UDP socket that answers STUN requests, for one family or both."""
+
+    def __init__(self, address: str) -> None:
+        """Bind at once, so that a taken port is an error of the start."""
+        self._socket = bind(address, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        if self._socket.family == socket.AF_INET6:
+            self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        else:
+            self._socket.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        self.port: int = self._socket.getsockname()[1]
+        self.answered = 0
+        self.ignored = 0
+
+    def start(self) -> None:
+        """Begin to answer."""
+        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+
+    def stop(self) -> None:
+        """Answer no more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _readable(self) -> None:
+        """Answer a batch, then let others have the loop; the socket stays readable if there is more."""
+        for _ in range(_BATCH):
+            try:
+                data, ancillary, _, source = self._socket.recvmsg(stun.MAX_REQUEST + 1, _ANCILLARY_SIZE)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                continue  # an ICMP error about an earlier answer
+            reply = stun.answer(data, source[0], source[1])
+            if reply is None:
+                self.ignored += 1
+                continue
+            try:
+                self._socket.sendmsg([reply], _answer_from(ancillary), 0, source)
+            except OSError:
+                self.ignored += 1  # no route back, or the send buffer is full: the client asks again
+            else:
+                self.answered += 1
+
+
+def _answer_from(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+    """The same packet information with the destination as source, on whatever interface the route says."""
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
+            return [(level, kind, bytes(4) + data[4:8] + bytes(4))]
+        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
+            scoped = data[:2] == b"\xfe\x80"
+            return [(level, kind, data[:16] + (data[16:20] if scoped else bytes(4)))]
+    return []

@@ -1,0 +1,40 @@
+"""The relay's own key, kept in a file: a relay that changes its key breaks every fast start and mesh link."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from services.derp.certificate import write_secret
+from services.derp.handshake import public_key
+from services.derp.session import Identity
+from services.shared.keys import KeyFormatError, PrivateKey
+
+
+class KeyFileError(Exception):
+    """The key file cannot be used; the text names it and says why, without its content."""
+
+
+def load_identity(path: Path, mesh_key: bytes | None) -> Identity:
+    """Read the relay's key, or make one at first start.
+
+    Raises:
+        KeyFileError: the file holds something else, or cannot be read or written.
+    """
+    try:
+        private = _read(path) if path.exists() else _make(path)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {error.strerror}") from error
+    except (KeyFormatError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path} does not hold a private key") from error
+    return Identity(private, public_key(private), mesh_key)
+
+
+def _read(path: Path) -> PrivateKey:
+    return PrivateKey.parse(path.read_text("ascii"))
+
+
+def _make(path: Path) -> PrivateKey:
+    private = PrivateKey.clamp(os.urandom(32))
+    write_secret(path, private.text().encode("ascii"))
+    return private

@@ -1,0 +1,166 @@
+"""The relay as a running thing: listeners, the STUN socket and one clockwork for all connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from dataclasses import dataclass, field
+
+from services.derp import http
+from services.derp.admission import Admission
+from services.derp.connection import Limits, Refusals, Shell
+from services.derp.datagram import StunSocket
+from services.derp.listener import Listener
+from services.derp.lobby import Lobby
+from services.derp.relay import KEEP_ALIVE_SECONDS, Relay
+from services.derp.session import Identity
+from services.shared.clock import Clock
+
+_FAREWELL_SPREAD_MS = 2_000
+_FAREWELL_TRY_MS = 30_000
+_FLUSH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where a relay listens and what it calls itself. An empty address turns that listener off."""
+
+    hostname: str
+    tls_address: str = ""
+    http_address: str = ""
+    stun_address: str = ""
+    addresses: tuple[str, ...] = ()
+    keep_alive_seconds: float = KEEP_ALIVE_SECONDS
+    limits: Limits = field(default_factory=Limits)
+
+
+class DerpServer:
+    """A relay with its sockets."""
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        identity: Identity,
+        admission: Admission,
+        clock: Clock,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`tls` is needed when `tls_address` is given."""
+        self.identity = identity
+        self.relay = Relay(random=random.random, keep_alive=settings.keep_alive_seconds)
+        self._settings = settings
+        self._clock = clock
+        self._tls = tls
+        self._shell = Shell(
+            relay=self.relay,
+            identity=identity,
+            host=http.Host(identity.public, settings.hostname, settings.addresses),
+            admission=admission,
+            clock=clock,
+            limits=settings.limits,
+            lobby=Lobby(settings.limits.lobby, settings.limits.handshake_seconds),
+        )
+        self._tls_listener: Listener | None = None
+        self._http_listener: Listener | None = None
+        self.stun: StunSocket | None = None
+        self._clockwork: asyncio.Task[None] | None = None
+
+    @property
+    def tls_port(self) -> int:
+        """The bound port of the TLS listener; 0 when it is off."""
+        return self._tls_listener.port if self._tls_listener else 0
+
+    @property
+    def http_port(self) -> int:
+        """The bound port of the plain listener; 0 when it is off."""
+        return self._http_listener.port if self._http_listener else 0
+
+    @property
+    def stun_port(self) -> int:
+        """The bound STUN port; 0 when it is off."""
+        return self.stun.port if self.stun else 0
+
+    @property
+    def refusals(self) -> Refusals:
+        """What came to nothing."""
+        return self._shell.refusals
+
+    @property
+    def connections(self) -> int:
+        """Sockets that are open, logged in or not."""
+        return len(self._shell.connections)
+
+    @property
+    def waiting(self) -> int:
+        """Connections that have not logged in."""
+        return len(self._shell.lobby)
+
+    async def start(self) -> None:
+        """Bind everything and begin to serve.
+
+        Raises:
+            OSError: an address cannot be bound; nothing is left open.
+        """
+        try:
+            if self._settings.tls_address:
+                self._tls_listener = Listener(self._shell, self._settings.tls_address, self._tls)
+            if self._settings.http_address:
+                self._http_listener = Listener(self._shell, self._settings.http_address, None)
+            if self._settings.stun_address:
+                self.stun = StunSocket(self._settings.stun_address)
+        except OSError:
+            await self.stop()
+            raise
+        for listener in self._listeners():
+            listener.start()
+        if self.stun is not None:
+            self.stun.start()
+        self._clockwork = asyncio.get_running_loop().create_task(self._tick_all())
+
+    async def stop(self) -> None:
+        """Ask clients to come back at different moments, then close everything."""
+        self._shell.stopping = True
+        for listener in self._listeners():
+            await listener.stop()
+        if self._clockwork is not None:
+            self._clockwork.cancel()
+            await asyncio.wait([self._clockwork])
+        self.relay.farewell(_FAREWELL_SPREAD_MS, _FAREWELL_TRY_MS)
+        for connection in list(self._shell.connections):
+            connection.finish()
+        if self._shell.connections:
+            self._shell.emptied.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._shell.emptied.wait(), _FLUSH_SECONDS)
+        for connection in list(self._shell.connections):
+            connection.close("the relay stops")
+        if self.stun is not None:
+            self.stun.stop()
+            self.stun = None
+
+    def tick(self) -> None:
+        """Do what time demands: keep-alives, logins that take too long, peers that take nothing."""
+        shell, now = self._shell, self._clock.monotonic()
+        self.relay.tick(now)
+        for late in shell.lobby.expired(now):
+            shell.refusals.too_slow += 1
+            late.close("did not log in in time")
+        for connection, (before, since) in list(shell.stalled.items()):
+            reached = connection.progress()
+            if reached != before:
+                shell.stalled[connection] = (reached, now)
+                continue
+            limit = shell.limits.mesh_stall_seconds if connection.is_mesh else shell.limits.stall_seconds
+            if now - since >= limit:
+                shell.refusals.stalled += 1
+                connection.close("took nothing for too long")
+
+    async def _tick_all(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.limits.tick_seconds)
+            self.tick()
+
+    def _listeners(self) -> list[Listener]:
+        return [listener for listener in (self._tls_listener, self._http_listener) if listener is not None]

@@ -1,0 +1,66 @@
+"""DERP inside WebSocket messages (RFC 6455): a byte stream in, a byte stream out. Knows no socket.
+
+Browsers send frames in binary messages whose borders mean nothing; no extension is agreed, so nothing is compressed.
+"""
+
+from __future__ import annotations
+
+from wsproto import events
+from wsproto.connection import Connection, ConnectionType
+
+
+class WebSocketError(Exception):
+    """The peer closed, or broke the WebSocket protocol; `reply` is what to send before the connection ends."""
+
+    def __init__(self, text: str, reply: bytes = b"") -> None:
+        super().__init__(text)
+        self.reply = reply
+
+
+class MessageStream:
+    """The server's side of one WebSocket after its upgrade."""
+
+    __slots__ = ("_connection", "pongs")
+
+    def __init__(self) -> None:
+        self._connection = Connection(ConnectionType.SERVER)
+        self.pongs = b""
+        """Answers to pings of the last `receive`, to be sent if the connection takes more."""
+
+    def receive(self, data: bytes) -> bytes:
+        """Take what arrived and return the bytes of binary messages in it.
+
+        Raises:
+            WebSocketError: the connection must end.
+        """
+        self.pongs = b""
+        content = bytearray()
+        self._connection.receive_data(data)
+        for event in self._connection.events():
+            match event:
+                case events.BytesMessage():
+                    content += event.data
+                case events.Ping():
+                    self.pongs += self._connection.send(event.response())
+                case events.TextMessage():
+                    reply = self._connection.send(events.CloseConnection(code=1003))
+                    raise WebSocketError("a text message came where DERP frames were expected", reply)
+                case events.CloseConnection():
+                    raise WebSocketError("the websocket was closed", self._close_reply(event))
+        return bytes(content)
+
+    def _close_reply(self, event: events.CloseConnection) -> bytes:
+        try:
+            return self._connection.send(event.response())
+        except Exception:  # wsproto refuses to answer close codes that may not travel
+            return b""
+
+
+def binary_message(data: bytes) -> bytes:
+    """One unmasked binary message, as a server sends it."""
+    size = len(data)
+    if size < 126:
+        return bytes((0x82, size)) + data
+    if size < 1 << 16:
+        return b"\x82\x7e" + size.to_bytes(2) + data
+    return b"\x82\x7f" + size.to_bytes(8) + data

@@ -1,0 +1,23 @@
+"""The server side of HTTP/2, sans-IO: bytes in, events out, and buffers to send when asked.
+
+Made for one use: small requests, answers that are small or stay open for days, thousands of idle connections.
+RFC 9113 is followed where a peer can tell; priorities are read over.
+"""
+
+from gateway.edge.http2.connection import Connection
+from gateway.edge.http2.errors import ErrorCode, ProtocolError
+from gateway.edge.http2.events import Event, GoingAway, Pong, RequestReceived, RequestRefused, StreamReset
+from gateway.edge.http2.limits import Limits
+
+__all__ = [
+    "Connection",
+    "ErrorCode",
+    "Event",
+    "GoingAway",
+    "Limits",
+    "Pong",
+    "ProtocolError",
+    "RequestReceived",
+    "RequestRefused",
+    "StreamReset",
+]

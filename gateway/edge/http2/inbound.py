@@ -1,0 +1,132 @@
+"""Requests as they come in: header blocks over several frames, bodies, and the windows we grant.
+
+What is granted is bounded by what we hold: bodies are small, so a window is given back as soon as its bytes are here.
+"""
+
+from __future__ import annotations
+
+from hpack import Decoder
+
+from gateway.edge.http2 import frames
+from gateway.edge.http2.errors import ErrorCode, ProtocolError, StreamError
+from gateway.edge.http2.events import Event, RequestReceived, RequestRefused
+from gateway.edge.http2.frames import DEFAULT_WINDOW
+from gateway.edge.http2.headers import Headers, decode_block
+from gateway.edge.http2.limits import HARD_HEADER_LIST, Limits
+from gateway.edge.http2.outbound import Outbound
+from gateway.edge.http2.stream import Stream
+
+HEADER_TOO_LARGE = 431
+BODY_TOO_LARGE = 413
+
+
+class HeaderBlock:
+    """A header block until its last fragment is here."""
+
+    __slots__ = ("continuations", "end_stream", "fragments", "size", "stream_id")
+
+    def __init__(self, stream_id: int, end_stream: bool) -> None:
+        self.stream_id = stream_id
+        self.end_stream = end_stream
+        self.fragments: list[bytes] = []
+        self.size = 0
+        self.continuations = -1
+
+    def add(self, fragment: bytes, limits: Limits) -> None:
+        """Add a fragment.
+
+        Raises:
+            ProtocolError: the block has become too long, or comes in too many pieces.
+        """
+        self.fragments.append(fragment)
+        self.size += len(fragment)
+        self.continuations += 1
+        if self.size > limits.max_header_block or self.continuations > limits.max_continuations:
+            raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
+
+
+class Inbound:
+    """The receiving half of a connection."""
+
+    __slots__ = ("_decoder", "_limits", "_outbound", "buffered", "window")
+
+    def __init__(self, limits: Limits, outbound: Outbound) -> None:
+        self._limits = limits
+        self._outbound = outbound
+        self._decoder: Decoder | None = None
+        self.window = DEFAULT_WINDOW
+        self.buffered = 0
+        """Bytes of incomplete bodies."""
+
+    def decode(self, block: HeaderBlock) -> Headers:
+        """Decode a whole block; must happen for every block, in order, also for streams that are refused."""
+        if self._decoder is None:
+            self._decoder = Decoder(HARD_HEADER_LIST)
+        return decode_block(self._decoder, b"".join(block.fragments))
+
+    def account(self, size: int) -> None:
+        """Count a DATA payload, padding and all, against the connection's window, and give the window back.
+
+        Raises:
+            ProtocolError: the peer sent more than it was granted.
+        """
+        self.window -= size
+        if self.window < 0:
+            raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "more data than the connection window")
+        if self.window < DEFAULT_WINDOW // 2:
+            self._outbound.answer(frames.window_update(0, DEFAULT_WINDOW - self.window))
+            self.window = DEFAULT_WINDOW
+
+    def data(self, stream: Stream, size: int, data: bytes, events: list[Event]) -> None:
+        """Take a DATA payload of a stream; `size` counts its padding.
+
+        Raises:
+            StreamError: it breaks the stream's window or the announced length.
+        """
+        stream.receive_window -= size
+        if stream.receive_window < 0:
+            raise StreamError(stream.id, ErrorCode.FLOW_CONTROL_ERROR)
+        if stream.refused or stream.head is None:
+            return
+        stream.received += len(data)
+        stream.progress += len(data)
+        announced = stream.head.content_length
+        if announced is not None and stream.received > announced:
+            raise StreamError(stream.id, ErrorCode.PROTOCOL_ERROR)
+        if stream.received > self._limits.max_body:
+            self.refuse(stream, BODY_TOO_LARGE, events)
+            return
+        stream.body += data
+        self.buffered += len(data)
+        if self.buffered > self._limits.max_buffered_bodies:
+            raise StreamError(stream.id, ErrorCode.ENHANCE_YOUR_CALM)
+        if not stream.remote_ended and stream.receive_window < DEFAULT_WINDOW // 2:
+            self._outbound.answer(frames.window_update(stream.id, DEFAULT_WINDOW - stream.receive_window))
+            stream.receive_window = DEFAULT_WINDOW
+
+    def complete(self, stream: Stream, events: list[Event]) -> None:
+        """The peer ended the stream: hand the request over.
+
+        Raises:
+            StreamError: its body is shorter than announced.
+        """
+        head = stream.head
+        if head is None:
+            return
+        if head.content_length is not None and head.content_length != stream.received:
+            raise StreamError(stream.id, ErrorCode.PROTOCOL_ERROR)
+        body = bytes(stream.body)
+        self.forget(stream)
+        events.append(RequestReceived(stream.id, head.method, head.target, head.authority, head.headers, body))
+
+    def refuse(self, stream: Stream, status: int, events: list[Event]) -> None:
+        """Ask for an answer with `status`; whatever else the peer sends there is read over."""
+        stream.refused = True
+        self.forget(stream)
+        events.append(RequestRefused(stream.id, status))
+
+    def forget(self, stream: Stream) -> None:
+        """The request was handed over, refused or is gone."""
+        self.buffered -= len(stream.body)
+        stream.body = bytearray()
+        stream.head = None

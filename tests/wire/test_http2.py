@@ -292,10 +292,10 @@ def test_padding_is_read_over_and_counted(padding):
     assert peer.seen[0].body == b"12345" * 200
 
 
-def test_header_blocks_over_many_frames_and_with_priority_are_read():
+def test_a_header_block_over_many_frames_is_read():
     peer = Peer(Limits(max_header_list=64_000, max_header_block=64_000))
     fields = [(f"x-{n}", "!{}" * 300) for n in range(40)]
-    peer.client.send_headers(1, [*HEADERS, *fields], end_stream=True, priority_weight=16, priority_depends_on=0)
+    peer.client.send_headers(1, [*HEADERS, *fields], end_stream=True)
     data = peer.client.data_to_send()
     kinds = _kinds(data)
 
@@ -304,6 +304,19 @@ def test_header_blocks_over_many_frames_and_with_priority_are_read():
     assert kinds[0] == 1
     assert set(kinds[1:]) == {9}
     assert peer.seen[0].headers == tuple(fields)
+
+
+def test_headers_with_padding_and_priority_are_read():
+    peer = Peer()
+    peer.client.send_headers(1, HEADERS, end_stream=True, priority_weight=16, priority_depends_on=0)
+    plain = peer.client.data_to_send()
+    payload = bytes([200]) + plain[9:] + bytes(200)
+    padded = len(payload).to_bytes(3, "big") + bytes([1, plain[4] | 0x8]) + plain[5:9] + payload
+
+    peer.seen += peer.server.receive(padded)
+
+    assert plain[4] & 0x20
+    assert peer.seen[0].target == "/machine/map"
 
 
 def _kinds(data: bytes) -> list[int]:

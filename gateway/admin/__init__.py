@@ -1,0 +1,1 @@
+"""Administration: headscale.v1 over gRPC, on a unix socket and on TCP. Translates; the services decide."""

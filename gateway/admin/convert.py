@@ -1,0 +1,96 @@
+"""From our internal messages to Headscale's public ones. Pure translation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
+from smartscale.auth.v1 import auth_pb2
+from smartscale.registry.v1 import registry_pb2
+
+from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+TAGGED_DEVICES = user_pb2.User(id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices")
+
+Users = Mapping[int, registry_pb2.User]
+
+
+def by_id(users: Iterable[registry_pb2.User]) -> dict[int, registry_pb2.User]:
+    """Users by their id."""
+    return {user.id: user for user in users}
+
+
+def user(found: registry_pb2.User) -> user_pb2.User:
+    """A user; one without a name shows its e-mail or provider id instead, as Headscale's does."""
+    return user_pb2.User(
+        id=found.id,
+        name=found.name or found.email or found.provider_id,
+        created_at=found.created_at if found.HasField("created_at") else None,
+        display_name=found.display_name,
+        email=found.email,
+        provider_id=found.provider_id,
+        provider=found.provider,
+        profile_pic_url=found.profile_pic_url,
+    )
+
+
+def owner(user_id: int, users: Users) -> user_pb2.User:
+    """The owner of a node: the synthetic tagged-devices when no user owns it."""
+    found = users.get(user_id)
+    return user(found) if found is not None else TAGGED_DEVICES
+
+
+def pre_auth_key(found: auth_pb2.PreAuthKey, users: Users) -> preauthkey_pb2.PreAuthKey:
+    """A pre-auth key; without an owner when tags own its nodes."""
+    holder = users.get(found.user_id)
+    return preauthkey_pb2.PreAuthKey(
+        user=user(holder) if holder is not None else None,
+        id=found.id,
+        key=found.key,
+        reusable=found.reusable,
+        ephemeral=found.ephemeral,
+        used=found.used,
+        expiration=found.expiration if found.HasField("expiration") else None,
+        created_at=found.created_at if found.HasField("created_at") else None,
+        acl_tags=found.tags,
+    )
+
+
+def api_key(found: auth_pb2.ApiKey) -> apikey_pb2.ApiKey:
+    """An API key without its secret."""
+    return apikey_pb2.ApiKey(
+        id=found.id,
+        prefix=found.prefix,
+        expiration=found.expiration if found.HasField("expiration") else None,
+        created_at=found.created_at if found.HasField("created_at") else None,
+        last_seen=found.last_seen if found.HasField("last_seen") else None,
+    )
+
+
+def node(
+    found: registry_pb2.Node, users: Users, keys: Mapping[int, auth_pb2.PreAuthKey] | None = None
+) -> node_pb2.Node:
+    """A node; `keys` are the pre-auth keys by id, where the caller has them."""
+    key = (keys or {}).get(found.pre_auth_key_id)
+    offered = set(found.advertised_routes)
+    return node_pb2.Node(
+        id=found.id,
+        machine_key=str(MachineKey(found.machine_key)),
+        node_key=str(NodeKey(found.node_key)),
+        disco_key=str(DiscoKey(found.disco_key or bytes(32))),
+        ip_addresses=[address for address in (found.ipv4, found.ipv6) if address],
+        name=found.hostname,
+        user=owner(found.user_id, users),
+        last_seen=found.last_seen if found.HasField("last_seen") else None,
+        expiry=found.expiry if found.HasField("expiry") else None,
+        pre_auth_key=pre_auth_key(key, users) if key is not None else None,
+        created_at=found.created_at if found.HasField("created_at") else None,
+        register_method=node_pb2.RegisterMethod.Name(found.register_method),
+        given_name=found.given_name,
+        online=found.online,
+        approved_routes=found.approved_routes,
+        available_routes=found.advertised_routes,
+        subnet_routes=[route for route in found.approved_routes if route in offered],
+        tags=found.tags,
+    )

@@ -1,0 +1,86 @@
+"""headscale.v1.HeadscaleService: the whole service, put together, with its policy and health calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
+from smartscale.policy.v1 import policy_pb2 as inner
+from smartscale.registry.v1 import registry_pb2
+
+from gateway.admin.devices import Devices
+from gateway.admin.people import People
+from gateway.admin.stubs import DEADLINE, Refused, Services
+
+
+class Documents:
+    """The calls about the policy, and health."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: Any) -> policy_pb2.GetPolicyResponse:
+        """Return the policy in force."""
+        answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(), timeout=DEADLINE)
+        return policy_pb2.GetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
+
+    async def SetPolicy(self, request: policy_pb2.SetPolicyRequest, context: Any) -> policy_pb2.SetPolicyResponse:
+        """Put a policy in force."""
+        answer = await self._services.policy.SetPolicy(
+            inner.SetPolicyRequest(text=request.policy, population=await self._services.population()),
+            timeout=DEADLINE,
+        )
+        return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
+
+    async def CheckPolicy(self, request: policy_pb2.CheckPolicyRequest, context: Any) -> policy_pb2.CheckPolicyResponse:
+        """Check a policy without putting it in force."""
+        await self._services.policy.CheckPolicy(
+            inner.CheckPolicyRequest(text=request.policy, population=await self._services.population()),
+            timeout=DEADLINE,
+        )
+        return policy_pb2.CheckPolicyResponse()
+
+    async def Health(self, request: headscale_pb2.HealthRequest, context: Any) -> headscale_pb2.HealthResponse:
+        """Say whether the database answers."""
+        try:
+            await self._services.registry.VerifyNodeKey(
+                registry_pb2.VerifyNodeKeyRequest(node_key=bytes(31) + b"\1"), timeout=3.0
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+                return headscale_pb2.HealthResponse(database_connectivity=False)
+        return headscale_pb2.HealthResponse(database_connectivity=True)
+
+
+class HeadscaleServicer(People, Devices, Documents, headscale_pb2_grpc.HeadscaleServiceServicer):
+    """All calls of the public administration service."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+
+def add_to(server: grpc.aio.Server, services: Services) -> None:
+    """Register the service; every failure below becomes a status with a text for people."""
+    servicer = HeadscaleServicer(services)
+    for name in headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].methods_by_name:
+        setattr(servicer, name, _answering(getattr(servicer, name)))
+    headscale_pb2_grpc.add_HeadscaleServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+
+
+def _answering(method: Any) -> Any:
+    async def answer(request: Any, context: Any) -> Any:
+        try:
+            return await method(request, context)
+        except Refused as refusal:
+            await context.abort(refusal.code, str(refusal))
+        except grpc.aio.AioRpcError as error:
+            await context.abort(error.code(), error.details() or "")
+
+    # Calls that are not offered are plain functions of the generated base; they answer UNIMPLEMENTED by themselves.
+    return answer if _is_ours(method) else method
+
+
+def _is_ours(method: Any) -> bool:
+    return "headscale_pb2_grpc" not in getattr(method, "__module__", "")

@@ -1,0 +1,88 @@
+"""The services that administration asks, and what several of its calls look up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+import grpc.aio
+from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
+from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
+from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from gateway.admin import convert
+
+DEADLINE = 10.0
+
+
+class Refused(Exception):  # noqa: N818  an answer to the caller, not a bug of ours
+    """A call cannot be done as it was asked; carries its status."""
+
+    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Services:
+    """Stubs of registry, auth and policy."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self.registry: Any = registry_pb2_grpc.RegistryServiceStub(channels["registry"])  # type: ignore[no-untyped-call]
+        self.auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
+        self.policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
+
+    async def users(self) -> dict[int, registry_pb2.User]:
+        """All users by id."""
+        return convert.by_id((await self.registry.ListUsers(registry_pb2.ListUsersRequest(), timeout=DEADLINE)).users)
+
+    async def keys(self) -> dict[int, auth_pb2.PreAuthKey]:
+        """All pre-auth keys by id, masked."""
+        answer = await self.auth.ListPreAuthKeys(auth_pb2.ListPreAuthKeysRequest(), timeout=DEADLINE)
+        return {key.id: key for key in answer.pre_auth_keys}
+
+    async def user_named(self, name: str) -> registry_pb2.User:
+        """The one user with a name; an e-mail or an id in digits will do as well.
+
+        Raises:
+            Refused: none, or several.
+        """
+        if not name:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "user must not be empty")
+        users = (await self.users()).values()
+        found = [user for user in users if user.name == name] or [user for user in users if user.email == name]
+        if not found and name.isascii() and name.isdigit():
+            found = [user for user in users if user.id == int(name)]
+        if len(found) != 1:
+            text = "user not found" if not found else "several users have this e-mail; say the id"
+            raise Refused(grpc.StatusCode.NOT_FOUND if not found else grpc.StatusCode.FAILED_PRECONDITION, text)
+        return found[0]
+
+    async def population(self) -> policy_pb2.Population:
+        """The tailnet as tests of a policy see it."""
+        answer = await self.registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)
+        return policy_pb2.Population(
+            nodes=[
+                policy_pb2.Subject(
+                    id=node.id,
+                    user_id=node.user_id,
+                    tags=node.tags,
+                    ipv4=node.ipv4,
+                    ipv6=node.ipv6,
+                    advertised_routes=node.advertised_routes,
+                    approved_routes=node.approved_routes,
+                )
+                for node in answer.nodes
+            ],
+            users=[
+                policy_pb2.Person(
+                    id=user.id,
+                    name=user.name,
+                    email=user.email,
+                    provider_id=user.provider_id,
+                    role=user.role,
+                    groups=user.groups,
+                )
+                for user in (await self.users()).values()
+            ],
+        )

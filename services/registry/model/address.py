@@ -1,0 +1,128 @@
+"""Which addresses nodes get. Owns the ranges that clients refuse or that have another meaning.
+
+Clients treat only 100.64.0.0/10 (without ChromeOS's 100.115.92.0/23) and fd7a:115c:a1e0::/48 as Tailscale's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Protocol
+
+from services.registry.model.errors import ExhaustedError
+
+RESERVED = (
+    "100.100.0.0/24",  # the hosted service keeps it for itself
+    "100.100.100.100/32",  # MagicDNS
+    "100.115.92.0/23",  # ChromeOS's virtual machines
+    "fd7a:115c:a1e0::53/128",  # MagicDNS
+    "fd7a:115c:a1e0:b1a::/64",  # 4via6 routes
+)
+_RANDOM_TRIES = 64
+
+
+class Random(Protocol):
+    """The one method of `random.Random` that is used here."""
+
+    def randrange(self, start: int, stop: int, /) -> int:
+        """An integer from `start` up to, not including, `stop`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The addresses of one prefix that nodes may have."""
+
+    prefix: str
+    first: int
+    last: int
+    reserved: tuple[tuple[int, int], ...]
+    """Ranges inside, ends included, sorted."""
+    is_v6: bool
+
+    @classmethod
+    def of(cls, prefix: str) -> Pool:
+        """The pool of a CIDR prefix; the network address and IPv4's broadcast address are never given."""
+        network = ip_network(prefix)
+        first, last = int(network.network_address), int(network.broadcast_address)
+        if network.num_addresses > 2:
+            first, last = first + 1, last - (1 if network.version == 4 else 0)
+        kept: list[tuple[int, int]] = []
+        for text in RESERVED:
+            other = ip_network(text)
+            if _overlap(network, other):
+                kept.append((max(first, int(other.network_address)), min(last, int(other.broadcast_address))))
+        return cls(prefix, first, last, tuple(sorted(kept)), network.version == 6)
+
+    def text(self, number: int) -> str:
+        """The address as text."""
+        return _text(number, self.is_v6)
+
+    def holds(self, address: str) -> bool:
+        """Whether the address lies in the prefix."""
+        number = int(ip_address(address))
+        return self.is_v6 == (":" in address) and self.first <= number <= self.last
+
+    @property
+    def size(self) -> int:
+        """How many addresses can be given in all."""
+        return self.last - self.first + 1 - sum(high - low + 1 for low, high in self.reserved if low <= high)
+
+    def after(self, number: int) -> int:
+        """The next address that may be given, going round at the end."""
+        number += 1
+        for low, high in self.reserved:
+            if low <= number <= high:
+                number = high + 1
+        if number > self.last or number < self.first:
+            return self.after(self.first - 1)
+        return number
+
+
+def sequential(pool: Pool, is_held: Callable[[str], bool], held_count: int, last: str) -> str:
+    """The first free address after the one given last, so that a freed address rests as long as possible.
+
+    Raises:
+        ExhaustedError: every address of the prefix is held.
+    """
+    start = int(ip_address(last)) if last and pool.holds(last) else pool.first - 1
+    return _search(pool, is_held, held_count, start)
+
+
+def at_random(pool: Pool, is_held: Callable[[str], bool], held_count: int, random: Random) -> str:
+    """A free address chosen by chance.
+
+    Raises:
+        ExhaustedError: every address of the prefix is held.
+    """
+    number = pool.first
+    for _ in range(_RANDOM_TRIES):
+        number = random.randrange(pool.first, pool.last + 1)
+        if pool.size > 0 and pool.after(number - 1) == number and not is_held(pool.text(number)):
+            return pool.text(number)
+    return _search(pool, is_held, held_count, number)
+
+
+def _search(pool: Pool, is_held: Callable[[str], bool], held_count: int, start: int) -> str:
+    if held_count >= pool.size:
+        raise ExhaustedError(f"no address is left in {pool.prefix}")
+    number = start
+    for _ in range(held_count + 1):
+        number = pool.after(number)
+        text = pool.text(number)
+        if not is_held(text):
+            return text
+    raise ExhaustedError(f"no address is left in {pool.prefix}")
+
+
+def _text(number: int, is_v6: bool) -> str:
+    if not is_v6:
+        return ".".join(str(byte) for byte in number.to_bytes(4, "big"))
+    return str(ip_address(number.to_bytes(16, "big")))
+
+
+def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
+    if isinstance(one, IPv4Network) and isinstance(other, IPv4Network):
+        return one.overlaps(other)
+    return isinstance(one, IPv6Network) and isinstance(other, IPv6Network) and one.overlaps(other)

@@ -1,0 +1,37 @@
+"""Given names: the one DNS label by which a node is known in its tailnet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+
+from services.registry.model.errors import InvalidInputError
+from services.shared.tailcfg.dnsname import MAX_NAME, fqdn, is_label, sanitize_hostname, with_suffix
+
+FALLBACK = "node"
+
+
+def base_label(hostname: str) -> str:
+    """The label that a hostname asks for."""
+    return sanitize_hostname(hostname) or FALLBACK
+
+
+def free_label(hostname: str, is_taken: Callable[[str], bool]) -> str:
+    """The label that a node with this hostname gets: the wanted one, else with the first free number behind it."""
+    base = base_label(hostname)
+    if not is_taken(base):
+        return base
+    return next(label for number in count(1) if not is_taken(label := with_suffix(base, number)))
+
+
+def check_label(label: str, base_domain: str) -> str:
+    """Return a label that an administrator may give.
+
+    Raises:
+        InvalidInputError: it is no DNS label in lower case, or too long together with the domain.
+    """
+    if not is_label(label):
+        raise InvalidInputError("a node name has 1 to 63 of a-z, 0-9 and '-', with a letter or digit at both ends")
+    if len(fqdn(label, base_domain)) > MAX_NAME:
+        raise InvalidInputError(f"the node name and the domain {base_domain} together are too long")
+    return label

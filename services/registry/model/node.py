@@ -1,0 +1,69 @@
+"""A device in a tailnet: the record that everything else is derived from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+NO_USER = UserId(0)
+NO_DISCO_KEY = DiscoKey.zero()
+
+
+class RegisterMethod(IntEnum):
+    """How a node came in; the numbers are Headscale's."""
+
+    UNKNOWN = 0
+    AUTH_KEY = 1
+    CLI = 2
+    OIDC = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A device in a tailnet. Never changed in place: `dataclasses.replace` makes the next one."""
+
+    id: NodeId
+    stable_id: str
+    machine_key: MachineKey
+    node_key: NodeKey
+    created_at: datetime
+    given_name: str
+    given_name_fixed: bool = False
+    disco_key: DiscoKey = NO_DISCO_KEY
+    user_id: UserId = NO_USER
+    """The owner; `NO_USER` for a tagged node."""
+    hostname: str = ""
+    ipv4: str = ""
+    ipv6: str = ""
+    tags: tuple[str, ...] = ()
+    """Sorted; not empty means that the tags own the node."""
+    hostinfo: bytes = b"{}"
+    """Cleaned JSON."""
+    endpoints: tuple[str, ...] = ()
+    endpoint_types: tuple[int, ...] = ()
+    home_derp: int = 0
+    cap_version: int = 0
+    expiry: datetime | None = None
+    expired: bool = False
+    """Whether the end of the key has been announced: stays true until the node is admitted again."""
+    last_seen: datetime | None = None
+    online: bool = False
+    ephemeral: bool = False
+    register_method: RegisterMethod = RegisterMethod.UNKNOWN
+    pre_auth_key_id: int = 0
+    advertised_routes: tuple[str, ...] = ()
+    approved_routes: tuple[str, ...] = ()
+    requested_tags: tuple[str, ...] = ()
+
+    @property
+    def is_tagged(self) -> bool:
+        """Whether tags own the node, not a user."""
+        return bool(self.tags)
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the node key has ended, announced or not."""
+        return self.expired or (self.expiry is not None and self.expiry <= now)

@@ -1,0 +1,38 @@
+"""Routes: masked CIDRs, and the pair of exit routes that go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from services.registry.model.errors import InvalidInputError
+
+EXIT_ROUTES = ("0.0.0.0/0", "::/0")
+MAX_ROUTES = 2048
+
+
+def read_routes(texts: Iterable[str]) -> tuple[str, ...]:
+    """Masked CIDRs, each once, IPv4 first, in order.
+
+    Raises:
+        InvalidInputError: one is not a CIDR, or there are too many.
+    """
+    networks = set()
+    for text in texts:
+        if len(text) > 50 or "/" not in text or "%" in text:
+            raise InvalidInputError("a route is a CIDR such as 10.0.0.0/8")
+        try:
+            networks.add(ip_network(text, strict=False))
+        except ValueError:
+            raise InvalidInputError("a route is a CIDR such as 10.0.0.0/8") from None
+        if len(networks) > MAX_ROUTES:
+            raise InvalidInputError(f"more than {MAX_ROUTES} routes")
+    ordered = sorted(networks, key=lambda net: (net.version, int(net.network_address), net.prefixlen))
+    return tuple(str(network) for network in ordered)
+
+
+def with_both_exits(routes: tuple[str, ...]) -> tuple[str, ...]:
+    """The routes with both exit routes where one is: an exit node serves both families (RTE-02)."""
+    if any(route in EXIT_ROUTES for route in routes):
+        return read_routes((*routes, *EXIT_ROUTES))
+    return routes

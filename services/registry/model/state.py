@@ -1,0 +1,146 @@
+"""Everything that is true in a tailnet at one position, with the indices that its rules need.
+
+It is the fold of the change log: `apply` takes one fact and returns the fact that takes it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeVar, assert_never
+
+from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.node import Node
+from services.registry.model.relay import Relay
+from services.registry.model.user import User
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import MachineKey, NodeKey
+
+_Key = TypeVar("_Key")
+
+
+class State:
+    """Users, nodes and relays. One owner folds facts into it; everyone else only reads."""
+
+    def __init__(
+        self, nodes: Iterable[Node] = (), users: Iterable[User] = (), relays: Iterable[Relay] = (), *, position: int = 0
+    ) -> None:
+        self.position = position
+        self.newest = NodeId(0)
+        """The greatest node id seen, whose addresses the next ones follow."""
+        self.last_v4 = ""
+        self.last_v6 = ""
+        self._nodes: dict[NodeId, Node] = {}
+        self._users: dict[UserId, User] = {}
+        self._relays: dict[str, Relay] = {}
+        self._by_node_key: dict[NodeKey, NodeId] = {}
+        self._of_machine: dict[MachineKey, set[NodeId]] = {}
+        self._by_name: dict[str, NodeId] = {}
+        self._held: dict[str, NodeId] = {}
+        for user in users:
+            self._users[user.id] = user
+        for node in sorted(nodes, key=lambda node: node.id):
+            self._add(node)
+        for relay in relays:
+            self._relays[relay.name] = relay
+
+    @property
+    def nodes(self) -> Mapping[NodeId, Node]:
+        """All nodes by id."""
+        return self._nodes
+
+    @property
+    def users(self) -> Mapping[UserId, User]:
+        """All users by id."""
+        return self._users
+
+    @property
+    def relays(self) -> Mapping[str, Relay]:
+        """All relays by name."""
+        return self._relays
+
+    def by_node_key(self, key: NodeKey) -> Node | None:
+        """The node that has this node key."""
+        found = self._by_node_key.get(key)
+        return None if found is None else self._nodes[found]
+
+    def of_machine(self, key: MachineKey) -> list[Node]:
+        """The nodes of this machine key, ordered by id."""
+        return [self._nodes[node_id] for node_id in sorted(self._of_machine.get(key, ()))]
+
+    def name_holder(self, given_name: str) -> NodeId | None:
+        """The node that has this given name."""
+        return self._by_name.get(given_name)
+
+    def is_held(self, address: str) -> bool:
+        """Whether a node has this address."""
+        return address in self._held
+
+    def held(self) -> Iterable[str]:
+        """All addresses that nodes have."""
+        return self._held.keys()
+
+    def user_named(self, name: str) -> User | None:
+        """The user with this name."""
+        return next((user for user in self._users.values() if user.name == name), None)
+
+    def apply(self, fact: Fact) -> Fact | None:
+        """Make a fact true; returns the fact that undoes it, or nothing when it changed nothing."""
+        match fact:
+            case NodePut(node):
+                return self._put_node(node)
+            case NodeRemoved(node_id):
+                gone = self._drop(node_id)
+                return None if gone is None else NodePut(gone)
+            case UserPut(user):
+                old_user = self._users.get(user.id)
+                self._users[user.id] = user
+                return UserRemoved(user.id) if old_user is None else UserPut(old_user)
+            case UserRemoved(user_id):
+                gone_user = self._users.pop(user_id, None)
+                return None if gone_user is None else UserPut(gone_user)
+            case RelayPut(relay):
+                old_relay = self._relays.get(relay.name)
+                self._relays[relay.name] = relay
+                return RelayRemoved(relay.name) if old_relay is None else RelayPut(old_relay)
+            case RelayRemoved(name):
+                gone_relay = self._relays.pop(name, None)
+                return None if gone_relay is None else RelayPut(gone_relay)
+            case _:
+                assert_never(fact)
+
+    def _put_node(self, node: Node) -> Fact:
+        old = self._drop(node.id)
+        self._add(node)
+        return NodeRemoved(node.id) if old is None else NodePut(old)
+
+    def _add(self, node: Node) -> None:
+        self._nodes[node.id] = node
+        self._by_node_key[node.node_key] = node.id
+        self._of_machine.setdefault(node.machine_key, set()).add(node.id)
+        self._by_name[node.given_name] = node.id
+        for address in (node.ipv4, node.ipv6):
+            if address:
+                self._held[address] = node.id
+        if node.id >= self.newest:
+            self.newest = node.id
+            self.last_v4 = node.ipv4 or self.last_v4
+            self.last_v6 = node.ipv6 or self.last_v6
+
+    def _drop(self, node_id: NodeId) -> Node | None:
+        node = self._nodes.pop(node_id, None)
+        if node is None:
+            return None
+        _forget(self._by_node_key, node.node_key, node_id)
+        _forget(self._by_name, node.given_name, node_id)
+        _forget(self._held, node.ipv4, node_id)
+        _forget(self._held, node.ipv6, node_id)
+        of_machine = self._of_machine[node.machine_key]
+        of_machine.discard(node_id)
+        if not of_machine:
+            del self._of_machine[node.machine_key]
+        return node
+
+
+def _forget(index: dict[_Key, NodeId], key: _Key, node_id: NodeId) -> None:
+    if index.get(key) == node_id:
+        del index[key]

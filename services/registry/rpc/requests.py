@@ -1,0 +1,181 @@
+"""Requests as values that the use cases take. Whatever cannot be one is refused here, with the field's name."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.registry.v1 import registry_pb2 as pb
+
+from services.registry.model.endpoint import read_endpoints
+from services.registry.model.errors import InvalidInputError
+from services.registry.model.hostinfo import read_hostinfo
+from services.registry.model.node import RegisterMethod
+from services.registry.model.tag import read_tags
+from services.registry.store import Order
+from services.registry.usecases.admission import Application
+from services.registry.usecases.presence import SessionReport
+from services.registry.usecases.updates import Report
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
+
+K = TypeVar("K", bound=PublicKey)
+
+MAX_ID = (1 << 63) - 1
+MAX_SESSIONS = 100_000
+_GATEWAY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def read_key(kind: type[K], what: str, raw: bytes) -> K:
+    """A key that must be there.
+
+    Raises:
+        InvalidInputError: it has not 32 bytes, or all are zero.
+    """
+    if len(raw) != 32 or not any(raw):
+        raise InvalidInputError(f"{what} is 32 bytes that are not all zero")
+    return kind(raw)
+
+
+def read_optional_key(kind: type[K], what: str, raw: bytes) -> K | None:
+    """A key that may be empty or zero for none.
+
+    Raises:
+        InvalidInputError: it has neither 0 nor 32 bytes.
+    """
+    if not any(raw) and len(raw) in (0, 32):
+        return None
+    return read_key(kind, what, raw)
+
+
+def read_number(what: str, value: int) -> int:
+    """A number that the database can hold.
+
+    Raises:
+        InvalidInputError: it is too large.
+    """
+    if not 0 <= value <= MAX_ID:
+        raise InvalidInputError(f"{what} is too large")
+    return value
+
+
+def read_node_id(value: int) -> NodeId:
+    """A node id; the largest numbers are no node's and are found missing later."""
+    return NodeId(min(value, MAX_ID))
+
+
+def read_user_id(value: int) -> UserId:
+    """A user id; the largest numbers are no user's and are found missing later."""
+    return UserId(min(value, MAX_ID))
+
+
+def read_instant(what: str, stamp: Timestamp) -> datetime:
+    """An instant that every part of ours can hold.
+
+    Raises:
+        InvalidInputError: it lies outside the years 1 to 9998.
+    """
+    try:
+        value: datetime = stamp.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise InvalidInputError(f"{what} is not a time") from None
+    if value >= _LAST:
+        raise InvalidInputError(f"{what} is not a time")
+    return value
+
+
+def application(request: pb.AdmitNodeRequest, machine: MachineKey) -> Application:
+    """What AdmitNode is asked.
+
+    Raises:
+        InvalidInputError: a field cannot be accepted.
+    """
+    return Application(
+        machine_key=machine,
+        node_key=read_key(NodeKey, "node_key", request.node_key),
+        old_node_key=read_optional_key(NodeKey, "old_node_key", request.old_node_key),
+        user_id=read_user_id(request.user_id),
+        tags=read_tags(request.tags),
+        ephemeral=request.ephemeral,
+        expiry=read_instant("expiry", request.expiry) if request.HasField("expiry") else None,
+        hostinfo=read_hostinfo(request.hostinfo),
+        cap_version=read_cap_version(request.cap_version),
+        register_method=read_method(request.register_method),
+        pre_auth_key_id=read_number("pre_auth_key_id", request.pre_auth_key_id),
+    )
+
+
+def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
+    """What UpdateNode is asked.
+
+    Raises:
+        InvalidInputError: a field cannot be accepted.
+    """
+    endpoints, types = read_endpoints(request.endpoints, request.endpoint_types)
+    order = None
+    if request.gateway_id:
+        order = Order(read_gateway_id(request.gateway_id), read_number("order", request.order))
+    return Report(
+        machine_key=machine,
+        node_key=read_key(NodeKey, "node_key", request.node_key),
+        disco_key=read_optional_key(DiscoKey, "disco_key", request.disco_key) or DiscoKey.zero(),
+        endpoints=endpoints,
+        endpoint_types=types,
+        hostinfo=read_hostinfo(request.hostinfo) if request.hostinfo else None,
+        cap_version=read_cap_version(request.cap_version),
+        order=order,
+    )
+
+
+def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
+    """What ReportSessions says.
+
+    Raises:
+        InvalidInputError: a field cannot be accepted.
+    """
+    if len(request.opened) + len(request.closed) > MAX_SESSIONS:
+        raise InvalidInputError(f"more than {MAX_SESSIONS} sessions in one report")
+    return SessionReport(
+        gateway_id=read_gateway_id(request.gateway_id),
+        opened=tuple((read_number("session_id", one.session_id), read_node_id(one.node_id)) for one in request.opened),
+        closed=tuple(read_number("session_id", one.session_id) for one in request.closed),
+        stopping=request.stopping,
+        complete=request.complete,
+    )
+
+
+def read_gateway_id(text: str) -> str:
+    """A gateway's name for its run.
+
+    Raises:
+        InvalidInputError: it is empty, too long, or has odd characters.
+    """
+    if not _GATEWAY.match(text):
+        raise InvalidInputError("gateway_id has 1 to 128 letters, digits, '.', '_', ':' and '-'")
+    return text
+
+
+def read_cap_version(value: int) -> int:
+    """A capability version.
+
+    Raises:
+        InvalidInputError: it is negative.
+    """
+    if value < 0:
+        raise InvalidInputError("cap_version is negative")
+    return value
+
+
+def read_method(value: int) -> RegisterMethod:
+    """How a node came in.
+
+    Raises:
+        InvalidInputError: the number has no meaning.
+    """
+    try:
+        return RegisterMethod(value)
+    except ValueError:
+        raise InvalidInputError("register_method is not known") from None

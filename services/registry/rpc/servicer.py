@@ -1,0 +1,228 @@
+"""One method per RPC: request to values, one use case, values to response. Errors become status by the table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+from grpc import StatusCode
+from smartscale.common.v1 import common_pb2
+from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.registry.v1 import registry_pb2_grpc
+
+from services.registry import wire
+from services.registry.model import errors
+from services.registry.model.node import Node
+from services.registry.model.user import User
+from services.registry.rpc import requests
+from services.registry.usecases.admission import Admission
+from services.registry.usecases.feed import Feed
+from services.registry.usecases.nodes import Nodes
+from services.registry.usecases.presence import Presence
+from services.registry.usecases.relays import Relays
+from services.registry.usecases.updates import Updates
+from services.registry.usecases.users import NewUser, Users
+from services.shared.ids import TailnetId
+from services.shared.keys import NodeKey
+from services.shared.rpc import answers, machine_key_of
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+SNAPSHOT_NODES = 500
+"""Nodes in one message of a snapshot."""
+
+STATUS: dict[type[Exception], StatusCode] = {
+    errors.InvalidInputError: StatusCode.INVALID_ARGUMENT,
+    errors.NotFoundError: StatusCode.NOT_FOUND,
+    errors.AlreadyExistsError: StatusCode.ALREADY_EXISTS,
+    errors.ForbiddenError: StatusCode.PERMISSION_DENIED,
+    errors.PreconditionError: StatusCode.FAILED_PRECONDITION,
+    errors.ExhaustedError: StatusCode.RESOURCE_EXHAUSTED,
+    errors.UnavailableError: StatusCode.UNAVAILABLE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """All that the registry can do for its callers."""
+
+    users: Users
+    nodes: Nodes
+    admission: Admission
+    updates: Updates
+    presence: Presence
+    relays: Relays
+    feed: Feed
+
+
+@answers(STATUS)
+class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
+    """RegistryService for one tailnet."""
+
+    def __init__(self, cases: UseCases, tailnet: TailnetId) -> None:
+        self._cases = cases
+        self._tailnet = tailnet
+
+    async def CreateUser(self, request: pb.CreateUserRequest, context: Context) -> pb.CreateUserResponse:
+        """Create a user."""
+        user = await self._cases.users.create(
+            NewUser(
+                name=request.name,
+                display_name=request.display_name,
+                email=request.email,
+                profile_pic_url=request.profile_pic_url,
+            )
+        )
+        return pb.CreateUserResponse(user=self._user(user))
+
+    async def ListUsers(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
+        """List users."""
+        user_id = requests.read_user_id(request.id) if request.id else None
+        users = await self._cases.users.find(user_id, request.name, request.email)
+        return pb.ListUsersResponse(users=map(self._user, users))
+
+    async def RenameUser(self, request: pb.RenameUserRequest, context: Context) -> pb.RenameUserResponse:
+        """Rename a user."""
+        user = await self._cases.users.rename(requests.read_user_id(request.id), request.new_name)
+        return pb.RenameUserResponse(user=self._user(user))
+
+    async def DeleteUser(self, request: pb.DeleteUserRequest, context: Context) -> pb.DeleteUserResponse:
+        """Delete a user."""
+        await self._cases.users.delete(requests.read_user_id(request.id))
+        return pb.DeleteUserResponse()
+
+    async def FindNode(self, request: pb.FindNodeRequest, context: Context) -> pb.FindNodeResponse:
+        """Find the nodes that a registering client may be."""
+        found = await self._cases.admission.find(
+            machine_key_of(context),
+            requests.read_key(NodeKey, "node_key", request.node_key),
+            requests.read_optional_key(NodeKey, "old_node_key", request.old_node_key),
+        )
+        return pb.FindNodeResponse(
+            by_node_key=self._optional_node(found.by_node_key),
+            by_old_node_key=self._optional_node(found.by_old_node_key),
+            of_machine=self._nodes(found.of_machine),
+            users=map(self._user, found.users),
+        )
+
+    async def AdmitNode(self, request: pb.AdmitNodeRequest, context: Context) -> pb.AdmitNodeResponse:
+        """Let a node in."""
+        node, owner = await self._cases.admission.admit(requests.application(request, machine_key_of(context)))
+        return pb.AdmitNodeResponse(node=self._node(node), user=self._optional_user(owner))
+
+    async def LogOutNode(self, request: pb.LogOutNodeRequest, context: Context) -> pb.LogOutNodeResponse:
+        """End a client's own key."""
+        await self._cases.nodes.log_out(
+            machine_key_of(context),
+            requests.read_key(NodeKey, "node_key", request.node_key),
+            requests.read_instant("expiry", request.expiry) if request.HasField("expiry") else None,
+        )
+        return pb.LogOutNodeResponse()
+
+    async def UpdateNode(self, request: pb.UpdateNodeRequest, context: Context) -> pb.UpdateNodeResponse:
+        """Take a client's report."""
+        changed = await self._cases.updates.report(requests.report(request, machine_key_of(context)))
+        return pb.UpdateNodeResponse(changed=changed)
+
+    async def ReportSessions(self, request: pb.ReportSessionsRequest, context: Context) -> pb.ReportSessionsResponse:
+        """Take a gateway's report."""
+        resend = await self._cases.presence.report(requests.session_report(request))
+        return pb.ReportSessionsResponse(resend=resend)
+
+    async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.GetNodeResponse:
+        """Fetch one node."""
+        node, owner = await self._cases.nodes.get(requests.read_node_id(request.id))
+        return pb.GetNodeResponse(node=self._node(node), user=self._optional_user(owner))
+
+    async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesResponse:
+        """List nodes."""
+        listing = await self._cases.nodes.find(requests.read_user_id(request.user_id) if request.user_id else None)
+        return pb.ListNodesResponse(nodes=self._nodes(listing.nodes), users=map(self._user, listing.users))
+
+    async def ExpireNode(self, request: pb.ExpireNodeRequest, context: Context) -> pb.ExpireNodeResponse:
+        """Set the end of a node's key."""
+        expiry = requests.read_instant("expiry", request.expiry) if request.HasField("expiry") else None
+        node = await self._cases.nodes.expire(requests.read_node_id(request.id), expiry, request.disable_expiry)
+        return pb.ExpireNodeResponse(node=self._node(node))
+
+    async def RenameNode(self, request: pb.RenameNodeRequest, context: Context) -> pb.RenameNodeResponse:
+        """Rename a node."""
+        node = await self._cases.nodes.rename(requests.read_node_id(request.id), request.new_name)
+        return pb.RenameNodeResponse(node=self._node(node))
+
+    async def DeleteNode(self, request: pb.DeleteNodeRequest, context: Context) -> pb.DeleteNodeResponse:
+        """Delete a node."""
+        await self._cases.nodes.delete(requests.read_node_id(request.id))
+        return pb.DeleteNodeResponse()
+
+    async def SetTags(self, request: pb.SetTagsRequest, context: Context) -> pb.SetTagsResponse:
+        """Replace a node's tags."""
+        node = await self._cases.nodes.set_tags(requests.read_node_id(request.id), list(request.tags))
+        return pb.SetTagsResponse(node=self._node(node))
+
+    async def SetApprovedRoutes(
+        self, request: pb.SetApprovedRoutesRequest, context: Context
+    ) -> pb.SetApprovedRoutesResponse:
+        """Replace a node's approved routes."""
+        node = await self._cases.nodes.approve_routes(requests.read_node_id(request.id), list(request.routes))
+        return pb.SetApprovedRoutesResponse(node=self._node(node))
+
+    async def BackfillNodeIps(self, request: pb.BackfillNodeIpsRequest, context: Context) -> pb.BackfillNodeIpsResponse:
+        """Give nodes the addresses that they lack."""
+        return pb.BackfillNodeIpsResponse(changes=await self._cases.nodes.backfill())
+
+    async def VerifyNodeKey(self, request: pb.VerifyNodeKeyRequest, context: Context) -> pb.VerifyNodeKeyResponse:
+        """Say whether a node key may use the relays."""
+        key = requests.read_key(NodeKey, "node_key", request.node_key)
+        return pb.VerifyNodeKeyResponse(allow=await self._cases.nodes.may_relay(key))
+
+    async def AnnounceRelay(self, request: pb.AnnounceRelayRequest, context: Context) -> pb.AnnounceRelayResponse:
+        """Take a relay's announcement."""
+        await self._cases.relays.announce(wire.relay_from_proto(request.relay))
+        return pb.AnnounceRelayResponse()
+
+    async def GetSnapshot(
+        self, request: pb.GetSnapshotRequest, context: Context
+    ) -> AsyncIterator[pb.GetSnapshotResponse]:
+        """Stream everything, at one position."""
+        self._check_tailnet(request.tailnet_id)
+        snapshot = await self._cases.feed.snapshot()
+        yield pb.GetSnapshotResponse(seq=snapshot.position)
+        yield pb.GetSnapshotResponse(
+            seq=snapshot.position,
+            users=map(self._user, snapshot.users),
+            relays=map(wire.relay_to_proto, snapshot.relays),
+        )
+        for start in range(0, len(snapshot.nodes), SNAPSHOT_NODES):
+            part = snapshot.nodes[start : start + SNAPSHOT_NODES]
+            yield pb.GetSnapshotResponse(seq=snapshot.position, nodes=self._nodes(part))
+            await asyncio.sleep(0)  # a large tailnet must not hold up the others' calls
+
+    async def GetChanges(self, request: pb.GetChangesRequest, context: Context) -> pb.GetChangesResponse:
+        """Return the records after a position."""
+        self._check_tailnet(request.tailnet_id)
+        page = await self._cases.feed.changes(min(request.after, requests.MAX_ID))
+        records = [common_pb2.LogRecord(seq=record.seq, payload=record.payload) for record in page.records]
+        return pb.GetChangesResponse(records=records, reset=page.reset, last=page.last)
+
+    def _check_tailnet(self, tailnet: str) -> None:
+        if tailnet not in ("", self._tailnet):
+            raise errors.NotFoundError("tailnet not found")
+
+    def _node(self, node: Node) -> pb.Node:
+        return wire.node_to_proto(node, self._tailnet)
+
+    def _nodes(self, nodes: Iterable[Node]) -> list[pb.Node]:
+        return [wire.node_to_proto(node, self._tailnet) for node in nodes]
+
+    def _user(self, user: User) -> pb.User:
+        return wire.user_to_proto(user, self._tailnet)
+
+    def _optional_node(self, node: Node | None) -> pb.Node | None:
+        return None if node is None else self._node(node)
+
+    def _optional_user(self, user: User | None) -> pb.User | None:
+        return None if user is None else self._user(user)

@@ -1,0 +1,105 @@
+"""Reads that serve inside a transaction and outside: all on one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.registry.model.state import State
+from services.registry.sql import tables
+from services.registry.sql.rows import node_of, relay_of, user_of
+from services.registry.store import Absence, Gateway, Record, StoreUnavailableError
+from services.shared.ids import NodeId, TailnetId
+
+T = TypeVar("T")
+_PART = 5000
+"""Values in one IN list: both databases take at most 32766 parameters."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the database's failures into the store's. The reason names the kind only: messages can hold values."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError, TimeoutError) as error:
+        cause = getattr(error, "orig", None) or error
+        raise StoreUnavailableError(f"the database failed: {type(cause).__name__}") from error
+
+
+def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Slices that fit into one statement."""
+    for start in range(0, len(values), _PART):
+        yield values[start : start + _PART]
+
+
+class SqlLog:
+    """The reads of one tailnet on one connection."""
+
+    def __init__(self, connection: AsyncConnection, tailnet: TailnetId) -> None:
+        self._connection = connection
+        self._tailnet = tailnet
+
+    async def position(self) -> int:
+        """The number of the newest change."""
+        query = select(tables.tailnets.c.seq).where(tables.tailnets.c.tailnet_id == self._tailnet)
+        found: int | None = await self._connection.scalar(query)
+        return found or 0
+
+    async def load(self) -> State:
+        """Everything, at one position as far as the transaction sees only one."""
+        position = await self.position()
+        nodes, users, relays = tables.nodes, tables.users, tables.relays
+        node_rows = await self._connection.execute(select(nodes).where(nodes.c.tailnet_id == self._tailnet))
+        user_rows = await self._connection.execute(select(users).where(users.c.tailnet_id == self._tailnet))
+        relay_rows = await self._connection.execute(select(relays).where(relays.c.tailnet_id == self._tailnet))
+        return State(
+            map(node_of, node_rows.mappings()),
+            map(user_of, user_rows.mappings()),
+            map(relay_of, relay_rows.mappings()),
+            position=position,
+        )
+
+    async def records(self, after: int, limit: int) -> list[Record]:
+        """The records after a position that are kept."""
+        changes = tables.changes.c
+        rows = await self._connection.execute(
+            select(changes.seq, changes.payload)
+            .where(changes.tailnet_id == self._tailnet, changes.seq > after)
+            .order_by(changes.seq)
+            .limit(limit)
+        )
+        return [Record(seq, payload) for seq, payload in rows]
+
+    async def absences(self) -> list[Absence]:
+        """All absences, oldest first."""
+        absences = tables.absences.c
+        rows = await self._connection.execute(
+            select(absences.node_id, absences.since)
+            .where(absences.tailnet_id == self._tailnet)
+            .order_by(absences.since, absences.node_id)
+        )
+        return [Absence(NodeId(node_id), since) for node_id, since in rows]
+
+    async def gateways(self) -> list[Gateway]:
+        """All gateways, the one longest unheard first."""
+        gateways = tables.gateways.c
+        rows = await self._connection.execute(
+            select(gateways.gateway_id, gateways.heard_at, gateways.complete)
+            .where(gateways.tailnet_id == self._tailnet)
+            .order_by(gateways.heard_at, gateways.gateway_id)
+        )
+        return [Gateway(gateway_id, heard_at, complete) for gateway_id, heard_at, complete in rows]
+
+    async def relays_heard(self) -> Mapping[str, datetime]:
+        """When each relay last announced itself."""
+        heard = tables.relays_heard.c
+        rows = await self._connection.execute(
+            select(heard.name, heard.heard_at).where(heard.tailnet_id == self._tailnet)
+        )
+        return {row.name: row.heard_at for row in rows}

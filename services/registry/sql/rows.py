@@ -1,0 +1,162 @@
+"""Between the registry's values and the columns of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import RowMapping
+
+from services.registry.model.node import Node, RegisterMethod
+from services.registry.model.relay import Relay
+from services.registry.model.user import User
+from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+Columns = Mapping[str, Any]
+
+
+def node_columns(node: Node, tailnet: TailnetId) -> Columns:
+    """The columns of a node."""
+    return {
+        "id": node.id,
+        "tailnet_id": tailnet,
+        "stable_id": node.stable_id,
+        "machine_key": node.machine_key.raw,
+        "node_key": node.node_key.raw,
+        "disco_key": node.disco_key.raw,
+        "user_id": node.user_id,
+        "hostname": node.hostname,
+        "given_name": node.given_name,
+        "given_name_fixed": node.given_name_fixed,
+        "ipv4": node.ipv4 or None,
+        "ipv6": node.ipv6 or None,
+        "tags": _list(node.tags),
+        "hostinfo": node.hostinfo,
+        "endpoints": _list(node.endpoints),
+        "endpoint_types": _list(node.endpoint_types),
+        "home_derp": node.home_derp,
+        "cap_version": node.cap_version,
+        "created_at": node.created_at,
+        "expiry": node.expiry,
+        "expired": node.expired,
+        "last_seen": node.last_seen,
+        "online": node.online,
+        "ephemeral": node.ephemeral,
+        "register_method": int(node.register_method),
+        "pre_auth_key_id": node.pre_auth_key_id,
+        "advertised_routes": _list(node.advertised_routes),
+        "approved_routes": _list(node.approved_routes),
+        "requested_tags": _list(node.requested_tags),
+    }
+
+
+def node_of(row: RowMapping) -> Node:
+    """A node from its columns."""
+    return Node(
+        id=NodeId(row["id"]),
+        stable_id=row["stable_id"],
+        machine_key=MachineKey(row["machine_key"]),
+        node_key=NodeKey(row["node_key"]),
+        disco_key=DiscoKey(row["disco_key"]),
+        user_id=UserId(row["user_id"]),
+        hostname=row["hostname"],
+        given_name=row["given_name"],
+        given_name_fixed=row["given_name_fixed"],
+        ipv4=row["ipv4"] or "",
+        ipv6=row["ipv6"] or "",
+        tags=_tuple(row["tags"]),
+        hostinfo=row["hostinfo"],
+        endpoints=_tuple(row["endpoints"]),
+        endpoint_types=_tuple(row["endpoint_types"]),
+        home_derp=row["home_derp"],
+        cap_version=row["cap_version"],
+        created_at=row["created_at"],
+        expiry=row["expiry"],
+        expired=row["expired"],
+        last_seen=row["last_seen"],
+        online=row["online"],
+        ephemeral=row["ephemeral"],
+        register_method=RegisterMethod(row["register_method"]),
+        pre_auth_key_id=row["pre_auth_key_id"],
+        advertised_routes=_tuple(row["advertised_routes"]),
+        approved_routes=_tuple(row["approved_routes"]),
+        requested_tags=_tuple(row["requested_tags"]),
+    )
+
+
+def user_columns(user: User, tailnet: TailnetId) -> Columns:
+    """The columns of a user."""
+    return {
+        "id": user.id,
+        "tailnet_id": tailnet,
+        "name": user.name,
+        "display_name": user.display_name,
+        "email": user.email,
+        "provider_id": user.provider_id,
+        "provider": user.provider,
+        "profile_pic_url": user.profile_pic_url,
+        "role": user.role,
+        "groups": _list(user.groups),
+        "suspended": user.suspended,
+        "created_at": user.created_at,
+    }
+
+
+def user_of(row: RowMapping) -> User:
+    """A user from its columns."""
+    return User(
+        id=UserId(row["id"]),
+        name=row["name"],
+        display_name=row["display_name"],
+        email=row["email"],
+        provider_id=row["provider_id"],
+        provider=row["provider"],
+        profile_pic_url=row["profile_pic_url"],
+        role=row["role"],
+        groups=_tuple(row["groups"]),
+        suspended=row["suspended"],
+        created_at=row["created_at"],
+    )
+
+
+def relay_columns(relay: Relay, tailnet: TailnetId) -> Columns:
+    """The columns of a relay."""
+    return {
+        "tailnet_id": tailnet,
+        "name": relay.name,
+        "region_id": relay.region_id,
+        "region_code": relay.region_code,
+        "region_name": relay.region_name,
+        "host_name": relay.host_name,
+        "cert_name": relay.cert_name,
+        "ipv4": relay.ipv4,
+        "ipv6": relay.ipv6,
+        "derp_port": relay.derp_port,
+        "stun_port": relay.stun_port,
+    }
+
+
+def relay_of(row: RowMapping) -> Relay:
+    """A relay from its columns."""
+    return Relay(
+        region_id=row["region_id"],
+        region_code=row["region_code"],
+        region_name=row["region_name"],
+        name=row["name"],
+        host_name=row["host_name"],
+        cert_name=row["cert_name"],
+        ipv4=row["ipv4"],
+        ipv6=row["ipv6"],
+        derp_port=row["derp_port"],
+        stun_port=row["stun_port"],
+    )
+
+
+def _list(values: tuple[str, ...] | tuple[int, ...]) -> str:
+    return orjson.dumps(values).decode()
+
+
+def _tuple(text: str) -> tuple[Any, ...]:
+    return tuple(orjson.loads(text))

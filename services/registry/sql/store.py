@@ -1,0 +1,96 @@
+"""One tailnet's rows on SQLite or PostgreSQL: where transactions begin and failures are translated."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.registry.model.state import State
+from services.registry.sql import tables
+from services.registry.sql.log import SqlLog, translated
+from services.registry.sql.transaction import SqlTransaction
+from services.registry.store import Absence, Codec, Gateway, Record
+from services.shared import database
+from services.shared.ids import TailnetId
+
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+VERSION_TABLE = "registry_alembic_version"
+
+
+class SqlStore:
+    """The store of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId, codec: Codec) -> None:
+        self._engine = engine
+        self._tailnet = tailnet
+        self._codec = codec
+
+    async def prepare(self) -> None:
+        """Bring the tables to the newest version and make the tailnet's row.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        with translated():
+            await database.migrate(self._engine, MIGRATIONS, VERSION_TABLE)
+            dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+            async with database.write(self._engine) as connection:
+                await connection.execute(
+                    dialect.insert(tables.tailnets).on_conflict_do_nothing(index_elements=["tailnet_id"]),
+                    [{"tailnet_id": self._tailnet, "seq": 0}],
+                )
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqlTransaction]:
+        """Begin, lock the tailnet's row, and commit at the end."""
+        with translated():
+            async with database.write(self._engine) as connection:
+                position = await connection.scalar(
+                    select(tables.tailnets.c.seq).where(tables.tailnets.c.tailnet_id == self._tailnet).with_for_update()
+                )
+                yield SqlTransaction(connection, self._tailnet, self._codec, position or 0)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[SqlLog]:
+        with translated():
+            async with database.read(self._engine) as connection:
+                yield SqlLog(connection, self._tailnet)
+
+    async def position(self) -> int:
+        """The number of the newest change."""
+        async with self._reading() as rows:
+            return await rows.position()
+
+    async def load(self) -> State:
+        """Everything, at one position."""
+        with translated():
+            async with database.read(self._engine) as connection:
+                if connection.dialect.name == "postgresql":
+                    connection = await connection.execution_options(isolation_level="REPEATABLE READ")
+                return await SqlLog(connection, self._tailnet).load()
+
+    async def records(self, after: int, limit: int) -> list[Record]:
+        """The records after a position that are kept."""
+        async with self._reading() as rows:
+            return await rows.records(after, limit)
+
+    async def absences(self) -> list[Absence]:
+        """All absences, oldest first."""
+        async with self._reading() as rows:
+            return await rows.absences()
+
+    async def gateways(self) -> list[Gateway]:
+        """All gateways, the one longest unheard first."""
+        async with self._reading() as rows:
+            return await rows.gateways()
+
+    async def relays_heard(self) -> Mapping[str, datetime]:
+        """When each relay last announced itself."""
+        async with self._reading() as rows:
+            return await rows.relays_heard()

@@ -1,0 +1,159 @@
+"""The registry's tables. No other service reads them; the migrations make them, not this module."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from services.shared.database import UtcDateTime
+
+metadata = MetaData()
+
+tailnets = Table(
+    "registry_tailnets",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # number of the newest change; the row is the tailnet's lock
+)
+
+counters = Table(
+    "registry_counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),  # the last id given; ids are never reused
+)
+
+users = Table(
+    "registry_users",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tailnet_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("provider_id", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("profile_pic_url", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("groups", Text, nullable=False),  # JSON list
+    Column("suspended", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("tailnet_id", "name", name="uq_registry_users_name"),
+)
+
+nodes = Table(
+    "registry_nodes",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("tailnet_id", Text, nullable=False),
+    Column("stable_id", Text, nullable=False, unique=True),
+    Column("machine_key", LargeBinary, nullable=False),
+    Column("node_key", LargeBinary, nullable=False),
+    Column("disco_key", LargeBinary, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("hostname", Text, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("given_name_fixed", Boolean, nullable=False),
+    Column("ipv4", Text),  # NULL where there is none, so that the unique constraint ignores it
+    Column("ipv6", Text),
+    Column("tags", Text, nullable=False),  # JSON list
+    Column("hostinfo", LargeBinary, nullable=False),
+    Column("endpoints", Text, nullable=False),  # JSON list
+    Column("endpoint_types", Text, nullable=False),  # JSON list
+    Column("home_derp", Integer, nullable=False),
+    Column("cap_version", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expiry", UtcDateTime),
+    Column("expired", Boolean, nullable=False),
+    Column("last_seen", UtcDateTime),
+    Column("online", Boolean, nullable=False),
+    Column("ephemeral", Boolean, nullable=False),
+    Column("register_method", Integer, nullable=False),
+    Column("pre_auth_key_id", BigInteger, nullable=False),
+    Column("advertised_routes", Text, nullable=False),  # JSON list
+    Column("approved_routes", Text, nullable=False),  # JSON list
+    Column("requested_tags", Text, nullable=False),  # JSON list
+    UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
+    UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
+    UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),
+    UniqueConstraint("tailnet_id", "ipv6", name="uq_registry_nodes_ipv6"),
+)
+
+orders = Table(
+    "registry_orders",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("gateway_id", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+)
+
+gateways = Table(
+    "registry_gateways",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("gateway_id", Text, primary_key=True),
+    Column("heard_at", UtcDateTime, nullable=False),
+    Column("complete", Boolean, nullable=False),
+)
+
+sessions = Table(
+    "registry_sessions",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("gateway_id", Text, primary_key=True),
+    Column("session_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("node_id", BigInteger, nullable=False),
+    Index("ix_registry_sessions_node", "tailnet_id", "node_id"),
+)
+
+absences = Table(
+    "registry_absences",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("since", UtcDateTime, nullable=False),
+)
+
+relays = Table(
+    "registry_relays",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("region_id", BigInteger, nullable=False),
+    Column("region_code", Text, nullable=False),
+    Column("region_name", Text, nullable=False),
+    Column("host_name", Text, nullable=False),
+    Column("cert_name", Text, nullable=False),
+    Column("ipv4", Text, nullable=False),
+    Column("ipv6", Text, nullable=False),
+    Column("derp_port", Integer, nullable=False),
+    Column("stun_port", Integer, nullable=False),
+)
+
+relays_heard = Table(
+    "registry_relays_heard",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("heard_at", UtcDateTime, nullable=False),
+)
+
+changes = Table(
+    "registry_changes",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", UtcDateTime, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+)

@@ -1,0 +1,212 @@
+"""Writes: everything inside one transaction that holds the tailnet's row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from itertools import groupby
+from typing import Any, Literal
+
+from sqlalchemy import Table, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.sql import tables
+from services.registry.sql.log import SqlLog, parts
+from services.registry.sql.rows import node_columns, relay_columns, user_columns
+from services.registry.store import Codec, Gateway, Order, Record
+from services.shared.ids import NodeId, TailnetId
+
+
+class SqlTransaction(SqlLog):
+    """The writes of one tailnet; made when its row is locked."""
+
+    def __init__(self, connection: AsyncConnection, tailnet: TailnetId, codec: Codec, position: int) -> None:
+        super().__init__(connection, tailnet)
+        self._codec = codec
+        self._position = position
+
+    async def position(self) -> int:
+        """The number of the newest change: known, since nobody else can number one."""
+        return self._position
+
+    async def next_id(self, kind: Literal["node", "user"]) -> int:
+        """An id that was never given before."""
+        counters = tables.counters
+        given: int | None = await self._connection.scalar(
+            update(counters).where(counters.c.name == kind).values(last=counters.c.last + 1).returning(counters.c.last)
+        )
+        assert given is not None
+        return given
+
+    async def write(self, facts: Sequence[Fact], now: datetime) -> list[Record]:
+        """Write the rows in the order of the facts, then the log."""
+        for kind, run in groupby(facts, type):
+            await self._write_run(kind, list(run))
+        first = self._position + 1
+        records = [Record(seq, self._codec.encode(seq, now, fact)) for seq, fact in enumerate(facts, first)]
+        rows = [
+            {"tailnet_id": self._tailnet, "seq": record.seq, "time": now, "payload": record.payload}
+            for record in records
+        ]
+        await self._connection.execute(tables.changes.insert(), rows)
+        self._position += len(records)
+        tailnets = tables.tailnets
+        await self._connection.execute(
+            update(tailnets).where(tailnets.c.tailnet_id == self._tailnet).values(seq=self._position)
+        )
+        return records
+
+    async def trim(self, keep: int, young: datetime, at_most: int) -> int:
+        """Forget old records."""
+        changes = tables.changes.c
+        too_many = changes.seq <= self._position - at_most
+        too_old = (changes.seq <= self._position - keep) & (changes.time < young)
+        done = await self._connection.execute(
+            delete(tables.changes).where(changes.tailnet_id == self._tailnet, too_many | too_old)
+        )
+        return done.rowcount
+
+    async def orders(self, nodes: Collection[NodeId]) -> Mapping[NodeId, Order]:
+        """The last stored update of each of these nodes."""
+        orders = tables.orders.c
+        found: dict[NodeId, Order] = {}
+        for part in parts(list(nodes)):
+            rows = await self._connection.execute(
+                select(orders.node_id, orders.gateway_id, orders.number).where(
+                    orders.tailnet_id == self._tailnet, orders.node_id.in_(part)
+                )
+            )
+            found.update({NodeId(node_id): Order(gateway_id, number) for node_id, gateway_id, number in rows})
+        return found
+
+    async def set_order(self, node_id: NodeId, order: Order) -> None:
+        """Remember the last stored update of a node."""
+        row = {"node_id": node_id, "gateway_id": order.gateway_id, "number": order.number}
+        await self._upsert(tables.orders, ["tailnet_id", "node_id"], [row])
+
+    async def gateway(self, gateway_id: str) -> Gateway | None:
+        """One gateway."""
+        return next((gateway for gateway in await self.gateways() if gateway.gateway_id == gateway_id), None)
+
+    async def put_gateway(self, gateway: Gateway) -> None:
+        """Add or change a gateway."""
+        row = {"gateway_id": gateway.gateway_id, "heard_at": gateway.heard_at, "complete": gateway.complete}
+        await self._upsert(tables.gateways, ["tailnet_id", "gateway_id"], [row])
+
+    async def remove_gateway(self, gateway_id: str) -> set[NodeId]:
+        """Forget a gateway and its sessions."""
+        served = set((await self.sessions_of(gateway_id)).values())
+        for table in (tables.sessions, tables.gateways):
+            await self._connection.execute(
+                delete(table).where(table.c.tailnet_id == self._tailnet, table.c.gateway_id == gateway_id)
+            )
+        return served
+
+    async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
+        """The sessions of a gateway."""
+        sessions = tables.sessions.c
+        rows = await self._connection.execute(
+            select(sessions.session_id, sessions.node_id).where(
+                sessions.tailnet_id == self._tailnet, sessions.gateway_id == gateway_id
+            )
+        )
+        return {session_id: NodeId(node_id) for session_id, node_id in rows}
+
+    async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
+        """Add sessions; one that is there already stays."""
+        rows = [
+            {"gateway_id": gateway_id, "session_id": session_id, "node_id": node_id} for session_id, node_id in sessions
+        ]
+        await self._upsert(tables.sessions, ["tailnet_id", "gateway_id", "session_id"], rows)
+
+    async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
+        """Remove sessions."""
+        sessions = tables.sessions
+        served: set[NodeId] = set()
+        for part in parts(list(session_ids)):
+            rows = await self._connection.execute(
+                delete(sessions)
+                .where(
+                    sessions.c.tailnet_id == self._tailnet,
+                    sessions.c.gateway_id == gateway_id,
+                    sessions.c.session_id.in_(part),
+                )
+                .returning(sessions.c.node_id)
+            )
+            served.update(NodeId(node_id) for (node_id,) in rows)
+        return served
+
+    async def with_sessions(self, nodes: Collection[NodeId]) -> set[NodeId]:
+        """Those of these nodes that have a session."""
+        sessions = tables.sessions.c
+        found: set[NodeId] = set()
+        for part in parts(list(nodes)):
+            rows = await self._connection.execute(
+                select(sessions.node_id)
+                .where(sessions.tailnet_id == self._tailnet, sessions.node_id.in_(part))
+                .distinct()
+            )
+            found.update(NodeId(node_id) for (node_id,) in rows)
+        return found
+
+    async def put_absences(self, nodes: Collection[NodeId], since: datetime) -> None:
+        """Note that these nodes have no session any more; an older note stays."""
+        rows = [{"node_id": node_id, "since": since} for node_id in sorted(nodes)]
+        await self._upsert(tables.absences, ["tailnet_id", "node_id"], rows, keep=True)
+
+    async def remove_absences(self, nodes: Collection[NodeId]) -> None:
+        """Forget these notes."""
+        await self._delete_nodes(tables.absences, nodes)
+
+    async def hear_relay(self, name: str, now: datetime) -> None:
+        """Note that a relay announced itself."""
+        await self._upsert(tables.relays_heard, ["tailnet_id", "name"], [{"name": name, "heard_at": now}])
+
+    async def _write_run(self, kind: type[Fact], run: Sequence[Fact]) -> None:
+        if kind is NodePut:
+            rows = [node_columns(fact.node, self._tailnet) for fact in run if isinstance(fact, NodePut)]
+            await self._upsert(tables.nodes, ["id"], rows)
+        elif kind is UserPut:
+            rows = [user_columns(fact.user, self._tailnet) for fact in run if isinstance(fact, UserPut)]
+            await self._upsert(tables.users, ["id"], rows)
+        elif kind is RelayPut:
+            rows = [relay_columns(fact.relay, self._tailnet) for fact in run if isinstance(fact, RelayPut)]
+            await self._upsert(tables.relays, ["tailnet_id", "name"], rows)
+        elif kind is NodeRemoved:
+            gone = [fact.id for fact in run if isinstance(fact, NodeRemoved)]
+            for table in (tables.sessions, tables.absences, tables.orders):
+                await self._delete_nodes(table, gone)
+            await self._connection.execute(delete(tables.nodes).where(tables.nodes.c.id.in_(gone)))
+        elif kind is UserRemoved:
+            users = [fact.id for fact in run if isinstance(fact, UserRemoved)]
+            await self._connection.execute(delete(tables.users).where(tables.users.c.id.in_(users)))
+        elif kind is RelayRemoved:
+            names = [fact.name for fact in run if isinstance(fact, RelayRemoved)]
+            for table in (tables.relays, tables.relays_heard):
+                await self._connection.execute(
+                    delete(table).where(table.c.tailnet_id == self._tailnet, table.c.name.in_(names))
+                )
+
+    async def _delete_nodes(self, table: Table, nodes: Collection[NodeId]) -> None:
+        for part in parts(list(nodes)):
+            await self._connection.execute(
+                delete(table).where(table.c.tailnet_id == self._tailnet, table.c.node_id.in_(part))
+            )
+
+    async def _upsert(
+        self, table: Table, key: list[str], rows: Sequence[Mapping[str, Any]], *, keep: bool = False
+    ) -> None:
+        """Insert rows in this order, or change those that are there (with `keep`: leave them)."""
+        if not rows:
+            return
+        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
+        statement = dialect.insert(table)
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in key and name != "tailnet_id"}
+        statement = (
+            statement.on_conflict_do_nothing(index_elements=key)
+            if keep
+            else statement.on_conflict_do_update(index_elements=key, set_=changed)
+        )
+        await self._connection.execute(statement, [{"tailnet_id": self._tailnet, **row} for row in rows])

@@ -1,0 +1,168 @@
+"""What the use cases need of a database: one tailnet's rows, its numbered log, and a lock on both.
+
+`Store.transaction` holds the tailnet's lock from its first statement, so whoever is inside sees the newest state and
+nobody else can number a change. Every failure of the database is `StoreUnavailableError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from services.registry.model.errors import UnavailableError
+from services.registry.model.fact import Fact
+from services.registry.model.state import State
+from services.shared.ids import NodeId
+
+
+class StoreUnavailableError(UnavailableError):
+    """The database did not do what it was asked; nothing of the transaction is known to be stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of the log as readers get it."""
+
+    seq: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The last update of a node that was stored: who numbered it, and its number."""
+
+    gateway_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """A gateway that reports sessions."""
+
+    gateway_id: str
+    heard_at: datetime
+    complete: bool
+    """Whether it ever reported all its sessions: until then it is asked to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A node whose last session ended, within the grace or waiting for someone to say so."""
+
+    node_id: NodeId
+    since: datetime
+
+
+class Codec(Protocol):
+    """How facts become payloads of the log, and facts again."""
+
+    def encode(self, seq: int, time: datetime, fact: Fact) -> bytes:
+        """The payload of one change."""
+        ...
+
+    def decode(self, payload: bytes) -> Fact:
+        """What `encode` was given."""
+        ...
+
+
+class Log(Protocol):
+    """What can be read, inside a transaction or outside."""
+
+    async def position(self) -> int:
+        """The number of the newest change; 0 before the first."""
+        ...
+
+    async def load(self) -> State:
+        """Everything, at one position."""
+        ...
+
+    async def records(self, after: int, limit: int) -> list[Record]:
+        """The records after a position, in order, as far as they are kept: the first may not be `after + 1`."""
+        ...
+
+    async def absences(self) -> list[Absence]:
+        """All absences, oldest first."""
+        ...
+
+    async def gateways(self) -> list[Gateway]:
+        """All gateways, the one longest unheard first."""
+        ...
+
+    async def relays_heard(self) -> Mapping[str, datetime]:
+        """When each relay last announced itself."""
+        ...
+
+
+class Transaction(Log, Protocol):
+    """One transaction that holds the tailnet's lock."""
+
+    async def next_id(self, kind: Literal["node", "user"]) -> int:
+        """An id that was never given before."""
+        ...
+
+    async def write(self, facts: Sequence[Fact], now: datetime) -> list[Record]:
+        """Make facts true in the rows, in this order, and add each to the log."""
+        ...
+
+    async def trim(self, keep: int, young: datetime, at_most: int) -> int:
+        """Forget records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
+        ...
+
+    async def orders(self, nodes: Collection[NodeId]) -> Mapping[NodeId, Order]:
+        """The last stored update of each of these nodes that has one."""
+        ...
+
+    async def set_order(self, node_id: NodeId, order: Order) -> None:
+        """Remember the last stored update of a node."""
+        ...
+
+    async def gateway(self, gateway_id: str) -> Gateway | None:
+        """One gateway."""
+        ...
+
+    async def put_gateway(self, gateway: Gateway) -> None:
+        """Add or change a gateway."""
+        ...
+
+    async def remove_gateway(self, gateway_id: str) -> set[NodeId]:
+        """Forget a gateway and its sessions; returns the nodes that these served."""
+        ...
+
+    async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
+        """The sessions of a gateway."""
+        ...
+
+    async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
+        """Add sessions; one that is there already stays."""
+        ...
+
+    async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
+        """Remove sessions; returns the nodes that they served."""
+        ...
+
+    async def with_sessions(self, nodes: Collection[NodeId]) -> set[NodeId]:
+        """Those of these nodes that have a session at any gateway."""
+        ...
+
+    async def put_absences(self, nodes: Collection[NodeId], since: datetime) -> None:
+        """Note that these nodes have no session any more; an older note stays."""
+        ...
+
+    async def remove_absences(self, nodes: Collection[NodeId]) -> None:
+        """Forget these notes."""
+        ...
+
+    async def hear_relay(self, name: str, now: datetime) -> None:
+        """Note that a relay announced itself."""
+        ...
+
+
+class Store(Log, Protocol):
+    """One tailnet's rows."""
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Begin, lock the tailnet, and commit at the end of the block unless it raises."""
+        ...

@@ -1,0 +1,202 @@
+"""Letting nodes in: who a registering client is, and what it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError
+from services.registry.model.hostinfo import Hostinfo, keep_netinfo
+from services.registry.model.node import NO_USER, Node, RegisterMethod
+from services.registry.model.state import State
+from services.registry.model.user import User
+from services.registry.usecases.approval import Policies
+from services.registry.usecases.draft import Draft, user_of
+from services.registry.usecases.giving import Giver, new_stable_id
+from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.settings import Settings
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import MachineKey, NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """A client that someone entitled has approved."""
+
+    machine_key: MachineKey
+    node_key: NodeKey
+    old_node_key: NodeKey | None = None
+    user_id: UserId = NO_USER
+    tags: tuple[str, ...] = ()
+    ephemeral: bool = False
+    expiry: datetime | None = None
+    hostinfo: Hostinfo
+    cap_version: int = 0
+    register_method: RegisterMethod = RegisterMethod.UNKNOWN
+    pre_auth_key_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The nodes that a registering client may be."""
+
+    by_node_key: Node | None
+    by_old_node_key: Node | None
+    of_machine: tuple[Node, ...]
+    users: tuple[User, ...]
+
+
+class Admission:
+    """Finds and admits nodes."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, giver: Giver, policies: Policies) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._giver = giver
+        self._policies = policies
+
+    async def find(self, machine: MachineKey, node_key: NodeKey, old_node_key: NodeKey | None) -> Candidates:
+        """The nodes that a registering client may be, by its keys."""
+
+        def read(state: State) -> Candidates:
+            by_key = state.by_node_key(node_key)
+            by_old = None if old_node_key is None else state.by_node_key(old_node_key)
+            if by_old is not None and by_old.machine_key != machine:
+                by_old = None
+            of_machine = tuple(state.of_machine(machine))
+            found = [node for node in (by_key, by_old, *of_machine) if node is not None]
+            owners = sorted({node.user_id for node in found if node.user_id in state.users})
+            return Candidates(by_key, by_old, of_machine, tuple(state.users[owner] for owner in owners))
+
+        return await self._ledger.read(read)
+
+    async def admit(self, application: Application) -> tuple[Node, User | None]:
+        """Create the node, rotate its key, or confirm it: the same call again changes nothing.
+
+        Raises:
+            InvalidInputError: neither user nor tags, or an expiry in the past.
+            NotFoundError: there is no such user.
+            ForbiddenError: the node key is another machine's, or the user is suspended.
+            AlreadyExistsError: the node key is that of another user's node on this machine.
+            ExhaustedError: no address is left.
+        """
+        if not application.tags and not application.user_id:
+            raise InvalidInputError("a node needs a user or tags")
+
+        async def work(draft: Draft) -> tuple[Node, User | None]:
+            if application.expiry is not None and application.expiry <= draft.now:
+                raise InvalidInputError("the expiry lies in the past")
+            owner = None if application.tags else user_of(draft.state, application.user_id)
+            if owner is not None and owner.suspended:
+                raise ForbiddenError("the user is suspended")
+            known = _known(draft.state, application)
+            if known is None:
+                node = await self._create(draft, application)
+            else:
+                node = self._readmit(draft, known, application)
+            node = replace(node, approved_routes=self._policies.approve(draft.state, node))
+            draft.put_node(node)
+            return node, owner
+
+        node, owner = await self._ledger.commit(work)
+        log.info("node admitted", node_id=node.id, user_id=node.user_id, method=node.register_method.name.lower())
+        return node, owner
+
+    async def _create(self, draft: Draft, application: Application) -> Node:
+        state, hostinfo = draft.state, application.hostinfo
+        node_id = NodeId(await draft.transaction.next_id("node"))
+        return Node(
+            id=node_id,
+            stable_id=new_stable_id(),
+            machine_key=application.machine_key,
+            node_key=application.node_key,
+            created_at=draft.now,
+            given_name=self._giver.name(state, hostinfo.hostname, node_id),
+            user_id=NO_USER if application.tags else application.user_id,
+            hostname=hostinfo.hostname,
+            ipv4=self._giver.ipv4(state),
+            ipv6=self._giver.ipv6(state),
+            tags=application.tags,
+            hostinfo=hostinfo.json,
+            home_derp=hostinfo.home_derp,
+            cap_version=application.cap_version,
+            expiry=self._expiry(draft, application),
+            ephemeral=application.ephemeral,
+            register_method=application.register_method,
+            pre_auth_key_id=application.pre_auth_key_id,
+            advertised_routes=hostinfo.routes,
+            requested_tags=hostinfo.requested_tags,
+        )
+
+    def _readmit(self, draft: Draft, known: Node, application: Application) -> Node:
+        hostinfo = keep_netinfo(application.hostinfo, known.hostinfo)
+        owner = NO_USER if application.tags else application.user_id
+        confirmed = (
+            known.node_key == application.node_key
+            and (known.user_id, known.tags) == (owner, application.tags)
+            and not known.is_expired(draft.now)
+        )
+        expiry = known.expiry
+        if not confirmed or (application.expiry is not None and not application.tags):
+            expiry = self._expiry(draft, application)
+        idle = application.ephemeral and not known.online and not confirmed
+        return replace(
+            known,
+            node_key=application.node_key,
+            given_name=self._giver.rename(draft.state, known, hostinfo.hostname),
+            user_id=owner,
+            hostname=hostinfo.hostname,
+            tags=application.tags,
+            hostinfo=hostinfo.json,
+            home_derp=hostinfo.home_derp,
+            cap_version=application.cap_version or known.cap_version,
+            expiry=expiry,
+            expired=False,
+            last_seen=draft.now if idle else known.last_seen,  # so that it lives until its first map
+            ephemeral=application.ephemeral,
+            register_method=application.register_method,
+            pre_auth_key_id=application.pre_auth_key_id,
+            advertised_routes=hostinfo.routes,
+            requested_tags=hostinfo.requested_tags,
+        )
+
+    def _expiry(self, draft: Draft, application: Application) -> datetime | None:
+        if application.tags:
+            return None
+        if application.expiry is not None:
+            return application.expiry
+        return draft.now + self._settings.node_expiry if self._settings.node_expiry else None
+
+
+def _known(state: State, application: Application) -> Node | None:
+    """The node that this client is already, if any: nodes are one per machine key and user, or tags."""
+    by_key = state.by_node_key(application.node_key)
+    if by_key is not None and by_key.machine_key != application.machine_key:
+        raise ForbiddenError("the node key belongs to another machine")
+    by_old = None if application.old_node_key is None else state.by_node_key(application.old_node_key)
+    if by_old is not None and by_old.machine_key != application.machine_key:
+        by_old = None
+    found = _choose(state, application, [node for node in (by_key, by_old) if node is not None])
+    if by_key is not None and found is not by_key:
+        raise AlreadyExistsError("the node key belongs to another user's node on this machine")
+    return found
+
+
+def _choose(state: State, application: Application, named: list[Node]) -> Node | None:
+    of_machine = state.of_machine(application.machine_key)
+    if application.tags:
+        if named:
+            return named[0]
+        tagged = [node for node in of_machine if node.is_tagged]
+        if tagged:
+            return tagged[0]
+        # A tagged key on the only node of a machine turns it into a tagged one (REG-12).
+        return of_machine[0] if len(of_machine) == 1 else None
+    for node in (*named, *of_machine):
+        if node.user_id == application.user_id and not node.is_tagged:
+            return node
+    # A person who signs in on a tagged node takes it over: the only way to untag it (NOD-05).
+    return next((node for node in named if node.is_tagged), None)

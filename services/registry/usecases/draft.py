@@ -1,0 +1,104 @@
+"""What a work holds while it runs: the newest state, the time, the transaction, and the facts it caused so far."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.registry.model.errors import NotFoundError
+from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, UserPut
+from services.registry.model.node import Node
+from services.registry.model.relay import Relay
+from services.registry.model.state import State
+from services.registry.model.user import User
+from services.registry.store import Transaction
+from services.shared.ids import NodeId, UserId
+
+
+class Draft:
+    """The work sees its own facts at once; others see them after the commit."""
+
+    def __init__(self, state: State, now: datetime, transaction: Transaction) -> None:
+        self.state = state
+        self.now = now
+        self.transaction = transaction
+        self.facts: list[Fact] = []
+        self.undo: list[Fact] = []
+
+    def node(self, node_id: NodeId) -> Node:
+        """One node.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        return node_of(self.state, node_id)
+
+    def user(self, user_id: UserId) -> User:
+        """One user.
+
+        Raises:
+            NotFoundError: there is none with this id.
+        """
+        return user_of(self.state, user_id)
+
+    def put_node(self, node: Node) -> bool:
+        """Make a node so; returns whether that changes anything."""
+        if self.state.nodes.get(node.id) == node:
+            return False
+        self.cause(NodePut(node))
+        return True
+
+    def remove_node(self, node_id: NodeId) -> None:
+        """Make a node be gone."""
+        self.cause(NodeRemoved(node_id))
+
+    def put_user(self, user: User) -> bool:
+        """Make a user so; returns whether that changes anything."""
+        if self.state.users.get(user.id) == user:
+            return False
+        self.cause(UserPut(user))
+        return True
+
+    def put_relay(self, relay: Relay) -> bool:
+        """Make a relay so; returns whether that changes anything."""
+        if self.state.relays.get(relay.name) == relay:
+            return False
+        self.cause(RelayPut(relay))
+        return True
+
+    def cause(self, fact: Fact) -> None:
+        """Make a fact true and have it recorded."""
+        inverse = self.state.apply(fact)
+        if inverse is not None:
+            self.facts.append(fact)
+            self.undo.append(inverse)
+
+    def take_back(self) -> None:
+        """Undo all that was caused."""
+        for fact in reversed(self.undo):
+            self.state.apply(fact)
+        self.facts.clear()
+        self.undo.clear()
+
+
+def node_of(state: State, node_id: NodeId) -> Node:
+    """One node of a state.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    node = state.nodes.get(node_id)
+    if node is None:
+        raise NotFoundError("node not found")
+    return node
+
+
+def user_of(state: State, user_id: UserId) -> User:
+    """One user of a state.
+
+    Raises:
+        NotFoundError: there is none with this id.
+    """
+    user = state.users.get(user_id)
+    if user is None:
+        raise NotFoundError("user not found")
+    return user

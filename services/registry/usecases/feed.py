@@ -1,0 +1,75 @@
+"""The log and its snapshot, as other services read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.registry.model.node import Node
+from services.registry.model.relay import Relay
+from services.registry.model.state import State
+from services.registry.model.user import User
+from services.registry.store import Record, Store
+from services.registry.usecases.ledger import Ledger
+
+PAGE = 1000
+_MAX_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is true at one position."""
+
+    position: int
+    nodes: tuple[Node, ...]
+    users: tuple[User, ...]
+    relays: tuple[Relay, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records after a position; `reset` when they are not all there any more."""
+
+    records: tuple[Record, ...]
+    reset: bool
+    last: int
+
+
+class Feed:
+    """Answers readers of the log."""
+
+    def __init__(self, ledger: Ledger, store: Store) -> None:
+        self._ledger = ledger
+        self._store = store
+
+    async def snapshot(self) -> Snapshot:
+        """Everything, at one position."""
+
+        def read(state: State) -> Snapshot:
+            return Snapshot(
+                state.position,
+                tuple(sorted(state.nodes.values(), key=lambda node: node.id)),
+                tuple(sorted(state.users.values(), key=lambda user: user.id)),
+                tuple(sorted(state.relays.values(), key=lambda relay: relay.name)),
+            )
+
+        return await self._ledger.read(read)
+
+    async def changes(self, after: int) -> Page:
+        """The records after a position.
+
+        Raises:
+            StoreUnavailableError: the database cannot be read.
+        """
+        last = await self._store.position()
+        if after > last:
+            return Page((), True, last)
+        records = await self._store.records(after, PAGE) if after < last else []
+        if after < last and (not records or records[0].seq != after + 1):
+            return Page((), True, last)
+        size, kept = 0, 0
+        for record in records:
+            size += len(record.payload)
+            if kept and size > _MAX_BYTES:
+                break
+            kept += 1
+        return Page(tuple(records[:kept]), False, max(last, records[-1].seq if records else 0))

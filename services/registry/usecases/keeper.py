@@ -1,0 +1,118 @@
+"""What happens by itself: graces that end, gateways and relays that fall silent, keys that end, idle ephemeral nodes.
+
+Every condition is looked at again under the tailnet's lock, so it does no harm that each replica has a keeper. Nobody
+is punished for time in which the registry itself was away: waits begin at the start of this process at the earliest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from services.registry.model.fact import RelayRemoved
+from services.registry.model.node import Node
+from services.registry.model.state import State
+from services.registry.store import Absence, Store
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.presence import leave
+from services.registry.usecases.settings import Settings
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+LONGEST_WAIT = timedelta(seconds=5)
+"""Between looks, because another replica may have written what this one must act on."""
+_HOUSEKEEPING = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is due, and when something will be."""
+
+    anything: bool
+    next: datetime | None
+
+
+class Keeper:
+    """Acts on time; `act` is called by one timer, or by a test that moved the clock."""
+
+    def __init__(self, ledger: Ledger, store: Store, settings: Settings, clock: Clock) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._started = clock.now()
+        self._trimmed = self._started
+
+    async def act(self) -> timedelta:
+        """Do all that is due; returns how long nothing more will be.
+
+        Raises:
+            UnavailableError: the database cannot be used now.
+        """
+        now = self._clock.now()
+        if (await self._look(now)).anything:
+            await self._ledger.commit(self._do)
+        if now - self._trimmed >= _HOUSEKEEPING:
+            self._trimmed = now
+            await self._ledger.commit(self._trim)
+        upcoming = (await self._look(now)).next
+        return LONGEST_WAIT if upcoming is None else min(LONGEST_WAIT, max(timedelta(0), upcoming - now))
+
+    async def _look(self, now: datetime) -> _Due:
+        times = [self._grace_ends(absence) for absence in await self._store.absences()]
+        times += [self._lapses(gateway.heard_at) for gateway in await self._store.gateways()]
+        times += [self._fades(heard) for heard in (await self._store.relays_heard()).values()]
+        times += await self._ledger.read(self._node_times)
+        return _Due(any(time <= now for time in times), min((time for time in times if time > now), default=None))
+
+    def _node_times(self, state: State) -> list[datetime]:
+        times = [node.expiry for node in state.nodes.values() if node.expiry is not None and not node.expired]
+        times += [self._idles(node) for node in state.nodes.values() if node.ephemeral and not node.online]
+        return times
+
+    def _grace_ends(self, absence: Absence) -> datetime:
+        return max(absence.since, self._started) + self._settings.grace
+
+    def _lapses(self, heard_at: datetime) -> datetime:
+        return max(heard_at, self._started) + self._settings.gateway_lapse
+
+    def _fades(self, heard_at: datetime) -> datetime:
+        return max(heard_at, self._started) + self._settings.relay_lapse
+
+    def _idles(self, node: Node) -> datetime:
+        """When an ephemeral node that is away is deleted; one that never had a session has the whole time too."""
+        return max(node.last_seen or node.created_at, self._started) + self._settings.ephemeral_timeout
+
+    async def _do(self, draft: Draft) -> None:
+        rows = draft.transaction
+        for gateway in await rows.gateways():
+            if self._lapses(gateway.heard_at) <= draft.now:
+                log.warning("gateway lapsed", gateway_id=gateway.gateway_id)
+                await leave(draft, await rows.remove_gateway(gateway.gateway_id))
+        over = [absence for absence in await rows.absences() if self._grace_ends(absence) <= draft.now]
+        for absence in over:
+            node = draft.state.nodes.get(absence.node_id)
+            if node is not None:
+                draft.put_node(replace(node, online=False, last_seen=absence.since))
+        if over:
+            await rows.remove_absences([absence.node_id for absence in over])
+        for name, heard_at in (await rows.relays_heard()).items():
+            if self._fades(heard_at) <= draft.now:
+                log.warning("relay lapsed", relay=name)
+                draft.cause(RelayRemoved(name))
+        for node in list(draft.state.nodes.values()):
+            if node.ephemeral and not node.online and self._idles(node) <= draft.now:
+                log.info("idle ephemeral node deleted", node_id=node.id)
+                draft.remove_node(node.id)
+            elif node.expiry is not None and not node.expired and node.expiry <= draft.now:
+                log.info("node key ended", node_id=node.id)
+                draft.put_node(replace(node, expired=True))
+
+    async def _trim(self, draft: Draft) -> None:
+        settings = self._settings
+        gone = await draft.transaction.trim(settings.log_keep, draft.now - settings.log_age, settings.log_at_most)
+        if gone:
+            log.debug("change log trimmed", records=gone)

@@ -1,0 +1,255 @@
+"""One tailnet's truth in this process: the state folded from the log, and the only door for reads and writes.
+
+One task serves a queue. It takes all that waits, so works that arrive together share one transaction (group commit).
+A write runs under the tailnet's lock on a state that was first brought to the newest position; a read first compares
+the position. So replicas see each other's commits at once, and what a caller is told has been committed and published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from services.registry.model.errors import RegistryError, UnavailableError
+from services.registry.model.fact import Fact
+from services.registry.model.state import State
+from services.registry.store import Codec, Log, Record, Store, StoreUnavailableError
+from services.registry.usecases.draft import Draft
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+Work = Callable[[Draft], Awaitable[T]]
+Publish = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
+
+CAPACITY = 16384
+"""Calls that may wait; one more is refused as unavailable, and its caller tries again."""
+MAX_BATCH = 512
+_PAGE = 1000
+_WINDOW = 0.002
+"""Seconds to gather more works, only while they come together anyway."""
+
+
+@dataclass(eq=False, slots=True)
+class _Call(Generic[T]):
+    future: asyncio.Future[T]
+    write: Work[T] | None = None
+    read: Callable[[State], T] | None = None
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+
+class Ledger:
+    """Reads and writes of one tailnet."""
+
+    def __init__(self, store: Store, codec: Codec, publish: Publish, clock: Clock) -> None:
+        self._store = store
+        self._codec = codec
+        self._publish = publish
+        self._clock = clock
+        self._state: State | None = None
+        self._waiting: deque[_Call[Any]] = deque()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._busy = False
+        self.commits = 0
+        """Transactions that wrote something, for metrics and tests."""
+
+    async def start(self) -> None:
+        """Load the state and begin to serve.
+
+        Raises:
+            StoreUnavailableError: the database cannot be read.
+        """
+        self._state = await self._store.load()
+        self._task = asyncio.create_task(self._serve(), name="registry ledger")
+
+    async def stop(self) -> None:
+        """Finish the transaction in hand, refuse what waits, and end."""
+        task, self._task = self._task, None
+        if task is None:
+            return
+        self._wake.set()
+        await task
+
+    @property
+    def glance(self) -> State:
+        """The state as this process knows it, possibly behind: for hints, never for answers."""
+        if self._state is None:
+            raise UnavailableError("the registry has not started")
+        return self._state
+
+    def now(self) -> datetime:
+        """The time of the ledger's clock."""
+        return self._clock.now()
+
+    async def read(self, read: Callable[[State], T]) -> T:
+        """Look at the newest state. `read` must not keep the state.
+
+        Raises:
+            UnavailableError: too many calls wait, or the database cannot be read.
+        """
+        return await self._enter(_Call(self._future(), read=read))
+
+    async def commit(self, work: Work[T]) -> T:
+        """Run a work under the tailnet's lock; returns after its facts are committed and published.
+
+        Raises:
+            RegistryError: what the work refused; then nothing of it is stored.
+            UnavailableError: too many calls wait, or the database failed.
+        """
+        return await self._enter(_Call(self._future(), write=work))
+
+    def _future(self) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_future()
+
+    async def _enter(self, call: _Call[T]) -> T:
+        if self._task is None:
+            raise UnavailableError("the registry is not running")
+        if len(self._waiting) >= CAPACITY:
+            raise UnavailableError("too many calls wait for the registry")
+        self._waiting.append(call)
+        self._wake.set()
+        return await call.future
+
+    async def _serve(self) -> None:
+        while self._task is not None:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting and self._task is not None:
+                if self._busy and len(self._waiting) < MAX_BATCH:
+                    await asyncio.sleep(_WINDOW)
+                await self._round()
+        while self._waiting:
+            _fail(self._waiting.popleft(), UnavailableError("the registry stops"))
+
+    async def _round(self) -> None:
+        calls = [self._waiting.popleft() for _ in range(min(MAX_BATCH, len(self._waiting)))]
+        calls = [call for call in calls if not call.future.done()]
+        writes = [call for call in calls if call.write is not None]
+        reads = [call for call in calls if call.read is not None]
+        self._busy = len(writes) > 1
+        try:
+            if writes:
+                await self._commit(writes)
+            elif reads:
+                await self._catch_up(self._store)
+            for call in reads:
+                self._answer(call)
+        except Exception as error:
+            self._state_unsure(error)
+            refusal = error if isinstance(error, RegistryError) else UnavailableError("the registry failed")
+            for call in calls:
+                _fail(call, refusal)
+
+    def _answer(self, call: _Call[Any]) -> None:
+        assert call.read is not None
+        try:
+            result = call.read(self.glance)
+        except RegistryError as error:
+            _fail(call, error)
+        else:
+            if not call.future.done():
+                call.future.set_result(result)
+
+    async def _commit(self, calls: list[_Call[Any]]) -> None:
+        try:
+            await self._transact(calls)
+        except Exception as error:
+            if len(calls) == 1:
+                raise
+            # One work may have spoiled it for the others: each gets a transaction of its own.
+            self._state_unsure(error)
+            for call in calls:
+                try:
+                    await self._transact([call])
+                except Exception as failure:
+                    self._state_unsure(failure)
+                    refusal = failure if isinstance(failure, RegistryError) else UnavailableError("the registry failed")
+                    _fail(call, refusal)
+
+    async def _transact(self, calls: list[_Call[Any]]) -> None:
+        done: list[tuple[_Call[Any], Any]] = []
+        facts: list[Fact] = []
+        undo: list[Fact] = []
+        first: contextvars.Context | None = None
+        records: list[Record] = []
+        try:
+            async with self._store.transaction() as transaction:
+                await self._catch_up(transaction)
+                now = self._clock.now()
+                for call in calls:
+                    draft = Draft(self.glance, now, transaction)
+                    assert call.write is not None
+                    try:
+                        result = await call.write(draft)
+                    except RegistryError as error:
+                        if isinstance(error, StoreUnavailableError):
+                            raise
+                        draft.take_back()
+                        _fail(call, error)
+                        continue
+                    finally:
+                        undo.extend(draft.undo)
+                    if draft.facts and first is None:
+                        first = call.context
+                    facts.extend(draft.facts)
+                    done.append((call, result))
+                if facts:
+                    records = await transaction.write(facts, now)
+        except BaseException:
+            for fact in reversed(undo):
+                self.glance.apply(fact)
+            raise
+        if records:
+            self.glance.position = records[-1].seq
+            self.commits += 1
+            # In the trace of the first work that caused something: a batch has room for one.
+            await asyncio.create_task(self._publish(records), context=first)
+        for call, result in done:
+            if not call.future.done():
+                call.future.set_result(result)
+
+    async def _catch_up(self, source: Log) -> None:
+        """Bring the state to the newest position: fold what others committed, or load it anew."""
+        state = self._state
+        newest = await source.position()
+        if state is not None:
+            if state.position == newest:
+                return
+            while state.position < newest:
+                records = await source.records(state.position, _PAGE)
+                if not records or records[0].seq != state.position + 1:
+                    break
+                for record in records:
+                    state.apply(self._codec.decode(record.payload))
+                    state.position = record.seq
+            if state.position >= newest:
+                return
+        self._state = await source.load()
+
+    def _state_unsure(self, error: Exception) -> None:
+        """After a failure nobody knows what was committed: forget the state, so that the next call loads it."""
+        if isinstance(error, RegistryError) and not isinstance(error, StoreUnavailableError):
+            return
+        if isinstance(error, StoreUnavailableError):
+            log.error("registry database failed", reason=str(error))
+        else:
+            log.exception("registry work failed")
+        self._stale()
+
+    def _stale(self) -> None:
+        if self._state is not None:
+            # Keep what is known for hints, at a position that no log has.
+            self._state.position = -1
+
+
+def _fail(call: _Call[Any], error: Exception) -> None:
+    if not call.future.done():
+        call.future.set_exception(error)

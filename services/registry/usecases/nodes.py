@@ -1,0 +1,222 @@
+"""What administrators do with nodes, and what a client may do to its own: expire, rename, tag, approve, delete."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError, NotFoundError
+from services.registry.model.name import check_label
+from services.registry.model.node import NO_USER, Node
+from services.registry.model.route import read_routes, with_both_exits
+from services.registry.model.state import State
+from services.registry.model.tag import read_tags
+from services.registry.model.user import User
+from services.registry.usecases.approval import Policies
+from services.registry.usecases.draft import Draft, node_of
+from services.registry.usecases.giving import Giver
+from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.settings import Settings
+from services.shared.ids import NodeId, UserId
+from services.shared.keys import MachineKey, NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Nodes ordered by id, and their owners."""
+
+    nodes: tuple[Node, ...]
+    users: tuple[User, ...]
+
+
+class Nodes:
+    """What can be done with nodes that are in."""
+
+    def __init__(self, ledger: Ledger, settings: Settings, giver: Giver, policies: Policies) -> None:
+        self._ledger = ledger
+        self._settings = settings
+        self._giver = giver
+        self._policies = policies
+
+    async def get(self, node_id: NodeId) -> tuple[Node, User | None]:
+        """One node and its owner.
+
+        Raises:
+            NotFoundError: there is no such node.
+        """
+
+        def read(state: State) -> tuple[Node, User | None]:
+            node = node_of(state, node_id)
+            return node, state.users.get(node.user_id)
+
+        return await self._ledger.read(read)
+
+    async def find(self, user_id: UserId | None) -> Listing:
+        """The nodes of a user, or all."""
+
+        def read(state: State) -> Listing:
+            nodes = tuple(node for _, node in sorted(state.nodes.items()) if user_id in (None, node.user_id))
+            owners = sorted({node.user_id for node in nodes if node.user_id in state.users})
+            return Listing(nodes, tuple(state.users[owner] for owner in owners))
+
+        return await self._ledger.read(read)
+
+    async def may_relay(self, node_key: NodeKey) -> bool:
+        """Whether a node key is known and has not ended."""
+        now = self._ledger.now()
+
+        def read(state: State) -> bool:
+            node = state.by_node_key(node_key)
+            return node is not None and not node.is_expired(now)
+
+        return await self._ledger.read(read)
+
+    async def log_out(self, machine: MachineKey, node_key: NodeKey, expiry: datetime | None) -> None:
+        """A client ends its own key now, or says an earlier end; an ephemeral node is deleted at once.
+
+        Raises:
+            NotFoundError: no node has this key.
+            ForbiddenError: the node is another machine's.
+            InvalidInputError: the wanted end is later than the present one.
+        """
+
+        async def work(draft: Draft) -> None:
+            node = draft.state.by_node_key(node_key)
+            if node is None:
+                raise NotFoundError("node not found")
+            if node.machine_key != machine:
+                raise ForbiddenError("the node key belongs to another machine")
+            if expiry is not None and expiry > draft.now:
+                _shorten(draft, node, expiry)
+            elif node.ephemeral:
+                draft.remove_node(node.id)
+            elif not node.is_expired(draft.now):
+                draft.put_node(replace(node, expiry=draft.now, expired=True))
+
+        await self._ledger.commit(work)
+
+    async def expire(self, node_id: NodeId, expiry: datetime | None, never: bool) -> Node:
+        """Set when a node's key ends: now when nothing is said.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: a time and never, or a later time for a tagged node, whose key has no term.
+        """
+        if never and expiry is not None:
+            raise InvalidInputError("an expiry and no expiry cannot both be set")
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            at = None if never else (expiry or draft.now)
+            if node.is_tagged and at is not None and at > draft.now:
+                raise InvalidInputError("the key of a tagged node has no term: expire it now or delete it")
+            changed = replace(node, expiry=at, expired=at is not None and at <= draft.now)
+            draft.put_node(changed)
+            return changed
+
+        return await self._ledger.commit(work)
+
+    async def rename(self, node_id: NodeId, name: str) -> Node:
+        """Give a node a name that stays, whatever the client calls itself.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: it is no DNS label.
+            AlreadyExistsError: another node has it.
+        """
+        check_label(name, self._settings.base_domain)
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            if draft.state.name_holder(name) not in (None, node_id):
+                raise AlreadyExistsError("a node with this name exists")
+            renamed = replace(node, given_name=name, given_name_fixed=True)
+            draft.put_node(renamed)
+            return renamed
+
+        return await self._ledger.commit(work)
+
+    async def delete(self, node_id: NodeId) -> None:
+        """Delete a node and free its addresses and name.
+
+        Raises:
+            NotFoundError: there is no such node.
+        """
+
+        async def work(draft: Draft) -> None:
+            draft.node(node_id)
+            draft.remove_node(node_id)
+
+        await self._ledger.commit(work)
+        log.info("node deleted", node_id=node_id)
+
+    async def set_tags(self, node_id: NodeId, texts: list[str]) -> Node:
+        """Make tags own a node: its user and the term of its key are gone.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: no tag, or one that is malformed or not in the policy.
+        """
+        tags = read_tags(texts)
+        if not tags:
+            raise InvalidInputError("cannot remove all tags from a node: it needs at least one")
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            unknown = [tag for tag in tags if tag not in node.tags and not self._policies.current.tag_exists(tag)]
+            if unknown:
+                raise InvalidInputError(f"requested tags {unknown} are invalid or not permitted")
+            ended = node.is_expired(draft.now)
+            tagged = replace(node, tags=tags, user_id=NO_USER, expiry=node.expiry if ended else None, expired=ended)
+            tagged = replace(tagged, approved_routes=self._policies.approve(draft.state, tagged))
+            draft.put_node(tagged)
+            return tagged
+
+        return await self._ledger.commit(work)
+
+    async def approve_routes(self, node_id: NodeId, texts: list[str]) -> Node:
+        """Replace the routes that a node may serve, advertised already or not.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: one is not a CIDR.
+        """
+        routes = with_both_exits(read_routes(texts))
+
+        async def work(draft: Draft) -> Node:
+            changed = replace(draft.node(node_id), approved_routes=routes)
+            draft.put_node(changed)
+            return changed
+
+        return await self._ledger.commit(work)
+
+    async def backfill(self) -> list[str]:
+        """Give nodes the addresses that they lack; returns a sentence for each.
+
+        Raises:
+            ExhaustedError: no address is left for one of them; then none got any.
+        """
+
+        async def work(draft: Draft) -> list[str]:
+            said = []
+            for node in sorted(draft.state.nodes.values(), key=lambda node: node.id):
+                filled = node
+                if not filled.ipv4 and (ipv4 := self._giver.ipv4(draft.state)):
+                    filled = replace(filled, ipv4=ipv4)
+                    said.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
+                if not filled.ipv6 and (ipv6 := self._giver.ipv6(draft.state)):
+                    filled = replace(filled, ipv6=ipv6)
+                    said.append(f"assigned IPv6 {ipv6} to Node({node.id}) {node.given_name!r}")
+                draft.put_node(filled)
+            return said
+
+        return await self._ledger.commit(work)
+
+
+def _shorten(draft: Draft, node: Node, expiry: datetime) -> None:
+    if node.is_tagged or node.is_expired(draft.now) or (node.expiry is not None and expiry > node.expiry):
+        raise InvalidInputError("extending key is not allowed")
+    draft.put_node(replace(node, expiry=expiry))

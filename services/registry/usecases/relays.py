@@ -1,0 +1,28 @@
+"""Relays: known as long as they announce themselves."""
+
+from __future__ import annotations
+
+from services.registry.model.relay import Relay, check_relay
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.ledger import Ledger
+
+
+class Relays:
+    """Takes announcements."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def announce(self, relay: Relay) -> None:
+        """Store a relay, and tell of it only when it is new or changed.
+
+        Raises:
+            InvalidInputError: a field cannot be put into a DERP map.
+        """
+        check_relay(relay)
+
+        async def work(draft: Draft) -> None:
+            draft.put_relay(relay)
+            await draft.transaction.hear_relay(relay.name, draft.now)
+
+        await self._ledger.commit(work)

@@ -1,0 +1,32 @@
+"""The rules that a deployment chooses, in the registry's own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.registry.model.address import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this tailnet is run."""
+
+    v4: Pool | None
+    v6: Pool | None
+    random_addresses: bool = False
+    base_domain: str = ""
+    node_expiry: timedelta = timedelta(0)
+    """How long an admitted key lives when nobody says otherwise; zero means for ever."""
+    ephemeral_timeout: timedelta = timedelta(seconds=120)
+    grace: timedelta = timedelta(seconds=10)
+    """How long a node without a session still counts as online."""
+    gateway_lapse: timedelta = timedelta(seconds=45)
+    """A gateway that is not heard for so long has lost its sessions."""
+    relay_lapse: timedelta = timedelta(hours=1)
+    """A relay that is not heard for so long is no longer told to clients."""
+    log_keep: int = 10_000
+    """Records that are kept whatever their age."""
+    log_age: timedelta = timedelta(hours=1)
+    """Records that are younger are kept too, up to `log_at_most`."""
+    log_at_most: int = 100_000

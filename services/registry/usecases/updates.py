@@ -1,0 +1,132 @@
+"""What a client reports of its node: endpoints, disco key, hostinfo. The registry's busiest path."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+from services.registry.model.errors import ForbiddenError, NotFoundError
+from services.registry.model.hostinfo import Hostinfo, keep_netinfo
+from services.registry.model.node import Node
+from services.registry.model.state import State
+from services.registry.store import Order
+from services.registry.usecases.approval import Policies
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.giving import Giver
+from services.registry.usecases.ledger import Ledger
+from services.shared.ids import NodeId
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+_REMEMBERED = 65536
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One lite map request, read and checked."""
+
+    machine_key: MachineKey
+    node_key: NodeKey
+    disco_key: DiscoKey
+    endpoints: tuple[str, ...] = ()
+    endpoint_types: tuple[int, ...] = ()
+    hostinfo: Hostinfo | None = None
+    """None: unchanged."""
+    cap_version: int = 0
+    order: Order | None = None
+    """None: not to be compared."""
+
+
+class Updates:
+    """Stores what clients report, and only what differs."""
+
+    def __init__(self, ledger: Ledger, giver: Giver, policies: Policies) -> None:
+        self._ledger = ledger
+        self._giver = giver
+        self._policies = policies
+        self._orders: OrderedDict[NodeId, Order] = OrderedDict()
+
+    async def report(self, report: Report) -> bool:
+        """Take a report; returns whether anything was recorded.
+
+        Raises:
+            NotFoundError: no node has this key.
+            ForbiddenError: the node is another machine's.
+        """
+        if self._same(self._ledger.glance, report) and await self._ledger.read(lambda state: self._same(state, report)):
+            return False
+
+        async def work(draft: Draft) -> bool:
+            node = _own(draft.state, report)
+            if await self._is_stale(draft, node.id, report.order):
+                return False
+            changed = draft.put_node(self._merge(draft.state, node, report))
+            if changed and report.order is not None:
+                await draft.transaction.set_order(node.id, report.order)
+            return changed
+
+        changed = await self._ledger.commit(work)
+        self._remember(self._ledger.glance.by_node_key(report.node_key), report.order)
+        return changed
+
+    def _same(self, state: State, report: Report) -> bool:
+        """Whether the report says nothing new; remembers its number then, since nothing else will."""
+        node = state.by_node_key(report.node_key)
+        if node is None or node.machine_key != report.machine_key:
+            return False
+        if self._merge(state, node, report) != node:
+            return False
+        self._remember(node, report.order)
+        return True
+
+    def _merge(self, state: State, node: Node, report: Report) -> Node:
+        merged = replace(
+            node,
+            disco_key=report.disco_key,
+            endpoints=report.endpoints,
+            endpoint_types=report.endpoint_types,
+            cap_version=report.cap_version or node.cap_version,
+        )
+        if report.hostinfo is None:
+            return merged
+        hostinfo = keep_netinfo(report.hostinfo, node.hostinfo)
+        if hostinfo.json == node.hostinfo:
+            return merged
+        merged = replace(
+            merged,
+            given_name=self._giver.rename(state, node, hostinfo.hostname),
+            hostname=hostinfo.hostname,
+            hostinfo=hostinfo.json,
+            home_derp=hostinfo.home_derp,
+            advertised_routes=hostinfo.routes,
+            requested_tags=hostinfo.requested_tags,
+        )
+        if merged.advertised_routes == node.advertised_routes:
+            return merged
+        return replace(merged, approved_routes=self._policies.approve(state, merged))
+
+    async def _is_stale(self, draft: Draft, node_id: NodeId, order: Order | None) -> bool:
+        if order is None:
+            return False
+        stored = (await draft.transaction.orders([node_id])).get(node_id)
+        return any(
+            last is not None and last.gateway_id == order.gateway_id and order.number < last.number
+            for last in (stored, self._orders.get(node_id))
+        )
+
+    def _remember(self, node: Node | None, order: Order | None) -> None:
+        if node is None or order is None:
+            return
+        last = self._orders.pop(node.id, None)
+        newer = last is None or last.gateway_id != order.gateway_id or order.number > last.number
+        self._orders[node.id] = order if newer or last is None else last
+        if len(self._orders) > _REMEMBERED:
+            self._orders.popitem(last=False)
+
+
+def _own(state: State, report: Report) -> Node:
+    node = state.by_node_key(report.node_key)
+    if node is None:
+        raise NotFoundError("node not found")
+    if node.machine_key != report.machine_key:
+        raise ForbiddenError("the node key belongs to another machine")
+    return node

@@ -1,0 +1,117 @@
+"""Users: created, listed, renamed and deleted by people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from services.registry.model.errors import AlreadyExistsError, PreconditionError
+from services.registry.model.fact import UserRemoved
+from services.registry.model.state import State
+from services.registry.model.user import User, check_name, check_text, check_url
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.ledger import Ledger
+from services.shared.ids import UserId
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewUser:
+    """What a user is made of."""
+
+    name: str
+    display_name: str = ""
+    email: str = ""
+    profile_pic_url: str = ""
+
+
+class Users:
+    """What can be done with users."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def create(self, new: NewUser) -> User:
+        """Create a local user.
+
+        Raises:
+            InvalidInputError: a field cannot be accepted.
+            AlreadyExistsError: the name is taken.
+        """
+        check_name(new.name)
+        check_text("display_name", new.display_name)
+        check_text("email", new.email)
+        check_url("profile_pic_url", new.profile_pic_url)
+
+        async def work(draft: Draft) -> User:
+            _refuse_taken(draft.state, new.name)
+            user = User(
+                id=UserId(await draft.transaction.next_id("user")),
+                name=new.name,
+                created_at=draft.now,
+                display_name=new.display_name,
+                email=new.email,
+                profile_pic_url=new.profile_pic_url,
+            )
+            draft.put_user(user)
+            return user
+
+        user = await self._ledger.commit(work)
+        log.info("user created", user_id=user.id)
+        return user
+
+    async def find(self, user_id: UserId | None, name: str, email: str) -> list[User]:
+        """The users that match all that is given, ordered by id."""
+
+        def read(state: State) -> list[User]:
+            return [
+                user
+                for _, user in sorted(state.users.items())
+                if user_id in (None, user.id) and name in ("", user.name) and email in ("", user.email)
+            ]
+
+        return await self._ledger.read(read)
+
+    async def rename(self, user_id: UserId, name: str) -> User:
+        """Give a user another name.
+
+        Raises:
+            NotFoundError: there is no such user.
+            InvalidInputError: the name cannot be accepted.
+            AlreadyExistsError: the name is taken.
+        """
+        check_name(name)
+
+        async def work(draft: Draft) -> User:
+            user = draft.user(user_id)
+            if user.name == name:
+                return user
+            _refuse_taken(draft.state, name)
+            renamed = replace(user, name=name)
+            draft.put_user(renamed)
+            return renamed
+
+        return await self._ledger.commit(work)
+
+    async def delete(self, user_id: UserId) -> None:
+        """Delete a user.
+
+        Raises:
+            NotFoundError: there is no such user.
+            PreconditionError: nodes belong to the user.
+        """
+
+        async def work(draft: Draft) -> None:
+            draft.user(user_id)
+            if any(node.user_id == user_id for node in draft.state.nodes.values()):
+                raise PreconditionError("user not empty: node(s) found")
+            draft.cause(UserRemoved(user_id))
+
+        await self._ledger.commit(work)
+        log.info("user deleted", user_id=user_id)
+
+
+def _refuse_taken(state: State, name: str) -> None:
+    if state.user_named(name) is not None:
+        raise AlreadyExistsError("a user with this name exists")

@@ -1,0 +1,216 @@
+"""Between the registry's values and its protobuf messages, both ways. Shared by the RPC border and the change log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import assert_never
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.registry.v1 import registry_pb2 as pb
+
+from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.node import Node, RegisterMethod
+from services.registry.model.relay import Relay
+from services.registry.model.user import User
+from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+
+def to_timestamp(value: datetime) -> Timestamp:
+    """An instant as protobuf has it."""
+    stamp = Timestamp()
+    stamp.FromDatetime(value.astimezone(UTC))
+    return stamp
+
+
+def from_timestamp(stamp: Timestamp) -> datetime:
+    """An instant in UTC."""
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def node_to_proto(node: Node, tailnet: TailnetId) -> pb.Node:
+    """A node as a message."""
+    message = pb.Node(
+        id=node.id,
+        tailnet_id=tailnet,
+        stable_id=node.stable_id,
+        machine_key=node.machine_key.raw,
+        node_key=node.node_key.raw,
+        disco_key=node.disco_key.raw,
+        user_id=node.user_id,
+        hostname=node.hostname,
+        given_name=node.given_name,
+        given_name_fixed=node.given_name_fixed,
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        tags=node.tags,
+        hostinfo=node.hostinfo,
+        endpoints=node.endpoints,
+        endpoint_types=node.endpoint_types,
+        home_derp=node.home_derp,
+        cap_version=node.cap_version,
+        created_at=to_timestamp(node.created_at),
+        expired=node.expired,
+        online=node.online,
+        ephemeral=node.ephemeral,
+        register_method=pb.RegisterMethod.Name(node.register_method),
+        pre_auth_key_id=node.pre_auth_key_id,
+        advertised_routes=node.advertised_routes,
+        approved_routes=node.approved_routes,
+        requested_tags=node.requested_tags,
+    )
+    if node.expiry is not None:
+        message.expiry.CopyFrom(to_timestamp(node.expiry))
+    if node.last_seen is not None:
+        message.last_seen.CopyFrom(to_timestamp(node.last_seen))
+    return message
+
+
+def node_from_proto(message: pb.Node) -> Node:
+    """A node from a message that we wrote."""
+    return Node(
+        id=NodeId(message.id),
+        stable_id=message.stable_id,
+        machine_key=MachineKey(message.machine_key),
+        node_key=NodeKey(message.node_key),
+        disco_key=DiscoKey(message.disco_key),
+        user_id=UserId(message.user_id),
+        hostname=message.hostname,
+        given_name=message.given_name,
+        given_name_fixed=message.given_name_fixed,
+        ipv4=message.ipv4,
+        ipv6=message.ipv6,
+        tags=tuple(message.tags),
+        hostinfo=message.hostinfo,
+        endpoints=tuple(message.endpoints),
+        endpoint_types=tuple(message.endpoint_types),
+        home_derp=message.home_derp,
+        cap_version=message.cap_version,
+        created_at=from_timestamp(message.created_at),
+        expiry=from_timestamp(message.expiry) if message.HasField("expiry") else None,
+        expired=message.expired,
+        last_seen=from_timestamp(message.last_seen) if message.HasField("last_seen") else None,
+        online=message.online,
+        ephemeral=message.ephemeral,
+        register_method=RegisterMethod(message.register_method),
+        pre_auth_key_id=message.pre_auth_key_id,
+        advertised_routes=tuple(message.advertised_routes),
+        approved_routes=tuple(message.approved_routes),
+        requested_tags=tuple(message.requested_tags),
+    )
+
+
+def user_to_proto(user: User, tailnet: TailnetId) -> pb.User:
+    """A user as a message."""
+    return pb.User(
+        id=user.id,
+        tailnet_id=tailnet,
+        name=user.name,
+        display_name=user.display_name,
+        email=user.email,
+        provider_id=user.provider_id,
+        provider=user.provider,
+        profile_pic_url=user.profile_pic_url,
+        created_at=to_timestamp(user.created_at),
+        role=user.role,
+        groups=user.groups,
+        suspended=user.suspended,
+    )
+
+
+def user_from_proto(message: pb.User) -> User:
+    """A user from a message that we wrote."""
+    return User(
+        id=UserId(message.id),
+        name=message.name,
+        created_at=from_timestamp(message.created_at),
+        display_name=message.display_name,
+        email=message.email,
+        provider_id=message.provider_id,
+        provider=message.provider,
+        profile_pic_url=message.profile_pic_url,
+        role=message.role,
+        groups=tuple(message.groups),
+        suspended=message.suspended,
+    )
+
+
+def relay_to_proto(relay: Relay) -> pb.Relay:
+    """A relay as a message."""
+    return pb.Relay(
+        region_id=relay.region_id,
+        region_code=relay.region_code,
+        region_name=relay.region_name,
+        name=relay.name,
+        host_name=relay.host_name,
+        cert_name=relay.cert_name,
+        ipv4=relay.ipv4,
+        ipv6=relay.ipv6,
+        derp_port=relay.derp_port,
+        stun_port=relay.stun_port,
+    )
+
+
+def relay_from_proto(message: pb.Relay) -> Relay:
+    """A relay from a message, unchecked."""
+    return Relay(
+        region_id=message.region_id,
+        region_code=message.region_code,
+        region_name=message.region_name,
+        name=message.name,
+        host_name=message.host_name,
+        cert_name=message.cert_name,
+        ipv4=message.ipv4,
+        ipv6=message.ipv6,
+        derp_port=message.derp_port,
+        stun_port=message.stun_port,
+    )
+
+
+class ChangeCodec:
+    """Facts as `Change` messages: what the log stores and the bus carries."""
+
+    def __init__(self, tailnet: TailnetId) -> None:
+        self._tailnet = tailnet
+
+    def encode(self, seq: int, time: datetime, fact: Fact) -> bytes:
+        """The payload of one change."""
+        change = pb.Change(seq=seq, time=to_timestamp(time))
+        match fact:
+            case NodePut(node):
+                change.node_put.CopyFrom(node_to_proto(node, self._tailnet))
+            case NodeRemoved(node_id):
+                change.node_removed = node_id
+            case UserPut(user):
+                change.user_put.CopyFrom(user_to_proto(user, self._tailnet))
+            case UserRemoved(user_id):
+                change.user_removed = user_id
+            case RelayPut(relay):
+                change.relay_put.CopyFrom(relay_to_proto(relay))
+            case RelayRemoved(name):
+                change.relay_removed = name
+            case _:
+                assert_never(fact)
+        return change.SerializeToString()
+
+    def decode(self, payload: bytes) -> Fact:
+        """What `encode` was given.
+
+        Raises:
+            ValueError: a newer program wrote a kind of change that this one does not know.
+        """
+        change = pb.Change.FromString(payload)
+        kind = change.WhichOneof("fact")
+        if kind == "node_put":
+            return NodePut(node_from_proto(change.node_put))
+        if kind == "node_removed":
+            return NodeRemoved(NodeId(change.node_removed))
+        if kind == "user_put":
+            return UserPut(user_from_proto(change.user_put))
+        if kind == "user_removed":
+            return UserRemoved(UserId(change.user_removed))
+        if kind == "relay_put":
+            return RelayPut(relay_from_proto(change.relay_put))
+        if kind == "relay_removed":
+            return RelayRemoved(change.relay_removed)
+        raise ValueError("the change log has a kind of change that this version does not know")

@@ -1,0 +1,93 @@
+"""Plugs the registry together. The only place that knows which store and bus are in use."""
+
+from __future__ import annotations
+
+import grpc.aio
+from smartscale.registry.v1 import registry_pb2_grpc
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.registry.model.address import Pool
+from services.registry.outbox import Outbox
+from services.registry.rpc import RegistryServicer, UseCases
+from services.registry.sql import SqlStore
+from services.registry.timer import Timer
+from services.registry.usecases.admission import Admission
+from services.registry.usecases.approval import Policies
+from services.registry.usecases.feed import Feed
+from services.registry.usecases.giving import Giver
+from services.registry.usecases.keeper import Keeper
+from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.nodes import Nodes
+from services.registry.usecases.presence import Presence
+from services.registry.usecases.relays import Relays
+from services.registry.usecases.settings import Settings
+from services.registry.usecases.updates import Updates
+from services.registry.usecases.users import Users
+from services.registry.wire import ChangeCodec
+from services.shared.config.model import Config
+from services.shared.database import create_engine
+from services.shared.ids import DEFAULT_TAILNET
+from services.shared.process import Deps
+
+
+class RegistryService:
+    """The registry of one tailnet, embedded or alone."""
+
+    def __init__(self, config: Config, deps: Deps, settings: Settings) -> None:
+        tailnet = DEFAULT_TAILNET
+        codec = ChangeCodec(tailnet)
+        self._engine: AsyncEngine = create_engine(config.database)
+        self._store = SqlStore(self._engine, tailnet, codec)
+        self._outbox = Outbox(deps.bus, self._store, tailnet)
+        self.ledger = Ledger(self._store, codec, self._outbox.publish, deps.clock)
+        self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
+        self._timer = Timer(self.keeper, self._outbox)
+        giver, policies = Giver(settings), Policies()
+        cases = UseCases(
+            users=Users(self.ledger),
+            nodes=Nodes(self.ledger, settings, giver, policies),
+            admission=Admission(self.ledger, settings, giver, policies),
+            updates=Updates(self.ledger, giver, policies),
+            presence=Presence(self.ledger, self._timer.something_due),
+            relays=Relays(self.ledger),
+            feed=Feed(self.ledger, self._store),
+        )
+        self._servicer = RegistryServicer(cases, tailnet)
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the servicer."""
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+
+    async def start(self) -> None:
+        """Bring the tables up to date, load the tailnet, begin to act on time; returns when ready to answer.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        await self._store.prepare()
+        await self.ledger.start()
+        self._timer.start()
+
+    async def stop(self) -> None:
+        """Finish what is in hand and close the database."""
+        await self._timer.stop()
+        await self.ledger.stop()
+        await self._engine.dispose()
+
+
+async def build(config: Config, deps: Deps, settings: Settings | None = None) -> RegistryService:
+    """Make the service from the configuration and what the process hands it."""
+    return RegistryService(config, deps, settings or settings_of(config))
+
+
+def settings_of(config: Config) -> Settings:
+    """What the configuration says, in the registry's words."""
+    prefixes = config.prefixes
+    return Settings(
+        v4=Pool.of(prefixes.v4) if prefixes.v4 else None,
+        v6=Pool.of(prefixes.v6) if prefixes.v6 else None,
+        random_addresses=prefixes.allocation == "random",
+        base_domain=config.dns.base_domain,
+        node_expiry=config.node.expiry,
+        ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
+    )

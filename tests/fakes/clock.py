@@ -20,7 +20,8 @@ class FakeClock:
         """Seconds that never run backwards."""
         return self._monotonic
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds
+    def advance(self, span: float | timedelta) -> None:
+        """Let time pass: seconds, or a span."""
+        span = span if isinstance(span, timedelta) else timedelta(seconds=span)
+        self._now += span
+        self._monotonic += span.total_seconds()

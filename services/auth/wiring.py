@@ -40,6 +40,11 @@ class AuthService:
         """Register the servicer."""
         auth_pb2_grpc.add_AuthServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
 
+    @property
+    def parked(self) -> int:
+        """How many clients wait for a person here."""
+        return self._news.watching
+
     async def start(self) -> None:
         """Bring the tables up to date and listen for news; returns when ready to answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)

@@ -25,13 +25,15 @@ class Device:
     os: str = ""
     tags: tuple[str, ...] = ()
     """The tags it asks for, checked for form only."""
+    tag_problem: str = ""
+    """What is wrong with the form of its tags, for the person at the client to read; empty: nothing."""
 
 
 def read_device(hostinfo: bytes) -> Device:
     """Read Hostinfo; members that are missing or of another type count as empty, unknown ones are ignored.
 
     Raises:
-        InvalidInputError: too large, not a JSON object, or a tag that is none.
+        InvalidInputError: too large, or not a JSON object.
     """
     if len(hostinfo) > MAX_HOSTINFO:
         raise InvalidInputError(f"hostinfo is larger than {MAX_HOSTINFO} bytes")
@@ -46,10 +48,12 @@ def read_device(hostinfo: bytes) -> Device:
     if not isinstance(document, dict):
         raise InvalidInputError("hostinfo is not a JSON object")
     members = {str(name).lower(): value for name, value in document.items()}  # Go and Rust spell members differently
+    tags, problem = _tags(members.get("requesttags"))
     return Device(
         hostname=shown(members.get("hostname")),
         os=shown(" ".join(filter(None, (_text(members.get("os")), _text(members.get("osversion")))))),
-        tags=_tags(members.get("requesttags")),
+        tags=tags,
+        tag_problem=problem,
     )
 
 
@@ -65,9 +69,12 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _tags(value: object) -> tuple[str, ...]:
+def _tags(value: object) -> tuple[tuple[str, ...], str]:
     if value is None:
-        return ()
+        return (), ""
     if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-        raise InvalidInputError("RequestTags is not a list of texts")
-    return read_tags(value)
+        return (), "requested tags are not a list of texts"
+    try:
+        return read_tags(value), ""
+    except InvalidInputError as error:
+        return (), f"requested tags are invalid: {error}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.auth.model.device import Device
-from services.auth.model.errors import NotPermittedError
+from services.auth.model.errors import NotPermittedError, RefusedError
 from services.auth.model.node import FoundNodes, KnownNode
 from services.shared.keys import MachineKey, NodeKey
 
@@ -85,6 +85,7 @@ def decide(registration: Registration, found: FoundNodes, now: datetime) -> Deci
 
     Raises:
         NotPermittedError: the node key is another machine's.
+        RefusedError: it asks for tags that are none.
     """
     node = found.by_node_key
     if node is not None and node.machine_key != registration.machine_key:
@@ -92,6 +93,8 @@ def decide(registration: Registration, found: FoundNodes, now: datetime) -> Deci
     wish = registration.expiry
     if wish is not None and wish <= now:
         return LogOut(node)
+    if registration.device.tag_problem:
+        raise RefusedError(registration.device.tag_problem)
     if node is not None and not node.is_expired(now):
         return _wish(node, wish)
     if registration.unverified_auth_key:

@@ -1,0 +1,1 @@
+"""All code of a service, in one loop."""

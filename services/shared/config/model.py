@@ -134,6 +134,8 @@ class DerpServerConfig:
     region_code: str = "headscale"
     region_name: str = "Headscale Embedded DERP"
     verify_clients: bool = True
+    verify_clients_fail_open: bool = False
+    """Whether clients come in while the registry does not answer."""
     stun_listen_addr: str = "0.0.0.0:3478"
     private_key_path: Path = Path()
     automatically_add_embedded_derp_region: bool = True

@@ -3,6 +3,7 @@
 from services.shared.config.errors import ConfigError as ConfigError
 from services.shared.config.errors import Problem as Problem
 from services.shared.config.load import load as load
+from services.shared.config.load import load_client as load_client
 from services.shared.config.model import Config as Config
 from services.shared.config.model import DatabaseConfig as DatabaseConfig
 from services.shared.config.model import DerpConfig as DerpConfig

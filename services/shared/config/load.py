@@ -3,15 +3,97 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from services.shared.config.checks import check, complete
+from services.shared.config.environment import apply_environment
+from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.legacy import normalise
 from services.shared.config.model import Config
+from services.shared.config.source import Tree, parse_file
+from services.shared.config.values import Reader
+
+_FOLDERS = (Path("/etc/headscale"), Path("~/.headscale"), Path())
+_NAMES = ("config.yaml", "config.yml", "config.json")
+
+
+def find_file(path: Path | None, env: Mapping[str, str]) -> Path | None:
+    """The file to read: the one named, or the first in the usual folders."""
+    named = path or (Path(env["HEADSCALE_CONFIG"]) if env.get("HEADSCALE_CONFIG") else None)
+    if named is not None and not named.is_dir():
+        return named
+    folders = (named,) if named is not None else _FOLDERS
+    places = [folder.expanduser() / name for folder in folders for name in _NAMES]
+    return next((place for place in places if place.is_file()), None)
 
 
 def load(path: Path | None, env: Mapping[str, str]) -> Config:
-    """Read the configuration.
+    """Read and check the configuration of a server.
 
     Raises:
         ConfigError: something in it cannot be used; every problem found is named.
     """
-    return Config(source=path)
+    file = find_file(path, env)
+    if file is None and not env.get("HEADSCALE_SERVER_URL"):
+        looked = ", ".join(str(folder) for folder in _FOLDERS[:2])
+        raise ConfigError(
+            [
+                Problem(
+                    "config.yaml", "file", f"not found in {looked} or here", "name it with -c FILE or HEADSCALE_CONFIG"
+                )
+            ]
+        )
+    problems: list[Problem] = []
+    tree, config, warnings = _read(file, env, problems)
+    places = {".".join(path): given.where for path, given in tree.leaves()}
+    if any(problem.key == "file" for problem in problems):
+        raise ConfigError(problems)
+    wrong = {problem.key for problem in problems}
+    config = complete(config, lambda key: key in places and not _is_null(tree, key))
+    fallback = str(file or "environment")
+    found, doubts = check(config, lambda key: places.get(key) or _section(places, key, fallback))
+    problems.extend(problem for problem in found if problem.key not in wrong)
+    if problems:
+        raise ConfigError(problems)
+    return replace(config, source=file, warnings=(*warnings, *doubts))
+
+
+def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
+    """Read what a command needs to reach its server; no file is no problem, nor are faults in other sections.
+
+    Raises:
+        ConfigError: the file cannot be read, or its `cli` or `unix_socket` is wrong.
+    """
+    problems: list[Problem] = []
+    file = find_file(path, env)
+    tree, config, _warnings = _read(file, env, problems)
+    problems = [problem for problem in problems if problem.key.startswith(("cli", "unix_socket", "file"))]
+    if problems:
+        raise ConfigError(problems)
+    given = {".".join(path) for path, _ in tree.leaves()}
+    return replace(complete(config, given.__contains__), source=file)
+
+
+def _read(file: Path | None, env: Mapping[str, str], problems: list[Problem]) -> tuple[Tree, Config, list[str]]:
+    tree = parse_file(file, problems) if file is not None else Tree()
+    warnings = apply_environment(tree, env, problems)
+    warnings += normalise(tree, problems)
+    base = file.absolute().parent if file is not None else Path.cwd()
+    config: Config = Reader(base, env, problems).section(Config, tree.root)
+    return tree, config, warnings
+
+
+def _is_null(tree: Tree, key: str) -> bool:
+    found = tree.find(tuple(key.split(".")))
+    return found is None or found.is_null
+
+
+def _section(places: dict[str, str], key: str, fallback: str) -> str:
+    """The place of the first value of a section, for a key that was not given itself."""
+    while key:
+        found = next((where for name, where in places.items() if name.startswith(key + ".")), None)
+        if found is not None:
+            return found
+        key = key.rpartition(".")[0]
+    return fallback

@@ -79,7 +79,9 @@ class GormConfig:
 class DatabaseConfig:
     """`database`: one database for all services, each with tables of its own."""
 
-    type: Literal["sqlite", "postgres"] = "sqlite"
+    type: Literal["sqlite", "postgres"] = field(
+        default="sqlite", metadata={"same": {"sqlite3": "sqlite", "postgresql": "postgres"}}
+    )
     debug: bool = False
     sqlite: SqliteConfig = SqliteConfig()
     postgres: PostgresConfig = PostgresConfig()

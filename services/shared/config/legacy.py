@@ -1,0 +1,125 @@
+"""Keys of earlier Headscale releases and of our users' guide: moved to today's place, with one line for each.
+
+Sources: Headscale's `config-example.yaml` of v0.22.3, its deprecation list of v0.23, and the guide.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from services.shared.config.errors import Problem
+from services.shared.config.source import Given, Scalar, Tree
+from services.shared.config.values import WrongValueError, split_list
+
+Path = tuple[str, ...]
+
+_MOVED: dict[Path, Path] = {
+    ("db_type",): ("database", "type"),
+    ("db_path",): ("database", "sqlite", "path"),
+    **{(f"db_{name}",): ("database", "postgres", name) for name in ("host", "port", "name", "user", "pass", "ssl")},
+    ("ephemeral_node_inactivity_timeout",): ("node", "ephemeral", "inactivity_timeout"),
+    ("acl_policy_path",): ("policy", "path"),
+    ("log_level",): ("log", "level"),
+    ("dns_config", "nameservers"): ("dns", "nameservers", "global"),
+    ("dns_config", "restricted_nameservers"): ("dns", "nameservers", "split"),
+    ("dns_config", "domains"): ("dns", "search_domains"),
+    **{
+        ("dns_config", name): ("dns", name)
+        for name in ("magic_dns", "base_domain", "override_local_dns", "extra_records")
+    },
+}
+_IGNORED: dict[Path, str] = {
+    ("private_key_path",): "the old protocol that used it is gone",
+    ("node_update_check_interval",): "nodes are told of changes at once",
+    ("oidc", "strip_email_domain"): "users are named after their e-mail address",
+    ("oidc", "map_legacy_users"): "users are found by their identity at the provider",
+    ("dns", "use_username_in_magic_dns"): "names have no user part",
+    ("dns_config", "use_username_in_magic_dns"): "names have no user part",
+}
+_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("oidc", "enabled"))
+_DISCOURAGED: dict[Path, str] = {
+    ("oidc", "expiry"): "node.expiry, which holds for every way of joining; here it stays for OpenID logins only",
+    ("randomize_client_port",): "`randomizeClientPort` in the policy",
+}
+
+LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
+"""Keys that no section of today has."""
+
+
+def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
+    """Move old keys to their place of today; returns one deprecation line for each that was used."""
+    lines: list[str] = []
+    for old, new in _MOVED.items():
+        given = tree.take(old)
+        if given is None or given.is_null:
+            continue
+        lines.append(_line(given, old, f"is now {'.'.join(new)}"))
+        _move(tree, given, old, new, problems)
+    for old, why in _IGNORED.items():
+        if (given := tree.take(old)) is not None:
+            lines.append(_line(given, old, f"is ignored: {why}"))
+    for old, instead in _DISCOURAGED.items():
+        if (given := tree.find(old)) is not None and not given.is_null:
+            lines.append(_line(given, old, f"is better written as {instead}"))
+    lines.extend(_ip_prefixes(tree, problems))
+    lines.extend(_oidc_enabled(tree, problems))
+    for emptied in ("dns_config",):
+        left = tree.find((emptied,))
+        if left is not None and left.is_null:
+            tree.take((emptied,))
+    return lines
+
+
+def _line(given: Given, old: Path, what: str) -> str:
+    return f"{given.where}: {'.'.join(old)} {what}"
+
+
+def _move(tree: Tree, given: Given, old: Path, new: Path, problems: list[Problem]) -> None:
+    present = tree.find(new)
+    if present is None or present.is_null:
+        tree.put(new, given)
+    elif present.value != given.value and "environment" not in present.where:
+        problems.append(
+            Problem(
+                given.where, ".".join(old), f"contradicts {'.'.join(new)} at {present.where}", "keep only the newer key"
+            )
+        )
+
+
+def _ip_prefixes(tree: Tree, problems: list[Problem]) -> list[str]:
+    given = tree.take(("ip_prefixes",))
+    if given is None or given.is_null:
+        return []
+    try:
+        items = split_list(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
+    except WrongValueError as error:
+        problems.append(Problem(given.where, "ip_prefixes", error.what, error.remedy))
+        return []
+    for item in items if isinstance(items, list) else ():
+        text = item.value.text if isinstance(item.value, Scalar) else ""
+        try:
+            version = ipaddress.ip_network(text, strict=False).version
+        except ValueError:
+            problems.append(
+                Problem(item.where, "ip_prefixes", "holds something that is no prefix", "write 100.64.0.0/10")
+            )
+            continue
+        _move(tree, item, ("ip_prefixes",), ("prefixes", f"v{version}"), problems)
+    return [_line(given, ("ip_prefixes",), "is now prefixes.v4 and prefixes.v6")]
+
+
+def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:
+    given = tree.take(("oidc", "enabled"))
+    if given is None or given.is_null:
+        return []
+    text = given.value.text.lower() if isinstance(given.value, Scalar) else ""
+    issuer = tree.find(("oidc", "issuer"))
+    has_issuer = issuer is not None and isinstance(issuer.value, Scalar) and issuer.value.text != ""
+    if text in ("false", "no", "off", "0"):
+        tree.take(("oidc",))
+        return [_line(given, ("oidc", "enabled"), "turns sign-in off; leaving out oidc.issuer does that too")]
+    if text not in ("true", "yes", "on", "1"):
+        problems.append(Problem(given.where, "oidc.enabled", "is not a truth value", "write true or false"))
+    elif not has_issuer:
+        problems.append(Problem(given.where, "oidc.enabled", "is on without oidc.issuer", "set oidc.issuer"))
+    return []

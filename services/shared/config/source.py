@@ -1,0 +1,136 @@
+"""The configuration as it was written: a tree of values that each know their place. Owns YAML; knows no key.
+
+JSON is read as the YAML that it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from services.shared.config.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """One value as written; `kind` is what YAML takes it for: str, int, float, bool or null."""
+
+    text: str
+    kind: str = "str"
+
+
+@dataclass(slots=True)
+class Given:
+    """A value and where it was given."""
+
+    value: Scalar | list[Given] | dict[str, Given]
+    where: str
+
+    @property
+    def is_null(self) -> bool:
+        """Whether nothing was written after the key."""
+        return isinstance(self.value, Scalar) and self.value.kind == "null"
+
+
+@dataclass(slots=True)
+class Tree:
+    """Sections and values by key."""
+
+    root: dict[str, Given] = field(default_factory=dict)
+
+    def find(self, path: tuple[str, ...]) -> Given | None:
+        """The value at a path, if given."""
+        at: Given | None = None
+        level: object = self.root
+        for name in path:
+            if not isinstance(level, dict) or name not in level:
+                return None
+            at = level[name]
+            level = at.value if at is not None else None
+        return at
+
+    def take(self, path: tuple[str, ...]) -> Given | None:
+        """Remove and return the value at a path; sections left empty go with it."""
+        found = self.find(path)
+        if found is None:
+            return None
+        parent = self.root if len(path) == 1 else self._section(path[:-1])
+        del parent[path[-1]]
+        if len(path) > 1 and not parent:
+            self.take(path[:-1])
+        return found
+
+    def put(self, path: tuple[str, ...], given: Given) -> None:
+        """Set the value at a path, making sections on the way."""
+        level = self.root
+        for name in path[:-1]:
+            below = level.get(name)
+            if below is None or not isinstance(below.value, dict):
+                below = level[name] = Given({}, given.where)
+            assert isinstance(below.value, dict)
+            level = below.value
+        level[path[-1]] = given
+
+    def leaves(self) -> Iterator[tuple[tuple[str, ...], Given]]:
+        """Every value that is not a section, with its path."""
+        yield from _leaves((), self.root)
+
+    def _section(self, path: tuple[str, ...]) -> dict[str, Given]:
+        found = self.find(path)
+        assert found is not None and isinstance(found.value, dict)
+        return found.value
+
+
+def _leaves(path: tuple[str, ...], section: dict[str, Given]) -> Iterator[tuple[tuple[str, ...], Given]]:
+    for name, given in section.items():
+        if isinstance(given.value, dict):
+            yield from _leaves((*path, name), given.value)
+        else:
+            yield (*path, name), given
+
+
+def parse_file(path: Path, problems: list[Problem]) -> Tree:
+    """Read a file; what cannot be read is added to the problems."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        problems.append(Problem(str(path), "file", f"cannot be read: {reason}", "check the path and its permissions"))
+        return Tree()
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark is not None else 1
+        what = getattr(error, "problem", None) or "not YAML"
+        problems.append(Problem(f"{path}:{line}", "file", what, "check indentation and quotes around this line"))
+        return Tree()
+    if node is None:
+        return Tree()
+    root = _convert(node, str(path), problems)
+    if not isinstance(root.value, dict):
+        problems.append(Problem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
+        return Tree()
+    return Tree(root.value)
+
+
+def _convert(node: yaml.Node, file: str, problems: list[Problem]) -> Given:
+    where = f"{file}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.MappingNode):
+        section: dict[str, Given] = {}
+        for key, below in node.value:
+            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+            if name in section:
+                place = f"{file}:{key.start_mark.line + 1}"
+                problems.append(
+                    Problem(place, name, "is given twice", f"keep one; the other is at {section[name].where}")
+                )
+            section[name] = _convert(below, file, problems)
+            section[name].where = f"{file}:{key.start_mark.line + 1}"
+        return Given(section, where)
+    if isinstance(node, yaml.SequenceNode):
+        return Given([_convert(item, file, problems) for item in node.value], where)
+    return Given(Scalar(str(node.value), node.tag.rpartition(":")[2]), where)

@@ -1,0 +1,266 @@
+"""From written values to typed ones: durations, paths, lists, modes; and the dataclass tree that holds them."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import Field, fields, is_dataclass
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from string import Template
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from services.shared.config.errors import Problem
+from services.shared.config.source import Given, Scalar
+
+_UNITS = {
+    "ns": 1e-9,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ms": 1e-3,
+    "s": 1,
+    "m": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "y": 31536000,
+}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+\Z")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
+_TRUE = frozenset(("true", "yes", "on", "1", "t", "y"))
+_FALSE = frozenset(("false", "no", "off", "0", "f", "n"))
+
+
+class WrongValueError(ValueError):
+    """A value that its key cannot take: what it is, and what to write instead."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `1h30m`, `180d`, `500ms` or `0`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if text in ("0", ""):
+        return timedelta(0)
+    if not _DURATION.match(text):
+        raise ValueError("not a duration")
+    try:
+        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
+    except OverflowError:
+        raise ValueError("not a duration") from None
+
+
+@cache
+def hints_of(section: type) -> dict[str, Any]:
+    """The types of the fields of a section."""
+    return get_type_hints(section)
+
+
+def key_of(field: Field[Any]) -> str:
+    """The name in the file of a field."""
+    return str(field.metadata.get("key", field.name))
+
+
+@cache
+def is_section(kind: Any) -> bool:
+    """Whether a type is a section of its own."""
+    return isinstance(kind, type) and is_dataclass(kind)
+
+
+class Reader:
+    """Builds the typed tree; every problem goes to one list, with its place."""
+
+    def __init__(self, base: Path, env: Mapping[str, str], problems: list[Problem]) -> None:
+        self._base = base
+        self._env = env
+        self._problems = problems
+
+    def section(self, kind: type, given: Mapping[str, Given], path: tuple[str, ...] = ()) -> Any:
+        """Read one section; unknown keys are problems."""
+        known = {key_of(item): item for item in fields(kind) if not item.metadata.get("internal")}
+        values: dict[str, Any] = {}
+        empty_before: list[str] = []
+        for name, below in given.items():
+            item = known.get(name)
+            if item is None:
+                self._unknown(name, below, path, list(known), empty_before)
+                continue
+            if below.is_null:
+                empty_before.append(name)
+                continue
+            hint = hints_of(kind)[item.name]
+            if is_section(hint):
+                if isinstance(below.value, dict):
+                    values[item.name] = self.section(hint, below.value, (*path, name))
+                else:
+                    self._add(below, (*path, name), "has a value", "put its keys below it, indented")
+                continue
+            try:
+                values[item.name] = self._value(hint, below, item.metadata)
+            except WrongValueError as error:
+                self._add(below, (*path, name), error.what, error.remedy)
+        return kind(**values)
+
+    def _add(self, given: Given, path: tuple[str, ...], what: str, remedy: str) -> None:
+        self._problems.append(Problem(given.where, ".".join(path), what, remedy))
+
+    def _unknown(
+        self, name: str, given: Given, path: tuple[str, ...], known: list[str], empty_before: list[str]
+    ) -> None:
+        if empty_before:
+            remedy = f"if it belongs to `{empty_before[-1]}`, whose section is empty, indent it below that"
+        elif close := difflib.get_close_matches(name, known, 1):
+            remedy = f"did you mean `{close[0]}`?"
+        else:
+            remedy = "remove it, or see the list of keys in the documentation"
+        self._add(given, (*path, name), "no such key", remedy)
+
+    def _value(self, hint: Any, given: Given, metadata: Mapping[str, Any]) -> Any:
+        origin = get_origin(hint)
+        if origin in (Union, types.UnionType):
+            inner = next(kind for kind in get_args(hint) if kind is not type(None))
+            if isinstance(given.value, Scalar) and given.value.text == "":
+                return None
+            return self._value(inner, given, metadata)
+        if origin is tuple:
+            return self._list(get_args(hint)[0], given, metadata)
+        if isinstance(origin, type) and issubclass(origin, Mapping):
+            return self._mapping(get_args(hint)[1], given, metadata)
+        if is_section(hint):
+            if not isinstance(given.value, dict):
+                raise WrongValueError("is not a record", "write its keys and values")
+            return self.section(hint, given.value)
+        if not isinstance(given.value, Scalar):
+            raise WrongValueError("is not a single value", "write one value")
+        if origin is Literal:
+            return self._choice(get_args(hint), given.value, metadata)
+        if metadata.get("mode"):
+            return _mode(given.value.text)
+        return self._scalars[hint](self, given.value, metadata)
+
+    def _list(self, kind: Any, given: Given, metadata: Mapping[str, Any]) -> tuple[Any, ...]:
+        items = given.value
+        if isinstance(items, Scalar):
+            items = split_list(items.text, given.where)
+        if not isinstance(items, list):
+            raise WrongValueError("is not a list", "write `- item` lines")
+        return tuple(self._value(kind, item, metadata) for item in items)
+
+    def _mapping(self, kind: Any, given: Given, metadata: Mapping[str, Any]) -> dict[str, Any]:
+        members = given.value
+        if isinstance(members, Scalar):
+            members = split_mapping(members.text, given.where)
+        if not isinstance(members, dict):
+            raise WrongValueError("is not a mapping", "write `name: value` lines")
+        return {name: self._value(kind, item, metadata) for name, item in members.items() if not item.is_null}
+
+    def _choice(self, choices: tuple[str, ...], scalar: Scalar, metadata: Mapping[str, Any]) -> str:
+        text = str(metadata.get("same", {}).get(scalar.text, scalar.text))
+        if text not in choices:
+            raise WrongValueError("has no such choice", "write one of " + ", ".join(choices))
+        return text
+
+    def _text(self, scalar: Scalar, metadata: Mapping[str, Any]) -> str:
+        bools = metadata.get("bools")
+        if bools and scalar.text.lower() in ("true", "false"):
+            return str(bools[scalar.text.lower() == "true"])
+        return scalar.text
+
+    def _bool(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> bool:
+        text = scalar.text.lower()
+        if text not in _TRUE | _FALSE:
+            raise WrongValueError("is not a truth value", "write true or false")
+        return text in _TRUE
+
+    def _int(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> int:
+        try:
+            return int(scalar.text)
+        except ValueError:
+            raise WrongValueError("is not a whole number", "write digits only") from None
+
+    def _float(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> float:
+        try:
+            return float(scalar.text)
+        except ValueError:
+            raise WrongValueError("is not a number", "write a number") from None
+
+    def _duration(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> timedelta:
+        try:
+            return parse_duration(scalar.text)
+        except ValueError:
+            raise WrongValueError("is not a duration", "write a number with a unit, as in 90s, 3h or 180d") from None
+
+    def _path(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> Path:
+        if not scalar.text:
+            return Path()
+        path = Path(Template(scalar.text).safe_substitute(self._env)).expanduser()
+        return path if path.is_absolute() else self._base / path
+
+    _scalars: Mapping[Any, Callable[[Reader, Scalar, Mapping[str, Any]], Any]] = {
+        str: _text,
+        bool: _bool,
+        int: _int,
+        float: _float,
+        timedelta: _duration,
+        Path: _path,
+    }
+
+
+def _mode(text: str) -> int:
+    """A file mode: always octal, `0770`, `0o770` or `770`."""
+    try:
+        mode = int(text.removeprefix("0o"), 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise WrongValueError("is not a file mode", "write octal digits in quotes, as in '0770'")
+    return mode
+
+
+def split_list(text: str, where: str) -> list[Given]:
+    """A list written in one line: JSON, or items between commas or white space."""
+    if text.lstrip().startswith("["):
+        value = _json(text)
+        if not isinstance(value, list):
+            raise WrongValueError("is not a JSON list", 'write it as in ["a", "b"]')
+        return [_given(item, where) for item in value]
+    return [Given(Scalar(item), where) for item in re.split(r"[,\s]+", text.strip()) if item]
+
+
+def split_mapping(text: str, where: str) -> dict[str, Given]:
+    """A mapping written in one line: JSON, or `name=value` between commas or white space."""
+    if text.lstrip().startswith("{"):
+        value = _json(text)
+        if not isinstance(value, dict):
+            raise WrongValueError("is not a JSON object", 'write it as in {"a": "b"}')
+        return {str(name): _given(item, where) for name, item in value.items()}
+    pairs = [item.partition("=") for item in re.split(r"[,\s]+", text.strip()) if item]
+    if not all(equals for _name, equals, _value in pairs):
+        raise WrongValueError("is not a mapping", "write it as name=value,name=value or as JSON")
+    return {name: Given(Scalar(value), where) for name, _equals, value in pairs}
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise WrongValueError("is not JSON", "check brackets and quotes") from None
+
+
+def _given(value: Any, where: str) -> Given:
+    if isinstance(value, dict):
+        return Given({str(name): _given(item, where) for name, item in value.items()}, where)
+    if isinstance(value, list):
+        return Given([_given(item, where) for item in value], where)
+    if value is None:
+        return Given(Scalar("", "null"), where)
+    return Given(Scalar(json.dumps(value) if isinstance(value, bool) else str(value)), where)

@@ -1,0 +1,112 @@
+"""The connection to a server: its unix socket, or an address with an API key. Imports gRPC only when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from headscale.v1 import user_pb2
+
+    from services.shared.config import Config
+
+
+def configuration(arguments: argparse.Namespace) -> Config:
+    """The configuration that the command line names, or the first one of the search path.
+
+    Raises:
+        CommandError: there is none, or it does not hold together.
+    """
+    from services.shared.config import ConfigError, load
+
+    try:
+        return load(Path(arguments.config) if arguments.config else None, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
+
+
+class Remote:
+    """Calls to a server, with its refusals turned into CommandError."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        import grpc
+
+        self._grpc = grpc
+        self._metadata: tuple[tuple[str, str], ...] = ()
+        config = configuration(arguments)
+        self._timeout = config.cli.timeout.total_seconds()
+        if config.cli.address:
+            self._where = config.cli.address
+            if not config.cli.api_key:
+                raise CommandError(
+                    f"no API key for {self._where}", "set HEADSCALE_CLI_API_KEY, made by: headscale apikeys create"
+                )
+            self._metadata = (("authorization", f"Bearer {config.cli.api_key}"),)
+            self._channel = self._dial(config)
+        else:
+            self._where = f"unix:{config.unix_socket}"
+            self._channel = grpc.insecure_channel(self._where)
+
+    def __enter__(self) -> Remote:
+        from headscale.v1 import headscale_pb2_grpc
+
+        self._stub = headscale_pb2_grpc.HeadscaleServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def call(self, name: str, request: Any) -> Any:
+        """Make one call.
+
+        Raises:
+            CommandError: the server refused or could not be reached.
+        """
+        try:
+            return getattr(self._stub, name)(request, timeout=self._timeout, metadata=self._metadata)
+        except self._grpc.RpcError as error:
+            raise self._explained(error) from None
+
+    def user(self, text: str) -> user_pb2.User:
+        """The one user that an id, a name or an e-mail names.
+
+        Raises:
+            CommandError: none, or several.
+        """
+        from headscale.v1 import user_pb2
+
+        users: list[user_pb2.User] = list(self.call("ListUsers", user_pb2.ListUsersRequest()).users)
+        for found in (
+            [user for user in users if str(user.id) == text],
+            [user for user in users if user.name == text],
+            [user for user in users if text and user.email == text],
+        ):
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise CommandError(f"several users match {text!r}", "say the id, from: headscale users list")
+        raise CommandError(f"user not found: {text!r}", "see: headscale users list")
+
+    def _dial(self, config: Config) -> Any:
+        grpc = self._grpc
+        if config.cli.insecure:
+            # Headscale's `insecure` skips the check of the certificate; here it also allows a server without TLS.
+            return grpc.insecure_channel(config.cli.address)
+        return grpc.secure_channel(config.cli.address, grpc.ssl_channel_credentials())
+
+    def _explained(self, error: Any) -> CommandError:
+        code, text = error.code(), error.details() or ""
+        status = self._grpc.StatusCode
+        if code is status.UNAVAILABLE:
+            return CommandError(f"no server answers at {self._where}", "is it running? start it with: headscale serve")
+        if code is status.DEADLINE_EXCEEDED:
+            return CommandError(
+                f"{self._where} did not answer within {self._timeout:g} seconds", "set cli.timeout to wait longer"
+            )
+        if code is status.UNAUTHENTICATED:
+            return CommandError(f"{self._where}: {text}", "make a new key with: headscale apikeys create")
+        return CommandError(text or code.name.lower().replace("_", " "))

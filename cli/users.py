@@ -1,0 +1,116 @@
+"""`headscale users`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.errors import CommandError
+from cli.output import data, emit, table, when
+from cli.parser import Noun
+from cli.remote import Remote
+from cli.values import confirm, positive
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "users", "People in the tailnet", ("user", "namespace", "namespaces", "ns"))
+    create = noun.verb(
+        "create", _create, "Create a user", ("c", "new"), "headscale users create alice -e alice@example.com"
+    )
+    create.add_argument("name")
+    create.add_argument("-d", "--display-name", default="", help="name shown to people")
+    create.add_argument("-e", "--email", default="")
+    create.add_argument("-p", "--picture-url", default="")
+    listing = noun.verb("list", _list, "List users", ("ls", "show"), "headscale users list -o json")
+    listing.add_argument("who", nargs="?", default="", help="id, name or e-mail: show only this user")
+    _which(listing, required=False)
+    destroy = noun.verb(
+        "destroy", _destroy, "Delete a user that has no nodes", ("delete",), "headscale users destroy -n alice"
+    )
+    destroy.add_argument("who", nargs="?", default="", help="id, name or e-mail")
+    _which(destroy)
+    rename = noun.verb("rename", _rename, "Give a user another name", ("mv",), "headscale users rename -n alice -r bob")
+    rename.add_argument("names", nargs="*", metavar="OLD NEW", help="older spelling: old and new name")
+    _which(rename)
+    rename.add_argument("-r", "--new-name", default="")
+
+
+def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID")
+    parser.add_argument(
+        "-n", "--name" if parser.prog.split()[-1] != "create" else "--by-name", dest="by_name", default=""
+    )
+    if not required:
+        parser.add_argument("-e", "--email", default="")
+
+
+def _named(arguments: argparse.Namespace, who: str) -> str:
+    text = str(arguments.identifier or "") or arguments.by_name or who
+    if not text:
+        raise CommandError("which user?", "say --identifier ID or --name NAME", status=2)
+    return str(text)
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        answer = remote.call(
+            "CreateUser",
+            user_pb2.CreateUserRequest(
+                name=arguments.name,
+                display_name=arguments.display_name,
+                email=arguments.email,
+                picture_url=arguments.picture_url,
+            ),
+        )
+    _print(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        if arguments.who:
+            users = [remote.user(arguments.who)]
+        else:
+            request = user_pb2.ListUsersRequest(id=arguments.identifier, name=arguments.by_name, email=arguments.email)
+            users = list(remote.call("ListUsers", request).users)
+    if arguments.output:
+        emit([data(user) for user in users], arguments.output)
+        return
+    table(
+        ("ID", "Name", "Display name", "E-mail", "Created"),
+        [(str(user.id), user.name, user.display_name, user.email, when(user.created_at)) for user in users],
+    )
+
+
+def _destroy(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        user = remote.user(_named(arguments, arguments.who))
+        confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
+        remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
+    _print(arguments, user, f"user {user.name} deleted")
+
+
+def _rename(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    old, new = [*arguments.names, "", ""][:2]
+    new = arguments.new_name or new or (old if arguments.identifier or arguments.by_name else "")
+    if not new:
+        raise CommandError("which new name?", "say --new-name NAME", status=2)
+    with Remote(arguments) as remote:
+        user = remote.user(_named(arguments, old))
+        answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
+    _print(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+
+
+def _print(arguments: argparse.Namespace, user: Any, sentence: str) -> None:
+    if arguments.output:
+        emit(data(user), arguments.output)
+    else:
+        print(sentence)

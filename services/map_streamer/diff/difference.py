@@ -1,0 +1,170 @@
+"""The difference between two views: computed once per pair of views, and once per pair of classes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.map_streamer.diff.node import WHOLE, Change, compare, concerns_self
+from services.map_streamer.snapshot import View
+
+
+class PeerDelta:
+    """What members of a class must be told about peers; ids ascending, no id in two of them."""
+
+    __slots__ = ("named", "patched", "removed", "whole")
+
+    def __init__(
+        self, removed: tuple[int, ...] = (), whole: tuple[int, ...] = (), patched: tuple[int, ...] = ()
+    ) -> None:
+        self.removed = removed
+        self.whole = whole
+        self.patched = patched
+        self.named: frozenset[int] = frozenset((*removed, *whole, *patched))
+        """Every node that it says anything about."""
+
+
+NOTHING = PeerDelta()
+
+
+class Difference:
+    """All that changed from an old view to a new one.
+
+    With `doubt`, the client's state lies somewhere between the old view and the next newer one that is known: all
+    that was touched in between is told whole, or removed.
+    """
+
+    def __init__(
+        self,
+        old: View,
+        new: View,
+        touched: Iterable[int] | None = None,
+        doubt: frozenset[int] | None = None,
+    ) -> None:
+        self.old = old
+        self.new = new
+        self.doubt = doubt
+        self.reshaped = old.sight is not new.sight
+        before, after = old.snapshot, new.snapshot
+        if touched is None:
+            touched = before.nodes.keys() | after.nodes.keys() if before.nodes is not after.nodes else ()
+        self.changes: dict[int, Change] = {}
+        for node_id in touched:
+            was, is_ = before.nodes.get(node_id), after.nodes.get(node_id)
+            if was is not None and is_ is not None and was is not is_:
+                change = compare(was, is_)
+                if change is not None:
+                    self.changes[node_id] = change
+        self.users = self._changed_users()
+        self.relays = (
+            before.relays is not after.relays
+            or before.regions != after.regions
+            or before.policy.derp_map != after.policy.derp_map
+        )
+        self.dns_records = before.dns_records != after.dns_records
+        self._recapped: set[int] = set()
+        if self.reshaped:
+            caps_before, caps_after = old.sight.peer_caps, new.sight.peer_caps
+            self._recapped = {
+                node_id
+                for node_id in caps_before.keys() | caps_after.keys()
+                if caps_before.get(node_id) != caps_after.get(node_id)
+            } | (old.sight.without_ipv4 ^ new.sight.without_ipv4)
+        self._peers: dict[tuple[int, int], PeerDelta] = {}
+
+    def _changed_users(self) -> frozenset[int]:
+        before, after = self.old.snapshot.users, self.new.snapshot.users
+        if before is after:
+            return frozenset()
+        return frozenset(user_id for user_id, user in after.items() if before.get(user_id) is not user)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody can have anything to be told."""
+        return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.doubt)
+
+    def peers(self, node_id: int) -> PeerDelta:
+        """What a viewer must be told about peers; the viewer itself may be named and must be left out."""
+        old_class, new_class = self.classes(node_id)
+        found = self._peers.get((old_class, new_class))
+        if found is None:
+            found = self._reshaped(old_class, new_class) if self.reshaped else self._touched(new_class)
+            if self.doubt is not None:
+                found = self._doubtful(found, new_class)
+            self._peers[old_class, new_class] = found
+        return found
+
+    def classes(self, node_id: int) -> tuple[int, int]:
+        """The viewer's class in the old view and in the new one."""
+        return self.old.sight.class_of(node_id), self.new.sight.class_of(node_id)
+
+    def _touched(self, class_: int) -> PeerDelta:
+        if not self.changes:
+            return NOTHING
+        visible = self.new.sight.visible_set(class_)
+        seen = sorted(node_id for node_id in self.changes if node_id in visible)
+        return PeerDelta(
+            (),
+            tuple(node_id for node_id in seen if self.changes[node_id] is WHOLE),
+            tuple(node_id for node_id in seen if self.changes[node_id] is not WHOLE),
+        )
+
+    def _reshaped(self, old_class: int, new_class: int) -> PeerDelta:
+        old, new = self.old.sight, self.new.sight
+        before, after = old.visible_set(old_class), new.visible_set(new_class)
+        if old.class_hides_ipv4(old_class) != new.class_hides_ipv4(new_class):
+            return PeerDelta(tuple(sorted(before - after)), tuple(sorted(after)))
+        both = before & after
+        whole = set(after - before)
+        patched = []
+        for node_id, change in self.changes.items():
+            if node_id in both:
+                if change is WHOLE:
+                    whole.add(node_id)
+                else:
+                    patched.append(node_id)
+        whole |= self._recapped & both
+        for node_id in (old.routers | new.routers) & both:
+            if old.routes(old_class, node_id) != new.routes(new_class, node_id):
+                whole.add(node_id)
+        return PeerDelta(
+            tuple(sorted(before - after)),
+            tuple(sorted(whole)),
+            tuple(sorted(node_id for node_id in patched if node_id not in whole)),
+        )
+
+    def _doubtful(self, known: PeerDelta, new_class: int) -> PeerDelta:
+        doubt = self.doubt or frozenset()
+        visible = self.new.sight.visible_set(new_class)
+        whole = set(known.whole) | (doubt & visible)
+        return PeerDelta(
+            tuple(sorted(set(known.removed) | (doubt - visible))),
+            tuple(sorted(whole)),
+            tuple(node_id for node_id in known.patched if node_id not in whole),
+        )
+
+    def own_record(self, node_id: int) -> bool:
+        """Whether the viewer must be told of itself."""
+        if self.doubt is not None or concerns_self(self.changes.get(node_id)):
+            return True
+        if not self.reshaped:
+            return False
+        old, new = self.old.sight, self.new.sight
+        return (
+            old.own_caps(node_id) != new.own_caps(node_id)
+            or old.own_routes(node_id) != new.own_routes(node_id)
+            or (node_id in old.without_ipv4) != (node_id in new.without_ipv4)
+        )
+
+    def packet_filter(self, node_id: int) -> bytes | None:
+        """The viewer's rules as JSON when they changed."""
+        rules = self.new.sight.packet_filter(node_id) if self.reshaped or self.doubt is not None else None
+        if rules is None or (self.doubt is None and self.old.sight.packet_filter(node_id) == rules):
+            return None
+        return rules
+
+    def ssh_policy(self, node_id: int) -> bytes | None:
+        """The viewer's SSH policy as JSON when it changed."""
+        policy = self.new.sight.ssh_policy(node_id) if self.reshaped or self.doubt is not None else None
+        if policy is None or (self.doubt is None and self.old.sight.ssh_policy(node_id) == policy):
+            return None
+        return policy

@@ -1,0 +1,105 @@
+"""What changed about one node: nothing worth saying, fields that a patch can carry, or enough to send it whole.
+
+Client behaviour that forces the rules (protocol.md 4.6; `tailcfg.PeerChange`, `control/controlclient/map.go`):
+a patch cannot clear a home DERP region, a disco key or an expiry; a whole node whose home region went away, and
+nothing else, changes nothing in the client.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from services.map_streamer.snapshot import NodeRecord
+from services.map_streamer.snapshot.records import ZERO_KEY
+
+
+class Patch(msgspec.Struct, frozen=True):
+    """Fields whose new values a `PeerChange` can carry."""
+
+    fields: frozenset[str]
+
+
+class _Whole(Enum):
+    WHOLE = "whole"
+
+
+WHOLE: Final = _Whole.WHOLE
+"""The node must be sent whole."""
+
+Change = Patch | _Whole
+
+_SHOWN = (
+    "stable_id",
+    "machine_key",
+    "user_id",
+    "tags",
+    "given_name",
+    "ipv4",
+    "ipv6",
+    "hostinfo",
+    "created",
+    "expired",
+)
+"""What clients are shown and no patch can carry. Routes and capabilities are the sight's business."""
+
+_STUN = (2, 4)
+"""Endpoint types that STUN found (`tailcfg.EndpointSTUN`, `EndpointSTUN4LocalPort`)."""
+
+
+def _fixed(node: NodeRecord) -> frozenset[str]:
+    """Endpoints that STUN did not find."""
+    types = node.endpoint_types
+    return frozenset(
+        endpoint for number, endpoint in enumerate(node.endpoints) if number >= len(types) or types[number] not in _STUN
+    )
+
+
+def worth_telling(old: NodeRecord, new: NodeRecord) -> bool:
+    """Whether new endpoints are worth a message to all peers.
+
+    A NAT mapping that STUN sees move is not: the next disco `CallMeMaybe` carries it to those who need it. The first
+    and the last endpoint that STUN finds are, as they say whether a direct path is worth trying.
+    """
+    if old.endpoints == new.endpoints:
+        return False
+    fixed_old, fixed_new = _fixed(old), _fixed(new)
+    if fixed_old != fixed_new:
+        return True
+    return (len(old.endpoints) > len(fixed_old)) != (len(new.endpoints) > len(fixed_new))
+
+
+def compare(old: NodeRecord, new: NodeRecord) -> Change | None:
+    """What peers that knew the old state must be told; None when nothing."""
+    if any(getattr(old, name) != getattr(new, name) for name in _SHOWN):
+        return WHOLE
+    if new.expiry is None and old.expiry is not None:
+        return WHOLE
+    fields = set()
+    if old.node_key != new.node_key:
+        fields.add("node_key")
+    if old.expiry != new.expiry:
+        fields.add("expiry")
+    if old.cap_version != new.cap_version and new.cap_version:
+        fields.add("cap_version")
+    if old.home_derp != new.home_derp and new.home_derp:
+        fields.add("home_derp")
+    if old.online != new.online:
+        fields.add("online")
+    if not new.online and old.last_seen != new.last_seen and new.last_seen is not None:
+        fields.add("last_seen")
+    if not new.expired:
+        if worth_telling(old, new):
+            fields.add("endpoints")
+        if old.disco_key != new.disco_key:
+            if new.disco_key == ZERO_KEY:
+                return WHOLE
+            fields.add("disco_key")
+    return Patch(frozenset(fields)) if fields else None
+
+
+def concerns_self(change: Change | None) -> bool:
+    """Whether the node itself must be told: it knows its own endpoints, keys and presence."""
+    return change is WHOLE or (isinstance(change, Patch) and "expiry" in change.fields)

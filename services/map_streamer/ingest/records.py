@@ -1,0 +1,147 @@
+"""From the registry's and the policy's messages to records and facts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.policy.v1 import policy_pb2
+from smartscale.registry.v1 import registry_pb2
+
+from services.map_streamer.snapshot import (
+    Fact,
+    NodePut,
+    NodeRecord,
+    NodeRemoved,
+    PolicyPut,
+    RelayPut,
+    RelayRecord,
+    RelayRemoved,
+    UserPut,
+    UserRecord,
+    UserRemoved,
+)
+from services.map_streamer.snapshot.records import ZERO_KEY
+from services.shared.access.compiled import DENY_ALL, CompiledPolicy
+from services.shared.tailcfg.hostinfo import for_peers
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(UTC)
+
+
+def _attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
+    """What postures ask of a device, from what it says of itself (policy.md 18)."""
+    said = orjson.loads(hostinfo) if hostinfo else {}
+    version = str(said.get("IPNVersion", "")).partition("-")[0]
+    parts = version.split(".")
+    found = {
+        "node:os": str(said.get("OS", "")).lower(),
+        "node:osVersion": str(said.get("OSVersion", "")),
+        "node:tsVersion": version,
+    }
+    if len(parts) > 1 and parts[1].isdecimal():
+        found["node:tsReleaseTrack"] = "unstable" if int(parts[1]) % 2 else "stable"
+    if "AllowsUpdate" in said:
+        found["node:tsAutoUpdate"] = "true" if said["AllowsUpdate"] else "false"
+    if "StateEncrypted" in said:
+        found["node:tsStateEncrypted"] = "true" if said["StateEncrypted"] else "false"
+    return tuple(sorted((name, value) for name, value in found.items() if value))
+
+
+def node_record(node: registry_pb2.Node) -> NodeRecord:
+    """A node as the registry tells it."""
+    return NodeRecord(
+        id=node.id,
+        stable_id=node.stable_id,
+        machine_key=node.machine_key,
+        node_key=node.node_key,
+        disco_key=node.disco_key if len(node.disco_key) == len(ZERO_KEY) else ZERO_KEY,
+        user_id=node.user_id,
+        given_name=node.given_name,
+        tags=tuple(node.tags),
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        advertised_routes=tuple(node.advertised_routes),
+        approved_routes=tuple(node.approved_routes),
+        hostinfo=for_peers(node.hostinfo),
+        attributes=_attributes(node.hostinfo),
+        endpoints=tuple(node.endpoints),
+        endpoint_types=tuple(node.endpoint_types),
+        home_derp=node.home_derp,
+        cap_version=node.cap_version,
+        created=_time(node.created_at),
+        expiry=_time(node.expiry) if node.HasField("expiry") else None,
+        last_seen=_time(node.last_seen) if node.HasField("last_seen") else None,
+        online=node.online,
+        ended=node.expired,
+    )
+
+
+def user_record(user: registry_pb2.User) -> UserRecord:
+    """A user as the registry tells it."""
+    return UserRecord(
+        id=user.id,
+        name=user.name,
+        display_name=user.display_name,
+        email=user.email,
+        provider_id=user.provider_id,
+        profile_pic_url=user.profile_pic_url,
+        role=user.role or "member",
+        groups=tuple(user.groups),
+        suspended=user.suspended,
+    )
+
+
+def relay_record(relay: registry_pb2.Relay) -> RelayRecord:
+    """A relay as the registry tells it."""
+    return RelayRecord(
+        name=relay.name,
+        region_id=relay.region_id,
+        region_code=relay.region_code,
+        region_name=relay.region_name,
+        host_name=relay.host_name,
+        cert_name=relay.cert_name,
+        ipv4=relay.ipv4,
+        ipv6=relay.ipv6,
+        derp_port=relay.derp_port,
+        stun_port=relay.stun_port,
+    )
+
+
+def registry_fact(payload: bytes) -> Fact | None:
+    """A record of the registry's log; None when it is of a kind that this program does not know yet."""
+    change = registry_pb2.Change.FromString(payload)
+    match change.WhichOneof("fact"):
+        case "node_put":
+            return NodePut(node_record(change.node_put))
+        case "node_removed":
+            return NodeRemoved(change.node_removed)
+        case "user_put":
+            return UserPut(user_record(change.user_put))
+        case "user_removed":
+            return UserRemoved(change.user_removed)
+        case "relay_put":
+            return RelayPut(relay_record(change.relay_put))
+        case "relay_removed":
+            return RelayRemoved(change.relay_removed)
+        case _:
+            return None
+
+
+def policy_fact(payload: bytes) -> Fact | None:
+    """A record of the policy's log."""
+    return PolicyPut(compiled(policy_pb2.Change.FromString(payload).compiled))
+
+
+def compiled(data: bytes) -> CompiledPolicy:
+    """A compiled policy; one that cannot be read denies everything, as letting all through would be the worse guess."""
+    try:
+        return CompiledPolicy.from_bytes(data)
+    except ValueError as error:
+        log.error("compiled policy cannot be read, nothing is allowed", error=str(error))
+        return DENY_ALL

@@ -1,0 +1,58 @@
+"""The `DERPMap`: static regions, then the relays that announced themselves, then what the policy document says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from services.map_streamer.snapshot import RelayRecord
+
+Region = Mapping[str, Any]
+
+
+def _region_node(relay: RelayRecord) -> dict[str, Any]:
+    node: dict[str, Any] = {"Name": relay.name, "RegionID": relay.region_id, "HostName": relay.host_name}
+    if relay.cert_name:
+        node["CertName"] = relay.cert_name
+    if relay.ipv4:
+        node["IPv4"] = relay.ipv4
+    if relay.ipv6:
+        node["IPv6"] = relay.ipv6
+    if relay.derp_port:
+        node["DERPPort"] = relay.derp_port
+    if relay.stun_port:
+        node["STUNPort"] = relay.stun_port
+    return node
+
+
+def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = "") -> bytes:
+    """The map as JSON. A region that the policy sets to null is left out; clients get no regions of their own."""
+    regions: dict[int, Region] = {int(number): region for number, region in orjson.loads(static).items()}
+    announced: dict[int, dict[str, Any]] = {}
+    for relay in sorted(relays, key=lambda relay: (relay.region_id, relay.name)):
+        region = announced.setdefault(
+            relay.region_id,
+            {
+                "RegionID": relay.region_id,
+                "RegionCode": relay.region_code,
+                "RegionName": relay.region_name,
+                "Nodes": [],
+            },
+        )
+        region["Nodes"].append(_region_node(relay))
+    regions.update(announced)
+    out: dict[str, Any] = {}
+    if from_policy:
+        extra = orjson.loads(from_policy)
+        for number, region in (extra.get("Regions") or {}).items():
+            if region is None:
+                regions.pop(int(number), None)
+            else:
+                regions[int(number)] = region
+        if extra.get("HomeParams"):
+            out["HomeParams"] = extra["HomeParams"]
+    out["omitDefaultRegions"] = True
+    out["Regions"] = {str(number): regions[number] for number in sorted(regions)}
+    return orjson.dumps(out)

@@ -1,0 +1,217 @@
+"""Renders full maps of the current view, and deltas from an older one, for any viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import orjson
+
+from services.map_streamer.diff import Difference, Patch
+from services.map_streamer.render.derp import derp_map
+from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_resolvers
+from services.map_streamer.render.frames import FrameCache
+from services.map_streamer.render.full import Layout, Part
+from services.map_streamer.render.nodes import PLAIN, Fragment, Fragments, Shape, patch_json, profile_json, self_json
+from services.map_streamer.render.viewer import Viewer
+from services.map_streamer.snapshot import NodeRecord, View
+
+_LEGACY = Shape(legacy=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSettings:
+    """What all messages say; constant while the process runs."""
+
+    dns: DnsSettings = field(default_factory=DnsSettings)
+    logtail: bool = False
+    """Whether clients may send their logs to their vendor."""
+
+
+class Renderer:
+    """Holds the fragments and frames of one tailnet, for its current view."""
+
+    def __init__(self, settings: RenderSettings, view: View, cache: FrameCache | None = None) -> None:
+        self._settings = settings
+        self._domain = settings.dns.base_domain.strip(".")
+        self._dns: tuple[object, bytes] | None = None
+        self.cache = cache if cache is not None else FrameCache()
+        self._fragments = Fragments(self._domain)
+        self._derp: tuple[tuple[object, ...], bytes] | None = None
+        self._layouts: dict[tuple[int, bool, bool], Layout] = {}
+        self._shared: dict[tuple[int, int], bytes] = {}
+        self.view = view
+
+    def show(self, view: View) -> None:
+        """Make this the current view."""
+        for node_id in self.view.snapshot.nodes.keys() - view.snapshot.nodes.keys():
+            self._fragments.forget(node_id)
+        self.view = view
+        self._layouts.clear()
+        self._shared.clear()
+
+    def derp_json(self) -> bytes:
+        """The current DERP map."""
+        snapshot = self.view.snapshot
+        key = snapshot.relays, snapshot.policy.derp_map, snapshot.regions
+        if self._derp is None or self._derp[0] != key:
+            self._derp = key, derp_map(snapshot.regions, snapshot.relays.values(), snapshot.policy.derp_map)
+        return self._derp[1]
+
+    def dns_json(self, view: View, node: NodeRecord) -> bytes:
+        """The DNS configuration of a node."""
+        settings, records = self._settings.dns, view.snapshot.dns_records
+        if settings.per_node:
+            return dns_config(settings, records, nextdns_resolvers(settings, view.sight.own_caps(node.id), node))
+        if self._dns is None or self._dns[0] is not records:
+            self._dns = records, dns_config(settings, records)
+        return self._dns[1]
+
+    def fragment(self, class_: int, node_id: int, *, legacy: bool) -> Fragment:
+        """A node as members of a class see it."""
+        return self._fragments.peer(self.view.node(node_id), self._shape(class_, node_id, legacy=legacy))
+
+    def _shape(self, class_: int, node_id: int, *, legacy: bool) -> Shape:
+        sight = self.view.sight
+        caps = sight.peer_caps.get(node_id, b"")
+        hidden = sight.class_hides_ipv4(class_) or node_id in sight.without_ipv4
+        allowed, primary = sight.routes(class_, node_id)
+        if not (caps or hidden or allowed):
+            return _LEGACY if legacy else PLAIN
+        return Shape(allowed, primary, caps, hidden, legacy)
+
+    def own_json(self, node_id: int, *, legacy: bool = False) -> bytes:
+        """A node as it is told of itself."""
+        sight = self.view.sight
+        allowed, primary = sight.own_routes(node_id)
+        shape = Shape(allowed, primary, sight.own_caps(node_id), node_id in sight.without_ipv4, legacy)
+        return self_json(self.view.node(node_id), self._domain, shape)
+
+    def profiles_json(self, user_ids: Iterable[int]) -> bytes:
+        """A `UserProfiles` array, by id."""
+        users = self.view.snapshot.users
+        return b"[" + b",".join(profile_json(user_id, users.get(user_id)) for user_id in sorted(set(user_ids))) + b"]"
+
+    def full(self, viewer: Viewer, now: datetime) -> list[Part]:
+        """The whole map of a viewer that is in the current view."""
+        sight, node = self.view.sight, self.view.node(viewer.node_id)
+        class_ = sight.class_of(node.id)
+        head = [
+            b'{"Node":' + self.own_json(node.id, legacy=viewer.legacy),
+            b'"DNSConfig":' + self.dns_json(self.view, node),
+            b'"CollectServices":false',
+            b'"PacketFilters":{"base":' + sight.packet_filter(node.id) + b"}",
+            b'"SSHPolicy":' + sight.ssh_policy(node.id),
+            b'"ControlTime":' + orjson.dumps(now, option=orjson.OPT_UTC_Z),
+        ]
+        if not self._settings.logtail:
+            head.append(b'"Debug":{"DisableLogTail":true}')
+        shared = self._shared_json(class_, node.owner)
+        frame = self.cache.get(shared, (shared,), zstd=viewer.zstd)
+        layout = self._layout(class_, viewer)
+        return layout.assemble(b",".join(head) + b",", frame, node.id)
+
+    def _shared_json(self, class_: int, owner: int) -> bytes:
+        found = self._shared.get((class_, owner))
+        if found is None:
+            members = [b'"DERPMap":' + self.derp_json()]
+            if self._domain:
+                members.append(b'"Domain":' + orjson.dumps(self._domain))
+            members.append(b'"UserProfiles":' + self.profiles_json(self.view.owners(class_) | {owner}))
+            found = self._shared[class_, owner] = b",".join(members)
+        return found
+
+    def _layout(self, class_: int, viewer: Viewer) -> Layout:
+        key = class_, viewer.legacy, viewer.zstd
+        layout = self._layouts.get(key)
+        if layout is None:
+            legacy = viewer.legacy
+
+            def fragment(node_id: int) -> Fragment:
+                return self.fragment(class_, node_id, legacy=legacy)
+
+            layout = Layout(self.view.sight.visible(class_), fragment, self.cache, zstd=viewer.zstd)
+            self._layouts[key] = layout
+        return layout
+
+
+class Deltas:
+    """The messages of one difference; each distinct one is encoded once."""
+
+    def __init__(self, renderer: Renderer, difference: Difference) -> None:
+        self._renderer = renderer
+        self._difference = difference
+        self._made: dict[tuple[object, ...], bytes | None] = {}
+        self._patches: dict[int, bytes] = {}
+
+    def message(self, viewer: Viewer) -> bytes | None:
+        """What leads this viewer from the old view to the new one; None when it has nothing to hear."""
+        difference = self._difference
+        if difference.empty:
+            return None
+        node_id = viewer.node_id
+        classes = difference.classes(node_id)
+        own = self._own(viewer) if difference.own_record(node_id) else b""
+        excluded = node_id if node_id in difference.peers(node_id).named else 0
+        rules, ssh = difference.packet_filter(node_id), difference.ssh_policy(node_id)
+        dns = self._dns(node_id)
+        key = (classes, viewer.legacy, viewer.zstd, excluded, own, rules, ssh, dns)
+        if key not in self._made:
+            text = self._compose(viewer, own, rules, ssh, dns)
+            self._made[key] = self._renderer.cache.encoder.encode(text, zstd=viewer.zstd) if text else None
+        return self._made[key]
+
+    def _own(self, viewer: Viewer) -> bytes:
+        return self._renderer.own_json(viewer.node_id, legacy=viewer.legacy)
+
+    def _dns(self, node_id: int) -> bytes | None:
+        difference = self._difference
+        known = difference.doubt is None and not difference.dns_records
+        if known and not difference.reshaped and node_id not in difference.changes:
+            return None
+        text = self._renderer.dns_json(difference.new, difference.new.node(node_id))
+        if difference.doubt is None and self._renderer.dns_json(difference.old, difference.old.node(node_id)) == text:
+            return None
+        return text
+
+    def _compose(self, viewer: Viewer, own: bytes, rules: bytes | None, ssh: bytes | None, dns: bytes | None) -> bytes:
+        difference, renderer = self._difference, self._renderer
+        view, class_ = difference.new, difference.classes(viewer.node_id)[1]
+        peers = difference.peers(viewer.node_id)
+        whole = [node_id for node_id in peers.whole if node_id != viewer.node_id]
+        patched = [node_id for node_id in peers.patched if node_id != viewer.node_id]
+        removed = [node_id for node_id in peers.removed if node_id != viewer.node_id]
+        members = [b'"Node":' + own] if own else []
+        if difference.relays or difference.doubt is not None:
+            members.append(b'"DERPMap":' + renderer.derp_json())
+        if removed:
+            members.append(b'"PeersRemoved":' + orjson.dumps(removed))
+        if whole:
+            nodes = (renderer.fragment(class_, node_id, legacy=viewer.legacy).json for node_id in whole)
+            members.append(b'"PeersChanged":[' + b",".join(nodes) + b"]")
+        if patched:
+            members.append(b'"PeersChangedPatch":[' + b",".join(map(self._patch, patched)) + b"]")
+        if dns is not None:
+            members.append(b'"DNSConfig":' + dns)
+        owners = {view.node(node_id).owner for node_id in whole}
+        if own:
+            owners.add(view.node(viewer.node_id).owner)
+        if difference.users:
+            seen = view.owners(class_) | {view.node(viewer.node_id).owner}
+            owners |= difference.users & seen
+        if owners:
+            members.append(b'"UserProfiles":' + renderer.profiles_json(owners))
+        if rules is not None:
+            members.append(b'"PacketFilters":{"base":' + rules + b"}")
+        if ssh is not None:
+            members.append(b'"SSHPolicy":' + ssh)
+        return b"{" + b",".join(members) + b"}" if members else b""
+
+    def _patch(self, node_id: int) -> bytes:
+        text = self._patches.get(node_id)
+        if text is None:
+            change = self._difference.changes[node_id]
+            assert isinstance(change, Patch)
+            text = self._patches[node_id] = patch_json(self._difference.new.node(node_id), change)
+        return text

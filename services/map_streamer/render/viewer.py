@@ -1,0 +1,21 @@
+"""Who reads a message, as far as it alters the bytes."""
+
+from __future__ import annotations
+
+import msgspec
+
+HOME_DERP_SINCE = 111
+"""The capability version from which clients read `Node.HomeDERP`; older ones want the `DERP` string."""
+
+
+class Viewer(msgspec.Struct, frozen=True, gc=False):
+    """One map session's reader."""
+
+    node_id: int
+    cap_version: int
+    zstd: bool
+
+    @property
+    def legacy(self) -> bool:
+        """Whether nodes must carry the old `DERP` string."""
+        return self.cap_version < HOME_DERP_SINCE

@@ -1,0 +1,93 @@
+"""Translates between the wire and the tailnet; decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+from smartscale.common.v1 import common_pb2
+from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
+
+from services.map_streamer.session import Gateway
+from services.map_streamer.tailnet import Admission, Tailnet
+from services.shared.rpc import answers
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+HELLO_DEADLINE = 10.0
+
+
+@answers({})
+class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
+    """The gRPC face of the map streamer."""
+
+    def __init__(self, tailnet: Tailnet, admission: Admission) -> None:
+        self._tailnet = tailnet
+        self._admission = admission
+
+    async def Attach(
+        self, request_iterator: AsyncIterator[pb.AttachRequest], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[pb.AttachResponse]:
+        """Serve one gateway until either side goes."""
+        requests = aiter(request_iterator)
+        try:
+            first = await asyncio.wait_for(anext(requests), HELLO_DEADLINE)
+        except (StopAsyncIteration, TimeoutError):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello")
+        if first.WhichOneof("message") != "hello" or not first.hello.gateway_id:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello")
+        tailnet = self._tailnet
+        gateway = tailnet.roster.attach(first.hello.gateway_id, tailnet.build_full, tailnet.bring_up)
+        log.info("gateway attached", gateway_id=gateway.id)
+        reader = asyncio.get_running_loop().create_task(self._read(gateway, requests))
+        try:
+            while (response := await gateway.outbox.next()) is not None:
+                yield response
+        finally:
+            reader.cancel()
+            sessions = len(gateway.sessions)
+            tailnet.roster.detach(gateway)
+            log.info("gateway detached", gateway_id=gateway.id, sessions=sessions)
+
+    async def _read(self, gateway: Gateway, requests: AsyncIterator[pb.AttachRequest]) -> None:
+        try:
+            async for request in requests:
+                self._take(gateway, request)
+        except (grpc.aio.AioRpcError, grpc.RpcError):
+            log.debug("gateway stream broke", gateway_id=gateway.id)
+        except Exception:
+            log.exception("gateway stream failed", gateway_id=gateway.id)
+        finally:
+            gateway.outbox.close()
+
+    def _take(self, gateway: Gateway, request: pb.AttachRequest) -> None:
+        match request.WhichOneof("message"):
+            case "opened":
+                self._admission.open(gateway, request.opened)
+            case "closed":
+                self._admission.close(gateway, request.closed.session_id)
+            case "paused":
+                self._admission.pause(gateway, request.paused.session_id)
+            case "resumed":
+                self._admission.resume(gateway, request.resumed.session_id)
+            case "dropped":
+                gateway.outbox.drop_frames(request.dropped.frame_ids)
+            case other:
+                log.warning("message of a gateway is out of place", gateway_id=gateway.id, kind=other or "unknown")
+
+    async def GetStatus(
+        self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.GetStatusResponse:
+        """Say how far this replica is and what it holds."""
+        view, roster = self._tailnet.view, self._tailnet.roster
+        return pb.GetStatusResponse(
+            cursor=common_pb2.Cursor(registry=view.cursor.registry, policy=view.cursor.policy),
+            nodes=len(view.snapshot.nodes),
+            sessions=len(roster),
+            gateways=len(tuple(roster.gateways())),
+        )

@@ -1,0 +1,112 @@
+"""What one gateway still has to be sent, bounded.
+
+Messages leave in order. Full maps are not queued: a session waits its turn by name, and its map is built of the then
+current view when everything before it has been taken, so at most one is in flight per gateway.
+
+Rule when full: from `HIGH` unsent bytes on the outbox is congested. The tailnet then queues no more deltas for its
+sessions, which hold a position instead. Below `LOW` the gateway is relieved, and each gets one merged delta.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+
+from smartscale.common.v1 import common_pb2
+from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+
+from services.map_streamer.render import Frame, Part
+
+HIGH = 8 << 20
+LOW = 1 << 20
+
+
+class Outbox:
+    """A gateway's queue, and the names of those who wait for a full map."""
+
+    def __init__(self, build: Callable[[int], None], relieved: Callable[[], None], high: int = HIGH) -> None:
+        self._build = build
+        self._relieved = relieved
+        self._high = high
+        self._low = min(LOW, high // 2)
+        self._ready: deque[pb.AttachResponse] = deque()
+        self._waiting: OrderedDict[int, None] = OrderedDict()
+        self._known: set[int] = set()
+        self._event = asyncio.Event()
+        self._closed = False
+        self.bytes = 0
+        self.congested = False
+
+    def put(self, response: pb.AttachResponse) -> None:
+        """Queue a message."""
+        if self._closed:
+            return
+        self._ready.append(response)
+        self.bytes += response.ByteSize()
+        if self.bytes >= self._high:
+            self.congested = True
+        self._event.set()
+
+    def put_full(self, session_id: int, parts: Iterable[Part], cursor: common_pb2.Cursor) -> None:
+        """Queue a full map, before it the frames that this gateway does not have."""
+        out = []
+        for part in parts:
+            if isinstance(part, Frame):
+                if part.id not in self._known:
+                    self._known.add(part.id)
+                    self.put(pb.AttachResponse(frame=pb.Frame(frame_id=part.id, data=part.data)))
+                out.append(pb.Part(frame_id=part.id))
+            else:
+                out.append(pb.Part(data=part))
+        self.put(pb.AttachResponse(full=pb.Full(session_id=session_id, parts=out, cursor=cursor)))
+
+    def want_full(self, session_id: int) -> None:
+        """Let a session wait for its full map; first come, first served."""
+        if not self._closed:
+            self._waiting[session_id] = None
+            self._event.set()
+
+    def unwant(self, session_id: int) -> None:
+        """The session needs no full map any more."""
+        self._waiting.pop(session_id, None)
+
+    def drop_frames(self, frame_ids: Iterable[int]) -> None:
+        """The gateway forgot these frames."""
+        self._known.difference_update(frame_ids)
+
+    def retire(self, frame_ids: list[int]) -> None:
+        """Tell the gateway to forget frames, as far as it has them."""
+        held = [frame_id for frame_id in frame_ids if frame_id in self._known]
+        if held:
+            self._known.difference_update(held)
+            self.put(pb.AttachResponse(retired=pb.FramesRetired(frame_ids=held)))
+
+    def close(self) -> None:
+        """End the stream; what is queued is lost."""
+        self._closed = True
+        self._ready.clear()
+        self._waiting.clear()
+        self._event.set()
+
+    async def next(self) -> pb.AttachResponse | None:
+        """The next message to send; None when the stream is over."""
+        while True:
+            if self._ready:
+                return self._take()
+            if self._closed:
+                return None
+            if self._waiting:
+                session_id, _ = self._waiting.popitem(last=False)
+                self._build(session_id)
+                continue
+            self._event.clear()
+            await self._event.wait()
+
+    def _take(self) -> pb.AttachResponse:
+        response = self._ready.popleft()
+        self.bytes -= response.ByteSize()
+        if self.congested and self.bytes <= self._low:
+            self.congested = False
+            self._relieved()
+        return response

@@ -1,0 +1,25 @@
+"""What is true at one position of the change logs, and how a fact changes it. Pure: no I/O, no clock, no stubs."""
+
+from services.map_streamer.snapshot.facts import DnsRecordsPut as DnsRecordsPut
+from services.map_streamer.snapshot.facts import Fact as Fact
+from services.map_streamer.snapshot.facts import KeyEnded as KeyEnded
+from services.map_streamer.snapshot.facts import NodePut as NodePut
+from services.map_streamer.snapshot.facts import NodeRemoved as NodeRemoved
+from services.map_streamer.snapshot.facts import PolicyPut as PolicyPut
+from services.map_streamer.snapshot.facts import RegionsPut as RegionsPut
+from services.map_streamer.snapshot.facts import RelayPut as RelayPut
+from services.map_streamer.snapshot.facts import RelayRemoved as RelayRemoved
+from services.map_streamer.snapshot.facts import UserPut as UserPut
+from services.map_streamer.snapshot.facts import UserRemoved as UserRemoved
+from services.map_streamer.snapshot.fold import AccessSettings as AccessSettings
+from services.map_streamer.snapshot.fold import Snapshot as Snapshot
+from services.map_streamer.snapshot.fold import empty as empty
+from services.map_streamer.snapshot.fold import fold as fold
+from services.map_streamer.snapshot.fold import replacement as replacement
+from services.map_streamer.snapshot.records import Cursor as Cursor
+from services.map_streamer.snapshot.records import NodeRecord as NodeRecord
+from services.map_streamer.snapshot.records import RelayRecord as RelayRecord
+from services.map_streamer.snapshot.records import UserRecord as UserRecord
+from services.map_streamer.snapshot.view import OUTSIDE as OUTSIDE
+from services.map_streamer.snapshot.view import Sight as Sight
+from services.map_streamer.snapshot.view import View as View

@@ -1,0 +1,243 @@
+"""Turns facts into the next snapshot. Copies tables once per batch; rebuilds `Access` only when it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import msgspec
+
+from services.map_streamer.snapshot.facts import (
+    DnsRecordsPut,
+    Fact,
+    KeyEnded,
+    NodePut,
+    NodeRemoved,
+    PolicyPut,
+    RegionsPut,
+    RelayPut,
+    RelayRemoved,
+    UserPut,
+    UserRemoved,
+)
+from services.map_streamer.snapshot.records import Cursor, NodeRecord, RelayRecord, UserRecord
+from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessUser
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessSettings:
+    """What the evaluator is told besides policy, users and nodes; constant while the process runs."""
+
+    server_url: str = ""
+    prefixes: tuple[str, ...] = ()
+    taildrop: bool = True
+    auto_update: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that is true at one position. The tables are never changed in place."""
+
+    access: Access
+    cursor: Cursor = field(default_factory=Cursor)
+    nodes: Mapping[int, NodeRecord] = field(default_factory=dict)
+    users: Mapping[int, UserRecord] = field(default_factory=dict)
+    relays: Mapping[str, RelayRecord] = field(default_factory=dict)
+    policy: CompiledPolicy = ALLOW_ALL
+    regions: bytes = b"{}"
+    """DERP regions from the configuration, as a JSON object by id."""
+    dns_records: tuple[tuple[str, str, str], ...] = ()
+    """Extra DNS records from a watched file."""
+    by_key: Mapping[bytes, int] = field(default_factory=dict)
+    """Node ids by node key."""
+    access_nodes: Mapping[int, AccessNode] = field(default_factory=dict)
+    """What the evaluator knows of each node; nodes of suspended users are not in it."""
+
+
+def _evaluator(
+    policy: CompiledPolicy,
+    users: Mapping[int, UserRecord],
+    nodes: Mapping[int, AccessNode],
+    settings: AccessSettings,
+) -> Access:
+    people = (
+        AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
+        for user in users.values()
+    )
+    return Access(
+        policy,
+        people,
+        (nodes[node_id] for node_id in sorted(nodes)),
+        server_url=settings.server_url,
+        prefixes=settings.prefixes,
+        taildrop=settings.taildrop,
+        auto_update=settings.auto_update,
+    )
+
+
+def empty(settings: AccessSettings) -> Snapshot:
+    """A tailnet in which nothing has happened yet."""
+    return Snapshot(_evaluator(ALLOW_ALL, {}, {}, settings))
+
+
+def access_node(node: NodeRecord) -> AccessNode:
+    """What the evaluator may know of a node. Presence counts only for routers, so that others come and go for free."""
+    serves = bool(node.advertised_routes and node.approved_routes)
+    return AccessNode(
+        node.id,
+        0 if node.tags else node.user_id,
+        node.tags,
+        node.ipv4,
+        node.ipv6,
+        node.advertised_routes,
+        node.approved_routes,
+        node.online if serves else True,
+        (node.created - _EPOCH) // timedelta(microseconds=1),
+        node.attributes,
+    )
+
+
+class _Draft:
+    """The tables of the next snapshot while facts are being applied."""
+
+    def __init__(self, before: Snapshot, now: datetime) -> None:
+        self.now = now
+        self.nodes = dict(before.nodes)
+        self.users = dict(before.users)
+        self.relays = dict(before.relays)
+        self.by_key = dict(before.by_key)
+        self.access_nodes = dict(before.access_nodes)
+        self.policy = before.policy
+        self.regions = before.regions
+        self.dns_records = before.dns_records
+        self.changed = False
+        self.reshaped = False
+
+    def apply(self, fact: Fact) -> None:
+        match fact:
+            case NodePut(node):
+                self._put_node(node)
+            case NodeRemoved(node_id):
+                self._remove_node(node_id)
+            case KeyEnded(node_id):
+                if node_id in self.nodes:
+                    self._put_node(self.nodes[node_id])
+            case UserPut(user):
+                self._put_user(user)
+            case UserRemoved(user_id):
+                self.reshaped |= self.users.pop(user_id, None) is not None
+            case RelayPut(relay):
+                if self.relays.get(relay.name) != relay:
+                    self.relays[relay.name] = relay
+            case RelayRemoved(name):
+                self.relays.pop(name, None)
+            case PolicyPut(policy):
+                self.reshaped |= policy != self.policy
+                self.policy = policy
+            case RegionsPut(regions):
+                self.regions = regions
+            case DnsRecordsPut(records):
+                self.dns_records = records
+            case _:
+                assert_never(fact)
+
+    def _put_node(self, node: NodeRecord) -> None:
+        past = node.expiry is not None and node.expiry <= self.now
+        if node.ended and not past:
+            # Clients believe the time, so a key that ended early must say one that has passed.
+            node = msgspec.structs.replace(node, expiry=node.created)
+        if node.expired != (past or node.ended):
+            node = msgspec.structs.replace(node, expired=past or node.ended)
+        old = self.nodes.get(node.id)
+        if old == node:
+            return
+        self.nodes[node.id] = node
+        self.changed = True
+        if old is None or old.node_key != node.node_key:
+            if old is not None and self.by_key.get(old.node_key) == old.id:
+                del self.by_key[old.node_key]
+            self.by_key[node.node_key] = node.id
+        self._place(node)
+
+    def _place(self, node: NodeRecord) -> None:
+        owner = None if node.tags else self.users.get(node.user_id)
+        if owner is not None and owner.suspended:
+            self.reshaped |= self.access_nodes.pop(node.id, None) is not None
+            return
+        known = access_node(node)
+        if self.access_nodes.get(node.id) != known:
+            self.access_nodes[node.id] = known
+            self.reshaped = True
+
+    def _remove_node(self, node_id: int) -> None:
+        node = self.nodes.pop(node_id, None)
+        if node is None:
+            return
+        self.changed = True
+        if self.by_key.get(node.node_key) == node_id:
+            del self.by_key[node.node_key]
+        self.reshaped |= self.access_nodes.pop(node_id, None) is not None
+
+    def _put_user(self, user: UserRecord) -> None:
+        old = self.users.get(user.id)
+        if old == user:
+            return
+        self.users[user.id] = user
+        if old is None or _identity(old) != _identity(user):
+            self.reshaped = True
+        if user.suspended != (old is not None and old.suspended):
+            for node in [node for node in self.nodes.values() if node.user_id == user.id]:
+                self._place(node)
+
+
+def _identity(user: UserRecord) -> tuple[object, ...]:
+    return user.name, user.email, user.provider_id, user.role, user.groups
+
+
+def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime, settings: AccessSettings) -> Snapshot:
+    """The snapshot after the facts. Tables and `Access` that they do not change stay the very same objects."""
+    draft = _Draft(before, now)
+    for fact in facts:
+        draft.apply(fact)
+    users = before.users if before.users == draft.users else draft.users
+    access = before.access
+    if draft.reshaped:
+        access = _evaluator(draft.policy, users, draft.access_nodes, settings)
+    return replace(
+        before,
+        access=access,
+        cursor=cursor,
+        nodes=draft.nodes if draft.changed else before.nodes,
+        users=users,
+        relays=before.relays if before.relays == draft.relays else draft.relays,
+        policy=draft.policy,
+        regions=draft.regions,
+        dns_records=draft.dns_records,
+        by_key=draft.by_key,
+        access_nodes=draft.access_nodes,
+    )
+
+
+def replacement(
+    before: Snapshot,
+    nodes: Iterable[NodeRecord],
+    users: Iterable[UserRecord],
+    relays: Iterable[RelayRecord],
+) -> list[Fact]:
+    """The facts that lead from a snapshot to one that was fetched whole, so that sessions get only the difference."""
+    facts: list[Fact] = [UserPut(user) for user in users]
+    facts += [NodePut(node) for node in nodes]
+    facts += [RelayPut(relay) for relay in relays]
+    kept_nodes = {fact.node.id for fact in facts if isinstance(fact, NodePut)}
+    kept_users = {fact.user.id for fact in facts if isinstance(fact, UserPut)}
+    kept_relays = {fact.relay.name for fact in facts if isinstance(fact, RelayPut)}
+    facts += [NodeRemoved(node_id) for node_id in before.nodes.keys() - kept_nodes]
+    facts += [UserRemoved(user_id) for user_id in before.users.keys() - kept_users]
+    facts += [RelayRemoved(name) for name in before.relays.keys() - kept_relays]
+    return facts

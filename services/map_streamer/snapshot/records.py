@@ -1,0 +1,90 @@
+"""The records of a snapshot: users, nodes and relays, reduced to what clients are told or policies ask."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from services.shared.ids import TAGGED_DEVICES_USER
+
+ZERO_KEY = bytes(32)
+
+
+class Cursor(msgspec.Struct, frozen=True, gc=False, order=True):
+    """A position in each change log."""
+
+    registry: int = 0
+    policy: int = 0
+
+    def covers(self, other: Cursor) -> bool:
+        """Whether everything up to the other position is in this one."""
+        return self.registry >= other.registry and self.policy >= other.policy
+
+
+class UserRecord(msgspec.Struct, frozen=True, gc=False):
+    """A person in the tailnet."""
+
+    id: int
+    name: str
+    display_name: str = ""
+    email: str = ""
+    provider_id: str = ""
+    profile_pic_url: str = ""
+    role: str = "member"
+    groups: tuple[str, ...] = ()
+    suspended: bool = False
+
+
+class NodeRecord(msgspec.Struct, frozen=True, gc=False):
+    """A device in the tailnet. Unchanged nodes keep their very object from snapshot to snapshot."""
+
+    id: int
+    stable_id: str
+    machine_key: bytes
+    node_key: bytes
+    given_name: str
+    created: datetime
+    disco_key: bytes = ZERO_KEY
+    """Zeros: not known."""
+    user_id: int = 0
+    tags: tuple[str, ...] = ()
+    ipv4: str = ""
+    ipv6: str = ""
+    advertised_routes: tuple[str, ...] = ()
+    approved_routes: tuple[str, ...] = ()
+    hostinfo: bytes = b"{}"
+    """JSON: the part that peers may see."""
+    attributes: tuple[tuple[str, str], ...] = ()
+    """What postures ask of the device."""
+    endpoints: tuple[str, ...] = ()
+    endpoint_types: tuple[int, ...] = ()
+    home_derp: int = 0
+    cap_version: int = 0
+    expiry: datetime | None = None
+    last_seen: datetime | None = None
+    online: bool = False
+    ended: bool = False
+    """Whether the registry says that its key has ended."""
+    expired: bool = False
+    """Whether its key had ended, by the registry or by the clock, when the fold last looked."""
+
+    @property
+    def owner(self) -> int:
+        """The user that clients are told: the synthetic one for tagged nodes."""
+        return int(TAGGED_DEVICES_USER) if self.tags or not self.user_id else self.user_id
+
+
+class RelayRecord(msgspec.Struct, frozen=True, gc=False):
+    """A relay as it announced itself."""
+
+    name: str
+    region_id: int
+    region_code: str
+    region_name: str
+    host_name: str
+    cert_name: str = ""
+    ipv4: str = ""
+    ipv6: str = ""
+    derp_port: int = 0
+    stun_port: int = 0

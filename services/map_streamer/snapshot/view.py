@@ -1,0 +1,169 @@
+"""A snapshot with what follows from it: who sees whom, and what differs by viewer. Answers are kept once computed.
+
+A `Sight` depends on `Access` alone, so it outlives every endpoint change; a `View` is a sight and the records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from services.map_streamer.snapshot.fold import Snapshot
+from services.map_streamer.snapshot.records import Cursor, NodeRecord
+from services.shared.access.evaluator import Access
+
+OUTSIDE = -1
+"""The class of nodes that the evaluator does not know: they see nobody and nobody sees them."""
+
+NO_SSH = b'{"rules":[]}'
+NO_FILTER = b"[]"
+
+Routes = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def _cap_map(caps: dict[str, Any]) -> bytes:
+    """Flags as empty arrays: both client families take them, and null stands for no array on this wire."""
+    return orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())})
+
+
+class Sight:
+    """What one `Access` says, per class where possible."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._visible: dict[int, tuple[int, ...]] = {OUTSIDE: ()}
+        self._visible_sets: dict[int, frozenset[int]] = {OUTSIDE: frozenset()}
+        self._filters: dict[Hashable, bytes] = {}
+        self._ssh: dict[int, bytes] = {}
+        self._own_caps: dict[int, bytes] = {}
+        self._routes: dict[tuple[int, int], Routes] = {}
+
+    @cached_property
+    def _nodes(self) -> dict[int, int]:
+        return {node_id: number for number in self._access.classes() for node_id in self._access.members_of(number)}
+
+    def class_of(self, node_id: int) -> int:
+        """The node's class, or `OUTSIDE`."""
+        return self._nodes.get(node_id, OUTSIDE)
+
+    def visible(self, class_: int) -> tuple[int, ...]:
+        """The ids that members of the class see, ascending; a member may be among them and is not its own peer."""
+        found = self._visible.get(class_)
+        if found is None:
+            seen = self._access.visible_classes(class_)
+            found = tuple(sorted(node_id for other in seen for node_id in self._access.members_of(other)))
+            self._visible[class_] = found
+        return found
+
+    def visible_set(self, class_: int) -> frozenset[int]:
+        """The same as a set."""
+        found = self._visible_sets.get(class_)
+        if found is None:
+            found = self._visible_sets[class_] = frozenset(self.visible(class_))
+        return found
+
+    @cached_property
+    def routers(self) -> frozenset[int]:
+        """Nodes that viewers of several classes may be shown differently."""
+        return frozenset(node_id for node_id in self._nodes if self._access.has_routes(node_id))
+
+    @cached_property
+    def peer_caps(self) -> dict[int, bytes]:
+        """`CapMap` as peers see it, for the few nodes that have one."""
+        return {node_id: _cap_map(caps) for node_id in self._nodes if (caps := self._access.peer_caps(node_id))}
+
+    @cached_property
+    def without_ipv4(self) -> frozenset[int]:
+        """Nodes that have IPv4 switched off."""
+        return frozenset(node_id for node_id in self._nodes if self._access.hides_ipv4(node_id))
+
+    def class_hides_ipv4(self, class_: int) -> bool:
+        """Whether members of the class are shown no IPv4 address."""
+        return class_ != OUTSIDE and self._access.members_of(class_)[0] in self.without_ipv4
+
+    def routes(self, class_: int, peer_id: int) -> Routes:
+        """Allowed and primary routes of a peer as another member of the class is shown them."""
+        if peer_id not in self.routers:
+            return (), ()
+        found = self._routes.get((class_, peer_id))
+        if found is None:
+            viewer = next((one for one in self._access.members_of(class_) if one != peer_id), None)
+            found = ((), ()) if viewer is None else self._routes_of(viewer, peer_id)
+            self._routes[class_, peer_id] = found
+        return found
+
+    def _routes_of(self, viewer: int, peer_id: int) -> Routes:
+        allowed = tuple(self._access.allowed_routes(viewer, peer_id))
+        return allowed, tuple(self._access.primary_routes(viewer, peer_id)) if allowed else ()
+
+    def own_routes(self, node_id: int) -> Routes:
+        """Routes of a node as it is told of itself."""
+        if node_id not in self.routers:
+            return (), ()
+        return tuple(self._access.self_routes(node_id)), tuple(self._access.self_primary_routes(node_id))
+
+    def own_caps(self, node_id: int) -> bytes:
+        """`CapMap` of a node's own record, as JSON."""
+        found = self._own_caps.get(node_id)
+        if found is None:
+            found = _cap_map(self._access.self_caps(node_id)) if node_id in self._nodes else b"{}"
+            self._own_caps[node_id] = found
+        return found
+
+    def packet_filter(self, node_id: int) -> bytes:
+        """The rules that a node enforces, as a JSON array; shared by nodes with equal rules."""
+        if node_id not in self._nodes:
+            return NO_FILTER
+        key = self._access.filter_key(node_id)
+        found = self._filters.get(key)
+        if found is None:
+            found = self._filters[key] = orjson.dumps(self._access.packet_filter(node_id))
+        return found
+
+    def ssh_policy(self, node_id: int) -> bytes:
+        """The node's SSH policy as JSON; no rule means nobody may."""
+        found = self._ssh.get(node_id)
+        if found is None:
+            policy = self._access.ssh_policy(node_id) if node_id in self._nodes else None
+            found = self._ssh[node_id] = NO_SSH if policy is None else orjson.dumps(policy)
+        return found
+
+
+class View:
+    """A snapshot and its sight; `rev` counts the views of one process."""
+
+    __slots__ = ("opaque", "rev", "sight", "snapshot", "touched")
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        before: View | None = None,
+        touched: frozenset[int] = frozenset(),
+        *,
+        opaque: bool = False,
+    ) -> None:
+        self.snapshot = snapshot
+        self.rev: int = 0 if before is None else before.rev + 1
+        self.touched = touched
+        """Nodes that some fact between the view before and this one named, also those that came and went."""
+        self.opaque = opaque
+        """Whether policy or users changed on the way here, so that who sees whom may have changed more than once."""
+        keep = before is not None and before.snapshot.access is snapshot.access
+        self.sight: Sight = before.sight if before is not None and keep else Sight(snapshot.access)
+
+    @property
+    def cursor(self) -> Cursor:
+        """The position of the snapshot."""
+        return self.snapshot.cursor
+
+    def node(self, node_id: int) -> NodeRecord:
+        """A node that is in the snapshot."""
+        return self.snapshot.nodes[node_id]
+
+    def owners(self, class_: int) -> frozenset[int]:
+        """Owners of all that members of the class see."""
+        nodes = self.snapshot.nodes
+        return frozenset(nodes[node_id].owner for node_id in self.sight.visible(class_))

@@ -1,0 +1,6 @@
+"""One tailnet: the task that owns its fold and tells its sessions."""
+
+from services.map_streamer.tailnet.admission import Admission as Admission
+from services.map_streamer.tailnet.metrics import Metrics as Metrics
+from services.map_streamer.tailnet.tailnet import Tailnet as Tailnet
+from services.map_streamer.tailnet.window import Window as Window

@@ -1,0 +1,84 @@
+"""Facts that wait for the next fold. Records are whole, so only the newest fact about each thing is kept: bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from services.map_streamer.snapshot import (
+    Cursor,
+    DnsRecordsPut,
+    Fact,
+    KeyEnded,
+    NodePut,
+    NodeRemoved,
+    PolicyPut,
+    RegionsPut,
+    RelayPut,
+    RelayRemoved,
+    UserPut,
+    UserRemoved,
+)
+
+_Key = tuple[str, int | str]
+
+
+def _about(fact: Fact) -> _Key:
+    match fact:
+        case NodePut(node):
+            return "node", node.id
+        case NodeRemoved(node_id) | KeyEnded(node_id):
+            return "node", node_id
+        case UserPut(user):
+            return "user", user.id
+        case UserRemoved(user_id):
+            return "user", user_id
+        case RelayPut(relay):
+            return "relay", relay.name
+        case RelayRemoved(name):
+            return "relay", name
+        case PolicyPut():
+            return "policy", 0
+        case RegionsPut():
+            return "regions", 0
+        case DnsRecordsPut():
+            return "dns records", 0
+        case _:
+            assert_never(fact)
+
+
+class Pending:
+    """The facts since the last fold."""
+
+    def __init__(self) -> None:
+        self._facts: dict[_Key, Fact] = {}
+        self.cursor: Cursor | None = None
+        """How far they bring the snapshot; None when nothing waits."""
+        self.traces: list[str] = []
+
+    def add(self, facts: Iterable[Fact], cursor: Cursor, traceparent: str = "") -> None:
+        """Keep facts in the order in which they happened."""
+        for fact in facts:
+            key = _about(fact)
+            if isinstance(fact, KeyEnded) and key in self._facts:
+                continue
+            self._facts.pop(key, None)
+            self._facts[key] = fact
+        self.cursor = cursor
+        if traceparent and len(self.traces) < 64:
+            self.traces.append(traceparent)
+
+    @property
+    def facts(self) -> list[Fact]:
+        """What to fold; users and policy may follow their nodes, the fold does not mind."""
+        return list(self._facts.values())
+
+    @property
+    def touched(self) -> frozenset[int]:
+        """Every node that a fact names."""
+        return frozenset(int(name) for kind, name in self._facts if kind == "node")
+
+    @property
+    def opaque(self) -> bool:
+        """Whether a user or the policy changed."""
+        return any(kind in ("user", "policy") for kind, _ in self._facts)

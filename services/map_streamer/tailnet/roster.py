@@ -1,0 +1,93 @@
+"""Who is attached: gateways, their sessions, and which sessions a node has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+
+from services.map_streamer.session import Gateway, Outbox, Session
+from services.map_streamer.tailnet.metrics import Metrics
+
+
+class Roster:
+    """The sessions of one tailnet."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._gateways: list[Gateway] = []
+        self._sessions: dict[Session, None] = {}
+        self._of_node: dict[int, dict[Session, None]] = {}
+
+    def attach(self, gateway_id: str, build: Callable[[Session], None], relieved: Callable[[Session], None]) -> Gateway:
+        """A gateway came."""
+
+        def build_one(session_id: int) -> None:
+            session = gateway.sessions.get(session_id)
+            if session is not None:
+                build(session)
+
+        def relieved_all() -> None:
+            for session in list(gateway.sessions.values()):
+                relieved(session)
+
+        gateway = Gateway(gateway_id, Outbox(build_one, relieved_all))
+        self._gateways.append(gateway)
+        self._metrics.gateways.set(len(self._gateways))
+        return gateway
+
+    def detach(self, gateway: Gateway) -> None:
+        """A gateway's stream is over: forget its sessions."""
+        if gateway in self._gateways:
+            self._gateways.remove(gateway)
+        for task in gateway.opening.values():
+            task.cancel()
+        for session in list(gateway.sessions.values()):
+            self.remove(session)
+        gateway.outbox.close()
+        self._metrics.gateways.set(len(self._gateways))
+
+    def add(self, session: Session) -> None:
+        """A session was accepted."""
+        session.gateway.sessions[session.id] = session
+        self._sessions[session] = None
+        self._of_node.setdefault(session.viewer.node_id, {})[session] = None
+        self._metrics.sessions.set(len(self._sessions))
+
+    def remove(self, session: Session) -> None:
+        """Forget a session; says nothing to the gateway."""
+        session.gateway.sessions.pop(session.id, None)
+        session.gateway.outbox.unwant(session.id)
+        self._sessions.pop(session, None)
+        of_node = self._of_node.get(session.viewer.node_id, {})
+        of_node.pop(session, None)
+        if not of_node:
+            self._of_node.pop(session.viewer.node_id, None)
+        self._metrics.sessions.set(len(self._sessions))
+
+    def end(self, session: Session, reason: pb.EndReason) -> None:
+        """Forget a session and tell its gateway why."""
+        self.remove(session)
+        ended = pb.SessionEnded(session_id=session.id, reason=reason)
+        session.gateway.outbox.put(pb.AttachResponse(ended=ended))
+
+    def supersede(self, node_id: int, before: float = float("inf")) -> None:
+        """End the streams of a node that were opened before a newer one of it."""
+        for session in self.of_node(node_id):
+            if not session.once and session.opened < before:
+                self.end(session, pb.END_REASON_SUPERSEDED)
+
+    def of_node(self, node_id: int) -> list[Session]:
+        """The sessions of a node."""
+        return list(self._of_node.get(node_id, ()))
+
+    def all(self) -> list[Session]:
+        """Every session."""
+        return list(self._sessions)
+
+    def gateways(self) -> Iterable[Gateway]:
+        """Every attached gateway."""
+        return tuple(self._gateways)
+
+    def __len__(self) -> int:
+        return len(self._sessions)

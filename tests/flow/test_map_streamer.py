@@ -1,0 +1,488 @@
+"""The map streamer between its logs and a gateway: every message is applied by a model of a real client."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from smartscale.common.v1 import common_pb2
+from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+from smartscale.registry.v1 import registry_pb2
+
+from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
+from tests.fakes.change_logs import changed, key, make_node, make_user
+from tests.fakes.streamer import Lab, streamer_lab, until
+
+USER1 = Alias(AliasKind.USER, "user1@example.com")
+USER2 = Alias(AliasKind.USER, "user2@example.com")
+ONE_ALONE = CompiledPolicy(grants=(Grant((USER1,), (USER1,), (NetworkAccess(),)),))
+RELAY = registry_pb2.Relay(
+    region_id=900, region_code="home", region_name="Home", name="900a", host_name="derp.example.net", derp_port=443
+)
+
+
+@pytest.fixture
+async def lab() -> AsyncIterator[Lab]:
+    async with streamer_lab() as made:
+        yield made
+
+
+@pytest.mark.statement(73, 74, 75, 76, 84, 85, 86, 92, 94, 95, 96, 101, 102)
+@pytest.mark.parametrize("zstd", [True, False])
+async def test_a_new_session_gets_a_full_map_with_all_that_a_client_needs(lab: Lab, zstd: bool) -> None:
+    nodes = [make_node(number) for number in range(1, 101)]
+    await lab.registry.put_node(*nodes)
+    await lab.registry.put_relay(RELAY)
+    await lab.start()
+    gateway = lab.attach()
+    netmap = await gateway.map_of(gateway.open(nodes[49], zstd=zstd))
+    assert netmap.node is not None
+    assert netmap.node["Key"] == "nodekey:" + key(2, 50).hex()
+    assert netmap.node["MachineAuthorized"] is True
+    assert netmap.node["Name"] == "host50.tail.example.net."
+    assert netmap.node["Addresses"] == ["100.64.0.50/32", "fd7a:115c:a1e0::32/128"]
+    assert "https://tailscale.com/cap/ssh" in netmap.node["CapMap"]
+    assert "KeyExpiry" not in netmap.node
+    assert sorted(netmap.peers) == [number for number in range(1, 101) if number != 50]
+    assert netmap.peers[7]["Cap"] == 113
+    assert netmap.filters["base"]
+    assert netmap.ssh == {"rules": []}
+    assert netmap.domain == "tail.example.net"
+    assert netmap.dns == {"Domains": ["tail.example.net"], "Proxied": True}
+    assert netmap.derp_map is not None
+    assert netmap.derp_map["omitDefaultRegions"] is True
+    assert netmap.derp_map["Regions"]["900"]["Nodes"][0]["HostName"] == "derp.example.net"
+    first = netmap.history[0]
+    assert first["CollectServices"] is False
+    assert first["Debug"] == {"DisableLogTail": True}
+    assert first["ControlTime"].endswith("Z")
+    assert "Health" not in first
+
+
+async def test_a_map_alone_in_the_tailnet_has_no_peer_list(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    netmap = await gateway.map_of(gateway.open(make_node(1)))
+    assert "Peers" not in netmap.history[0]
+
+
+async def test_frames_are_sent_once_per_gateway_and_shared(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 129)]
+    await lab.registry.put_node(*nodes)
+    await lab.start()
+    gateway = lab.attach()
+    first, second = gateway.open(nodes[0]), gateway.open(nodes[40])
+    await gateway.map_of(first)
+    await gateway.map_of(second)
+    assert len(second.netmap.peers) == 127
+    # One frame of what the class shares, and of the five runs of ids only the viewers' own are not shared.
+    assert gateway.frame_messages <= 1 + 5
+
+
+@pytest.mark.statement(79, 83)
+async def test_an_endpoint_change_is_one_message_for_all_peers_and_none_for_the_node(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 6)]
+    await lab.registry.put_node(*nodes)
+    await lab.start()
+    gateway = lab.attach()
+    sessions = [gateway.open(node) for node in nodes]
+    for session in sessions:
+        await gateway.map_of(session)
+    await lab.registry.put_node(changed(nodes[0], endpoints=["203.0.113.7:41641"]))
+    await gateway.until(lambda: sessions[4].deltas)
+    assert len(gateway.delta_messages) == 1
+    assert sorted(gateway.delta_messages[0].session_ids) == [session.id for session in sessions[1:]]
+    assert sessions[1].deltas == [{"PeersChangedPatch": [{"NodeID": 1, "Endpoints": ["203.0.113.7:41641"]}]}]
+    assert sessions[1].cursor == common_pb2.Cursor(registry=lab.registry.log.last, policy=0)
+
+
+async def test_a_stun_mapping_that_moves_is_not_broadcast_but_is_in_full_maps(lab: Lab) -> None:
+    mover = make_node(1, endpoints=["10.0.0.1:1", "203.0.113.1:1"], endpoint_types=[1, 2])
+    await lab.registry.put_node(mover, make_node(2))
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(2))
+    await gateway.map_of(session)
+    await lab.registry.put_node(changed(mover, endpoints=["10.0.0.1:1", "203.0.113.1:2"]))
+    await lab.registry.put_user(make_user(1, display_name="Ann"))
+    await gateway.until(lambda: session.deltas)
+    assert "PeersChangedPatch" not in session.deltas[0]
+    again = gateway.open(make_node(2))
+    assert (await gateway.map_of(again)).peers[1]["Endpoints"] == ["10.0.0.1:1", "203.0.113.1:2"]
+    assert session.ended == pb.END_REASON_SUPERSEDED
+    assert tailnet.view.cursor.registry == lab.registry.log.last
+
+
+async def test_a_node_that_joins_is_told_whole_with_its_owner(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    await lab.registry.put_user(make_user(2))
+    await lab.registry.put_node(make_node(2, user_id=2))
+    await gateway.until(lambda: 2 in session.netmap.peers)
+    assert session.netmap.profiles[2]["LoginName"] == "user2@example.com"
+    assert "Peers" not in session.deltas[-1]
+
+
+@pytest.mark.statement(80)
+async def test_a_deleted_node_is_removed_from_its_peers_and_its_session_ends(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    stays, goes = gateway.open(make_node(1)), gateway.open(make_node(2))
+    await gateway.map_of(stays)
+    await gateway.map_of(goes)
+    await lab.registry.remove_node(2)
+    await gateway.until(lambda: goes.ended)
+    await gateway.until(lambda: not stays.netmap.peers)
+    assert goes.ended == pb.END_REASON_NODE_REMOVED
+    assert stays.deltas[-1]["PeersRemoved"] == [2]
+
+
+async def test_a_rotated_key_ends_the_old_session_and_patches_peers(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    stays, old = gateway.open(make_node(1)), gateway.open(make_node(2))
+    await gateway.map_of(stays)
+    await gateway.map_of(old)
+    rotated = changed(make_node(2), node_key=key(9, 2), disco_key=key(8, 2))
+    await lab.registry.put_node(rotated)
+    await gateway.until(lambda: old.ended)
+    await gateway.until(lambda: stays.deltas)
+    assert old.ended == pb.END_REASON_KEY_ROTATED
+    assert stays.netmap.peers[2]["Key"] == "nodekey:" + key(9, 2).hex()
+    new = gateway.open(rotated)
+    await gateway.map_of(new)
+
+
+async def test_presence_is_a_patch_with_last_seen_only_while_away(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    await lab.registry.put_node(changed(make_node(2), online=False, last_seen=datetime(2026, 5, 1, tzinfo=UTC)))
+    await gateway.until(lambda: session.deltas)
+    assert session.deltas == [
+        {"PeersChangedPatch": [{"NodeID": 2, "Online": False, "LastSeen": "2026-05-01T00:00:00Z"}]}
+    ]
+    await lab.registry.put_node(make_node(2))
+    await gateway.until(lambda: len(session.deltas) > 1)
+    assert session.deltas[1] == {"PeersChangedPatch": [{"NodeID": 2, "Online": True}]}
+
+
+@pytest.mark.statement(105, 106)
+async def test_a_key_that_ends_by_the_clock_alone_is_told(lab: Lab) -> None:
+    soon = datetime.now(UTC) + timedelta(milliseconds=300)
+    await lab.registry.put_node(make_node(1), changed(make_node(2), expiry=soon))
+    await lab.start()
+    gateway = lab.attach()
+    session, own = gateway.open(make_node(1)), gateway.open(make_node(2))
+    netmap = await gateway.map_of(session)
+    await gateway.map_of(own)
+    assert "Expired" not in netmap.peers[2]
+    await gateway.until(lambda: session.deltas and own.deltas)
+    assert netmap.peers[2]["Expired"] is True
+    assert "Endpoints" not in netmap.peers[2]
+    assert netmap.peers[2]["DiscoKey"] == "discokey:" + bytes(32).hex()
+    assert own.netmap.node is not None
+    assert own.netmap.node["Expired"] is True
+    assert own.ended is None
+
+
+@pytest.mark.statement(69)
+async def test_a_node_that_nobody_knows_is_refused(lab: Lab) -> None:
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(5))
+    await gateway.until(lambda: session.refused)
+    assert session.refused == pb.REFUSAL_REASON_UNKNOWN_NODE
+
+
+@pytest.mark.statement(38)
+async def test_a_node_of_another_machine_is_refused(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(5))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(5), machine_key=key(1, 6))
+    await gateway.until(lambda: session.refused)
+    assert session.refused == pb.REFUSAL_REASON_WRONG_MACHINE
+
+
+async def test_a_node_admitted_a_moment_ago_is_accepted_though_the_bus_lost_the_news(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    other = gateway.open(make_node(1))
+    await gateway.map_of(other)
+    lab.registry.log.lose = True
+    await lab.registry.put_node(make_node(2))
+    session = gateway.open(make_node(2))
+    await gateway.map_of(session)
+    await gateway.until(lambda: 2 in other.netmap.peers)
+
+
+@pytest.mark.statement(66)
+async def test_a_session_for_one_map_ends_after_it(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    stream = gateway.open(make_node(1))
+    await gateway.map_of(stream)
+    once = gateway.open(make_node(1), once=True)
+    await gateway.until(lambda: once.ended)
+    assert once.fulls == 1
+    assert once.ended == pb.END_REASON_DONE
+    assert stream.ended is None
+
+
+@pytest.mark.statement(67)
+async def test_a_newer_session_supersedes_the_older_across_gateways(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    one, two = lab.attach("a"), lab.attach("b")
+    old = one.open(make_node(1))
+    await one.map_of(old)
+    new = two.open(make_node(1))
+    await two.map_of(new)
+    await one.until(lambda: old.ended)
+    assert old.ended == pb.END_REASON_SUPERSEDED
+
+
+async def test_lost_messages_are_fetched_when_the_next_one_shows_the_gap(lab: Lab) -> None:
+    node = make_node(2)
+    await lab.registry.put_node(make_node(1), node)
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    lab.registry.log.lose = True
+    await lab.registry.put_node(make_node(3))
+    await lab.registry.remove_node(2)
+    lab.registry.log.lose = False
+    await lab.registry.put_node(make_node(4))
+    await gateway.until(lambda: sorted(session.netmap.peers) == [3, 4])
+    assert session.fulls == 1
+
+
+async def test_lost_messages_are_fetched_when_the_bus_comes_back(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    lab.registry.log.lose = True
+    await lab.registry.put_node(make_node(2))
+    lab.bus.interrupt()
+    await gateway.until(lambda: 2 in session.netmap.peers)
+
+
+async def test_a_last_message_that_was_lost_is_found_when_all_is_quiet(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start(quiet=0.05)
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    lab.registry.log.lose = True
+    await lab.registry.put_node(make_node(2))
+    await gateway.until(lambda: 2 in session.netmap.peers)
+
+
+async def test_a_trimmed_log_leads_to_a_snapshot_and_sessions_get_only_the_difference(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 40)]
+    await lab.registry.put_node(*nodes)
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(nodes[0])
+    await gateway.map_of(session)
+    lab.registry.log.lose = True
+    await lab.registry.remove_node(7)
+    await lab.registry.put_node(make_node(50))
+    lab.registry.log.trim()
+    lab.bus.interrupt()
+    await gateway.until(lambda: 50 in session.netmap.peers)
+    assert 7 not in session.netmap.peers
+    assert session.fulls == 1
+    assert [node["ID"] for node in session.deltas[-1]["PeersChanged"]] == [50]
+
+
+async def test_duplicates_are_passed_over(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    batch = common_pb2.ChangeBatch(tailnet_id="default", service="registry", records=lab.registry.log.records)
+    await lab.registry.log.publish(batch)
+    await lab.registry.put_node(make_node(3))
+    await gateway.until(lambda: 3 in session.netmap.peers)
+    assert len(session.deltas) == 1
+    assert tailnet.view.cursor.registry == lab.registry.log.last
+
+
+@pytest.mark.statement(81, 110)
+async def test_a_policy_change_brings_filters_and_peers_in_one_message(lab: Lab) -> None:
+    await lab.registry.put_user(make_user(2))
+    await lab.registry.put_node(make_node(1), make_node(2), make_node(3, user_id=2))
+    await lab.start()
+    gateway = lab.attach()
+    one, three = gateway.open(make_node(1)), gateway.open(make_node(3))
+    await gateway.map_of(one)
+    await gateway.map_of(three)
+    await lab.policy.put(ONE_ALONE)
+    await gateway.until(lambda: one.deltas and three.deltas)
+    assert one.deltas[0]["PeersRemoved"] == [3]
+    assert one.deltas[0]["PacketFilters"]["base"][0]["SrcIPs"]
+    assert three.deltas[0]["PeersRemoved"] == [1, 2]
+    assert three.deltas[0]["PacketFilters"] == {"base": []}
+    assert three.netmap.filters == {"base": []}
+    await lab.policy.put(CompiledPolicy(grants=(Grant((USER1,), (USER2,), (NetworkAccess(),)),)))
+    await gateway.until(lambda: sorted(three.netmap.peers) == [1, 2])
+    assert sorted(one.netmap.peers) == [3]
+    assert one.netmap.filters == {"base": []}
+
+
+async def test_a_node_that_sees_nobody_gets_an_explicit_empty_filter_at_once(lab: Lab) -> None:
+    await lab.registry.put_user(make_user(2))
+    await lab.registry.put_node(make_node(1), make_node(3, user_id=2))
+    await lab.policy.put(ONE_ALONE)
+    await lab.start()
+    gateway = lab.attach()
+    netmap = await gateway.map_of(gateway.open(make_node(3)))
+    assert netmap.history[0]["PacketFilters"] == {"base": []}
+    assert "Peers" not in netmap.history[0]
+
+
+async def test_a_suspended_user_is_cut_off_from_all(lab: Lab) -> None:
+    await lab.registry.put_user(make_user(2))
+    await lab.registry.put_node(make_node(1), make_node(3, user_id=2))
+    await lab.start()
+    gateway = lab.attach()
+    one, three = gateway.open(make_node(1)), gateway.open(make_node(3))
+    await gateway.map_of(one)
+    await gateway.map_of(three)
+    await lab.registry.put_user(make_user(2, suspended=True))
+    await gateway.until(lambda: not one.netmap.peers and not three.netmap.peers)
+    assert three.netmap.filters == {"base": []}
+
+
+@pytest.mark.statement(97, 98)
+async def test_routes_reach_viewers_and_the_router_when_approved(lab: Lab) -> None:
+    router = make_node(1, advertised_routes=["10.2.0.0/16"])
+    await lab.registry.put_node(router, make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    own, viewer = gateway.open(router), gateway.open(make_node(2))
+    await gateway.map_of(own)
+    await gateway.map_of(viewer)
+    assert "10.2.0.0/16" not in viewer.netmap.peers[1]["AllowedIPs"]
+    await lab.registry.put_node(changed(router, approved_routes=["10.2.0.0/16"]))
+    await gateway.until(lambda: "10.2.0.0/16" in viewer.netmap.peers[1]["AllowedIPs"])
+    await gateway.until(lambda: own.deltas)
+    assert viewer.netmap.peers[1]["PrimaryRoutes"] == ["10.2.0.0/16"]
+    assert own.netmap.node is not None
+    assert "10.2.0.0/16" in own.netmap.node["AllowedIPs"]
+
+
+async def test_a_paused_session_gets_one_merged_message_when_it_reads_again(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 5)]
+    await lab.registry.put_node(*nodes)
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    slow, quick = gateway.open(nodes[0]), gateway.open(nodes[1])
+    await gateway.map_of(slow)
+    await gateway.map_of(quick)
+    gateway.pause(slow)
+    await until(lambda: any(session.paused for session in tailnet.roster.all()))
+    await lab.registry.put_node(changed(nodes[2], endpoints=["203.0.113.3:1"]))
+    await gateway.until(lambda: len(quick.deltas) == 1)
+    await lab.registry.put_node(changed(nodes[2], endpoints=["203.0.113.3:2"]), make_node(9))
+    await gateway.until(lambda: 9 in quick.netmap.peers)
+    await lab.registry.remove_node(4)
+    await gateway.until(lambda: 4 not in quick.netmap.peers)
+    assert slow.deltas == []
+    gateway.resume(slow)
+    await gateway.until(lambda: slow.deltas)
+    assert len(slow.deltas) == 1
+    assert slow.fulls == 1
+    assert sorted(slow.netmap.peers) == [2, 3, 9]
+    assert slow.netmap.peers[3] == quick.netmap.peers[3]
+
+
+async def test_a_session_paused_for_too_long_gets_a_full_map(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 4)]
+    await lab.registry.put_node(*nodes)
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    slow = gateway.open(nodes[0])
+    await gateway.map_of(slow)
+    gateway.pause(slow)
+    await until(lambda: tailnet.roster.all()[0].paused)
+    for number in range(70):
+        await lab.registry.put_node(changed(nodes[1], endpoints=[f"203.0.113.3:{number + 1}"]))
+        await until(lambda: tailnet.position.registry == lab.registry.log.last)
+        tailnet.flush()
+    gateway.resume(slow)
+    await gateway.until(lambda: slow.fulls == 2)
+    assert slow.netmap.peers[2]["Endpoints"] == ["203.0.113.3:70"]
+    assert slow.deltas == []
+
+
+async def test_a_session_moves_to_another_replica_and_gets_what_it_missed(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 5)]
+    await lab.registry.put_node(*nodes)
+    await lab.start()
+    await lab.start()
+    one = lab.attach("a", replica=0)
+    session = one.open(nodes[0])
+    await one.map_of(session)
+    held = session.cursor
+    await one.close()
+    await lab.registry.put_node(changed(nodes[2], endpoints=["203.0.113.3:1"]))
+    await lab.registry.remove_node(4)
+    two = lab.attach("a", replica=1)
+    moved = two.open(nodes[0], held=held)
+    moved.netmap = session.netmap
+    await two.until(lambda: 4 not in moved.netmap.peers)
+    assert moved.fulls == 0
+    assert moved.netmap.peers[3]["Endpoints"] == ["203.0.113.3:1"]
+
+
+async def test_a_session_that_holds_what_nobody_remembers_gets_a_full_map(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1), held=common_pb2.Cursor(registry=1, policy=0))
+    await gateway.map_of(session)
+    assert sorted(session.netmap.peers) == [2]
+
+
+async def test_a_session_without_peers_that_cannot_be_mended_ends(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1), held=common_pb2.Cursor(registry=1, policy=0))
+    await gateway.until(lambda: session.ended)
+    assert session.ended == pb.END_REASON_RESYNC
+
+
+async def test_the_first_message_must_be_hello(lab: Lab) -> None:
+    await lab.start()
+    gateway = lab.attach("")
+    with pytest.raises(Exception, match="hello"):
+        await gateway.until(lambda: False)
+
+
+@pytest.mark.statement(104)
+async def test_only_old_clients_get_the_derp_string(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    old, new = gateway.open(make_node(1), cap_version=106), gateway.open(make_node(2))
+    assert (await gateway.map_of(old)).peers[2]["DERP"] == "127.3.3.40:900"
+    assert "DERP" not in (await gateway.map_of(new)).peers[1]

@@ -6,13 +6,14 @@ import grpc.aio
 from smartscale.registry.v1 import registry_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.registry.clients import PolicyFollower
 from services.registry.model.address import Pool
 from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
 from services.registry.sql import SqlStore
 from services.registry.timer import Timer
 from services.registry.usecases.admission import Admission
-from services.registry.usecases.approval import Policies
+from services.registry.usecases.approval import Policies, PolicyChange
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.giving import Giver
 from services.registry.usecases.keeper import Keeper
@@ -43,6 +44,10 @@ class RegistryService:
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
         self._timer = Timer(self.keeper, self._outbox)
         giver, policies = Giver(settings), Policies()
+        self._follower: PolicyFollower | None = None
+        if "policy" in deps.channels:
+            change = PolicyChange(self.ledger, policies)
+            self._follower = PolicyFollower(deps.channels["policy"], deps.bus, change, tailnet)
         cases = UseCases(
             users=Users(self.ledger),
             nodes=Nodes(self.ledger, settings, giver, policies),
@@ -67,9 +72,13 @@ class RegistryService:
         await self._store.prepare()
         await self.ledger.start()
         self._timer.start()
+        if self._follower is not None:
+            self._follower.start()
 
     async def stop(self) -> None:
         """Finish what is in hand and close the database."""
+        if self._follower is not None:
+            await self._follower.stop()
         await self._timer.stop()
         await self.ledger.stop()
         await self._engine.dispose()

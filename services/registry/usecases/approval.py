@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from services.registry.model.node import Node
 from services.registry.model.route import EXIT_ROUTES, read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.user import User
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.ledger import Ledger
+from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
 
 
 class Approver(Protocol):
@@ -18,7 +27,7 @@ class Approver(Protocol):
         ...
 
     def tag_exists(self, tag: str) -> bool:
-        """Whether the policy knows the tag; yes while no policy is known."""
+        """Whether the policy knows the tag."""
         ...
 
 
@@ -32,6 +41,32 @@ class NoPolicy:
     def tag_exists(self, tag: str) -> bool:
         """Nobody can say no yet."""
         return True
+
+
+class PolicyApprover:
+    """Asks a compiled policy. Approval looks at one node and its owner, so no snapshot of the tailnet is built."""
+
+    def __init__(self, policy: CompiledPolicy) -> None:
+        self._policy = policy
+        self._tags = Access(policy, (), ())
+
+    def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
+        """The advertised routes of the node that need no asking."""
+        users = [] if owner is None else [_access_user(owner)]
+        subject = AccessNode(
+            id=node.id,
+            user_id=node.user_id,
+            tags=node.tags,
+            ipv4=node.ipv4,
+            ipv6=node.ipv6,
+            advertised_routes=node.advertised_routes,
+            approved_routes=node.approved_routes,
+        )
+        return Access(self._policy, users, [subject]).auto_approved(node.id)
+
+    def tag_exists(self, tag: str) -> bool:
+        """Whether the policy knows the tag."""
+        return self._tags.tag_exists(tag)
 
 
 class Policies:
@@ -51,3 +86,46 @@ class Policies:
         if any(route in EXIT_ROUTES for route in added):
             added = with_both_exits(added)
         return read_routes((*node.approved_routes, *added))
+
+
+class PolicyChange:
+    """Puts a new policy in force in the registry."""
+
+    def __init__(self, ledger: Ledger, policies: Policies) -> None:
+        self._ledger = ledger
+        self._policies = policies
+
+    async def take(self, approver: Approver) -> None:
+        """Use this policy from here on, and approve what it approves of the routes that nodes advertise already.
+
+        Raises:
+            UnavailableError: the database cannot be used; the policy is in force, but the routes wait.
+        """
+        self._policies.current = approver
+        if await self._ledger.read(lambda state: bool(self._behind(state))):
+            await self._ledger.commit(self._approve_all)
+
+    def _behind(self, state: State) -> list[Node]:
+        found = []
+        for node in state.nodes.values():
+            if node.advertised_routes:
+                approved = replace(node, approved_routes=self._policies.approve(state, node))
+                if approved != node:
+                    found.append(approved)
+        return found
+
+    async def _approve_all(self, draft: Draft) -> None:
+        for node in self._behind(draft.state):
+            log.info("routes approved by policy", node_id=node.id)
+            draft.put_node(node)
+
+
+def _access_user(user: User) -> AccessUser:
+    return AccessUser(
+        id=user.id,
+        name=user.name,
+        email=user.email,
+        provider_id=user.provider_id,
+        role=user.role,
+        groups=frozenset(user.groups),
+    )

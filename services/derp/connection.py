@@ -8,7 +8,6 @@ in it after its callback.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import socket
 import struct
@@ -23,8 +22,9 @@ from services.derp.relay import Relay
 from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, Session, Stage
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
 from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 HIGH_WATER = 64 << 10
 LOW_WATER = 16 << 10
@@ -100,7 +100,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, reason: str) -> None:
         """End the connection at once."""
-        log.debug("connection closed", extra={"source": self.address[0], "reason": reason})
+        log.debug("connection closed", source=self.address[0], reason=reason)
         self.writable = False
         if self._transport is not None:
             self._transport.abort()
@@ -290,7 +290,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if not allowed:
             self._shell.refusals.not_admitted += 1
-            log.info("client not admitted", extra={"node_key": str(request.key), "source": self.address[0]})
+            log.info("client not admitted", node_key=str(request.key), source=self.address[0])
             self.close("not admitted")
             return
         try:

@@ -7,14 +7,11 @@ it, would drop the answer. The kernel tells the address with each datagram (IP_P
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from typing import Final
 
 from services.derp import stun
 from services.derp.listener import bind
-
-log = logging.getLogger(__name__)
 
 _IP_PKTINFO: Final = 8  # linux/in.h; the socket module has the name since Python 3.12 only
 _BATCH = 64

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
 import ssl
 
 from services.derp.connection import Connection, Shell
+from services.shared.telemetry import get_logger
 
-log = logging.getLogger(__name__)
+log = get_logger(__name__)
 
 _BACKLOG = 4096
 _BATCH = 64
@@ -101,7 +101,7 @@ class Listener:
             except OSError as error:
                 # A connection that was reset before it was taken is nothing; without descriptors only time helps.
                 if error.errno in _EXHAUSTED:
-                    log.warning("cannot take connections", extra={"reason": error.strerror})
+                    log.warning("cannot take connections", reason=error.strerror)
                     await asyncio.sleep(_EXHAUSTED_PAUSE)
                 continue
             self._take(accepted, (address[0].removeprefix("::ffff:"), address[1]))

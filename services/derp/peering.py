@@ -23,17 +23,26 @@ MESH_DEPTH: Final = 512
 class Peering:
     """One link to another relay; a `Forwarder` for the keys that are connected there."""
 
-    def __init__(self, relay: Relay, identity: Identity, outlet: Outlet, *, nonce: Callable[[int], bytes]) -> None:
-        """`identity` must have a mesh key; `nonce` gives that many random bytes."""
+    def __init__(
+        self,
+        relay: Relay,
+        identity: Identity,
+        outlet: Outlet,
+        *,
+        nonce: Callable[[int], bytes],
+        wanted: Callable[[NodeKey], bool],
+    ) -> None:
+        """`identity` must have a mesh key; `nonce` gives that many random bytes; `wanted` says whether a link to the
+        relay with that key is of use."""
         self._relay = relay
         self._identity = identity
         self._outlet = outlet
         self._nonce = nonce
+        self._wanted = wanted
         self._keys: set[bytes] = set()
         self._backlog = Backlog(MESH_DEPTH)
         self.server: NodeKey | None = None
         self.established = False
-        self.to_self = False
         self.reader = frames.FrameReader(frames.CLIENT_BOUNDS)
 
     def receive(self, data: bytes) -> None:
@@ -77,9 +86,8 @@ class Peering:
         if frame.kind != frames.SERVER_KEY:
             raise ProtocolError("the other relay did not begin with its key")
         self.server = handshake.decode_server_key(frame.payload)
-        if self.server == self._identity.public:
-            self.to_self = True
-            raise ProtocolError("the other relay is this relay")
+        if not self._wanted(self.server):
+            raise ProtocolError("a link to that relay is of no use")
         info = handshake.ClientInfo(can_ack_pings=True, mesh_key=self._identity.mesh_key)
         nonce = self._nonce(handshake.NONCE_SIZE)
         self._outlet.write(handshake.encode_client_info(info, self._identity.private, self.server, nonce))

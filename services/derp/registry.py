@@ -1,0 +1,139 @@
+"""What the relay asks the registry: may this node come in, and here I am. The only module that speaks its contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from services.shared.clock import Clock
+from services.shared.keys import NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+VERIFY_SECONDS = 5.0
+ALLOWED_FOR = 15.0
+REFUSED_FOR = 1.0
+ANNOUNCE_EVERY = 60.0
+_CACHED = 16_384
+_AT_ONCE = 64
+_RETRY_FIRST = 0.5
+_RETRY_MOST = 10.0
+
+
+class RegistryAdmission:
+    """Lets in the nodes that the registry knows; an `Admission`.
+
+    An answer is good for some seconds, so a client that reconnects, or a flood with one key, costs the registry little.
+    When the registry does not answer nobody new comes in, unless the operator chose to fail open.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock, *, fail_open: bool = False) -> None:
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._clock = clock
+        self._fail_open = fail_open
+        self._known: OrderedDict[NodeKey, tuple[bool, float]] = OrderedDict()
+        self._asking: dict[NodeKey, asyncio.Task[bool]] = {}
+        self._room = asyncio.Semaphore(_AT_ONCE)
+
+    async def allowed(self, node_key: NodeKey, source: str) -> bool:
+        """Whether the registry knows the key and it has not expired."""
+        known = self._known.get(node_key)
+        if known is not None and known[1] > self._clock.monotonic():
+            return known[0]
+        task = self._asking.get(node_key)
+        if task is None:
+            task = asyncio.get_running_loop().create_task(self._ask(node_key))
+            self._asking[node_key] = task
+            task.add_done_callback(lambda _: self._asking.pop(node_key, None))
+        # One question serves all who wait for it; the first to go away must not take the answer with it.
+        return await asyncio.shield(task)
+
+    async def _ask(self, node_key: NodeKey) -> bool:
+        request = registry_pb2.VerifyNodeKeyRequest(node_key=node_key.raw)
+        try:
+            async with asyncio.timeout(2 * VERIFY_SECONDS), self._room:
+                answer = await self._stub.VerifyNodeKey(request, timeout=VERIFY_SECONDS)
+        except (grpc.aio.AioRpcError, TimeoutError) as error:
+            reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "no answer in time"
+            log.warning("registry did not verify a client", reason=reason, admitted=self._fail_open)
+            return self._fail_open
+        allow = bool(answer.allow)
+        self._known.pop(node_key, None)
+        self._known[node_key] = (allow, self._clock.monotonic() + (ALLOWED_FOR if allow else REFUSED_FOR))
+        if len(self._known) > _CACHED:
+            self._known.popitem(last=False)
+        return allow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayRecord:
+    """What clients need to reach this relay; field by field as in the DERP map."""
+
+    region_id: int
+    region_code: str
+    region_name: str
+    name: str
+    host_name: str
+    cert_name: str
+    ipv4: str
+    ipv6: str
+    derp_port: int
+    stun_port: int
+
+
+class Announcer:
+    """Makes the relay known to the registry, at once and then as a heartbeat."""
+
+    def __init__(self, channel: grpc.aio.Channel, record: Callable[[], RelayRecord]) -> None:
+        """`record` is asked each time: the certificate may have been replaced."""
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._record = record
+        self._task: asyncio.Task[None] | None = None
+        self.announced = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to announce."""
+        self._task = asyncio.get_running_loop().create_task(self._announce_all())
+
+    async def stop(self) -> None:
+        """Announce no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _announce_all(self) -> None:
+        retry = _RETRY_FIRST
+        while True:
+            try:
+                await self._announce()
+            except grpc.aio.AioRpcError as error:
+                log.warning("relay not announced", reason=error.code().name)
+                await asyncio.sleep(retry)
+                retry = min(_RETRY_MOST, retry * 2)
+                continue
+            retry = _RETRY_FIRST
+            self.announced.set()
+            await asyncio.sleep(ANNOUNCE_EVERY)
+
+    async def _announce(self) -> None:
+        record = self._record()
+        relay = registry_pb2.Relay(
+            region_id=record.region_id,
+            region_code=record.region_code,
+            region_name=record.region_name,
+            name=record.name,
+            host_name=record.host_name,
+            cert_name=record.cert_name,
+            ipv4=record.ipv4,
+            ipv6=record.ipv6,
+            derp_port=record.derp_port,
+            stun_port=record.stun_port,
+        )
+        await self._stub.AnnounceRelay(registry_pb2.AnnounceRelayRequest(relay=relay), timeout=VERIFY_SECONDS)

@@ -1,0 +1,236 @@
+"""Plugs the relay together from the configuration. The only place that knows what is plugged in."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import grpc.aio
+from smartscale.derp.v1 import derp_pb2_grpc
+
+from services.derp.admission import Admission, OpenAdmission
+from services.derp.certificate import Certificate, CertificateError, configured, load, self_signed, tls_context
+from services.derp.handshake import parse_mesh_key
+from services.derp.identity import load_identity
+from services.derp.mesh import Mesh, MeshTarget
+from services.derp.metrics import RelayCollector
+from services.derp.registry import Announcer, RegistryAdmission, RelayRecord
+from services.derp.rpc import DerpServicer
+from services.derp.server import DerpServer, ServerSettings
+from services.derp.session import Identity
+from services.shared.clock import Clock
+from services.shared.config.model import Config, DerpServerConfig
+from services.shared.process import Deps
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_CERTIFICATE_LOOK_SECONDS = 60.0
+
+
+class SettingsError(ValueError):
+    """A key of `derp.server` cannot be used; the text names it and the remedy."""
+
+
+class Tls:
+    """The certificate in use, and its renewal: files that changed on disk are taken for new connections."""
+
+    def __init__(
+        self, config: DerpServerConfig, directory: Path, hostname: str, identity: Identity, clock: Clock
+    ) -> None:
+        self._config = config
+        self._directory = directory
+        self._hostname = hostname
+        self._identity = identity
+        self._clock = clock
+        self._seen = self._stamp()
+        self.certificate = self._make()
+        self.context: ssl.SSLContext = tls_context(self.certificate)
+
+    def refresh(self) -> None:
+        """Take a replaced certificate.
+
+        Raises:
+            CertificateError: it cannot be used; the old one stays.
+        """
+        stamp = self._stamp()
+        if stamp == self._seen:
+            return
+        self._seen = stamp
+        fresh = self._make()
+        load(self.context, fresh)
+        self.certificate = fresh
+
+    def _make(self) -> Certificate:
+        cert, key = self._config.tls_cert_path, self._config.tls_key_path
+        now, server = self._clock.now(), self._identity.public
+        if cert is not None and key is not None:
+            return configured(self._directory, cert, key, server, now)
+        return self_signed(self._directory, self._hostname, server, now)
+
+    def _stamp(self) -> tuple[int, ...]:
+        paths = (self._config.tls_cert_path, self._config.tls_key_path)
+        return tuple(path.stat().st_mtime_ns for path in paths if path is not None and path.exists())
+
+
+class DerpService:
+    """A relay of a region with STUN, its links, its announcements and its status."""
+
+    def __init__(
+        self,
+        server: DerpServer,
+        mesh: Mesh,
+        announcer: Announcer | None,
+        servicer: DerpServicer,
+        tls: Tls | None,
+        deps: Deps,
+    ) -> None:
+        self.server = server
+        self.mesh = mesh
+        self.announcer = announcer
+        self._servicer = servicer
+        self._tls = tls
+        self._deps = deps
+        self._collector = RelayCollector(server)
+        self._renewal: asyncio.Task[None] | None = None
+        self._collected = False
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the servicer."""
+        derp_pb2_grpc.add_DerpServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+
+    async def start(self) -> None:
+        """Bind the sockets and begin to serve; then become known.
+
+        Raises:
+            OSError: an address cannot be bound.
+        """
+        await self.server.start()
+        self._deps.telemetry.registry.register(self._collector)
+        self._collected = True
+        self.mesh.start()
+        if self.announcer is not None:
+            self.announcer.start()
+        if self._tls is not None:
+            self._renewal = asyncio.get_running_loop().create_task(self._renew(self._tls))
+        log.info(
+            "relay serves",
+            relay_key=str(self.server.identity.public),
+            tls_port=self.server.tls_port,
+            http_port=self.server.http_port,
+            stun_port=self.server.stun_port,
+        )
+
+    async def stop(self) -> None:
+        """Send clients elsewhere and close everything."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+        if self.announcer is not None:
+            await self.announcer.stop()
+        await self.mesh.stop()
+        await self.server.stop()
+        if self._collected:
+            self._collected = False
+            self._deps.telemetry.registry.unregister(self._collector)
+
+    async def _renew(self, tls: Tls) -> None:
+        while True:
+            await asyncio.sleep(_CERTIFICATE_LOOK_SECONDS)
+            try:
+                tls.refresh()
+            except (CertificateError, OSError) as error:
+                log.error("replaced certificate cannot be used", reason=str(error))
+
+
+async def build(config: Config, deps: Deps) -> DerpService:
+    """Make the service from the configuration and what the process hands it.
+
+    Raises:
+        SettingsError, KeyFileError, CertificateError: a key or a file cannot be used.
+    """
+    chosen = config.derp.server
+    hostname = chosen.hostname or urlsplit(config.server_url).hostname or ""
+    if not hostname:
+        raise SettingsError("derp.server.hostname: set the name or address that clients dial")
+    identity = load_identity(_key_path(config), _mesh_key(chosen))
+    tls = Tls(chosen, config.state_dir, hostname, identity, deps.clock) if chosen.listen_addr else None
+    settings = ServerSettings(
+        hostname=hostname,
+        tls_address=chosen.listen_addr,
+        http_address=chosen.http_listen_addr,
+        stun_address=chosen.stun_listen_addr if chosen.stun.enabled else "",
+        addresses=tuple(address for address in _addresses(chosen, hostname) if address not in ("", "none")),
+    )
+    server = DerpServer(settings, identity, _admission(chosen, deps), deps.clock, tls.context if tls else None)
+    mesh = Mesh(server.relay, identity, _targets(chosen), deps.clock)
+
+    def record() -> RelayRecord:
+        return _record(chosen, hostname, server, tls.certificate.cert_name if tls else "")
+
+    announced = chosen.automatically_add_embedded_derp_region
+    announcer = Announcer(deps.channels["registry"], record) if announced else None
+    return DerpService(server, mesh, announcer, DerpServicer(server, mesh, record), tls, deps)
+
+
+def _admission(chosen: DerpServerConfig, deps: Deps) -> Admission:
+    if not chosen.verify_clients:
+        return OpenAdmission()
+    return RegistryAdmission(deps.channels["registry"], deps.clock, fail_open=chosen.verify_clients_fail_open)
+
+
+def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, cert_name: str) -> RelayRecord:
+    ipv4, ipv6 = _addresses(chosen, hostname)
+    return RelayRecord(
+        region_id=chosen.region_id,
+        region_code=chosen.region_code,
+        region_name=chosen.region_name,
+        name=chosen.name or f"{chosen.region_id}-{hostname}",
+        host_name=hostname,
+        cert_name=cert_name,
+        ipv4=ipv4,
+        ipv6=ipv6,
+        derp_port=server.tls_port or server.http_port,
+        stun_port=server.stun_port or -1,
+    )
+
+
+def _addresses(chosen: DerpServerConfig, hostname: str) -> tuple[str, str]:
+    """Fixed addresses for the DERP map. A host that is an address has only that one: the other family is off."""
+    try:
+        literal = ipaddress.ip_address(hostname)
+    except ValueError:
+        return chosen.ipv4, chosen.ipv6
+    if literal.version == 4:
+        return chosen.ipv4 or hostname, chosen.ipv6 or "none"
+    return chosen.ipv4 or "none", chosen.ipv6 or hostname
+
+
+def _key_path(config: Config) -> Path:
+    chosen = config.derp.server.private_key_path
+    return chosen if chosen.name else config.state_dir / "derp_server_private.key"
+
+
+def _mesh_key(chosen: DerpServerConfig) -> bytes | None:
+    if not chosen.mesh_key:
+        if chosen.mesh_with:
+            raise SettingsError(
+                "derp.server.mesh_with needs derp.server.mesh_key, the same at all relays of the region"
+            )
+        return None
+    try:
+        return parse_mesh_key(chosen.mesh_key)
+    except ValueError as error:
+        raise SettingsError(
+            "derp.server.mesh_key: want 64 hex digits, for example of 'openssl rand -hex 32'"
+        ) from error
+
+
+def _targets(chosen: DerpServerConfig) -> tuple[MeshTarget, ...]:
+    try:
+        return tuple(MeshTarget.parse(url) for url in chosen.mesh_with)
+    except ValueError as error:
+        raise SettingsError(f"derp.server.mesh_with: {error}") from error

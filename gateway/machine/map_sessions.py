@@ -250,7 +250,7 @@ class MapSessions:
         session.held = cursor
         session.last_sent = self._clock.monotonic()
         self._count(kind, size)
-        if writer.paused:
+        if writer.paused and not writer.closed:
             self._note_pause(session)
         return True
 

@@ -1,0 +1,34 @@
+"""The open web as one ASGI application. Owns which routers exist; knows nothing of what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp
+
+from gateway.public.headers import SecurityHeaders
+from gateway.public.proxies import ClientAddress, Network
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+def build_app(routers: Sequence[APIRouter], trusted_proxies: Sequence[Network] = ()) -> ASGIApp:
+    """The application of all routers; the first that has a path answers it."""
+    app = FastAPI(title="smartscale", docs_url=None, redoc_url=None, openapi_url=None)
+    for router in routers:
+        app.include_router(router)
+
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, error: HTTPException) -> PlainTextResponse:
+        return PlainTextResponse(f"{str(error.detail).lower()}\n", error.status_code, error.headers)
+
+    @app.exception_handler(Exception)
+    async def apologise(request: Request, error: Exception) -> PlainTextResponse:
+        return PlainTextResponse("internal error\n", 500)
+
+    return SecurityHeaders(ClientAddress(app, trusted_proxies))

@@ -1,0 +1,134 @@
+"""What clients, relays and operators ask the open web: the control key, admission to relays, health, version."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+
+import orjson
+from fastapi import APIRouter, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from gateway.clients.failure import ServiceError
+from services.shared.keys import KeyFormatError, MachineKey, NodeKey
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+MAX_VERIFY_BODY = 4096
+HEALTH_IS_FRESH = 1.0
+"""Seconds that an answer of /health may be repeated: it costs four calls, and anyone may ask."""
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,9}\Z")
+_CHALLENGE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+_OPEN = {"Access-Control-Allow-Origin": "*"}
+
+
+class Liveness(Protocol):
+    """Knows which services do not answer."""
+
+    async def failing(self) -> list[str]:
+        """Their names."""
+        ...
+
+
+class Health:
+    """The answer of /health, asked for at most once a second."""
+
+    def __init__(self, liveness: Liveness, clock: Callable[[], float] = time.monotonic) -> None:
+        self._liveness, self._clock = liveness, clock
+        self._checked = float("-inf")
+        self._failing: list[str] = []
+
+    async def failing(self) -> list[str]:
+        """The services that do not answer."""
+        if self._clock() - self._checked >= HEALTH_IS_FRESH:
+            self._checked = self._clock()
+            failing = await self._liveness.failing()
+            if failing and failing != self._failing:
+                log.warning("services do not answer", services=",".join(failing))
+            self._failing = failing
+        return self._failing
+
+
+def control_router(
+    control_key: MachineKey, may_relay: Callable[[NodeKey], Awaitable[bool]], health: Health
+) -> APIRouter:
+    """The routes; `may_relay` says whether a node key may use relays."""
+    router = APIRouter()
+    key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
+    version_body = orjson.dumps({"version": _version(), "commit": "", "dirty": False})
+
+    @router.get("/key")
+    async def key(v: str = "") -> Response:
+        if not _NUMBER.match(v):
+            return PlainTextResponse("the query needs v, the client's capability version\n", 400, _OPEN)
+        return Response(key_body, 200, {**_OPEN, "Cache-Control": "no-store"}, "application/json")
+
+    @router.api_route("/health", methods=["GET", "HEAD"])
+    async def answer_health() -> Response:
+        failing = await health.failing()
+        body: dict[str, object] = {"status": "fail", "failing": failing} if failing else {"status": "pass"}
+        no_store = {"Cache-Control": "no-store"}
+        return Response(orjson.dumps(body), 500 if failing else 200, no_store, "application/health+json")
+
+    @router.get("/version")
+    async def answer_version() -> Response:
+        return Response(version_body, media_type="application/json")
+
+    @router.post("/verify")
+    async def verify(request: Request) -> Response:
+        node = _node_of(await _body(request, MAX_VERIFY_BODY))
+        if node is None:
+            return PlainTextResponse("want {NodePublic, Source} with a node key\n", 400)
+        try:
+            allow = await may_relay(node)
+        except ServiceError as error:
+            log.warning("relay admission not possible", reason=str(error))
+            return PlainTextResponse("the registry does not answer\n", 503)
+        return Response(orjson.dumps({"Allow": allow}), media_type="application/json")
+
+    @router.api_route("/generate_204", methods=["GET", "HEAD"])
+    async def generate_204(request: Request) -> Response:
+        challenge = request.headers.get("x-tailscale-challenge", "")
+        proof = {"X-Tailscale-Response": f"response {challenge}"} if _CHALLENGE.match(challenge) else {}
+        return Response(status_code=204, headers=proof)
+
+    @router.get("/robots.txt")
+    async def robots() -> Response:
+        return PlainTextResponse("User-agent: *\nDisallow: /\n")
+
+    @router.api_route("/", methods=["GET", "HEAD"])
+    async def root() -> Response:
+        return Response(status_code=200, media_type="text/html")
+
+    return router
+
+
+async def _body(request: Request, limit: int) -> bytes | None:
+    """The body, or None when it is longer than we care to read."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
+
+
+def _node_of(body: bytes | None) -> NodeKey | None:
+    try:
+        said = orjson.loads(body) if body is not None else None
+        text = said.get("NodePublic") if isinstance(said, dict) else None
+        return NodeKey.parse(text) if isinstance(text, str) else None
+    except (orjson.JSONDecodeError, KeyFormatError):
+        return None
+
+
+def _version() -> str:
+    try:
+        return version("smartscale")
+    except PackageNotFoundError:
+        return "dev"

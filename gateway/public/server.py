@@ -1,0 +1,122 @@
+"""The web server as a part of our process: our socket, our start and stop, no signals, no log of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp
+
+BACKLOG = 4096
+"""Connections that may wait for accept: all clients come back at once after a restart."""
+KEEP_ALIVE = 75
+LAST_ANSWERS = 3
+"""Seconds that answers under way get when the server stops."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server that leaves signals to the process it is part of, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class WebServer:
+    """Serves one application and whatever the protocol class takes over, with TLS when there is a certificate."""
+
+    def __init__(
+        self,
+        address: str,
+        app: ASGIApp,
+        protocol: type[asyncio.Protocol],
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
+        self._address = address
+        self._app, self._protocol = app, protocol
+        self._certificate, self._key = certificate, key
+        self._server: _Server | None = None
+        self._socket: socket.socket | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port, once started."""
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    async def start(self) -> None:
+        """Listen; returns when connections are accepted.
+
+        Raises:
+            OSError: the address is in use, or the certificate cannot be used.
+        """
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        self._socket = listen(self._address)
+        self._server = _Server(self._config())
+        self._task = asyncio.create_task(self._server.serve([self._socket]), name="web")
+        ready = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait((self._task, ready), return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            ready.cancel()
+            self._socket.close()
+            self._task.result()
+
+    def close(self) -> None:
+        """Listen no longer, and let what is under way finish."""
+        if self._server is not None:
+            self._server.should_exit = True
+
+    async def wait_closed(self) -> None:
+        """Wait for the end."""
+        if self._task is not None:
+            await self._task
+
+    def _config(self) -> uvicorn.Config:
+        application: Any = self._app
+        return uvicorn.Config(
+            application,
+            http=self._protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=LAST_ANSWERS,
+            ssl_certfile=self._certificate,
+            ssl_keyfile=self._key,
+        )
+
+
+def listen(address: str) -> socket.socket:
+    """A listening socket on `host:port`; no host means all addresses of both families.
+
+    Raises:
+        OSError: the address is in use or not one.
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not port.isdigit():
+        raise OSError(f"listen_addr: {address!r} has no port")
+    if not host and socket.has_dualstack_ipv6():
+        return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)

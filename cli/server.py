@@ -35,7 +35,7 @@ def declare(nouns: Any) -> None:
 def _serve(arguments: argparse.Namespace) -> None:
     from cli import serve
 
-    serve.run(configuration(arguments), tuple(arguments.process))
+    serve.run_processes(configuration(arguments), tuple(arguments.process))
 
 
 def _version(arguments: argparse.Namespace) -> None:

@@ -36,7 +36,6 @@ derp:
     region_name: Lab
     hostname: {public}
     ipv4: {public}
-    ipv6: none
     listen_addr: 0.0.0.0:8443
     stun_listen_addr: 0.0.0.0:3478
     private_key_path: {folder}/derp_private.key
@@ -96,7 +95,7 @@ class Server:
 
     def nodes(self) -> dict[str, dict[str, Any]]:
         """The nodes by given name."""
-        return {node["given_name"]: node for node in self.json("nodes", "list") or []}
+        return {node["givenName"]: node for node in self.json("nodes", "list") or []}
 
     def wait_healthy(self, deadline: float = 40.0) -> None:
         """Wait until `/health` passes at the address that clients use."""
@@ -173,6 +172,7 @@ class Stack(Server):
                 HEADSCALE_LISTEN_ADDR=f"127.0.0.1:808{number}",
                 HEADSCALE_UNIX_SOCKET=self.socket_of(int(number)),
                 HEADSCALE_GRPC_LISTEN_ADDR=f"127.0.0.1:5044{number}",
+                HEADSCALE_SERVICES_GATEWAY_LISTEN_ADDR=f"127.0.0.1:5006{number}",
                 **off,
             )  # fmt: skip
         self.processes["balancer"] = lab.start(

@@ -122,7 +122,7 @@ def test_published_clients_join_and_talk(stack: Stack, net: lab.Lab) -> None:
         90,
     )
     nodes = json.loads(stack.cli("nodes", "list", "-o", "json"))
-    assert sorted(node["given_name"] for node in nodes) == ["first", "second"]
+    assert sorted(node["givenName"] for node in nodes) == ["first", "second"]
 
 
 def test_the_collector_received_a_trace_that_crosses_processes(stack: Stack) -> None:

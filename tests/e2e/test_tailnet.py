@@ -44,7 +44,7 @@ def tailnet(server: Server, net: Lab) -> Tailnet:
     )
     made.one.start()
     made.one.wait_running()
-    Baseshift.target = server.nodes()["one"]["ip_addresses"][0]
+    Baseshift.target = server.nodes()["one"]["ipAddresses"][0]
     for client in (made.two, made.new, made.old, made.rust):
         client.start()
     made.two.wait_running()
@@ -57,7 +57,7 @@ def answers(client: Caddy | Mihomo | Baseshift | Arkitekt, url: str, expected: s
 
 
 def test_each_client_fetches_from_the_others_by_address_and_by_name(tailnet: Tailnet, server: Server) -> None:
-    address = {name: node["ip_addresses"][0] for name, node in server.nodes().items()}
+    address = {name: node["ipAddresses"][0] for name, node in server.nodes().items()}
     for client in (tailnet.two, tailnet.new, tailnet.old, tailnet.rust):
         answers(client, f"http://{address['one']}/", "hello from one")
     for client in (tailnet.one, tailnet.new, tailnet.rust):
@@ -76,16 +76,16 @@ def test_every_client_is_a_node_with_two_addresses_and_online(tailnet: Tailnet, 
     nodes = wait_for("all five are online", all_online)
     assert set(nodes) == {"one", "two", "new", "old", "rust"}
     for node in nodes.values():
-        assert re.match(r"100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.", node["ip_addresses"][0])
-        assert node["ip_addresses"][1].startswith("fd7a:115c:a1e0:")
-    assert len({address for node in nodes.values() for address in node["ip_addresses"]}) == 10
+        assert re.match(r"100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.", node["ipAddresses"][0])
+        assert node["ipAddresses"][1].startswith("fd7a:115c:a1e0:")
+    assert len({address for node in nodes.values() for address in node["ipAddresses"]}) == 10
 
 
 @pytest.mark.parametrize("viewer", ["one", "two", "new"])
 def test_the_netmap_that_a_client_holds_is_ours(viewer: str, tailnet: Tailnet, server: Server) -> None:
     nodes = server.nodes()
     expected = {
-        node["id"]: (f"{name}.tail.test.", node["node_key"], sorted(node["ip_addresses"]))
+        node["id"]: (f"{name}.tail.test.", node["nodeKey"], sorted(node["ipAddresses"]))
         for name, node in nodes.items()
         if name != viewer
     }
@@ -104,7 +104,7 @@ def test_behind_easy_nat_the_path_is_direct(tailnet: Tailnet, server: Server) ->
     nodes = server.nodes()
     wait_for(
         "a direct path",
-        lambda: ping(server, int(nodes["one"]["id"]), nodes["two"]["ip_addresses"][0]).get("Endpoint") or None,
+        lambda: ping(server, int(nodes["one"]["id"]), nodes["two"]["ipAddresses"][0]).get("Endpoint") or None,
         30,
     )
 
@@ -125,7 +125,7 @@ def test_where_no_hole_can_be_made_the_relay_carries(nat: str, tailnet: Tailnet,
         nodes = server.nodes()
         pong = wait_for(
             "an answer to a ping through the relay",
-            lambda: ping(server, int(nodes[f"{nat}-nat1"]["id"]), nodes[f"{nat}-nat2"]["ip_addresses"][0]) or None,
+            lambda: ping(server, int(nodes[f"{nat}-nat1"]["id"]), nodes[f"{nat}-nat2"]["ipAddresses"][0]) or None,
             20,
         )
         assert pong.get("DERPRegionID") == 900 and not pong.get("Endpoint")
@@ -151,8 +151,8 @@ def test_a_person_approves_an_interactive_login(tailnet: Tailnet, server: Server
         client.start()
         answers(client, "http://one/", "hello from one")
         after = server.nodes()["person"]
-        assert (before["id"], before["ip_addresses"], before["node_key"]) == (
-            after["id"], after["ip_addresses"], after["node_key"],
+        assert (before["id"], before["ipAddresses"], before["nodeKey"]) == (
+            after["id"], after["ipAddresses"], after["nodeKey"],
         )  # fmt: skip
         assert "go to:" not in client.log().rsplit("Starting", 1)[-1]
     finally:
@@ -191,13 +191,13 @@ def test_clients_come_back_on_saved_state_without_their_key(tailnet: Tailnet, se
     answers(tailnet.new, "http://one.tail.test/", "hello from one")
     answers(tailnet.one, "http://two/", "hello from two")
     after = server.nodes()
-    assert {n: (v["id"], v["ip_addresses"]) for n, v in before.items()} == {
-        n: (v["id"], v["ip_addresses"]) for n, v in after.items()
+    assert {n: (v["id"], v["ipAddresses"]) for n, v in before.items()} == {
+        n: (v["id"], v["ipAddresses"]) for n, v in after.items()
     }
 
 
 def test_any_process_may_be_killed_and_the_clients_come_back(tailnet: Tailnet, server: Server) -> None:
-    before = {name: (node["id"], node["ip_addresses"]) for name, node in server.nodes().items()}
+    before = {name: (node["id"], node["ipAddresses"]) for name, node in server.nodes().items()}
     for name in [name for name in server.processes if name not in ("postgres", "balancer")]:
         server.processes[name].kill()
         server.restart(name) if name != "redis" else server.restart_redis()
@@ -209,6 +209,6 @@ def test_any_process_may_be_killed_and_the_clients_come_back(tailnet: Tailnet, s
             lambda: all(n["online"] for k, n in server.nodes().items() if k in ("one", "two", "new")) or None,
             60,
         )
-        assert {n: (v["id"], v["ip_addresses"]) for n, v in server.nodes().items()} == before
+        assert {n: (v["id"], v["ipAddresses"]) for n, v in server.nodes().items()} == before
     key = server.auth_key("alice")
     assert key.startswith("hskey-auth-")

@@ -1,0 +1,44 @@
+"""`headscale serve`: every process in one, or the named ones alone. The only module that imports every `wiring`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from cli.errors import CommandError
+from services.shared.process import Build, run
+
+if TYPE_CHECKING:
+    from services.shared.config import Config
+
+# In the order of their start: each is asked by those after it.
+_WIRING: Mapping[str, str] = {
+    "policy": "services.policy.wiring",
+    "registry": "services.registry.wiring",
+    "auth": "services.auth.wiring",
+    "map_streamer": "services.map_streamer.wiring",
+    "derp": "services.derp.wiring",
+    "gateway": "gateway.wiring",
+}
+
+
+def run_processes(config: Config, names: tuple[str, ...]) -> None:
+    """Run until SIGTERM or Ctrl-C.
+
+    Raises:
+        CommandError: it could not start; the log says why.
+    """
+    wanted = [name for name in _WIRING if name in {given.replace("-", "_") for given in names}]
+    together = not wanted
+    if together:
+        wanted = [name for name in _WIRING if name != "derp" or config.derp.server.enabled]
+    builds: dict[str, Build] = {name: _build_of(_WIRING[name]) for name in wanted}
+    if run(config, builds, together=together):
+        raise CommandError("the server ended with an error", "the log above says which")
+
+
+def _build_of(module: str) -> Build:
+    # Imported by name and late: a process alone does not pay for the others.
+    build: Callable[..., object] = import_module(module).build
+    return build  # type: ignore[return-value]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.policy.model.compiler import compile_policy
+from services.policy.model.population import check_users
 from services.policy.model.problems import PolicyError
 from services.policy.model.testing import run_tests
 from services.policy.model.topology import TopologyError, read_topology
@@ -29,6 +30,7 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
     try:
         user_names = [user.name for user in tailnet.users]
         document = compile_policy(policy_text, name=name, domains=tailnet.domains, user_names=user_names)
+        check_users(document.policy, tailnet.users)
         nodes = tailnet.approved(document.policy)
         run_tests(document, tailnet.users, nodes.values())
     except PolicyError as error:

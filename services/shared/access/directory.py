@@ -53,18 +53,29 @@ def member(node: AccessNode) -> Member:
     """Derive a node's identity, addresses and effective routes."""
     tags = tuple(sorted(set(node.tags)))
     identity: Identity = (0, tags) if tags else (node.user_id, ())
-    addresses = tuple(address for address in (node.ipv4, node.ipv6) if address)
+    addresses = tuple(address for address in (node.ipv4, node.ipv6) if address and _is_usable(address))
     subnets: tuple[str, ...] = ()
     exits: tuple[str, ...] = ()
     if node.advertised_routes and node.approved_routes:
         approved = set(node.approved_routes)
         if approved & set(EXIT_ROUTES):
             approved.update(EXIT_ROUTES)
-        effective = [route for route in dict.fromkeys(node.advertised_routes) if route in approved]
+        effective = [
+            route for route in dict.fromkeys(node.advertised_routes) if route in approved and _is_usable(route)
+        ]
         subnets = tuple(route for route in effective if route not in EXIT_ROUTES)
         exits = tuple(route for route in effective if route in EXIT_ROUTES)
     spans = coalesce(span(route) for route in subnets) if subnets else ()
     return Member(node, identity, tuple(point(a) for a in addresses), addresses, subnets, spans, exits)
+
+
+def _is_usable(text: str) -> bool:
+    """What is no address or prefix is left out: it can grant nothing."""
+    try:
+        span(text)
+    except ValueError:
+        return False
+    return True
 
 
 class Directory:
@@ -98,8 +109,8 @@ class Directory:
             self.tailnet = subtract(self.tailnet, (span("100.115.92.0/23"),))
         self.tailnet_and_routes = coalesce([*self.tailnet, *(span(route) for route in self.subnet_routes)])
         self._by_place = sorted((place, one.node.id) for one in self.members.values() for place in one.places)
-        self._tokens: dict[str, frozenset[int]] | None = None
-        self._providers: dict[str, int] = {}
+        self._tokens: dict[str, list[AccessUser]] | None = None
+        self._providers: dict[str, AccessUser] = {}
         self._identities: dict[Alias, tuple[Identity, ...]] = {}
         self._spans: dict[Alias, Spans] = {}
         self._passing: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], bool] = {}
@@ -107,20 +118,30 @@ class Directory:
     # People
 
     def users_named(self, token: str) -> frozenset[int]:
-        """Users that a token names: by provider identifier, else by email or name. A trailing @ is only a marker."""
+        """The user that a token names: by provider identifier, else by email or name. A trailing @ is only a marker.
+
+        A token that several users answer to names nobody, unless it is the email of just one of them: whoever may
+        choose a name must not come into another's rights by it.
+        """
+        found = self.candidates(token)
+        if len(found) > 1:
+            bare = token.removesuffix("@")
+            found = [user for user in found if user.email == bare]
+        return frozenset((found[0].id,)) if len(found) == 1 else frozenset()
+
+    def candidates(self, token: str) -> list[AccessUser]:
+        """Every user that a token could name."""
         if self._tokens is None:
-            found: dict[str, set[int]] = defaultdict(set)
+            self._tokens = defaultdict(list)
             for user in self.users.values():
                 if user.provider_id:
-                    self._providers[user.provider_id] = user.id
-                for key in (user.email, user.name):
-                    if key:
-                        found[key].add(user.id)
-            self._tokens = {key: frozenset(ids) for key, ids in found.items()}
+                    self._providers.setdefault(user.provider_id, user)
+                for key in {user.email, user.name} - {""}:
+                    self._tokens[key].append(user)
         bare = token.removesuffix("@")
         if bare in self._providers:
-            return frozenset((self._providers[bare],))
-        return self._tokens.get(bare, frozenset())
+            return [self._providers[bare]]
+        return list(self._tokens.get(bare, ()))
 
     def users_of(self, alias: Alias) -> frozenset[int]:
         """Users that an alias names; none for aliases that do not name people."""

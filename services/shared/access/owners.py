@@ -68,7 +68,10 @@ class Owners:
                 if self._names(self._exit, one):
                     found.append(route)
                 continue
-            wanted = span(route)
+            try:
+                wanted = span(route)
+            except ValueError:
+                continue
             for _, prefix, approvers in self._routes:
                 if prefix[0] <= wanted[0] and wanted[1] <= prefix[1] and self._names(approvers, one):
                     found.append(route)

@@ -1,0 +1,5 @@
+"""Alembic's entry: runs inside the transaction that the service opened."""
+
+from services.shared.database import run_migrations
+
+run_migrations()

@@ -1,0 +1,33 @@
+"""Tells readers what was committed. The log is the truth: a lost message costs a reader one question, nothing more."""
+
+from __future__ import annotations
+
+from smartscale.common.v1 import common_pb2
+
+from services.policy.model.version import Record
+from services.shared.bus import Bus
+from services.shared.ids import TailnetId
+
+SERVICE = "policy"
+
+
+def topic(tailnet: TailnetId) -> str:
+    """Where the changes of a tailnet are published."""
+    return f"smartscale.{tailnet}.{SERVICE}.changes"
+
+
+class Outbox:
+    """Publishes the records of one tailnet."""
+
+    def __init__(self, bus: Bus, tailnet: TailnetId) -> None:
+        self._bus = bus
+        self._tailnet = tailnet
+
+    async def publish(self, record: Record) -> None:
+        """Send a record that was just committed."""
+        batch = common_pb2.ChangeBatch(
+            tailnet_id=self._tailnet,
+            service=SERVICE,
+            records=[common_pb2.LogRecord(seq=record.seq, payload=record.payload)],
+        )
+        await self._bus.publish(topic(self._tailnet), batch.SerializeToString())

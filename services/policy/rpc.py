@@ -1,0 +1,106 @@
+"""The gRPC face of the service."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+from opentelemetry import trace
+from smartscale.common.v1 import common_pb2
+from smartscale.policy.v1 import policy_pb2 as pb
+from smartscale.policy.v1 import policy_pb2_grpc
+
+from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError
+from services.policy.model.problems import PolicyError
+from services.policy.usecases import Policies
+from services.policy.wire import population_from_proto, version_to_proto
+from services.shared.ids import DEFAULT_TAILNET, TailnetId
+from services.shared.rpc import answers
+
+MAX_STATUS_TEXT = 6000
+"""Bytes of an error text: gRPC carries it in a header, and most peers take 8 KiB of these."""
+
+
+class _RefusedError(Exception):
+    """A document was refused; the text fits into a status."""
+
+
+@answers(
+    {
+        _RefusedError: grpc.StatusCode.INVALID_ARGUMENT,
+        NotFoundError: grpc.StatusCode.NOT_FOUND,
+        FileModeError: grpc.StatusCode.FAILED_PRECONDITION,
+        OvertakenError: grpc.StatusCode.ABORTED,
+    }
+)
+class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
+    """smartscale.policy.v1.PolicyService."""
+
+    def __init__(self, policies: Policies, tracer: trace.Tracer, tailnet: TailnetId = DEFAULT_TAILNET) -> None:
+        self._policies = policies
+        self._tracer = tracer
+        self._tailnet = tailnet
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Any) -> pb.GetPolicyResponse:
+        """One version."""
+        return pb.GetPolicyResponse(version=version_to_proto(await self._policies.get(request.number)))
+
+    async def SetPolicy(self, request: pb.SetPolicyRequest, context: Any) -> pb.SetPolicyResponse:
+        """Check, store, put in force."""
+        with self._tracer.start_as_current_span("policy set"):
+            try:
+                version, warnings = await self._policies.set(
+                    request.text,
+                    population_from_proto(request.population),
+                    author=request.author,
+                    reason=request.reason,
+                    if_match=request.if_match,
+                )
+            except PolicyError as error:
+                raise _RefusedError(_fitting(error)) from error
+        return pb.SetPolicyResponse(version=version_to_proto(version), warnings=warnings)
+
+    async def CheckPolicy(self, request: pb.CheckPolicyRequest, context: Any) -> pb.CheckPolicyResponse:
+        """Check only."""
+        with self._tracer.start_as_current_span("policy check"):
+            try:
+                warnings = await self._policies.check(request.text, population_from_proto(request.population))
+            except PolicyError as error:
+                raise _RefusedError(_fitting(error)) from error
+        return pb.CheckPolicyResponse(warnings=warnings)
+
+    async def ListVersions(self, request: pb.ListVersionsRequest, context: Any) -> pb.ListVersionsResponse:
+        """Versions, newest first."""
+        found = await self._policies.versions(request.before, request.limit)
+        return pb.ListVersionsResponse(versions=[version_to_proto(version) for version in found])
+
+    async def GetCompiled(self, request: pb.GetCompiledRequest, context: Any) -> pb.GetCompiledResponse:
+        """What is in force."""
+        self._check_tailnet(request.tailnet_id)
+        found = await self._policies.in_force()
+        return pb.GetCompiledResponse(seq=found.seq, compiled=found.compiled, version=found.number)
+
+    async def GetChanges(self, request: pb.GetChangesRequest, context: Any) -> pb.GetChangesResponse:
+        """The log after a position."""
+        self._check_tailnet(request.tailnet_id)
+        found = await self._policies.changes(request.after)
+        records = [common_pb2.LogRecord(seq=record.seq, payload=record.payload) for record in found.records]
+        return pb.GetChangesResponse(records=records, reset=found.reset, last=found.last)
+
+    def _check_tailnet(self, tailnet: str) -> None:
+        if tailnet not in ("", self._tailnet):
+            raise NotFoundError(f"no such tailnet: {tailnet[:64]}")
+
+
+def _fitting(error: PolicyError) -> str:
+    """The whole text, or as many whole lines as fit and a count of the rest."""
+    kept: list[str] = []
+    size = 0
+    for line in error.lines:
+        short = line[:1000]
+        size += len(short.encode("utf-8", "replace")) * 2 + 1
+        if kept and size > MAX_STATUS_TEXT:
+            kept.append(f"and {len(error.lines) - len(kept)} more lines")
+            break
+        kept.append(short)
+    return "\n".join(kept)

@@ -1,0 +1,184 @@
+"""What can be done with policies: check, set, read, follow; and what happens at start and when a file changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.policy.model.compiler import Document, compile_policy
+from services.policy.model.errors import FileModeError, NotFoundError
+from services.policy.model.population import Population, check_users
+from services.policy.model.problems import PolicyError
+from services.policy.model.testing import run_tests
+from services.policy.model.version import Draft, InForce, Record, Records, Version
+from services.policy.store import Store
+from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+MAX_VERSIONS = 1000
+MAX_NOTE = 1000
+"""Characters of an author or a reason."""
+
+
+class Publisher(Protocol):
+    """Where committed changes are announced."""
+
+    async def publish(self, record: Record) -> None:
+        """Send one record."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the configuration says about policies."""
+
+    file_mode: bool = False
+    domains: Sequence[str] = ()
+    """Login domains of the tailnet; empty when not known."""
+    prefixes: Sequence[str] = ()
+
+
+class Policies:
+    """The use cases of one tailnet."""
+
+    def __init__(self, store: Store, publisher: Publisher, clock: Clock, rules: Rules) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._clock = clock
+        self._rules = rules
+        self._writing = asyncio.Lock()
+
+    # Reading
+
+    async def get(self, number: int = 0) -> Version:
+        """One version; 0 is the one in force. Raises: `NotFoundError`."""
+        version = await (self._store.version(number) if number else self._store.current())
+        if version is None:
+            raise NotFoundError(f"there is no policy version {number}" if number else "no policy is set")
+        return version
+
+    async def versions(self, before: int = 0, limit: int = 0) -> Sequence[Version]:
+        """Versions, newest first, without text."""
+        return await self._store.versions(before, min(limit or 100, MAX_VERSIONS))
+
+    async def in_force(self) -> InForce:
+        """The compiled form in force."""
+        found = await self._store.in_force()
+        return found if found is not None else InForce(0, ALLOW_ALL.to_bytes(), 0)
+
+    async def changes(self, after: int) -> Records:
+        """The records after a position."""
+        return await self._store.records(after)
+
+    # Writing
+
+    async def check(self, text: str, population: Population) -> list[str]:
+        """Do all that `set` does but store; gives the warnings. Raises: `PolicyError`."""
+        document = await asyncio.to_thread(self._examine, text, "", population)
+        return [str(warning) for warning in document.warnings]
+
+    async def set(
+        self, text: str, population: Population, *, author: str = "", reason: str = "", if_match: str = ""
+    ) -> tuple[Version, list[str]]:
+        """Check a policy and put it in force; gives its version and warnings.
+
+        Raises: `FileModeError`; `PolicyError` when it is refused; `OvertakenError` when `if_match` does not hold.
+        """
+        if self._rules.file_mode:
+            raise FileModeError("the policy is read from a file (policy.mode: file): change the file instead")
+        document = await asyncio.to_thread(self._examine, text, "", population)
+        draft = self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
+        version = await self._accept(draft, if_match)
+        return version, [str(warning) for warning in document.warnings]
+
+    def _examine(self, text: str, name: str, population: Population | None) -> Document:
+        users = population.users if population else ()
+        document = compile_policy(
+            text, name=name, domains=self._rules.domains, user_names=[user.name for user in users]
+        )
+        if population is not None:
+            check_users(document.policy, users)
+            run_tests(document, users, population.nodes, self._rules.prefixes)
+        return document
+
+    def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
+        return Draft(text, document.policy.to_bytes(), author, reason, self._clock.now())
+
+    async def _accept(self, draft: Draft, if_match: str = "") -> Version:
+        async with self._writing:
+            version, record = await self._store.accept(draft, if_match)
+            await self._publisher.publish(record)
+        log.info("policy accepted", version=version.number, author=version.author, etag=version.etag)
+        return version
+
+    # Start and file mode
+
+    async def take_file(self, text: str, name: str) -> None:
+        """Put the text of the policy file in force, unless it is already. A broken one leaves what is in force."""
+        try:
+            document = await asyncio.to_thread(self._examine, text, name, None)
+        except PolicyError as error:
+            await self.keep_last_good(f"{name}: {error}")
+            return
+        for warning in document.warnings:
+            log.warning("policy warning", file=name, warning=str(warning))
+        if document.tests or document.ssh_tests:
+            log.warning("tests of the policy file are run by `policy check`, not at load", file=name)
+        draft = self._draft(text, document, "file", name)
+        current = await self._store.current()
+        if current is None or current.etag != draft.etag:
+            await self._accept(draft)
+            return
+        await self._refresh(draft.compiled, current.number)
+
+    async def keep_last_good(self, reason: str) -> None:
+        """A policy cannot be used: the last good one stays, and with none of these everything is denied."""
+        current = await self._store.in_force()
+        if current is not None and _is_readable(current.compiled):
+            log.error("policy is broken, the last good one stays in force", version=current.number, reason=reason)
+            return
+        log.error("policy is broken and there is no good one, nothing is allowed", reason=reason)
+        await self._refresh(DENY_ALL.to_bytes(), 0)
+
+    async def use_no_file(self) -> None:
+        """File mode without a file: everything is allowed."""
+        if await self._store.newest() is not None:
+            log.warning("policies are stored but policy.mode is file without a path: everything is allowed")
+        current = await self._store.in_force()
+        if current is not None:
+            await self._refresh(ALLOW_ALL.to_bytes(), 0)
+
+    async def use_stored(self) -> None:
+        """Database mode: see that what is in force is what the newest version means to this program."""
+        newest = await self._store.newest()
+        if newest is None:
+            if await self._store.in_force() is not None:
+                await self._refresh(ALLOW_ALL.to_bytes(), 0)
+            return
+        try:
+            document = await asyncio.to_thread(self._examine, newest.text, "", None)
+        except PolicyError as error:
+            await self.keep_last_good(f"version {newest.number}: {error}")
+            return
+        await self._refresh(document.policy.to_bytes(), newest.number)
+
+    async def _refresh(self, compiled: bytes, number: int) -> None:
+        """Put a compiled form in force if it is not."""
+        async with self._writing:
+            current = await self._store.in_force()
+            if current is not None and current.compiled == compiled and current.number == number:
+                return
+            await self._publisher.publish(await self._store.put_in_force(compiled, number, self._clock.now()))
+
+
+def _is_readable(compiled: bytes) -> bool:
+    try:
+        CompiledPolicy.from_bytes(compiled)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""Plugs the service together. The only place that knows which store, bus and file are in use."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import grpc.aio
+from smartscale.policy.v1 import policy_pb2_grpc
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.policy.outbox import Outbox
+from services.policy.rpc import PolicyServicer
+from services.policy.sql import SqlStore
+from services.policy.sql.tables import VERSION_TABLE
+from services.policy.usecases import Policies, Rules
+from services.policy.watch import PolicyFile
+from services.policy.wire import ChangeCodec
+from services.shared.config.model import Config
+from services.shared.database import create_engine, migrate
+from services.shared.ids import DEFAULT_TAILNET
+from services.shared.process import Deps
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class PolicyService:
+    """The policy of one tailnet."""
+
+    def __init__(
+        self, engine: AsyncEngine, policies: Policies, servicer: PolicyServicer, file: PolicyFile | None, mode: str
+    ) -> None:
+        self._engine = engine
+        self._policies = policies
+        self._servicer = servicer
+        self._file = file
+        self._mode = mode
+        self._watch: asyncio.Task[None] | None = None
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register the servicer."""
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+
+    async def start(self) -> None:
+        """Bring the tables up to date and the policy in force; returns when ready to answer."""
+        await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
+        if self._mode == "database":
+            await self._policies.use_stored()
+        elif self._file is None:
+            await self._policies.use_no_file()
+        else:
+            await self._file.reload()
+            self._watch = asyncio.create_task(self._file.watch(), name="policy file")
+
+    async def reload(self) -> None:
+        """Read the policy file again, as on SIGHUP; nothing in database mode."""
+        if self._file is not None:
+            await self._file.reload()
+
+    async def stop(self) -> None:
+        """Stop watching and close the database."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        await self._engine.dispose()
+
+
+async def build(config: Config, deps: Deps) -> PolicyService:
+    """Make the service from the configuration and what the process hands it."""
+    engine = create_engine(config.database)
+    store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
+    in_file = config.policy.mode == "file"
+    prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
+    rules = Rules(file_mode=in_file, domains=tuple(config.oidc.allowed_domains), prefixes=prefixes)
+    policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules)
+    file = None
+    if in_file and config.policy.path is not None:
+        file = PolicyFile(config.policy.path, policies.take_file, policies.keep_last_good)
+    return PolicyService(engine, policies, PolicyServicer(policies, deps.telemetry.tracer), file, config.policy.mode)

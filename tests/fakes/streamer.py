@@ -69,7 +69,9 @@ class Lab:
 async def until(condition: Callable[[], object], deadline: float = 5.0) -> None:
     """Wait until something is so; fails when it does not come about in time."""
     async with asyncio.timeout(deadline):
-        while not condition():
+        while True:
+            if condition():
+                return
             await asyncio.sleep(0.001)
 
 

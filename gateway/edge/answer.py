@@ -1,0 +1,144 @@
+"""The answer to one request: a `Responder` that may become a `StreamWriter`. No task, queue or timer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.edge.http2 import Connection
+from gateway.exchange import Buffer, StreamWriter
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class Carrier(Protocol):
+    """What an answer needs of its tunnel."""
+
+    http: Connection
+    write_paused: bool
+
+    def flush(self) -> None:
+        """Send what the windows and the socket take."""
+        ...
+
+    def wait(self, answer: Answer) -> None:
+        """Call `answer.resumed` when it can send again."""
+        ...
+
+    def forget(self, stream_id: int) -> None:
+        """The answer is complete as far as its owner goes."""
+        ...
+
+
+class Answer:
+    """Open, then streaming or done; lost when the client or the connection goes first."""
+
+    __slots__ = ("_carrier", "_head_only", "_on_closed", "_on_resume", "_stream_id", "closed", "streaming")
+
+    def __init__(self, carrier: Carrier, stream_id: int, head_only: bool) -> None:
+        self._carrier = carrier
+        self._stream_id = stream_id
+        self._head_only = head_only
+        self._on_closed: Callable[[], None] | None = None
+        self._on_resume: Callable[[], None] | None = None
+        self.closed = False
+        self.streaming = False
+
+    def respond(
+        self,
+        status: int,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """Answer with a whole body."""
+        if self.closed or self.streaming:
+            return
+        http, stream_id = self._carrier.http, self._stream_id
+        if body and not self._head_only:
+            http.send_head(stream_id, status, content_type, len(body), headers)
+            http.send_data(stream_id, [body])
+            http.end(stream_id)
+        else:
+            kind = content_type if body else None
+            length = None if status == 204 else len(body)
+            http.send_head(stream_id, status, kind, length, headers, end=True)
+        self._finish()
+
+    def start_stream(self, status: int = 200, content_type: str = "application/json") -> StreamWriter:
+        """Send the head now and keep the body open."""
+        if not self.closed and not self.streaming:
+            self.streaming = True
+            self._carrier.http.send_head(self._stream_id, status, content_type)
+            self._carrier.flush()
+        return self
+
+    @property
+    def paused(self) -> bool:
+        """Whether bytes wait for the client's window or for the socket."""
+        return self._carrier.write_paused or self._carrier.http.unsent(self._stream_id) > 0
+
+    def send(self, buffers: Sequence[Buffer]) -> bool:
+        """Take one message whole, or refuse it whole."""
+        if self.closed or not self.streaming:
+            return False
+        if self.paused:
+            self._carrier.wait(self)
+            return False
+        self._carrier.http.send_data(self._stream_id, buffers)
+        self._carrier.flush()
+        if not self.closed and self.paused:
+            self._carrier.wait(self)
+        return True
+
+    def end(self) -> None:
+        """End the body after what was taken."""
+        if self.closed or not self.streaming:
+            return
+        self._carrier.http.end(self._stream_id)
+        self._finish()
+
+    def abort(self) -> None:
+        """Cut the body off and forget what was not sent."""
+        if not self.closed:
+            self._carrier.http.reset(self._stream_id)
+            self._finish()
+
+    def on_resume(self, callback: Callable[[], None]) -> None:
+        """Call back each time the stream leaves `paused`."""
+        self._on_resume = callback
+
+    def on_closed(self, callback: Callable[[], None]) -> None:
+        """Call back once when the client or the connection goes first."""
+        if self.closed:
+            _call(callback)
+        else:
+            self._on_closed = callback
+
+    def resumed(self) -> None:
+        """The tunnel says: what waited has been sent."""
+        if self._on_resume is not None and not self.closed:
+            _call(self._on_resume)
+
+    def lost(self) -> None:
+        """The tunnel says: the stream is gone."""
+        if self.closed:
+            return
+        self.closed = True
+        callback, self._on_closed, self._on_resume = self._on_closed, None, None
+        if callback is not None:
+            _call(callback)
+
+    def _finish(self) -> None:
+        self.closed = True
+        self._on_closed = self._on_resume = None
+        self._carrier.forget(self._stream_id)
+        self._carrier.flush()
+
+
+def _call(callback: Callable[[], None]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("stream callback failed")

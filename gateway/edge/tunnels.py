@@ -1,0 +1,123 @@
+"""All tunnels of this process: the control key, the handshake, the limits, the graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from gateway.edge.gate import Gate, Visit
+from gateway.edge.http2 import Limits
+from gateway.edge.settings import EdgeCounts, EdgeSettings
+from gateway.edge.tunnel import Tunnel, Wire
+from gateway.edge.wheel import TimerWheel
+from gateway.exchange import Handler
+from gateway.noise import (
+    AuthenticationError,
+    ControlKey,
+    Initiation,
+    MalformedMessageError,
+    encode_early,
+    error_frame,
+    respond,
+)
+from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+_CLOSING_STEPS = 50
+
+
+class Tunnels:
+    """Made once, inside the running loop when no wheel is given."""
+
+    def __init__(
+        self,
+        control_key: PrivateKey,
+        handler: Handler,
+        settings: EdgeSettings | None = None,
+        wheel: TimerWheel | None = None,
+    ) -> None:
+        self._control = ControlKey(control_key)
+        self.handler = handler
+        self.settings = settings or EdgeSettings()
+        self.counts = EdgeCounts()
+        self.limits = Limits(max_body=self.settings.max_body)
+        self.wheel = wheel or TimerWheel.of_loop(asyncio.get_running_loop())
+        self.gate = Gate(self.settings, self.counts)
+        self.closing = False
+        self._tunnels: set[Tunnel] = set()
+        self._last_id = 0
+
+    @property
+    def control_key(self) -> MachineKey:
+        """The public Noise key, as `/key` publishes it."""
+        return self._control.public
+
+    def open(self, wire: Wire, visit: Visit, initiation: bytes, greeting: bytes = b"") -> Tunnel | None:
+        """Answer a handshake on a transport, after `greeting`.
+
+        The caller makes the tunnel the protocol of the transport and feeds it what was read ahead. None: it was
+        refused as the wire demands (an error frame for a malformed message, silence for one that proves nothing), and
+        the transport is closing.
+        """
+        try:
+            version = Initiation.parse(initiation).version
+            least = self.settings.minimum_capability_version
+            if version < least:
+                text = f"unsupported client: capability version {version}, this server needs {least} or newer"
+                self._refuse(wire, visit, greeting + error_frame(text), "version too old")
+                return None
+            response, session = respond(self._control, initiation, PrivateKey.clamp(os.urandom(32)))
+        except MalformedMessageError as error:
+            self._refuse(wire, visit, greeting + error_frame(str(error)), str(error))
+            return None
+        except AuthenticationError as error:
+            self._refuse(wire, visit, greeting, str(error))
+            return None
+        self._last_id += 1
+        tunnel = Tunnel(self, wire, visit, session, self._last_id)
+        self._tunnels.add(tunnel)
+        self.counts.handshakes += 1
+        self.counts.tunnels = len(self._tunnels)
+        visit.half_open_again()
+        tunnel.begin(greeting + response, self._early_payload())
+        if self.closing:
+            tunnel.go_away()
+        return tunnel
+
+    def forget(self, tunnel: Tunnel) -> None:
+        """The tunnel is gone."""
+        self._tunnels.discard(tunnel)
+        self.counts.tunnels = len(self._tunnels)
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Say GOAWAY to all, end their streams spread over `grace` seconds, then close."""
+        self.closing = True
+        waiting = list(self._tunnels)
+        for tunnel in waiting:
+            tunnel.go_away()
+        step = -(-len(waiting) // _CLOSING_STEPS) or 1
+        for start in range(0, len(waiting), step):
+            for tunnel in waiting[start : start + step]:
+                tunnel.end_streams()
+            await asyncio.sleep(grace / _CLOSING_STEPS)
+        for tunnel in list(self._tunnels):
+            tunnel.abort()
+
+    def _early_payload(self) -> bytes:
+        if not self.settings.send_early_payload:
+            return b""
+        # No released client answers the challenge, so its private half is not kept.
+        public = X25519PrivateKey.generate().public_key().public_bytes_raw()
+        return encode_early(ChallengeKey(public))
+
+    def _refuse(self, wire: Wire, visit: Visit, last_words: bytes, reason: str) -> None:
+        self.counts.handshakes_refused += 1
+        log.info("handshake refused", reason=reason, address=visit.address)
+        if last_words:
+            wire.write(last_words)
+        wire.close()
+        self.wheel.after(self.settings.head_deadline, wire.abort)

@@ -1,0 +1,157 @@
+"""A tunnel over WebSocket, as browsers need it: the same byte stream, cut into binary messages anywhere.
+
+To the socket this is an asyncio protocol, to the tunnel it is a transport; so the tunnel outlives the request that
+asked for it. No compression, any Origin; a text message is an error (close code 1003).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from wsproto import ConnectionType, WSConnection
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)
+from wsproto.frame_protocol import CloseReason
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from gateway.edge.gate import Visit
+from gateway.edge.tunnel import Tunnel
+from gateway.edge.tunnels import Tunnels
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+SUBPROTOCOL = "tailscale-control-protocol"
+MAX_MESSAGE = 32 << 10
+"""The read limit that Go's WebSocket library has by default."""
+MAX_UNREAD_ANSWERS = 1 << 20
+
+
+class WebSocketCarrier(asyncio.Protocol):
+    """Carries one tunnel."""
+
+    __slots__ = ("_closed", "_socket", "_tunnel", "_tunnels", "_visit", "_ws")
+
+    def __init__(self, socket: asyncio.Transport, tunnels: Tunnels, visit: Visit) -> None:
+        self._socket = socket
+        self._tunnels = tunnels
+        self._visit = visit
+        self._ws = WSConnection(ConnectionType.SERVER)
+        self._tunnel: Tunnel | None = None
+        self._closed = False
+
+    def begin(self, request: bytes, initiation: bytes, read_ahead: bytes) -> None:
+        """Answer the WebSocket handshake, then the one inside it."""
+        try:
+            self._ws.receive_data(request)
+            asked = next(event for event in self._ws.events() if isinstance(event, Request))
+        except (RemoteProtocolError, StopIteration):
+            self._send(RejectConnection(status_code=400, headers=[(b"content-type", b"text/plain")], has_body=True))
+            self._send(RejectData(data=b"invalid websocket handshake\n"))
+            self._hang_up()
+            return
+        if SUBPROTOCOL not in asked.subprotocols:
+            self._send(AcceptConnection())
+            self._end(CloseReason.POLICY_VIOLATION)
+            return
+        self._send(AcceptConnection(subprotocol=SUBPROTOCOL))
+        self._tunnel = self._tunnels.open(self, self._visit, initiation)
+        if read_ahead:
+            self.data_received(read_ahead)
+
+    # The socket's side
+
+    def data_received(self, data: bytes) -> None:
+        """Unwrap messages; where one ends means nothing."""
+        if self._closed or self._tunnel is None:
+            return
+        try:
+            self._ws.receive_data(data)
+            for event in self._ws.events():
+                self._take(self._tunnel, event)
+                if self._closed:
+                    return
+        except RemoteProtocolError as error:
+            hint = error.event_hint
+            self._end(hint.code if isinstance(hint, CloseConnection) else CloseReason.PROTOCOL_ERROR)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone."""
+        self._closed = True
+        if self._tunnel is not None:
+            self._tunnel.connection_lost(exc)
+        self._visit.left()
+
+    def pause_writing(self) -> None:
+        """The socket is full."""
+        if self._tunnel is not None:
+            self._tunnel.pause_writing()
+
+    def resume_writing(self) -> None:
+        """The socket takes more."""
+        if self._tunnel is not None:
+            self._tunnel.resume_writing()
+
+    def _take(self, tunnel: Tunnel, event: Event) -> None:
+        match event:
+            case BytesMessage():
+                tunnel.data_received(bytes(event.data))
+            case TextMessage():
+                self._end(CloseReason.UNSUPPORTED_DATA)
+            case Ping():
+                if self._socket.get_write_buffer_size() > MAX_UNREAD_ANSWERS:
+                    self.abort()
+                else:
+                    self._send(event.response())
+            case CloseConnection():
+                self._send(event.response())
+                self._hang_up()
+
+    # The tunnel's side
+
+    def write(self, data: bytes) -> None:
+        """Send bytes as binary messages."""
+        if self._closed:
+            return
+        for start in range(0, len(data), MAX_MESSAGE):
+            self._send(BytesMessage(data=data[start : start + MAX_MESSAGE]))
+
+    def close(self) -> None:
+        """End the WebSocket, then the connection."""
+        self._end(CloseReason.NORMAL_CLOSURE)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._closed = True
+        self._socket.abort()
+
+    def is_closing(self) -> bool:
+        """Whether the end has begun."""
+        return self._closed or self._socket.is_closing()
+
+    def _end(self, code: int) -> None:
+        if not self._closed:
+            self._send(CloseConnection(code=code))
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        self._closed = True
+        self._socket.close()
+        self._tunnels.wheel.after(self._tunnels.settings.head_deadline, self._socket.abort)
+
+    def _send(self, event: Event) -> None:
+        try:
+            self._socket.write(self._ws.send(event))
+        except LocalProtocolError:
+            # The peer has closed its half already: there is nobody to say it to.
+            self._closed = True
+            self._socket.close()

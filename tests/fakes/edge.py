@@ -1,0 +1,126 @@
+"""A listener on loopback with a handler of the test's, over the real sockets of uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, nullcontext
+from typing import Any
+
+import uvicorn
+
+from gateway.edge.listener import listener_class
+from gateway.edge.settings import EdgeSettings
+from gateway.edge.tunnels import Tunnels
+from gateway.exchange import Responder, StreamWriter, TunnelRequest
+from services.shared.keys import PrivateKey
+
+CONTROL = PrivateKey.clamp(b"\x11" * 32)
+
+
+class TableHandler:
+    """Answers by path from a table; remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.requests: list[TunnelRequest] = []
+        self.streams: list[StreamWriter] = []
+        self.held: list[Responder] = []
+        self.closed = 0
+        self.resumed = 0
+        self.routes: dict[str, Callable[[TunnelRequest, Responder], None]] = {
+            "/echo": lambda request, responder: responder.respond(200, request.body),
+            "/stream": self._stream,
+            "/hold": self._hold,
+            "/raise": self._raise,
+            "/late": self._raise_late,
+        }
+
+    def handle(self, request: TunnelRequest, responder: Responder) -> None:
+        """What the edge calls."""
+        self.requests.append(request)
+        route = self.routes.get(request.path)
+        if route is None:
+            responder.respond(404, b"unknown path", "text/plain")
+        else:
+            route(request, responder)
+
+    def _stream(self, request: TunnelRequest, responder: Responder) -> None:
+        writer = responder.start_stream(200)
+        self.streams.append(writer)
+        writer.on_closed(self._count_closed)
+        writer.on_resume(self._count_resumed)
+        if request.body:
+            writer.send([request.body])
+
+    def _hold(self, request: TunnelRequest, responder: Responder) -> None:
+        self.held.append(responder)
+        responder.on_closed(self._count_closed)
+
+    def _raise(self, request: TunnelRequest, responder: Responder) -> None:
+        raise LookupError("a fault of the handler")
+
+    def _raise_late(self, request: TunnelRequest, responder: Responder) -> None:
+        responder.start_stream(200).send([b"begun"])
+        raise LookupError("a fault of the handler")
+
+    def _count_closed(self) -> None:
+        self.closed += 1
+
+    def _count_resumed(self) -> None:
+        self.resumed += 1
+
+
+class Edge:
+    """What a test holds while the server runs."""
+
+    def __init__(self, tunnels: Tunnels, handler: TableHandler, port: int) -> None:
+        self.tunnels, self.handler, self.port = tunnels, handler, port
+        self.url = f"http://127.0.0.1:{port}"
+        self.control_key = tunnels.control_key
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for the ASGI application behind the listener."""
+    assert scope["type"] == "http"
+    message = await receive()
+    body = b"application: " + scope["path"].encode() + b" " + message.get("body", b"")
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def serve_edge(
+    settings: EdgeSettings | None = None, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
+) -> AsyncIterator[Edge]:
+    """Run it on a port of the system's choice."""
+    handler = TableHandler()
+    tunnels = Tunnels(CONTROL, handler, settings)
+    config = uvicorn.Config(
+        application,
+        http=listener_class(tunnels),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ssl_certfile=ssl_certfile,
+        ssl_keyfile=ssl_keyfile,
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
+    task = asyncio.create_task(server.serve([listening]))
+    await until(lambda: server.started)
+    try:
+        yield Edge(tunnels, handler, listening.getsockname()[1])
+    finally:
+        await tunnels.close(0)
+        server.should_exit = True
+        await task
+        listening.close()
+
+
+async def until(condition: Callable[[], object], deadline: float = 5.0) -> None:
+    """Wait for a condition of this process, never for a time."""
+    async with asyncio.timeout(deadline):
+        while not condition():
+            await asyncio.sleep(0.002)

@@ -1,0 +1,485 @@
+"""A client of the control protocol for tests: upgrade or WebSocket, Noise as the initiator, `h2` inside.
+
+client = await NoiseClient.connect("http://127.0.0.1:8080", machine_private_key)
+status, headers, body = await client.request("POST", "/machine/register", b"{}")
+async for chunk in client.open_stream("/machine/map", b"{}"): ...
+await client.close()
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol, Self
+from urllib.parse import quote, urlsplit
+
+import websockets.asyncio.client
+import websockets.exceptions
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.errors import ErrorCodes
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    PingAckReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+    WindowUpdated,
+)
+from h2.exceptions import StreamClosedError
+from h2.settings import SettingCodes, Settings
+
+from gateway.noise import Initiator, Session, decode_early
+from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
+
+DEADLINE = 10.0
+SUBPROTOCOL = "tailscale-control-protocol"
+GO_WINDOW = 4 << 20
+
+
+class UpgradeRefusedError(Exception):
+    """The server did not switch protocols."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"{status}: {body}")
+        self.status = status
+        self.body = body
+
+
+class StreamResetError(Exception):
+    """The server broke a stream off, or the connection went while it was open."""
+
+
+class ByteStream(Protocol):
+    """What Noise runs over."""
+
+    async def read(self) -> bytes:
+        """Some bytes; none at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+class SocketStream:
+    """The connection after the HTTP upgrade."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def read(self) -> bytes:
+        try:
+            return await self.reader.read(1 << 16)
+        except ConnectionError:
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+    async def close(self) -> None:
+        self.writer.close()
+
+
+class WebSocketStream:
+    """Binary messages as a byte stream; `piece` cuts what is sent into messages of that size."""
+
+    def __init__(self, socket: websockets.asyncio.client.ClientConnection, piece: int = 1000) -> None:
+        self.socket, self.piece = socket, piece
+
+    async def read(self) -> bytes:
+        try:
+            message = await self.socket.recv()
+        except websockets.exceptions.ConnectionClosed:
+            return b""
+        assert isinstance(message, bytes)
+        return message or await self.read()
+
+    async def write(self, data: bytes) -> None:
+        for start in range(0, len(data), self.piece):
+            await self.socket.send(data[start : start + self.piece])
+
+    async def close(self) -> None:
+        await self.socket.close()
+
+
+class _Exchange:
+    """One stream as the client sees it."""
+
+    def __init__(self) -> None:
+        self.head: asyncio.Future[tuple[int, dict[str, str]]] = asyncio.get_running_loop().create_future()
+        self.chunks: deque[tuple[bytes, int]] = deque()
+        self.more = asyncio.Event()
+        self.ended = False
+        self.error: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.error = self.error or error
+        self.ended = True
+        if not self.head.done():
+            self.head.set_exception(error)
+            self.head.exception()
+        self.more.set()
+
+
+class NoiseClient:
+    """One connection. Every wait has a deadline."""
+
+    def __init__(self, stream: ByteStream, session: Session, left: bytes, initial_window: int) -> None:
+        self._stream = stream
+        self.session = session
+        self.challenge: ChallengeKey | None = None
+        """The key of the early payload, when one came."""
+        self.closed = asyncio.Event()
+        self.going_away = asyncio.Event()
+        self.http = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        settings = {SettingCodes.ENABLE_PUSH: 0, SettingCodes.INITIAL_WINDOW_SIZE: initial_window}
+        self.http.local_settings = Settings(client=True, initial_values=settings)
+        self.http.initiate_connection()
+        if initial_window >= GO_WINDOW:
+            self.http.increment_flow_control_window(1 << 30)
+        self._exchanges: dict[int, _Exchange] = {}
+        self._pongs: deque[asyncio.Future[None]] = deque()
+        self._windows = asyncio.Event()
+        self._left = left
+        self._plain: bytes | None = b""
+        """What came before it was clear whether there is an early payload."""
+        self._task = asyncio.create_task(self._read_all())
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        machine_private_key: PrivateKey,
+        version: int = 113,
+        *,
+        websocket: bool = False,
+        control_key: MachineKey | None = None,
+        tls: ssl.SSLContext | None = None,
+        initial_window: int = GO_WINDOW,
+    ) -> Self:
+        """Connect as a client does; without a `control_key` it is asked for at `/key`."""
+        control = control_key or await fetch_control_key(url, version, tls)
+        ephemeral = PrivateKey.clamp(os.urandom(32))
+        initiator = Initiator(machine_private_key, control, ephemeral, version)
+        async with asyncio.timeout(DEADLINE):
+            if websocket:
+                stream: ByteStream = await dial_websocket(url, initiator.initiation, tls)
+            else:
+                stream = await dial_upgrade(url, initiator.initiation, tls)
+            try:
+                response, left = await read_frame(stream)
+                session = initiator.finish(response)
+            except BaseException:
+                await stream.close()
+                raise
+        client = cls(stream, session, left, initial_window)
+        await client._send()
+        return client
+
+    async def request(
+        self, method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Ask and wait for the whole answer: status, headers, body."""
+        async with asyncio.timeout(DEADLINE):
+            stream_id, exchange = await self._ask(method, path, body, headers)
+            status, answer = await exchange.head
+            chunks = [chunk async for chunk in self._chunks(stream_id, exchange)]
+        return status, answer, b"".join(chunks)
+
+    async def open_stream(
+        self, path: str, body: bytes = b"", method: str = "POST", headers: Sequence[tuple[str, str]] = ()
+    ) -> AsyncIterator[bytes]:
+        """Ask, and give the raw chunks of the body as they come; leaving early cancels the stream.
+
+        Raises:
+            StreamResetError: the stream was broken off.
+            UpgradeRefusedError: the status is not 200.
+        """
+        stream = await self.start(path, body, method, headers)
+        try:
+            if stream.status != 200:
+                raise UpgradeRefusedError(stream.status, (await stream.read_all()).decode(errors="replace"))
+            while (chunk := await stream.read()) is not None:
+                yield chunk
+        finally:
+            await stream.cancel()
+
+    async def start(
+        self, path: str, body: bytes = b"", method: str = "POST", headers: Sequence[tuple[str, str]] = ()
+    ) -> OpenStream:
+        """Ask, and return when the head of the answer is here."""
+        async with asyncio.timeout(DEADLINE):
+            stream_id, exchange = await self._ask(method, path, body, headers)
+            status, answer = await exchange.head
+        return OpenStream(self, stream_id, exchange, status, answer)
+
+    async def ping(self) -> None:
+        """Wait until the server has answered a PING: what was sent before has been read by then."""
+        pong: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pongs.append(pong)
+        self.http.ping(b"\x07" * 8)
+        await self._send()
+        async with asyncio.timeout(DEADLINE):
+            await pong
+
+    async def send_raw(self, plaintext: bytes) -> None:
+        """Seal any bytes and send them: to break the rules of HTTP/2."""
+        await self._stream.write(self.session.sealer.seal(plaintext))
+
+    async def write_raw(self, data: bytes) -> None:
+        """Send any bytes without sealing them: to break the rules of Noise."""
+        await self._stream.write(data)
+
+    async def close(self) -> None:
+        """Hang up."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._stream.close()
+        self._end(StreamResetError("closed"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def _ask(
+        self, method: str, path: str, body: bytes, headers: Sequence[tuple[str, str]]
+    ) -> tuple[int, _Exchange]:
+        if self.closed.is_set():
+            raise StreamResetError("connection closed")
+        stream_id = self.http.get_next_available_stream_id()
+        exchange = self._exchanges[stream_id] = _Exchange()
+        pseudo = [(":method", method), (":scheme", "https"), (":authority", "unused"), (":path", path)]
+        self.http.send_headers(
+            stream_id, [*pseudo, ("user-agent", "Go-http-client/2.0"), *headers], end_stream=not body
+        )
+        await self._send()
+        while body:
+            size = min(self.http.local_flow_control_window(stream_id), self.http.max_outbound_frame_size, len(body))
+            if size <= 0:
+                self._windows.clear()
+                await self._windows.wait()
+                if exchange.ended:
+                    break
+                continue
+            self.http.send_data(stream_id, body[:size], end_stream=size == len(body))
+            body = body[size:]
+            await self._send()
+        return stream_id, exchange
+
+    async def _chunks(self, stream_id: int, exchange: _Exchange) -> AsyncIterator[bytes]:
+        while (chunk := await self._chunk(stream_id, exchange)) is not None:
+            yield chunk
+
+    async def _chunk(self, stream_id: int, exchange: _Exchange) -> bytes | None:
+        """The next chunk, its window given back; None at the end."""
+        while not exchange.chunks:
+            if exchange.error is not None:
+                raise exchange.error
+            if exchange.ended:
+                return None
+            exchange.more.clear()
+            await exchange.more.wait()
+        chunk, size = exchange.chunks.popleft()
+        if not self.closed.is_set() and size:
+            try:
+                self.http.acknowledge_received_data(size, stream_id)
+            except StreamClosedError:
+                self.http.increment_flow_control_window(size)
+            await self._send()
+        return chunk
+
+    async def _cancel(self, stream_id: int, exchange: _Exchange) -> None:
+        if not exchange.ended and not self.closed.is_set():
+            exchange.fail(StreamResetError("cancelled"))
+            self.http.reset_stream(stream_id, ErrorCodes.CANCEL)
+            await self._send()
+
+    async def _send(self) -> None:
+        if data := self.http.data_to_send():
+            await self._stream.write(self.session.sealer.seal(data))
+
+    async def _read_all(self) -> None:
+        data = self._left
+        try:
+            while True:
+                self._receive(self.session.reader.receive(data))
+                await self._send()
+                data = await self._stream.read()
+                if not data:
+                    self._end(StreamResetError("connection closed"))
+                    return
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._end(error)
+
+    def _receive(self, plain: bytes) -> None:
+        if self._plain is not None:
+            self._plain += plain
+            early = decode_early(self._plain)
+            if early is None:
+                return
+            self.challenge, taken = early
+            plain, self._plain = self._plain[taken:], None
+        for event in self.http.receive_data(plain):
+            match event:
+                case ResponseReceived():
+                    head = dict(event.headers or [])
+                    self._of(event.stream_id).head.set_result((int(head.pop(":status")), head))
+                case DataReceived():
+                    exchange = self._of(event.stream_id)
+                    exchange.chunks.append((event.data, event.flow_controlled_length or 0))
+                    exchange.more.set()
+                case StreamEnded():
+                    exchange = self._of(event.stream_id)
+                    exchange.ended = True
+                    exchange.more.set()
+                case StreamReset():
+                    if event.error_code == ErrorCodes.NO_ERROR and self._of(event.stream_id).ended:
+                        continue
+                    self._of(event.stream_id).fail(StreamResetError(f"reset: {event.error_code}"))
+                    self._windows.set()
+                case PingAckReceived():
+                    self._pongs.popleft().set_result(None)
+                case WindowUpdated():
+                    self._windows.set()
+                case ConnectionTerminated():
+                    self.going_away.set()
+
+    def _of(self, stream_id: int | None) -> _Exchange:
+        assert stream_id is not None
+        return self._exchanges[stream_id]
+
+    def _end(self, error: Exception) -> None:
+        self.closed.set()
+        self._windows.set()
+        for exchange in self._exchanges.values():
+            if not exchange.ended:
+                exchange.fail(error)
+        for pong in self._pongs:
+            if not pong.done():
+                pong.set_exception(error)
+
+
+class OpenStream:
+    """An answer whose body may stay open."""
+
+    def __init__(
+        self, client: NoiseClient, stream_id: int, exchange: _Exchange, status: int, headers: dict[str, str]
+    ) -> None:
+        self._client, self._stream_id, self._exchange = client, stream_id, exchange
+        self.status, self.headers = status, headers
+
+    @property
+    def pending(self) -> bool:
+        """Whether a chunk is here that was not read."""
+        return bool(self._exchange.chunks)
+
+    async def read(self) -> bytes | None:
+        """The next chunk, or None at the end; only reading gives the window back."""
+        async with asyncio.timeout(DEADLINE):
+            return await self._client._chunk(self._stream_id, self._exchange)
+
+    async def read_exactly(self, size: int) -> bytes:
+        """So many bytes."""
+        data = b""
+        while len(data) < size:
+            chunk = await self.read()
+            if chunk is None:
+                raise StreamResetError("ended early")
+            data += chunk
+        left = data[size:]
+        if left:
+            self._exchange.chunks.appendleft((left, 0))
+        return data[:size]
+
+    async def read_all(self) -> bytes:
+        """All to the end."""
+        data = b""
+        while (chunk := await self.read()) is not None:
+            data += chunk
+        return data
+
+    async def cancel(self) -> None:
+        """RST_STREAM(CANCEL), as clients do; harmless after the end."""
+        await self._client._cancel(self._stream_id, self._exchange)
+
+
+async def fetch_control_key(url: str, version: int = 113, tls: ssl.SSLContext | None = None) -> MachineKey:
+    """`GET /key?v=N`."""
+    async with asyncio.timeout(DEADLINE):
+        reader, writer = await _open(url, tls)
+        writer.write(f"GET /key?v={version} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b" 200 " not in head.split(b"\r\n")[0]:
+        raise UpgradeRefusedError(int(head.split()[1]), body.decode(errors="replace"))
+    return MachineKey.parse(json.loads(body)["publicKey"])
+
+
+async def dial_upgrade(url: str, initiation: bytes, tls: ssl.SSLContext | None = None) -> SocketStream:
+    """`POST /ts2021` as Go sends it; the stream begins after the 101."""
+    reader, writer = await _open(url, tls)
+    handshake = base64.b64encode(initiation).decode()
+    writer.write(
+        f"POST /ts2021 HTTP/1.1\r\nHost: {urlsplit(url).hostname}\r\nUser-Agent: Go-http-client/1.1\r\n"
+        f"Content-Length: 0\r\nConnection: upgrade\r\nUpgrade: {SUBPROTOCOL}\r\n"
+        f"X-Tailscale-Handshake: {handshake}\r\n\r\n".encode()
+    )
+    head = await reader.readuntil(b"\r\n\r\n")
+    if b" 101 " not in head.split(b"\r\n")[0]:
+        body = await reader.read()
+        writer.close()
+        raise UpgradeRefusedError(int(head.split()[1]), body.decode(errors="replace"))
+    return SocketStream(reader, writer)
+
+
+async def dial_websocket(url: str, initiation: bytes, tls: ssl.SSLContext | None = None) -> WebSocketStream:
+    """The WebSocket variant, as a browser opens it."""
+    parts = urlsplit(url)
+    handshake = quote(base64.b64encode(initiation).decode(), safe="")
+    target = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}/ts2021?X-Tailscale-Handshake={handshake}"
+    options = {"ssl": tls} if tls else {}
+    return WebSocketStream(
+        await websockets.asyncio.client.connect(
+            target,
+            subprotocols=[websockets.Subprotocol(SUBPROTOCOL)],
+            compression=None,
+            proxy=None,
+            origin=websockets.Origin("https://elsewhere.example"),
+            **options,
+        )
+    )
+
+
+async def read_frame(stream: ByteStream) -> tuple[bytes, bytes]:
+    """One handshake frame (a response, or an error frame), and what came behind it."""
+    data = b""
+    while len(data) < 3 or len(data) < 3 + int.from_bytes(data[1:3], "big"):
+        more = await stream.read()
+        if not more:
+            raise ConnectionResetError("closed without a handshake response")
+        data += more
+    end = 3 + int.from_bytes(data[1:3], "big")
+    return data[:end], data[end:]
+
+
+async def _open(url: str, tls: ssl.SSLContext | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return await asyncio.open_connection(parts.hostname, port, ssl=tls if parts.scheme == "https" else None)

@@ -1,0 +1,102 @@
+"""The browser's way into a login: pages that show and never change anything. Knows the stubs, decides nothing.
+
+GET has no effect, so previews, prefetching and reloads are harmless. A sign-in provider adds its own way to approve to
+`ways`; without one the command line is the only way, and no other is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+import grpc.aio
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse, Response
+from smartscale.auth.v1 import auth_pb2 as pb
+
+from gateway.public.pages.frame import HEADERS
+from gateway.public.pages.help import apple_page, apple_profile, windows_page
+from gateway.public.pages.html import Html
+from gateway.public.pages.login import LoginView, by_command, login_page, unavailable_page, unknown_page
+from services.shared.keys import MachineKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+TIMEOUT = 5.0
+READ = ["GET", "HEAD"]
+
+Way = Callable[[str], Html]
+"""A section of the page for an auth id: one way to approve its login."""
+
+_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
+
+
+def router(
+    auth_stub: Any,
+    server_url: str,
+    *,
+    ways: Sequence[Way] = (by_command,),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> APIRouter:
+    """The pages of the open web that people read; `auth_stub` is an `AuthServiceStub`."""
+    routes = APIRouter()
+    url = server_url.rstrip("/")
+
+    @routes.api_route("/register/{auth_id}", methods=READ)
+    async def register(auth_id: str) -> Response:
+        try:
+            login = await _find(auth_stub, auth_id)
+        except grpc.aio.AioRpcError as error:
+            log.warning("pending login cannot be shown", code=error.code().name)
+            return _page(unavailable_page(), 503, {"Retry-After": "5"})
+        if login is None:
+            return _page(unknown_page(url), 404)
+        return _page(login_page(login, now(), [way(login.auth_id) for way in ways]))
+
+    @routes.api_route("/apple", methods=READ)
+    async def apple() -> Response:
+        return _page(apple_page(url))
+
+    @routes.api_route("/apple/{platform}", methods=READ)
+    async def profile(platform: str) -> Response:
+        body = apple_profile(platform, url)
+        if body is None:
+            return _page(unknown_page(url), 404)
+        name = f'attachment; filename="smartscale-{platform}.mobileconfig"'
+        return Response(body, 200, {"Content-Disposition": name}, "application/x-apple-aspen-config")
+
+    @routes.api_route("/windows", methods=READ)
+    async def windows() -> Response:
+        return _page(windows_page(url))
+
+    return routes
+
+
+async def _find(auth_stub: Any, auth_id: str) -> LoginView | None:
+    if not _AUTH_ID.match(auth_id):
+        return None
+    try:
+        answer = await auth_stub.GetPendingLogin(pb.GetPendingLoginRequest(auth_id=auth_id), timeout=TIMEOUT)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
+    login = answer.login
+    return LoginView(
+        auth_id=login.auth_id,
+        machine_key=MachineKey(login.machine_key),
+        hostname=login.hostname,
+        os=login.os,
+        remote_address=login.remote_address,
+        created_at=login.created_at.ToDatetime(tzinfo=UTC),
+        expires_at=login.expires_at.ToDatetime(tzinfo=UTC),
+        decided=login.decided,
+    )
+
+
+def _page(body: Html, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return HTMLResponse(str(body), status, {**HEADERS, **(headers or {})})

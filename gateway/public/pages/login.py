@@ -1,0 +1,119 @@
+"""The pages of a pending login: the device and the ways to approve it, and what to do when the link is dead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway.public.pages.frame import page
+from gateway.public.pages.html import Html, html, join
+from services.shared.keys import MachineKey
+
+
+@dataclass(frozen=True, slots=True)
+class LoginView:
+    """What is shown of a pending login."""
+
+    auth_id: str
+    machine_key: MachineKey
+    hostname: str
+    os: str
+    remote_address: str
+    created_at: datetime
+    expires_at: datetime
+    decided: bool
+
+
+def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
+    """The device, and one section for each way to approve it."""
+    if login.decided:
+        return page("This device was decided", html(_DECIDED, device=_device(login, now)))
+    body = html(_LOGIN, device=_device(login, now), ways=join(ways), left=_minutes(login.expires_at - now))
+    return page("Let this device in?", body)
+
+
+def by_command(auth_id: str) -> Html:
+    """The way of the administrator's command line."""
+    return html(_BY_COMMAND, auth_id=auth_id)
+
+
+def unknown_page(server_url: str) -> Html:
+    """The link is wrong, too old, or replaced by a newer one."""
+    return page("This link is not valid any more", html(_UNKNOWN, server_url=server_url))
+
+
+def unavailable_page() -> Html:
+    """We cannot tell at the moment."""
+    return page("Not available at the moment", html(_UNAVAILABLE))
+
+
+def fingerprint(key: MachineKey) -> str:
+    """The beginning of a machine key in groups, as people compare it."""
+    digits = key.raw.hex()[:16]
+    return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
+
+
+def _device(login: LoginView, now: datetime) -> Html:
+    return html(
+        _DEVICE,
+        hostname=login.hostname or "(no name given)",
+        os=login.os or "(not said)",
+        fingerprint=fingerprint(login.machine_key),
+        machine_key=login.machine_key,
+        address=login.remote_address or "(not known)",
+        when=f"{login.created_at:%Y-%m-%d %H:%M} UTC",
+        ago=_minutes(now - login.created_at),
+    )
+
+
+def _minutes(span: timedelta) -> str:
+    minutes = max(0, int(span.total_seconds() // 60))
+    if minutes < 1:
+        return "less than a minute"
+    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+_DEVICE = """<dl>
+<dt>Name</dt><dd><bdi>{hostname}</bdi></dd>
+<dt>System</dt><dd><bdi>{os}</bdi></dd>
+<dt>Machine key</dt><dd><code>{fingerprint}</code> …
+<details><summary>whole key</summary><code>{machine_key}</code></details></dd>
+<dt>Connects from</dt><dd>{address}</dd>
+<dt>Asked at</dt><dd>{when} ({ago} ago)</dd>
+</dl>
+"""
+
+_LOGIN = """<p>A device asks to join this tailnet. Name and system are what the device says of itself.</p>
+{device}
+{ways}
+<p class="soft">Approve it only if you started this sign-in yourself or know who did: who is let in reaches what its
+owner may reach. The request ends by itself in {left}. Opening or reloading this page changes nothing.</p>
+"""
+
+_BY_COMMAND = """<section>
+<h2>Approve it on the command line</h2>
+<p>An administrator of this server runs, with the name of the device's owner in place of USERNAME:</p>
+<pre>headscale auth register --auth-id {auth_id} --user USERNAME</pre>
+<p class="soft"><code>headscale users list</code> shows the names.
+<code>headscale auth reject --auth-id {auth_id}</code> turns the device away.</p>
+</section>
+"""
+
+_DECIDED = """<p>The request of this device was approved or refused already. The device has the answer; you can close
+this page.</p>
+{device}
+"""
+
+_UNKNOWN = """<p>It has a mistake in it, its time is over, or the device made a newer one.</p>
+<h2>What to do</h2>
+<ol>
+<li>Look at the device: if it waits for you, it shows a new link. Open that one.</li>
+<li>If it shows none, start again there:
+<pre>tailscale up --login-server {server_url}</pre></li>
+</ol>
+"""
+
+_UNAVAILABLE = """<p>The server cannot look this request up just now. The device keeps waiting; reload this page in a
+few seconds.</p>
+"""

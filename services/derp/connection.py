@@ -236,6 +236,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _upgrade(self, upgrade: http.Upgrade) -> None:
         assert self._transport is not None
+        log.debug(
+            "connection upgraded",
+            source=self.address[0],
+            fast_start=not upgrade.data,
+            websocket=upgrade.websocket,
+        )
         self._transport.write(upgrade.data)
         if upgrade.websocket:
             self._messages = MessageStream()

@@ -14,7 +14,7 @@ from smartscale.derp.v1 import derp_pb2_grpc
 from services.derp.admission import Admission, OpenAdmission
 from services.derp.certificate import Certificate, CertificateError, configured, load, self_signed, tls_context
 from services.derp.handshake import parse_mesh_key
-from services.derp.identity import load_identity
+from services.derp.identity import KeyFileError, load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.metrics import RelayCollector
 from services.derp.registry import Announcer, RegistryAdmission, RelayRecord
@@ -22,6 +22,7 @@ from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
 from services.shared.clock import Clock
+from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config, DerpServerConfig
 from services.shared.process import Deps
 from services.shared.telemetry import get_logger
@@ -31,8 +32,12 @@ log = get_logger(__name__)
 _CERTIFICATE_LOOK_SECONDS = 60.0
 
 
-class SettingsError(ValueError):
-    """A key of `derp.server` cannot be used; the text names it and the remedy."""
+class _SettingError(Exception):
+    """One key of `derp.server` cannot be used."""
+
+    def __init__(self, key: str, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.key, self.what, self.remedy = key, what, remedy
 
 
 class Tls:
@@ -150,14 +155,30 @@ async def build(config: Config, deps: Deps) -> DerpService:
     """Make the service from the configuration and what the process hands it.
 
     Raises:
-        SettingsError, KeyFileError, CertificateError: a key or a file cannot be used.
+        ConfigError: a key or a file cannot be used.
     """
+    try:
+        return _build(config, deps)
+    except _SettingError as error:
+        problem = Problem(str(config.source or "configuration"), f"derp.server.{error.key}", error.what, error.remedy)
+        raise ConfigError([problem]) from error
+
+
+def _build(config: Config, deps: Deps) -> DerpService:
     chosen = config.derp.server
     hostname = chosen.hostname or urlsplit(config.server_url).hostname or ""
     if not hostname:
-        raise SettingsError("derp.server.hostname: set the name or address that clients dial")
-    identity = load_identity(_key_path(config), _mesh_key(chosen))
-    tls = Tls(chosen, config.state_dir, hostname, identity, deps.clock) if chosen.listen_addr else None
+        raise _SettingError("hostname", "is empty", "set the name or address that clients dial")
+    try:
+        identity = load_identity(_key_path(config), _mesh_key(chosen))
+    except KeyFileError as error:
+        raise _SettingError(
+            "private_key_path", str(error), "restore the file, or remove it to make a new key"
+        ) from error
+    try:
+        tls = Tls(chosen, config.state_dir, hostname, identity, deps.clock) if chosen.listen_addr else None
+    except (CertificateError, OSError) as error:
+        raise _SettingError("tls_cert_path", str(error), "name a PEM certificate and its key") from error
     settings = ServerSettings(
         hostname=hostname,
         tls_address=chosen.listen_addr,
@@ -217,20 +238,16 @@ def _key_path(config: Config) -> Path:
 def _mesh_key(chosen: DerpServerConfig) -> bytes | None:
     if not chosen.mesh_key:
         if chosen.mesh_with:
-            raise SettingsError(
-                "derp.server.mesh_with needs derp.server.mesh_key, the same at all relays of the region"
-            )
+            raise _SettingError("mesh_with", "needs a mesh_key", "set the same one at all relays of the region")
         return None
     try:
         return parse_mesh_key(chosen.mesh_key)
     except ValueError as error:
-        raise SettingsError(
-            "derp.server.mesh_key: want 64 hex digits, for example of 'openssl rand -hex 32'"
-        ) from error
+        raise _SettingError("mesh_key", "is not 64 hex digits", "make one with 'openssl rand -hex 32'") from error
 
 
 def _targets(chosen: DerpServerConfig) -> tuple[MeshTarget, ...]:
     try:
         return tuple(MeshTarget.parse(url) for url in chosen.mesh_with)
     except ValueError as error:
-        raise SettingsError(f"derp.server.mesh_with: {error}") from error
+        raise _SettingError("mesh_with", str(error), "name each relay by its URL") from error

@@ -73,7 +73,9 @@ async def serve_map(address: str, hosts: list[Host]) -> asyncio.Server:
         "Nodes": [host.node(index) for index, host in enumerate(hosts)],
     }
     body = json.dumps({"Regions": {"900": region}, "OmitDefaultRegions": True}).encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    head = (
+        f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")

@@ -17,9 +17,10 @@ from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from services.derp.connection import Limits
 from services.derp.registry import ALLOWED_FOR, REFUSED_FOR, RegistryAdmission
-from services.derp.wiring import DerpService, SettingsError, build
+from services.derp.wiring import DerpService, build
 from services.shared.bus import MemoryBus
 from services.shared.clock import SystemClock
+from services.shared.config.errors import ConfigError
 from services.shared.config.model import Config, DerpConfig, DerpServerConfig
 from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer
@@ -248,7 +249,7 @@ async def test_keys_survive_a_restart(registry: FakeRegistry, channel: LocalChan
 async def test_settings_that_cannot_be_used_are_named(
     channel: LocalChannel, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
-    with pytest.raises(SettingsError, match=r"derp\.server\.mesh_"):
+    with pytest.raises(ConfigError, match=r"derp\.server\.mesh_"):
         await build(settings(tmp_path, **changes), deps(channel))
 
 

@@ -48,7 +48,7 @@ def connected(*, zstd: bool = False) -> tuple[Questions, FakeWriter]:
 async def asked(writer: FakeWriter) -> dict[str, object]:
     """The PingRequest that the node got."""
     async with asyncio.timeout(2):
-        while not writer.messages:
+        while not writer.messages:  # noqa: ASYNC110  a fake that knows no events
             await asyncio.sleep(0)
     raw = writer.messages.pop()
     assert struct.unpack("<I", raw[:4])[0] == len(raw) - 4

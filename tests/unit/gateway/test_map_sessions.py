@@ -94,7 +94,9 @@ def message(text: bytes) -> list[bytes]:
 
 
 @pytest.mark.statement(71, 72)
-def test_acceptance_is_the_head_and_a_full_map_is_its_frames_in_order_behind_a_little_endian_length(scene: Scene) -> None:
+def test_acceptance_is_the_head_and_a_full_map_its_frames_in_order_behind_a_little_endian_length(
+    scene: Scene,
+) -> None:
     responder = FakeResponder()
     session = scene.sessions.open(ask(), responder)
     assert responder.status is None

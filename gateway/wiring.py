@@ -1,0 +1,158 @@
+"""Plugs the gateway together. The only place that knows every part of it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+
+import grpc.aio
+
+from gateway import keyfile
+from gateway.admin.server import AdminServer
+from gateway.admin.stubs import Services
+from gateway.clients.auth import AuthClient
+from gateway.clients.liveness import Liveness
+from gateway.clients.map_streamer import MapStreamerClient
+from gateway.clients.registry import RegistryClient
+from gateway.edge.listener import listener_class
+from gateway.edge.settings import EdgeSettings
+from gateway.edge.tunnels import Tunnels
+from gateway.edge.wheel import TimerWheel
+from gateway.machine import debug
+from gateway.machine.attachment import Attachment
+from gateway.machine.c2n import Questions
+from gateway.machine.map import Map
+from gateway.machine.map_sessions import MapSessions, Timing
+from gateway.machine.metrics import MachineMetrics
+from gateway.machine.presence import Presence, PresenceReport
+from gateway.machine.register import Register
+from gateway.machine.reports import LastReports
+from gateway.machine.router import Router
+from gateway.machine.session import MapAsk
+from gateway.machine.work import Work
+from gateway.public import login
+from gateway.public.app import build_app
+from gateway.public.control import Health, control_router
+from gateway.public.proxies import parse_networks
+from gateway.public.server import WebServer
+from services.shared.config import Config
+from services.shared.process import Deps
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+
+class GatewayService:
+    """The only door, embedded or alone."""
+
+    def __init__(self, config: Config, deps: Deps) -> None:
+        self._config = config
+        self._gateway_id = secrets.token_hex(8)
+        self._metrics = deps.telemetry.once(MachineMetrics)
+        self._registry = RegistryClient(deps.channels["registry"])
+        self._reports = LastReports()
+        self._work = Work()
+        self._presence = Presence(self._report_sessions)
+        wheel = TimerWheel.of_loop(asyncio.get_running_loop())
+        self._sessions = MapSessions(
+            deps.clock, wheel.after, self._presence, self._metrics, timing_of(config), self._forget_report
+        )
+        streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
+        self._attachment = Attachment(self._gateway_id, [streamer], self._sessions, self._metrics)
+        self.questions = Questions(self._sessions)
+        register = Register(
+            AuthClient(deps.channels["auth"]),
+            self._reports,
+            self._work,
+            self._metrics,
+            deps.telemetry.tracer,
+            config.gateway.login_wait.total_seconds(),
+        )
+        map_ = Map(
+            self._registry,
+            self._sessions,
+            self._reports,
+            self._work,
+            self._metrics,
+            deps.telemetry.tracer,
+            deps.clock,
+        )
+        key = keyfile.load_or_create(config.noise.private_key_path)
+        self._tunnels = Tunnels(key, Router(register, map_, self.questions), edge_settings_of(config), wheel)
+        health = Health(Liveness(deps.channels))
+        services = Services(deps.channels)
+        routers = [
+            control_router(self._tunnels.control_key, self._registry.may_relay, health),
+            login.router(services.auth, config.server_url),
+        ]
+        app = build_app(routers, parse_networks(config.trusted_proxies))
+        self._web = WebServer(
+            config.listen_addr, app, listener_class(self._tunnels), config.tls_cert_path, config.tls_key_path
+        )
+        self._admin = AdminServer(
+            config, services, ((debug.NAME, lambda server: debug.add_to(server, self.questions)),)
+        )
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on, once started."""
+        return self._web.port
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Nothing: nobody calls the gateway from within."""
+
+    async def start(self) -> None:
+        """Open the door.
+
+        Raises:
+            OSError: an address is in use.
+        """
+        self._presence.start()
+        self._attachment.start()
+        await self._admin.start()
+        await self._web.start()
+        log.info("gateway listens", address=self._config.listen_addr, control_key=str(self._tunnels.control_key))
+
+    async def stop(self) -> None:
+        """Let clients go one after the other, then close the door."""
+        self._web.close()
+        await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
+        self._sessions.stop()
+        await self._work.stop()
+        await self._presence.stop()
+        await self._attachment.stop()
+        await self._admin.stop()
+        await self._web.wait_closed()
+
+    async def _report_sessions(self, report: PresenceReport) -> bool:
+        return await self._registry.report_sessions(
+            self._gateway_id, report.opened, report.closed, complete=report.complete, stopping=report.stopping
+        )
+
+    def _forget_report(self, ask: MapAsk) -> None:
+        self._reports.forget(ask.machine_key, ask.node_key)
+
+
+async def build(config: Config, deps: Deps) -> GatewayService:
+    """Make the gateway from the configuration and what the process hands it."""
+    return GatewayService(config, deps)
+
+
+def timing_of(config: Config) -> Timing:
+    """The bounds of map sessions."""
+    return Timing(
+        keepalive=config.gateway.keepalive_interval.total_seconds(),
+        initial_map_bytes=config.gateway.initial_map_bytes,
+    )
+
+
+def edge_settings_of(config: Config) -> EdgeSettings:
+    """The bounds of the edge."""
+    limits = config.gateway
+    return EdgeSettings(
+        head_deadline=limits.handshake_timeout.total_seconds(),
+        max_connections=limits.max_connections,
+        max_half_open=limits.max_handshakes,
+        max_body=limits.max_request_body,
+        high_water=limits.high_water,
+    )

@@ -16,6 +16,7 @@ from services.map_streamer.snapshot.fold import access_node
 from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
+from services.shared.clock import SystemClock
 from services.shared.ids import TAGGED_DEVICES_USER
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.gateway_stream import GatewaySession, GatewayStream
@@ -103,6 +104,13 @@ def seen_peers(session: GatewaySession) -> dict[int, Json]:
         view["Endpoints"] = {one for one in peer.get("Endpoints", []) if not one.startswith("198.51.100.")}
         out[peer_id] = view
     return out
+
+
+class FrozenClock(SystemClock):
+    """Real time of day, but no interval ever ends."""
+
+    def monotonic(self) -> float:
+        return 0.0
 
 
 class Story:
@@ -199,7 +207,9 @@ class Story:
         for _ in range(12):
             await asyncio.sleep(0)
         for service in self.lab.services:
-            service.tailnet.flush()
+            # Replicas fold in windows of their own, so a cursor that one gave may lie between two views of the other.
+            if self.random.random() < 0.6:
+                service.tailnet.flush()
         for _ in range(12):
             await asyncio.sleep(0)
 
@@ -267,7 +277,8 @@ class Story:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_netmaps_equal_a_naive_recomputation_after_random_changes(seed: int) -> None:
-    async with streamer_lab() as lab:
+    # The clock stands still, so that views are made only when the story says so.
+    async with streamer_lab(FrozenClock()) as lab:
         story = Story(lab, seed)
         for user_id in (2, 3):
             await lab.registry.put_user(make_user(user_id))
@@ -282,8 +293,8 @@ async def test_netmaps_equal_a_naive_recomputation_after_random_changes(seed: in
                 await story.behave()
                 if story.random.random() < 0.5:
                     await story.breathe()
-            if story.random.random() < 0.4:
-                await story.move()
+                if story.random.random() < 0.06:
+                    await story.move()
             await story.settle()
             story.told += sum(len(session.deltas) for _, session in story.sessions.values())
         assert story.told > 10

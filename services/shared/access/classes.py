@@ -2,6 +2,9 @@
 
 A profile is what the masks say; a class is a profile, plus the owner where some rule has `autogroup:self` as
 destination. Work is in profiles and classes; two nodes are never compared.
+
+For `autogroup:self` only the user's own devices are asked about: a router that serves a prefix of the tailnet's own
+range does not see them by that alone, which keeps such a rule to the cost of the user's devices.
 """
 
 from __future__ import annotations

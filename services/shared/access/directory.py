@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
 from services.shared.access.inputs import AccessNode, AccessUser
@@ -49,11 +50,12 @@ class Member:
         return self.identity[0]
 
 
+@lru_cache(maxsize=1 << 16)
 def member(node: AccessNode) -> Member:
     """Derive a node's identity, addresses and effective routes."""
     tags = tuple(sorted(set(node.tags)))
     identity: Identity = (0, tags) if tags else (node.user_id, ())
-    addresses = tuple(address for address in (node.ipv4, node.ipv6) if address and _is_usable(address))
+    addresses = tuple(address for address in (node.ipv4, node.ipv6) if address and _is_usable(address, point))
     subnets: tuple[str, ...] = ()
     exits: tuple[str, ...] = ()
     if node.advertised_routes and node.approved_routes:
@@ -61,7 +63,7 @@ def member(node: AccessNode) -> Member:
         if approved & set(EXIT_ROUTES):
             approved.update(EXIT_ROUTES)
         effective = [
-            route for route in dict.fromkeys(node.advertised_routes) if route in approved and _is_usable(route)
+            route for route in dict.fromkeys(node.advertised_routes) if route in approved and _is_usable(route, span)
         ]
         subnets = tuple(route for route in effective if route not in EXIT_ROUTES)
         exits = tuple(route for route in effective if route in EXIT_ROUTES)
@@ -69,10 +71,10 @@ def member(node: AccessNode) -> Member:
     return Member(node, identity, tuple(point(a) for a in addresses), addresses, subnets, spans, exits)
 
 
-def _is_usable(text: str) -> bool:
+def _is_usable(text: str, read: Callable[[str], object]) -> bool:
     """What is no address or prefix is left out: it can grant nothing."""
     try:
-        span(text)
+        read(text)
     except ValueError:
         return False
     return True

@@ -77,7 +77,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry.tracer))
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry))
 
 
 def _rules(config: Config) -> LoginRules:

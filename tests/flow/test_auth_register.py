@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -380,7 +381,9 @@ class TestBadInput:
         ],
         ids=lambda fields: f"{next(iter(fields))}-{len(next(iter(fields.values())))}",
     )
-    async def test_what_no_client_sends_is_refused(self, tailnet: AuthTailnet, fields: dict[str, bytes]) -> None:
+    async def test_what_no_client_sends_is_refused(
+        self, tailnet: AuthTailnet, fields: dict[str, bytes], caplog: pytest.LogCaptureFixture
+    ) -> None:
         try:
             answer = await tailnet.client().register(**fields)
         except grpc.aio.AioRpcError as error:
@@ -388,6 +391,7 @@ class TestBadInput:
         else:
             assert answer.refused
         assert not tailnet.registry.nodes
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
     async def test_an_instant_out_of_range_is_refused(self, tailnet: AuthTailnet) -> None:
         client = tailnet.client()

@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 from opentelemetry import trace
+from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
@@ -28,10 +29,12 @@ from services.auth.rpc.reading import read_id, read_optional, read_registration
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import Logins
+from services.auth.usecases.outcome import Outcome
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
 from services.shared.ids import UserId
 from services.shared.rpc import answers, machine_key_of
+from services.shared.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +63,28 @@ class UseCases:
 class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
-    def __init__(self, cases: UseCases, tracer: trace.Tracer) -> None:
+    def __init__(self, cases: UseCases, telemetry: Telemetry) -> None:
         self._cases = cases
-        self._tracer = tracer
+        self._tracer = telemetry.tracer
+        self._answers = Counter(
+            "smartscale_registrations_total",
+            "Registrations answered, by how they ended.",
+            ["outcome"],
+            registry=telemetry.registry,
+        )
 
     async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
         """A client registers."""
         with self._span("auth register") as span:
             result = await self._cases.register.register(read_registration(request, machine_key_of(context)))
-            span.set_attribute("smartscale.outcome", type(result).__name__)
-            return writing.outcome(result)
+            return self._answer(result, span)
 
     async def AwaitLogin(self, request: pb.AwaitLoginRequest, context: Any) -> pb.AwaitLoginResponse:
         """A client waits for its login."""
         with self._span("auth await login") as span:
             registration = read_registration(request.registration, machine_key_of(context))
             result = await self._cases.await_login.wait(registration, request.followup)
-            span.set_attribute("smartscale.outcome", type(result).__name__)
-            return pb.AwaitLoginResponse(response=writing.outcome(result))
+            return pb.AwaitLoginResponse(response=self._answer(result, span))
 
     async def GetPendingLogin(self, request: pb.GetPendingLoginRequest, context: Any) -> pb.GetPendingLoginResponse:
         """A login for the page that shows it."""
@@ -153,6 +160,13 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
         """Check an API key."""
         key = await self._cases.api_keys.verify(request.key)
         return pb.VerifyApiKeyResponse(api_key=writing.api_key(key))
+
+    def _answer(self, result: Outcome, span: trace.Span) -> pb.RegisterResponse:
+        answer = writing.outcome(result)
+        ending = answer.WhichOneof("outcome") or "none"
+        span.set_attribute("smartscale.outcome", ending)
+        self._answers.labels(ending).inc()
+        return answer
 
     @contextmanager
     def _span(self, name: str) -> Iterator[trace.Span]:

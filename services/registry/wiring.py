@@ -42,7 +42,7 @@ class RegistryService:
         self._outbox = Outbox(deps.bus, self._store, tailnet)
         self.ledger = Ledger(self._store, codec, self._outbox.publish, deps.clock)
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
-        self._timer = Timer(self.keeper, self._outbox)
+        self.timer = Timer(self.keeper, self._outbox)
         giver, policies = Giver(settings), Policies()
         self._follower: PolicyFollower | None = None
         if "policy" in deps.channels:
@@ -53,7 +53,7 @@ class RegistryService:
             nodes=Nodes(self.ledger, settings, giver, policies),
             admission=Admission(self.ledger, settings, giver, policies),
             updates=Updates(self.ledger, giver, policies),
-            presence=Presence(self.ledger, self._timer.something_due),
+            presence=Presence(self.ledger, self.timer.something_due),
             relays=Relays(self.ledger),
             feed=Feed(self.ledger, self._store),
         )
@@ -71,7 +71,7 @@ class RegistryService:
         """
         await self._store.prepare()
         await self.ledger.start()
-        self._timer.start()
+        self.timer.start()
         if self._follower is not None:
             self._follower.start()
 
@@ -79,7 +79,7 @@ class RegistryService:
         """Finish what is in hand and close the database."""
         if self._follower is not None:
             await self._follower.stop()
-        await self._timer.stop()
+        await self.timer.stop()
         await self.ledger.stop()
         await self._engine.dispose()
 

@@ -21,6 +21,7 @@ from gateway.edge.wheel import TimerWheel
 from gateway.machine import debug
 from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import Questions
+from gateway.machine.keepalive import INTERVAL, JITTER
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions, Timing
 from gateway.machine.metrics import MachineMetrics
@@ -140,8 +141,10 @@ async def build(config: Config, deps: Deps) -> GatewayService:
 
 def timing_of(config: Config) -> Timing:
     """The bounds of map sessions."""
+    interval = config.gateway.keepalive_interval.total_seconds()
     return Timing(
-        keepalive=config.gateway.keepalive_interval.total_seconds(),
+        keepalive=interval,
+        jitter=JITTER * interval / INTERVAL,
         initial_map_bytes=config.gateway.initial_map_bytes,
     )
 

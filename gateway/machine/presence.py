@@ -74,11 +74,12 @@ class Presence:
 
     async def stop(self, deadline: float = 2.0) -> None:
         """Stop reporting and say that this gateway goes, unless the registry does not listen."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        self._task = None
         last = PresenceReport(opened={}, closed=dict(self._live), stopping=True)
         try:
             async with asyncio.timeout(deadline):

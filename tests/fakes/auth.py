@@ -23,6 +23,7 @@ from services.shared.config.model import Config, DatabaseConfig, NodeConfig, Sql
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer, with_machine_key
+from services.shared.telemetry import Telemetry
 from tests.fakes.clock import FakeClock
 from tests.fakes.neighbours import FakePolicy, FakeRegistry
 
@@ -79,8 +80,9 @@ class Client:
 class AuthTailnet:
     """Auth instances over one database and bus, a registry and a policy."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, telemetry: Telemetry | None = None) -> None:
         self.config = config
+        self.telemetry = telemetry
         self.clock = FakeClock()
         self.bus = MemoryBus()
         self.registry = FakeRegistry(self.clock)
@@ -95,7 +97,8 @@ class AuthTailnet:
     async def start_instance(self) -> Any:
         """Start one more instance; gives its stub."""
         channel = LocalChannel(self.server)
-        deps = Deps(clock=self.clock, bus=self.bus, channels={"registry": channel, "policy": channel})
+        channels = {"registry": channel, "policy": channel}
+        deps = Deps(self.clock, self.bus, channels, self.telemetry or Telemetry())
         service = await build(self.config, deps)
         await service.start()
         server = LocalServer()
@@ -143,9 +146,11 @@ def config_for(folder: Path, **tuning: Any) -> Config:
 
 
 @asynccontextmanager
-async def auth_tailnet(config: Config, instances: int = 1) -> AsyncIterator[AuthTailnet]:
+async def auth_tailnet(
+    config: Config, instances: int = 1, telemetry: Telemetry | None = None
+) -> AsyncIterator[AuthTailnet]:
     """Run it."""
-    tailnet = AuthTailnet(config)
+    tailnet = AuthTailnet(config, telemetry)
     try:
         for _ in range(instances):
             await tailnet.start_instance()

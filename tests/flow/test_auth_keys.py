@@ -9,10 +9,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from smartscale.auth.v1 import auth_pb2 as pb
 from sqlalchemy import text
 
 from services.shared.database import create_engine, read
+from services.shared.telemetry import Telemetry
 from services.shared.telemetry.logs import JsonFormatter
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for
 
@@ -71,6 +75,23 @@ class TestPreAuthKeys:
             secret = key.rsplit("-", 1)[1]
             assert not any(secret in line for line in (*rows, *logged))
         assert any("node admitted" in line for line in logged)
+
+    async def test_spans_and_metrics_say_how_it_ended_and_nothing_more(self, tmp_path: Path) -> None:
+        exporter, provider = InMemorySpanExporter(), TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        telemetry = Telemetry(tracer=provider.get_tracer("test"))
+        async with auth_tailnet(config_for(tmp_path), telemetry=telemetry) as tailnet:
+            tailnet.registry.add_user("alice")
+            key = await tailnet.key(user=1)
+            await tailnet.client().register(auth_key=key)
+            await tailnet.client().register(auth_key=key)
+            assert await status_of(tailnet.client().register(node_key=key[-32:].encode(), hostinfo=b"{")) is not None
+        spans = exporter.get_finished_spans()
+        endings = [span.attributes.get("smartscale.outcome") for span in spans if span.attributes is not None]
+        assert [ending for ending in endings if ending] == ["admitted", "refused"]
+        assert not any(key[-16:] in span.to_json() for span in spans)
+        count = telemetry.registry.get_sample_value("smartscale_registrations_total", {"outcome": "refused"})
+        assert count == 1
 
     async def test_the_list_is_by_user(self, tailnet: AuthTailnet) -> None:
         await tailnet.key(user=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,6 +143,13 @@ class TestCrash:
         tailnet.clock.advance(3000)
         assert (await tailnet.client().register(auth_key=key)).refused == "auth key was used already"
         assert len(tailnet.registry.nodes) == 1
+
+    async def test_a_client_that_asks_twice_at_once_is_let_in_twice_as_one_node(self, tailnet: AuthTailnet) -> None:
+        other = await tailnet.start_instance()
+        key, client = await tailnet.key(user=1), tailnet.client()
+        twin = replace(client, stub=other)
+        answers = await asyncio.gather(*(asking.register(auth_key=key) for asking in (client, twin, client, twin)))
+        assert {await admitted(answer) for answer in answers} == {1}
 
 
 class TestKnownNode:

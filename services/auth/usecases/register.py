@@ -131,11 +131,25 @@ class Register:
     async def _redeem(self, registration: Registration, expired: KnownNode | None) -> Outcome:
         try:
             key = await self._keys.prove(registration.unverified_auth_key)
-            return await self._admit_by(key, registration)
+            try:
+                return await self._admit_by(key, registration)
+            except RefusedError:
+                if (twin := await self._meanwhile(registration)) is not None:
+                    return twin
+                raise
         except RefusedError:
             if expired is not None:
                 return NodeKeyExpired()  # without a usable key the client must come with a new node key
             raise
+
+    async def _meanwhile(self, registration: Registration) -> Admitted | None:
+        # A client that lost its connection sends the same again while the first request is still under way: the key
+        # may be spent by then, and the node be in.
+        found = await self._registry.find(registration.machine_key, registration.node_key, NodeKey.zero())
+        node = found.by_node_key
+        if node is None or node.machine_key != registration.machine_key or node.is_expired(self._clock.now()):
+            return None
+        return Admitted(node, found.owner_of(node))
 
     async def _admit_by(self, key: PreAuthKey, registration: Registration) -> Admitted:
         tags = await self._tags_by(key, registration)

@@ -1,16 +1,37 @@
-"""How one of our processes lives: what it is handed, how it starts alone, how it ends."""
+"""How one of our processes lives: what it is handed, how it starts, alone or together with the others, how it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import grpc.aio
 
-from services.shared.bus import Bus
-from services.shared.clock import Clock
-from services.shared.telemetry import Telemetry
+from services.shared.bus import Bus, MemoryBus, connect_bus
+from services.shared.clock import Clock, SystemClock
+from services.shared.config import Config, ConfigError, Problem, load
+from services.shared.rpc.client import OutgoingChannel, dial
+from services.shared.rpc.interceptors import ObserveInterceptor
+from services.shared.rpc.local import LocalChannel, LocalServer
+from services.shared.rpc.server import RpcServer
+from services.shared.telemetry import Telemetry, get_logger, start_telemetry
+from services.shared.telemetry.exposition import MetricsServer
+
+log = get_logger(__name__)
+
+CALLED = ("registry", "policy", "auth", "map_streamer")
+"""Services that others call."""
+
+_GRACE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,5 +57,168 @@ class Service(Protocol):
         ...
 
     async def stop(self) -> None:
-        """End its work and give back what it holds; safe to call once after any start."""
+        """End its work and give back what it holds."""
         ...
+
+
+Build = Callable[[Config, Deps], Awaitable[Service]]
+"""Each service's `wiring.build`."""
+
+
+def run_alone(build: Build, name: str, argv: Sequence[str] | None = None) -> None:
+    """The body of a service's `__main__`: read the configuration, serve until SIGTERM, exit with the truth."""
+    parser = argparse.ArgumentParser(prog=f"smartscale serve {name}")
+    parser.add_argument("-c", "--config", type=Path, default=None, metavar="FILE")
+    arguments = parser.parse_args(argv)
+    try:
+        config = load(arguments.config, os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+    raise SystemExit(run(config, {name: build}, together=False))
+
+
+def run(config: Config, builds: Mapping[str, Build], *, together: bool) -> int:
+    """Run services in this process until SIGTERM: together means embedded, all over one in-process channel.
+
+    Returns the exit status.
+    """
+    name = "embedded" if together else "-".join(builds)
+    telemetry = start_telemetry(config, name)
+    for warning in config.warnings:
+        log.warning("configuration", warning=warning)
+    try:
+        _run_in_loop(_live(config, builds, telemetry, together))
+    except ConfigError as error:
+        log.error("cannot start", reason=str(error))
+    except OSError as error:
+        log.error("cannot start", reason=str(error))
+    except Exception:
+        log.exception("cannot start")
+    else:
+        return 0
+    return 1
+
+
+def _run_in_loop(work: Any) -> None:
+    try:
+        import uvloop
+    except ImportError:  # uvloop has no build for every platform
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+
+
+async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetry, together: bool) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = embedded(config, builds, telemetry) if together else alone(config, builds, telemetry)
+    async with serving:
+        log.info("ready", processes=",".join(builds))
+        await stopping.wait()
+        log.info("stopping")
+
+
+@asynccontextmanager
+async def embedded(
+    config: Config, builds: Mapping[str, Build], telemetry: Telemetry, clock: Clock | None = None
+) -> AsyncIterator[Mapping[str, Service]]:
+    """Run services together: one in-process gRPC server, the bus in memory. Gives the services, all started.
+
+    They start in the order of `builds` and stop in the reverse order.
+    """
+    ready = False
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(telemetry.stop)
+        bus = await connect_bus(config.bus.url, telemetry) if config.bus.url else MemoryBus()
+        stack.push_async_callback(bus.close)
+        server = LocalServer([ObserveInterceptor(telemetry)])
+        stack.push_async_callback(server.stop, 0)
+        channel = OutgoingChannel([LocalChannel(server)])
+        stack.push_async_callback(channel.close)
+        deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry)
+        await _expose_metrics(config, telemetry, stack, lambda: ready)
+        services: dict[str, Service] = {}
+        for name, build in builds.items():
+            services[name] = service = await build(config, deps)
+            stack.push_async_callback(_stop, name, service)
+            service.add_to(server)
+        for service in services.values():
+            await service.start()
+        ready = True
+        yield services
+        ready = False
+
+
+@asynccontextmanager
+async def alone(
+    config: Config, builds: Mapping[str, Build], telemetry: Telemetry, clock: Clock | None = None
+) -> AsyncIterator[Mapping[str, int]]:
+    """Run services as processes of a stack: gRPC on sockets, the bus on Redis. Gives the port of each.
+
+    Raises:
+        ConfigError: the stack would have no bus, or be open to strangers.
+    """
+    _check_stack(config)
+    ready = False
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(telemetry.stop)
+        bus = await connect_bus(config.bus.url, telemetry)
+        stack.push_async_callback(bus.close)
+        channels: dict[str, grpc.aio.Channel] = {}
+        for name in CALLED:
+            channels[name] = dial(getattr(config.services, name).addresses, config.services)
+            stack.push_async_callback(channels[name].close)
+        deps = Deps(clock or SystemClock(), bus, channels, telemetry)
+        await _expose_metrics(config, telemetry, stack, lambda: ready)
+        servers: list[RpcServer] = []
+        ports: dict[str, int] = {}
+        for name, build in builds.items():
+            service = await build(config, deps)
+            stack.push_async_callback(_stop, name, service)
+            server = RpcServer(config.services, telemetry)
+            server.add(service)
+            ports[name] = await server.start(getattr(config.services, name).listen_addr)
+            stack.push_async_callback(server.stop, _GRACE)
+            await service.start()
+            servers.append(server)
+        for server in servers:
+            await server.set_ready(True)
+        ready = True
+        yield ports
+        ready = False
+
+
+def _check_stack(config: Config) -> None:
+    where = str(config.source or "configuration")
+    problems: list[Problem] = []
+    if not config.bus.url:
+        problems.append(
+            Problem(where, "bus.url", "is empty", "processes that run apart need Redis: set redis://host:6379")
+        )
+    if not config.services.token and not config.services.tls.enabled:
+        problems.append(
+            Problem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
+        )
+    if problems:
+        raise ConfigError(problems)
+
+
+async def _expose_metrics(
+    config: Config, telemetry: Telemetry, stack: AsyncExitStack, ready: Callable[[], bool]
+) -> None:
+    if config.metrics_listen_addr:
+        metrics = MetricsServer(telemetry.registry, ready)
+        await metrics.start(config.metrics_listen_addr)
+        stack.push_async_callback(metrics.stop)
+
+
+async def _stop(name: str, service: Service) -> None:
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await service.stop()
+    except Exception:
+        log.exception("service did not stop cleanly", service=name)

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from services.shared.telemetry.setup import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +44,12 @@ class Bus(Protocol):
         ...
 
 
-async def connect_bus(url: str) -> Bus:
-    """The bus that the configuration names: empty is in memory, else a Redis URL."""
+async def connect_bus(url: str, telemetry: Telemetry | None = None) -> Bus:
+    """The bus that the configuration names: empty is in memory, else a Redis URL. Connects when first used."""
     if not url:
         from services.shared.bus.memory import MemoryBus
 
         return MemoryBus()
     from services.shared.bus.redis import RedisBus
 
-    return RedisBus(url)
+    return RedisBus(url, telemetry)

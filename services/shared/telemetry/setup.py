@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from opentelemetry import trace
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from services.shared.config.model import Config
 from services.shared.telemetry.logs import configure_logging
@@ -47,9 +47,16 @@ def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = N
     env = os.environ if env is None else env
     endpoint = config.telemetry.otlp_endpoint or next((env[key] for key in _ENDPOINTS if env.get(key)), "")
     if not endpoint or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return Telemetry()
+        return Telemetry(registry=_registry())
     provider = _provider(endpoint, name, config.telemetry.sample_ratio)
-    return Telemetry(tracer=provider.get_tracer("smartscale"), tracing=True, _provider=provider)
+    return Telemetry(registry=_registry(), tracer=provider.get_tracer("smartscale"), tracing=True, _provider=provider)
+
+
+def _registry() -> CollectorRegistry:
+    registry = CollectorRegistry(auto_describe=True)
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    return registry
 
 
 def _provider(endpoint: str, name: str, ratio: float) -> Any:

@@ -1,0 +1,195 @@
+"""What every bus promises: one suite over memory and over a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+
+from services.shared.bus import Bus, MemoryBus, Message, Reconnected
+from services.shared.bus.redis import RedisBus, pack, unpack
+from tests.fakes.redis_server import PROGRAM, RedisServer
+
+needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
+
+
+@dataclass
+class Case:
+    """One kind of bus, and how its link is cut."""
+
+    make: Callable[..., Bus]
+    cut: Callable[[Bus], Awaitable[None]]
+
+
+async def next_of(reader: AsyncIterator[Any], seconds: float = 10) -> Any:
+    async with asyncio.timeout(seconds):
+        return await anext(reader)
+
+
+async def _interrupt(bus: Any) -> None:
+    bus.interrupt()
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=needs_redis)])
+async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
+    if request.param == "memory":
+        yield Case(lambda capacity=1024: MemoryBus(capacity), _interrupt)
+        return
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield Case(lambda capacity=1024: RedisBus(server.url, capacity=capacity), lambda _bus: server.cut_subscribers())
+    await server.stop()
+
+
+@pytest.fixture
+async def bus(case: Case) -> AsyncIterator[Bus]:
+    made = case.make()
+    yield made
+    await made.close()
+
+
+async def test_a_message_reaches_each_subscriber_of_its_topic_only(bus: Bus) -> None:
+    async with bus.subscribe("a", "b") as both, bus.subscribe("a") as one, bus.subscribe("c") as other:
+        await bus.publish("a", b"\x00\xff")
+        await bus.publish("b", b"2")
+        await bus.publish("c", b"3")
+        assert await next_of(both) == Message("a", b"\x00\xff")
+        assert await next_of(both) == Message("b", b"2")
+        assert await next_of(one) == Message("a", b"\x00\xff")
+        assert await next_of(other) == Message("c", b"3")
+
+
+async def test_a_subscription_is_live_as_soon_as_it_is_entered(bus: Bus) -> None:
+    for number in range(20):
+        async with bus.subscribe(f"topic {number}") as reader:
+            await bus.publish(f"topic {number}", b"x")
+            assert await next_of(reader) == Message(f"topic {number}", b"x")
+
+
+async def test_messages_keep_their_order(bus: Bus) -> None:
+    async with bus.subscribe("a") as reader:
+        for number in range(200):
+            await bus.publish("a", str(number).encode())
+        assert [int((await next_of(reader)).payload) for _ in range(200)] == list(range(200))
+
+
+async def test_what_was_published_before_is_not_seen(bus: Bus) -> None:
+    await bus.publish("a", b"early")
+    async with bus.subscribe("a") as reader:
+        await bus.publish("a", b"late")
+        assert (await next_of(reader)).payload == b"late"
+
+
+async def test_leaving_ends_only_the_own_subscription(bus: Bus) -> None:
+    async with bus.subscribe("a") as stays:
+        async with bus.subscribe("a"):
+            pass
+        await bus.publish("a", b"x")
+        assert (await next_of(stays)).payload == b"x"
+
+
+async def test_a_reader_that_is_too_slow_hears_that_something_is_missing(case: Case) -> None:
+    bus = case.make(capacity=4)
+    async with bus.subscribe("a") as slow, bus.subscribe("b") as flag:
+        for number in range(10):
+            await bus.publish("a", str(number).encode())
+        await bus.publish("b", b"done")
+        assert (await next_of(flag)).payload == b"done"
+        assert isinstance(await next_of(slow), Reconnected)
+        await bus.publish("a", b"after")
+        heard = b""
+        while heard != b"after":
+            heard = getattr(await next_of(slow), "payload", b"")
+    await bus.close()
+
+
+async def test_a_cut_connection_is_told_and_then_works_again(bus: Bus, case: Case) -> None:
+    async with bus.subscribe("a") as reader:
+        await bus.publish("a", b"1")
+        assert (await next_of(reader)).payload == b"1"
+        await case.cut(bus)
+        assert await next_of(reader) == Reconnected()
+        await bus.publish("a", b"2")
+        assert (await next_of(reader)).payload == b"2"
+
+
+async def test_closing_ends_the_readers(case: Case) -> None:
+    bus = case.make()
+    async with bus.subscribe("a") as reader:
+        await bus.close()
+        with pytest.raises(StopAsyncIteration):
+            await next_of(reader)
+
+
+async def test_the_trace_travels_with_the_message(bus: Bus) -> None:
+    span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1)))
+    async with bus.subscribe("a") as reader:
+        with trace.use_span(span):
+            await bus.publish("a", b"x")
+        assert (await next_of(reader)).traceparent == f"00-{0xABC:032x}-{0xDEF:016x}-01"
+
+
+@needs_redis
+async def test_a_restart_of_redis_is_survived_and_publishing_meanwhile_raises_nothing(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    async with bus.subscribe("a") as reader:
+        await redis.stop()
+        await bus.publish("a", b"lost")
+        await redis.start()
+        assert await next_of(reader) == Reconnected()
+        await bus.publish("a", b"back")
+        assert (await next_of(reader)).payload == b"back"
+    await bus.close()
+
+
+@needs_redis
+async def test_a_subscription_made_while_redis_is_away_becomes_live_when_it_is_back(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    await redis.stop()
+
+    async def first_message() -> Any:
+        async with bus.subscribe("a") as reader:
+            entered.set()
+            return await next_of(reader)
+
+    entered = asyncio.Event()
+    task = asyncio.create_task(first_message())
+    await redis.start()
+    async with asyncio.timeout(10):
+        await entered.wait()
+    await bus.publish("a", b"x")
+    assert (await task).payload == b"x"
+    await bus.close()
+
+
+@needs_redis
+async def test_a_message_of_another_program_is_ignored(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    async with bus.subscribe("a") as reader:
+        await bus._publisher.publish("a", b"hello")
+        await bus.publish("a", b"x")
+        assert (await next_of(reader)).payload == b"x"
+    await bus.close()
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01", b"\x02\x00x", b"\x01\x09short"])
+def test_bytes_of_another_format_are_no_message(data: bytes) -> None:
+    assert unpack("a", data) is None
+
+
+def test_what_is_packed_unpacks() -> None:
+    assert unpack("a", pack(b"payload", "trace")) == Message("a", b"payload", "trace")

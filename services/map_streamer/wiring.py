@@ -9,7 +9,7 @@ from typing import Any
 import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
-from services.map_streamer.ingest import Follower, Sources
+from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
@@ -28,8 +28,16 @@ _FIRST_SNAPSHOT = 5.0
 class MapStreamerService:
     """The map streamer of one process."""
 
-    def __init__(self, tailnet: Tailnet, follower: Follower, sources: Sources, servicer: MapStreamerServicer) -> None:
+    def __init__(
+        self,
+        tailnet: Tailnet,
+        follower: Follower,
+        sources: Sources,
+        replicas: Replicas,
+        servicer: MapStreamerServicer,
+    ) -> None:
         self.tailnet = tailnet
+        self._replicas = replicas
         self._follower = follower
         self._sources = sources
         self._servicer = servicer
@@ -46,13 +54,16 @@ class MapStreamerService:
         self._run(self.tailnet.run(), "tailnet")
         self._run(self._follower.run(), "follower")
         self._run(self._sources.run(), "sources")
+        self._run(self._replicas.run(), "replicas")
         try:
             await asyncio.wait_for(self.tailnet.ready.wait(), _FIRST_SNAPSHOT)
         except TimeoutError:
             log.warning("no snapshot yet, map sessions wait for it")
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._tasks.append(asyncio.get_running_loop().create_task(work, name=f"map_streamer {name}"))
+        task = asyncio.get_running_loop().create_task(work, name=f"map_streamer {name}")
+        task.add_done_callback(_report)
+        self._tasks.append(task)
 
     async def stop(self) -> None:
         """End the work; attached gateways see their stream end."""
@@ -62,6 +73,11 @@ class MapStreamerService:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("work of the map streamer ended", task=task.get_name(), error=type(error).__name__)
 
 
 async def build(config: Config, deps: Deps) -> MapStreamerService:
@@ -77,8 +93,9 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)
     follower = Follower(DEFAULT_TAILNET, tailnet, deps.bus, deps.channels["registry"], deps.channels["policy"], metrics)
     sources = Sources(config.derp, config.dns, tailnet)
-    servicer = MapStreamerServicer(tailnet, Admission(tailnet, deps.clock, metrics))
-    return MapStreamerService(tailnet, follower, sources, servicer)
+    admission = Admission(tailnet, deps.clock, metrics)
+    replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
+    return MapStreamerService(tailnet, follower, sources, replicas, MapStreamerServicer(tailnet, admission))
 
 
 def dns_settings(dns: DnsConfig) -> DnsSettings:

@@ -12,7 +12,7 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2_grpc
 
-from services.map_streamer.ingest import Follower, Sources
+from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
@@ -49,8 +49,11 @@ class Lab:
         metrics = Metrics(CollectorRegistry())
         tailnet = Tailnet(self.clock, ACCESS, RENDER, metrics)
         follower = Follower(DEFAULT_TAILNET, tailnet, self.bus, channel, channel, metrics, quiet)
-        servicer = MapStreamerServicer(tailnet, Admission(tailnet, self.clock, metrics))
-        service = MapStreamerService(tailnet, follower, Sources(DerpConfig(), DnsConfig(), tailnet), servicer)
+        admission = Admission(tailnet, self.clock, metrics)
+        replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self.bus)
+        sources = Sources(DerpConfig(), DnsConfig(), tailnet)
+        servicer = MapStreamerServicer(tailnet, admission)
+        service = MapStreamerService(tailnet, follower, sources, replicas, servicer)
         server = LocalServer()
         service.add_to(server)
         await service.start()

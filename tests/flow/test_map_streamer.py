@@ -254,6 +254,21 @@ async def test_a_newer_session_supersedes_the_older_across_gateways(lab: Lab) ->
     assert old.ended == pb.END_REASON_SUPERSEDED
 
 
+@pytest.mark.statement(67)
+async def test_a_newer_session_supersedes_the_older_across_replicas(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    await lab.start()
+    await lab.start()
+    one, two = lab.attach("a", replica=0), lab.attach("b", replica=1)
+    old = one.open(make_node(1))
+    await one.map_of(old)
+    new = two.open(make_node(1))
+    await two.map_of(new)
+    await one.until(lambda: old.ended)
+    assert old.ended == pb.END_REASON_SUPERSEDED
+    assert new.ended is None
+
+
 async def test_lost_messages_are_fetched_when_the_next_one_shows_the_gap(lab: Lab) -> None:
     node = make_node(2)
     await lab.registry.put_node(make_node(1), node)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
@@ -23,6 +24,10 @@ MAX_OPENING = 4096
 """Sessions of one gateway whose node is being looked up; one more is refused as overload."""
 
 
+def _tell_nobody(node_id: int, when: float) -> None:
+    """There is no other replica."""
+
+
 class Admission:
     """Lets sessions into a tailnet."""
 
@@ -30,6 +35,8 @@ class Admission:
         self._tailnet = tailnet
         self._clock = clock
         self._metrics = metrics
+        self.opened: Callable[[int, float], None] = _tell_nobody
+        """Told of each new stream: the node and when; set by the one who knows other replicas."""
 
     def open(self, gateway: Gateway, asked: pb.SessionOpened) -> None:
         """Open a session now, or once its node was looked up."""
@@ -113,14 +120,15 @@ class Admission:
             self._refuse(gateway, asked.session_id, pb.REFUSAL_REASON_WRONG_MACHINE)
             return
         viewer = Viewer(node.id, asked.cap_version, asked.zstd)
-        now = self._clock.now().timestamp()
-        session = Session(gateway, asked.session_id, viewer, node.node_key, once=asked.once, opened=now)
+        moved = asked.HasField("held")
+        # One that is brought over was opened at a time unknown here: it takes nobody's place, and any newer its.
+        opened = 0.0 if moved else self._clock.now().timestamp()
+        session = Session(gateway, asked.session_id, viewer, node.node_key, once=asked.once, opened=opened)
         accepted = pb.SessionAccepted(session_id=session.id, node_id=node.id)
         gateway.outbox.put(pb.AttachResponse(accepted=accepted))
-        moved = asked.HasField("held")
         if not session.once and not moved:
-            # One that is brought over was opened at a time unknown here, so it takes nobody's place.
             self._tailnet.roster.supersede(node.id)
+            self.opened(node.id, opened)
         self._tailnet.roster.add(session)
         if moved and self._continue(session, _cursor(asked)):
             return

@@ -48,10 +48,14 @@ class Certificate:
 
 
 def self_signed(directory: Path, hostname: str, server: NodeKey, now: datetime) -> Certificate:
-    """The certificate kept in `directory`; made anew when there is none, it ends soon, or the host name changed."""
+    """The certificate kept in `directory`; made anew when there is none, it ends soon, or the host name changed.
+
+    Raises:
+        CertificateError: the host name can stand in no certificate.
+    """
     key_path, leaf_path = directory / "derp_tls.key", directory / "derp_tls.crt"
     leaf = _read_leaf(leaf_path) if key_path.exists() else None
-    if leaf is None or leaf.not_valid_after_utc - now < _RENEW_BEFORE or hostname not in _names(leaf):
+    if leaf is None or leaf.not_valid_after_utc - now < _RENEW_BEFORE or _general_name(hostname) not in _names(leaf):
         key = ec.generate_private_key(ec.SECP256R1())
         leaf = _make_leaf(key, hostname, now)
         write_secret(key_path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
@@ -140,13 +144,9 @@ def write_secret(path: Path, data: bytes) -> None:
 def _make_leaf(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:
     # The common name is limited to 64 characters by X.509; the alternative name is what clients look at.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:_NAME_LIMIT])])
-    try:
-        alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(hostname))
-    except ValueError:
-        alternative = x509.DNSName(hostname)
     return (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - _BACKDATE, now + _LIFE)
-        .add_extension(x509.SubjectAlternativeName([alternative]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general_name(hostname)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, SHA256())
@@ -160,12 +160,22 @@ def _read_leaf(path: Path) -> x509.Certificate | None:
         return None
 
 
-def _names(leaf: x509.Certificate) -> set[str]:
+def _general_name(hostname: str) -> x509.GeneralName:
     try:
-        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return x509.IPAddress(ipaddress.ip_address(hostname))
+    except ValueError:
+        pass
+    try:
+        return x509.DNSName(hostname)
+    except ValueError as error:
+        raise CertificateError(f"{hostname!r} is no host name in ASCII") from error
+
+
+def _names(leaf: x509.Certificate) -> set[x509.GeneralName]:
+    try:
+        return set(leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return set()
-    return {str(name.value) for name in names}
 
 
 def _write_chain(directory: Path, chain: list[x509.Certificate], server: NodeKey, now: datetime) -> Path:

@@ -114,7 +114,7 @@ class Announcer:
             try:
                 await self._announce()
             except grpc.aio.AioRpcError as error:
-                log.warning("relay not announced", reason=error.code().name)
+                log.warning("relay not announced", reason=error.code().name, detail=error.details() or "")
                 await asyncio.sleep(retry)
                 retry = min(_RETRY_MOST, retry * 2)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -209,7 +210,7 @@ def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, cert_na
         region_id=chosen.region_id,
         region_code=chosen.region_code,
         region_name=chosen.region_name,
-        name=chosen.name or f"{chosen.region_id}-{hostname}",
+        name=chosen.name or _name(chosen.region_id, hostname),
         host_name=hostname,
         cert_name=cert_name,
         ipv4=ipv4,
@@ -217,6 +218,11 @@ def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, cert_na
         derp_port=server.tls_port or server.http_port,
         stun_port=server.stun_port or -1,
     )
+
+
+def _name(region_id: int, hostname: str) -> str:
+    """A name that is the same after every restart, unless two relays of a region share a host name."""
+    return re.sub(r"[^A-Za-z0-9.-]", "-", f"{region_id}-{hostname}")[:63]
 
 
 def _addresses(chosen: DerpServerConfig, hostname: str) -> tuple[str, str]:

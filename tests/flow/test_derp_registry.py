@@ -5,17 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from prometheus_client import generate_latest
 from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
+from services.derp.certificate import CertificateError, configured, self_signed, tls_context
 from services.derp.connection import Limits
+from services.derp.handshake import public_key
 from services.derp.registry import ALLOWED_FOR, REFUSED_FOR, RegistryAdmission
 from services.derp.wiring import DerpService, build
 from services.shared.bus import MemoryBus
@@ -169,16 +177,10 @@ async def test_the_relay_announces_what_clients_need(
     assert (relay.ipv4, relay.ipv6) == ("127.0.0.1", "none")
     assert (relay.derp_port, relay.stun_port) == (service.server.tls_port, service.server.stun_port)
     alice = private(3)
-    registry.allowed = {client_key(alice)}
+    registry.allowed = {public_key(alice).raw}
     async with client(relay.derp_port, pin=relay.cert_name, private=alice) as line:
         await line.settle()
     await service.stop()
-
-
-def client_key(secret: Any) -> bytes:
-    from services.derp.handshake import public_key
-
-    return public_key(secret).raw
 
 
 async def test_the_announcement_is_tried_again_until_the_registry_answers(
@@ -236,6 +238,77 @@ async def test_keys_survive_a_restart(registry: FakeRegistry, channel: LocalChan
             seen.append(((await registry.announced.get()).cert_name, service.server.identity.public))
         await service.stop()
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "name", "ipv4", "ipv6"),
+    [
+        ("relay.example.com", "900-relay.example.com", "", ""),
+        ("192.0.2.1", "900-192.0.2.1", "192.0.2.1", "none"),
+        ("2001:db8::1", "900-2001-db8--1", "none", "2001:db8::1"),
+        ("", "900-192.0.2.7", "192.0.2.7", "none"),
+    ],
+)
+async def test_the_announcement_names_what_the_host_name_says(
+    registry: FakeRegistry, channel: LocalChannel, tmp_path: Path, hostname: str, name: str, ipv4: str, ipv6: str
+) -> None:
+    service = await running(tmp_path, channel, hostname=hostname)
+    async with asyncio.timeout(DEADLINE):
+        relay = await registry.announced.get()
+    assert (relay.name, relay.ipv4, relay.ipv6) == (name, ipv4, ipv6)
+    await service.stop()
+
+
+async def test_a_replaced_certificate_is_taken_for_new_connections_and_announced(
+    channel: LocalChannel, registry: FakeRegistry, tmp_path: Path
+) -> None:
+    first = self_signed(tmp_path / "first", "127.0.0.1", key(1), datetime.now(UTC))
+    cert, secret = tmp_path / "own.crt", tmp_path / "own.key"
+    cert.write_bytes((tmp_path / "first" / "derp_tls.crt").read_bytes())
+    secret.write_bytes(first.key_path.read_bytes())
+    service = await running(tmp_path, channel, tls_cert_path=cert, tls_key_path=secret, verify_clients=False)
+    assert service._tls is not None and service._tls.certificate.cert_name == first.cert_name
+    second = self_signed(tmp_path / "second", "127.0.0.1", key(1), datetime.now(UTC))
+    secret.write_bytes(second.key_path.read_bytes())
+    cert.write_bytes(b"half written")
+    with pytest.raises(CertificateError):
+        service._tls.refresh()
+    async with client(service.server.tls_port, pin=first.cert_name) as line:
+        await line.settle()
+    cert.write_bytes((tmp_path / "second" / "derp_tls.crt").read_bytes())
+    service._tls.refresh()
+    async with client(service.server.tls_port, pin=second.cert_name) as line:
+        await line.settle()
+    await service.stop()
+
+
+def test_a_certificate_of_an_authority_is_not_pinned(tmp_path: Path) -> None:
+    authority, secret = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("authority", "relay.example.com")]
+    leaf = x509.CertificateBuilder(*names, secret.public_key(), 7, now, now + timedelta(days=1)).sign(
+        authority, SHA256()
+    )
+    (tmp_path / "c").write_bytes(leaf.public_bytes(Encoding.PEM))
+    (tmp_path / "k").write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    made = configured(tmp_path, tmp_path / "c", tmp_path / "k", key(1), now)
+    assert made.cert_name == ""
+    tls_context(made)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hostname": "bücher.example"},
+        {"private_key_path": Path("/proc/version")},
+        {"tls_cert_path": Path("/nonexistent/c"), "tls_key_path": Path("/nonexistent/k")},
+    ],
+)
+async def test_files_and_names_that_cannot_be_used_are_named(
+    channel: LocalChannel, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(ConfigError, match=r"derp\.server\."):
+        await build(settings(tmp_path, **changes), deps(channel))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import plistlib
 import re
 from collections.abc import AsyncIterator
@@ -147,6 +149,13 @@ async def test_every_page_carries_its_headers(browser: httpx.AsyncClient, path: 
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+async def test_the_policy_lets_the_pages_own_style_through(browser: httpx.AsyncClient) -> None:
+    page = await browser.get("/apple")
+    style = page.text.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in page.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("path", ["/register/nonsense", "/apple", "/windows"])

@@ -122,5 +122,5 @@ async def serve_edge(
 async def until(condition: Callable[[], object], deadline: float = 5.0) -> None:
     """Wait for a condition of this process, never for a time."""
     async with asyncio.timeout(deadline):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)

@@ -24,7 +24,6 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
-    ConnectionTerminated,
     DataReceived,
     PingAckReceived,
     ResponseReceived,
@@ -122,13 +121,13 @@ class _Exchange:
         self.chunks: deque[tuple[bytes, int]] = deque()
         self.more = asyncio.Event()
         self.ended = False
-        self.error: Exception | None = None
+        self.error: str | None = None
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: str) -> None:
         self.error = self.error or error
         self.ended = True
         if not self.head.done():
-            self.head.set_exception(error)
+            self.head.set_exception(StreamResetError(error))
             self.head.exception()
         self.more.set()
 
@@ -153,6 +152,7 @@ class NoiseClient:
         self._pongs: deque[asyncio.Future[None]] = deque()
         self._windows = asyncio.Event()
         self._left = left
+        self._frames = b""
         self._plain: bytes | None = b""
         """What came before it was clear whether there is an early payload."""
         self._task = asyncio.create_task(self._read_all())
@@ -247,7 +247,7 @@ class NoiseClient:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         await self._stream.close()
-        self._end(StreamResetError("closed"))
+        self._end("closed")
 
     async def __aenter__(self) -> Self:
         return self
@@ -288,7 +288,7 @@ class NoiseClient:
         """The next chunk, its window given back; None at the end."""
         while not exchange.chunks:
             if exchange.error is not None:
-                raise exchange.error
+                raise StreamResetError(exchange.error)
             if exchange.ended:
                 return None
             exchange.more.clear()
@@ -304,7 +304,7 @@ class NoiseClient:
 
     async def _cancel(self, stream_id: int, exchange: _Exchange) -> None:
         if not exchange.ended and not self.closed.is_set():
-            exchange.fail(StreamResetError("cancelled"))
+            exchange.fail("cancelled")
             self.http.reset_stream(stream_id, ErrorCodes.CANCEL)
             await self._send()
 
@@ -320,12 +320,12 @@ class NoiseClient:
                 await self._send()
                 data = await self._stream.read()
                 if not data:
-                    self._end(StreamResetError("connection closed"))
+                    self._end("connection closed")
                     return
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self._end(error)
+            self._end(repr(error))
 
     def _receive(self, plain: bytes) -> None:
         if self._plain is not None:
@@ -335,14 +335,15 @@ class NoiseClient:
                 return
             self.challenge, taken = early
             plain, self._plain = self._plain[taken:], None
-        for event in self.http.receive_data(plain):
+        for event in self.http.receive_data(self._without_goaway(plain)):
             match event:
                 case ResponseReceived():
                     head = dict(event.headers or [])
                     self._of(event.stream_id).head.set_result((int(head.pop(":status")), head))
                 case DataReceived():
                     exchange = self._of(event.stream_id)
-                    exchange.chunks.append((event.data, event.flow_controlled_length or 0))
+                    if event.data:
+                        exchange.chunks.append((event.data, event.flow_controlled_length or 0))
                     exchange.more.set()
                 case StreamEnded():
                     exchange = self._of(event.stream_id)
@@ -351,20 +352,30 @@ class NoiseClient:
                 case StreamReset():
                     if event.error_code == ErrorCodes.NO_ERROR and self._of(event.stream_id).ended:
                         continue
-                    self._of(event.stream_id).fail(StreamResetError(f"reset: {event.error_code}"))
+                    self._of(event.stream_id).fail(f"reset: {event.error_code}")
                     self._windows.set()
                 case PingAckReceived():
                     self._pongs.popleft().set_result(None)
                 case WindowUpdated():
                     self._windows.set()
-                case ConnectionTerminated():
-                    self.going_away.set()
+
+    def _without_goaway(self, plain: bytes) -> bytes:
+        """Whole frames but GOAWAY: after one `h2` refuses everything, while real clients finish their streams."""
+        self._frames += plain
+        out = b""
+        while len(self._frames) >= 9 and len(self._frames) >= (end := 9 + int.from_bytes(self._frames[:3], "big")):
+            if self._frames[3] == 7:
+                self.going_away.set()
+            else:
+                out += self._frames[:end]
+            self._frames = self._frames[end:]
+        return out
 
     def _of(self, stream_id: int | None) -> _Exchange:
         assert stream_id is not None
         return self._exchanges[stream_id]
 
-    def _end(self, error: Exception) -> None:
+    def _end(self, error: str) -> None:
         self.closed.set()
         self._windows.set()
         for exchange in self._exchanges.values():
@@ -372,7 +383,7 @@ class NoiseClient:
                 exchange.fail(error)
         for pong in self._pongs:
             if not pong.done():
-                pong.set_exception(error)
+                pong.set_exception(StreamResetError(error))
 
 
 class OpenStream:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from opentelemetry import trace
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 from services.shared.config.model import Config
 from services.shared.telemetry.logs import configure_logging
@@ -53,6 +59,7 @@ def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = N
 
 
 def _registry() -> CollectorRegistry:
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry(auto_describe=True)
     for collector in (ProcessCollector, PlatformCollector, GCCollector):
         collector(registry=registry)

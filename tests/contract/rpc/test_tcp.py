@@ -1,0 +1,220 @@
+"""What only sockets have: strangers, certificates, health, reflection, replicas that come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from google.protobuf.wrappers_pb2 import StringValue
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from services.shared.config.model import ServicesConfig, ServicesTlsConfig
+from services.shared.rpc import RpcServer, dial
+from services.shared.rpc.server import InsecureError
+from services.shared.telemetry import Telemetry
+from tests.contract.rpc.echo import NAME, EchoServicer, EchoStub
+
+TOKEN = ServicesConfig(token="let me in")
+
+
+def text(value: str) -> StringValue:
+    return StringValue(value=value)
+
+
+@asynccontextmanager
+async def serving(
+    security: ServicesConfig = TOKEN, address: str = "127.0.0.1:0", servicer: EchoServicer | None = None
+) -> AsyncIterator[tuple[RpcServer, int]]:
+    server = RpcServer(security, Telemetry())
+    server.add(servicer or EchoServicer())
+    port = await server.start(address)
+    await server.set_ready(True)
+    yield server, port
+    await server.stop(0)
+
+
+@pytest.mark.parametrize("shown", [(), (("smartscale-token", "wrong"),), (("smartscale-token", "let me in"),) * 2])
+async def test_a_stranger_is_refused(shown: tuple[tuple[str, str], ...]) -> None:
+    async with serving() as (_server, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await EchoStub(channel).One(text("a"), timeout=5, metadata=shown)
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+        call = EchoStub(channel).Talk(timeout=5, metadata=shown)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await call.read()
+        assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_server_open_to_strangers_is_not_made() -> None:
+    with pytest.raises(InsecureError):
+        RpcServer(ServicesConfig(), Telemetry())
+
+
+async def test_health_needs_no_token_and_tells_readiness() -> None:
+    async with serving() as (server, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for name in ("", NAME):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=name), timeout=5)
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        await server.set_ready(False)
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=5)
+        assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_reflection_lists_the_services_to_those_with_the_token() -> None:
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    async with serving() as (_server, port), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        call = stub.ServerReflectionInfo(iter([request]), timeout=5, metadata=(("smartscale-token", "let me in"),))
+        listed = {service.name for service in (await call.read()).list_services_response.service}
+        assert {NAME, "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"} <= listed
+
+
+async def test_a_taken_address_is_an_error() -> None:
+    async with serving() as (_server, port):
+        server = RpcServer(TOKEN, Telemetry())
+        with pytest.raises(OSError, match="cannot listen"):
+            await server.start(f"127.0.0.1:{port}")
+
+
+async def test_a_unix_socket_works_too(tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/s"
+    async with serving(address=address), dial(address, TOKEN) as channel:
+        assert (await EchoStub(channel).One(text("a"))).value == "one a"
+
+
+async def test_a_call_waits_for_a_server_that_is_not_there_yet() -> None:
+    async with serving() as (_server, port):
+        pass
+    async with dial(f"127.0.0.1:{port}", TOKEN) as channel:
+        task = asyncio.ensure_future(EchoStub(channel).One(text("a"), timeout=20))
+        async with serving(address=f"127.0.0.1:{port}"):
+            assert (await task).value == "one a"
+
+
+async def test_a_server_that_is_not_ready_is_not_asked() -> None:
+    never, asked = EchoServicer(), EchoServicer()
+    async with serving(servicer=never) as (sleepy, one), serving(servicer=asked) as (_server, two):
+        await sleepy.set_ready(False)
+        async with dial([f"127.0.0.1:{one}", f"127.0.0.1:{two}"], TOKEN) as channel:
+            for _ in range(6):
+                await EchoStub(channel).One(text("a"), timeout=10)
+    assert asked.started.is_set()
+    assert not never.started.is_set()
+
+
+async def test_calls_go_to_all_replicas_and_survive_the_loss_of_one() -> None:
+    first, second = EchoServicer(), EchoServicer()
+    async with (
+        serving(servicer=first) as (dying, one),
+        serving(servicer=second) as (_server, two),
+        dial([f"127.0.0.1:{one}", f"127.0.0.1:{two}"], TOKEN) as channel,
+    ):
+        stub = EchoStub(channel)
+        async with asyncio.timeout(10):
+            while not (first.started.is_set() and second.started.is_set()):
+                await stub.One(text("a"), timeout=5)
+        await dying.stop(0)
+        for _ in range(10):
+            await stub.One(text("a"), timeout=10)
+
+
+async def test_names_of_several_hosts_are_balanced_too() -> None:
+    async with serving() as (_server, port), dial([f"localhost:{port}", f"127.0.0.1:{port}"], TOKEN) as channel:
+        for _ in range(4):
+            assert (await EchoStub(channel).One(text("a"), timeout=10)).value == "one a"
+
+
+class FailingServicer(EchoServicer):
+    """Unavailable for the first calls."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__()
+        self.calls = 0
+        self.failures = failures
+
+    async def One(self, request: StringValue, context: Any) -> StringValue:
+        self.calls += 1
+        if self.calls <= self.failures:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        return request
+
+
+@pytest.mark.parametrize(("method", "calls"), [("GetOne", 3), ("One", 1)])
+async def test_only_calls_that_read_are_sent_again(method: str, calls: int) -> None:
+    servicer = FailingServicer(2)
+    coders = (StringValue.FromString, StringValue.SerializeToString)
+
+    def add_to(server: Any) -> None:
+        handlers = {method: grpc.unary_unary_rpc_method_handler(servicer.One, *coders)}
+        server.add_registered_method_handlers(NAME, handlers)
+
+    servicer.add_to = add_to  # type: ignore[method-assign]
+    async with serving(servicer=servicer) as (_server, port), dial(f"127.0.0.1:{port}", TOKEN) as channel:
+        ask = channel.unary_unary(
+            f"/{NAME}/{method}",
+            request_serializer=StringValue.SerializeToString,
+            response_deserializer=StringValue.FromString,
+        )
+        outcome = await asyncio.gather(ask(text("a"), timeout=10), return_exceptions=True)
+    assert servicer.calls == calls
+    assert isinstance(outcome[0], StringValue if calls == 3 else grpc.aio.AioRpcError)
+
+
+def issue(folder: Path, name: str, authority: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
+    """Write `name.pem` and `name.key`, signed by the authority or by itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.datetime.now(datetime.UTC)
+    signer, issuer = (authority[1], authority[0].subject) if authority else (key, subject)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("smartscale")]), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate, key
+
+
+def tls_of(folder: Path, ca: str, name: str) -> ServicesConfig:
+    return ServicesConfig(
+        tls=ServicesTlsConfig(
+            ca_path=folder / f"{ca}.pem",
+            cert_path=folder / f"{name}.pem",
+            key_path=folder / f"{name}.key",
+            server_name="smartscale",
+        )
+    )
+
+
+async def test_certificates_of_the_deployment_let_in_and_others_do_not(tmp_path: Path) -> None:
+    issue(tmp_path, "node", issue(tmp_path, "ours"))
+    issue(tmp_path, "stranger", issue(tmp_path, "theirs"))
+    async with serving(tls_of(tmp_path, "ours", "node")) as (_server, port):
+        async with dial(f"127.0.0.1:{port}", tls_of(tmp_path, "ours", "node")) as channel:
+            assert (await EchoStub(channel).One(text("a"), timeout=10)).value == "one a"
+        async with dial(f"127.0.0.1:{port}", tls_of(tmp_path, "ours", "stranger")) as channel:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await EchoStub(channel).One(text("a"), timeout=2)

@@ -39,11 +39,11 @@ def netmap(server: Server, node_id: int) -> dict[str, Any]:
     if answer is None:
         return {"Peers": []}
     held = json.loads(answer.body)
-    held = held.get("Current", held)
+    held = held.get("current", held)
     return {**held, "Peers": held.get("Peers") or []}
 
 
 def ping(server: Server, node_id: int, address: str) -> dict[str, Any]:
     """What a client says of a disco ping to an address. Empty when there was no answer."""
     answer = _ask(server, "Ping", gateway_pb2.PingRequest(node_id=node_id, address=address, types="disco"))
-    return json.loads(answer.body) if answer is not None else {}
+    return json.loads(answer.result) if answer is not None and answer.result else {}

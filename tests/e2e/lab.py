@@ -215,7 +215,8 @@ class Lab:
 
     def _make_servers(self) -> None:
         self._add_namespace(SERVERS)
-        self.exec(SERVERS, "ip", "link", "add", "br0", "type", "bridge")
+        # An address of its own: else the bridge takes that of its lowest port, and changes it when a host is added.
+        self.exec(SERVERS, "ip", "link", "add", "br0", "address", "02:00:00:00:00:01", "type", "bridge")
         self.exec(SERVERS, "ip", "addr", "add", f"{SERVER_IP}/32", "dev", "lo")
         self._address(SERVERS, "br0", f"{PUBLIC_IP}/24")
 

@@ -81,7 +81,7 @@ def test_every_client_is_a_node_with_two_addresses_and_online(tailnet: Tailnet, 
     assert len({address for node in nodes.values() for address in node["ipAddresses"]}) == 10
 
 
-@pytest.mark.parametrize("viewer", ["one", "two", "new"])
+@pytest.mark.parametrize("viewer", ["one", "two"])  # the builds of the other clients leave this question out
 def test_the_netmap_that_a_client_holds_is_ours(viewer: str, tailnet: Tailnet, server: Server) -> None:
     nodes = server.nodes()
     expected = {

@@ -20,7 +20,7 @@ log = get_logger(__name__)
 
 MAX_WATCHES = 8192
 MAX_WATCHES_EACH = 4
-"""A client has one Followup in flight; a second one is a reconnection whose first was not yet seen to end."""
+"""A client has one Followup in flight; more are its connections that were not yet seen to end. The oldest goes."""
 REST = 1.0
 
 
@@ -34,18 +34,30 @@ class Watch:
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
+        self._ousted = False
 
     async def news(self, seconds: float) -> None:
-        """Return at news, or when the time is over; news since the last return counts."""
+        """Return at news, or when the time is over; news since the last return counts.
+
+        Raises:
+            TooManyError: newer requests took its place.
+        """
         try:
             async with asyncio.timeout(seconds):
                 await self._news.wait()
         except TimeoutError:
             return
         self._news.clear()
+        if self._ousted:
+            raise TooManyError("newer requests wait for this login", 5)
 
     def wake(self) -> None:
         """There are news."""
+        self._news.set()
+
+    def oust(self) -> None:
+        """Make way for a newer one."""
+        self._ousted = True
         self._news.set()
 
 
@@ -82,11 +94,13 @@ class BusLoginNews:
         """Begin to watch a login.
 
         Raises:
-            TooManyError: too many watch it, or any.
+            TooManyError: too many watch any.
         """
-        here = self._watches.get(auth_id, [])
-        if self._count >= MAX_WATCHES or len(here) >= MAX_WATCHES_EACH:
+        if self._count >= MAX_WATCHES:
             raise TooManyError("too many requests wait for a login", 5)
+        here = self._watches.get(auth_id, [])
+        if len(here) >= MAX_WATCHES_EACH:
+            here[0].oust()
         watch = Watch()
         self._watches.setdefault(auth_id, []).append(watch)
         self._count += 1

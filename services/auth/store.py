@@ -169,7 +169,7 @@ class LoginNews(Protocol):
     """Wakes whoever waits for a login, in any instance. News may be lost: look again now and then."""
 
     def watch(self, auth_id: AuthId) -> AbstractContextManager[LoginWatch]:
-        """Begin to watch a login; refuses with `TooManyError` when too many do."""
+        """Begin to watch a login; refuses with `TooManyError` when too many wait for any."""
         ...
 
     async def announce(self, auth_id: AuthId) -> None:

@@ -7,6 +7,7 @@ from smartscale.registry.v1 import registry_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.registry.clients import PolicyFollower
+from services.registry.metrics import RegistryMetrics
 from services.registry.model.address import Pool
 from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
@@ -40,7 +41,14 @@ class RegistryService:
         self._engine: AsyncEngine = create_engine(config.database)
         self._store = SqlStore(self._engine, tailnet, codec)
         self._outbox = Outbox(deps.bus, self._store, tailnet)
-        self.ledger = Ledger(self._store, codec, self._outbox.publish, deps.clock)
+        self.ledger = Ledger(
+            self._store,
+            codec,
+            self._outbox.publish,
+            deps.clock,
+            deps.telemetry.once(RegistryMetrics),
+            deps.telemetry.tracer if deps.telemetry.tracing else None,
+        )
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
         self.timer = Timer(self.keeper, self._outbox)
         giver, policies = Giver(settings), Policies()

@@ -8,12 +8,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
+from services.registry.sql.tables import metadata
 from services.registry.store import Absence, Gateway, Order, Store, StoreUnavailableError
 from services.registry.wire import ChangeCodec
 from services.shared.config.model import DatabaseConfig, SqliteConfig
@@ -277,3 +281,23 @@ async def test_thousands_of_sessions_fit_into_one_report(store: Store) -> None:
         await rows.put_absences(nodes, NOW)
         await rows.remove_absences(nodes)
     assert await store.absences() == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_the_migrations_make_exactly_the_tables_that_the_code_reads(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    config = DatabaseConfig(type="sqlite", sqlite=SqliteConfig(path=tmp_path / "db.sqlite"))
+    if kind == "postgres":
+        config = request.getfixturevalue("server")
+    engine = create_engine(config)
+    await SqlStore(engine, DEFAULT_TAILNET, CODEC).prepare()
+    await SqlStore(engine, DEFAULT_TAILNET, CODEC).prepare()  # a second start finds nothing to do
+
+    def difference(connection: Connection) -> list[object]:
+        ours = {"include_name": lambda name, kind, _: kind != "table" or name in metadata.tables}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=ours), metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(difference) == []
+    await engine.dispose()

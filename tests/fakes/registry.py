@@ -19,6 +19,7 @@ from services.shared.ids import DEFAULT_TAILNET
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer, with_machine_key
+from services.shared.telemetry import Telemetry
 
 V4 = "100.64.0.0/10"
 V6 = "fd7a:115c:a1e0::/48"
@@ -41,10 +42,13 @@ async def start_registry(
     bus: Bus | None = None,
     settings: Settings | None = None,
     channels: dict[str, LocalChannel] | None = None,
+    telemetry: Telemetry | None = None,
 ) -> tuple[RegistryService, LocalChannel, Bus]:
     """Start a registry; the caller stops the service. A second one on the same folder is a second replica."""
     bus = bus or MemoryBus()
-    deps = Deps(clock=clock or SystemClock(), bus=bus, channels=dict(channels or {}))
+    deps = Deps(
+        clock=clock or SystemClock(), bus=bus, channels=dict(channels or {}), telemetry=telemetry or Telemetry()
+    )
     service = await build(config or registry_config(tmp_path), deps, settings)
     server = LocalServer()
     service.add_to(server)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2 as pb
 
@@ -22,6 +25,8 @@ from services.registry.wire import ChangeCodec
 from services.registry.wiring import RegistryService
 from services.shared.bus import Bus, MemoryBus, Message
 from services.shared.ids import DEFAULT_TAILNET, UserId
+from services.shared.rpc import LocalChannel, LocalServer, ObserveInterceptor, OutgoingChannel
+from services.shared.telemetry import Telemetry
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import TOPIC, RegistryClient, machine, node_key, start_registry
 from tests.fakes.registry_store import FakeRegistryStore
@@ -216,3 +221,23 @@ async def test_large_batches_are_published_in_parts() -> None:
         await outbox.publish([Record(seq, b"x" * 200_000) for seq in range(1, 6)])
         seen = [[record.seq for record in batch(await anext(messages)).records] for _ in range(3)]
     assert seen == [[1, 2], [3, 4], [5]]
+
+
+async def test_the_trace_of_a_call_goes_on_through_commit_and_bus(tmp_path: Path) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    telemetry = Telemetry(tracer=provider.get_tracer("test"), tracing=True)
+    service, _, bus = await start_registry(tmp_path, telemetry=telemetry)
+    server = LocalServer([ObserveInterceptor(telemetry)])
+    service.add_to(server)
+    channel = OutgoingChannel([LocalChannel(server)])
+    async with bus.subscribe(TOPIC) as messages:
+        with telemetry.tracer.start_as_current_span("caller") as caller:
+            await RegistryClient(channel).user("alice")
+        message = await anext(messages)
+    await service.stop()
+    wanted = f"{caller.get_span_context().trace_id:032x}"
+    commits = [span for span in spans.get_finished_spans() if span.name == "registry commit"]
+    assert f"{commits[-1].context.trace_id:032x}" == wanted
+    assert isinstance(message, Message) and message.traceparent.split("-")[1] == wanted

@@ -10,10 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+
+from opentelemetry import trace
 
 from services.registry.model.errors import RegistryError, UnavailableError
 from services.registry.model.fact import Fact
@@ -27,12 +30,14 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 Work = Callable[[Draft], Awaitable[T]]
-Publish = Callable[[Sequence[Record]], Coroutine[Any, Any, None]]
+Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 CAPACITY = 16384
 """Calls that may wait; one more is refused as unavailable, and its caller tries again."""
 MAX_BATCH = 512
 _PAGE = 1000
+_STOP_WAIT = 10.0
+"""Seconds that a stop waits for the transaction in hand."""
 _WINDOW = 0.002
 """Seconds to gather more works, only while they come together anyway."""
 
@@ -45,14 +50,31 @@ class _Call(Generic[T]):
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
+class Observer:
+    """Told of every transaction; this one keeps nothing."""
+
+    def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
+        """Works shared a transaction that made facts true."""
+
+
 class Ledger:
     """Reads and writes of one tailnet."""
 
-    def __init__(self, store: Store, codec: Codec, publish: Publish, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        codec: Codec,
+        publish: Publish,
+        clock: Clock,
+        observer: Observer | None = None,
+        tracer: trace.Tracer | None = None,
+    ) -> None:
         self._store = store
         self._codec = codec
         self._publish = publish
         self._clock = clock
+        self._observer = observer or Observer()
+        self._tracer = tracer
         self._state: State | None = None
         self._waiting: deque[_Call[Any]] = deque()
         self._wake = asyncio.Event()
@@ -76,7 +98,11 @@ class Ledger:
         if task is None:
             return
         self._wake.set()
-        await task
+        done, _ = await asyncio.wait([task], timeout=_STOP_WAIT)
+        if not done:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._refuse_waiting()
 
     @property
     def glance(self) -> State:
@@ -126,6 +152,9 @@ class Ledger:
                 if self._busy and len(self._waiting) < MAX_BATCH:
                     await asyncio.sleep(_WINDOW)
                 await self._round()
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
         while self._waiting:
             _fail(self._waiting.popleft(), UnavailableError("the registry stops"))
 
@@ -175,18 +204,31 @@ class Ledger:
                     _fail(call, refusal)
 
     async def _transact(self, calls: list[_Call[Any]]) -> None:
+        """Run works in one transaction, publish what they caused, answer them."""
+        with self._span(calls):
+            began = self._clock.monotonic()
+            done, records = await self._store_works(calls)
+            if records:
+                self.glance.position = records[-1].seq
+                self.commits += 1
+                await self._publish(records)
+            self._observer.committed(self.glance, len(calls), len(records), self._clock.monotonic() - began)
+        for call, result in done:
+            if not call.future.done():
+                call.future.set_result(result)
+
+    async def _store_works(self, calls: list[_Call[Any]]) -> tuple[list[tuple[_Call[Any], Any]], list[Record]]:
         done: list[tuple[_Call[Any], Any]] = []
         facts: list[Fact] = []
         undo: list[Fact] = []
-        first: contextvars.Context | None = None
         records: list[Record] = []
         try:
             async with self._store.transaction() as transaction:
                 await self._catch_up(transaction)
                 now = self._clock.now()
                 for call in calls:
-                    draft = Draft(self.glance, now, transaction)
                     assert call.write is not None
+                    draft = Draft(self.glance, now, transaction)
                     try:
                         result = await call.write(draft)
                     except RegistryError as error:
@@ -197,8 +239,6 @@ class Ledger:
                         continue
                     finally:
                         undo.extend(draft.undo)
-                    if draft.facts and first is None:
-                        first = call.context
                     facts.extend(draft.facts)
                     done.append((call, result))
                 if facts:
@@ -207,14 +247,23 @@ class Ledger:
             for fact in reversed(undo):
                 self.glance.apply(fact)
             raise
-        if records:
-            self.glance.position = records[-1].seq
-            self.commits += 1
-            # In the trace of the first work that caused something: a batch has room for one.
-            await asyncio.create_task(self._publish(records), context=first)
-        for call, result in done:
-            if not call.future.done():
-                call.future.set_result(result)
+        return done, records
+
+    @contextmanager
+    def _span(self, calls: list[_Call[Any]]) -> Iterator[None]:
+        """A span in the trace of the first work, linked to those of the others; publishing happens inside it."""
+        if self._tracer is None:
+            yield
+            return
+        first, *others = [call.context.run(trace.get_current_span) for call in calls]
+        links = [trace.Link(span.get_span_context()) for span in others if span.get_span_context().is_valid]
+        with self._tracer.start_as_current_span(
+            "registry commit",
+            context=trace.set_span_in_context(first),
+            links=links,
+            attributes={"smartscale.works": len(calls)},
+        ):
+            yield
 
     async def _catch_up(self, source: Log) -> None:
         """Bring the state to the newest position: fold what others committed, or load it anew."""

@@ -1,0 +1,216 @@
+"""Transactions, instants and migrations: one suite over SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
+from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.shared.config import DatabaseConfig
+from services.shared.config.model import SqliteConfig
+from services.shared.database import UtcDateTime, create_engine, migrate, read, write
+from tests.fakes import postgres
+
+metadata = MetaData()
+THINGS = Table(
+    "things",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(40)),
+    Column("at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+ENV = "from services.shared.database import run_migrations\n\nrun_migrations()\n"
+FIRST = """
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table("made", sa.Column("id", sa.Integer, primary_key=True))
+    op.execute("INSERT INTO made (id) VALUES (1)")
+"""
+BROKEN = """
+from alembic import op
+import sqlalchemy as sa
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
+    raise RuntimeError("broken on purpose")
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[DatabaseConfig]:
+    if postgres.programs() is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.postgres() as config:
+        yield config
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> DatabaseConfig:
+    if request.param == "postgres":
+        found: DatabaseConfig = request.getfixturevalue("server")
+        return found
+    return DatabaseConfig(sqlite=SqliteConfig(path=tmp_path / "new folder" / "db.sqlite"))
+
+
+@pytest.fixture
+async def engine(config: DatabaseConfig) -> AsyncIterator[AsyncEngine]:
+    made = create_engine(config)
+    async with write(made) as connection:
+        await connection.run_sync(metadata.drop_all)
+        await connection.run_sync(metadata.create_all)
+    yield made
+    await made.dispose()
+
+
+async def names(engine: AsyncEngine) -> list[str]:
+    async with read(engine) as connection:
+        return list((await connection.execute(select(THINGS.c.name).order_by(THINGS.c.id))).scalars())
+
+
+async def test_a_transaction_commits_at_the_end_of_its_block(engine: AsyncEngine) -> None:
+    async with write(engine) as connection:
+        await connection.execute(insert(THINGS).values(name="kept"))
+    assert await names(engine) == ["kept"]
+
+
+async def test_a_transaction_that_raises_leaves_nothing(engine: AsyncEngine) -> None:
+    with pytest.raises(KeyError):
+        async with write(engine) as connection:
+            await connection.execute(insert(THINGS).values(name="gone"))
+            raise KeyError
+    assert await names(engine) == []
+
+
+async def test_a_cancelled_transaction_leaves_nothing_and_blocks_nobody(engine: AsyncEngine) -> None:
+    written = asyncio.Event()
+
+    async def hang() -> None:
+        async with write(engine) as connection:
+            await connection.execute(insert(THINGS).values(name="gone"))
+            written.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hang())
+    await written.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    async with asyncio.timeout(10), write(engine) as connection:
+        await connection.execute(insert(THINGS).values(name="kept"))
+    assert await names(engine) == ["kept"]
+
+
+async def test_many_writers_all_get_their_turn(engine: AsyncEngine, config: DatabaseConfig) -> None:
+    other = create_engine(config)
+
+    async def add(number: int) -> None:
+        async with write(engine if number % 2 else other) as connection:
+            count = len((await connection.execute(select(THINGS.c.id))).all())
+            await connection.execute(insert(THINGS).values(name=f"{number} {count}"))
+
+    async with asyncio.timeout(30):
+        await asyncio.gather(*(add(number) for number in range(40)))
+    assert len(await names(engine)) == 40
+    await other.dispose()
+
+
+async def test_a_reader_is_not_held_up_by_a_writer(engine: AsyncEngine) -> None:
+    async with write(engine) as connection:
+        await connection.execute(insert(THINGS).values(name="unfinished"))
+        async with asyncio.timeout(5):
+            assert await names(engine) == []
+
+
+async def test_instants_come_back_in_utc_and_sort(engine: AsyncEngine) -> None:
+    noon = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+    async with write(engine) as connection:
+        await connection.execute(insert(THINGS), [{"name": "noon", "at": noon}, {"name": "never", "at": None}])
+        await connection.execute(insert(THINGS).values(name="later", at=noon + timedelta(microseconds=1)))
+    async with read(engine) as connection:
+        rows = (await connection.execute(select(THINGS.c.name).where(THINGS.c.at > noon))).scalars().all()
+        at = (await connection.execute(select(THINGS.c.at).order_by(THINGS.c.id))).scalars().all()
+    assert list(rows) == ["later"]
+    assert at[0] == noon
+    assert at[0].tzinfo is UTC
+    assert at[1] is None
+
+
+async def test_a_datetime_without_a_zone_is_refused(engine: AsyncEngine) -> None:
+    with pytest.raises(StatementError):
+        async with write(engine) as connection:
+            await connection.execute(insert(THINGS).values(at=datetime(2026, 1, 1)))
+
+
+async def test_replicas_that_start_together_migrate_once(
+    engine: AsyncEngine, config: DatabaseConfig, tmp_path: Path
+) -> None:
+    scripts = write_migrations(tmp_path / "100% mine", FIRST)
+    other = create_engine(config)
+    try:
+        await asyncio.gather(*(migrate(each, scripts, "test_version") for each in (engine, other, engine)))
+        async with read(engine) as connection:
+            assert (await connection.execute(text("SELECT count(*) FROM made"))).scalar() == 1
+            assert (await connection.execute(text("SELECT version_num FROM test_version"))).scalar() == "0001"
+    finally:
+        await forget(engine)
+        await other.dispose()
+
+
+async def test_a_migration_that_fails_leaves_nothing_half_done(engine: AsyncEngine, tmp_path: Path) -> None:
+    scripts = write_migrations(tmp_path / "m", FIRST, BROKEN)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        await migrate(engine, scripts, "test_version")
+    async with read(engine) as connection:
+        tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    assert "half" not in tables
+    assert "made" not in tables
+    await forget(engine)
+
+
+def test_sqlite_is_set_up_for_many_readers_and_true_references(tmp_path: Path) -> None:
+    async def pragmas() -> list[object]:
+        engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=tmp_path / "db.sqlite")))
+        async with read(engine) as connection:
+            found = [
+                (await connection.execute(text(f"PRAGMA {name}"))).scalar()
+                for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")
+            ]
+        await engine.dispose()
+        return found
+
+    assert asyncio.run(pragmas()) == ["wal", 1, 1, 10000]
+
+
+def write_migrations(folder: Path, *revisions: str) -> Path:
+    (folder / "versions").mkdir(parents=True)
+    (folder / "env.py").write_text(ENV)
+    for number, revision in enumerate(revisions, 1):
+        (folder / "versions" / f"{number:04d}_step.py").write_text(revision)
+    return folder
+
+
+async def forget(engine: AsyncEngine) -> None:
+    async with write(engine) as connection:
+        for table in ("made", "test_version"):
+            await connection.execute(text(f"DROP TABLE IF EXISTS {table}"))

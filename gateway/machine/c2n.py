@@ -26,7 +26,7 @@ from services.shared.keys import MachineKey
 
 PREFIX = "/c2n/"
 HOST = "https://unused"
-"""Anything with https: the client replaces or ignores the host, and http would leave the tunnel."""
+"""https keeps the answer in a tunnel; http would make the client dial in the clear."""
 MAX_OPEN = 4096
 PING_TYPES = ("disco", "TSMP", "ICMP", "peerapi")
 
@@ -73,8 +73,12 @@ class _Question:
 class Questions:
     """The questions that wait for a node's answer."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, host: str = HOST) -> None:
+        """`host` is `https://` and the control URL's authority: clients from 1.90 on open another tunnel for any other
+        one, and behind a load balancer that tunnel may end at another gateway, where nobody asked.
+        """
         self._sessions = sessions
+        self._host = host
         self._open: dict[str, _Question] = {}
 
     def __len__(self) -> int:
@@ -132,7 +136,7 @@ class Questions:
             raise NodeNotConnectedError("the node has no map session here")
         token = secrets.token_urlsafe(16)
         message = orjson.dumps(
-            {"KeepAlive": True, "PingRequest": {"URL": f"{HOST}{PREFIX}{token}", "URLIsNoise": True, **ping}}
+            {"KeepAlive": True, "PingRequest": {"URL": f"{self._host}{PREFIX}{token}", "URLIsNoise": True, **ping}}
         )
         if session.ask.zstd:
             message = zstandard.ZstdCompressor(level=1).compress(message)

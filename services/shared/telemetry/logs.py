@@ -16,6 +16,7 @@ from opentelemetry import trace
 
 TRACE = 5
 _FIELDS = "smartscale_fields"
+_HANDLER = "smartscale"
 _LEVELS = {
     "panic": logging.CRITICAL,
     "fatal": logging.CRITICAL,
@@ -83,12 +84,13 @@ def get_logger(name: str) -> Logger:
 
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send all logs of the process to one stream in one form; replaces what was set before."""
+    """Send all logs of the process to one stream in one form; replaces what an earlier call set."""
     handler = logging.StreamHandler(stream or (sys.stdout if form == "json" else sys.stderr))
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.addLevelName(TRACE, "TRACE")
     root = logging.getLogger()
-    for old in root.handlers[:]:
+    handler.set_name(_HANDLER)
+    for old in [old for old in root.handlers if old.get_name() == _HANDLER]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(_LEVELS.get(level, logging.INFO))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from urllib.parse import urlsplit
 
 import grpc.aio
 
@@ -36,6 +37,7 @@ from gateway.public.app import build_app
 from gateway.public.control import Health, control_router
 from gateway.public.proxies import parse_networks
 from gateway.public.server import WebServer
+from gateway.telemetry import EdgeCollector
 from services.shared.config import Config
 from services.shared.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -55,12 +57,12 @@ class GatewayService:
         self._work = Work()
         self._presence = Presence(self._report_sessions)
         wheel = TimerWheel.of_loop(asyncio.get_running_loop())
-        self._sessions = MapSessions(
+        self.sessions = MapSessions(
             deps.clock, wheel.after, self._presence, self._metrics, timing_of(config), self._forget_report
         )
         streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
-        self._attachment = Attachment(self._gateway_id, [streamer], self._sessions, self._metrics)
-        self.questions = Questions(self._sessions)
+        self._attachment = Attachment(self._gateway_id, [streamer], self.sessions, self._metrics)
+        self.questions = Questions(self.sessions, f"https://{urlsplit(config.server_url).netloc}")
         register = Register(
             AuthClient(deps.channels["auth"]),
             self._reports,
@@ -71,7 +73,7 @@ class GatewayService:
         )
         map_ = Map(
             self._registry,
-            self._sessions,
+            self.sessions,
             self._reports,
             self._work,
             self._metrics,
@@ -80,6 +82,7 @@ class GatewayService:
         )
         key = keyfile.load_or_create(config.noise.private_key_path)
         self._tunnels = Tunnels(key, Router(register, map_, self.questions), edge_settings_of(config), wheel)
+        deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
         routers = [
@@ -118,7 +121,7 @@ class GatewayService:
         """Let clients go one after the other, then close the door."""
         self._web.close()
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
-        self._sessions.stop()
+        self.sessions.stop()
         await self._work.stop()
         await self._presence.stop()
         await self._attachment.stop()

@@ -9,24 +9,24 @@ class MachineMetrics:
     """The counters of `gateway.machine`; labels are few and closed."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.sessions = Gauge("headscale_map_sessions", "Map sessions that are live now.", registry=registry)
+        self.sessions = Gauge("smartscale_map_sessions", "Map sessions that are live now.", registry=registry)
         self.paused = Gauge(
-            "headscale_map_sessions_paused", "Map sessions whose client reads slowly.", registry=registry
+            "smartscale_map_sessions_paused", "Map sessions whose client reads slowly.", registry=registry
         )
         self.waiting = Gauge(
-            "headscale_map_sessions_waiting", "Map sessions that wait for their turn.", registry=registry
+            "smartscale_map_sessions_waiting", "Map sessions that wait for their turn.", registry=registry
         )
         self.sent = Counter(
             "headscale_mapresponse_sent", "Messages handed to tunnels.", ["status", "type"], registry=registry
         )
-        self.bytes_sent = Counter("headscale_mapresponse_sent_bytes", "Their bytes.", registry=registry)
+        self.bytes_sent = Counter("smartscale_mapresponse_sent_bytes", "Their bytes.", registry=registry)
         self.ended = Counter("headscale_mapresponse_ended", "Map sessions that ended.", ["reason"], registry=registry)
         self.updates = Counter(
             "headscale_mapresponse_endpoint_updates", "Lite map requests by what came of them.", ["status"],
             registry=registry,
         )  # fmt: skip
         self.registrations = Counter(
-            "headscale_node_registrations", "Register requests by what came of them.", ["status"], registry=registry
+            "smartscale_node_registrations", "Register requests by what came of them.", ["status"], registry=registry
         )
-        self.attached = Gauge("headscale_map_streamer_attached", "Whether a map streamer serves us.", registry=registry)
-        self.frame_bytes = Gauge("headscale_map_frame_bytes", "Bytes in the frame cache.", registry=registry)
+        self.attached = Gauge("smartscale_map_streamer_attached", "Whether a map streamer answers.", registry=registry)
+        self.frame_bytes = Gauge("smartscale_map_frame_bytes", "Bytes in the frame cache.", registry=registry)

@@ -36,6 +36,8 @@ class Device:
         self._reading: asyncio.Task[None] | None = None
         self._echoes: set[asyncio.Task[None]] = set()
         self.failure: BaseException | None = None
+        self._reads = asyncio.Event()
+        self._reads.set()
 
     @property
     def id(self) -> int:
@@ -143,6 +145,14 @@ class Device:
         assert found is not None
         return found
 
+    def pause(self) -> None:
+        """Read the map session no longer, so that its window closes."""
+        self._reads.clear()
+
+    def go_on(self) -> None:
+        """Read again."""
+        self._reads.set()
+
     async def close(self) -> None:
         """Go away without a word."""
         for task in (self._reading, *self._echoes):
@@ -157,6 +167,7 @@ class Device:
         buffer = b""
         try:
             while True:
+                await self._reads.wait()
                 chunk = await stream._client._chunk(stream._stream_id, stream._exchange)
                 if chunk is None:
                     break

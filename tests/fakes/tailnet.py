@@ -60,9 +60,10 @@ def config_in(folder: Path, **gateway_limits: Any) -> Config:
 class Tailnet:
     """A running control plane and its administrator."""
 
-    def __init__(self, url: str, channel: grpc.aio.Channel, gateway_service: Any) -> None:
+    def __init__(self, url: str, channel: grpc.aio.Channel, gateway_service: Any, telemetry: Telemetry) -> None:
         self.url = url
         self.gateway = gateway_service
+        self.telemetry = telemetry
         self.admin: Any = headscale_pb2_grpc.HeadscaleServiceStub(channel)  # type: ignore[no-untyped-call]
         self.debug: Any = gateway_pb2_grpc.DebugServiceStub(channel)  # type: ignore[no-untyped-call]
         self.devices: list[Device] = []
@@ -96,13 +97,15 @@ class Tailnet:
 
 
 @asynccontextmanager
-async def tailnet_in(folder: Path, config: Config | None = None) -> AsyncIterator[Tailnet]:
+async def tailnet_in(
+    folder: Path, config: Config | None = None, telemetry: Telemetry | None = None
+) -> AsyncIterator[Tailnet]:
     """Start everything on the state in a folder."""
-    used = config or config_in(folder)
-    async with embedded(used, BUILDS, Telemetry()) as running:
+    used, telemetry = config or config_in(folder), telemetry or Telemetry()
+    async with embedded(used, BUILDS, telemetry) as running:
         service: Any = running["gateway"]
         async with grpc.aio.insecure_channel(f"unix:{used.unix_socket}") as channel:
-            tailnet = Tailnet(f"http://127.0.0.1:{service.port}", channel, service)
+            tailnet = Tailnet(f"http://127.0.0.1:{service.port}", channel, service, telemetry)
             try:
                 yield tailnet
             finally:

@@ -86,7 +86,8 @@ class Answer:
         if self.paused:
             self._carrier.wait(self)
             return False
-        self._carrier.http.send_data(self._stream_id, buffers)
+        if not self._carrier.http.send_data(self._stream_id, buffers):
+            return False
         self._carrier.flush()
         if not self.closed and self.paused:
             self._carrier.wait(self)

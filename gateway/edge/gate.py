@@ -32,7 +32,12 @@ class Visit:
 
     def left(self) -> None:
         """The connection is gone; harmless when said before."""
+        self.drop = _gone
         self._gate.leave(self)
+
+
+def _gone() -> None:
+    """Nothing is left to drop, and nothing is held."""
 
 
 class Gate:

@@ -28,6 +28,8 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _CLOSING_STEPS = 50
+_LAST_LOOKS, _LAST_WAIT = 50, 1.0
+"""How long clients may take to read the end before they are cut off."""
 
 
 class Tunnels:
@@ -104,6 +106,10 @@ class Tunnels:
             for tunnel in waiting[start : start + step]:
                 tunnel.end_streams()
             await asyncio.sleep(grace / _CLOSING_STEPS)
+        for _ in range(_LAST_LOOKS):
+            if not self._tunnels:
+                return
+            await asyncio.sleep(_LAST_WAIT / _LAST_LOOKS)
         for tunnel in list(self._tunnels):
             tunnel.abort()
 

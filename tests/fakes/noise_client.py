@@ -407,23 +407,22 @@ class OpenStream:
 
     async def read_exactly(self, size: int) -> bytes:
         """So many bytes."""
-        data = b""
+        data = bytearray()
         while len(data) < size:
             chunk = await self.read()
             if chunk is None:
                 raise StreamResetError("ended early")
             data += chunk
-        left = data[size:]
-        if left:
-            self._exchange.chunks.appendleft((left, 0))
-        return data[:size]
+        if len(data) > size:
+            self._exchange.chunks.appendleft((bytes(data[size:]), 0))
+        return bytes(data[:size])
 
     async def read_all(self) -> bytes:
         """All to the end."""
-        data = b""
+        data = bytearray()
         while (chunk := await self.read()) is not None:
             data += chunk
-        return data
+        return bytes(data)
 
     async def cancel(self) -> None:
         """RST_STREAM(CANCEL), as clients do; harmless after the end."""

@@ -16,6 +16,8 @@ from tests.fakes.noise_client import NoiseClient, SocketStream, StreamResetError
 MACHINE = PrivateKey.clamp(b"\x22" * 32)
 BOTH = pytest.mark.parametrize("websocket", [False, True], ids=["upgrade", "websocket"])
 
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
+
 
 @pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
 def event_loop_policy(request):
@@ -217,7 +219,7 @@ async def test_a_client_that_stops_reading_its_socket_costs_no_more_than_the_hig
         client._task.cancel()
         await asyncio.gather(client._task, return_exceptions=True)
         shared = bytes(1 << 20)
-        assert writer.send([shared] * 40)
+        assert writer.send([shared] * 24)
         [tunnel] = edge.tunnels._tunnels
         await until(lambda: tunnel.write_paused)
 
@@ -226,7 +228,7 @@ async def test_a_client_that_stops_reading_its_socket_costs_no_more_than_the_hig
 
         client._left = b""
         client._task = asyncio.create_task(client._read_all())
-        assert len(await stream.read_exactly(40 << 20)) == 40 << 20
+        assert len(await stream.read_exactly(24 << 20)) == 24 << 20
         await until(lambda: edge.handler.resumed)
         assert writer.send([b"again"])
         assert await stream.read_exactly(5) == b"again"

@@ -42,7 +42,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         if first.WhichOneof("message") != "hello" or not first.hello.gateway_id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello")
         tailnet = self._tailnet
-        gateway = tailnet.roster.attach(first.hello.gateway_id, tailnet.build_full, tailnet.bring_up)
+        gateway = tailnet.roster.attach(first.hello.gateway_id, tailnet.teller.build_full, tailnet.teller.relieved)
         log.info("gateway attached", gateway_id=gateway.id)
         reader = asyncio.get_running_loop().create_task(self._read(gateway, requests))
         try:

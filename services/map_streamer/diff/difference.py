@@ -78,13 +78,21 @@ class Difference:
         return frozenset(user_id for user_id, user in after.items() if before.get(user_id) is not user)
 
     @property
+    def alike(self) -> bool:
+        """Whether all viewers of a class hear the same, but for nodes that changed themselves."""
+        return not (self.reshaped or self.users or self.dns_records or self.doubt is not None)
+
+    @property
     def empty(self) -> bool:
         """Whether nobody can have anything to be told."""
         return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.doubt)
 
     def peers(self, node_id: int) -> PeerDelta:
         """What a viewer must be told about peers; the viewer itself may be named and must be left out."""
-        old_class, new_class = self.classes(node_id)
+        return self.peers_between(*self.classes(node_id))
+
+    def peers_between(self, old_class: int, new_class: int) -> PeerDelta:
+        """The same, for a viewer that went from one class to another (or stayed in it)."""
         found = self._peers.get((old_class, new_class))
         if found is None:
             found = self._reshaped(old_class, new_class) if self.reshaped else self._touched(new_class)

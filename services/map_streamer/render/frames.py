@@ -29,9 +29,6 @@ def stored(text: bytes) -> bytes:
     return b"\x28\xb5\x2f\xfd\x00\x58" + header.to_bytes(3, "little") + text
 
 
-COMMA = stored(b",")
-
-
 class Encoder:
     """Makes frames; keeps its compressor, as a new one costs six times a small message."""
 
@@ -50,11 +47,13 @@ class Encoder:
 class Frame:
     """Bytes that several messages share; gateways keep them by id."""
 
-    __slots__ = ("data", "id")
+    __slots__ = ("data", "id", "kept")
 
     def __init__(self, id_: int, data: bytes) -> None:
         self.id = id_
         self.data = data
+        self.kept = True
+        """Whether the cache still has it; one that it has not must not be named any more."""
 
 
 class FrameCache:
@@ -68,19 +67,20 @@ class FrameCache:
         self._retired: list[int] = []
         self.encoder = Encoder()
 
-    def get(self, key: Hashable, pieces: Iterable[bytes], *, zstd: bool) -> Frame:
-        """The frame of this content; `pieces` are joined by commas when it must be made."""
+    def get(self, key: Hashable, pieces: Iterable[bytes], *, zstd: bool, lead: bytes = b"") -> Frame:
+        """The frame of this content; when it must be made, `pieces` are joined by commas behind `lead`."""
         frame = self._frames.get((zstd, key))
         if frame is not None:
             self._frames.move_to_end((zstd, key))
             return frame
-        frame = Frame(self._next, self.encoder.encode(b",".join(pieces), zstd=zstd))
+        frame = Frame(self._next, self.encoder.encode(lead + b",".join(pieces), zstd=zstd))
         self._next += 1
         self._frames[zstd, key] = frame
         self._bytes += len(frame.data)
         while self._bytes > self._limit and len(self._frames) > 1:
             _, old = self._frames.popitem(last=False)
             self._bytes -= len(old.data)
+            old.kept = False
             self._retired.append(old.id)
         return frame
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from services.map_streamer.render.frames import COMMA, Frame, FrameCache, stored
+from services.map_streamer.render.frames import Frame, FrameCache, stored
 from services.map_streamer.render.nodes import Fragment
 
 FRAME_NODES = 32
 Part = bytes | Frame
 
+_PEERS = {True: stored(b',"Peers":['), False: b',"Peers":['}
 _END = {True: stored(b"]}"), False: b"]}"}
 _END_WITHOUT_PEERS = {True: stored(b"}"), False: b"}"}
-_COMMA = {True: COMMA, False: b","}
 
 
 def chunks(ids: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -39,7 +39,10 @@ def chunks(ids: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 class Layout:
-    """The peers of one class of viewers, cut into frames; valid for one view."""
+    """The peers of one class of viewers, cut into frames; valid for one view.
+
+    Each frame but the first begins with the comma that parts it from the one before, so none goes in between.
+    """
 
     def __init__(
         self,
@@ -51,39 +54,51 @@ class Layout:
     ) -> None:
         self._chunks = chunks(ids)
         self._starts = [chunk[0] for chunk in self._chunks]
-        self._size = len(ids)
-        self._fragment = fragment
+        self._fragments = [tuple(fragment(node_id) for node_id in chunk) for chunk in self._chunks]
+        self._frames: list[Frame | None] = [None] * len(self._chunks)
         self._cache = cache
         self._zstd = zstd
-        self._fragments = [tuple(fragment(node_id) for node_id in chunk) for chunk in self._chunks]
 
-    def peers(self, viewer_id: int) -> Iterator[Part]:
-        """The parts of the peer list without its brackets; nothing when there is no peer."""
+    def _frame(self, number: int) -> Frame:
+        frame = self._frames[number]
+        if frame is None or not frame.kept:
+            fragments = self._fragments[number]
+            key = number > 0, tuple(fragment.serial for fragment in fragments)
+            pieces = (fragment.json for fragment in fragments)
+            frame = self._cache.get(key, pieces, zstd=self._zstd, lead=b"," if number else b"")
+            self._frames[number] = frame
+        return frame
+
+    def _without(self, number: int, viewer_id: int, *, first: bool) -> bytes:
+        """One run without the viewer, for this message only; empty when nothing is left."""
+        pairs = zip(self._chunks[number], self._fragments[number], strict=True)
+        rest = b",".join(fragment.json for node_id, fragment in pairs if node_id != viewer_id)
+        if not rest:
+            return b""
+        return self._cache.encoder.encode(rest if first else b"," + rest, zstd=self._zstd)
+
+    def peers(self, viewer_id: int) -> list[Part]:
+        """The parts of the peer list without its brackets; empty when there is no peer."""
         own = bisect_right(self._starts, viewer_id) - 1
-        first = True
-        for number, chunk in enumerate(self._chunks):
-            if number == own and viewer_id in chunk:
-                rest = [self._fragment(node_id).json for node_id in chunk if node_id != viewer_id]
-                part: Part = self._cache.encoder.encode(b",".join(rest), zstd=self._zstd) if rest else b""
-            else:
-                fragments = self._fragments[number]
-                key = tuple(fragment.serial for fragment in fragments)
-                part = self._cache.get(key, (fragment.json for fragment in fragments), zstd=self._zstd)
-            if part:
-                if not first:
-                    yield _COMMA[self._zstd]
-                first = False
-                yield part
+        if own < 0 or viewer_id not in self._chunks[own]:
+            return [self._frame(number) for number in range(len(self._chunks))]
+        parts: list[Part] = [self._frame(number) for number in range(own)]
+        rest = self._without(own, viewer_id, first=own == 0)
+        following = own + 1
+        if rest:
+            parts.append(rest)
+        elif own == 0 and len(self._chunks) > 1:
+            parts.append(self._without(1, viewer_id, first=True))
+            following = 2
+        parts += [self._frame(number) for number in range(following, len(self._chunks))]
+        return parts
 
     def assemble(self, head: bytes, shared: Frame, viewer_id: int) -> list[Part]:
         """The whole message. `head` ends before the shared members, which end before the brace or `"Peers"`."""
-        zstd, encode = self._zstd, self._cache.encoder.encode
-        peers = list(self.peers(viewer_id))
-        out: list[Part] = [encode(head, zstd=zstd), shared]
-        if peers:
-            out += [encode(b',"Peers":[', zstd=zstd), *peers, _END[zstd]]
-        else:
-            out.append(_END_WITHOUT_PEERS[zstd])
+        zstd = self._zstd
+        peers = self.peers(viewer_id)
+        out: list[Part] = [self._cache.encoder.encode(head, zstd=zstd), shared]
+        out += [_PEERS[zstd], *peers, _END[zstd]] if peers else [_END_WITHOUT_PEERS[zstd]]
         return _joined(out)
 
 

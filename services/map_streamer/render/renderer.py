@@ -74,12 +74,12 @@ class Renderer:
 
     def _shape(self, class_: int, node_id: int, *, legacy: bool) -> Shape:
         sight = self.view.sight
-        caps = sight.peer_caps.get(node_id, b"")
-        hidden = sight.class_hides_ipv4(class_) or node_id in sight.without_ipv4
-        allowed, primary = sight.routes(class_, node_id)
-        if not (caps or hidden or allowed):
+        hidden = sight.class_hides_ipv4(class_)
+        if not hidden and node_id not in sight.special:
             return _LEGACY if legacy else PLAIN
-        return Shape(allowed, primary, caps, hidden, legacy)
+        allowed, primary = sight.routes(class_, node_id)
+        caps = sight.peer_caps.get(node_id, b"")
+        return Shape(allowed, primary, caps, hidden or node_id in sight.without_ipv4, legacy)
 
     def own_json(self, node_id: int, *, legacy: bool = False) -> bytes:
         """A node as it is told of itself."""

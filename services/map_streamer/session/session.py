@@ -23,7 +23,7 @@ class Stage(Enum):
 class Session:
     """A client's stream of map responses, as its gateway opened it."""
 
-    __slots__ = ("gateway", "held", "id", "node_key", "once", "opened", "paused", "stage", "told", "viewer")
+    __slots__ = ("audience", "gateway", "held", "id", "node_key", "once", "opened", "paused", "stage", "told", "viewer")
 
     def __init__(
         self, gateway: Gateway, id_: int, viewer: Viewer, node_key: bytes, *, once: bool, opened: float
@@ -37,15 +37,11 @@ class Session:
         """Wall clock seconds, to say which of two sessions of a node is the newer."""
         self.stage = Stage.WAITING
         self.held = 0
+        self.audience: tuple[Gateway, int, bool, bool] | None = None
+        """Those with whom it is told the same while it is live; kept by the roster."""
         self.paused = False
         self.told = False
         """Whether it was ever sent anything."""
-
-    def hold(self, rev: int) -> None:
-        """Stop telling it; it knows the view with this number."""
-        if self.stage is Stage.LIVE:
-            self.stage = Stage.HELD
-            self.held = rev
 
     @property
     def ready(self) -> bool:

@@ -80,6 +80,11 @@ class Sight:
         """Nodes that have IPv4 switched off."""
         return frozenset(node_id for node_id in self._nodes if self._access.hides_ipv4(node_id))
 
+    @cached_property
+    def special(self) -> frozenset[int]:
+        """Nodes whose record is not all that alters what peers are shown of them."""
+        return self.routers | self.peer_caps.keys() | self.without_ipv4
+
     def class_hides_ipv4(self, class_: int) -> bool:
         """Whether members of the class are shown no IPv4 address."""
         return class_ != OUTSIDE and self._access.members_of(class_)[0] in self.without_ipv4

@@ -68,14 +68,14 @@ class Admission:
         session = gateway.sessions.get(session_id)
         if session is not None:
             session.paused = True
-            session.hold(self._tailnet.view.rev)
+            self._tailnet.roster.hold(session, self._tailnet.view.rev)
 
     def resume(self, gateway: Gateway, session_id: int) -> None:
         """The client reads again."""
         session = gateway.sessions.get(session_id)
         if session is not None:
             session.paused = False
-            self._tailnet.bring_up(session)
+            self._tailnet.teller.bring_up(session)
 
     def _find(self, asked: pb.SessionOpened) -> NodeRecord | None:
         snapshot = self._tailnet.view.snapshot
@@ -133,7 +133,7 @@ class Admission:
         if moved and self._continue(session, _cursor(asked)):
             return
         session.told = moved
-        self._tailnet.bring_up(session)
+        self._tailnet.teller.bring_up(session)
 
     def _continue(self, session: Session, held: Cursor) -> bool:
         """Go on where the session stood; False when only a full map is sure."""
@@ -144,7 +144,7 @@ class Admission:
         node_id = session.viewer.node_id
         if node_id not in view.snapshot.nodes or (doubt is not None and node_id in doubt):
             return False
-        self._tailnet.tell(session, view, doubt)
+        self._tailnet.teller.tell_from(session, view, doubt)
         return True
 
 

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterable
 
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
-from services.map_streamer.session import Gateway, Outbox, Session
+from services.map_streamer.session import Gateway, Outbox, Session, Stage
 from services.map_streamer.tailnet.metrics import Metrics
+
+Audience = tuple[Gateway, int, bool, bool]
+"""Gateway, class, old encoding, zstd: those who are told the same."""
 
 
 class Roster:
@@ -18,6 +21,7 @@ class Roster:
         self._gateways: list[Gateway] = []
         self._sessions: dict[Session, None] = {}
         self._of_node: dict[int, dict[Session, None]] = {}
+        self._audiences: dict[Audience, dict[int, Session]] = {}
 
     def attach(self, gateway_id: str, build: Callable[[Session], None], relieved: Callable[[Session], None]) -> Gateway:
         """A gateway came."""
@@ -54,8 +58,43 @@ class Roster:
         self._of_node.setdefault(session.viewer.node_id, {})[session] = None
         self._metrics.sessions.set(len(self._sessions))
 
+    def go_live(self, session: Session, class_: int) -> None:
+        """The session was told all of the current view, in which its node has this class."""
+        self._leave(session)
+        session.stage = Stage.LIVE
+        session.told = True
+        viewer = session.viewer
+        session.audience = session.gateway, class_, viewer.legacy, viewer.zstd
+        self._audiences.setdefault(session.audience, {})[session.id] = session
+
+    def hold(self, session: Session, rev: int) -> None:
+        """Stop telling a live session; it knows the view with this number."""
+        if session.stage is Stage.LIVE:
+            self._leave(session)
+            session.stage = Stage.HELD
+            session.held = rev
+
+    def wait(self, session: Session) -> None:
+        """The session needs a full map."""
+        self._leave(session)
+        session.stage = Stage.WAITING
+
+    def _leave(self, session: Session) -> None:
+        if session.audience is None:
+            return
+        audience = self._audiences[session.audience]
+        audience.pop(session.id, None)
+        if not audience:
+            del self._audiences[session.audience]
+        session.audience = None
+
+    def audiences(self) -> list[tuple[Gateway, int, dict[int, Session]]]:
+        """Live sessions by gateway, class of their nodes, and encoding; with the sessions by id."""
+        return [(gateway, class_, members) for (gateway, class_, *_), members in self._audiences.items()]
+
     def remove(self, session: Session) -> None:
         """Forget a session; says nothing to the gateway."""
+        self._leave(session)
         session.gateway.sessions.pop(session.id, None)
         session.gateway.outbox.unwant(session.id)
         self._sessions.pop(session, None)

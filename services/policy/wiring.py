@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from contextlib import suppress
 from pathlib import Path
 
 import grpc.aio
@@ -36,6 +38,7 @@ class PolicyService:
         self._file = file
         self._mode = mode
         self._watch: asyncio.Task[None] | None = None
+        self._reloading: asyncio.Task[None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
@@ -44,6 +47,8 @@ class PolicyService:
     async def start(self) -> None:
         """Bring the tables up to date and the policy in force; returns when ready to answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
+        with suppress(NotImplementedError, RuntimeError, ValueError):  # not on every system, and not in every thread
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
         if self._mode == "database":
             await self._policies.use_stored()
         elif self._file is None:
@@ -57,12 +62,18 @@ class PolicyService:
         if self._file is not None:
             await self._file.reload()
 
+    def _hang_up(self) -> None:
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self.reload(), name="policy reload")
+
     async def stop(self) -> None:
         """Stop watching and close the database."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        running = [task for task in (self._watch, self._reloading) if task is not None]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await self._engine.dispose()
 
 

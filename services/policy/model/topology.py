@@ -43,7 +43,7 @@ def read_topology(data: object) -> Topology:
     """Check a description and take it in. Raises: `TopologyError`."""
     root = _object(data, "topology")
     users = tuple(_user(item, index) for index, item in enumerate(_list(root.get("users"), "users")))
-    by_name = {user.name: user.id for user in users}
+    by_name = {user.email: user.id for user in users} | {user.name: user.id for user in users}
     described = _object(root.get("nodes") or {}, "nodes")
     nodes: dict[str, AccessNode] = {}
     undecided = set()

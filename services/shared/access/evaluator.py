@@ -100,7 +100,10 @@ class Access:
     # Packet filter
 
     def packet_filter(self, node_id: int) -> list[dict[str, Json]]:
-        """The tailcfg `FilterRule`s for this node, reduced to what concerns it, in the order they are sent."""
+        """The tailcfg `FilterRule`s for this node, reduced to what concerns it, in the order they are sent.
+
+        Lists inside are shared between answers: encode them, do not change them.
+        """
         return self._filters.rules(node_id)
 
     def filter_key(self, node_id: int) -> Hashable:
@@ -140,6 +143,10 @@ class Access:
     def ssh_policy(self, node_id: int) -> dict[str, Json] | None:
         """The tailcfg `SSHPolicy` for this node as a destination; None when it has no rule."""
         return self._ssh.policy(node_id) if self._policy.ssh else None
+
+    def ssh_check_period(self, source_id: int, destination_id: int) -> int | None:
+        """Seconds for which an SSH check of this pair holds; 0 asks each time, None means that no rule asks for one."""
+        return self._ssh.check_period(source_id, destination_id)
 
     def self_caps(self, node_id: int) -> dict[str, Json]:
         """`CapMap` of the node's own record; values are a list or None."""

@@ -109,7 +109,7 @@ class Filters:
                 self._to_self(number, grant, one, collected)
         rules = list(collected.other)
         for (source, protocols), (position, entries) in collected.network.items():
-            rule: Rule = {"SrcIPs": list(self._printer.text(source)), "DstPorts": entries}
+            rule: Rule = {"SrcIPs": self._printer.text(source), "DstPorts": entries}
             if protocols:
                 rule["IPProto"] = list(protocols)
             rules.append((min(position, firsts.get((source, protocols), position)), rule))
@@ -153,7 +153,7 @@ class Filters:
             if (dsts := self._capability_targets(self._prefixes(alias), one))
         ]
         if given:
-            texts = list(self._printer.text(source)) if source is not None else []
+            texts = self._printer.text(source) if source is not None else []
             collected.other.append(((number, _APP, 0), {"SrcIPs": texts, "CapGrant": given}))
         for item, companion in enumerate(_companions(grant)):
             prefixes = [prefix for alias in grant.source for prefix in self._prefixes(alias)]

@@ -62,3 +62,32 @@ def compare_versions(left: str, right: str) -> int:
             continue
         return -1 if one < other else 1
     return 0
+
+
+def device_attributes(
+    *,
+    os: str,
+    os_version: str = "",
+    client_version: str = "",
+    auto_update: bool | None = None,
+    encrypted: bool | None = None,
+) -> tuple[tuple[str, str], ...]:
+    """Posture attributes that follow from what a client says of itself, in its Hostinfo.
+
+    None and empty mean that the client does not say, and then the attribute is not set.
+    """
+    found: dict[str, str] = {}
+    if os:
+        found["node:os"] = os.lower()
+    if os_version:
+        found["node:osVersion"] = os_version
+    version = client_version.partition("-")[0]
+    if version:
+        found["node:tsVersion"] = version
+        minor = version.split(".")[1] if version.count(".") else ""
+        if minor.isdecimal():
+            found["node:tsReleaseTrack"] = "unstable" if int(minor) % 2 else "stable"
+    for name, flag in (("node:tsAutoUpdate", auto_update), ("node:tsStateEncrypted", encrypted)):
+        if flag is not None:
+            found[name] = "true" if flag else "false"
+    return tuple(sorted(found.items()))

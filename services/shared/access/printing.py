@@ -17,7 +17,7 @@ class Printer:
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._numbers: dict[Texts, int] = {}
-        self._texts: list[Texts] = []
+        self._texts: list[list[str]] = []
         self._sources: dict[tuple[tuple[Alias, ...], tuple[str, ...], bool], int | None] = {}
         self._destinations: dict[tuple[Alias, ...], list[str]] = {}
 
@@ -25,11 +25,11 @@ class Printer:
         """The number of a list; equal lists have equal numbers."""
         number = self._numbers.setdefault(texts, len(self._texts))
         if number == len(self._texts):
-            self._texts.append(texts)
+            self._texts.append(list(texts))
         return number
 
-    def text(self, number: int) -> Texts:
-        """The list with this number."""
+    def text(self, number: int) -> list[str]:
+        """The list with this number: shared by all who ask, so not to be changed."""
         return self._texts[number]
 
     def sources(self, grant: Grant, *, literal_others: bool = True) -> int | None:

@@ -18,6 +18,9 @@ Rule = dict[str, Any]
 HOLD_PATH = "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
 """Where a client asks whether a checked session may go on; it fills in the names itself."""
 
+DEFAULT_CHECK_PERIOD = 12 * 3600
+"""Seconds for which a check holds when the rule does not say."""
+
 _LOCALPART = "localpart:*@"
 
 
@@ -47,6 +50,25 @@ class Ssh:
             (checks if rule.check else accepts).extend(self._compile(number, rule, one))
         rules = checks + accepts
         return {"rules": rules} if rules else None
+
+    def check_period(self, source_id: int, destination_id: int) -> int | None:
+        """Seconds for which a check of this pair holds, by the first check rule for it; None when there is none.
+
+        The server asks this when a client comes to the hold address, because what the address says proves nothing.
+        """
+        source, destination = self._directory.members[source_id], self._directory.members[destination_id]
+        for number, rule in enumerate(self._rules):
+            if not rule.check:
+                continue
+            sources = self._sources_of(number, rule)
+            own = sources.by_user.get(source.user_id, ()) if source.user_id else sources.tagged
+            if not any(one.node.id == source_id for one in own):
+                continue
+            to_self = any(alias.kind is AliasKind.SELF for alias in rule.destination)
+            same_user = bool(source.user_id) and source.user_id == destination.user_id
+            if (to_self and same_user) or self._is_destination(rule, destination):
+                return DEFAULT_CHECK_PERIOD if rule.check_period is None else rule.check_period
+        return None
 
     def _sources_of(self, number: int, rule: SshRule) -> _Sources:
         found = self._sources.get(number)

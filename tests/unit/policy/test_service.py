@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -161,6 +163,16 @@ async def test_a_policy_file_is_in_force_at_start_and_follows_the_file(
         assert await compiled(stub) != DENY_ALL
         version = (await stub.GetPolicy(pb.GetPolicyRequest(), timeout=5)).version
         assert (version.number, version.author, version.reason) == (2, "file", str(path))
+
+
+async def test_a_hang_up_signal_reads_the_file_again(run: Run, bus: MemoryBus, tmp_path: Path) -> None:
+    path = tmp_path / "policy.hujson"
+    path.write_text(CLOSED)
+    async with run("file", path) as stub, bus.subscribe(topic(DEFAULT_TAILNET)) as messages:
+        path.write_text(OPEN)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await asyncio.wait_for(anext(messages), 10)
+        assert await compiled(stub) != DENY_ALL
 
 
 async def test_a_file_that_breaks_leaves_the_last_good_policy(run: Run, tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""How long a policy takes on tailnets of growing size: `python -m tests.bench.policy`.
+
+200 rules, 100 groups, 50 tags; three devices a user, one node in ten tagged, one in a hundred a subnet router.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from math import log
+
+from services.policy.model.compiler import compile_policy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessUser
+
+SIZES = (1000, 3000, 10000)
+LIMIT = 1.1
+"""The steepest growth allowed: slope of log time over log size, from the first size to the last."""
+
+
+def policy_text(users: int, groups: int = 100, rules: int = 200, extra: str = "") -> str:
+    """A policy with groups of users that reach tags and subnets."""
+    members = {
+        f"group:g{g}": [f"u{u}@example.com" for u in range(users) if g in (u % groups, u * 7 % groups)]
+        for g in range(groups)
+    }
+    if extra:
+        members["group:g0"].append(extra)
+    acls = [
+        {"action": "accept", "src": [f"group:g{n % groups}"], "dst": [f"tag:t{n % 50}:{80 + n}", f"10.{n}.0.0/16:443"]}
+        for n in range(rules - 2)
+    ]
+    acls.append({"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self:*"]})
+    acls.append({"action": "accept", "src": ["autogroup:member"], "dst": ["tag:t0:53"]})
+    owners = {f"tag:t{tag}": [f"group:g{tag}"] for tag in range(50)}
+    return json.dumps({"groups": members, "tagOwners": owners, "acls": acls})
+
+
+def tailnet(size: int) -> tuple[list[AccessUser], list[AccessNode]]:
+    """Users and nodes."""
+    users = [AccessUser(n + 1, f"u{n}", f"u{n}@example.com") for n in range(size // 3)]
+    nodes = []
+    for n in range(size):
+        ipv4, ipv6 = f"100.{64 + (n >> 16)}.{n >> 8 & 255}.{n & 255}", f"fd7a:115c:a1e0::{n + 1:x}"
+        if n % 10:
+            nodes.append(AccessNode(n + 1, n % len(users) + 1, (), ipv4, ipv6, created=n + 1))
+            continue
+        routes = (f"10.{n // 100 % 200}.0.0/16",) if n % 100 == 0 else ()
+        nodes.append(AccessNode(n + 1, 0, (f"tag:t{n // 10 % 50}",), ipv4, ipv6, routes, routes, created=n + 1))
+    return users, nodes
+
+
+def measure(size: int) -> dict[str, float]:
+    """Seconds of each step, the best of three."""
+    users, nodes = tailnet(size)
+    text = policy_text(len(users))
+    policy = compile_policy(text).policy
+    edited = compile_policy(policy_text(len(users), extra="u1@example.com")).policy
+    access = Access(policy, users, nodes)
+    return {
+        "compile": best(lambda: compile_policy(text)),
+        "evaluate": best(lambda: Access(policy, users, nodes)),
+        "full visibility": best(lambda: visibility(Access(policy, users, nodes))),
+        "all filters": best(lambda: filters(access, nodes)),
+        "edit of one group": best(lambda: visibility(Access(edited, users, nodes))),
+    }
+
+
+def visibility(access: Access) -> int:
+    """Ask every class what it sees."""
+    return sum(len(access.visible_classes(class_)) for class_ in access.classes())
+
+
+def filters(access: Access, nodes: list[AccessNode]) -> int:
+    """Make every node's packet filter."""
+    return sum(len(access.packet_filter(node.id)) for node in nodes)
+
+
+def best(work: Callable[[], object]) -> float:
+    """The shortest of three runs."""
+    found = []
+    for _ in range(3):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def main() -> int:
+    """Print a table; the exit status says whether growth is linear enough."""
+    measured = {size: measure(size) for size in SIZES}
+    steps = list(measured[SIZES[0]])
+    print(f"{'':18}" + "".join(f"{size:>12}" for size in SIZES) + f"{'slope':>8}")
+    steep = False
+    for step in steps:
+        seconds = [measured[size][step] for size in SIZES]
+        slope = log(seconds[-1] / seconds[0]) / log(SIZES[-1] / SIZES[0])
+        steep = steep or slope > LIMIT
+        print(f"{step:18}" + "".join(f"{value * 1000:>9.1f} ms" for value in seconds) + f"{slope:>8.2f}")
+    return int(steep)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

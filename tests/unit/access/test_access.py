@@ -1,0 +1,154 @@
+"""What the evaluator says beside filters and visibility: elections, approvals, ownership, checks, postures, sharing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.policy.model.compiler import compile_policy
+from services.policy.model.sections import parse_assertion
+from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy, Posture
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.posture import compare_versions, device_attributes, meets
+
+ADA = AccessUser(1, "ada", "ada@example.com", role="owner")
+BOB = AccessUser(2, "bob", "bob@example.com")
+TAGS = '"tagOwners": {"tag:a": ["ada@"], "tag:b": ["tag:a"], "tag:c": ["tag:c"], "tag:d": []}'
+
+
+def node(number: int, *tags: str, **more: object) -> AccessNode:
+    made = AccessNode(
+        number, 0 if tags else 1, tags, f"100.64.0.{number}", f"fd7a:115c:a1e0::{number:x}", created=number
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def router(number: int, *routes: str, online: bool = True) -> AccessNode:
+    return node(number, "tag:a", advertised_routes=routes, approved_routes=routes, online=online)
+
+
+def access(text: str, *nodes: AccessNode) -> Access:
+    return Access(compile_policy(text).policy, [ADA, BOB], nodes)
+
+
+def test_the_oldest_router_that_is_online_is_primary() -> None:
+    routers = [router(3, "10.1.0.0/16"), router(2, "10.1.0.0/16", online=False), router(4, "10.1.0.0/16")]
+    found = Access(ALLOW_ALL, [ADA], [node(1), *routers])
+    assert [found.primary_routes(1, peer) for peer in (2, 3, 4)] == [(), ("10.1.0.0/16",), ()]
+    assert found.self_routes(2) == ("10.1.0.0/16",)
+    assert found.self_primary_routes(2) == ()
+    all_off = [replace(one, online=False) for one in routers]
+    assert Access(ALLOW_ALL, [ADA], [node(1), *all_off]).primary_routes(1, 2) == ("10.1.0.0/16",)
+
+
+def test_approving_one_exit_route_approves_both_that_are_advertised() -> None:
+    both = ("0.0.0.0/0", "::/0")
+    found = Access(ALLOW_ALL, [ADA], [node(1), node(2, "tag:a", advertised_routes=both, approved_routes=both[:1])])
+    assert found.allowed_routes(1, 2) == both
+
+
+def test_a_default_tailnet_is_one_class_with_one_filter() -> None:
+    found = Access(ALLOW_ALL, [ADA, BOB], [node(number) for number in range(1, 50)])
+    assert len(found.classes()) == 1
+    assert len({found.filter_key(number) for number in range(1, 50)}) == 1
+    assert found.peers_of(7) == [number for number in range(1, 50) if number != 7]
+
+
+def test_an_exit_prefix_among_routes_never_approves_exit_routes() -> None:
+    text = '{"autoApprovers": {"routes": {"0.0.0.0/0": ["tag:a"]}}, ' + TAGS + "}"
+    one = node(1, "tag:a", advertised_routes=("10.0.0.0/8", "0.0.0.0/0", "fd00::/8"))
+    assert access(text, one).auto_approved(1) == ("10.0.0.0/8",)
+
+
+def test_a_tag_is_owned_through_other_tags_but_not_through_itself() -> None:
+    found = access("{" + TAGS + "}")
+    assert found.may_own_tag(1, "tag:a")
+    assert found.may_own_tag(1, "tag:b")
+    assert not found.may_own_tag(2, "tag:b")
+    assert not found.may_own_tag(2, "tag:c")
+    assert not found.may_own_tag(1, "tag:unknown")
+    assert found.may_own_tag(1, "tag:d")  # an empty list leaves the tag to administrators
+    assert not found.may_own_tag(2, "tag:d")
+    assert found.tag_exists("tag:d")
+
+
+def test_a_check_holds_as_long_as_the_first_rule_for_the_pair_says() -> None:
+    text = (
+        '{"ssh": [{"action": "check", "src": ["ada@"], "dst": ["tag:a"], "users": ["root"], "checkPeriod": "20m"},'
+        '{"action": "check", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["root"]},'
+        '{"action": "accept", "src": ["bob@"], "dst": ["tag:a"], "users": ["root"]}], ' + TAGS + "}"
+    )
+    found = access(text, node(1), node(2, "tag:a"), node(3), node(4, user_id=2))
+    assert found.ssh_check_period(1, 2) == 1200
+    assert found.ssh_check_period(1, 3) == 12 * 3600
+    assert found.ssh_check_period(4, 2) is None
+    assert found.ssh_check_period(4, 1) is None
+
+
+def test_a_name_that_two_users_answer_to_names_nobody_but_the_one_with_that_email() -> None:
+    text = '{"acls": [{"action": "accept", "src": ["ada@example.com", "bob@"], "dst": ["*:*"]}]}'
+    policy = compile_policy(text).policy
+    imposter = AccessUser(3, "ada@example.com", "mallory@example.com")
+    twin = AccessUser(4, "bob", "other@example.com")
+    nodes = [node(number, user_id=number) for number in (1, 2, 3, 4)]
+    found = Access(policy, [ADA, BOB, imposter, twin], nodes)
+    assert found.packet_filter(4)[0]["SrcIPs"] == ["100.64.0.1", "fd7a:115c:a1e0::1"]
+
+
+def test_groups_of_the_provider_fill_groups_that_name_its_domain() -> None:
+    text = '{"acls": [{"action": "accept", "src": ["group:eng@example.com"], "dst": ["*:*"]}]}'
+    member = replace(BOB, groups=frozenset({"eng"}))
+    found = Access(compile_policy(text).policy, [ADA, member], [node(1), node(2, user_id=2)])
+    assert found.packet_filter(1)[0]["SrcIPs"] == ["100.64.0.2", "fd7a:115c:a1e0::2"]
+
+
+def test_what_is_no_address_grants_nothing() -> None:
+    broken = AccessNode(2, 1, (), "not an address", "", ("nor a route",), ("nor a route",))
+    found = Access(ALLOW_ALL, [ADA], [node(1), broken])
+    assert found.peers_of(1) == []
+    assert found.auto_approved(2) == ()
+
+
+def test_a_compiled_policy_of_another_format_is_refused() -> None:
+    data = replace(DENY_ALL, format=99).to_bytes()
+    for bad in (data, b"", b"{}x", b'{"grants": 7}', b"\xff"):
+        with pytest.raises(ValueError, match=r"."):
+            CompiledPolicy.from_bytes(bad)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("node:os == 'linux'", True),
+        ("node:os != 'linux'", False),
+        ("node:os IN ['macos', 'linux']", True),
+        ("node:os NOT IN ['macos']", True),
+        ("node:tsVersion >= '1.90'", True),
+        ("node:tsVersion < '1.100.1'", True),
+        ("node:tsReleaseTrack == 'stable'", True),
+        ("node:tsAutoUpdate", False),
+        ("node:tsStateEncrypted == true", True),
+        ("custom:level > 3", False),
+        ("custom:level != 3", False),
+        ("custom:level NOT SET", True),
+        ("node:os IS SET", True),
+    ],
+)
+def test_assertions_over_what_a_client_says_of_itself(text: str, expected: bool) -> None:
+    assertion = parse_assertion(text)
+    assert assertion is not None
+    attributes = device_attributes(
+        os="Linux", os_version="6.1", client_version="1.90.9-t1234", auto_update=False, encrypted=True
+    )
+    assert meets(Posture("posture:x", (assertion,)), dict(attributes)) is expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "order"),
+    [("12", "12.0", -1), ("1.9", "1.10", -1), ("1.90.9", "1.90.9", 0), ("10a", "10b", -1), ("2", "1.9", 1)],
+)
+def test_versions_compare_field_by_field(left: str, right: str, order: int) -> None:
+    assert compare_versions(left, right) == order
+    assert compare_versions(right, left) == -order

@@ -3,6 +3,7 @@
     python -m tests.e2e.derp_host FOLDER MAP_ADDRESS RELAY_ADDRESS...
 
 Each relay address gets a TLS relay on port 443 and STUN on 3478, all of one region and meshed with each other.
+`/derpmap` is the map with all of them, `/derpmap/N` that with the one of number N alone.
 """
 
 from __future__ import annotations
@@ -64,22 +65,26 @@ class Host:
         )
 
 
-async def serve_map(address: str, hosts: list[Host]) -> asyncio.Server:
-    """Answer every request with the DERP map."""
-    region = {
-        "RegionID": 900,
-        "RegionCode": "lab",
-        "RegionName": "Lab",
-        "Nodes": [host.node(index) for index, host in enumerate(hosts)],
-    }
+def derp_map(nodes: list[dict[str, object]]) -> bytes:
+    """A DERP map of our one region, as a whole HTTP response."""
+    region = {"RegionID": 900, "RegionCode": "lab", "RegionName": "Lab", "Nodes": nodes}
     body = json.dumps({"Regions": {"900": region}, "OmitDefaultRegions": True}).encode()
     head = (
         f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
+    return head.encode() + body
+
+
+async def serve_map(address: str, hosts: list[Host]) -> asyncio.Server:
+    """Answer `/derpmap` with all relays, and `/derpmap/N` with one: some clients pick one at random."""
+    nodes = [host.node(index) for index, host in enumerate(hosts)]
+    answers = {f"/derpmap/{index}": derp_map([node]) for index, node in enumerate(nodes)} | {
+        "/derpmap": derp_map(nodes)
+    }
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(head.encode() + body)
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(answers[head.split()[1].decode()])
         await writer.drain()
         writer.close()
 

@@ -83,6 +83,13 @@ class Server:
             raise AssertionError(f"headscale {' '.join(arguments)}: {done.stderr}{done.stdout}")
         return done.stdout
 
+    def administrable(self) -> bool:
+        """Whether the administration socket answers."""
+        try:
+            return "ok" in self.cli("health")
+        except AssertionError:
+            return False
+
     def json(self, *arguments: str) -> Any:
         """The same, with its answer as data."""
         return json.loads(self.cli(*arguments, "-o", "json"))

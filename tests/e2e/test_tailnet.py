@@ -202,6 +202,7 @@ def test_any_process_may_be_killed_and_the_clients_come_back(tailnet: Tailnet, s
         server.processes[name].kill()
         server.restart(name) if name != "redis" else server.restart_redis()
         server.wait_healthy()
+        wait_for(f"administration answers after the loss of {name}", server.administrable)
         answers(tailnet.one, "http://two/", "hello from two", 60)
         answers(tailnet.new, "http://one.tail.test/", "hello from one", 60)
         wait_for(

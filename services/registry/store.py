@@ -31,14 +31,6 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """The last update of a node that was stored: who numbered it, and its number."""
-
-    gateway_id: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
 class Gateway:
     """A gateway that reports sessions."""
 
@@ -109,14 +101,6 @@ class Transaction(Log, Protocol):
 
     async def trim(self, keep: int, young: datetime, at_most: int) -> int:
         """Forget records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
-        ...
-
-    async def orders(self, nodes: Collection[NodeId]) -> Mapping[NodeId, Order]:
-        """The last stored update of each of these nodes that has one."""
-        ...
-
-    async def set_order(self, node_id: NodeId, order: Order) -> None:
-        """Remember the last stored update of a node."""
         ...
 
     async def gateway(self, gateway_id: str) -> Gateway | None:

@@ -58,6 +58,8 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> pb.Node:
         advertised_routes=node.advertised_routes,
         approved_routes=node.approved_routes,
         requested_tags=node.requested_tags,
+        reported_by=node.reported_by,
+        report_order=node.report_order,
     )
     if node.expiry is not None:
         message.expiry.CopyFrom(to_timestamp(node.expiry))
@@ -97,6 +99,8 @@ def node_from_proto(message: pb.Node) -> Node:
         advertised_routes=tuple(message.advertised_routes),
         approved_routes=tuple(message.approved_routes),
         requested_tags=tuple(message.requested_tags),
+        reported_by=message.reported_by,
+        report_order=message.report_order,
     )
 
 

@@ -18,7 +18,7 @@ from services.registry.model.relay import Relay
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
 from services.registry.sql.tables import metadata
-from services.registry.store import Absence, Gateway, Order, Store, StoreUnavailableError
+from services.registry.store import Absence, Gateway, Store, StoreUnavailableError
 from services.registry.wire import ChangeCodec
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.database import create_engine
@@ -116,6 +116,8 @@ async def test_what_is_written_is_loaded_again_field_for_field(store: Store) -> 
         advertised_routes=("10.0.0.0/8",),
         approved_routes=("0.0.0.0/0", "::/0"),
         requested_tags=("tag:c",),
+        reported_by="gw-1",
+        report_order=(1 << 63) - 1,
     )
     user = replace(a_user(node.id), display_name="É", email="a@b.c", groups=("x", "y"), role="admin", suspended=True)
     async with store.transaction() as rows:
@@ -207,17 +209,6 @@ async def test_trimming_keeps_the_newest_and_the_young(store: Store) -> None:
         assert await rows.trim(1, NOW, 2) == 1
     assert [record.seq for record in await store.records(0, 10)] == [5, 6]
     assert await store.position() == 6
-
-
-async def test_orders_are_remembered_until_the_node_is_gone(store: Store) -> None:
-    node = a_node(await new_id(store))
-    await put(store, node)
-    async with store.transaction() as rows:
-        await rows.set_order(node.id, Order("gw-1", 5))
-        await rows.set_order(node.id, Order("gw-2", 1))
-        assert await rows.orders([node.id, NodeId(99999)]) == {node.id: Order("gw-2", 1)}
-        await rows.write([NodeRemoved(node.id)], NOW)
-        assert await rows.orders([node.id]) == {}
 
 
 async def test_sessions_belong_to_their_gateway(store: Store) -> None:

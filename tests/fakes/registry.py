@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import grpc.aio
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
 
@@ -59,7 +60,7 @@ async def start_registry(
 class RegistryClient:
     """Speaks to a registry as the other services do; a few words for what tests do all the time."""
 
-    def __init__(self, channel: LocalChannel) -> None:
+    def __init__(self, channel: grpc.aio.Channel) -> None:
         self.stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def user(self, name: str) -> pb.User:

@@ -15,7 +15,7 @@ from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.state import State
 from services.registry.model.user import User
-from services.registry.store import Absence, Codec, Gateway, Order, Record, StoreUnavailableError
+from services.registry.store import Absence, Codec, Gateway, Record, StoreUnavailableError
 from services.shared.ids import NodeId, UserId
 
 
@@ -29,7 +29,6 @@ class _Rows:
     users: dict[UserId, User] = field(default_factory=dict)
     relays: dict[str, Relay] = field(default_factory=dict)
     log: list[tuple[datetime, Record]] = field(default_factory=list)
-    orders: dict[NodeId, Order] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     sessions: dict[tuple[str, int], NodeId] = field(default_factory=dict)
     absences: dict[NodeId, datetime] = field(default_factory=dict)
@@ -80,7 +79,6 @@ class _FakeTransaction(_FakeLog):
             state.apply(fact)
             rows.nodes, rows.users, rows.relays = dict(state.nodes), dict(state.users), dict(state.relays)
             if isinstance(fact, NodeRemoved):
-                rows.orders.pop(fact.id, None)
                 rows.absences.pop(fact.id, None)
                 rows.sessions = {key: node_id for key, node_id in rows.sessions.items() if node_id != fact.id}
             if isinstance(fact, RelayRemoved):
@@ -100,12 +98,6 @@ class _FakeTransaction(_FakeLog):
             if record.seq > rows.seq - at_most and (record.seq > rows.seq - keep or time >= young)
         ]
         return before - len(rows.log)
-
-    async def orders(self, nodes: Collection[NodeId]) -> Mapping[NodeId, Order]:
-        return {node_id: order for node_id, order in self._rows.orders.items() if node_id in nodes}
-
-    async def set_order(self, node_id: NodeId, order: Order) -> None:
-        self._rows.orders[node_id] = order
 
     async def gateway(self, gateway_id: str) -> Gateway | None:
         return self._rows.gateways.get(gateway_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from itertools import count
 
 from services.registry.model.errors import InvalidInputError
@@ -16,12 +16,18 @@ def base_label(hostname: str) -> str:
     return sanitize_hostname(hostname) or FALLBACK
 
 
-def free_label(hostname: str, is_taken: Callable[[str], bool]) -> str:
-    """The label that a node with this hostname gets: the wanted one, else with the first free number behind it."""
+def free_label(hostname: str, is_taken: Callable[[str], bool], hints: MutableMapping[str, int] | None = None) -> str:
+    """The label that a node with this hostname gets: the wanted one, else with the first free number behind it.
+
+    `hints` remembers for each label below which number all are taken; its owner clears it when a name gets free.
+    """
     base = base_label(hostname)
     if not is_taken(base):
         return base
-    return next(label for number in count(1) if not is_taken(label := with_suffix(base, number)))
+    hints = {} if hints is None else hints
+    number = next(number for number in count(hints.get(base, 1)) if not is_taken(with_suffix(base, number)))
+    hints[base] = number
+    return with_suffix(base, number)
 
 
 def check_label(label: str, base_domain: str) -> str:

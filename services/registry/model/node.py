@@ -58,6 +58,9 @@ class Node:
     advertised_routes: tuple[str, ...] = ()
     approved_routes: tuple[str, ...] = ()
     requested_tags: tuple[str, ...] = ()
+    reported_by: str = ""
+    """The gateway that numbered the last stored report; with its number, for telling stale ones."""
+    report_order: int = 0
 
     @property
     def is_tagged(self) -> bool:

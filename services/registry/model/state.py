@@ -29,6 +29,8 @@ class State:
         """The greatest node id seen, whose addresses the next ones follow."""
         self.last_v4 = ""
         self.last_v6 = ""
+        self.name_hints: dict[str, int] = {}
+        """For `free_label`."""
         self._nodes: dict[NodeId, Node] = {}
         self._users: dict[UserId, User] = {}
         self._relays: dict[str, Relay] = {}
@@ -109,8 +111,11 @@ class State:
                 assert_never(fact)
 
     def _put_node(self, node: Node) -> Fact:
+        hints = self.name_hints
         old = self._drop(node.id)
         self._add(node)
+        if old is not None and old.given_name == node.given_name:
+            self.name_hints = hints  # no name got free
         return NodeRemoved(node.id) if old is None else NodePut(old)
 
     def _add(self, node: Node) -> None:
@@ -132,6 +137,7 @@ class State:
             return None
         _forget(self._by_node_key, node.node_key, node_id)
         _forget(self._by_name, node.given_name, node_id)
+        self.name_hints = {}
         _forget(self._held, node.ipv4, node_id)
         _forget(self._held, node.ipv6, node_id)
         of_machine = self._of_machine[node.machine_key]

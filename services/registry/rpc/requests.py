@@ -14,10 +14,9 @@ from services.registry.model.errors import InvalidInputError
 from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
-from services.registry.store import Order
 from services.registry.usecases.admission import Application
 from services.registry.usecases.presence import SessionReport
-from services.registry.usecases.updates import Report
+from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
 

@@ -49,6 +49,8 @@ def node_columns(node: Node, tailnet: TailnetId) -> Columns:
         "advertised_routes": _list(node.advertised_routes),
         "approved_routes": _list(node.approved_routes),
         "requested_tags": _list(node.requested_tags),
+        "reported_by": node.reported_by,
+        "report_order": node.report_order,
     }
 
 
@@ -83,6 +85,8 @@ def node_of(row: RowMapping) -> Node:
         advertised_routes=_tuple(row["advertised_routes"]),
         approved_routes=_tuple(row["approved_routes"]),
         requested_tags=_tuple(row["requested_tags"]),
+        reported_by=row["reported_by"],
+        report_order=row["report_order"],
     )
 
 

@@ -54,7 +54,9 @@ class SqlStore:
                 position = await connection.scalar(
                     select(tables.tailnets.c.seq).where(tables.tailnets.c.tailnet_id == self._tailnet).with_for_update()
                 )
-                yield SqlTransaction(connection, self._tailnet, self._codec, position or 0)
+                transaction = SqlTransaction(connection, self._tailnet, self._codec, position or 0)
+                yield transaction
+                await transaction.finish()
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[SqlLog]:

@@ -83,19 +83,12 @@ nodes = Table(
     Column("advertised_routes", Text, nullable=False),  # JSON list
     Column("approved_routes", Text, nullable=False),  # JSON list
     Column("requested_tags", Text, nullable=False),  # JSON list
+    Column("reported_by", Text, nullable=False),
+    Column("report_order", BigInteger, nullable=False),
     UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
     UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
     UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),
     UniqueConstraint("tailnet_id", "ipv6", name="uq_registry_nodes_ipv6"),
-)
-
-orders = Table(
-    "registry_orders",
-    metadata,
-    Column("tailnet_id", Text, primary_key=True),
-    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("gateway_id", Text, nullable=False),
-    Column("number", BigInteger, nullable=False),
 )
 
 gateways = Table(

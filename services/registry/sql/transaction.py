@@ -15,7 +15,7 @@ from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, R
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, parts
 from services.registry.sql.rows import node_columns, relay_columns, user_columns
-from services.registry.store import Codec, Gateway, Order, Record
+from services.registry.store import Codec, Gateway, Record
 from services.shared.ids import NodeId, TailnetId
 
 
@@ -26,6 +26,7 @@ class SqlTransaction(SqlLog):
         super().__init__(connection, tailnet)
         self._codec = codec
         self._position = position
+        self._last_ids: dict[str, int] = {}
 
     async def position(self) -> int:
         """The number of the newest change: known, since nobody else can number one."""
@@ -33,12 +34,20 @@ class SqlTransaction(SqlLog):
 
     async def next_id(self, kind: Literal["node", "user"]) -> int:
         """An id that was never given before."""
+        if kind not in self._last_ids:
+            counters = tables.counters.c
+            last: int | None = await self._connection.scalar(
+                select(counters.last).where(counters.name == kind).with_for_update()
+            )
+            self._last_ids[kind] = last or 0
+        self._last_ids[kind] += 1
+        return self._last_ids[kind]
+
+    async def finish(self) -> None:
+        """Store the ids that were given; the last thing before the commit."""
         counters = tables.counters
-        given: int | None = await self._connection.scalar(
-            update(counters).where(counters.c.name == kind).values(last=counters.c.last + 1).returning(counters.c.last)
-        )
-        assert given is not None
-        return given
+        for kind, last in self._last_ids.items():
+            await self._connection.execute(update(counters).where(counters.c.name == kind).values(last=last))
 
     async def write(self, facts: Sequence[Fact], now: datetime) -> list[Record]:
         """Write the rows in the order of the facts, then the log."""
@@ -67,24 +76,6 @@ class SqlTransaction(SqlLog):
             delete(tables.changes).where(changes.tailnet_id == self._tailnet, too_many | too_old)
         )
         return done.rowcount
-
-    async def orders(self, nodes: Collection[NodeId]) -> Mapping[NodeId, Order]:
-        """The last stored update of each of these nodes."""
-        orders = tables.orders.c
-        found: dict[NodeId, Order] = {}
-        for part in parts(list(nodes)):
-            rows = await self._connection.execute(
-                select(orders.node_id, orders.gateway_id, orders.number).where(
-                    orders.tailnet_id == self._tailnet, orders.node_id.in_(part)
-                )
-            )
-            found.update({NodeId(node_id): Order(gateway_id, number) for node_id, gateway_id, number in rows})
-        return found
-
-    async def set_order(self, node_id: NodeId, order: Order) -> None:
-        """Remember the last stored update of a node."""
-        row = {"node_id": node_id, "gateway_id": order.gateway_id, "number": order.number}
-        await self._upsert(tables.orders, ["tailnet_id", "node_id"], [row])
 
     async def gateway(self, gateway_id: str) -> Gateway | None:
         """One gateway."""
@@ -176,7 +167,7 @@ class SqlTransaction(SqlLog):
             await self._upsert(tables.relays, ["tailnet_id", "name"], rows)
         elif kind is NodeRemoved:
             gone = [fact.id for fact in run if isinstance(fact, NodeRemoved)]
-            for table in (tables.sessions, tables.absences, tables.orders):
+            for table in (tables.sessions, tables.absences):
                 await self._delete_nodes(table, gone)
             await self._connection.execute(delete(tables.nodes).where(tables.nodes.c.id.in_(gone)))
         elif kind is UserRemoved:

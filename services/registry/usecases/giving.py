@@ -45,7 +45,7 @@ class Giver:
 
     def name(self, state: State, hostname: str, node_id: NodeId) -> str:
         """The given name that follows from a hostname."""
-        return free_label(hostname, lambda label: state.name_holder(label) not in (None, node_id))
+        return free_label(hostname, lambda label: state.name_holder(label) not in (None, node_id), state.name_hints)
 
     def rename(self, state: State, node: Node, hostname: str) -> str:
         """The given name of a node after it said another hostname: as it is, unless the new one asks for another."""

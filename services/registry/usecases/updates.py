@@ -9,7 +9,6 @@ from services.registry.model.errors import ForbiddenError, NotFoundError
 from services.registry.model.hostinfo import Hostinfo, keep_netinfo
 from services.registry.model.node import Node
 from services.registry.model.state import State
-from services.registry.store import Order
 from services.registry.usecases.approval import Policies
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.giving import Giver
@@ -18,6 +17,14 @@ from services.shared.ids import NodeId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 _REMEMBERED = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Who numbered a report, and its number; numbers of different gateways are not compared."""
+
+    gateway_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +64,14 @@ class Updates:
 
         async def work(draft: Draft) -> bool:
             node = _own(draft.state, report)
-            if await self._is_stale(draft, node.id, report.order):
+            if self._is_stale(node, report.order):
                 return False
-            changed = draft.put_node(self._merge(draft.state, node, report))
-            if changed and report.order is not None:
-                await draft.transaction.set_order(node.id, report.order)
-            return changed
+            merged = self._merge(draft.state, node, report)
+            if merged == node:
+                return False
+            if report.order is not None:
+                merged = replace(merged, reported_by=report.order.gateway_id, report_order=report.order.number)
+            return draft.put_node(merged)
 
         changed = await self._ledger.commit(work)
         self._remember(self._ledger.glance.by_node_key(report.node_key), report.order)
@@ -104,13 +113,12 @@ class Updates:
             return merged
         return replace(merged, approved_routes=self._policies.approve(state, merged))
 
-    async def _is_stale(self, draft: Draft, node_id: NodeId, order: Order | None) -> bool:
+    def _is_stale(self, node: Node, order: Order | None) -> bool:
         if order is None:
             return False
-        stored = (await draft.transaction.orders([node_id])).get(node_id)
+        known = (Order(node.reported_by, node.report_order), self._orders.get(node.id))
         return any(
-            last is not None and last.gateway_id == order.gateway_id and order.number < last.number
-            for last in (stored, self._orders.get(node_id))
+            last is not None and last.gateway_id == order.gateway_id and order.number < last.number for last in known
         )
 
     def _remember(self, node: Node | None, order: Order | None) -> None:

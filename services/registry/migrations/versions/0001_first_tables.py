@@ -105,17 +105,12 @@ def _create_nodes() -> None:
         sa.Column("advertised_routes", sa.Text, nullable=False),
         sa.Column("approved_routes", sa.Text, nullable=False),
         sa.Column("requested_tags", sa.Text, nullable=False),
+        sa.Column("reported_by", sa.Text, nullable=False),
+        sa.Column("report_order", sa.BigInteger, nullable=False),
         sa.UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
         sa.UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
         sa.UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),
         sa.UniqueConstraint("tailnet_id", "ipv6", name="uq_registry_nodes_ipv6"),
-    )
-    op.create_table(
-        "registry_orders",
-        sa.Column("tailnet_id", sa.Text, primary_key=True),
-        sa.Column("node_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("gateway_id", sa.Text, nullable=False),
-        sa.Column("number", sa.BigInteger, nullable=False),
     )
 
 

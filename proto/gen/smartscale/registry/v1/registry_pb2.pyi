@@ -51,7 +51,7 @@ class User(_message.Message):
     def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., suspended: _Optional[bool] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("id", "tailnet_id", "stable_id", "machine_key", "node_key", "disco_key", "user_id", "hostname", "given_name", "given_name_fixed", "ipv4", "ipv6", "tags", "hostinfo", "endpoints", "endpoint_types", "home_derp", "cap_version", "created_at", "expiry", "last_seen", "online", "ephemeral", "register_method", "pre_auth_key_id", "advertised_routes", "approved_routes", "requested_tags", "expired")
+    __slots__ = ("id", "tailnet_id", "stable_id", "machine_key", "node_key", "disco_key", "user_id", "hostname", "given_name", "given_name_fixed", "ipv4", "ipv6", "tags", "hostinfo", "endpoints", "endpoint_types", "home_derp", "cap_version", "created_at", "expiry", "last_seen", "online", "ephemeral", "register_method", "pre_auth_key_id", "advertised_routes", "approved_routes", "requested_tags", "expired", "reported_by", "report_order")
     ID_FIELD_NUMBER: _ClassVar[int]
     TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
     STABLE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +81,8 @@ class Node(_message.Message):
     APPROVED_ROUTES_FIELD_NUMBER: _ClassVar[int]
     REQUESTED_TAGS_FIELD_NUMBER: _ClassVar[int]
     EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    REPORTED_BY_FIELD_NUMBER: _ClassVar[int]
+    REPORT_ORDER_FIELD_NUMBER: _ClassVar[int]
     id: int
     tailnet_id: str
     stable_id: str
@@ -110,7 +112,9 @@ class Node(_message.Message):
     approved_routes: _containers.RepeatedScalarFieldContainer[str]
     requested_tags: _containers.RepeatedScalarFieldContainer[str]
     expired: bool
-    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., stable_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., disco_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., hostname: _Optional[str] = ..., given_name: _Optional[str] = ..., given_name_fixed: _Optional[bool] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., hostinfo: _Optional[bytes] = ..., endpoints: _Optional[_Iterable[str]] = ..., endpoint_types: _Optional[_Iterable[int]] = ..., home_derp: _Optional[int] = ..., cap_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., online: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ..., requested_tags: _Optional[_Iterable[str]] = ..., expired: _Optional[bool] = ...) -> None: ...
+    reported_by: str
+    report_order: int
+    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., stable_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., disco_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., hostname: _Optional[str] = ..., given_name: _Optional[str] = ..., given_name_fixed: _Optional[bool] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., hostinfo: _Optional[bytes] = ..., endpoints: _Optional[_Iterable[str]] = ..., endpoint_types: _Optional[_Iterable[int]] = ..., home_derp: _Optional[int] = ..., cap_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., online: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ..., requested_tags: _Optional[_Iterable[str]] = ..., expired: _Optional[bool] = ..., reported_by: _Optional[str] = ..., report_order: _Optional[int] = ...) -> None: ...
 
 class Relay(_message.Message):
     __slots__ = ("region_id", "region_code", "region_name", "name", "host_name", "cert_name", "ipv4", "ipv6", "derp_port", "stun_port")

@@ -82,8 +82,10 @@ class Edge:
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
     """Stands for the ASGI application behind the listener."""
-    assert scope["type"] == "http"
     message = await receive()
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1000})
+        return
     body = b"application: " + scope["path"].encode() + b" " + message.get("body", b"")
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
     await send({"type": "http.response.body", "body": body})

@@ -214,6 +214,35 @@ async def test_calls_to_a_stopped_ledger_are_refused() -> None:
         await create(ledger, 1, "alice")
 
 
+async def test_a_queue_that_is_full_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.registry.usecases.ledger.CAPACITY", 3)
+    store = FakeRegistryStore(CODEC)
+    ledger, _ = await ledger_on(store)
+    async with store.transaction():  # hold the lock: nothing can be written
+        calls = [asyncio.create_task(create(ledger, number, f"user{number}")) for number in range(1, 9)]
+        done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        refused = [task for task in done if isinstance(task.exception(), UnavailableError)]
+    await asyncio.wait(calls)
+    assert refused
+    stored = await ledger.read(lambda state: len(state.users))
+    assert stored == sum(task.exception() is None for task in calls) > 0
+    await ledger.stop()
+
+
+async def test_a_caller_that_gave_up_is_skipped() -> None:
+    store = FakeRegistryStore(CODEC)
+    ledger, _ = await ledger_on(store)
+    async with store.transaction():
+        first = asyncio.create_task(create(ledger, 1, "alice"))
+        await asyncio.wait([first], timeout=0.05)  # it holds the ledger now
+        second = asyncio.create_task(create(ledger, 2, "bob"))
+        await asyncio.wait([second], timeout=0.01)
+        second.cancel()
+    await first
+    assert await ledger.read(lambda state: [user.name for user in state.users.values()]) == ["alice"]
+    await ledger.stop()
+
+
 async def test_large_batches_are_published_in_parts() -> None:
     bus = MemoryBus()
     outbox = Outbox(bus, FakeRegistryStore(CODEC), DEFAULT_TAILNET)

@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
+from sqlalchemy import text
 
 from services.registry.wiring import RegistryService
 from services.shared.bus import MemoryBus
 from services.shared.config.model import DatabaseConfig
+from services.shared.database import create_engine
 from tests.fakes import postgres
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import RegistryClient, machine, node_key, registry_config, start_registry
@@ -109,3 +112,27 @@ async def test_timers_of_both_tell_each_thing_once(pair: Pair) -> None:
             ("node_removed", passing.id),
         ]
     )
+
+
+async def test_a_database_that_cuts_its_connections_costs_a_retry_and_no_data(
+    server: DatabaseConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    service, channel, _ = await start_registry(tmp_path, config=replace(registry_config(tmp_path), database=server))
+    registry = RegistryClient(channel)
+    alice = await registry.user("alice")
+    engine = create_engine(server)
+    for number in range(1, 31):
+        if number % 10 == 0:
+            async with engine.connect() as connection:
+                await connection.execute(
+                    text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+                )
+        try:
+            await registry.admit(machine(number), node_key(number), user_id=alice.id)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            await registry.admit(machine(number), node_key(number), user_id=alice.id)
+    assert [node.ipv4 for node in await registry.nodes()] == [f"100.64.0.{number}" for number in range(1, 31)]
+    assert not [record for record in caplog.records if record.exc_info and record.name.startswith("services.registry")]
+    await engine.dispose()
+    await service.stop()

@@ -94,7 +94,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(_LEVELS.get(level, logging.INFO))
-    for noisy in ("aiosqlite", "alembic", "asyncio", "grpc", "httpcore", "httpx", "sqlalchemy.pool"):
+    for noisy in ("aiosqlite", "alembic", "asyncio", "grpc", "hpack", "httpcore", "httpx", "sqlalchemy.pool"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

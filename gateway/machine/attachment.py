@@ -73,9 +73,12 @@ class _Stream:
         except asyncio.QueueFull:
             self.lost.set()
 
-    async def __aiter__(self) -> AsyncIterator[pb.AttachRequest]:
-        while True:
-            yield await self._queue.get()
+    # Not a generator: gRPC drops its request iterator in the middle of a wait, and the loop would then try to close it.
+    def __aiter__(self) -> _Stream:
+        return self
+
+    async def __anext__(self) -> pb.AttachRequest:
+        return await self._queue.get()
 
 
 class Attachment:

@@ -322,7 +322,7 @@ class MapSessions:
             session.timer = self._timer(self._wait_of(session), partial(self._tick, session))
             return
         message = ZSTD_KEEPALIVE if session.ask.zstd else PLAIN_KEEPALIVE
-        if writer.send((message,)):
+        if not session.ask.once and writer.send((message,)):
             self._count("keepalive", len(message))
         session.last_sent = now
         self._rest(session)
@@ -357,7 +357,7 @@ class MapSessions:
         log.debug("map session ended", session_id=session.session_id, node_id=session.node_id, reason=reason)
 
     def _count(self, kind: str, size: int) -> None:
-        self._metrics.sent.labels("success", kind).inc()
+        self._metrics.sent_by_kind[kind].inc()
         self._metrics.bytes_sent.inc(size)
 
 

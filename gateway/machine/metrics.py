@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
+KINDS = ("full", "change", "keepalive", "ping")
+
 
 class MachineMetrics:
     """The counters of `gateway.machine`; labels are few and closed."""
@@ -19,6 +21,8 @@ class MachineMetrics:
         self.sent = Counter(
             "headscale_mapresponse_sent", "Messages handed to tunnels.", ["status", "type"], registry=registry
         )
+        # Bound once: looking labels up would cost more than the rest of a send.
+        self.sent_by_kind = {kind: self.sent.labels("success", kind) for kind in KINDS}
         self.bytes_sent = Counter("smartscale_mapresponse_sent_bytes", "Their bytes.", registry=registry)
         self.ended = Counter("headscale_mapresponse_ended", "Map sessions that ended.", ["reason"], registry=registry)
         self.updates = Counter(

@@ -52,7 +52,7 @@ class GatewayService:
         self._config = config
         self._gateway_id = secrets.token_hex(8)
         self._metrics = deps.telemetry.once(MachineMetrics)
-        self._registry = RegistryClient(deps.channels["registry"])
+        self._registry = RegistryClient(deps.channels["registry"], self._gateway_id)
         self._reports = LastReports()
         self._work = Work()
         self._presence = Presence(self._report_sessions)
@@ -78,7 +78,6 @@ class GatewayService:
             self._work,
             self._metrics,
             deps.telemetry.tracer,
-            deps.clock,
         )
         key = keyfile.load_or_create(config.noise.private_key_path)
         self._tunnels = Tunnels(key, Router(register, map_, self.questions), edge_settings_of(config), wheel)
@@ -130,7 +129,7 @@ class GatewayService:
 
     async def _report_sessions(self, report: PresenceReport) -> bool:
         return await self._registry.report_sessions(
-            self._gateway_id, report.opened, report.closed, complete=report.complete, stopping=report.stopping
+            report.opened, report.closed, complete=report.complete, stopping=report.stopping
         )
 
     def _forget_report(self, ask: MapAsk) -> None:

@@ -36,7 +36,9 @@ class NodeState:
 class RegistryClient:
     """The registry, as the gateway sees it."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, gateway_id: str) -> None:
+        """`gateway_id` is unique per run: numbers of reports and sessions mean something only within it."""
+        self._gateway_id = gateway_id
         self._stub: Any = pb_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
 
     async def update_node(self, machine: MachineKey, state: NodeState) -> bool:
@@ -53,6 +55,7 @@ class RegistryClient:
             hostinfo=state.hostinfo,
             cap_version=state.cap_version,
             order=state.order,
+            gateway_id=self._gateway_id,
         )
         try:
             response = await self._stub.UpdateNode(
@@ -64,7 +67,6 @@ class RegistryClient:
 
     async def report_sessions(
         self,
-        gateway_id: str,
         opened: Mapping[int, int],
         closed: Mapping[int, int],
         *,
@@ -77,7 +79,7 @@ class RegistryClient:
             ServiceError: no answer.
         """
         request = pb.ReportSessionsRequest(
-            gateway_id=gateway_id,
+            gateway_id=self._gateway_id,
             opened=[pb.MapSession(session_id=session, node_id=node) for session, node in opened.items()],
             closed=[pb.MapSession(session_id=session, node_id=node) for session, node in closed.items()],
             complete=complete,

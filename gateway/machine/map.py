@@ -21,7 +21,6 @@ from gateway.machine.register import MINIMUM_CAPABILITY_VERSION
 from gateway.machine.reports import LastReports, Report, digest_of
 from gateway.machine.session import MapAsk
 from gateway.machine.work import Work
-from services.shared.clock import Clock
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import MapRequest, decode_map
 
@@ -37,10 +36,9 @@ class Map:
         work: Work,
         metrics: MachineMetrics,
         tracer: trace.Tracer,
-        clock: Clock,
     ) -> None:
         self._registry, self._sessions, self._reports, self._work = registry, sessions, reports, work
-        self._metrics, self._tracer, self._clock = metrics, tracer, clock
+        self._metrics, self._tracer = metrics, tracer
         self._last_order = 0
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
@@ -95,6 +93,6 @@ class Map:
         responder.respond(200)
 
     def _next_order(self) -> int:
-        """Rises with each report. Microseconds of the wall clock, so that it rises from one gateway to the next too."""
-        self._last_order = max(self._last_order + 1, int(self._clock.now().timestamp() * 1_000_000))
+        """Rises with each report, in the order in which they came."""
+        self._last_order += 1
         return self._last_order

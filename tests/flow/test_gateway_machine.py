@@ -54,7 +54,7 @@ class Gateway:
         provider.add_span_processor(SimpleSpanProcessor(self.spans))
         tracer = provider.get_tracer("test")
         metrics, reports, self.work = MachineMetrics(CollectorRegistry()), LastReports(), Work()
-        self.registry_client = RegistryClient(self.channel)
+        self.registry_client = RegistryClient(self.channel, "gw")
         self.presence = Presence(self._report, window=0.001)
         self.sessions = MapSessions(
             SystemClock(),
@@ -66,12 +66,12 @@ class Gateway:
         self.attachment = Attachment("gw", [MapStreamerClient(self.channel, "fake")], self.sessions, metrics)
         self.questions = Questions(self.sessions)
         register = Register(AuthClient(self.channel), reports, self.work, metrics, tracer, login_wait)
-        map_ = Map(self.registry_client, self.sessions, reports, self.work, metrics, tracer, SystemClock())
+        map_ = Map(self.registry_client, self.sessions, reports, self.work, metrics, tracer)
         self.router = Router(register, map_, self.questions)
 
     async def _report(self, report: PresenceReport) -> bool:
         return await self.registry_client.report_sessions(
-            "gw", report.opened, report.closed, complete=report.complete, stopping=report.stopping
+            report.opened, report.closed, complete=report.complete, stopping=report.stopping
         )
 
     def send(self, path: str, body: Any, *, machine: MachineKey = MACHINE, **extra: Any) -> FakeResponder:
@@ -359,6 +359,7 @@ async def test_reports_rise_in_order_and_one_whose_stream_was_reset_is_never_sen
     await gateway.ask("/machine/map", report(Endpoints=[]))
     orders = [request.order for _, request in gateway.registry.updates]
     assert len(orders) == 2 and orders == sorted(set(orders))
+    assert {request.gateway_id for _, request in gateway.registry.updates} == {"gw"}
 
 
 @pytest.mark.statement(90)

@@ -15,8 +15,6 @@ from wsproto.events import (
     CloseConnection,
     Event,
     Ping,
-    RejectConnection,
-    RejectData,
     Request,
     TextMessage,
 )
@@ -34,6 +32,10 @@ SUBPROTOCOL = "tailscale-control-protocol"
 MAX_MESSAGE = 32 << 10
 """The read limit that Go's WebSocket library has by default."""
 MAX_UNREAD_ANSWERS = 1 << 20
+BAD_HANDSHAKE = (
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 28\r\n"
+    b"connection: close\r\n\r\ninvalid websocket handshake\n"
+)
 
 
 class WebSocketCarrier(asyncio.Protocol):
@@ -54,9 +56,9 @@ class WebSocketCarrier(asyncio.Protocol):
         try:
             self._ws.receive_data(request)
             asked = next(event for event in self._ws.events() if isinstance(event, Request))
-        except (RemoteProtocolError, StopIteration):
-            self._send(RejectConnection(status_code=400, headers=[(b"content-type", b"text/plain")], has_body=True))
-            self._send(RejectData(data=b"invalid websocket handshake\n"))
+        except (RemoteProtocolError, StopIteration, ValueError):
+            # ValueError: the parser decodes some headers as ASCII without asking whether they are.
+            self._socket.write(BAD_HANDSHAKE)
             self._hang_up()
             return
         if SUBPROTOCOL not in asked.subprotocols:
@@ -80,8 +82,8 @@ class WebSocketCarrier(asyncio.Protocol):
                 self._take(self._tunnel, event)
                 if self._closed:
                     return
-        except RemoteProtocolError as error:
-            hint = error.event_hint
+        except (RemoteProtocolError, ValueError) as error:
+            hint = getattr(error, "event_hint", None)
             self._end(hint.code if isinstance(hint, CloseConnection) else CloseReason.PROTOCOL_ERROR)
 
     def connection_lost(self, exc: Exception | None) -> None:

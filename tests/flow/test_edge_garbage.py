@@ -26,9 +26,9 @@ def event_loop_policy():
     return uvloop.EventLoopPolicy()
 
 
-@pytest.fixture
-def dice() -> random.Random:
-    return random.Random(20_26)
+@pytest.fixture(params=[1, 2])
+def dice(request) -> random.Random:
+    return random.Random(request.param)
 
 
 def altered(dice: random.Random, data: bytes) -> bytes:

@@ -6,11 +6,23 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 from smartscale.registry.v1 import registry_pb2
 
-from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
+from services.shared.access.compiled import (
+    ALLOW_ALL,
+    Alias,
+    AliasKind,
+    Capability,
+    CompiledPolicy,
+    Grant,
+    NetworkAccess,
+    SshRule,
+)
+from services.shared.rpc import LocalChannel
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.streamer import Lab, streamer_lab, until
 
@@ -501,3 +513,133 @@ async def test_only_old_clients_get_the_derp_string(lab: Lab) -> None:
     old, new = gateway.open(make_node(1), cap_version=106), gateway.open(make_node(2))
     assert (await gateway.map_of(old)).peers[2]["DERP"] == "127.3.3.40:900"
     assert "DERP" not in (await gateway.map_of(new)).peers[1]
+
+
+@pytest.mark.statement(87)
+async def test_a_record_without_an_id_never_reaches_a_client(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1))
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    await lab.registry.put_node(make_node(0))
+    await lab.registry.put_node(make_node(2))
+    await gateway.until(lambda: session.netmap.peers)
+    assert sorted(session.netmap.peers) == [2]
+    assert tailnet.view.cursor.registry == lab.registry.log.last
+
+
+@pytest.mark.statement(103)
+async def test_the_stable_id_is_the_registrys_through_all_changes(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    await lab.registry.put_node(changed(make_node(2), given_name="other", node_key=key(7, 2), tags=["tag:server"]))
+    await gateway.until(lambda: session.netmap.peers[2]["Name"] == "other.tail.example.net.")
+    assert session.netmap.peers[2]["StableID"] == "n2CNTRL"
+
+
+@pytest.mark.statement(107, 108, 109, 111)
+async def test_a_packet_filter_on_the_wire_has_the_form_that_clients_take(lab: Lab) -> None:
+    host = Alias(AliasKind.PREFIXES, "10.2.3.4/16", ("10.2.0.0/16",))
+    app = (Capability("example.com/cap/x", '[{"a":1}]'),)
+    grants = (Grant((USER1,), (USER1, host), (NetworkAccess((6,), ((22, 22),)),), app),)
+    await lab.registry.put_user(make_user(2))
+    router = make_node(3, user_id=2, advertised_routes=["10.2.0.0/16"], approved_routes=["10.2.0.0/16"])
+    await lab.registry.put_node(make_node(1), make_node(2), router)
+    await lab.policy.put(CompiledPolicy(grants=grants))
+    await lab.start()
+    gateway = lab.attach()
+    own, routes = await gateway.map_of(gateway.open(make_node(1))), await gateway.map_of(gateway.open(router))
+    rules = own.filters["base"] + routes.filters["base"]
+    assert own.filters["base"]
+    assert routes.filters["base"]
+    assert all(("DstPorts" in rule) != ("CapGrant" in rule) for rule in rules)
+    assert not any("IPProto" in rule for rule in rules if "CapGrant" in rule)
+    assert not any("SrcBits" in rule for rule in rules)
+    ports = [port for rule in rules for port in rule.get("DstPorts", [])]
+    assert not any("Bits" in port for port in ports)
+    own_ports = {port["IP"] for rule in own.filters["base"] for port in rule.get("DstPorts", [])}
+    assert own_ports == {"100.64.0.1", "fd7a:115c:a1e0::1"}
+    assert {port["IP"] for rule in routes.filters["base"] for port in rule.get("DstPorts", [])} == {"10.2.0.0/16"}
+
+
+@pytest.mark.statement(113, 114)
+async def test_an_ssh_policy_on_the_wire_has_lower_camel_names(lab: Lab) -> None:
+    rule = SshRule(check=True, source=(USER1,), destination=(USER1,), users=("root",), check_period=60)
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.policy.put(CompiledPolicy(grants=ALLOW_ALL.grants, ssh=(rule,)))
+    await lab.start()
+    gateway = lab.attach()
+    netmap = await gateway.map_of(gateway.open(make_node(1)))
+    assert netmap.ssh is not None
+    (sent, *_) = netmap.ssh["rules"]
+    assert {"principals", "sshUsers", "action"} <= sent.keys()
+    assert sent["action"]["holdAndDelegate"].startswith("https://hs.example.net/")
+    assert all(value % 1_000_000_000 == 0 for name, value in sent["action"].items() if name == "sessionDuration")
+    assert netmap.node is not None
+    assert "https://tailscale.com/cap/ssh" in netmap.node["CapMap"]
+
+
+async def test_a_delta_carries_the_trace_of_its_change(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    tracer = TracerProvider().get_tracer("test")
+    with tracer.start_as_current_span("map request") as span:
+        await lab.registry.put_node(changed(make_node(2), endpoints=["203.0.113.7:41641"]))
+    await gateway.until(lambda: session.deltas)
+    assert gateway.delta_messages[0].traceparent[3:35] == f"{span.get_span_context().trace_id:032x}"
+
+
+async def test_status_says_how_far_a_replica_is(lab: Lab) -> None:
+    await lab.registry.put_node(make_node(1), make_node(2))
+    await lab.start()
+    gateway = lab.attach()
+    await gateway.map_of(gateway.open(make_node(1)))
+    stub = map_streamer_pb2_grpc.MapStreamerServiceStub(LocalChannel(lab.servers[0]))
+    status = await stub.GetStatus(pb.GetStatusRequest())
+    assert (status.nodes, status.sessions, status.gateways) == (2, 1, 1)
+    assert status.cursor.registry == lab.registry.log.last
+    await gateway.close()
+    tailnet = lab.services[0].tailnet
+    await until(lambda: not tailnet.roster.all())
+
+
+async def test_a_gateway_that_does_not_read_costs_a_position_and_then_one_delta(lab: Lab) -> None:
+    nodes = [make_node(number) for number in range(1, 4)]
+    await lab.registry.put_node(*nodes)
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(nodes[0])
+    await gateway.map_of(session)
+    (attached,) = tailnet.roster.gateways()
+    attached.outbox.congested = True
+    await lab.registry.put_node(changed(nodes[1], endpoints=["203.0.113.3:1"]))
+    await until(lambda: tailnet.view.cursor.registry == lab.registry.log.last)
+    await lab.registry.put_node(changed(nodes[2], endpoints=["203.0.113.3:2"]))
+    await until(lambda: tailnet.view.cursor.registry == lab.registry.log.last)
+    assert session.deltas == []
+    attached.outbox.put(pb.AttachResponse(retired=pb.FramesRetired()))
+    await gateway.until(lambda: session.deltas)
+    assert [patch["NodeID"] for patch in session.deltas[0]["PeersChangedPatch"]] == [2, 3]
+    assert len(session.deltas) == 1
+
+
+async def test_a_policy_that_shows_many_at_once_is_told_by_shared_frames(lab: Lab) -> None:
+    await lab.registry.put_user(make_user(2))
+    await lab.registry.put_node(*(make_node(number, user_id=1 + number % 2) for number in range(1, 201)))
+    await lab.policy.put(CompiledPolicy())
+    await lab.start()
+    gateway = lab.attach()
+    sessions = [gateway.open(make_node(number)) for number in (1, 2, 3)]
+    for session in sessions:
+        await gateway.map_of(session)
+    await lab.policy.put(ALLOW_ALL)
+    await gateway.until(lambda: all(len(session.netmap.peers) == 199 for session in sessions))
+    assert all(session.fulls == 2 for session in sessions)
+    assert all(session.netmap.filters["base"] for session in sessions)

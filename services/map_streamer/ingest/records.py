@@ -117,7 +117,7 @@ def registry_fact(payload: bytes) -> Fact | None:
     """A record of the registry's log; None when it is of a kind that this program does not know yet."""
     change = registry_pb2.Change.FromString(payload)
     match change.WhichOneof("fact"):
-        case "node_put":
+        case "node_put" if change.node_put.id > 0:
             return NodePut(node_record(change.node_put))
         case "node_removed":
             return NodeRemoved(change.node_removed)

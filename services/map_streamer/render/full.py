@@ -25,7 +25,7 @@ def chunks(ids: tuple[int, ...]) -> list[tuple[int, ...]]:
         return []
     span = ids[-1] - ids[0] + 1
     width = FRAME_NODES
-    while width * len(ids) < FRAME_NODES * span:
+    while 2 * width * len(ids) <= FRAME_NODES * span:
         width *= 2
     out: list[tuple[int, ...]] = []
     run: list[int] = []

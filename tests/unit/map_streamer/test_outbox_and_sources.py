@@ -1,0 +1,121 @@
+"""The bounded outbox of a gateway, and what files add."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from smartscale.common.v1 import common_pb2
+from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+
+from services.map_streamer.ingest.records import _attributes as attributes
+from services.map_streamer.ingest.records import compiled
+from services.map_streamer.ingest.sources import read_records, read_regions
+from services.map_streamer.render import Frame
+from services.map_streamer.session import Outbox
+from services.shared.access.compiled import ALLOW_ALL, DENY_ALL
+
+
+def delta(size: int) -> pb.AttachResponse:
+    return pb.AttachResponse(delta=pb.Delta(session_ids=[1], data=b"x" * size))
+
+
+async def test_full_maps_are_built_when_their_turn_comes() -> None:
+    built: list[int] = []
+    outbox = Outbox(built.append, lambda: None)
+    outbox.want_full(1)
+    outbox.want_full(2)
+    outbox.put(delta(1))
+    assert (await outbox.next() or pb.AttachResponse()).WhichOneof("message") == "delta"
+    assert built == []
+    outbox.unwant(1)
+    reader = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    assert built == [2]
+    outbox.close()
+    assert await reader is None
+
+
+async def test_a_frame_is_sent_once_until_it_is_dropped_or_retired() -> None:
+    outbox = Outbox(lambda _: None, lambda: None)
+    frame, cursor = Frame(7, b"shared"), common_pb2.Cursor()
+
+    async def kinds(count: int) -> list[str | None]:
+        return [(await outbox.next() or pb.AttachResponse()).WhichOneof("message") for _ in range(count)]
+
+    outbox.put_full(1, [b"own", frame], cursor)
+    outbox.put_full(2, [b"own", frame], cursor)
+    assert await kinds(3) == ["frame", "full", "full"]
+    outbox.drop_frames([7])
+    outbox.put_full(3, [frame], cursor)
+    assert await kinds(2) == ["frame", "full"]
+    outbox.retire([7, 8])
+    outbox.retire([7])
+    outbox.put(delta(1))
+    assert await kinds(2) == ["retired", "delta"]
+
+
+async def test_a_congested_outbox_is_relieved_once_it_has_drained() -> None:
+    relieved: list[bool] = []
+    outbox = Outbox(lambda _: None, lambda: relieved.append(True), high=1000)
+    for _ in range(4):
+        outbox.put(delta(300))
+    assert outbox.congested
+    await outbox.next()
+    await outbox.next()
+    assert outbox.congested
+    await outbox.next()
+    assert not outbox.congested
+    assert relieved == [True]
+
+
+def test_derp_files_are_read_in_either_spelling() -> None:
+    document = {
+        "regions": {900: {"regionid": 900, "nodes": [{"name": "900a", "hostname": "h", "stunport": 1}]}, 1: None}
+    }
+    assert read_regions(document) == {
+        900: {
+            "RegionID": 900,
+            "RegionCode": "900",
+            "RegionName": "900",
+            "Nodes": [{"Name": "900a", "HostName": "h", "STUNPort": 1}],
+        },
+        1: None,
+    }
+    wire = {"Regions": {"900": {"RegionID": 900, "RegionCode": "a", "RegionName": "A", "Nodes": []}}}
+    assert read_regions(wire)[900] == wire["Regions"]["900"]
+
+
+@pytest.mark.parametrize("document", [None, [], {"Regions": []}, {"Regions": {"x": {}}}, {"Regions": {"1": 5}}])
+def test_what_is_no_derp_map_is_refused_or_empty(document: object) -> None:
+    with pytest.raises((ValueError, AssertionError)):
+        assert read_regions(document)
+
+
+def test_extra_records_keep_only_what_clients_take() -> None:
+    document = [
+        {"name": "a.b", "type": "A", "value": "192.0.2.1"},
+        {"name": "c.d", "value": "192.0.2.2"},
+        {"name": "e.f", "type": "CNAME", "value": "x"},
+    ]
+    assert read_records(document) == (("a.b", "A", "192.0.2.1"), ("c.d", "A", "192.0.2.2"))
+    with pytest.raises(ValueError, match="list"):
+        read_records({})
+
+
+def test_a_policy_that_cannot_be_read_denies_everything() -> None:
+    assert compiled(ALLOW_ALL.to_bytes()) == ALLOW_ALL
+    assert compiled(b"{") == DENY_ALL
+    assert compiled(b'{"format":99}') == DENY_ALL
+
+
+def test_posture_attributes_come_from_hostinfo() -> None:
+    said = b'{"OS":"macOS","OSVersion":"14.1","IPNVersion":"1.90.9-tabc","AllowsUpdate":true}'
+    assert dict(attributes(said)) == {
+        "node:os": "macos",
+        "node:osVersion": "14.1",
+        "node:tsVersion": "1.90.9",
+        "node:tsReleaseTrack": "stable",
+        "node:tsAutoUpdate": "true",
+    }
+    assert attributes(b"") == ()

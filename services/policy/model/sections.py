@@ -8,9 +8,14 @@ from services.policy.model.fields import FieldReader, known
 from services.policy.model.names import Names, UnknownNameError, literal
 from services.policy.model.tree import Entry, Number, Value
 from services.shared.access.compiled import Alias, AliasKind, Approver, Assertion, Group, Posture
-from services.shared.access.ranges import INTERNET, Spans, coalesce, show, span, subtract
+from services.shared.access.ranges import INTERNET, Span, Spans, coalesce, show, span, subtract
 
 _TAG_START = re.compile(r"tag:[A-Za-z]")
+MAX_IPSET_STEPS = 500
+"""Turns between adding and removing in one ipset."""
+MAX_IPSET_RANGES = 200_000
+"""Ranges of all ipsets together."""
+
 _OWNER_KINDS = frozenset(
     {
         AliasKind.USER,
@@ -39,6 +44,7 @@ class Sections:
         self._reader = reader
         self._findings = reader.findings
         self._names = names
+        self._ipset_room = MAX_IPSET_RANGES
 
     # groups, hosts
 
@@ -182,16 +188,33 @@ class Sections:
         self._names.ipsets = {name: tuple(show(part) for part in spans) for name, spans in done.items()}
 
     def _ipset(self, name: str, definitions: dict[str, Entry], done: dict[str, Spans], above: tuple[str, ...]) -> Spans:
-        if name in done:
-            return done[name]
+        if name in done or self._ipset_room < 0:
+            return done.get(name, ())
         entry = definitions[name]
         where = f'ipsets["{name}"]'
         if name in above or len(above) > 30:
             self._findings.refuse(where, entry.at, "ipsets cannot contain each other in a circle")
             return ()
         items = self._reader.texts(entry.value, where)
+        spans = self._ipset_steps(where, items, definitions, done, (*above, name))
+        self._ipset_room -= len(spans)
+        if self._ipset_room < 0:
+            self._findings.refuse(where, entry.at, f"ipsets have more than {MAX_IPSET_RANGES} ranges in all")
+            spans = ()
+        done[name] = spans
+        return spans
+
+    def _ipset_steps(
+        self,
+        where: str,
+        items: list[Value],
+        definitions: dict[str, Entry],
+        done: dict[str, Spans],
+        above: tuple[str, ...],
+    ) -> Spans:
+        """Carry out additions and removals; neighbouring ones of a kind are one step."""
         removes = any(str(item.data).startswith("remove ") for item in items)
-        spans: Spans = ()
+        steps: list[tuple[str, list[Span]]] = []
         for item in items:
             text = str(item.data)
             verb, _, target = text.partition(" ")
@@ -200,12 +223,21 @@ class Sections:
                 if removes:
                     self._findings.refuse(where, item.at, f'"{text}": write add or remove in a set that removes')
                     continue
-            found = self._ipset_target(target.strip(), definitions, done, (*above, name))
+            found = self._ipset_target(target.strip(), definitions, done, above)
             if found is None:
                 self._findings.refuse(where, item.at, f'invalid ipset target: "{text}"')
                 continue
-            spans = coalesce([*spans, *found]) if verb == "add" else subtract(spans, found)
-        done[name] = spans
+            if not steps or steps[-1][0] != verb:
+                steps.append((verb, []))
+            steps[-1][1].extend(found)
+            if len(steps) > MAX_IPSET_STEPS or len(steps[-1][1]) > MAX_IPSET_RANGES:
+                message = f"more than {MAX_IPSET_STEPS} turns between add and remove, or {MAX_IPSET_RANGES} ranges"
+                self._findings.refuse(where, item.at, message)
+                return ()
+        spans: Spans = ()
+        for verb, found_spans in steps:
+            step = coalesce(found_spans)
+            spans = coalesce([*spans, *step]) if verb == "add" else subtract(spans, step)
         return spans
 
     def _ipset_target(

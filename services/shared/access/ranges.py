@@ -67,14 +67,18 @@ def coalesce(spans: Iterable[Span]) -> Spans:
 def subtract(spans: Spans, removed: Spans) -> Spans:
     """The first set without the second."""
     kept: list[Span] = []
+    place = 0
     for first, last in spans:
         start = first
-        for gap_first, gap_last in removed:
-            if gap_last < start or gap_first > last:
-                continue
+        while place < len(removed) and removed[place][1] < start:
+            place += 1
+        index = place
+        while index < len(removed) and removed[index][0] <= last:
+            gap_first, gap_last = removed[index]
             if gap_first > start:
                 kept.append((start, gap_first - 1))
             start = gap_last + 1
+            index += 1
         if start <= last:
             kept.append((start, last))
     return tuple(kept)

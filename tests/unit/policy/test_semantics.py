@@ -324,3 +324,11 @@ def test_comments_and_trailing_commas_are_no_trouble() -> None:
 def test_a_topology_that_makes_no_sense_is_refused(topology: dict[str, Any]) -> None:
     (error,) = run("{}", topology)["errors"]
     assert error.startswith("topology: ")
+
+
+def test_ipsets_that_grow_without_bound_are_refused_at_small_cost() -> None:
+    big = [f"add 10.{n >> 8 & 255}.{n & 255}.{n % 7 * 32}/30" for n in range(20_000)]
+    many = {"ipset:big": big} | {f"ipset:n{n}": ["ipset:big"] * 10 for n in range(1000)}
+    assert "ipsets have more than 200000 ranges in all" in refused({"ipsets": many})
+    turns = [f"{'remove' if n % 2 else 'add'} 10.0.{n & 255}.0/24" for n in range(2000)]
+    assert "more than 500 turns" in refused({"ipsets": {"ipset:turns": turns}})

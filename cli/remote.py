@@ -29,6 +29,16 @@ def configuration(arguments: argparse.Namespace) -> Config:
         raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
 
 
+def _client_configuration(arguments: argparse.Namespace) -> Config:
+    """What a command needs to reach its server: works without a file, and beside faults in the server's own part."""
+    from services.shared.config import ConfigError, load_client
+
+    try:
+        return load_client(Path(arguments.config) if arguments.config else None, os.environ)
+    except ConfigError as error:
+        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
+
+
 class Remote:
     """Calls to a server, with its refusals turned into CommandError."""
 
@@ -37,7 +47,7 @@ class Remote:
 
         self._grpc = grpc
         self._metadata: tuple[tuple[str, str], ...] = ()
-        config = configuration(arguments)
+        config = _client_configuration(arguments)
         self._timeout = config.cli.timeout.total_seconds()
         if config.cli.address:
             self._where = config.cli.address
@@ -92,11 +102,11 @@ class Remote:
         raise CommandError(f"user not found: {text!r}", "see: headscale users list")
 
     def _dial(self, config: Config) -> Any:
-        grpc = self._grpc
         if config.cli.insecure:
-            # Headscale's `insecure` skips the check of the certificate; here it also allows a server without TLS.
-            return grpc.insecure_channel(config.cli.address)
-        return grpc.secure_channel(config.cli.address, grpc.ssl_channel_credentials())
+            from cli import unverified
+
+            return unverified.channel(config.cli.address, self._timeout)
+        return self._grpc.secure_channel(config.cli.address, self._grpc.ssl_channel_credentials())
 
     def _explained(self, error: Any) -> CommandError:
         code, text = error.code(), error.details() or ""

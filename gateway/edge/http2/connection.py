@@ -12,15 +12,8 @@ from gateway.edge.http2 import frames
 from gateway.edge.http2.errors import ErrorCode, ProtocolError, StreamError
 from gateway.edge.http2.events import Event, GoingAway, Pong, StreamReset
 from gateway.edge.http2.frames import DEFAULT_FRAME_SIZE, HEADER_SIZE, MAX_WINDOW, PREFACE
-from gateway.edge.http2.headers import (
-    Headers,
-    MalformedRequestError,
-    check_trailers,
-    encode_response,
-    list_size,
-    parse_request,
-)
-from gateway.edge.http2.inbound import BODY_TOO_LARGE, HEADER_TOO_LARGE, HeaderBlock, Inbound
+from gateway.edge.http2.headers import Headers, MalformedRequestError, check_trailers, encode_response
+from gateway.edge.http2.inbound import HeaderBlock, Inbound
 from gateway.edge.http2.limits import Limits
 from gateway.edge.http2.outbound import Outbound
 from gateway.edge.http2.stream import Buffer, Stream
@@ -35,7 +28,6 @@ class Connection:
     """
 
     __slots__ = (
-        "_block",
         "_budget",
         "_buffer",
         "_closing",
@@ -58,7 +50,6 @@ class Connection:
         self._streams: dict[int, Stream] = {}
         self._last_stream_id = 0
         self._buffer = b""
-        self._block: HeaderBlock | None = None
         self._preface_seen = self._settings_seen = self._closing = self._pinged = False
         self._failed: ProtocolError | None = None
         self._outbound.push(
@@ -222,7 +213,7 @@ class Connection:
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
         if not self._settings_seen and (kind != frames.SETTINGS or flags & frames.ACK):
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "the first frame is not settings")
-        if self._block is not None and (kind != frames.CONTINUATION or stream_id != self._block.stream_id):
+        if self._inbound.interrupted_by(kind, stream_id):
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a header block interrupted")
         handler = _HANDLERS.get(kind)
         if handler is None:
@@ -250,26 +241,14 @@ class Connection:
             self._inbound.complete(stream, events)
 
     def _on_headers(self, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
-        if not stream_id % 2:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "headers on a stream no client may open")
-        fragment = frames.unpad(payload, flags)
-        if flags & frames.PRIORITY_FLAG:
-            if len(fragment) < 5:
-                raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "headers too short for their priority")
-            fragment = fragment[5:]
-        self._block = HeaderBlock(stream_id, bool(flags & frames.END_STREAM))
-        self._add_fragment(self._block, flags, fragment, events)
+        self._on_block(self._inbound.begin_block(flags, stream_id, payload), events)
 
     def _on_continuation(self, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
-        if self._block is None:
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a continuation of nothing")
-        self._add_fragment(self._block, flags, payload, events)
+        self._on_block(self._inbound.continue_block(flags, payload), events)
 
-    def _add_fragment(self, block: HeaderBlock, flags: int, fragment: bytes, events: list[Event]) -> None:
-        block.add(fragment, self._limits)
-        if not flags & frames.END_HEADERS:
+    def _on_block(self, block: HeaderBlock | None, events: list[Event]) -> None:
+        if block is None:
             return
-        self._block = None
         headers = self._inbound.decode(block)
         try:
             if block.stream_id > self._last_stream_id:
@@ -284,16 +263,10 @@ class Connection:
         self._last_stream_id = stream_id = block.stream_id
         if self._closing or len(self._streams) >= self._limits.max_streams:
             raise StreamError(stream_id, ErrorCode.REFUSED_STREAM)
-        too_large = list_size(headers) > self._limits.max_header_list
-        head = None if too_large else parse_request(headers)
+        head = self._inbound.read_head(headers)
         stream = self._streams[stream_id] = Stream(stream_id, head, self._outbound.initial_window)
         stream.remote_ended = block.end_stream
-        if head is None:
-            self._inbound.refuse(stream, HEADER_TOO_LARGE, events)
-        elif (head.content_length or 0) > self._limits.max_body:
-            self._inbound.refuse(stream, BODY_TOO_LARGE, events)
-        elif block.end_stream:
-            self._inbound.complete(stream, events)
+        self._inbound.opened(stream, events)
 
     def _end_by_trailers(self, block: HeaderBlock, headers: Headers, events: list[Event]) -> None:
         stream = self._streams.get(block.stream_id)
@@ -413,7 +386,6 @@ class Connection:
     def _fail(self, error: ProtocolError) -> None:
         self._failed = error
         self._buffer = b""
-        self._block = None
         for stream in list(self._streams.values()):
             self._drop(stream)
         self._outbound.push(frames.goaway(self._last_stream_id, error.code))

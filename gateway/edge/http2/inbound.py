@@ -11,7 +11,7 @@ from gateway.edge.http2 import frames
 from gateway.edge.http2.errors import ErrorCode, ProtocolError, StreamError
 from gateway.edge.http2.events import Event, RequestReceived, RequestRefused
 from gateway.edge.http2.frames import DEFAULT_WINDOW
-from gateway.edge.http2.headers import Headers, decode_block
+from gateway.edge.http2.headers import Headers, RequestHead, decode_block, list_size, parse_request
 from gateway.edge.http2.limits import HARD_HEADER_LIST, Limits
 from gateway.edge.http2.outbound import Outbound
 from gateway.edge.http2.stream import Stream
@@ -48,21 +48,75 @@ class HeaderBlock:
 class Inbound:
     """The receiving half of a connection."""
 
-    __slots__ = ("_decoder", "_limits", "_outbound", "buffered", "window")
+    __slots__ = ("_block", "_decoder", "_limits", "_outbound", "buffered", "window")
 
     def __init__(self, limits: Limits, outbound: Outbound) -> None:
         self._limits = limits
         self._outbound = outbound
         self._decoder: Decoder | None = None
+        self._block: HeaderBlock | None = None
         self.window = DEFAULT_WINDOW
         self.buffered = 0
         """Bytes of incomplete bodies."""
+
+    def interrupted_by(self, kind: int, stream_id: int) -> bool:
+        """Whether a header block is open that this frame does not continue."""
+        block = self._block
+        return block is not None and (kind != frames.CONTINUATION or stream_id != block.stream_id)
+
+    def begin_block(self, flags: int, stream_id: int, payload: bytes) -> HeaderBlock | None:
+        """Take a HEADERS frame; return the block when that is all of it.
+
+        Raises:
+            ProtocolError: no client may send this.
+        """
+        if not stream_id % 2:
+            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "headers on a stream no client may open")
+        fragment = frames.unpad(payload, flags)
+        if flags & frames.PRIORITY_FLAG:
+            if len(fragment) < 5:
+                raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "headers too short for their priority")
+            fragment = fragment[5:]
+        self._block = HeaderBlock(stream_id, bool(flags & frames.END_STREAM))
+        return self.continue_block(flags, fragment)
+
+    def continue_block(self, flags: int, fragment: bytes) -> HeaderBlock | None:
+        """Take the next fragment; return the block when it was the last.
+
+        Raises:
+            ProtocolError: no block is open, or it has no end.
+        """
+        block = self._block
+        if block is None:
+            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a continuation of nothing")
+        block.add(fragment, self._limits)
+        if not flags & frames.END_HEADERS:
+            return None
+        self._block = None
+        return block
 
     def decode(self, block: HeaderBlock) -> Headers:
         """Decode a whole block; must happen for every block, in order, also for streams that are refused."""
         if self._decoder is None:
             self._decoder = Decoder(HARD_HEADER_LIST)
         return decode_block(self._decoder, b"".join(block.fragments))
+
+    def read_head(self, headers: Headers) -> RequestHead | None:
+        """What is asked, or None when it is asked at too great length.
+
+        Raises:
+            MalformedRequestError: nothing is asked.
+        """
+        return None if list_size(headers) > self._limits.max_header_list else parse_request(headers)
+
+    def opened(self, stream: Stream, events: list[Event]) -> None:
+        """A stream has its head: refuse it now if it will be too large, hand it over if that is all."""
+        if stream.head is None:
+            self.refuse(stream, HEADER_TOO_LARGE, events)
+        elif (stream.head.content_length or 0) > self._limits.max_body:
+            self.refuse(stream, BODY_TOO_LARGE, events)
+        elif stream.remote_ended:
+            self.complete(stream, events)
 
     def account(self, size: int) -> None:
         """Count a DATA payload, padding and all, against the connection's window, and give the window back.

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
 from services.shared.access.inputs import AccessNode, AccessUser
@@ -110,7 +110,6 @@ class Directory:
         if prefixes:
             self.tailnet = subtract(self.tailnet, (span("100.115.92.0/23"),))
         self.tailnet_and_routes = coalesce([*self.tailnet, *(span(route) for route in self.subnet_routes)])
-        self._by_place = sorted((place, one.node.id) for one in self.members.values() for place in one.places)
         self._tokens: dict[str, list[AccessUser]] | None = None
         self._providers: dict[str, AccessUser] = {}
         self._identities: dict[Alias, tuple[Identity, ...]] = {}
@@ -222,6 +221,10 @@ class Directory:
         if found is None:
             found = self._spans[alias] = coalesce(spans)
         return found
+
+    @cached_property
+    def _by_place(self) -> list[tuple[int, int]]:
+        return sorted((place, one.node.id) for one in self.members.values() for place in one.places)
 
     def inside(self, spans: Spans) -> Iterator[Member]:
         """Nodes with an address in the set; one twice when both its addresses are."""

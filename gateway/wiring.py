@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from gateway import keyfile
+from gateway.admin.guard import Guard
 from gateway.admin.server import AdminServer
+from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Services
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
@@ -84,6 +86,7 @@ class GatewayService:
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
+        calls, guard = Calls(services), Guard(services, config.gateway.admin_calls_per_second)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
             login.router(services.auth, config.server_url),
@@ -93,7 +96,7 @@ class GatewayService:
             config.listen_addr, app, listener_class(self._tunnels), config.tls_cert_path, config.tls_key_path
         )
         self._admin = AdminServer(
-            config, services, ((debug.NAME, lambda server: debug.add_to(server, self.questions)),)
+            config, calls, guard, ((debug.NAME, lambda server: debug.add_to(server, self.questions)),)
         )
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
 
 from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
@@ -12,6 +13,8 @@ from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 TAGGED_DEVICES = user_pb2.User(id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices")
+
+EXIT_ROUTES = ("0.0.0.0/0", "::/0")
 
 Users = Mapping[int, registry_pb2.User]
 
@@ -69,11 +72,13 @@ def api_key(found: auth_pb2.ApiKey) -> apikey_pb2.ApiKey:
 
 
 def node(
-    found: registry_pb2.Node, users: Users, keys: Mapping[int, auth_pb2.PreAuthKey] | None = None
+    found: registry_pb2.Node,
+    users: Users,
+    keys: Mapping[int, auth_pb2.PreAuthKey] | None = None,
+    served: Iterable[str] = (),
 ) -> node_pb2.Node:
-    """A node; `keys` are the pre-auth keys by id, where the caller has them."""
+    """A node; `keys` are the pre-auth keys by id, where the caller has them, `served` the routes that it serves."""
     key = (keys or {}).get(found.pre_auth_key_id)
-    offered = set(found.advertised_routes)
     return node_pb2.Node(
         id=found.id,
         machine_key=str(MachineKey(found.machine_key)),
@@ -91,6 +96,29 @@ def node(
         online=found.online,
         approved_routes=found.approved_routes,
         available_routes=found.advertised_routes,
-        subnet_routes=[route for route in found.approved_routes if route in offered],
+        subnet_routes=served,
         tags=found.tags,
     )
+
+
+def served(nodes: Iterable[registry_pb2.Node]) -> dict[int, list[str]]:
+    """The routes that each of all nodes serves: of each prefix the oldest router that is online, else the oldest."""
+    mine: dict[int, list[str]] = {node.id: [] for node in nodes}
+    routers: dict[str, list[registry_pb2.Node]] = {}
+    for node in nodes:
+        for route in sorted(set(node.approved_routes).intersection(node.advertised_routes), key=network_order):
+            routers.setdefault(route, []).append(node)
+    for route, servers in routers.items():
+        if route in EXIT_ROUTES:
+            for server in servers:
+                mine[server.id].append(route)
+        else:
+            first = min(servers, key=lambda one: (not one.online, one.created_at.ToNanoseconds(), one.id))
+            mine[first.id].append(route)
+    return {number: sorted(routes, key=network_order) for number, routes in mine.items()}
+
+
+def network_order(route: str) -> tuple[bool, int, int, int]:
+    """Subnet routes before exit routes, IPv4 before IPv6."""
+    network = ipaddress.ip_network(route, strict=False)
+    return route in EXIT_ROUTES, network.version, int(network.network_address), network.prefixlen

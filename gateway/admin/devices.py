@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import grpc
+import orjson
 from headscale.v1 import auth_pb2 as login_pb2
 from headscale.v1 import node_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
 from gateway.admin import convert
+from gateway.admin.checks import wrong
 from gateway.admin.stubs import DEADLINE, Refused, Services
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+
+_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}", re.ASCII)
 
 
 class Devices:
@@ -30,12 +38,16 @@ class Devices:
     async def ListNodes(self, request: node_pb2.ListNodesRequest, context: Any) -> node_pb2.ListNodesResponse:
         """List nodes, or those of the user with this name."""
         user_id = (await self._services.user_named(request.user)).id if request.user else 0
-        answer = await self._services.registry.ListNodes(
-            registry_pb2.ListNodesRequest(user_id=user_id), timeout=DEADLINE
-        )
-        users = convert.by_id(answer.users)
+        answer = await self._services.registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)
+        users, served = convert.by_id(answer.users), convert.served(answer.nodes)
         keys = await self._services.keys() if any(node.pre_auth_key_id for node in answer.nodes) else {}
-        return node_pb2.ListNodesResponse(nodes=[convert.node(node, users, keys) for node in answer.nodes])
+        return node_pb2.ListNodesResponse(
+            nodes=[
+                convert.node(node, users, keys, served[node.id])
+                for node in answer.nodes
+                if user_id in (0, node.user_id)
+            ]
+        )
 
     async def SetTags(self, request: node_pb2.SetTagsRequest, context: Any) -> node_pb2.SetTagsResponse:
         """Replace a node's tags."""
@@ -51,7 +63,11 @@ class Devices:
         answer = await self._services.registry.SetApprovedRoutes(
             registry_pb2.SetApprovedRoutesRequest(id=request.node_id, routes=request.routes), timeout=DEADLINE
         )
-        return node_pb2.SetApprovedRoutesResponse(node=await self._shown(answer.node))
+        listed = await self._services.registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)
+        nodes = [answer.node if node.id == answer.node.id else node for node in listed.nodes]
+        mine = convert.served(nodes).get(answer.node.id, [])
+        primaries = [route for route in mine if route not in convert.EXIT_ROUTES]
+        return node_pb2.SetApprovedRoutesResponse(node=await self._shown(answer.node, primaries))
 
     async def DeleteNode(self, request: node_pb2.DeleteNodeRequest, context: Any) -> node_pb2.DeleteNodeResponse:
         """Delete a node."""
@@ -61,7 +77,7 @@ class Devices:
     async def ExpireNode(self, request: node_pb2.ExpireNodeRequest, context: Any) -> node_pb2.ExpireNodeResponse:
         """Set when a node's key ends."""
         if request.disable_expiry and request.HasField("expiry"):
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "expiry and disable_expiry exclude each other")
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "disable_expiry: excludes expiry")
         answer = await self._services.registry.ExpireNode(
             registry_pb2.ExpireNodeRequest(
                 id=request.node_id,
@@ -84,32 +100,60 @@ class Devices:
     ) -> node_pb2.BackfillNodeIPsResponse:
         """Give nodes the addresses that they lack."""
         if not request.confirmed:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "not confirmed: this gives nodes new addresses")
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "confirmed: must be true, because nodes get new addresses")
         answer = await self._services.registry.BackfillNodeIps(registry_pb2.BackfillNodeIpsRequest(), timeout=DEADLINE)
         return node_pb2.BackfillNodeIPsResponse(changes=answer.changes)
 
+    async def DebugCreateNode(
+        self, request: node_pb2.DebugCreateNodeRequest, context: Any
+    ) -> node_pb2.DebugCreateNodeResponse:
+        """Make a pending login as if a client had asked, under an auth id of the caller's choice."""
+        user = await self._services.user_named(request.user)
+        hostinfo = _hostinfo(request.name, request.routes)
+        answer = await self._services.auth.OpenLogin(
+            auth_pb2.OpenLoginRequest(auth_id=_auth_id("key", request.key), hostinfo=hostinfo), timeout=DEADLINE
+        )
+        login = answer.login
+        return node_pb2.DebugCreateNodeResponse(
+            node=node_pb2.Node(
+                machine_key=str(MachineKey(login.machine_key)),
+                node_key=str(NodeKey(login.node_key)),
+                disco_key=str(DiscoKey.zero()),
+                name=request.name,
+                user=convert.user(user),
+                created_at=login.created_at,
+                available_routes=orjson.loads(hostinfo)["RoutableIPs"],
+            )
+        )
+
     async def RegisterNode(self, request: node_pb2.RegisterNodeRequest, context: Any) -> node_pb2.RegisterNodeResponse:
         """Approve a pending login for a user; the older spelling of AuthRegister."""
-        return node_pb2.RegisterNodeResponse(node=await self._approve(request.user, request.key))
+        return node_pb2.RegisterNodeResponse(node=await self._approve(request.user, _auth_id("key", request.key)))
 
     async def AuthRegister(
         self, request: login_pb2.AuthRegisterRequest, context: Any
     ) -> login_pb2.AuthRegisterResponse:
         """Approve a pending login for a user."""
-        return login_pb2.AuthRegisterResponse(node=await self._approve(request.user, request.auth_id))
+        return login_pb2.AuthRegisterResponse(
+            node=await self._approve(request.user, _auth_id("auth_id", request.auth_id))
+        )
 
     async def AuthApprove(self, request: login_pb2.AuthApproveRequest, context: Any) -> login_pb2.AuthApproveResponse:
-        """Approve what waits for a yes. A login waits for a user instead, and says so."""
-        await self._services.auth.GetPendingLogin(
-            auth_pb2.GetPendingLoginRequest(auth_id=request.auth_id), timeout=DEADLINE
-        )
-        raise Refused(
-            grpc.StatusCode.FAILED_PRECONDITION, "this login needs an owner: headscale auth register --user USER"
-        )
+        """Approve what waits for a yes. A login waits for an owner instead, and says so; saying yes twice is fine."""
+        login = (
+            await self._services.auth.GetPendingLogin(
+                auth_pb2.GetPendingLoginRequest(auth_id=_auth_id("auth_id", request.auth_id)), timeout=DEADLINE
+            )
+        ).login
+        if not login.approved:
+            text = "login was rejected already" if login.decided else "this login needs an owner: auth register --user"
+            raise Refused(grpc.StatusCode.FAILED_PRECONDITION, text)
+        return login_pb2.AuthApproveResponse()
 
     async def AuthReject(self, request: login_pb2.AuthRejectRequest, context: Any) -> login_pb2.AuthRejectResponse:
         """Refuse a pending login."""
-        await self._services.auth.RejectLogin(auth_pb2.RejectLoginRequest(auth_id=request.auth_id), timeout=DEADLINE)
+        auth_id = _auth_id("auth_id", request.auth_id)
+        await self._services.auth.RejectLogin(auth_pb2.RejectLoginRequest(auth_id=auth_id), timeout=DEADLINE)
         return login_pb2.AuthRejectResponse()
 
     async def _approve(self, name: str, auth_id: str) -> node_pb2.Node:
@@ -119,5 +163,21 @@ class Devices:
         )
         return convert.node(answer.node, {user.id: user})
 
-    async def _shown(self, node: registry_pb2.Node) -> node_pb2.Node:
-        return convert.node(node, await self._services.users() if node.user_id else {})
+    async def _shown(self, node: registry_pb2.Node, served: Sequence[str] = ()) -> node_pb2.Node:
+        return convert.node(node, await self._services.users() if node.user_id else {}, served=served)
+
+
+def _auth_id(name: str, text: str) -> str:
+    if not _AUTH_ID.fullmatch(text):
+        raise wrong(name, "an auth id is 'hskey-authreq-' and 24 hexadecimal digits")
+    return text
+
+
+def _hostinfo(name: str, routes: Iterable[str]) -> bytes:
+    networks = []
+    for number, route in enumerate(routes):
+        try:
+            networks.append(str(ipaddress.ip_network(route, strict=False)))
+        except ValueError:
+            raise wrong(f"routes[{number}]", "a route is a CIDR such as 10.0.0.0/8") from None
+    return orjson.dumps({"Hostname": name, "OS": "TestOS", "RoutableIPs": networks})

@@ -8,16 +8,18 @@ import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from headscale.v1 import headscale_pb2
-from smartscale.auth.v1 import auth_pb2
 
 from gateway.admin import servicer
-from gateway.admin.stubs import Services
+from gateway.admin.guard import Guard
+from gateway.admin.servicer import Calls
+from gateway.admin.stubs import Refused
 from services.shared.config import Config
 from services.shared.telemetry.logs import get_logger
 
@@ -30,62 +32,68 @@ _HEADSCALE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].full_
 Registration = Callable[[grpc.aio.Server], None]
 
 
-class ApiKeyInterceptor(grpc.aio.ServerInterceptor):
-    """Lets calls with a valid API key through. Statuses and texts are Headscale's."""
+class GuardInterceptor(grpc.aio.ServerInterceptor):
+    """Lets calls through that the guard admits; asked when the call runs, because only then its peer is known."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]], details: Any
     ) -> Any:
-        """Check the key, then go on; otherwise answer UNAUTHENTICATED."""
+        """Put the guard before the handler."""
         handler = await continuation(details)
         if handler is None or details.method.startswith(_OPEN):
             return handler
-        metadata = {key: value for key, value in details.invocation_metadata or () if isinstance(value, str)}
-        refusal = await self._refusal(metadata.get("authorization"))
-        return handler if refusal is None else _refusing(handler, *refusal)
+        return _guarded(handler, self._admit)
 
-    async def _refusal(self, header: str | None) -> tuple[grpc.StatusCode, str] | None:
-        if not header:
-            return grpc.StatusCode.UNAUTHENTICATED, "authorization token not supplied"
-        if not header.startswith("Bearer "):
-            return grpc.StatusCode.UNAUTHENTICATED, 'missing "Bearer " prefix in "authorization" header'
+    async def _admit(self, context: Any) -> None:
+        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         try:
-            await self._services.auth.VerifyApiKey(
-                auth_pb2.VerifyApiKeyRequest(key=header.removeprefix("Bearer ").strip()), timeout=5.0
-            )
-        except grpc.aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
-                return grpc.StatusCode.UNAUTHENTICATED, "invalid token"
-            return grpc.StatusCode.UNAVAILABLE, "validating token"
-        return None
+            await self._guard.admit(metadata.get("authorization"), address_of(context.peer()))
+        except Refused as refusal:
+            await servicer.abort(context, refusal)
 
 
-def _refusing(handler: grpc.RpcMethodHandler[Any, Any], code: grpc.StatusCode, text: str) -> Any:
-    async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(code, text)
+def address_of(peer: str) -> str:
+    """The address in gRPC's text of a peer, such as `ipv4:192.0.2.1:4711` or `ipv6:%5B2001:db8::1%5D:4711`."""
+    return unquote(peer).partition(":")[2].rpartition(":")[0].strip("[]") or peer
 
-    async def refuse_stream(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        await context.abort(code, text)
-        yield
 
+def _guarded(handler: Any, admit: Callable[[Any], Awaitable[None]]) -> Any:
+    inner = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+
+    async def unary(request: Any, context: Any) -> Any:
+        await admit(context)
+        return await inner(request, context)
+
+    async def stream(request: Any, context: Any) -> Any:
+        await admit(context)
+        async for response in inner(request, context):
+            yield response
+
+    codec = {
+        "request_deserializer": handler.request_deserializer,
+        "response_serializer": handler.response_serializer,
+    }
     if handler.request_streaming and handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(refuse_stream)
+        return grpc.stream_stream_rpc_method_handler(stream, **codec)
     if handler.response_streaming:
-        return grpc.unary_stream_rpc_method_handler(refuse_stream)
+        return grpc.unary_stream_rpc_method_handler(stream, **codec)
     if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.stream_unary_rpc_method_handler(unary, **codec)
+    return grpc.unary_unary_rpc_method_handler(unary, **codec)
 
 
 class AdminServer:
     """Both listeners. `more` are registrations that only the unix socket gets."""
 
-    def __init__(self, config: Config, services: Services, more: Sequence[tuple[str, Registration]] = ()) -> None:
+    def __init__(
+        self, config: Config, calls: Calls, guard: Guard, more: Sequence[tuple[str, Registration]] = ()
+    ) -> None:
         self._config = config
-        self._services = services
+        self._calls = calls
+        self._guard = guard
         self._more = more
         self._servers: list[grpc.aio.Server] = []
 
@@ -130,7 +138,7 @@ class AdminServer:
         if not secure and not self._config.grpc_allow_insecure:
             log.info("administration over tcp is off", remedy="set tls_cert_path and tls_key_path")
             return
-        server = self._new((ApiKeyInterceptor(self._services),))
+        server = self._new((GuardInterceptor(self._guard),))
         await self._offer(server, ())
         if certificate is not None and key is not None:
             pair = (key.read_bytes(), certificate.read_bytes())
@@ -148,7 +156,7 @@ class AdminServer:
         )
 
     async def _offer(self, server: grpc.aio.Server, more: Sequence[str]) -> None:
-        servicer.add_to(server, self._services)
+        servicer.add_to(server, self._calls)
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         for name in ("", _HEADSCALE):

@@ -6,13 +6,18 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.message import Message
 from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
 
+from gateway.admin.checks import check
 from gateway.admin.devices import Devices
 from gateway.admin.people import People
 from gateway.admin.stubs import DEADLINE, Refused, Services
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class Documents:
@@ -61,26 +66,51 @@ class HeadscaleServicer(People, Devices, Documents, headscale_pb2_grpc.Headscale
         self._services = services
 
 
-def add_to(server: grpc.aio.Server, services: Services) -> None:
-    """Register the service; every failure below becomes a status with a text for people."""
-    servicer = HeadscaleServicer(services)
+class Calls:
+    """Every call by name, checked, with every failure as a `Refused`: what all wires have in common."""
+
+    def __init__(self, services: Services) -> None:
+        self._servicer = HeadscaleServicer(services)
+
+    async def call(self, name: str, request: Message) -> Message:
+        """Make one call.
+
+        Raises:
+            Refused: it cannot be done as asked.
+        """
+        check(request)
+        try:
+            answer: Message = await getattr(self._servicer, name)(request, None)
+        except grpc.aio.AioRpcError as error:
+            raise Refused(error.code(), error.details() or "") from None
+        except Refused:
+            raise
+        except Exception:
+            log.exception("administration call failed", call=name)
+            raise Refused(grpc.StatusCode.INTERNAL, "internal error") from None
+        return answer
+
+
+def add_to(server: grpc.aio.Server, calls: Calls) -> None:
+    """Register the service; every failure becomes a status with a text for people."""
+    servicer = headscale_pb2_grpc.HeadscaleServiceServicer()
     for name in headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].methods_by_name:
-        setattr(servicer, name, _answering(getattr(servicer, name)))
+        setattr(servicer, name, _answering(calls, name))
     headscale_pb2_grpc.add_HeadscaleServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
 
 
-def _answering(method: Any) -> Any:
+async def abort(context: Any, refusal: Refused) -> None:
+    """End a gRPC call with a refusal."""
+    if refusal.retry_after:
+        context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
+    await context.abort(refusal.code, str(refusal))
+
+
+def _answering(calls: Calls, name: str) -> Any:
     async def answer(request: Any, context: Any) -> Any:
         try:
-            return await method(request, context)
+            return await calls.call(name, request)
         except Refused as refusal:
-            await context.abort(refusal.code, str(refusal))
-        except grpc.aio.AioRpcError as error:
-            await context.abort(error.code(), error.details() or "")
+            await abort(context, refusal)
 
-    # Calls that are not offered are plain functions of the generated base; they answer UNIMPLEMENTED by themselves.
-    return answer if _is_ours(method) else method
-
-
-def _is_ours(method: Any) -> bool:
-    return "headscale_pb2_grpc" not in getattr(method, "__module__", "")
+    return answer

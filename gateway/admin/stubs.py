@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import grpc
@@ -19,9 +20,21 @@ DEADLINE = 10.0
 class Refused(Exception):  # noqa: N818  an answer to the caller, not a bug of ours
     """A call cannot be done as it was asked; carries its status."""
 
-    def __init__(self, code: grpc.StatusCode, text: str) -> None:
+    def __init__(self, code: grpc.StatusCode, text: str, *, retry_after: int = 0) -> None:
         super().__init__(text)
         self.code = code
+        self.retry_after = retry_after
+        """Whole seconds after which the same call may succeed; 0: not known."""
+
+
+@contextlib.contextmanager
+def unless_gone() -> Iterator[None]:
+    """What is gone already need not be deleted."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
 
 
 class Services:
@@ -48,13 +61,13 @@ class Services:
             Refused: none, or several.
         """
         if not name:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "user must not be empty")
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "user: must not be empty")
         users = (await self.users()).values()
         found = [user for user in users if user.name == name] or [user for user in users if user.email == name]
         if not found and name.isascii() and name.isdigit():
             found = [user for user in users if user.id == int(name)]
         if len(found) != 1:
-            text = "user not found" if not found else "several users have this e-mail; say the id"
+            text = "user not found" if not found else "user: several users have this e-mail; say the id"
             raise Refused(grpc.StatusCode.NOT_FOUND if not found else grpc.StatusCode.FAILED_PRECONDITION, text)
         return found[0]
 

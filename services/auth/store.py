@@ -103,8 +103,9 @@ class LoginStore(Protocol):
     async def open(self, login: Login, network: str, room: Room) -> Opened | None:
         """Store a login in place of the machine's last one; None when there is no room.
 
-        The machine's login for the same node key is returned instead while it is pending or approved. Logins that have
-        ended are forgotten; when the network has its share or the table is full, the network's own oldest goes.
+        A login with the same auth id, or the machine's for the same node key while it is pending or approved, is
+        returned instead. Logins that have ended are forgotten; when the network has its share or the table is full,
+        the network's own oldest goes.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.model.device import read_device
 from services.auth.model.errors import InvalidInputError
+from services.auth.model.login import AuthId, read_auth_id
 from services.auth.model.registration import Registration
 from services.auth.model.secret import MAX_TEXT
 from services.shared.keys import MachineKey, NodeKey
@@ -42,6 +44,41 @@ def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> R
         ephemeral=request.ephemeral,
         remote_address=request.remote_address[:MAX_ADDRESS],
     )
+
+
+def invented(hostinfo: bytes) -> Registration:
+    """The registration of a device that does not exist: keys that nobody has the other half of.
+
+    Raises:
+        InvalidInputError: a Hostinfo that no client sends.
+    """
+    device = read_device(hostinfo)
+    if device.tag_problem:
+        raise InvalidInputError(device.tag_problem)
+    return Registration(
+        machine_key=MachineKey(secrets.token_bytes(32)),
+        node_key=NodeKey(secrets.token_bytes(32)),
+        old_node_key=NodeKey.zero(),
+        version=0,
+        unverified_auth_key="",
+        expiry=None,
+        hostinfo=hostinfo,
+        device=device,
+        ephemeral=False,
+        remote_address="",
+    )
+
+
+def read_new_auth_id(text: str) -> AuthId:
+    """An auth id that a caller chose.
+
+    Raises:
+        InvalidInputError: it has another form.
+    """
+    auth_id = read_auth_id(text)
+    if auth_id is None:
+        raise InvalidInputError("an auth id is 'hskey-authreq-' and 24 hexadecimal digits")
+    return auth_id
 
 
 def read_wish(stamp: Timestamp) -> datetime | None:

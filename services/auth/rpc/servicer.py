@@ -25,7 +25,7 @@ from services.auth.model.errors import (
 )
 from services.auth.model.login import RegisterMethod, read_auth_id
 from services.auth.rpc import writing
-from services.auth.rpc.reading import read_id, read_optional, read_registration
+from services.auth.rpc.reading import invented, read_id, read_new_auth_id, read_optional, read_registration
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import Logins
@@ -85,6 +85,12 @@ class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
             registration = read_registration(request.registration, machine_key_of(context))
             result = await self._cases.await_login.wait(registration, request.followup)
             return pb.AwaitLoginResponse(response=self._answer(result, span))
+
+    async def OpenLogin(self, request: pb.OpenLoginRequest, context: Any) -> pb.OpenLoginResponse:
+        """Make a login without a client."""
+        auth_id = read_new_auth_id(request.auth_id) if request.auth_id else None
+        login = await self._cases.logins.open(invented(request.hostinfo), auth_id)
+        return pb.OpenLoginResponse(login=writing.login(login))
 
     async def GetPendingLogin(self, request: pb.GetPendingLoginRequest, context: Any) -> pb.GetPendingLoginResponse:
         """A login for the page that shows it."""

@@ -10,7 +10,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.registry.v1 import registry_pb2
 
 from services.auth.model.api_key import ApiKey
-from services.auth.model.login import Login
+from services.auth.model.login import Login, LoginState
 from services.auth.model.node import Admitted, KnownNode, KnownUser
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
@@ -56,6 +56,7 @@ def login(found: Login) -> pb.PendingLogin:
         created_at=instant(found.created_at),
         expires_at=instant(found.expires_at),
         decided=found.decided,
+        approved=found.state in (LoginState.APPROVED, LoginState.ADMITTED),
     )
 
 

@@ -32,6 +32,8 @@ class SqlLogins:
         async with write(self._engine) as connection:
             await self._lock(connection)
             await connection.execute(delete(logins).where(self._ours(logins.c.expires_at <= login.created_at)))
+            if (same := await self._one(connection, self._ours(logins.c.auth_id == login.auth_id))) is not None:
+                return Opened(same)
             last = await self._one(connection, self._ours(logins.c.machine_key == login.machine_key.raw))
             if last is not None and last.node_key == login.node_key and last.state in _REUSABLE:
                 return Opened(last)

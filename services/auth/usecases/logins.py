@@ -51,15 +51,16 @@ class Logins:
         """Where a person decides a login."""
         return f"{self._rules.server_url.rstrip('/')}/register/{auth_id}"
 
-    async def open(self, registration: Registration) -> Login:
-        """Begin a login, or find the one that the same keys began.
+    async def open(self, registration: Registration, auth_id: AuthId | None = None) -> Login:
+        """Begin a login, or find the one that the same keys began. An administrator may choose its auth id.
 
         Raises:
             TooManyError: no room for another.
+            ConflictError: the chosen auth id is another login's.
         """
         now = self._clock.now()
         login = Login(
-            auth_id=new_auth_id(secrets.token_bytes(12)),
+            auth_id=auth_id or new_auth_id(secrets.token_bytes(12)),
             machine_key=registration.machine_key,
             node_key=registration.node_key,
             old_node_key=registration.old_node_key,
@@ -78,8 +79,10 @@ class Logins:
         if opened is None:
             log.warning("no room for another pending login", waiting=self._rules.room.total)
             raise TooManyError("too many logins are waiting; try again later", FULL_RETRY)
-        for auth_id in opened.displaced:
-            await self._news.announce(auth_id)
+        for displaced in opened.displaced:
+            await self._news.announce(displaced)
+        if auth_id is not None and opened.login is not login:
+            raise ConflictError("a login with this auth id exists")
         if opened.login is login:
             log.info("login opened", auth_id=login.auth_id, machine_key=str(login.machine_key), hostname=login.hostname)
         return opened.login

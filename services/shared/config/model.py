@@ -333,6 +333,8 @@ class GatewayConfig:
     login_wait: timedelta = timedelta(minutes=10)
     """How long a Followup request is held."""
     drain_timeout: timedelta = timedelta(seconds=10)
+    admin_calls_per_second: int = 50
+    """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ class AwaitLoginResponse(_message.Message):
     def __init__(self, response: _Optional[_Union[RegisterResponse, _Mapping]] = ...) -> None: ...
 
 class PendingLogin(_message.Message):
-    __slots__ = ("auth_id", "machine_key", "node_key", "hostname", "os", "remote_address", "created_at", "expires_at", "decided")
+    __slots__ = ("auth_id", "machine_key", "node_key", "hostname", "os", "remote_address", "created_at", "expires_at", "decided", "approved")
     AUTH_ID_FIELD_NUMBER: _ClassVar[int]
     MACHINE_KEY_FIELD_NUMBER: _ClassVar[int]
     NODE_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -87,6 +87,7 @@ class PendingLogin(_message.Message):
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     DECIDED_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_FIELD_NUMBER: _ClassVar[int]
     auth_id: str
     machine_key: bytes
     node_key: bytes
@@ -96,7 +97,22 @@ class PendingLogin(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     decided: bool
-    def __init__(self, auth_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., hostname: _Optional[str] = ..., os: _Optional[str] = ..., remote_address: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided: _Optional[bool] = ...) -> None: ...
+    approved: bool
+    def __init__(self, auth_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., hostname: _Optional[str] = ..., os: _Optional[str] = ..., remote_address: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided: _Optional[bool] = ..., approved: _Optional[bool] = ...) -> None: ...
+
+class OpenLoginRequest(_message.Message):
+    __slots__ = ("auth_id", "hostinfo")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    hostinfo: bytes
+    def __init__(self, auth_id: _Optional[str] = ..., hostinfo: _Optional[bytes] = ...) -> None: ...
+
+class OpenLoginResponse(_message.Message):
+    __slots__ = ("login",)
+    LOGIN_FIELD_NUMBER: _ClassVar[int]
+    login: PendingLogin
+    def __init__(self, login: _Optional[_Union[PendingLogin, _Mapping]] = ...) -> None: ...
 
 class GetPendingLoginRequest(_message.Message):
     __slots__ = ("auth_id",)

@@ -45,6 +45,11 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginResponse.FromString,
                 _registered_method=True)
+        self.OpenLogin = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/OpenLogin',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginResponse.FromString,
+                _registered_method=True)
         self.GetPendingLogin = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/GetPendingLogin',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetPendingLoginRequest.SerializeToString,
@@ -125,6 +130,13 @@ class AuthServiceServicer:
 
     def AwaitLogin(self, request, context):
         """A client waits for its login (Followup). Held until decided, expired or cancelled. Machine key in metadata.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OpenLogin(self, request, context):
+        """Makes a pending login without a client, with keys of its own, to try what comes after. FAILED_PRECONDITION when the auth id is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,6 +245,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.AwaitLogin,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginResponse.SerializeToString,
+            ),
+            'OpenLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.OpenLogin,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginResponse.SerializeToString,
             ),
             'GetPendingLogin': grpc.unary_unary_rpc_method_handler(
                     servicer.GetPendingLogin,
@@ -355,6 +372,33 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/AwaitLogin',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OpenLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/OpenLogin',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.OpenLoginResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,72 @@
+"""What no parameter may be, whatever the call: too long, too many, with control characters, no time, no id.
+
+The rest (is it a name, is it a route) the services decide. Texts begin with the parameter's name in the contract.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC
+
+import grpc
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gateway.admin.stubs import Refused
+
+MAX_TEXT = 2048
+MAX_ITEMS = 2048
+MAX_ID = (1 << 63) - 1
+_LONG = frozenset({"policy"})
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_LAST_YEAR = 9998
+
+
+def check(request: Message) -> None:
+    """Look at every parameter that is set.
+
+    Raises:
+        Refused: one of them cannot be meant.
+    """
+    for field, value in request.ListFields():
+        if isinstance(value, Timestamp):
+            _check_time(field.name, value)
+        elif field.is_repeated:
+            if len(value) > MAX_ITEMS:
+                raise wrong(field.name, f"more than {MAX_ITEMS} items")
+            for number, item in enumerate(value):
+                check_text(f"{field.name}[{number}]", item)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            check_text(field.name, value)
+        elif field.type == FieldDescriptor.TYPE_UINT64 and value > MAX_ID:
+            raise wrong(field.name, "larger than any id")
+
+
+def check_text(name: str, value: str) -> None:
+    """Look at a text.
+
+    Raises:
+        Refused: it is too long or has control characters; a policy only must not have NUL.
+    """
+    if name in _LONG:
+        if "\0" in value:
+            raise wrong(name, "has a NUL character")
+        return
+    if len(value) > MAX_TEXT:
+        raise wrong(name, f"longer than {MAX_TEXT} characters")
+    if _CONTROL.search(value):
+        raise wrong(name, "has control characters")
+
+
+def wrong(name: str, what: str) -> Refused:
+    """The refusal of a parameter."""
+    return Refused(grpc.StatusCode.INVALID_ARGUMENT, f"{name}: {what}")
+
+
+def _check_time(name: str, value: Timestamp) -> None:
+    try:
+        if not 0 <= value.nanos < 1_000_000_000 or value.ToDatetime(tzinfo=UTC).year > _LAST_YEAR:
+            raise ValueError
+    except (ValueError, OverflowError):
+        raise wrong(name, "not a time between the years 1 and 9998") from None

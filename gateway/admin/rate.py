@@ -1,0 +1,49 @@
+"""How often a caller may call: token buckets by caller in bounded memory. The clock is an argument."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections import OrderedDict
+
+CAPACITY = 16384
+
+
+class Buckets:
+    """Token buckets; the one used least recently is forgotten when there are too many."""
+
+    def __init__(self, burst: float, per_second: float, capacity: int = CAPACITY) -> None:
+        self._burst, self._per_second, self._capacity = burst, per_second, capacity
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def wait(self, caller: str, now: float) -> int:
+        """Whole seconds until this caller may call again; 0: now."""
+        missing = 1 - self._level(caller, now)
+        return max(1, math.ceil(missing / self._per_second)) if missing > 0 else 0
+
+    def take(self, caller: str, now: float) -> None:
+        """Count one call."""
+        self._levels[caller] = (max(0.0, self._level(caller, now) - 1), now)
+        self._levels.move_to_end(caller)
+        while len(self._levels) > self._capacity:
+            self._levels.popitem(last=False)
+
+    def _level(self, caller: str, now: float) -> float:
+        level, then = self._levels.get(caller, (self._burst, now))
+        return min(self._burst, level + max(0.0, now - then) * self._per_second)
+
+
+def network_of(address: str) -> str:
+    """What one subscriber holds: an IPv4 address, the /64 of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))

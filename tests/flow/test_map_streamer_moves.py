@@ -97,3 +97,28 @@ async def test_a_session_told_more_than_a_replica_knows_waits_for_it_to_catch_up
     moved = other.open(make_node(1), held=session.cursor)
     moved.netmap = session.netmap
     await other.until(lambda: sorted(moved.netmap.peers) == [2, 3, 9, 10])
+
+
+async def test_a_session_that_slept_through_much_ado_about_nothing_is_told_nothing_when_it_comes_back(lab: Lab) -> None:
+    tailnet = await lab.start()
+    gateway = lab.attach("a")
+    session = gateway.open(make_node(1))
+    await gateway.map_of(session)
+    await gateway.close()
+    stun = make_node(2, endpoints=["10.0.0.2:1", "203.0.113.1:1"], endpoint_types=[1, 2])
+    for number in range(150):
+        await lab.registry.put_node(changed(stun, endpoints=["10.0.0.2:1", f"203.0.113.1:{number + 1}"]))
+        await _caught_up(lab, tailnet)
+        tailnet.flush()
+    other = lab.attach("a")
+    moved = other.open(make_node(1), held=session.cursor)
+    moved.netmap = session.netmap
+    await lab.registry.put_node(make_node(9))
+    await _caught_up(lab, tailnet)
+    await other.until(lambda: moved.node_id)
+    tailnet.flush()
+    await other.until(lambda: 9 in moved.netmap.peers)
+    assert moved.fulls == 0
+    # The first of the moves brought an endpoint that was not there before; nothing else was worth a word.
+    told = [delta for delta in moved.deltas if "PeersChangedPatch" in delta]
+    assert len(told) == 1

@@ -8,44 +8,80 @@ from services.map_streamer.snapshot import Cursor, View
 
 _ENTRIES = 200_000
 """Bound on the table entries that old views keep, summed over the views."""
+_CURSORS = 4096
+"""Bound on the cursors that one entry remembers."""
+
+
+class _Entry:
+    """A view, and the positions at which views stood that differ from it in nothing that anybody is told."""
+
+    __slots__ = ("cursors", "murmur", "opaque", "view")
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.cursors: dict[Cursor, None] = {view.cursor: None}
+        self.murmur: frozenset[int] = frozenset()
+        """Nodes that were touched in between."""
+        self.opaque = False
+
+    @property
+    def since(self) -> Cursor:
+        """The oldest of its positions."""
+        return next(iter(self.cursors))
 
 
 class History:
-    """A ring of views. Bounded by their number, and that by the number of nodes."""
+    """A ring of views. Bounded by their number, and that by the number of nodes.
+
+    A view that tells nobody anything, such as when only a STUN mapping moved, takes the place of the one before.
+    """
 
     def __init__(self, view: View) -> None:
         self.current = view
-        self._views: OrderedDict[int, View] = OrderedDict({view.rev: view})
+        self._entries: OrderedDict[int, _Entry] = OrderedDict({view.rev: _Entry(view)})
 
     def push(self, view: View) -> None:
         """Make this the current view."""
         self.current = view
-        self._views[view.rev] = view
+        self._entries[view.rev] = _Entry(view)
         limit = min(64, max(4, _ENTRIES // max(1, len(view.snapshot.nodes))))
-        while len(self._views) > limit:
-            self._views.popitem(last=False)
+        while len(self._entries) > limit:
+            self._entries.popitem(last=False)
+
+    def replace(self, view: View) -> None:
+        """Make this the current view; nobody has anything to hear, so it goes under the number of the one before."""
+        entry = self._entries[self.current.rev]
+        view.rev = self.current.rev
+        entry.view = self.current = view
+        entry.murmur |= view.touched
+        entry.opaque |= view.opaque
+        entry.cursors[view.cursor] = None
+        if len(entry.cursors) > _CURSORS:
+            del entry.cursors[entry.since]
 
     def at(self, rev: int) -> View | None:
         """The view with this number, if it is still here."""
-        return self._views.get(rev)
+        entry = self._entries.get(rev)
+        return None if entry is None else entry.view
 
     def holding(self, held: Cursor) -> tuple[View, frozenset[int] | None] | None:
-        """The newest view that is no newer than a cursor, and what may have been told between it and the next.
+        """A view that a cursor knows, and what may have been told besides.
 
         Another replica folds in other windows, so a cursor that it gave may lie between two views of ours. Nodes that
         were touched in between are then in doubt. None when the ring does not reach back, or when a policy or user
         changed in between: then only a full map is sure.
         """
-        following: View | None = None
-        for view in reversed(self._views.values()):
-            if view.cursor == held:
-                return self._oldest_at(held), None
-            if held.covers(view.cursor):
-                if following is None or following.opaque:
-                    return None
-                return view, following.touched
-            following = view
+        for entry in self._entries.values():
+            if held in entry.cursors:
+                return entry.view, None
+        following: _Entry | None = None
+        for entry in reversed(self._entries.values()):
+            if not held.covers(entry.since):
+                following = entry
+                continue
+            if entry.view.cursor.covers(held):
+                return None if entry.opaque else (entry.view, entry.murmur)
+            if following is None or following.view.opaque or entry.opaque:
+                return None
+            return entry.view, entry.murmur | following.view.touched
         return None
-
-    def _oldest_at(self, cursor: Cursor) -> View:
-        return next(view for view in self._views.values() if view.cursor == cursor)

@@ -15,6 +15,7 @@ from datetime import datetime
 from opentelemetry import trace
 from opentelemetry.trace import Link
 
+from services.map_streamer.diff import Difference
 from services.map_streamer.render import Renderer, RenderSettings
 from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, View, empty, fold
 from services.map_streamer.tailnet.history import History
@@ -143,9 +144,8 @@ class Tailnet:
         started, cpu = time.perf_counter(), time.process_time()
         with self._tracer.start_as_current_span("map_streamer fan out", context=context, links=links):
             traceparent = current_traceparent() or (pending.traces[-1] if pending.traces else "")
-            old = self.view
-            self._advance(pending, now)
-            self.teller.tell_all(old, pending.touched, traceparent)
+            difference = self._advance(pending, now)
+            self.teller.tell_all(difference, pending.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu
         self._window.told(self._clock.monotonic(), self._spent)
@@ -159,13 +159,19 @@ class Tailnet:
             ended.append(KeyEnded(node_id))
         return ended
 
-    def _advance(self, pending: Pending, now: datetime) -> None:
+    def _advance(self, pending: Pending, now: datetime) -> Difference:
+        """Make the next view; gives what is different from the one before."""
         old = self.view
         cursor = pending.cursor or old.cursor
         snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access)
         touched = pending.touched
-        self.history.push(View(snapshot, old, touched, opaque=pending.opaque))
-        self.renderer.show(self.view)
+        view = View(snapshot, old, touched, opaque=pending.opaque)
+        difference = Difference(old, view, touched)
+        if difference.empty:
+            self.history.replace(view)
+        else:
+            self.history.push(view)
+        self.renderer.show(view)
         for node_id in touched:
             was, node = old.snapshot.nodes.get(node_id), snapshot.nodes.get(node_id)
             if node is None or node.expiry is None or node.expired:
@@ -173,3 +179,4 @@ class Tailnet:
             if was is None or was.expiry != node.expiry:
                 heapq.heappush(self._endings, (node.expiry, node_id))
         self._metrics.nodes.set(len(snapshot.nodes))
+        return difference

@@ -54,12 +54,14 @@ class Teller:
         """Whether some who could be told were not yet."""
         return bool(self._lagging)
 
-    def tell_all(self, old: View, touched: frozenset[int], traceparent: str) -> None:
+    def tell_all(self, difference: Difference, touched: frozenset[int], traceparent: str) -> None:
         """A new view is current: tell all live sessions, or as many as one slice allows."""
         self._deltas.clear()
         self._traceparent = traceparent
         self._end_stale(touched)
-        difference = Difference(old, self._history.current, touched)
+        if difference.empty:
+            return
+        old = difference.old
         deltas = Deltas(self._renderer, difference)
         self._deltas[old.rev, None] = difference, deltas
         for gateway, class_, members in self._roster.audiences():

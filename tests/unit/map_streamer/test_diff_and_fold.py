@@ -229,6 +229,24 @@ def test_history_finds_what_a_cursor_from_elsewhere_lies_between() -> None:
     assert history.holding(Cursor(4, 1)) == (views[0], frozenset({5}))
 
 
+def test_views_that_tell_nobody_anything_take_one_place_but_stay_known() -> None:
+    view = View(empty(SETTINGS))
+    history = History(view)
+    for number in range(1, 200):
+        moved = fold(view.snapshot, [], Cursor(2 * number, 0), NOW, SETTINGS)
+        view = View(moved, view, frozenset({number}))
+        history.replace(view)
+    assert view.rev == 0
+    assert history.at(0) is view
+    assert history.holding(Cursor(2, 0)) == (view, None)
+    assert history.holding(Cursor(398, 0)) == (view, None)
+    found = history.holding(Cursor(3, 0))
+    assert found is not None
+    assert found[0] is view
+    assert found[1] == frozenset(range(1, 200))
+    assert history.holding(Cursor(399, 0)) is None
+
+
 def test_history_is_bounded() -> None:
     view = View(empty(SETTINGS))
     history = History(view)

@@ -326,7 +326,7 @@ class GatewayConfig:
     max_request_body: int = 1 << 20
     """Bytes of a request body inside the tunnel."""
     keepalive_interval: timedelta = timedelta(seconds=50)
-    high_water: int = 1 << 20
+    high_water: int = 64 << 10
     """Unsent bytes at which a map session is paused."""
     initial_map_bytes: int = 64 << 20
     """Bytes of full maps in flight at once."""

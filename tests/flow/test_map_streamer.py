@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import orjson
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from smartscale.common.v1 import common_pb2
@@ -12,6 +14,7 @@ from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 from smartscale.registry.v1 import registry_pb2
 
+from services.map_streamer.ingest import Sources
 from services.shared.access.compiled import (
     ALLOW_ALL,
     Alias,
@@ -22,6 +25,7 @@ from services.shared.access.compiled import (
     NetworkAccess,
     SshRule,
 )
+from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.rpc import LocalChannel
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.streamer import Lab, streamer_lab, until
@@ -513,6 +517,33 @@ async def test_only_old_clients_get_the_derp_string(lab: Lab) -> None:
     old, new = gateway.open(make_node(1), cap_version=106), gateway.open(make_node(2))
     assert (await gateway.map_of(old)).peers[2]["DERP"] == "127.3.3.40:900"
     assert "DERP" not in (await gateway.map_of(new)).peers[1]
+
+
+async def test_files_of_the_configuration_reach_open_sessions_and_bad_ones_change_nothing(
+    lab: Lab, tmp_path: Path
+) -> None:
+    derp, records = tmp_path / "derp.yaml", tmp_path / "records.json"
+    derp.write_text("regions:\n  901:\n    regionid: 901\n    nodes: [{name: 901a, regionid: 901, hostname: h}]\n")
+    records.write_text('[{"name":"pg.db.internal","type":"A","value":"100.64.0.9"}]')
+    await lab.registry.put_node(make_node(1))
+    tailnet = await lab.start()
+    gateway = lab.attach()
+    session = gateway.open(make_node(1))
+    netmap = await gateway.map_of(session)
+    config = DerpConfig(paths=(derp, tmp_path / "missing.yaml"), urls=("file:///etc/passwd",))
+    sources = Sources(config, DnsConfig(extra_records_path=records), tailnet)
+    await sources.start()
+    await gateway.until(lambda: session.deltas)
+    assert netmap.derp_map is not None
+    assert netmap.derp_map["Regions"]["901"]["Nodes"] == [{"Name": "901a", "RegionID": 901, "HostName": "h"}]
+    assert netmap.dns is not None
+    assert netmap.dns["Routes"] == {"pg.db.internal": []}
+    records.write_text("no JSON")
+    derp.write_text("regions: [")
+    await sources.start()
+    tailnet.flush()
+    assert "901" in orjson.loads(tailnet.view.snapshot.regions)
+    assert tailnet.view.snapshot.dns_records == (("pg.db.internal", "A", "100.64.0.9"),)
 
 
 @pytest.mark.statement(87)

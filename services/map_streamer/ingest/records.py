@@ -24,6 +24,7 @@ from services.map_streamer.snapshot import (
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
+from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.telemetry import get_logger
 
@@ -53,8 +54,18 @@ def _attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, value) for name, value in found.items() if value))
 
 
+def _shown(node: registry_pb2.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """The node's hostinfo for peers and its attributes; one bad record must not stop the whole log."""
+    try:
+        return for_peers(node.hostinfo), _attributes(node.hostinfo)
+    except (ValueError, AttributeError, BadRequestError):
+        log.warning("hostinfo of a record cannot be read", node_id=node.id)
+        return b"{}", ()
+
+
 def node_record(node: registry_pb2.Node) -> NodeRecord:
     """A node as the registry tells it."""
+    hostinfo, attributes = _shown(node)
     return NodeRecord(
         id=node.id,
         stable_id=node.stable_id,
@@ -68,8 +79,8 @@ def node_record(node: registry_pb2.Node) -> NodeRecord:
         ipv6=node.ipv6,
         advertised_routes=tuple(node.advertised_routes),
         approved_routes=tuple(node.approved_routes),
-        hostinfo=for_peers(node.hostinfo),
-        attributes=_attributes(node.hostinfo),
+        hostinfo=hostinfo,
+        attributes=attributes,
         endpoints=tuple(node.endpoints),
         endpoint_types=tuple(node.endpoint_types),
         home_derp=node.home_derp,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
@@ -99,6 +100,8 @@ def read_records(document: Any) -> tuple[tuple[str, str, str], ...]:
 
 
 def _fetch(url: str) -> Any:
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("not a web address")
     with urllib.request.urlopen(url, timeout=_FETCH_TIMEOUT) as answer:
         return orjson.loads(answer.read(_FETCH_LIMIT))
 
@@ -148,7 +151,7 @@ class Sources:
         for url in self._derp.urls:
             try:
                 self._known[url] = read_regions(await asyncio.to_thread(_fetch, url))
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:
                 whole = False
                 log.warning("DERP map cannot be fetched, keeping the old one", url=url, error=type(error).__name__)
         self._tell_regions()

@@ -47,6 +47,8 @@ def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = ""
     if from_policy:
         extra = orjson.loads(from_policy)
         for number, region in (extra.get("Regions") or {}).items():
+            if not number.isdecimal():
+                continue
             if region is None:
                 regions.pop(int(number), None)
             else:

@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
+from smartscale.registry.v1 import registry_pb2
 
 from services.map_streamer.ingest.records import _attributes as attributes
-from services.map_streamer.ingest.records import compiled
+from services.map_streamer.ingest.records import compiled, node_record
 from services.map_streamer.ingest.sources import read_records, read_regions
 from services.map_streamer.render import Frame
 from services.map_streamer.session import Outbox
@@ -107,6 +108,12 @@ def test_a_policy_that_cannot_be_read_denies_everything() -> None:
     assert compiled(ALLOW_ALL.to_bytes()) == ALLOW_ALL
     assert compiled(b"{") == DENY_ALL
     assert compiled(b'{"format":99}') == DENY_ALL
+
+
+@pytest.mark.parametrize("hostinfo", [b"", b"{", b"[]", b"5", b"\xff"])
+def test_a_record_with_bad_hostinfo_is_a_node_without_any(hostinfo: bytes) -> None:
+    record = node_record(registry_pb2.Node(id=1, hostinfo=hostinfo))
+    assert record.hostinfo == b"{}"
 
 
 def test_posture_attributes_come_from_hostinfo() -> None:

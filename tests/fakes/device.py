@@ -7,6 +7,7 @@ import base64
 import os
 from collections.abc import Callable
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -202,7 +203,7 @@ class Device:
         question = base64.b64decode(ping["Payload"])
         body = question.partition(b"\r\n\r\n")[2]
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-        status, _ = await self.ask(ping["URL"].removeprefix("https://unused"), answer)
+        status, _ = await self.ask(urlsplit(ping["URL"]).path, answer)
         assert status == 204
 
 

@@ -16,14 +16,28 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, DateTime, Dialect, TypeDecorator, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
 
 _WRITES = "smartscale_writes"
 _MIGRATION_LOCK = 0x736D6172  # "smar": the advisory lock that replicas starting together take in turn
 
+_STARTING = ("57P03", "57P02", "53300")
+"""PostgreSQL's states for: starting up, just crashed, no connection free."""
+
+START_TIMEOUT = 30.0
+"""Seconds that a service waits at its start for its database."""
+
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+class DatabaseAwayError(OSError):
+    """The database refuses us or does not answer; the text says why."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -79,12 +93,37 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
     """Bring the tables of one service to the newest version, or wait while another replica does.
 
     `package_dir` is the folder that holds `env.py` and `versions/`.
+
+    Raises:
+        DatabaseAwayError: it cannot be reached, or refuses us.
     """
+    await _reachable(engine)
     # Alembic's `op` and `context` are proxies of the whole process, so only one service may migrate at a time.
     async with _lock("migrate"), write(engine) as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
         await connection.run_sync(_upgrade, package_dir, version_table)
+
+
+async def _reachable(engine: AsyncEngine) -> None:
+    """Wait a while for a PostgreSQL that is starting; afterwards its own error says what is wrong."""
+    deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+    while engine.dialect.name == "postgresql":
+        try:
+            async with engine.connect():
+                return
+        except (OSError, DBAPIError) as error:
+            if not _is_starting(error) or asyncio.get_running_loop().time() > deadline:
+                reason = error.orig if isinstance(error, DBAPIError) else error
+                raise DatabaseAwayError(f"the database cannot be used: {reason}") from error
+            log.warning("database does not answer yet", error=type(error).__name__)
+        await asyncio.sleep(1)
+
+
+def _is_starting(error: OSError | DBAPIError) -> bool:
+    if isinstance(error, DBAPIError):
+        return getattr(error.orig, "sqlstate", None) in _STARTING
+    return True
 
 
 def run_migrations() -> None:

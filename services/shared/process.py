@@ -115,6 +115,8 @@ async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetr
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    # Without a handler the signal would end the process; a service that can reload takes it over.
+    loop.add_signal_handler(signal.SIGHUP, log.info, "nothing to reload")
     serving = embedded(config, builds, telemetry) if together else alone(config, builds, telemetry)
     async with serving:
         log.info("ready", processes=",".join(builds))

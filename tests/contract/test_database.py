@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import SqliteConfig
-from services.shared.database import UtcDateTime, create_engine, migrate, read, write
+from services.shared.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
 from tests.fakes import postgres
 
 metadata = MetaData()
@@ -186,6 +187,38 @@ async def test_a_migration_that_fails_leaves_nothing_half_done(engine: AsyncEngi
     assert "half" not in tables
     assert "made" not in tables
     await forget(engine)
+
+
+async def test_a_database_that_starts_later_is_waited_for(
+    server: DatabaseConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(server)
+    connect, failures = engine.connect, [ConnectionRefusedError(), ConnectionRefusedError()]
+    waited: list[float] = []
+
+    def failing() -> object:
+        if failures:
+            raise failures.pop()
+        return connect()
+
+    async def no_wait(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(AsyncEngine, "connect", lambda _engine: failing())
+    monkeypatch.setattr("services.shared.database.asyncio.sleep", no_wait)
+    await migrate(engine, write_migrations(tmp_path / "m", FIRST), "test_version")
+    assert len(waited) == 2
+    await forget(engine)
+    await engine.dispose()
+
+
+async def test_a_wrong_password_or_name_is_not_waited_for(server: DatabaseConfig, tmp_path: Path) -> None:
+    wrong = replace(server, postgres=replace(server.postgres, name="absent"))
+    engine = create_engine(wrong)
+    async with asyncio.timeout(10):
+        with pytest.raises(DatabaseAwayError, match="absent"):
+            await migrate(engine, tmp_path, "test_version")
+    await engine.dispose()
 
 
 def test_sqlite_is_set_up_for_many_readers_and_true_references(tmp_path: Path) -> None:

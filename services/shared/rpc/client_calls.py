@@ -77,23 +77,12 @@ class LocalCall(grpc.aio.Call):
 
     def send(self, request: Any) -> None:
         """Queue the only request of a call with a unary request."""
-        data = self._serialize(request) if self._serialize else request
-        self._feed_now(data)
+        self._exchange.requests.put_last(self._serialize(request) if self._serialize else request)
 
     def feed(self, requests: Requests) -> None:
         """Send requests from an iterator, in the background."""
         feeder = self._feeder = asyncio.get_running_loop().create_task(self._pump(requests))
         self._exchange.on_end(lambda: _stop(feeder))
-
-    def _feed_now(self, data: bytes) -> None:
-        self._feeder = asyncio.get_running_loop().create_task(self._one(data))
-
-    async def _one(self, data: bytes) -> None:
-        try:
-            await self._exchange.requests.put(data)
-        except PipeClosedError:
-            return
-        self._exchange.requests.end()
 
     async def _pump(self, requests: Requests) -> None:
         try:

@@ -40,6 +40,11 @@ class Pipe(Generic[T]):
         self._items.append(item)
         self._wake()
 
+    def put_last(self, item: T) -> None:
+        """Queue the only item of a pipe that nobody has written to, and end it."""
+        self._items.append(item)
+        self.end()
+
     async def get(self) -> T | None:
         """The next item, or None after the end."""
         while not self._items:

@@ -21,6 +21,7 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
         self._attempts = attempts
         self._deadline = asyncio.get_running_loop().time() + timeout
         self._call: Any = send(timeout)
+        self._cancelled = False
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self._answer().__await__()
@@ -34,6 +35,8 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
                 if error.code() is not grpc.StatusCode.UNAVAILABLE or not left or self.time_remaining() <= pause:
                     raise
             await asyncio.sleep(pause)
+            if self._cancelled:
+                raise asyncio.CancelledError
             pause *= 2
             self._call = self._send(self.time_remaining())
         raise AssertionError("the last attempt returns or raises")
@@ -44,7 +47,7 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
 
     def cancelled(self) -> bool:
         """Whether it was cancelled here."""
-        return bool(self._call.cancelled())
+        return self._cancelled or bool(self._call.cancelled())
 
     def done(self) -> bool:
         """Whether the latest attempt has its status."""
@@ -52,6 +55,7 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
 
     def cancel(self) -> bool:
         """End it."""
+        self._cancelled = True
         return bool(self._call.cancel())
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:

@@ -106,16 +106,16 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
 
 
 async def _reachable(engine: AsyncEngine) -> None:
-    """Wait a while for a PostgreSQL that is starting; afterwards its own error says what is wrong."""
+    """Connect once; wait a while for a PostgreSQL that is starting; else say what is wrong."""
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-    while engine.dialect.name == "postgresql":
+    while True:
         try:
             async with engine.connect():
                 return
         except (OSError, DBAPIError) as error:
             if not _is_starting(error) or asyncio.get_running_loop().time() > deadline:
                 reason = error.orig if isinstance(error, DBAPIError) else error
-                raise DatabaseAwayError(f"the database cannot be used: {reason}") from error
+                raise DatabaseAwayError(f"database {engine.url.database}: {reason}") from error
             log.warning("database does not answer yet", error=type(error).__name__)
         await asyncio.sleep(1)
 

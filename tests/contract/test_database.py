@@ -221,6 +221,15 @@ async def test_a_wrong_password_or_name_is_not_waited_for(server: DatabaseConfig
     await engine.dispose()
 
 
+async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "db.sqlite"
+    path.write_bytes(b"not a database" * 100)
+    engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=path)))
+    with pytest.raises(DatabaseAwayError, match=r"db.sqlite.*not a database"):
+        await migrate(engine, tmp_path, "test_version")
+    await engine.dispose()
+
+
 def test_sqlite_is_set_up_for_many_readers_and_true_references(tmp_path: Path) -> None:
     async def pragmas() -> list[object]:
         engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=tmp_path / "db.sqlite")))

@@ -18,6 +18,7 @@ from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
 from gateway.edge.listener import listener_class
+from gateway.edge.proxies import parse_networks
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
@@ -37,7 +38,6 @@ from gateway.machine.work import Work
 from gateway.public import login
 from gateway.public.app import build_app
 from gateway.public.control import Health, control_router
-from gateway.public.proxies import parse_networks
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector
 from services.shared.config import Config
@@ -163,4 +163,5 @@ def edge_settings_of(config: Config) -> EdgeSettings:
         max_half_open=limits.max_handshakes,
         max_body=limits.max_request_body,
         high_water=limits.high_water,
+        trusted_proxies=parse_networks(config.trusted_proxies),
     )

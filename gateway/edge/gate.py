@@ -15,11 +15,13 @@ from gateway.edge.settings import EdgeCounts, EdgeSettings
 class Visit:
     """One connection at the gate. It starts half open; `drop` is called to make it go away."""
 
-    __slots__ = ("_gate", "address", "drop")
+    __slots__ = ("_gate", "address", "client", "drop")
 
     def __init__(self, gate: Gate, address: str, drop: Callable[[], None]) -> None:
         self._gate = gate
         self.address = address
+        self.client = address
+        """The client's own address; another one than the connection's when a trusted proxy says so."""
         self.drop = drop
 
     def proved(self) -> None:

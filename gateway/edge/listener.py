@@ -16,6 +16,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.edge.gate import Visit
+from gateway.edge.proxies import client_address, header_fields
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.websocket import WebSocketCarrier
 from gateway.edge.wheel import Timer
@@ -140,6 +141,8 @@ class Listener(HttpToolsProtocol):
             return
         visit = self._visit
         assert visit is not None
+        if trusted := self.tunnels.settings.trusted_proxies:
+            visit.client = client_address(visit.address, header_fields(self.headers), trusted)
         if websocket:
             self._leave_uvicorn()
             request = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, b"".join(b"%b: %b\r\n" % each for each in self.headers))

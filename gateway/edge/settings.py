@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.edge.proxies import Network
+
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
@@ -24,6 +26,8 @@ class EdgeSettings:
     max_half_open: int = 4_096
     """Connections that proved nothing yet; when full the oldest of them gives way to the new one."""
     max_connections_per_address: int = 0
+    trusted_proxies: tuple[Network, ...] = ()
+    """Who may say for whom it speaks."""
     max_body: int = 1 << 20
     high_water: int = 64 << 10
 

@@ -212,7 +212,7 @@ class Tunnel(asyncio.Protocol):
             query=query,
             headers=event.headers,
             body=event.body,
-            remote_address=self._visit.address,
+            remote_address=self._visit.client,
             connection_id=self.connection_id,
         )
         answer = self._answers[event.stream_id] = Answer(self, event.stream_id, event.method == "HEAD")

@@ -168,6 +168,7 @@ class NoiseClient:
         control_key: MachineKey | None = None,
         tls: ssl.SSLContext | None = None,
         initial_window: int = GO_WINDOW,
+        headers: Sequence[tuple[str, str]] = (),
     ) -> Self:
         """Connect as a client does; without a `control_key` it is asked for at `/key`."""
         control = control_key or await fetch_control_key(url, version, tls)
@@ -177,7 +178,7 @@ class NoiseClient:
             if websocket:
                 stream: ByteStream = await dial_websocket(url, initiator.initiation, tls)
             else:
-                stream = await dial_upgrade(url, initiator.initiation, tls)
+                stream = await dial_upgrade(url, initiator.initiation, tls, headers)
             try:
                 response, left = await read_frame(stream)
                 session = initiator.finish(response)
@@ -442,14 +443,17 @@ async def fetch_control_key(url: str, version: int = 113, tls: ssl.SSLContext | 
     return MachineKey.parse(json.loads(body)["publicKey"])
 
 
-async def dial_upgrade(url: str, initiation: bytes, tls: ssl.SSLContext | None = None) -> SocketStream:
-    """`POST /ts2021` as Go sends it; the stream begins after the 101."""
+async def dial_upgrade(
+    url: str, initiation: bytes, tls: ssl.SSLContext | None = None, headers: Sequence[tuple[str, str]] = ()
+) -> SocketStream:
+    """`POST /ts2021` as Go sends it, with what a proxy would add; the stream begins after the 101."""
+    added = "".join(f"{name}: {value}\r\n" for name, value in headers)
     reader, writer = await _open(url, tls)
     handshake = base64.b64encode(initiation).decode()
     writer.write(
         f"POST /ts2021 HTTP/1.1\r\nHost: {urlsplit(url).hostname}\r\nUser-Agent: Go-http-client/1.1\r\n"
         f"Content-Length: 0\r\nConnection: upgrade\r\nUpgrade: {SUBPROTOCOL}\r\n"
-        f"X-Tailscale-Handshake: {handshake}\r\n\r\n".encode()
+        f"X-Tailscale-Handshake: {handshake}\r\n{added}\r\n".encode()
     )
     head = await reader.readuntil(b"\r\n\r\n")
     if b" 101 " not in head.split(b"\r\n")[0]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,8 +16,8 @@ import pytest
 from prometheus_client import generate_latest
 
 import gateway.wiring
+from gateway.edge.proxies import client_address, parse_networks
 from gateway.public.control import Health
-from gateway.public.proxies import client_address, parse_networks
 from services.shared.keys import MachineKey, NodeKey, PrivateKey
 from services.shared.process import embedded
 from services.shared.telemetry import Telemetry
@@ -148,6 +149,20 @@ def test_only_trusted_proxies_may_say_who_the_client_is(peer: str, headers: dict
 def test_the_whole_internet_is_not_trusted() -> None:
     with pytest.raises(ValueError, match="whole internet"):
         parse_networks(["0.0.0.0/0"])
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.0/8",)], ids=["nobody", "loopback"])
+async def test_behind_a_trusted_proxy_the_login_shows_the_clients_own_address(
+    tmp_path: Path, trusted: tuple[str, ...]
+) -> None:
+    async with tailnet_in(tmp_path, replace(config_in(tmp_path), trusted_proxies=trusted)) as tailnet:
+        device = tailnet.device("web")
+        said = [("X-Forwarded-For", "198.51.100.7")]
+        device.client = await NoiseClient.connect(tailnet.url, device.machine, headers=said)
+        url = (await device.register())["AuthURL"]
+        async with httpx.AsyncClient(base_url=tailnet.url) as browser:
+            page = (await browser.get(url.removeprefix("http://hs.example.net"))).text
+        assert ("198.51.100.7" in page) == bool(trusted)
 
 
 # Tunnels

@@ -1,0 +1,63 @@
+"""Who the client is when a trusted reverse proxy stands between. Pure; the configuration says whom to trust.
+
+Headscale's order: `True-Client-IP`, `X-Real-IP`, then the last address of `X-Forwarded-For` that is no trusted proxy.
+From anyone else these headers are lies and are not looked at.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Read `trusted_proxies`.
+
+    Raises:
+        ValueError: one of them is no network, or is the whole internet.
+    """
+    networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("trusted_proxies must not hold the whole internet")
+    return networks
+
+
+def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
+    """The address of the client: the peer's, or what a trusted peer says it is. Header names are lower-case."""
+    if not _is_trusted(peer, trusted):
+        return peer
+    for name in ("true-client-ip", "x-real-ip"):
+        if (said := _address(headers.get(name, ""))) is not None:
+            return said
+    for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
+        if (said := _address(hop)) is not None and not _is_trusted(said, trusted):
+            return said
+    return peer
+
+
+def header_fields(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Header fields as text by lower-case name; repeated ones are one list, as HTTP says."""
+    fields: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        fields[key] = f"{fields[key]},{text}" if key in fields else text
+    return fields
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError:
+        return None
+
+
+def _is_trusted(text: str, trusted: Sequence[Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return any(address in network for network in trusted)

@@ -18,7 +18,6 @@ from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
 from gateway.edge.listener import listener_class
-from gateway.edge.proxies import parse_networks
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
@@ -35,6 +34,7 @@ from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.session import MapAsk
 from gateway.machine.work import Work
+from gateway.proxies import parse_networks
 from gateway.public import login
 from gateway.public.app import build_app
 from gateway.public.control import Health, control_router

@@ -16,10 +16,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.edge.gate import Visit
-from gateway.edge.proxies import client_address, header_fields
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.websocket import WebSocketCarrier
 from gateway.edge.wheel import Timer
+from gateway.proxies import client_address, header_fields
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.edge.proxies import Network
+from gateway.proxies import Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp
 
-from gateway.edge.proxies import Network
+from gateway.proxies import Network
 from gateway.public.headers import SecurityHeaders
 from gateway.public.proxies import ClientAddress
 from services.shared.telemetry.logs import get_logger

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.edge.proxies import Network, client_address, header_fields
+from gateway.proxies import Network, client_address, header_fields
 
 
 class ClientAddress:

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client import generate_latest
 
 import gateway.wiring
-from gateway.edge.proxies import client_address, parse_networks
+from gateway.proxies import client_address, parse_networks
 from gateway.public.control import Health
 from services.shared.keys import MachineKey, NodeKey, PrivateKey
 from services.shared.process import embedded

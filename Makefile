@@ -3,8 +3,10 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 STATE ?= $(CURDIR)/state
+BENCH ?=
+FUZZ_SECONDS ?= 60
 
-.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench clean
+.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -26,6 +28,12 @@ fast: ## Run the tests that need no other program
 
 e2e: setup-test ## Run only the tests with real clients, servers and containers
 	$(PY) -m pytest tests -m e2e
+
+bench: setup-test ## Measure (BENCH=policy for one of tests/bench alone)
+	$(PY) -m tests.bench $(BENCH)
+
+fuzz: setup-test ## Throw texts at the readers of policies (FUZZ_SECONDS=3600 for an hour)
+	$(PY) -m tests.fuzz $(FUZZ_SECONDS)
 
 check: setup-test lint types borders stubs-fresh test ## What CI runs
 

@@ -1,0 +1,1 @@
+"""Endless tests, run for as long as one has patience."""

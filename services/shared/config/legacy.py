@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 
 from services.shared.config.errors import Problem
-from services.shared.config.source import Given, Scalar, Tree
+from services.shared.config.source import Given, Scalar, Tree, same
 from services.shared.config.values import WrongValueError, split_list
 
 Path = tuple[str, ...]
@@ -46,6 +46,10 @@ LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
 """Keys that no section of today has."""
 
 
+LEGACY_SECTIONS: frozenset[str] = frozenset(path[0] for path in LEGACY_KEYS if len(path) > 1) - {"oidc", "dns"}
+"""Sections that no longer exist; an empty one is no fault."""
+
+
 def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
     """Move old keys to their place of today; returns one deprecation line for each that was used."""
     lines: list[str] = []
@@ -63,10 +67,6 @@ def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
             lines.append(_line(given, old, f"is better written as {instead}"))
     lines.extend(_ip_prefixes(tree, problems))
     lines.extend(_oidc_enabled(tree, problems))
-    for emptied in ("dns_config",):
-        left = tree.find((emptied,))
-        if left is not None and left.is_null:
-            tree.take((emptied,))
     return lines
 
 
@@ -78,7 +78,7 @@ def _move(tree: Tree, given: Given, old: Path, new: Path, problems: list[Problem
     present = tree.find(new)
     if present is None or present.is_null:
         tree.put(new, given)
-    elif present.value != given.value and "environment" not in present.where:
+    elif not same(present, given) and "environment" not in present.where:
         problems.append(
             Problem(
                 given.where, ".".join(old), f"contradicts {'.'.join(new)} at {present.where}", "keep only the newer key"

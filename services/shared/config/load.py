@@ -9,7 +9,7 @@ from pathlib import Path
 from services.shared.config.checks import check, complete
 from services.shared.config.environment import apply_environment
 from services.shared.config.errors import ConfigError, Problem
-from services.shared.config.legacy import normalise
+from services.shared.config.legacy import LEGACY_SECTIONS, normalise
 from services.shared.config.model import Config
 from services.shared.config.source import Tree, parse_file
 from services.shared.config.values import Reader
@@ -80,7 +80,7 @@ def _read(file: Path | None, env: Mapping[str, str], problems: list[Problem]) ->
     warnings = apply_environment(tree, env, problems)
     warnings += normalise(tree, problems)
     base = file.absolute().parent if file is not None else Path.cwd()
-    config: Config = Reader(base, env, problems).section(Config, tree.root)
+    config: Config = Reader(base, env, problems, LEGACY_SECTIONS).section(Config, tree.root)
     return tree, config, warnings
 
 

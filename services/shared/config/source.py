@@ -123,14 +123,24 @@ def _convert(node: yaml.Node, file: str, problems: list[Problem]) -> Given:
         section: dict[str, Given] = {}
         for key, below in node.value:
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-            if name in section:
-                place = f"{file}:{key.start_mark.line + 1}"
-                problems.append(
-                    Problem(place, name, "is given twice", f"keep one; the other is at {section[name].where}")
-                )
-            section[name] = _convert(below, file, problems)
-            section[name].where = f"{file}:{key.start_mark.line + 1}"
+            given = _convert(below, file, problems)
+            given.where = f"{file}:{key.start_mark.line + 1}"
+            if name in section and not same(section[name], given):
+                other = section[name].where
+                problems.append(Problem(given.where, name, "is given twice", f"keep one; the other is at {other}"))
+            section[name] = given
         return Given(section, where)
     if isinstance(node, yaml.SequenceNode):
         return Given([_convert(item, file, problems) for item in node.value], where)
     return Given(Scalar(str(node.value), node.tag.rpartition(":")[2]), where)
+
+
+def same(one: Given, other: Given) -> bool:
+    """Whether two values are alike, wherever they stand."""
+    if isinstance(one.value, dict) and isinstance(other.value, dict):
+        return one.value.keys() == other.value.keys() and all(
+            same(value, other.value[name]) for name, value in one.value.items()
+        )
+    if isinstance(one.value, list) and isinstance(other.value, list):
+        return len(one.value) == len(other.value) and all(map(same, one.value, other.value))
+    return one.value == other.value

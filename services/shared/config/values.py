@@ -79,8 +79,11 @@ def is_section(kind: Any) -> bool:
 class Reader:
     """Builds the typed tree; every problem goes to one list, with its place."""
 
-    def __init__(self, base: Path, env: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(
+        self, base: Path, env: Mapping[str, str], problems: list[Problem], gone: frozenset[str] = frozenset()
+    ) -> None:
         self._base = base
+        self._gone = gone
         self._env = env
         self._problems = problems
 
@@ -91,6 +94,9 @@ class Reader:
         empty_before: list[str] = []
         for name, below in given.items():
             item = known.get(name)
+            if item is None and below.is_null and name in self._gone:
+                empty_before.append(name)
+                continue
             if item is None:
                 self._unknown(name, below, path, list(known), empty_before)
                 continue

@@ -110,6 +110,18 @@ def test_lost_indentation_is_recognised(tmp_path: Path) -> None:
     )
 
 
+def test_the_guide_as_it_is_printed_is_told_what_is_wrong_with_it(tmp_path: Path) -> None:
+    flat = "\n".join(line.strip() for line in GUIDE.splitlines())
+    lines = problems_of(tmp_path, flat)
+    assert any("issuer: no such key" in line and "indent it below" in line and "`oidc`" in line for line in lines)
+    assert any("nameservers: no such key" in line and "`dns_config`" in line for line in lines)
+
+
+def test_a_key_that_says_the_same_twice_is_no_fault(tmp_path: Path) -> None:
+    text = SMALL + "derp:\n  server:\n    ipv4: 192.0.2.1\n    region_id: 900\n    ipv4: 192.0.2.1\n"
+    assert load(write(tmp_path, text), {}).derp.server.ipv4 == "192.0.2.1"
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

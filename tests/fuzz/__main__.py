@@ -1,6 +1,6 @@
 """Throws texts at the readers of policies for a time: `python -m tests.fuzz [SECONDS]`.
 
-Each round has a seed of its own, told at its end, so that a failure can be run again: `python -m tests.fuzz 60 --seed N`.
+Each round has a seed of its own, told at its end, so that a failure can be run again with `--seed N`.
 """
 
 from __future__ import annotations

@@ -10,21 +10,25 @@ from tests.unit.policy.corpus import load, paths
 
 OWN = (
     '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}',
-    '// head\n{"groups": {"group:a": ["a@b.c",],}, /* in */ "grants": [{"src": ["group:a"], "dst": ["tag:x"], "ip": ["tcp:1-2"]}],}',
+    '// head\n{"groups": {"group:a": ["a@b.c",],}, /* in */ "grants": [{"src": ["group:a"], "dst": ["tag:x"],'
+    ' "ip": ["tcp:1-2"]}],}',
     'groups:\n  group:a:\n    - a@b.c\nacls:\n  - action: accept\n    src: [group:a]\n    dst: ["*:22,80-90"]\n',
-    'tests: [{src: "a@b.c", accept: ["tag:x:22"]}]\nssh: &a\n  - {action: check, checkPeriod: 12h, src: [autogroup:member], dst: [autogroup:self], users: [root]}\n',
-    '{"postures": {"posture:p": ["node:os == \'linux\'", "node:tsVersion >= \'1.40\'"]}, "nodeAttrs": [{"target": ["*"], "attr": ["funnel"]}],'
-    ' "ipsets": {"ipset:i": ["add 10.0.0.0/8", "remove 10.1.0.0/16"]}, "autoApprovers": {"routes": {"10.0.0.0/8": ["tag:x"]}, "exitNode": ["tag:x"]}}',
-)  # fmt: skip
+    'tests: [{src: "a@b.c", accept: ["tag:x:22"]}]\nssh: &a\n  - {action: check, checkPeriod: 12h,'
+    " src: [autogroup:member], dst: [autogroup:self], users: [root]}\n",
+    '{"postures": {"posture:p": ["node:os == \'linux\'", "node:tsVersion >= \'1.40\'"]},'
+    ' "nodeAttrs": [{"target": ["*"], "attr": ["funnel"]}],'
+    ' "ipsets": {"ipset:i": ["add 10.0.0.0/8", "remove 10.1.0.0/16"]},'
+    ' "autoApprovers": {"routes": {"10.0.0.0/8": ["tag:x"]}, "exitNode": ["tag:x"]}}',
+)
 
 TOKENS = (
     "{", "}", "[", "]", ",", ":", '"', "//", "/*", "*/", "\n", "\\", "\\u", "\\ud800", "null", "true", "-1", "1e999",
     "NaN", "*", "*:*", "&a ", "*a ", "!!x ", "- ", "? ", "| ", "> ", "---\n", "...\n", "%YAML 9.9\n", "<<: ", "#", "\t",
-    "\x00", "\x1f", "\x7f", "\ufeff", "\u2028", "\ud83d", "\u0130", "²", "group:", "tag:", "autogroup:", "autogroup:self",
-    "autogroup:internet", "user:*@", "ipset:", "svc:", "posture:", "host:", "group:a", "tag:x", "0.0.0.0/0", "::/0",
+    "\x00", "\x1f", "\x7f", "\ufeff", "\u2028", "\ud83d", "\u0130", "²", "group:", "tag:", "autogroup:",
+    "autogroup:self", "autogroup:internet", "user:*@", "ipset:", "svc:", "posture:", "host:", "group:a", "tag:x", "0.0.0.0/0", "::/0",
     "fe80::1%eth0", "1.2.3.4/33", "10.0.0.0-9.0.0.0", "65536", "99999999999999999999", "0-65535", "tcp:", "proto", "ip",
-    "app", "via", "src", "dst", "Src", "users", "acls", "grants", "groups", "hosts", "tests", "sshTests", "ssh", "ipsets",
-    "checkPeriod", "always", "1e9h", "-5m", "srcPosture", "nodeAttrs", "ipPool", "derpMap", "disableIPv4",
+    "app", "via", "src", "dst", "Src", "users", "acls", "grants", "groups", "hosts", "tests", "sshTests", "ssh",
+    "ipsets", "checkPeriod", "always", "1e9h", "-5m", "srcPosture", "nodeAttrs", "ipPool", "derpMap", "disableIPv4",
     "node:os == 'linux'", "node:tsVersion >= '1.'", "custom:x IN ['a','b']", "add ipset:i", "remove *",
 )  # fmt: skip
 

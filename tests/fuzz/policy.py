@@ -1,4 +1,4 @@
-"""What must hold for any text whatever: it is read or refused with places inside it, soon, and as a second reader says."""
+"""What must hold for any text whatever: read or refused with places inside it, soon, and as a second reader says."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ PATIENCE = 5.0
 """Seconds for one text; generous, as the machine may be busy."""
 
 TOPOLOGY: dict[str, Any] = {
-    "users": [{"id": 1, "name": "a", "email": "a@b.c", "role": "owner"}, {"id": 2, "name": "b", "email": "b@example.com"}],
+    "users": [
+        {"id": 1, "name": "a", "email": "a@b.c", "role": "owner"},
+        {"id": 2, "name": "b", "email": "b@example.com"},
+    ],
     "nodes": {
         "one": {"id": 1, "user": "a", "ipv4": "100.64.0.1", "ipv6": "fd7a:115c:a1e0::1"},
         "two": {"id": 2, "user": "b", "ipv4": "100.64.0.2", "attributes": {"node:os": "linux"}},

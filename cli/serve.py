@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ def run_processes(config: Config, names: tuple[str, ...]) -> None:
     Raises:
         CommandError: it could not start; the log says why.
     """
+    # A server outlives the peers that hang up on it: the command line's own way with closed pipes would end it.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     wanted = [name for name in _WIRING if name in {given.replace("-", "_") for given in names}]
     together = not wanted
     if together:

@@ -1,7 +1,10 @@
 """The bus between processes: Redis pub/sub. Owns one subscriber connection and the connections that publish.
 
-A message on the wire: one byte of version, one byte of length of the traceparent, the traceparent, the payload. Redis
-loses what is published while a reader is away, so every reader hears `Reconnected` after each gap in the connection.
+A message on the wire: one byte of kind (1 message, 2 gap), one byte of length of the traceparent, the traceparent, the
+payload. Redis loses what is published while a reader is away, so every reader hears `Reconnected` after each gap in
+its connection. What a publisher could not send it owes: as soon as Redis answers again it sends a gap on that topic, so
+that readers whose own connection never failed hear `Reconnected` too. While Redis is known to be away, publishing
+costs nothing: no request waits for a timeout.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from prometheus_client import CollectorRegistry, Counter
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from services.shared.bus.port import Message, Reconnected
@@ -26,10 +30,12 @@ from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
-_FORMAT = 1
+_MESSAGE = 1
+_GAP = 2
 _TROUBLE = (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
+_LONGEST_DEBT = 0.5
 _PING_EVERY = 5.0
 _ANSWER_WITHIN = 5.0
 _PUBLISH_WITHIN = 2.0
@@ -53,13 +59,15 @@ class BusMetrics:
 def pack(payload: bytes, traceparent: str) -> bytes:
     """Write a message as it travels."""
     trace = traceparent.encode()[:255]
-    return bytes((_FORMAT, len(trace))) + trace + payload
+    return bytes((_MESSAGE, len(trace))) + trace + payload
 
 
-def unpack(topic: str, data: bytes) -> Message | None:
+def unpack(topic: str, data: bytes) -> Message | Reconnected | None:
     """Read a message as it travelled; None for what another program published."""
-    if len(data) < 2 or data[0] != _FORMAT or len(data) < 2 + data[1]:
+    if len(data) < 2 or data[0] not in (_MESSAGE, _GAP) or len(data) < 2 + data[1]:
         return None
+    if data[0] == _GAP:
+        return Reconnected()
     end = 2 + data[1]
     return Message(topic, data[end:], data[2:end].decode("ascii", "replace"))
 
@@ -85,20 +93,44 @@ class RedisBus:
         self._changed = asyncio.Condition()
         self._pubsub: Any = None
         self._reader: asyncio.Task[None] | None = None
+        self._owed: set[str] = set()
+        self._debtor: asyncio.Task[None] | None = None
+        self._closed = False
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Send to all who subscribe now; once more on a fresh connection if the first was stale."""
-        data = pack(payload, current_traceparent())
-        for last in (False, True):
+        """Send to all who subscribe now; what cannot be sent is owed."""
+        if self._debtor is None:
             try:
-                async with asyncio.timeout(_PUBLISH_WITHIN):
-                    await self._publisher.publish(topic, data)
+                await self._send(topic, pack(payload, current_traceparent()))
             except _TROUBLE as error:
-                if last:
-                    self._metrics.lost.inc()
-                    log.warning("bus publish failed", topic=topic, error=type(error).__name__)
+                log.warning("bus publish failed", topic=topic, error=type(error).__name__)
             else:
                 return
+        self._metrics.lost.inc()
+        self._owed.add(topic)
+        if self._debtor is None and not self._closed:
+            self._debtor = asyncio.get_running_loop().create_task(self._pay())
+
+    async def _send(self, topic: str, data: bytes) -> None:
+        async with asyncio.timeout(_PUBLISH_WITHIN):
+            try:
+                await self._publisher.publish(topic, data)
+            except (RedisConnectionError, OSError):  # a pooled connection that died unseen: once more on a fresh one
+                await self._publisher.publish(topic, data)
+
+    async def _pay(self) -> None:
+        """Send the owed gaps as soon as Redis takes them."""
+        pause = _FIRST_PAUSE
+        while self._owed:
+            topic = next(iter(self._owed))
+            try:
+                await self._send(topic, bytes((_GAP, 0)))
+            except _TROUBLE:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_DEBT)
+            else:
+                self._owed.discard(topic)
+        self._debtor = None
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message | Reconnected]]:
@@ -118,10 +150,11 @@ class RedisBus:
 
     async def close(self) -> None:
         """End all subscriptions and connections."""
-        if self._reader is not None:
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+        self._closed = True
+        for task in (self._reader, self._debtor):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         for inbox in self._readers():
             inbox.close()
         with contextlib.suppress(*_TROUBLE):
@@ -210,6 +243,8 @@ class RedisBus:
             log.warning("bus message of another format ignored", topic=topic)
             return
         for inbox in self._inboxes.get(topic, ()):
-            if not inbox.put(message):
+            if isinstance(message, Reconnected):
+                inbox.lost()
+            elif not inbox.put(message):
                 self._metrics.slow.inc()
                 log.warning("bus reader too slow, messages dropped", topic=topic)

@@ -45,10 +45,10 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem
         name = variable(path)
         known.update((name, f"{name}_FILE") if secret else (name,))
         text = env.get(name)
-        if secret and text is None and (file := env.get(f"{name}_FILE")):
+        if secret and not text and (file := env.get(f"{name}_FILE")):
             text = _read_secret(file, f"{name}_FILE", path, problems)
             name = f"{name}_FILE"
-        if text is not None:
+        if text:  # an empty variable, as compose files make them, is as if unset
             tree.put(path, Given(Scalar(text), f"environment {name}"))
     strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
     return [f"environment {name}: no such key" for name in strange if not name.startswith(_FOREIGN)]

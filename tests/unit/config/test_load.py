@@ -183,6 +183,7 @@ def test_variables_win_over_the_file_and_know_lists_and_secret_files(tmp_path: P
             "HEADSCALE_OIDC_ALLOWED_DOMAINS": "a.com, b.com c.com",
             "HEADSCALE_OIDC_ALLOWED_GROUPS": '["with space", "b"]',
             "HEADSCALE_OIDC_EXTRA_PARAMS": "prompt=login",
+            "HEADSCALE_DNS_MAGIC_DNS": "",
             "HEADSCALE_DB_PATH": "/data/db.sqlite",
             "HEADSCALE_DATABASE_POSTGRES_PASS": "123",
             "HEADSCALE_PORT_8080_TCP": "tcp://10.0.0.1",

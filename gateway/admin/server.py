@@ -13,10 +13,9 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from headscale.v1 import headscale_pb2
 
-from gateway.admin import servicer
+from gateway.admin import reflect, servicer
 from gateway.admin.guard import Guard
 from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Refused
@@ -161,7 +160,7 @@ class AdminServer:
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
         for name in ("", _HEADSCALE):
             await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-        reflection.enable_server_reflection((_HEADSCALE, *more, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        reflect.add_to(server, (_HEADSCALE, *more, health.SERVICE_NAME))
 
 
 def _make_room(path: Path) -> None:

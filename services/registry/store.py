@@ -14,8 +14,9 @@ from typing import Literal, Protocol
 
 from services.registry.model.errors import UnavailableError
 from services.registry.model.fact import Fact
+from services.registry.model.link import Link
 from services.registry.model.state import State
-from services.shared.ids import NodeId
+from services.shared.ids import NodeId, UserId
 
 
 class StoreUnavailableError(UnavailableError):
@@ -137,6 +138,18 @@ class Transaction(Log, Protocol):
 
     async def remove_absences(self, nodes: Collection[NodeId]) -> None:
         """Forget these notes."""
+        ...
+
+    async def link(self, issuer: str, subject: str) -> Link | None:
+        """The link of an identity."""
+        ...
+
+    async def put_link(self, link: Link) -> None:
+        """Add or change the link of an identity."""
+        ...
+
+    async def remove_links(self, user_id: UserId) -> None:
+        """Forget all links of a user."""
         ...
 
     async def hear_relay(self, name: str, now: datetime) -> None:

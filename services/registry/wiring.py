@@ -20,6 +20,7 @@ from services.registry.usecases.giving import Giver
 from services.registry.usecases.keeper import Keeper
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.nodes import Nodes
+from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.settings import Settings
@@ -58,6 +59,7 @@ class RegistryService:
             self._follower = PolicyFollower(deps.channels["policy"], deps.bus, change, tailnet)
         cases = UseCases(
             users=Users(self.ledger),
+            people=People(self.ledger),
             nodes=Nodes(self.ledger, settings, giver, policies),
             admission=Admission(self.ledger, settings, giver, policies),
             updates=Updates(self.ledger, giver, policies),

@@ -13,6 +13,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
@@ -292,3 +293,22 @@ async def test_the_migrations_make_exactly_the_tables_that_the_code_reads(
     async with engine.connect() as connection:
         assert await connection.run_sync(difference) == []
     await engine.dispose()
+
+
+async def test_links_are_found_by_identity_changed_and_forgotten_with_their_user(store: Store) -> None:
+    link = Link(issuer="https://a", subject="s", user_id=UserId(1), created_at=NOW, last_login=NOW, groups=("x",))
+    other = replace(link, subject="t", groups=None)
+    async with store.transaction() as transaction:
+        assert await transaction.link("https://a", "s") is None
+        await transaction.put_link(link)
+        await transaction.put_link(other)
+    newer = replace(link, last_login=NOW + timedelta(hours=1), email="a@example.com", groups=())
+    async with store.transaction() as transaction:
+        assert await transaction.link("https://a", "s") == link
+        assert await transaction.link("https://a", "t") == other
+        await transaction.put_link(newer)
+        assert await transaction.link("https://a", "s") == newer
+        assert await transaction.link("https://b", "s") is None
+    async with store.transaction() as transaction:
+        await transaction.remove_links(UserId(1))
+        assert await transaction.link("https://a", "s") is None

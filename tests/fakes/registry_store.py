@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Literal
 
 from services.registry.model.fact import Fact, NodeRemoved, RelayRemoved
+from services.registry.model.link import Link
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.state import State
@@ -33,6 +34,7 @@ class _Rows:
     sessions: dict[tuple[str, int], NodeId] = field(default_factory=dict)
     absences: dict[NodeId, datetime] = field(default_factory=dict)
     heard: dict[str, datetime] = field(default_factory=dict)
+    links: dict[tuple[str, str], Link] = field(default_factory=dict)
 
     def copy(self) -> _Rows:
         return _Rows(**{name: copy(value) for name, value in vars(self).items()})
@@ -114,6 +116,15 @@ class _FakeTransaction(_FakeLog):
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
         self._rows.sessions.update({(gateway_id, session_id): node_id for session_id, node_id in sessions})
+
+    async def link(self, issuer: str, subject: str) -> Link | None:
+        return self._rows.links.get((issuer, subject))
+
+    async def put_link(self, link: Link) -> None:
+        self._rows.links[link.issuer, link.subject] = link
+
+    async def remove_links(self, user_id: UserId) -> None:
+        self._rows.links = {key: link for key, link in self._rows.links.items() if link.user_id != user_id}
 
     async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
         closed = [self._rows.sessions.pop((gateway_id, session_id), None) for session_id in session_ids]

@@ -15,6 +15,7 @@ from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
 from services.registry.usecases.admission import Application
+from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
 from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
@@ -84,6 +85,19 @@ def read_instant(what: str, stamp: Timestamp) -> datetime:
     if value >= _LAST:
         raise InvalidInputError(f"{what} is not a time")
     return value
+
+
+def person(request: pb.UpsertLoginRequest) -> Person:
+    """Who UpsertLogin says signed in; the use case checks the fields."""
+    return Person(
+        issuer=request.issuer,
+        subject=request.subject,
+        names=tuple(request.names),
+        display_name=request.display_name,
+        email=request.email,
+        profile_pic_url=request.profile_pic_url,
+        groups=None if request.groups_unknown else tuple(request.groups),
+    )
 
 
 def application(request: pb.AdmitNodeRequest, machine: MachineKey) -> Application:

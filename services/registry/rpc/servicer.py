@@ -21,6 +21,7 @@ from services.registry.rpc import requests
 from services.registry.usecases.admission import Admission
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.nodes import Nodes
+from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.updates import Updates
@@ -50,6 +51,7 @@ class UseCases:
     """All that the registry can do for its callers."""
 
     users: Users
+    people: People
     nodes: Nodes
     admission: Admission
     updates: Updates
@@ -83,6 +85,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         user_id = requests.read_user_id(request.id) if request.id else None
         users = await self._cases.users.find(user_id, request.name, request.email)
         return pb.ListUsersResponse(users=map(self._user, users))
+
+    async def UpsertLogin(self, request: pb.UpsertLoginRequest, context: Context) -> pb.UpsertLoginResponse:
+        """Find or make the user of a person who signed in."""
+        user, created = await self._cases.people.sign_in(requests.person(request), create=request.create)
+        return pb.UpsertLoginResponse(user=self._user(user), created=created)
 
     async def RenameUser(self, request: pb.RenameUserRequest, context: Context) -> pb.RenameUserResponse:
         """Rename a user."""

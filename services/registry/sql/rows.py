@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy import RowMapping
 
+from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
@@ -122,6 +123,34 @@ def user_of(row: RowMapping) -> User:
         groups=_tuple(row["groups"]),
         suspended=row["suspended"],
         created_at=row["created_at"],
+    )
+
+
+def link_columns(link: Link) -> Columns:
+    """The columns of a link."""
+    return {
+        "issuer": link.issuer,
+        "subject": link.subject,
+        "user_id": link.user_id,
+        "created_at": link.created_at,
+        "last_login": link.last_login,
+        "display_name": link.display_name,
+        "email": link.email,
+        "groups": None if link.groups is None else _list(link.groups),
+    }
+
+
+def link_of(row: RowMapping) -> Link:
+    """A link from its columns."""
+    return Link(
+        issuer=row["issuer"],
+        subject=row["subject"],
+        user_id=UserId(row["user_id"]),
+        created_at=row["created_at"],
+        last_login=row["last_login"],
+        display_name=row["display_name"],
+        email=row["email"],
+        groups=None if row["groups"] is None else _tuple(row["groups"]),
     )
 
 

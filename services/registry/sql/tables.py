@@ -51,6 +51,21 @@ users = Table(
     UniqueConstraint("tailnet_id", "name", name="uq_registry_users_name"),
 )
 
+links = Table(
+    "registry_links",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_login", UtcDateTime, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("groups", Text),  # JSON list; null: never said
+    Index("ix_registry_links_user", "tailnet_id", "user_id"),
+)
+
 nodes = Table(
     "registry_nodes",
     metadata,

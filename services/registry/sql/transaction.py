@@ -12,11 +12,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.link import Link
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, parts
-from services.registry.sql.rows import node_columns, relay_columns, user_columns
+from services.registry.sql.rows import link_columns, link_of, node_columns, relay_columns, user_columns
 from services.registry.store import Codec, Gateway, Record
-from services.shared.ids import NodeId, TailnetId
+from services.shared.ids import NodeId, TailnetId, UserId
 
 
 class SqlTransaction(SqlLog):
@@ -150,6 +151,28 @@ class SqlTransaction(SqlLog):
     async def remove_absences(self, nodes: Collection[NodeId]) -> None:
         """Forget these notes."""
         await self._delete_nodes(tables.absences, nodes)
+
+    async def link(self, issuer: str, subject: str) -> Link | None:
+        """The link of an identity."""
+        links = tables.links
+        rows = await self._connection.execute(
+            select(links).where(
+                links.c.tailnet_id == self._tailnet, links.c.issuer == issuer, links.c.subject == subject
+            )
+        )
+        row = rows.mappings().one_or_none()
+        return None if row is None else link_of(row)
+
+    async def put_link(self, link: Link) -> None:
+        """Add or change the link of an identity."""
+        await self._upsert(tables.links, ["tailnet_id", "issuer", "subject"], [link_columns(link)])
+
+    async def remove_links(self, user_id: UserId) -> None:
+        """Forget all links of a user."""
+        links = tables.links
+        await self._connection.execute(
+            delete(links).where(links.c.tailnet_id == self._tailnet, links.c.user_id == user_id)
+        )
 
     async def hear_relay(self, name: str, now: datetime) -> None:
         """Note that a relay announced itself."""

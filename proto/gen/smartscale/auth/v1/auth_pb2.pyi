@@ -3,12 +3,28 @@ import datetime
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from smartscale.registry.v1 import registry_pb2 as _registry_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class SignInState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SIGN_IN_STATE_UNSPECIFIED: _ClassVar[SignInState]
+    SIGN_IN_STATE_STARTED: _ClassVar[SignInState]
+    SIGN_IN_STATE_CHECKING: _ClassVar[SignInState]
+    SIGN_IN_STATE_CONFIRMING: _ClassVar[SignInState]
+    SIGN_IN_STATE_DONE: _ClassVar[SignInState]
+    SIGN_IN_STATE_REFUSED: _ClassVar[SignInState]
+SIGN_IN_STATE_UNSPECIFIED: SignInState
+SIGN_IN_STATE_STARTED: SignInState
+SIGN_IN_STATE_CHECKING: SignInState
+SIGN_IN_STATE_CONFIRMING: SignInState
+SIGN_IN_STATE_DONE: SignInState
+SIGN_IN_STATE_REFUSED: SignInState
 
 class RegisterRequest(_message.Message):
     __slots__ = ("version", "node_key", "old_node_key", "auth_key", "expiry", "hostinfo", "ephemeral", "remote_address")
@@ -161,6 +177,100 @@ class RejectLoginRequest(_message.Message):
 class RejectLoginResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class SignIn(_message.Message):
+    __slots__ = ("flow_id", "state", "login", "user", "reason", "text", "final", "confirmation")
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    FINAL_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    flow_id: str
+    state: SignInState
+    login: PendingLogin
+    user: str
+    reason: str
+    text: str
+    final: bool
+    confirmation: str
+    def __init__(self, flow_id: _Optional[str] = ..., state: _Optional[_Union[SignInState, str]] = ..., login: _Optional[_Union[PendingLogin, _Mapping]] = ..., user: _Optional[str] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., final: _Optional[bool] = ..., confirmation: _Optional[str] = ...) -> None: ...
+
+class StartSignInRequest(_message.Message):
+    __slots__ = ("auth_id", "remote_address")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    REMOTE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    remote_address: str
+    def __init__(self, auth_id: _Optional[str] = ..., remote_address: _Optional[str] = ...) -> None: ...
+
+class StartSignInResponse(_message.Message):
+    __slots__ = ("authorization_url", "flow_id", "browser_secret", "expires_at")
+    AUTHORIZATION_URL_FIELD_NUMBER: _ClassVar[int]
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_SECRET_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    authorization_url: str
+    flow_id: str
+    browser_secret: str
+    expires_at: _timestamp_pb2.Timestamp
+    def __init__(self, authorization_url: _Optional[str] = ..., flow_id: _Optional[str] = ..., browser_secret: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class FinishSignInRequest(_message.Message):
+    __slots__ = ("state", "code", "iss", "error", "error_description", "browser_secret")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    ISS_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    ERROR_DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_SECRET_FIELD_NUMBER: _ClassVar[int]
+    state: str
+    code: str
+    iss: str
+    error: str
+    error_description: str
+    browser_secret: str
+    def __init__(self, state: _Optional[str] = ..., code: _Optional[str] = ..., iss: _Optional[str] = ..., error: _Optional[str] = ..., error_description: _Optional[str] = ..., browser_secret: _Optional[str] = ...) -> None: ...
+
+class FinishSignInResponse(_message.Message):
+    __slots__ = ("sign_in",)
+    SIGN_IN_FIELD_NUMBER: _ClassVar[int]
+    sign_in: SignIn
+    def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
+
+class GetSignInRequest(_message.Message):
+    __slots__ = ("flow_id", "browser_secret")
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_SECRET_FIELD_NUMBER: _ClassVar[int]
+    flow_id: str
+    browser_secret: str
+    def __init__(self, flow_id: _Optional[str] = ..., browser_secret: _Optional[str] = ...) -> None: ...
+
+class GetSignInResponse(_message.Message):
+    __slots__ = ("sign_in",)
+    SIGN_IN_FIELD_NUMBER: _ClassVar[int]
+    sign_in: SignIn
+    def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
+
+class ConfirmSignInRequest(_message.Message):
+    __slots__ = ("flow_id", "browser_secret", "confirmation", "approve")
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    BROWSER_SECRET_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_FIELD_NUMBER: _ClassVar[int]
+    flow_id: str
+    browser_secret: str
+    confirmation: str
+    approve: bool
+    def __init__(self, flow_id: _Optional[str] = ..., browser_secret: _Optional[str] = ..., confirmation: _Optional[str] = ..., approve: _Optional[bool] = ...) -> None: ...
+
+class ConfirmSignInResponse(_message.Message):
+    __slots__ = ("sign_in",)
+    SIGN_IN_FIELD_NUMBER: _ClassVar[int]
+    sign_in: SignIn
+    def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
 
 class PreAuthKey(_message.Message):
     __slots__ = ("id", "user_id", "key", "reusable", "ephemeral", "used", "expiration", "created_at", "tags")

@@ -70,6 +70,26 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.FromString,
                 _registered_method=True)
+        self.StartSignIn = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/StartSignIn',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInResponse.FromString,
+                _registered_method=True)
+        self.FinishSignIn = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/FinishSignIn',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInResponse.FromString,
+                _registered_method=True)
+        self.GetSignIn = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/GetSignIn',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInResponse.FromString,
+                _registered_method=True)
+        self.ConfirmSignIn = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/ConfirmSignIn',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.FromString,
+                _registered_method=True)
         self.CreatePreAuthKey = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/CreatePreAuthKey',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreatePreAuthKeyRequest.SerializeToString,
@@ -165,6 +185,34 @@ class AuthServiceServicer:
 
     def RejectLogin(self, request, context):
         """Refuses a pending login.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartSignIn(self, request, context):
+        """A person begins to sign in for a pending login. NOT_FOUND when the login is unknown or over, FAILED_PRECONDITION when no provider is configured or the login was decided, UNAVAILABLE while the provider is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishSignIn(self, request, context):
+        """The provider sent the person back. Refusals come as an answer. NOT_FOUND when no such sign-in is under way in this browser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSignIn(self, request, context):
+        """How far a sign-in is, for the page that shows it. NOT_FOUND when no such sign-in is under way in this browser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmSignIn(self, request, context):
+        """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +318,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RejectLogin,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.SerializeToString,
+            ),
+            'StartSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartSignIn,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInResponse.SerializeToString,
+            ),
+            'FinishSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishSignIn,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInResponse.SerializeToString,
+            ),
+            'GetSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSignIn,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInResponse.SerializeToString,
+            ),
+            'ConfirmSignIn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmSignIn,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.SerializeToString,
             ),
             'CreatePreAuthKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreAuthKey,
@@ -507,6 +575,114 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/RejectLogin',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/StartSignIn',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/FinishSignIn',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.FinishSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/GetSignIn',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmSignIn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/ConfirmSignIn',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.FromString,
             options,
             channel_credentials,
             insecure,

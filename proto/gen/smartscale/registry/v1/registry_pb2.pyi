@@ -194,6 +194,36 @@ class ListUsersResponse(_message.Message):
     users: _containers.RepeatedCompositeFieldContainer[User]
     def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
+class UpsertLoginRequest(_message.Message):
+    __slots__ = ("issuer", "subject", "names", "display_name", "email", "profile_pic_url", "groups", "groups_unknown", "create")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_PIC_URL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    CREATE_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    display_name: str
+    email: str
+    profile_pic_url: str
+    groups: _containers.RepeatedScalarFieldContainer[str]
+    groups_unknown: bool
+    create: bool
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., groups_unknown: _Optional[bool] = ..., create: _Optional[bool] = ...) -> None: ...
+
+class UpsertLoginResponse(_message.Message):
+    __slots__ = ("user", "created")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    created: bool
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+
 class RenameUserRequest(_message.Message):
     __slots__ = ("id", "new_name")
     ID_FIELD_NUMBER: _ClassVar[int]

@@ -55,6 +55,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserResponse.FromString,
                 _registered_method=True)
+        self.UpsertLogin = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/UpsertLogin',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
+                _registered_method=True)
         self.FindNode = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/FindNode',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.FindNodeRequest.SerializeToString,
@@ -169,6 +174,13 @@ class RegistryServiceServicer:
 
     def DeleteUser(self, request, context):
         """Deletes a user without nodes. FAILED_PRECONDITION while nodes exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpsertLogin(self, request, context):
+        """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,6 +327,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeleteUser,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserResponse.SerializeToString,
+            ),
+            'UpsertLogin': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertLogin,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.SerializeToString,
             ),
             'FindNode': grpc.unary_unary_rpc_method_handler(
                     servicer.FindNode,
@@ -511,6 +528,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/DeleteUser',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertLogin(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/UpsertLogin',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,94 @@
+"""A link: who a person is at a provider, and the user that this makes them. Names and addresses are no identity."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.registry.model.errors import InvalidInputError
+from services.registry.model.text import clean_line
+from services.registry.model.user import MAX_NAME, MAX_URL, check_name
+from services.shared.ids import UserId
+
+MAX_SUBJECT = 255
+MAX_GROUPS = 1000
+MAX_GROUP = 256
+
+_UNFIT = re.compile(r"[^\w.-]+")
+_LEADING = re.compile(r"\A[\W\d_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One identity at a provider; a user may have several."""
+
+    issuer: str
+    subject: str
+    user_id: UserId
+    created_at: datetime
+    last_login: datetime
+    display_name: str = ""
+    email: str = ""
+    """What this provider said at the last login; the user's own fields follow the newest."""
+    groups: tuple[str, ...] | None = None
+    """None: this provider never said."""
+
+    @property
+    def provider_id(self) -> str:
+        """The form that policies and people write."""
+        return f"{self.issuer}/{self.subject}"
+
+
+def check_identity(issuer: str, subject: str) -> None:
+    """Refuse what cannot be an identity.
+
+    Raises:
+        InvalidInputError: a part is missing, too long, or has control characters.
+    """
+    if not issuer or len(issuer) > MAX_URL or clean_line(issuer) != issuer:
+        raise InvalidInputError("issuer is a URL of one line")
+    if not 0 < len(subject) <= MAX_SUBJECT or clean_line(subject) != subject:
+        raise InvalidInputError(f"subject has 1 to {MAX_SUBJECT} characters in one line")
+
+
+def read_groups(groups: Iterable[str]) -> tuple[str, ...]:
+    """The groups of a person, sorted, each once.
+
+    Raises:
+        InvalidInputError: too many, or one is empty, too long, or has control characters.
+    """
+    found = sorted(set(groups))
+    if len(found) > MAX_GROUPS:
+        raise InvalidInputError(f"a person is in at most {MAX_GROUPS} groups")
+    for group in found:
+        if not 0 < len(group) <= MAX_GROUP or clean_line(group) != group:
+            raise InvalidInputError(f"a group has 1 to {MAX_GROUP} characters in one line")
+    return tuple(found)
+
+
+def names_to_try(wanted: Iterable[str], subject: str) -> Iterator[str]:
+    """Names for a new user, without end: those that are wanted, then the first of them with numbers."""
+    base = ""
+    for name in wanted:
+        for candidate in (name, _fitted(name)):
+            try:
+                check_name(candidate)
+            except InvalidInputError:
+                continue
+            base = base or candidate
+            yield candidate
+            break
+    base = base or _fitted(f"user-{subject[:16]}")
+    yield base
+    number = 2
+    while True:
+        # Not `alice@example.com-2`: that would read as an address in another domain.
+        yield f"{base.replace('@', '-at-')[: MAX_NAME - 12]}-{number}"
+        number += 1
+
+
+def _fitted(name: str) -> str:
+    fitted = _LEADING.sub("", _UNFIT.sub("-", name.replace("@", "-at-"))).strip("-.")
+    return fitted[: MAX_NAME - 12]

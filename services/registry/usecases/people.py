@@ -1,0 +1,117 @@
+"""People who sign in: found by identity, claimed by a verified address, or new; refreshed each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from services.registry.model.errors import NotFoundError
+from services.registry.model.link import Link, check_identity, names_to_try, read_groups
+from services.registry.model.state import State
+from services.registry.model.user import User, check_text, check_url
+from services.registry.usecases.draft import Draft
+from services.registry.usecases.ledger import Ledger
+from services.shared.ids import UserId
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+PROVIDER = "oidc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who proved to be whom, and what the provider says of them now."""
+
+    issuer: str
+    subject: str
+    names: Sequence[str] = ()
+    """Wanted for a new user, the best first."""
+    display_name: str = ""
+    email: str = ""
+    """Vouched for by the provider, or empty."""
+    profile_pic_url: str = ""
+    groups: Sequence[str] | None = None
+    """None: not said."""
+
+
+class People:
+    """Users with an identity at a provider."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def sign_in(self, person: Person, *, create: bool) -> tuple[User, bool]:
+        """The person's user, refreshed, and whether it is new.
+
+        A user keeps the name it got: policies and people write it. All else follows the provider.
+
+        Raises:
+            InvalidInputError: a field cannot be accepted.
+            NotFoundError: the person has no user and none may be made.
+        """
+        check_identity(person.issuer, person.subject)
+        check_text("display_name", person.display_name)
+        check_text("email", person.email)
+        check_url("profile_pic_url", person.profile_pic_url)
+        groups = None if person.groups is None else read_groups(person.groups)
+
+        async def work(draft: Draft) -> tuple[User, bool]:
+            link = await draft.transaction.link(person.issuer, person.subject)
+            known = draft.state.users.get(link.user_id) if link is not None else None
+            if known is None:
+                link = None
+                known = await _claimable(draft, person.email)
+            if known is None and not create:
+                raise NotFoundError("nobody here has this identity")
+            user = known or User(
+                id=UserId(await draft.transaction.next_id("user")),
+                name=_free_name(draft.state, person),
+                created_at=draft.now,
+            )
+            provider_id = f"{person.issuer}/{person.subject}"
+            user = replace(
+                user,
+                display_name=person.display_name or user.display_name,
+                email=person.email,
+                profile_pic_url=person.profile_pic_url,
+                provider=PROVIDER,
+                provider_id=user.provider_id or provider_id,
+                groups=user.groups if groups is None else groups,
+            )
+            draft.put_user(user)
+            await draft.transaction.put_link(
+                Link(
+                    issuer=person.issuer,
+                    subject=person.subject,
+                    user_id=user.id,
+                    created_at=link.created_at if link is not None else draft.now,
+                    last_login=draft.now,
+                    display_name=person.display_name,
+                    email=person.email,
+                    groups=groups if groups is not None or link is None else link.groups,
+                )
+            )
+            return user, known is None
+
+        user, created = await self._ledger.commit(work)
+        log.info("person signed in", user_id=user.id, created=created)
+        return user, created
+
+
+async def _claimable(draft: Draft, email: str) -> User | None:
+    """The one user that an administrator made for this address and that nobody has taken."""
+    if not email:
+        return None
+    wanted = email.casefold()
+    found = [
+        user
+        for user in draft.state.users.values()
+        if not user.provider and wanted in (user.email.casefold(), "" if user.email else user.name.casefold())
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _free_name(state: State, person: Person) -> str:
+    taken = {user.name.casefold() for user in state.users.values()}
+    return next(name for name in names_to_try(person.names, person.subject) if name.casefold() not in taken)

@@ -26,47 +26,63 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from smartscale.common.v1 import common_pb2 as smartscale_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/policy/v1/policy.proto\x12\x14smartscale.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!smartscale/common/v1/common.proto\"\x85\x01\n\x07Version\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\"\x84\x01\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07user_id\x18\x02 \x01(\x04\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x0c\n\x04ipv4\x18\x04 \x01(\t\x12\x0c\n\x04ipv6\x18\x05 \x01(\t\x12\x19\n\x11\x61\x64vertised_routes\x18\x06 \x03(\t\x12\x17\n\x0f\x61pproved_routes\x18\x07 \x03(\t\"d\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\x0e\n\x06groups\x18\x06 \x03(\t\"g\n\nPopulation\x12,\n\x05nodes\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Subject\x12+\n\x05users\x18\x02 \x03(\x0b\x32\x1c.smartscale.policy.v1.Person\"b\n\x06\x43hange\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"C\n\x11GetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\"\x88\x01\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x34\n\npopulation\x18\x05 \x01(\x0b\x32 .smartscale.policy.v1.Population\"U\n\x11SetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"X\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\npopulation\x18\x02 \x01(\x0b\x32 .smartscale.policy.v1.Population\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"G\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Version\"(\n\x12GetCompiledRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\"E\n\x13GetCompiledResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x63ompiled\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x04\"6\n\x11GetChangesRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\"c\n\x12GetChangesResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0c\n\x04last\x18\x03 \x01(\x04\x32\xdb\x04\n\rPolicyService\x12\\\n\tGetPolicy\x12&.smartscale.policy.v1.GetPolicyRequest\x1a\'.smartscale.policy.v1.GetPolicyResponse\x12\\\n\tSetPolicy\x12&.smartscale.policy.v1.SetPolicyRequest\x1a\'.smartscale.policy.v1.SetPolicyResponse\x12\x62\n\x0b\x43heckPolicy\x12(.smartscale.policy.v1.CheckPolicyRequest\x1a).smartscale.policy.v1.CheckPolicyResponse\x12\x65\n\x0cListVersions\x12).smartscale.policy.v1.ListVersionsRequest\x1a*.smartscale.policy.v1.ListVersionsResponse\x12\x62\n\x0bGetCompiled\x12(.smartscale.policy.v1.GetCompiledRequest\x1a).smartscale.policy.v1.GetCompiledResponse\x12_\n\nGetChanges\x12\'.smartscale.policy.v1.GetChangesRequest\x1a(.smartscale.policy.v1.GetChangesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/policy/v1/policy.proto\x12\x14smartscale.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!smartscale/common/v1/common.proto\"\x85\x01\n\x07Version\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\x12\x0c\n\x04text\x18\x06 \x01(\t\"\x88\x02\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07user_id\x18\x02 \x01(\x04\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x0c\n\x04ipv4\x18\x04 \x01(\t\x12\x0c\n\x04ipv6\x18\x05 \x01(\t\x12\x19\n\x11\x61\x64vertised_routes\x18\x06 \x03(\t\x12\x17\n\x0f\x61pproved_routes\x18\x07 \x03(\t\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x41\n\nattributes\x18\t \x03(\x0b\x32-.smartscale.policy.v1.Subject.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"d\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\x0e\n\x06groups\x18\x06 \x03(\t\"g\n\nPopulation\x12,\n\x05nodes\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Subject\x12+\n\x05users\x18\x02 \x03(\x0b\x32\x1c.smartscale.policy.v1.Person\"b\n\x06\x43hange\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"C\n\x11GetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\"\x88\x01\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x34\n\npopulation\x18\x05 \x01(\x0b\x32 .smartscale.policy.v1.Population\"U\n\x11SetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"X\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\npopulation\x18\x02 \x01(\x0b\x32 .smartscale.policy.v1.Population\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"q\n\x0b\x45xplanation\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x0f\n\x07\x61llowed\x18\x03 \x01(\x08\x12\x0f\n\x07visible\x18\x04 \x01(\x08\x12\r\n\x05rules\x18\x05 \x03(\t\x12\x0c\n\x04near\x18\x06 \x03(\t\"\x90\x01\n\nDifference\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x13\n\x0bpeers_added\x18\x02 \x03(\t\x12\x15\n\rpeers_removed\x18\x03 \x03(\t\x12\x15\n\rpacket_filter\x18\x04 \x01(\x08\x12\x0b\n\x03ssh\x18\x05 \x01(\x08\x12\x14\n\x0c\x63\x61pabilities\x18\x06 \x01(\x08\x12\x0e\n\x06routes\x18\x07 \x01(\x08\"\x91\x01\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x34\n\npopulation\x18\x04 \x01(\x0b\x32 .smartscale.policy.v1.Population\x12\x0c\n\x04text\x18\x05 \x01(\t\"\\\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x32\n\x07\x61nswers\x18\x02 \x03(\x0b\x32!.smartscale.policy.v1.Explanation\"Z\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\npopulation\x18\x02 \x01(\x0b\x32 .smartscale.policy.v1.Population\"s\n\x15PreviewPolicyResponse\x12\x35\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32 .smartscale.policy.v1.Difference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"G\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Version\"(\n\x12GetCompiledRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\"E\n\x13GetCompiledResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x63ompiled\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x04\"6\n\x11GetChangesRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\"c\n\x12GetChangesResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0c\n\x04last\x18\x03 \x01(\x04\x32\xaf\x06\n\rPolicyService\x12\\\n\tGetPolicy\x12&.smartscale.policy.v1.GetPolicyRequest\x1a\'.smartscale.policy.v1.GetPolicyResponse\x12\\\n\tSetPolicy\x12&.smartscale.policy.v1.SetPolicyRequest\x1a\'.smartscale.policy.v1.SetPolicyResponse\x12\x62\n\x0b\x43heckPolicy\x12(.smartscale.policy.v1.CheckPolicyRequest\x1a).smartscale.policy.v1.CheckPolicyResponse\x12h\n\rExplainPolicy\x12*.smartscale.policy.v1.ExplainPolicyRequest\x1a+.smartscale.policy.v1.ExplainPolicyResponse\x12h\n\rPreviewPolicy\x12*.smartscale.policy.v1.PreviewPolicyRequest\x1a+.smartscale.policy.v1.PreviewPolicyResponse\x12\x65\n\x0cListVersions\x12).smartscale.policy.v1.ListVersionsRequest\x1a*.smartscale.policy.v1.ListVersionsResponse\x12\x62\n\x0bGetCompiled\x12(.smartscale.policy.v1.GetCompiledRequest\x1a).smartscale.policy.v1.GetCompiledResponse\x12_\n\nGetChanges\x12\'.smartscale.policy.v1.GetChangesRequest\x1a(.smartscale.policy.v1.GetChangesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.policy.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SUBJECT_ATTRIBUTESENTRY']._loaded_options = None
+  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_VERSION']._serialized_start=128
   _globals['_VERSION']._serialized_end=261
   _globals['_SUBJECT']._serialized_start=264
-  _globals['_SUBJECT']._serialized_end=396
-  _globals['_PERSON']._serialized_start=398
-  _globals['_PERSON']._serialized_end=498
-  _globals['_POPULATION']._serialized_start=500
-  _globals['_POPULATION']._serialized_end=603
-  _globals['_CHANGE']._serialized_start=605
-  _globals['_CHANGE']._serialized_end=703
-  _globals['_GETPOLICYREQUEST']._serialized_start=705
-  _globals['_GETPOLICYREQUEST']._serialized_end=739
-  _globals['_GETPOLICYRESPONSE']._serialized_start=741
-  _globals['_GETPOLICYRESPONSE']._serialized_end=808
-  _globals['_SETPOLICYREQUEST']._serialized_start=811
-  _globals['_SETPOLICYREQUEST']._serialized_end=947
-  _globals['_SETPOLICYRESPONSE']._serialized_start=949
-  _globals['_SETPOLICYRESPONSE']._serialized_end=1034
-  _globals['_CHECKPOLICYREQUEST']._serialized_start=1036
-  _globals['_CHECKPOLICYREQUEST']._serialized_end=1124
-  _globals['_CHECKPOLICYRESPONSE']._serialized_start=1126
-  _globals['_CHECKPOLICYRESPONSE']._serialized_end=1165
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1167
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1219
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1221
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1292
-  _globals['_GETCOMPILEDREQUEST']._serialized_start=1294
-  _globals['_GETCOMPILEDREQUEST']._serialized_end=1334
-  _globals['_GETCOMPILEDRESPONSE']._serialized_start=1336
-  _globals['_GETCOMPILEDRESPONSE']._serialized_end=1405
-  _globals['_GETCHANGESREQUEST']._serialized_start=1407
-  _globals['_GETCHANGESREQUEST']._serialized_end=1461
-  _globals['_GETCHANGESRESPONSE']._serialized_start=1463
-  _globals['_GETCHANGESRESPONSE']._serialized_end=1562
-  _globals['_POLICYSERVICE']._serialized_start=1565
-  _globals['_POLICYSERVICE']._serialized_end=2168
+  _globals['_SUBJECT']._serialized_end=528
+  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_start=479
+  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_end=528
+  _globals['_PERSON']._serialized_start=530
+  _globals['_PERSON']._serialized_end=630
+  _globals['_POPULATION']._serialized_start=632
+  _globals['_POPULATION']._serialized_end=735
+  _globals['_CHANGE']._serialized_start=737
+  _globals['_CHANGE']._serialized_end=835
+  _globals['_GETPOLICYREQUEST']._serialized_start=837
+  _globals['_GETPOLICYREQUEST']._serialized_end=871
+  _globals['_GETPOLICYRESPONSE']._serialized_start=873
+  _globals['_GETPOLICYRESPONSE']._serialized_end=940
+  _globals['_SETPOLICYREQUEST']._serialized_start=943
+  _globals['_SETPOLICYREQUEST']._serialized_end=1079
+  _globals['_SETPOLICYRESPONSE']._serialized_start=1081
+  _globals['_SETPOLICYRESPONSE']._serialized_end=1166
+  _globals['_CHECKPOLICYREQUEST']._serialized_start=1168
+  _globals['_CHECKPOLICYREQUEST']._serialized_end=1256
+  _globals['_CHECKPOLICYRESPONSE']._serialized_start=1258
+  _globals['_CHECKPOLICYRESPONSE']._serialized_end=1297
+  _globals['_EXPLANATION']._serialized_start=1299
+  _globals['_EXPLANATION']._serialized_end=1412
+  _globals['_DIFFERENCE']._serialized_start=1415
+  _globals['_DIFFERENCE']._serialized_end=1559
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=1562
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=1707
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=1709
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=1801
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=1803
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=1893
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=1895
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=2010
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=2012
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=2064
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=2066
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=2137
+  _globals['_GETCOMPILEDREQUEST']._serialized_start=2139
+  _globals['_GETCOMPILEDREQUEST']._serialized_end=2179
+  _globals['_GETCOMPILEDRESPONSE']._serialized_start=2181
+  _globals['_GETCOMPILEDRESPONSE']._serialized_end=2250
+  _globals['_GETCHANGESREQUEST']._serialized_start=2252
+  _globals['_GETCHANGESREQUEST']._serialized_end=2306
+  _globals['_GETCHANGESRESPONSE']._serialized_start=2308
+  _globals['_GETCHANGESRESPONSE']._serialized_end=2407
+  _globals['_POLICYSERVICE']._serialized_start=2410
+  _globals['_POLICYSERVICE']._serialized_end=3225
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,14 @@ class Version(_message.Message):
     def __init__(self, number: _Optional[int] = ..., author: _Optional[str] = ..., reason: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Subject(_message.Message):
-    __slots__ = ("id", "user_id", "tags", "ipv4", "ipv6", "advertised_routes", "approved_routes")
+    __slots__ = ("id", "user_id", "tags", "ipv4", "ipv6", "advertised_routes", "approved_routes", "name", "attributes")
+    class AttributesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
@@ -35,6 +42,8 @@ class Subject(_message.Message):
     IPV6_FIELD_NUMBER: _ClassVar[int]
     ADVERTISED_ROUTES_FIELD_NUMBER: _ClassVar[int]
     APPROVED_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     id: int
     user_id: int
     tags: _containers.RepeatedScalarFieldContainer[str]
@@ -42,7 +51,9 @@ class Subject(_message.Message):
     ipv6: str
     advertised_routes: _containers.RepeatedScalarFieldContainer[str]
     approved_routes: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[int] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ...) -> None: ...
+    name: str
+    attributes: _containers.ScalarMap[str, str]
+    def __init__(self, id: _Optional[int] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ..., name: _Optional[str] = ..., attributes: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Person(_message.Message):
     __slots__ = ("id", "name", "email", "provider_id", "role", "groups")
@@ -127,6 +138,80 @@ class CheckPolicyResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     warnings: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Explanation(_message.Message):
+    __slots__ = ("source", "destination", "allowed", "visible", "rules", "near")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    VISIBLE_FIELD_NUMBER: _ClassVar[int]
+    RULES_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    destination: str
+    allowed: bool
+    visible: bool
+    rules: _containers.RepeatedScalarFieldContainer[str]
+    near: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, source: _Optional[str] = ..., destination: _Optional[str] = ..., allowed: _Optional[bool] = ..., visible: _Optional[bool] = ..., rules: _Optional[_Iterable[str]] = ..., near: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Difference(_message.Message):
+    __slots__ = ("node", "peers_added", "peers_removed", "packet_filter", "ssh", "capabilities", "routes")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    PEERS_ADDED_FIELD_NUMBER: _ClassVar[int]
+    PEERS_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    PACKET_FILTER_FIELD_NUMBER: _ClassVar[int]
+    SSH_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
+    ROUTES_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    peers_added: _containers.RepeatedScalarFieldContainer[str]
+    peers_removed: _containers.RepeatedScalarFieldContainer[str]
+    packet_filter: bool
+    ssh: bool
+    capabilities: bool
+    routes: bool
+    def __init__(self, node: _Optional[str] = ..., peers_added: _Optional[_Iterable[str]] = ..., peers_removed: _Optional[_Iterable[str]] = ..., packet_filter: _Optional[bool] = ..., ssh: _Optional[bool] = ..., capabilities: _Optional[bool] = ..., routes: _Optional[bool] = ...) -> None: ...
+
+class ExplainPolicyRequest(_message.Message):
+    __slots__ = ("source", "destination", "protocol", "population", "text")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    destination: str
+    protocol: str
+    population: Population
+    text: str
+    def __init__(self, source: _Optional[str] = ..., destination: _Optional[str] = ..., protocol: _Optional[str] = ..., population: _Optional[_Union[Population, _Mapping]] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ExplainPolicyResponse(_message.Message):
+    __slots__ = ("allowed", "answers")
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    allowed: bool
+    answers: _containers.RepeatedCompositeFieldContainer[Explanation]
+    def __init__(self, allowed: _Optional[bool] = ..., answers: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ...) -> None: ...
+
+class PreviewPolicyRequest(_message.Message):
+    __slots__ = ("text", "population")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    population: Population
+    def __init__(self, text: _Optional[str] = ..., population: _Optional[_Union[Population, _Mapping]] = ...) -> None: ...
+
+class PreviewPolicyResponse(_message.Message):
+    __slots__ = ("differences", "unchanged", "warnings")
+    DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
+    UNCHANGED_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    differences: _containers.RepeatedCompositeFieldContainer[Difference]
+    unchanged: int
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., unchanged: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("limit", "before")

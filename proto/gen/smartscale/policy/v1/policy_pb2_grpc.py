@@ -50,6 +50,16 @@ class PolicyServiceStub:
                 request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyRequest.SerializeToString,
                 response_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyResponse.FromString,
                 _registered_method=True)
+        self.ExplainPolicy = channel.unary_unary(
+                '/smartscale.policy.v1.PolicyService/ExplainPolicy',
+                request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyResponse.FromString,
+                _registered_method=True)
+        self.PreviewPolicy = channel.unary_unary(
+                '/smartscale.policy.v1.PolicyService/PreviewPolicy',
+                request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
+                _registered_method=True)
         self.ListVersions = channel.unary_unary(
                 '/smartscale.policy.v1.PolicyService/ListVersions',
                 request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ListVersionsRequest.SerializeToString,
@@ -87,6 +97,20 @@ class PolicyServiceServicer:
 
     def CheckPolicy(self, request, context):
         """Does all that SetPolicy does but store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainPolicy(self, request, context):
+        """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreviewPolicy(self, request, context):
+        """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +154,16 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.CheckPolicy,
                     request_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyRequest.FromString,
                     response_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyResponse.SerializeToString,
+            ),
+            'ExplainPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainPolicy,
+                    request_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyRequest.FromString,
+                    response_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyResponse.SerializeToString,
+            ),
+            'PreviewPolicy': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewPolicy,
+                    request_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.FromString,
+                    response_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.SerializeToString,
             ),
             'ListVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVersions,
@@ -229,6 +263,60 @@ class PolicyService:
             '/smartscale.policy.v1.PolicyService/CheckPolicy',
             smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyRequest.SerializeToString,
             smartscale_dot_policy_dot_v1_dot_policy__pb2.CheckPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.policy.v1.PolicyService/ExplainPolicy',
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyRequest.SerializeToString,
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.ExplainPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewPolicy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.policy.v1.PolicyService/PreviewPolicy',
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -18,7 +18,8 @@ from pathlib import Path
 from tests.e2e.waiting import wait_for
 
 CACHE = Path(os.environ.get("SMARTSCALE_ENGINE_CACHE", "/var/tmp/smartscale-engine"))
-BASE = "smartscale-test-base:local"
+BASE = "smartscale-test-base:2"
+"""The number rises when what is in it changes, so that a cached one is not taken for it."""
 STAND_INS = {"postgres": "POSTGRES_IMAGE", "redis": "REDIS_IMAGE", "otel": "OTEL_IMAGE"}
 _IMAGES = Path(__file__).with_name("images")
 
@@ -32,7 +33,14 @@ def missing() -> str | None:
             return f"the program {program} is not installed"
     if shutil.which("docker-compose", path=_PATH) is None:
         return "docker-compose is not installed"
+    if _release() != "bookworm":
+        return "the packaged collector needs the libpython3.11 of Debian 12"
     return None
+
+
+def _release() -> str:
+    lines = Path("/etc/os-release").read_text().replace('"', "").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line).get("VERSION_CODENAME", "")
 
 
 _PATH = f"{Path(sys.executable).parent}:/usr/bin:{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -98,11 +106,7 @@ class Engine:
         """The host's own distribution with Python, PostgreSQL and Redis; trusting what the host trusts."""
         if self._has(BASE):
             return
-        release = dict(
-            line.split("=", 1)
-            for line in Path("/etc/os-release").read_text().replace('"', "").splitlines()
-            if "=" in line
-        )["VERSION_CODENAME"]
+        release = _release()
         sources = self.run(
             "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"
         ).splitlines()
@@ -110,7 +114,7 @@ class Engine:
         archive = CACHE / "base.tar"
         self.run(
             "mmdebstrap", "--variant=apt", "--mode=root",
-            "--include=python3,python3-venv,ca-certificates,postgresql,redis-server",
+            "--include=python3,python3-venv,libpython3.11,ca-certificates,postgresql,redis-server",
             "--customize-hook=ln -sf /usr/bin/python3 $1/usr/local/bin/python",
             "--customize-hook=copy-in /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs",
             release, str(archive), mirror,

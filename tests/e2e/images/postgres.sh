@@ -4,7 +4,8 @@ set -eu
 data=/var/lib/postgresql/data
 bin=$(ls -d /usr/lib/postgresql/*/bin | tail -n 1)
 as_postgres() { setpriv --reuid postgres --regid postgres --clear-groups "$@"; }
-chown postgres: "$data"
+mkdir -p /var/run/postgresql
+chown postgres: "$data" /var/run/postgresql
 if [ ! -s "$data/pgdata/PG_VERSION" ]; then
     printf '%s' "$POSTGRES_PASSWORD" >/tmp/pw
     chown postgres: /tmp/pw

@@ -1,0 +1,138 @@
+"""`python -m tests.bench load`: arguments, the run, and what is printed."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from tests.bench.load.account import machine
+from tests.bench.load.fleet import SAMPLED, Fleet
+from tests.bench.load.scenarios import GROUPS, SCENARIOS, Figures, scale_exponent
+from tests.bench.load.target import Embedded, Somewhere, Target, raise_limits
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    found = argparse.ArgumentParser(prog="python -m tests.bench load", description=__doc__)
+    found.add_argument("scenarios", nargs="*", help=f"of: {', '.join([*SCENARIOS, 'cold_start', 'scale_exponent'])}")
+    found.add_argument("-n", "--clients", type=int, default=1000)
+    found.add_argument("--sampled", type=int, default=SAMPLED, help="devices whose netmaps are decoded and proved")
+    found.add_argument("--url", help="a server that runs; without it one is started here")
+    found.add_argument("--auth-key", action="append", default=[], help="reusable; several make groups")
+    found.add_argument("--pid", action="append", type=int, default=[], help="a process to account for")
+    found.add_argument("--policy-command", default="", help="puts the policy in the file {} in force")
+    found.add_argument("--restart-command", default="", help="restarts the server and prints the new PIDs")
+    found.add_argument("--tags", action="store_true", help="of the server started here: one tag and key a group")
+    found.add_argument("--json", type=Path, help="write the figures here")
+    found.add_argument("--baseline", type=Path, help="compare with figures written before, by ratio")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Run the scenarios; the status tells whether every netmap was right."""
+    options = parser().parse_args(arguments)
+    names = options.scenarios or list(SCENARIOS)
+    if unknown := [name for name in names if name not in SCENARIOS and name not in ("cold_start", "scale_exponent")]:
+        parser().error(f"no such scenario: {', '.join(unknown)}")
+    raise_limits()
+    if options.url:
+        target: Target = Somewhere(
+            options.url, options.auth_key, options.pid, options.policy_command, options.restart_command
+        )
+        figures = uvloop.run(run(target, names, options.clients, options.sampled))
+    else:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            groups = GROUPS if options.tags or "fanout_patch_acl" in names else 1
+            embedded = Embedded(Path(folder), groups)
+            try:
+                embedded.start()
+                figures = uvloop.run(run(embedded, names, options.clients, options.sampled))
+            finally:
+                embedded.stop()
+                for line in embedded.faults()[:10]:
+                    print(line, file=sys.stderr)
+    result = {"clients": options.clients, "machine": machine(), "scenarios": figures}
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    baseline = json.loads(options.baseline.read_text())["scenarios"] if options.baseline else {}
+    print(table(figures, baseline))
+    return int(any("wrong" in found for found in figures.values()))
+
+
+async def run(target: Target, names: list[str], clients: int, sampled: int) -> dict[str, Figures]:
+    """Run scenarios in order on one fleet."""
+    fleet = await Fleet.at(target, sampled)
+    figures: dict[str, Figures] = {}
+    empty, before = target.account.pss(), target.account.cpu()
+    if "scale_exponent" in names:
+        figures["scale_exponent"] = await scale_exponent(fleet)
+        names = [name for name in names if name != "scale_exponent"]
+    started = time.monotonic()
+    await fleet.grow(clients)
+    await fleet.prove()
+    if "scale_exponent" not in figures:
+        figures["set_up"] = {
+            "cpu_per_node_ms": (target.account.cpu() - before) / clients * 1000,
+            "took_s": time.monotonic() - started,
+            "memory_per_client_kib": (target.account.pss() - empty) / clients / 1024,
+            "empty_mib": empty / 2**20,
+        }
+    for name in names:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        try:
+            if name == "cold_start":
+                figures[name] = await cold_start(fleet)
+            else:
+                figures[name] = await SCENARIOS[name](fleet)
+        except Exception as error:
+            print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+            figures[name] = {"wrong": 1.0}
+        print(f"  {figures[name]}", file=sys.stderr, flush=True)
+    fleet.hang_up()
+    await asyncio.sleep(0.1)
+    return figures
+
+
+async def cold_start(fleet: Fleet) -> Figures:
+    """All hang up; the server starts again with its nodes in the database; one device wants its map."""
+    fleet.hang_up()
+    if not await fleet.target.restart():
+        return {}
+    start = fleet.target.started if isinstance(fleet.target, Embedded) else time.monotonic()
+    device = fleet.devices[0]
+    while True:
+        try:
+            await device.reconnect(attempts=1)
+            await asyncio.wait_for(device.has_map.wait(), 30)
+            break
+        except (OSError, RuntimeError):
+            await asyncio.sleep(0.02)
+        except Exception:
+            if time.monotonic() - start > 60:
+                raise
+            await asyncio.sleep(0.02)
+    took = device.map_at - start
+    cpu = fleet.target.account.cpu()
+    await asyncio.gather(*(other.reconnect(1.0) for other in fleet.devices[1:]))
+    await asyncio.gather(*(asyncio.wait_for(other.has_map.wait(), 60) for other in fleet.devices))
+    await fleet.quiet()
+    await fleet.prove()
+    return {"first_map_s": took, "cpu_until_then_s": cpu}
+
+
+def table(figures: dict[str, Figures], baseline: dict[str, Figures]) -> str:
+    """The figures as text; with a baseline also how they relate to it."""
+    lines = []
+    for name, found in figures.items():
+        for key, value in found.items():
+            former = baseline.get(name, {}).get(key)
+            ratio = f"{value / former:>8.2f}x" if former else ""
+            lines.append(f"{name:18} {key:24} {value:>12.3f}{ratio}")
+    return "\n".join(lines)

@@ -31,7 +31,6 @@ class LocalContext(grpc.aio.ServicerContext[Any, Any]):
         self._code = grpc.StatusCode.OK
         self._details = ""
         self._trailing = grpc.aio.Metadata()
-        self.aborted = False
 
     async def read(self) -> Any:
         """The next request, or EOF."""
@@ -54,7 +53,6 @@ class LocalContext(grpc.aio.ServicerContext[Any, Any]):
         self._code, self._details = code, details
         if trailing_metadata:
             self._trailing = to_metadata(trailing_metadata)
-        self.aborted = True
         raise grpc.aio.AbortError("Locally aborted.")
 
     async def abort_with_status(self, status: grpc.Status) -> Never:

@@ -106,6 +106,10 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
             except asyncio.CancelledError:
                 code = "CANCELLED"
                 raise
+            except Exception:
+                named = _name(context.code())
+                code = code if named == "OK" else named
+                raise
             finally:
                 self._metrics.served.labels(service, method, code).inc()
                 if not endless:

@@ -19,8 +19,17 @@ class TooOddError(Exception):
     """What the table of the servicer knows."""
 
 
+class Generated:
+    """As generated code does it for a method that nobody wrote."""
+
+    def Unwritten(self, request: StringValue, context: Any) -> None:
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details("Method not implemented!")
+        raise NotImplementedError("Method not implemented!")
+
+
 @answers({TooOddError: grpc.StatusCode.FAILED_PRECONDITION})
-class EchoServicer:
+class EchoServicer(Generated):
     """Answers what it is told; counts what it saw."""
 
     def __init__(self) -> None:
@@ -98,6 +107,7 @@ class EchoServicer:
         handlers = {
             "One": grpc.unary_unary_rpc_method_handler(self.One, *coders),
             "Many": grpc.unary_stream_rpc_method_handler(self.Many, *coders),
+            "Unwritten": grpc.unary_unary_rpc_method_handler(self.Unwritten, *coders),
             "Collect": grpc.stream_unary_rpc_method_handler(self.Collect, *coders),
             "Talk": grpc.stream_stream_rpc_method_handler(self.Talk, *coders),
         }
@@ -118,4 +128,5 @@ class EchoStub:
         self.Many = channel.unary_stream(f"/{NAME}/Many", **coders)
         self.Collect = channel.stream_unary(f"/{NAME}/Collect", **coders)
         self.Talk = channel.stream_stream(f"/{NAME}/Talk", **coders)
+        self.Unwritten = channel.unary_unary(f"/{NAME}/Unwritten", **coders)
         self.Absent = channel.unary_unary(f"/{NAME}/Absent", **coders)

@@ -150,6 +150,12 @@ async def test_an_absent_method_is_unimplemented(stub: EchoStub) -> None:
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
+async def test_a_method_that_nobody_wrote_is_unimplemented(stub: EchoStub) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.Unwritten(text("a"), timeout=5)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 async def test_a_stream_of_responses_ends_after_the_last(stub: EchoStub) -> None:
     assert [answer.value[0] async for answer in stub.Many(text("4"), timeout=5)] == ["0", "1", "2", "3"]
 

@@ -22,8 +22,6 @@ MAX_WATCHES = 8192
 MAX_WATCHES_EACH = 4
 """A client has one Followup in flight; more are its connections that were not yet seen to end. The oldest goes."""
 REST = 1.0
-BUS_PATIENCE = 2.0
-"""Seconds that a start waits for the bus. Losing it must not keep anybody out."""
 
 
 def topic_of(tailnet: TailnetId) -> str:
@@ -79,17 +77,10 @@ class BusLoginNews:
         return self._count
 
     async def start(self) -> None:
-        """Listen; returns when no news can be missed any more, or soon when the bus is away.
-
-        Without the bus, whoever waits for a login looks by itself from time to time, so that logins go on.
-        """
+        """Listen; returns when no news can be missed any more."""
         live = asyncio.Event()
         self._listener = asyncio.create_task(self._listen(live), name="login news")
-        try:
-            async with asyncio.timeout(BUS_PATIENCE):
-                await live.wait()
-        except TimeoutError:
-            log.warning("no bus yet, decisions of other instances are seen late")
+        await live.wait()
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -36,7 +36,11 @@ class Bus(Protocol):
         ...
 
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message | Reconnected]]:
-        """Receive what is published to these topics; entering returns once the subscription is live."""
+        """Receive what is published to these topics; entering returns once the subscription is live.
+
+        When the bus is away it returns after some seconds all the same, and `Reconnected` comes once it is live: whoever
+        follows a log reads it from its owner, with the bus or without.
+        """
         ...
 
     async def close(self) -> None:

@@ -39,6 +39,8 @@ _LONGEST_DEBT = 0.5
 _PING_EVERY = 5.0
 _ANSWER_WITHIN = 5.0
 _PUBLISH_WITHIN = 2.0
+_LIVE_WITHIN = 2.0
+"""Seconds that a new reader waits for Redis. Processes start without it; `Reconnected` tells when it is there."""
 
 
 class BusMetrics:
@@ -134,7 +136,7 @@ class RedisBus:
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message | Reconnected]]:
-        """Receive what is published to these topics; entering waits until Redis confirmed all of them."""
+        """Receive what is published to these topics; entering waits until Redis confirmed all of them, but not long."""
         inbox = Inbox(self._capacity)
         for topic in topics:
             self._inboxes.setdefault(topic, set()).add(inbox)
@@ -142,8 +144,12 @@ class RedisBus:
             if self._reader is None:
                 self._reader = asyncio.get_running_loop().create_task(self._read_for_ever())
             await self._subscribe_new(topics)
-            async with self._changed:
-                await self._changed.wait_for(lambda: self._live.issuperset(topics))
+            try:
+                async with asyncio.timeout(_LIVE_WITHIN), self._changed:
+                    await self._changed.wait_for(lambda: self._live.issuperset(topics))
+            except TimeoutError:
+                log.warning("bus is away, its readers go on without it", topics=",".join(topics))
+                self._stale.update(topic for topic in topics if topic not in self._live)
             yield inbox
         finally:
             await self._forget(inbox, topics)

@@ -185,6 +185,17 @@ async def test_a_subscription_made_while_redis_is_away_becomes_live_when_it_is_b
 
 
 @needs_redis
+async def test_a_reader_begins_without_redis_and_is_told_when_it_is_there(redis: RedisServer) -> None:
+    await redis.stop()
+    bus = RedisBus(redis.url)
+    async with asyncio.timeout(10), bus.subscribe("a") as reader:
+        await redis.start()
+        assert await next_of(reader) == Reconnected()
+        await heard_again(bus, reader, b"first")
+    await bus.close()
+
+
+@needs_redis
 async def test_what_could_not_be_published_is_told_to_readers_who_noticed_nothing(redis: RedisServer) -> None:
     writer, reader_bus = RedisBus(redis.url), RedisBus(redis.url)
     async with reader_bus.subscribe("a") as reader:

@@ -168,7 +168,10 @@ class Lab:
         self._address(SERVERS, f"n{name[:8]}", f"{prefix}.1/24")
         self._address(name, "eth0", f"{prefix}.2/24")
         self.exec(name, "ip", "route", "add", "default", "via", f"{prefix}.1")
-        rule = 'table ip lab { chain post { type nat hook postrouting priority srcnat; oifname "host" masquerade; } }'
+        rule = """table ip lab {
+          chain post { type nat hook postrouting priority srcnat; oifname "host" masquerade; }
+        }
+        """
         self.exec(SERVERS, "nft", "-f", "-", stdin=rule)
 
     def set_nat(self, host: str, nat: Nat) -> None:

@@ -10,6 +10,7 @@ import grpc.aio
 
 from gateway import keyfile
 from gateway.admin.guard import Guard
+from gateway.admin.rest import router as rest
 from gateway.admin.server import AdminServer
 from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Services
@@ -90,6 +91,7 @@ class GatewayService:
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
             login.router(services.auth, config.server_url),
+            rest.router(calls, guard),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies))
         self._web = WebServer(

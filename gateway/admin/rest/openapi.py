@@ -1,0 +1,230 @@
+"""The OpenAPI 3.1 document, made of the table of operations and of the contract's descriptors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.admin.checks import MAX_ITEMS, MAX_TEXT
+from gateway.admin.reflect import json_name
+from gateway.admin.rest.lists import MAX_PAGE
+from gateway.admin.rest.operations import OPERATIONS, Operation
+from gateway.admin.rest.problem import TITLES
+from gateway.admin.servicer import HeadscaleServicer
+
+Schema = dict[str, Any]
+
+_ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
+_REQUIRED = {
+    "CreateUser": ("name",),
+    "RegisterNode": (),
+    "AuthRegister": ("user", "auth_id"),
+    "AuthApprove": ("auth_id",),
+    "AuthReject": ("auth_id",),
+    "DebugCreateNode": ("user", "key"),
+    "SetTags": ("tags",),
+}
+_NARROWED: dict[str, tuple[str, Schema]] = {
+    "limit": (
+        "Items in a page; the Link header leads to the next",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
+    ),
+    "after": ("Only items with a larger id", {"type": "string", "pattern": "^[0-9]{1,19}$"}),
+    "tag": ("Only nodes with this tag", {"type": "string", "maxLength": MAX_TEXT}),
+    "online": ("Only nodes that are, or are not, connected", {"type": "boolean"}),
+    "user": ("Only keys of the user with this id or name", {"type": "string", "maxLength": MAX_TEXT}),
+}
+_NAMES_TOO = frozenset({("RenameUser", "old_id"), ("DeleteUser", "id")})
+_LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
+    "CreateUser": (
+        ("RenameUser", {"old_id": "/user/id"}, {}),
+        ("DeleteUser", {"id": "/user/id"}, {}),
+        ("ListUsers", {"id": "/user/id"}, {}),
+        ("ListNodes", {"user": "/user/name"}, {}),
+        ("CreatePreAuthKey", {}, {"user": "/user/id"}),
+        ("DebugCreateNode", {}, {"user": "/user/name"}),
+    ),
+    "CreatePreAuthKey": (
+        ("ExpirePreAuthKey", {}, {"id": "/preAuthKey/id"}),
+        ("DeletePreAuthKey", {"id": "/preAuthKey/id"}, {}),
+    ),
+    "AuthRegister": tuple(
+        (rpc, {"node_id": "/node/id"}, {})
+        for rpc in ("GetNode", "SetTags", "SetApprovedRoutes", "ExpireNode", "RenameNode", "DeleteNode")
+    ),
+    "ListNodes": (("GetNode", {"node_id": "/nodes/0/id"}, {}), ("ExpireNode", {"node_id": "/nodes/0/id"}, {})),
+    "GetPolicy": (("SetPolicy", {}, {"policy": "/policy"}), ("CheckPolicy", {}, {"policy": "/policy"})),
+}
+
+
+def build() -> Schema:
+    """The whole document."""
+    schemas: Schema = {"Problem": _problem()}
+    paths: Schema = {}
+    for operation in OPERATIONS:
+        path = operation.path
+        paths.setdefault(path, {})[operation.verb.lower()] = _operation(operation, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Headscale administration",
+            "version": version("smartscale"),
+            "description": "The calls of headscale.v1 over HTTP. Members of a body that are not known are ignored; "
+            "null means not said. Errors carry the members of both kinds of clients.",
+            "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
+        },
+        "servers": [{"url": "/api/v1"}],
+        "security": [{"apiKey": []}],
+        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "headscale apikeys create"}
+            },
+            "schemas": dict(sorted(schemas.items())),
+            "responses": {f"E{status}": _error(status) for status in _ERRORS},
+        },
+    }
+
+
+def operation_id(rpc: str) -> str:
+    """The call's name as generators of clients like it."""
+    return rpc[0].lower() + rpc[1:]
+
+
+def _operation(operation: Operation, schemas: Schema) -> Schema:
+    answer: Schema = {
+        "description": "Done",
+        "content": {"application/json": {"schema": _message(operation.method.output_type, schemas)}},
+    }
+    if operation.narrowed:
+        answer["headers"] = {"Link": {"description": "The next page, if there is one", "schema": {"type": "string"}}}
+    if operation.rpc in _LINKS:
+        answer["links"] = {f"{rpc}After{operation.rpc}": _link(rpc, *into) for rpc, *into in _LINKS[operation.rpc]}
+    errors = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _ERRORS}
+    found: Schema = {
+        "operationId": operation_id(operation.rpc),
+        "summary": (getattr(HeadscaleServicer, operation.rpc).__doc__ or "").strip().rstrip("."),
+        "tags": [operation.tag],
+        "responses": {"200": answer, **errors},
+    }
+    if parameters := _parameters(operation):
+        found["parameters"] = parameters
+    if operation.body:
+        required = [json_name(name) for name in _REQUIRED.get(operation.rpc, ())]
+        properties = {
+            json_name(field.name): _argument(field)
+            for field in operation.request.fields
+            if field.name not in operation.path_fields
+        }
+        schema: Schema = {"type": "object", "properties": properties}
+        if required:
+            schema["required"] = required
+        schemas[operation.request.name] = schema
+        reference = {"$ref": f"#/components/schemas/{operation.request.name}"}
+        found["requestBody"] = {"required": bool(required), "content": {"application/json": {"schema": reference}}}
+    return found
+
+
+def _parameters(operation: Operation) -> list[Schema]:
+    fields = operation.request.fields_by_name
+    found: list[Schema] = []
+    for name in operation.path_fields:
+        schema: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+        if fields[name].type == FieldDescriptor.TYPE_UINT64 and (operation.rpc, name) not in _NAMES_TOO:
+            schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+        found.append({"name": name, "in": "path", "required": True, "schema": schema})
+    for name in operation.query:
+        required = operation.rpc == "DeletePreAuthKey"
+        parameter = {"name": json_name(name), "in": "query", "required": required, "schema": _asked(fields[name])}
+        found.append(parameter)
+    for name in operation.narrowed:
+        text, schema = _NARROWED[name]
+        found.append({"name": name, "in": "query", "required": False, "description": text, "schema": schema})
+    return found
+
+
+def _asked(field: FieldDescriptor) -> Schema:
+    if field.type == FieldDescriptor.TYPE_UINT64:
+        return {"type": "string", "pattern": "^[0-9]{1,19}$"}
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": "boolean"}
+    if field.message_type is not None:
+        return {"type": "string", "format": "date-time"}
+    return {"type": "string", "maxLength": MAX_TEXT}
+
+
+def _argument(field: FieldDescriptor) -> Schema:
+    """A member of a body; null is as good as leaving it out."""
+    if field.is_repeated:
+        items = {"type": "string", "maxLength": MAX_TEXT}
+        return {"type": ["array", "null"], "items": items, "maxItems": MAX_ITEMS}
+    if field.type == FieldDescriptor.TYPE_UINT64:
+        return {"type": ["string", "integer", "null"], "pattern": "^[0-9]{1,19}$", "minimum": 0}
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return {"type": ["boolean", "null"]}
+    if field.message_type is not None:
+        return {"type": ["string", "null"], "format": "date-time"}
+    return {"type": ["string", "null"], **({} if field.name == "policy" else {"maxLength": MAX_TEXT})}
+
+
+def _message(kind: Descriptor, schemas: Schema) -> Schema:
+    if kind.name not in schemas:
+        schemas[kind.name] = {}
+        properties = {json_name(field.name): _member(field, schemas) for field in kind.fields}
+        schemas[kind.name] = {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+    return {"$ref": f"#/components/schemas/{kind.name}"}
+
+
+def _member(field: Any, schemas: Schema) -> Schema:
+    if field.enum_type is not None:
+        return {"type": "string", "enum": list(field.enum_type.values_by_name)}
+    if field.message_type is not None and field.message_type.full_name == "google.protobuf.Timestamp":
+        return {"type": ["string", "null"], "format": "date-time"}
+    if field.message_type is not None:
+        found = _message(field.message_type, schemas)
+        return {"type": "array", "items": found} if field.is_repeated else {"anyOf": [found, {"type": "null"}]}
+    if field.type == FieldDescriptor.TYPE_UINT64:
+        return {"type": "string", "pattern": "^[0-9]{1,20}$"}
+    one = {"type": "boolean" if field.type == FieldDescriptor.TYPE_BOOL else "string"}
+    return {"type": "array", "items": one} if field.is_repeated else one
+
+
+def _link(rpc: str, parameters: dict[str, str], body: dict[str, str]) -> Schema:
+    found: Schema = {"operationId": operation_id(rpc)}
+    if parameters:
+        found["parameters"] = {name: f"$response.body#{pointer}" for name, pointer in parameters.items()}
+    if body:
+        found["requestBody"] = {name: f"$response.body#{pointer}" for name, pointer in body.items()}
+    return found
+
+
+def _error(status: int) -> Schema:
+    found: Schema = {
+        "description": TITLES[status],
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    if status == 429:
+        seconds = {"type": "integer", "minimum": 1}
+        found["headers"] = {"Retry-After": {"description": "Seconds to wait", "schema": seconds}}
+    return found
+
+
+def _problem() -> Schema:
+    text, number = {"type": "string"}, {"type": "integer"}
+    properties = {
+        "title": text,
+        "status": {**number, "description": "The HTTP status"},
+        "detail": {**text, "description": "What is wrong; a parameter's name comes first"},
+        "code": {**number, "description": "The gRPC status"},
+        "message": {**text, "description": "The same as detail"},
+        "details": {"type": "array", "items": {"type": "object"}},
+    }
+    return {"type": "object", "properties": properties, "required": list(properties)}

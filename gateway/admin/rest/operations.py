@@ -1,0 +1,100 @@
+"""Which method and path is which call: Headscale's table. Knows no HTTP library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from headscale.v1 import headscale_pb2
+
+SERVICE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One call as HTTP has it. Parameters in the path win over the query, and the query over the body."""
+
+    rpc: str
+    verb: str
+    path: str
+    """Below /api/v1, with {parameters} as the request's fields."""
+    body: bool = False
+    query: tuple[str, ...] = ()
+    """Fields that the query may have."""
+    tag: str = ""
+    narrowed: tuple[str, ...] = ()
+    """What else narrows the list in the answer: names of `gateway.admin.rest.lists`."""
+
+    @property
+    def method(self) -> MethodDescriptor:
+        """The call in the contract."""
+        return SERVICE.methods_by_name[self.rpc]
+
+    @property
+    def request(self) -> Descriptor:
+        """Its request."""
+        return self.method.input_type
+
+    @property
+    def path_fields(self) -> tuple[str, ...]:
+        """The parameters in the path."""
+        return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
+
+
+def _of(tag: str, *operations: Operation) -> tuple[Operation, ...]:
+    return tuple(Operation(one.rpc, one.verb, one.path, one.body, one.query, tag, one.narrowed) for one in operations)
+
+
+_PAGE = ("limit", "after")
+
+OPERATIONS: tuple[Operation, ...] = (
+    *_of(
+        "users",
+        Operation("CreateUser", "POST", "/user", body=True),
+        Operation("ListUsers", "GET", "/user", query=("id", "name", "email"), narrowed=_PAGE),
+        Operation("RenameUser", "POST", "/user/{old_id}/rename/{new_name}"),
+        Operation("DeleteUser", "DELETE", "/user/{id}"),
+    ),
+    *_of(
+        "pre-auth keys",
+        Operation("CreatePreAuthKey", "POST", "/preauthkey", body=True),
+        Operation("ListPreAuthKeys", "GET", "/preauthkey", narrowed=("user", *_PAGE)),
+        Operation("ExpirePreAuthKey", "POST", "/preauthkey/expire", body=True),
+        Operation("DeletePreAuthKey", "DELETE", "/preauthkey", query=("id",)),
+    ),
+    *_of(
+        "nodes",
+        Operation("ListNodes", "GET", "/node", query=("user",), narrowed=("tag", "online", *_PAGE)),
+        Operation("RegisterNode", "POST", "/node/register", body=True, query=("user", "key")),
+        Operation("BackfillNodeIPs", "POST", "/node/backfillips", body=True, query=("confirmed",)),
+        Operation("GetNode", "GET", "/node/{node_id}"),
+        Operation("DeleteNode", "DELETE", "/node/{node_id}"),
+        Operation("SetTags", "POST", "/node/{node_id}/tags", body=True),
+        Operation("SetApprovedRoutes", "POST", "/node/{node_id}/approve_routes", body=True),
+        Operation("ExpireNode", "POST", "/node/{node_id}/expire", body=True, query=("expiry", "disable_expiry")),
+        Operation("RenameNode", "POST", "/node/{node_id}/rename/{new_name}"),
+        Operation("DebugCreateNode", "POST", "/debug/node", body=True),
+    ),
+    *_of(
+        "logins",
+        Operation("AuthRegister", "POST", "/auth/register", body=True),
+        Operation("AuthApprove", "POST", "/auth/approve", body=True),
+        Operation("AuthReject", "POST", "/auth/reject", body=True),
+    ),
+    *_of(
+        "api keys",
+        Operation("CreateApiKey", "POST", "/apikey", body=True),
+        Operation("ListApiKeys", "GET", "/apikey", narrowed=_PAGE),
+        Operation("ExpireApiKey", "POST", "/apikey/expire", body=True),
+        Operation("DeleteApiKey", "DELETE", "/apikey/{prefix}", query=("id",)),
+    ),
+    *_of(
+        "policy",
+        Operation("GetPolicy", "GET", "/policy"),
+        Operation("SetPolicy", "PUT", "/policy", body=True),
+        Operation("CheckPolicy", "POST", "/policy/check", body=True),
+    ),
+    *_of("server", Operation("Health", "GET", "/health")),
+)
+
+BY_RPC = {operation.rpc: operation for operation in OPERATIONS}

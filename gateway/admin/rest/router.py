@@ -1,0 +1,133 @@
+"""The paths of /api/v1: admits the caller, reads, makes the one call that every wire makes, writes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import grpc
+import orjson
+from fastapi import APIRouter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from gateway.admin.guard import Guard
+from gateway.admin.rest import historic, published
+from gateway.admin.rest.lists import narrow
+from gateway.admin.rest.operations import OPERATIONS, Operation
+from gateway.admin.rest.problem import of_refusal, problem
+from gateway.admin.rest.reading import read_body, read_request
+from gateway.admin.rest.writing import document
+from gateway.admin.servicer import Calls
+from gateway.admin.stubs import Refused
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+PREFIX = "/api/v1"
+MAX_BODY = 4 << 20
+_VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def router(calls: Calls, guard: Guard) -> APIRouter:
+    """All paths below /api/v1, and /swagger."""
+    routes = APIRouter()
+    published.add_to(routes, PREFIX)
+    resources: dict[str, dict[str, Handler]] = {}
+    today = ((one.verb, one.path, _handler(calls, one)) for one in OPERATIONS)
+    for verb, path, handler in (*today, *historic.handlers(calls, read)):
+        resources.setdefault(_shape(path), {}).setdefault(verb, _naming(path, handler))
+    # A word in the path wins over a parameter at the same place: /node/register is no node.
+    for path in sorted(resources, key=lambda path: [part.startswith("{") for part in path.split("/")]):
+        _add(routes, PREFIX + path, _resource(resources[path], guard))
+    _add(routes, PREFIX + "/{rest:path}", _resource({}, guard))
+    _add(routes, PREFIX, _resource({}, guard))
+    return routes
+
+
+async def read(request: Request) -> Mapping[str, object]:
+    """The members of a request's JSON body.
+
+    Raises:
+        Refused: it is too large or not a JSON object.
+    """
+    raw = bytearray()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > MAX_BODY:
+            raise _TooLarge()
+    return read_body(bytes(raw))
+
+
+class _TooLarge(Refused):
+    def __init__(self) -> None:
+        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, f"body: larger than {MAX_BODY} bytes")
+
+
+def _shape(path: str) -> str:
+    """The path with its parameters by number: /user/{id} and /user/{name} are one resource."""
+    parts = path.split("/")
+    return "/".join(f"{{p{number}}}" if part.startswith("{") else part for number, part in enumerate(parts))
+
+
+def _naming(path: str, handler: Handler) -> Handler:
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+    async def handle(request: Request) -> Response:
+        request.scope["path_params"] = dict(zip(names, request.path_params.values(), strict=True))
+        return await handler(request)
+
+    return handle
+
+
+def _handler(calls: Calls, operation: Operation) -> Handler:
+    async def handle(request: Request) -> Response:
+        body = await read(request) if operation.body else {}
+        query = [pair for pair in request.query_params.multi_items() if operation.query]
+        message = read_request(operation.request, body, query, request.path_params)
+        answer = await calls.call(operation.rpc, message)
+        following = narrow(answer, operation.narrowed, request.query_params, request.url.path)
+        headers = {"Link": f'<{following}>; rel="next"'} if following else {}
+        return answered(document(answer), headers)
+
+    return handle
+
+
+def answered(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer."""
+    return Response(orjson.dumps(body), 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+
+
+def _resource(handlers: Mapping[str, Handler], guard: Guard) -> Handler:
+    allowed = sorted({*handlers, "OPTIONS", *(("HEAD",) if "GET" in handlers else ())})
+    allow = {"Allow": ", ".join(allowed)}
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            if request.method == "OPTIONS" and handlers:
+                return Response(status_code=204, headers=allow)
+            await guard.admit(request.headers.get("authorization"), request.client.host if request.client else "")
+            if not handlers:
+                return problem(404, grpc.StatusCode.NOT_FOUND, "there is nothing at this path")
+            handler = handlers.get("GET" if request.method == "HEAD" else request.method)
+            if handler is None:
+                text = f"this path knows {', '.join(sorted(handlers))}"
+                return problem(405, grpc.StatusCode.UNIMPLEMENTED, text, allow)
+            return await handler(request)
+        except _TooLarge as refusal:
+            return problem(413, refusal.code, str(refusal), {"Connection": "close"})
+        except Refused as refusal:
+            return of_refusal(refusal)
+        except ClientDisconnect:
+            return Response(status_code=499)
+        except Exception:
+            log.exception("administration call failed", path=request.scope.get("route_path", request.url.path)[:200])
+            return problem(500, grpc.StatusCode.INTERNAL, "internal error")
+
+    return endpoint
+
+
+def _add(routes: APIRouter, path: str, endpoint: Handler) -> None:
+    routes.add_api_route(path, endpoint, methods=list(_VERBS), include_in_schema=False, response_model=None)

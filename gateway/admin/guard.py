@@ -9,6 +9,7 @@ import grpc
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2
 
+from gateway.admin import author
 from gateway.admin.rate import Buckets, network_of
 from gateway.admin.stubs import Refused, Services
 
@@ -48,6 +49,7 @@ class Guard:
                 raise Refused(grpc.StatusCode.UNAUTHENTICATED, "invalid token") from None
             raise Refused(grpc.StatusCode.UNAVAILABLE, "validating token") from None
         self._count(self._keys, str(answer.api_key.id), "too many calls with this api key")
+        author.note_key(answer.api_key.prefix)
 
     def _count(self, buckets: Buckets, caller: str, text: str) -> None:
         now = self._now()

@@ -85,15 +85,21 @@ def _guarded(handler: Any, admit: Callable[[Any], Awaitable[None]]) -> Any:
 
 
 class AdminServer:
-    """Both listeners. `more` are registrations that only the unix socket gets."""
+    """Both listeners. `everywhere` are registrations that both get, `more` those that only the unix socket gets."""
 
     def __init__(
-        self, config: Config, calls: Calls, guard: Guard, more: Sequence[tuple[str, Registration]] = ()
+        self,
+        config: Config,
+        calls: Calls,
+        guard: Guard,
+        more: Sequence[tuple[str, Registration]] = (),
+        everywhere: Sequence[tuple[str, Registration]] = (),
     ) -> None:
         self._config = config
         self._calls = calls
         self._guard = guard
         self._more = more
+        self._everywhere = everywhere
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> None:
@@ -158,9 +164,13 @@ class AdminServer:
         servicer.add_to(server, self._calls)
         checks = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(checks, server)
-        for name in ("", _HEADSCALE):
+        shared = []
+        for name, register in self._everywhere:
+            register(server)
+            shared.append(name)
+        for name in ("", _HEADSCALE, *shared):
             await checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-        reflect.add_to(server, (_HEADSCALE, *more, health.SERVICE_NAME))
+        reflect.add_to(server, (_HEADSCALE, *shared, *more, health.SERVICE_NAME))
 
 
 def _make_room(path: Path) -> None:

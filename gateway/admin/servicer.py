@@ -11,6 +11,7 @@ from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
 
+from gateway.admin import author
 from gateway.admin.checks import check
 from gateway.admin.devices import Devices
 from gateway.admin.people import People
@@ -34,7 +35,9 @@ class Documents:
     async def SetPolicy(self, request: policy_pb2.SetPolicyRequest, context: Any) -> policy_pb2.SetPolicyResponse:
         """Put a policy in force."""
         answer = await self._services.policy.SetPolicy(
-            inner.SetPolicyRequest(text=request.policy, population=await self._services.population()),
+            inner.SetPolicyRequest(
+                text=request.policy, author=author.current(), population=await self._services.population()
+            ),
             timeout=DEADLINE,
         )
         return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
@@ -108,6 +111,7 @@ async def abort(context: Any, refusal: Refused) -> None:
 
 def _answering(calls: Calls, name: str) -> Any:
     async def answer(request: Any, context: Any) -> Any:
+        author.note_peer(context)
         try:
             return await calls.call(name, request)
         except Refused as refusal:

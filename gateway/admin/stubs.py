@@ -13,6 +13,7 @@ from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from gateway.admin import convert
+from services.shared.access.posture import hostinfo_attributes
 
 DEADLINE = 10.0
 
@@ -84,6 +85,8 @@ class Services:
                     ipv6=node.ipv6,
                     advertised_routes=node.advertised_routes,
                     approved_routes=node.approved_routes,
+                    name=node.given_name,
+                    attributes=_attributes(node),
                 )
                 for node in answer.nodes
             ],
@@ -99,3 +102,11 @@ class Services:
                 for user in (await self.users()).values()
             ],
         )
+
+
+def _attributes(node: registry_pb2.Node) -> dict[str, str]:
+    """What postures ask of the device; nothing when its record cannot be read."""
+    try:
+        return dict(hostinfo_attributes(node.hostinfo))
+    except ValueError:
+        return {}

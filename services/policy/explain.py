@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.policy.model.compiler import compile_policy
+from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.explaining import Explainer, Question
 from services.policy.model.names import literal
 from services.policy.model.ports import DEFAULT_PROTOCOLS, parse_protocol
 from services.policy.model.problems import PolicyError
 from services.policy.model.topology import Topology, TopologyError, read_topology
-from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind
+from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
-from services.shared.access.ranges import Spans, coalesce, point, span
+from services.shared.access.ranges import Spans, coalesce
 
 Result = dict[str, Any]
+
+
+_MAX_PAIRS = 10_000
+_KINDS = "say a node, a user, a group, a tag, a host of the policy or an address"
 
 
 class _NameError(ValueError):
@@ -28,17 +33,23 @@ def explain(
 ) -> Result:
     """Which rules let a source reach a destination, or which come near.
 
-    Both are names of nodes or users, tags, or addresses; the destination may end in ``:PORT``. The answer is
+    Both are names of nodes or users, groups, tags, hosts of the policy, or addresses; the destination may end in
+    ``:PORT``. The answer is
     ``{"allowed", "answers": [{"source", "destination", "allowed", "visible", "rules", "near"}]}`` or ``{"errors"}``.
     """
     try:
-        tailnet, policy = _read(policy_text, topology, name)
+        tailnet, document = _read(policy_text, topology, name)
+        policy = document.policy
+        book = _Book(tailnet, document)
         host, port = _split(destination, tailnet)
         protocols = (parse_protocol(protocol),) if protocol else DEFAULT_PROTOCOLS
-        senders = _nodes(source, tailnet)
+        senders, targets = book.sources(source), book.targets(host)
         if not senders:
-            raise _NameError(f'"{source}" is neither a node, a user, a tag nor the address of a node')
-        targets = _targets(host, tailnet)
+            raise _NameError(f'"{source}" names no node: {_KINDS}')
+        if not targets:
+            raise _NameError(f'"{host}" names neither a node nor an address: {_KINDS}')
+        if len(senders) * len(targets) > _MAX_PAIRS:
+            raise _NameError(f"that asks about {len(senders) * len(targets)} pairs of nodes, more than {_MAX_PAIRS}")
     except PolicyError as error:
         return {"errors": list(error.lines)}
     except ValueError as error:
@@ -73,8 +84,8 @@ def preview(
     "routes"}}, "unchanged": N}`` with only the nodes that change, or ``{"errors"}``.
     """
     try:
-        tailnet, new = _read(new_text, topology, new_name)
-        _, old = _read(old_text, topology, old_name)
+        tailnet, document = _read(new_text, topology, new_name)
+        new, old = document.policy, _read(old_text, topology, old_name)[1].policy
     except PolicyError as error:
         return {"errors": list(error.lines)}
     except ValueError as error:
@@ -100,13 +111,13 @@ def preview(
     return {"nodes": changed, "unchanged": len(names) - len(changed)}
 
 
-def _read(text: str, topology: Mapping[str, Any], name: str) -> tuple[Topology, CompiledPolicy]:
+def _read(text: str, topology: Mapping[str, Any], name: str) -> tuple[Topology, Document]:
     try:
         tailnet = read_topology(topology)
     except TopologyError as error:
         raise _NameError(f"topology: {error}") from None
     user_names = [user.name for user in tailnet.users]
-    return tailnet, compile_policy(text, name=name, domains=tailnet.domains, user_names=user_names).policy
+    return tailnet, compile_policy(text, name=name, domains=tailnet.domains, user_names=user_names)
 
 
 def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
@@ -118,30 +129,49 @@ def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
     return destination, None
 
 
-def _nodes(text: str, tailnet: Topology) -> dict[str, AccessNode]:
-    """Nodes that a name stands for: a node, an address of one, a tag, or a user's untagged nodes."""
-    if text in tailnet.nodes:
-        return {text: tailnet.nodes[text]}
-    if literal(text) is not None and "/" not in text:
-        place = point(text)
-        return {n: node for n, node in tailnet.nodes.items() if place in (_place(node.ipv4), _place(node.ipv6))}
-    if text.startswith("tag:"):
-        return {n: node for n, node in tailnet.nodes.items() if text in node.tags}
-    owners = {user.id for user in tailnet.users if text.removesuffix("@") in (user.name, user.email)}
-    return {n: node for n, node in tailnet.nodes.items() if node.user_id in owners and not node.tags}
+class _Book:
+    """What a name in a question stands for: nodes by their names, else whatever the policy may call something."""
 
+    def __init__(self, tailnet: Topology, document: Document) -> None:
+        self._tailnet = tailnet
+        self._names = document.names
+        self._directory = Directory(document.policy, tailnet.users, tailnet.nodes.values())
+        self._by_id = {node.id: name for name, node in tailnet.nodes.items()}
 
-def _place(address: str) -> int:
-    return point(address) if address else -1
+    def sources(self, text: str) -> dict[str, AccessNode]:
+        """The nodes that a name stands for."""
+        if text in self._tailnet.nodes:
+            return {text: self._tailnet.nodes[text]}
+        alias = self._alias(text)
+        if alias is None:
+            return {}
+        if alias.kind in IDENTITY_KINDS:
+            members = self._directory.members_of(alias)
+        elif alias.kind is AliasKind.ANY:
+            members = list(self._directory.members.values())
+        elif alias.kind is AliasKind.PREFIXES:
+            members = list(self._directory.inside(self._directory.spans_of(alias, source=True)))
+        else:
+            members = []
+        return {self._by_id[one.node.id]: one.node for one in members}
 
+    def targets(self, text: str) -> dict[str, tuple[Spans, AccessNode | None]]:
+        """The same with their addresses; addresses that are no node's stand for themselves."""
+        found: dict[str, tuple[Spans, AccessNode | None]] = {}
+        for name, node in self.sources(text).items():
+            places = self._directory.members[node.id].places
+            found[name] = coalesce((place, place) for place in places), node
+        alias = self._alias(text)
+        if not found and alias is not None and alias.kind in (AliasKind.PREFIXES, AliasKind.INTERNET):
+            found[text] = self._directory.spans_of(alias, source=False), None
+        return found
 
-def _targets(text: str, tailnet: Topology) -> dict[str, tuple[Spans, AccessNode | None]]:
-    found: dict[str, tuple[Spans, AccessNode | None]] = {}
-    for name, node in _nodes(text, tailnet).items():
-        places = [point(address) for address in (node.ipv4, node.ipv6) if address]
-        found[name] = coalesce((place, place) for place in places), node
-    if not found and literal(text) is not None:
-        found[text] = (span(text),), None
-    if not found:
-        raise _NameError(f'"{text}" is neither a node, a user, a tag nor an address')
-    return found
+    def _alias(self, text: str) -> Alias | None:
+        for spelled in (text, text + "@"):
+            try:
+                alias = self._names.alias(spelled)
+            except ValueError:
+                continue
+            if alias.kind is not AliasKind.USER or self._directory.users_named(alias.name):
+                return alias
+        return Alias(AliasKind.TAG, text) if text.startswith("tag:") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Any
 
 import grpc
@@ -10,10 +11,11 @@ from smartscale.common.v1 import common_pb2
 from smartscale.policy.v1 import policy_pb2 as pb
 from smartscale.policy.v1 import policy_pb2_grpc
 
+from services.policy.explain import Result
 from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError
-from services.policy.model.problems import PolicyError
+from services.policy.model.problems import PolicyError, Problem
 from services.policy.usecases import Policies
-from services.policy.wire import population_from_proto, version_to_proto
+from services.policy.wire import population_from_proto, topology_from_proto, version_to_proto
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
 from services.shared.rpc import answers
 
@@ -68,6 +70,38 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             except PolicyError as error:
                 raise _RefusedError(_fitting(error)) from error
         return pb.CheckPolicyResponse(warnings=warnings)
+
+    async def ExplainPolicy(self, request: pb.ExplainPolicyRequest, context: Any) -> pb.ExplainPolicyResponse:
+        """Which rules decide."""
+        answer = await self._answered(
+            self._policies.explain(
+                topology_from_proto(request.population),
+                request.source,
+                request.destination,
+                protocol=request.protocol,
+                text=request.text,
+            )
+        )
+        found = [pb.Explanation(**one) for one in answer["answers"]]
+        return pb.ExplainPolicyResponse(allowed=answer["allowed"], answers=found)
+
+    async def PreviewPolicy(self, request: pb.PreviewPolicyRequest, context: Any) -> pb.PreviewPolicyResponse:
+        """What would change for whom."""
+        with self._tracer.start_as_current_span("policy preview"):
+            try:
+                warnings = await self._policies.check(request.text, population_from_proto(request.population))
+            except PolicyError as error:
+                raise _RefusedError(_fitting(error)) from error
+            answer = await self._answered(self._policies.preview(topology_from_proto(request.population), request.text))
+        found = [pb.Difference(node=name, **one) for name, one in answer["nodes"].items()]
+        return pb.PreviewPolicyResponse(differences=found, unchanged=answer["unchanged"], warnings=warnings)
+
+    @staticmethod
+    async def _answered(asked: Awaitable[Result]) -> Result:
+        answer = await asked
+        if "errors" in answer:
+            raise _RefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
+        return answer
 
     async def ListVersions(self, request: pb.ListVersionsRequest, context: Any) -> pb.ListVersionsResponse:
         """Versions, newest first."""

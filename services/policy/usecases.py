@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.policy import explain
+from services.policy.explain import Result
 from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError
 from services.policy.model.population import Population, check_users
@@ -95,6 +97,26 @@ class Policies:
         draft = self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
         version = await self._accept(draft, if_match)
         return version, [str(warning) for warning in document.warnings]
+
+    async def explain(
+        self, topology: Result, source: str, destination: str, *, protocol: str = "", text: str = ""
+    ) -> Result:
+        """Which rules of a policy, or of the one in force, decide; as `explain.explain`."""
+        asked = text or await self._text_in_force()
+        return await asyncio.to_thread(
+            explain.explain, asked, self._within(topology), source, destination, protocol=protocol
+        )
+
+    async def preview(self, topology: Result, text: str) -> Result:
+        """What a policy would change; as `explain.preview`."""
+        return await asyncio.to_thread(explain.preview, await self._text_in_force(), text, self._within(topology))
+
+    async def _text_in_force(self) -> str:
+        current = await self._store.current()
+        return current.text if current is not None else ""
+
+    def _within(self, topology: Result) -> Result:
+        return {**topology, "tailnet": {"domains": list(self._rules.domains)}}
 
     def _examine(self, text: str, name: str, population: Population | None) -> Document:
         users = population.users if population else ()

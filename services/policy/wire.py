@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2 as pb
@@ -63,7 +64,39 @@ def population_from_proto(message: pb.Population) -> Population:
                 advertised_routes=tuple(subject.advertised_routes),
                 approved_routes=tuple(subject.approved_routes),
                 created=subject.id,
+                attributes=tuple(sorted(subject.attributes.items())),
             )
             for subject in message.nodes
         ),
     )
+
+
+def topology_from_proto(message: pb.Population) -> dict[str, Any]:
+    """The same as a topology, in which nodes have names."""
+    names = {person.id: person.name or person.email for person in message.users}
+    return {
+        "users": [
+            {
+                "id": person.id,
+                "name": person.name,
+                "email": person.email,
+                "provider_id": person.provider_id,
+                "role": person.role,
+                "groups": list(person.groups),
+            }
+            for person in message.users
+        ],
+        "nodes": {
+            subject.name or str(subject.id): {
+                "id": subject.id,
+                "user": names.get(subject.user_id, ""),
+                "tags": list(subject.tags),
+                "ipv4": subject.ipv4,
+                "ipv6": subject.ipv6,
+                "routable_ips": list(subject.advertised_routes),
+                "approved_routes": list(subject.approved_routes),
+                "attributes": dict(subject.attributes),
+            }
+            for subject in message.nodes
+        },
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
@@ -24,6 +23,7 @@ from services.map_streamer.snapshot import (
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
+from services.shared.access.posture import hostinfo_attributes
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.telemetry import get_logger
@@ -35,29 +35,10 @@ def _time(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(UTC)
 
 
-def _attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
-    """What postures ask of a device, from what it says of itself (policy.md 18)."""
-    said = orjson.loads(hostinfo) if hostinfo else {}
-    version = str(said.get("IPNVersion", "")).partition("-")[0]
-    parts = version.split(".")
-    found = {
-        "node:os": str(said.get("OS", "")).lower(),
-        "node:osVersion": str(said.get("OSVersion", "")),
-        "node:tsVersion": version,
-    }
-    if len(parts) > 1 and parts[1].isdecimal():
-        found["node:tsReleaseTrack"] = "unstable" if int(parts[1]) % 2 else "stable"
-    if "AllowsUpdate" in said:
-        found["node:tsAutoUpdate"] = "true" if said["AllowsUpdate"] else "false"
-    if "StateEncrypted" in said:
-        found["node:tsStateEncrypted"] = "true" if said["StateEncrypted"] else "false"
-    return tuple(sorted((name, value) for name, value in found.items() if value))
-
-
 def _shown(node: registry_pb2.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """The node's hostinfo for peers and its attributes; one bad record must not stop the whole log."""
     try:
-        return for_peers(node.hostinfo), _attributes(node.hostinfo)
+        return for_peers(node.hostinfo), hostinfo_attributes(node.hostinfo)
     except (ValueError, AttributeError, BadRequestError):
         log.warning("hostinfo of a record cannot be read", node_id=node.id)
         return b"{}", ()

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from itertools import zip_longest
 
+import msgspec
+
 from services.shared.access.compiled import Assertion, Posture
 
 _VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
@@ -91,3 +93,33 @@ def device_attributes(
         if flag is not None:
             found[name] = "true" if flag else "false"
     return tuple(sorted(found.items()))
+
+
+class _Said(msgspec.Struct, gc=False):
+    """The members of a Hostinfo that postures ask for."""
+
+    os: str = msgspec.field(default="", name="OS")
+    os_version: str = msgspec.field(default="", name="OSVersion")
+    client_version: str = msgspec.field(default="", name="IPNVersion")
+    allows_update: bool = msgspec.field(default=False, name="AllowsUpdate")
+    state_encrypted: bool | None = msgspec.field(default=None, name="StateEncrypted")
+
+
+_read_said = msgspec.json.Decoder(_Said).decode
+
+
+def hostinfo_attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
+    """Posture attributes in a Hostinfo as the registry keeps it; none when it is empty.
+
+    `AllowsUpdate` is left out on the wire when it is false, so that its absence says just that. Raises: `ValueError`.
+    """
+    if not hostinfo:
+        return ()
+    said = _read_said(hostinfo)
+    return device_attributes(
+        os=said.os,
+        os_version=said.os_version,
+        client_version=said.client_version,
+        auto_update=said.allows_update if said.client_version else None,
+        encrypted=said.state_encrypted,
+    )

@@ -9,12 +9,12 @@ from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.registry.v1 import registry_pb2
 
-from services.map_streamer.ingest.records import _attributes as attributes
 from services.map_streamer.ingest.records import compiled, node_record
 from services.map_streamer.ingest.sources import read_records, read_regions
 from services.map_streamer.render import Frame
 from services.map_streamer.session import Outbox
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL
+from services.shared.access.posture import hostinfo_attributes as attributes
 
 
 def delta(size: int) -> pb.AttachResponse:

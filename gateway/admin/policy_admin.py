@@ -1,0 +1,124 @@
+"""smartscale.admin.v1: the policy its versions, conditions, explanations. Adds who asks and the live tailnet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from smartscale.admin.v1 import policy_pb2 as pb
+from smartscale.admin.v1 import policy_pb2_grpc
+from smartscale.policy.v1 import policy_pb2 as inner
+
+from gateway.admin import author
+from gateway.admin.stubs import DEADLINE, Refused, Services
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+NAME = pb.DESCRIPTOR.services_by_name["PolicyAdminService"].full_name
+
+SLOW = 30.0
+"""Seconds for what evaluates a whole tailnet twice."""
+
+
+class PolicyAdmin:
+    """The calls, against the policy service."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:
+        """Return a version of the policy."""
+        answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=request.number), timeout=DEADLINE)
+        return pb.GetPolicyResponse(version=answer.version)
+
+    async def SetPolicy(self, request: pb.SetPolicyRequest) -> pb.SetPolicyResponse:
+        """Put a policy in force."""
+        answer = await self._set(request.text, request.reason, request.if_match)
+        return pb.SetPolicyResponse(version=answer.version, warnings=answer.warnings)
+
+    async def CheckPolicy(self, request: pb.CheckPolicyRequest) -> pb.CheckPolicyResponse:
+        """Check a policy without putting it in force."""
+        answer = await self._services.policy.CheckPolicy(
+            inner.CheckPolicyRequest(text=request.text, population=await self._services.population()), timeout=DEADLINE
+        )
+        return pb.CheckPolicyResponse(warnings=answer.warnings)
+
+    async def ListVersions(self, request: pb.ListVersionsRequest) -> pb.ListVersionsResponse:
+        """List the versions, newest first."""
+        answer = await self._services.policy.ListVersions(
+            inner.ListVersionsRequest(limit=request.limit, before=request.before), timeout=DEADLINE
+        )
+        return pb.ListVersionsResponse(versions=answer.versions)
+
+    async def RollBackPolicy(self, request: pb.RollBackPolicyRequest) -> pb.RollBackPolicyResponse:
+        """Put an earlier version in force again, as a new version."""
+        if not request.number:
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "number: say which version to return to")
+        earlier = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=request.number), timeout=DEADLINE)
+        reason = request.reason or f"roll back to version {request.number}"
+        answer = await self._set(earlier.version.text, reason, request.if_match)
+        return pb.RollBackPolicyResponse(version=answer.version, warnings=answer.warnings)
+
+    async def ExplainPolicy(self, request: pb.ExplainPolicyRequest) -> pb.ExplainPolicyResponse:
+        """Say which rules decide."""
+        answer = await self._services.policy.ExplainPolicy(
+            inner.ExplainPolicyRequest(
+                source=request.source,
+                destination=request.destination,
+                protocol=request.protocol,
+                text=request.text,
+                population=await self._services.population(),
+            ),
+            timeout=SLOW,
+        )
+        return pb.ExplainPolicyResponse(allowed=answer.allowed, answers=answer.answers)
+
+    async def PreviewPolicy(self, request: pb.PreviewPolicyRequest) -> pb.PreviewPolicyResponse:
+        """Say what would change for whom."""
+        answer = await self._services.policy.PreviewPolicy(
+            inner.PreviewPolicyRequest(text=request.text, population=await self._services.population()), timeout=SLOW
+        )
+        return pb.PreviewPolicyResponse(
+            differences=answer.differences, unchanged=answer.unchanged, warnings=answer.warnings
+        )
+
+    async def _set(self, text: str, reason: str, if_match: str) -> inner.SetPolicyResponse:
+        answer: inner.SetPolicyResponse = await self._services.policy.SetPolicy(
+            inner.SetPolicyRequest(
+                text=text,
+                author=author.current(),
+                reason=reason,
+                if_match=if_match.removeprefix("W/").strip('"'),
+                population=await self._services.population(),
+            ),
+            timeout=DEADLINE,
+        )
+        return answer
+
+
+def add_to(server: grpc.aio.Server, calls: PolicyAdmin) -> None:
+    """Register the service; every failure becomes a status with a text for people."""
+    servicer = policy_pb2_grpc.PolicyAdminServiceServicer()
+    for name in pb.DESCRIPTOR.services_by_name["PolicyAdminService"].methods_by_name:
+        setattr(servicer, name, _answering(calls, name))
+    policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+
+
+def _answering(calls: PolicyAdmin, name: str) -> Any:
+    async def answer(request: Message, context: Any) -> Any:
+        author.note_peer(context)
+        try:
+            return await getattr(calls, name)(request)
+        except grpc.aio.AioRpcError as error:
+            code, text = error.code(), error.details() or ""
+        except Refused as refusal:
+            code, text = refusal.code, str(refusal)
+        except Exception:
+            log.exception("administration call failed", call=name)
+            code, text = grpc.StatusCode.INTERNAL, "internal error"
+        return await context.abort(code, text)
+
+    return answer

@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from gateway import keyfile
+from gateway.admin import policy_admin
 from gateway.admin.guard import Guard
+from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.rest import router as rest
 from gateway.admin.server import AdminServer
 from gateway.admin.servicer import Calls
@@ -88,6 +90,7 @@ class GatewayService:
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
         calls, guard = Calls(services), Guard(services, config.gateway.admin_calls_per_second)
+        policies = PolicyAdmin(services)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
             login.router(services.auth, config.server_url),
@@ -98,7 +101,11 @@ class GatewayService:
             config.listen_addr, app, listener_class(self._tunnels), config.tls_cert_path, config.tls_key_path
         )
         self._admin = AdminServer(
-            config, calls, guard, ((debug.NAME, lambda server: debug.add_to(server, self.questions)),)
+            config,
+            calls,
+            guard,
+            more=((debug.NAME, lambda server: debug.add_to(server, self.questions)),),
+            everywhere=((policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),),
         )
 
     @property

@@ -46,7 +46,7 @@ class Stack:
 
     def up(self) -> None:
         """Build, start, and wait until every health check passes."""
-        self.compose("build")
+        self.compose("build", "registry")  # one image serves all of ours
         try:
             self.compose("up", "-d", "--wait", "--wait-timeout", "180")
         except AssertionError as failure:

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Any, Literal
 
 from sqlalchemy import Table, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
@@ -16,6 +15,7 @@ from services.registry.model.link import Link
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, parts
 from services.registry.sql.rows import link_columns, link_of, node_columns, relay_columns, user_columns
+from services.registry.sql.statements import upsert
 from services.registry.store import Codec, Gateway, Record
 from services.shared.ids import NodeId, TailnetId, UserId
 
@@ -215,12 +215,5 @@ class SqlTransaction(SqlLog):
         """Insert rows in this order, or change those that are there (with `keep`: leave them)."""
         if not rows:
             return
-        dialect = postgresql if self._connection.dialect.name == "postgresql" else sqlite
-        statement = dialect.insert(table)
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in key and name != "tailnet_id"}
-        statement = (
-            statement.on_conflict_do_nothing(index_elements=key)
-            if keep
-            else statement.on_conflict_do_update(index_elements=key, set_=changed)
-        )
+        statement = upsert(table, tuple(key), tuple(rows[0]), self._connection.dialect.name, keep=keep)
         await self._connection.execute(statement, [{"tailnet_id": self._tailnet, **row} for row in rows])

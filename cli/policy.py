@@ -1,77 +1,62 @@
-"""`headscale policy` and `headscale acls`: the document that says who may reach whom."""
+"""`headscale policy` and `headscale acls`: the document that says who may reach whom. Sets and shows it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
-from cli.errors import CommandError
-from cli.output import data, emit
+from cli import policy_offline, policy_questions, policy_versions
+from cli.output import emit
 from cli.parser import Noun
+from cli.policy_files import LIMIT, add_file, read_text, show_warnings
 from cli.remote import Remote
+from cli.values import positive
 
-LIMIT = 4 << 20
+__all__ = ["LIMIT", "declare"]
 
 
 def declare(nouns: Any) -> None:
-    """Add the noun and its verbs."""
+    """Add the nouns and their verbs."""
     for name, aliases in (("policy", ()), ("acls", ("acl",))):
         noun = Noun(nouns, name, "Who may reach whom", aliases)
-        noun.verb("get", _get, "Print the policy in force", ("show", "view", "fetch"))
-        for verb, run, text, others in (
-            ("set", _set, "Put a policy in force", ("put", "update")),
-            ("check", _check, "Check a policy without putting it in force", ()),
-        ):
-            parser = noun.verb(verb, run, text, others, f"headscale {name} {verb} -f policy.hujson")
-            parser.add_argument("path", nargs="?", metavar="FILE", default="")
-            parser.add_argument("-f", "--file", default="", help="HuJSON or YAML; - for standard input")
-
-
-def _text(arguments: argparse.Namespace) -> str:
-    path = arguments.file or arguments.path
-    if not path:
-        raise CommandError("which file?", "say --file FILE, or - for standard input", status=2)
-    try:
-        raw = sys.stdin.buffer.read(LIMIT + 1) if path == "-" else Path(path).read_bytes()
-        text = raw.decode()
-    except OSError as error:
-        raise CommandError(f"{path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CommandError(f"{path}: not UTF-8 text") from None
-    if len(raw) > LIMIT:
-        raise CommandError(f"{path}: larger than {LIMIT} bytes")
-    return text
+        parser = noun.verb("get", _get, "Print the policy in force", ("show", "view", "fetch"))
+        parser.add_argument(
+            "number", nargs="?", type=positive, default=0, metavar="N", help="a version; none: in force"
+        )
+        parser = noun.verb(
+            "set", _set, "Put a policy in force", ("put", "update"), f"headscale {name} set policy.hujson"
+        )
+        add_file(parser)
+        parser.add_argument("--reason", default="", help="kept with the version")
+        parser.add_argument(
+            "--if-match", default="", metavar="ETAG", help="only when the policy in force has this etag"
+        )
+        policy_offline.declare(noun, name)
+        policy_questions.declare(noun, name)
+        policy_versions.declare(noun, name)
 
 
 def _get(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import policy_pb2
+    from smartscale.admin.v1 import policy_pb2 as pb
 
     with Remote(arguments) as remote:
-        answer = remote.call("GetPolicy", policy_pb2.GetPolicyRequest())
+        found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
     if arguments.output:
-        emit(data(answer), arguments.output)
+        emit(policy_versions.plain(found), arguments.output)
     else:
-        sys.stdout.write(answer.policy if answer.policy.endswith("\n") else answer.policy + "\n")
+        sys.stdout.write(found.text if found.text.endswith("\n") else found.text + "\n")
 
 
 def _set(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import policy_pb2
+    from smartscale.admin.v1 import policy_pb2 as pb
 
-    text = _text(arguments)
+    text = read_text(arguments)
+    request = pb.SetPolicyRequest(text=text, reason=arguments.reason, if_match=arguments.if_match)
     with Remote(arguments) as remote:
-        answer = remote.call("SetPolicy", policy_pb2.SetPolicyRequest(policy=text))
+        answer = remote.policies().call("SetPolicy", request)
     if arguments.output:
-        emit(data(answer), arguments.output)
-    else:
-        print("policy set")
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import policy_pb2
-
-    text = _text(arguments)
-    with Remote(arguments) as remote:
-        remote.call("CheckPolicy", policy_pb2.CheckPolicyRequest(policy=text))
-    print("policy is valid")
+        emit({**policy_versions.plain(answer.version), "warnings": list(answer.warnings)}, arguments.output)
+        return
+    show_warnings(answer.warnings)
+    print(f"policy set, version {answer.version.number}")

@@ -46,6 +46,7 @@ class Remote:
         import grpc
 
         self._grpc = grpc
+        self._stub: Any = None
         self._metadata: tuple[tuple[str, str], ...] = ()
         config = _client_configuration(arguments)
         self._timeout = config.cli.timeout.total_seconds()
@@ -65,6 +66,13 @@ class Remote:
         from headscale.v1 import headscale_pb2_grpc
 
         self._stub = headscale_pb2_grpc.HeadscaleServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
+    def policies(self) -> Remote:
+        """From here on calls go to the administration of the policy."""
+        from smartscale.admin.v1 import policy_pb2_grpc
+
+        self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
         return self
 
     def __exit__(self, *_: object) -> None:

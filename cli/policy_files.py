@@ -1,0 +1,87 @@
+"""Documents that people name on the command line: policies and described tailnets, read with care."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from cli.errors import CommandError
+
+LIMIT = 4 << 20
+
+
+def add_file(parser: argparse.ArgumentParser) -> None:
+    """The policy, named after the verb or with -f."""
+    parser.add_argument("path", nargs="?", metavar="FILE", default="")
+    parser.add_argument("-f", "--file", default="", help="HuJSON or YAML; - for standard input")
+
+
+def add_topology(parser: argparse.ArgumentParser) -> None:
+    """A described tailnet in the place of the live one."""
+    parser.add_argument("--topology", default="", metavar="FILE", help="a described tailnet instead of the live one")
+
+
+def path_of(arguments: argparse.Namespace) -> str:
+    """The file that is named. Raises: `CommandError` when none is."""
+    path: str = arguments.file or arguments.path
+    if not path:
+        raise CommandError("which file?", "say --file FILE, or - for standard input", status=2)
+    return path
+
+
+def read_text(arguments: argparse.Namespace) -> str:
+    """The text of the policy that is named. Raises: `CommandError`."""
+    return read_file(path_of(arguments))
+
+
+def read_file(path: str) -> str:
+    """The text of a file. Raises: `CommandError`."""
+    try:
+        raw = _read(path)
+        if len(raw) > LIMIT:
+            raise CommandError(f"{path}: larger than {LIMIT} bytes")
+        return raw.decode()
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError):
+            raise CommandError(f"{path}: {error.strerror}") from None
+        raise CommandError(f"{path}: not UTF-8 text") from None
+
+
+def read_topology(path: str) -> dict[str, Any]:
+    """A described tailnet, in JSON or YAML. Raises: `CommandError`."""
+    text = read_file(path)
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = _yaml(path, text)
+    if not isinstance(found, dict):
+        raise CommandError(f"{path}: a described tailnet is an object with users, nodes and tailnet")
+    return found
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    """Tell what should be mended, beside the answer."""
+    for warning in warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+
+
+def _read(path: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read(LIMIT + 1)
+    with Path(path).open("rb") as file:
+        return file.read(LIMIT + 1)
+
+
+def _yaml(path: str, text: str) -> object:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(text, loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        problem = str(error).replace("\n", " ")
+        raise CommandError(f"{path}: neither JSON nor YAML: {problem[:300]}") from None

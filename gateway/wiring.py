@@ -66,7 +66,7 @@ class GatewayService:
             deps.clock, wheel.after, self._presence, self._metrics, timing_of(config), self._forget_report
         )
         streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
-        self._attachment = Attachment(self._gateway_id, [streamer], self.sessions, self._metrics)
+        self._attachment = Attachment(self._gateway_id, [streamer], self.sessions, self._metrics, deps.telemetry.tracer)
         self.questions = Questions(self.sessions, f"https://{urlsplit(config.server_url).netloc}")
         register = Register(
             AuthClient(deps.channels["auth"]),

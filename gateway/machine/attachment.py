@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from opentelemetry import trace
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
@@ -23,6 +24,7 @@ from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import NOBODY_HOME, OVERLOADED, WRONG_MACHINE
 from gateway.machine.session import Held, MapSession
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.propagation import context_of
 
 log = get_logger(__name__)
 
@@ -85,8 +87,14 @@ class Attachment:
     """Keeps this gateway attached to one of the map streamers; the sessions' way up."""
 
     def __init__(
-        self, gateway_id: str, streamers: Sequence[MapStreamer], sessions: MapSessions, metrics: MachineMetrics
+        self,
+        gateway_id: str,
+        streamers: Sequence[MapStreamer],
+        sessions: MapSessions,
+        metrics: MachineMetrics,
+        tracer: trace.Tracer | None = None,
     ) -> None:
+        self._tracer = tracer or trace.NoOpTracer()
         self._gateway_id = gateway_id
         self._streamers = streamers
         self._sessions = sessions
@@ -194,7 +202,14 @@ class Attachment:
         sessions = self._sessions
         match response.WhichOneof("message"):
             case "delta":
-                await self._spread(response.delta)
+                delta = response.delta
+                if not delta.traceparent:
+                    await self._spread(delta)
+                    return
+                # The end of the trace that began with some client's request: what it made us send.
+                with self._tracer.start_as_current_span("map delta sent", context_of(delta.traceparent)) as span:
+                    span.set_attribute("sessions", len(delta.session_ids))
+                    await self._spread(delta)
             case "frame":
                 sessions.frame(response.frame.frame_id, response.frame.data)
             case "full":

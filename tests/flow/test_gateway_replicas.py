@@ -24,6 +24,7 @@ from services.shared.rpc import LocalChannel, LocalServer
 from services.shared.rpc.client import OutgoingChannel
 from services.shared.telemetry import Telemetry
 from tests.fakes.device import Device
+from tests.fakes.edge import until
 from tests.fakes.tailnet import BUILDS, Tailnet, config_in, tailnet_in
 
 
@@ -153,17 +154,31 @@ async def test_a_client_that_moves_to_another_gateway_is_never_offline_and_its_n
         assert not any(patch.get("Online") is False for patch in patches)
 
 
-async def test_one_trace_leads_from_a_map_request_to_the_registry(tmp_path: Path) -> None:
+async def test_one_trace_leads_from_a_map_request_to_the_messages_that_it_causes(tmp_path: Path) -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     telemetry = Telemetry(tracer=provider.get_tracer("test"), tracing=True)
     async with tailnet_in(tmp_path, telemetry=telemetry) as tailnet:
         key = await tailnet.auth_key(await tailnet.user("alice"))
-        web = await tailnet.device("web").join(key)
+        web, phone = await tailnet.device("web").join(key), await tailnet.device("phone").join(key)
+        await web.sees(phone, lambda peer: peer.get("Online") is True)
         exporter.clear()
-        assert await web.report("192.0.2.1:1") == 200
-        spans: dict[str, ReadableSpan] = {span.name: span for span in exporter.get_finished_spans()}
-    request, update = spans["POST /machine/map"], spans["smartscale.registry.v1.RegistryService/UpdateNode"]
-    assert update.parent is not None and request.context is not None
-    assert update.parent.span_id == request.context.span_id
+        assert await phone.report("192.0.2.1:1") == 200
+        await web.sees(phone, lambda peer: peer.get("Endpoints") == ["192.0.2.1:1"])
+        await until(lambda: "map delta sent" in {span.name for span in exporter.get_finished_spans()})
+        finished = exporter.get_finished_spans()
+    request = next(span for span in finished if span.name == "POST /machine/map")
+    assert request.context is not None
+    trace_id = request.context.trace_id
+    walked = {span.name for span in finished if span.context is not None and span.context.trace_id == trace_id}
+    assert walked >= {
+        "POST /machine/map",
+        "smartscale.registry.v1.RegistryService/UpdateNode",
+        "registry commit",
+        "map_streamer fan out",
+        "map delta sent",
+    }
+    spans: dict[str, ReadableSpan] = {span.name: span for span in finished}
+    update = spans["smartscale.registry.v1.RegistryService/UpdateNode"]
+    assert update.parent is not None and update.parent.span_id == request.context.span_id

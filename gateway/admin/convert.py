@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Mapping
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
@@ -12,7 +13,12 @@ from smartscale.registry.v1 import registry_pb2
 from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
-TAGGED_DEVICES = user_pb2.User(id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices")
+_YEAR_ONE = Timestamp(seconds=-62135596800)
+"""Go's zero time: older clients need one, and this is what they know as none."""
+
+TAGGED_DEVICES = user_pb2.User(
+    id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices", created_at=_YEAR_ONE
+)
 
 EXIT_ROUTES = ("0.0.0.0/0", "::/0")
 
@@ -87,7 +93,7 @@ def node(
         ip_addresses=[address for address in (found.ipv4, found.ipv6) if address],
         name=found.hostname,
         user=owner(found.user_id, users),
-        last_seen=found.last_seen if found.HasField("last_seen") else None,
+        last_seen=_last_seen(found),
         expiry=found.expiry if found.HasField("expiry") else None,
         pre_auth_key=pre_auth_key(key, users) if key is not None else None,
         created_at=found.created_at if found.HasField("created_at") else None,
@@ -99,6 +105,17 @@ def node(
         subnet_routes=served,
         tags=found.tags,
     )
+
+
+def _last_seen(found: registry_pb2.Node) -> Timestamp:
+    """Older clients need a time: now for a node that is connected, its admission for one that never was."""
+    if found.HasField("last_seen"):
+        return found.last_seen
+    if not found.online:
+        return found.created_at
+    now = Timestamp()
+    now.GetCurrentTime()
+    return now
 
 
 def served(nodes: Iterable[registry_pb2.Node]) -> dict[int, list[str]]:

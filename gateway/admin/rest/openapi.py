@@ -19,23 +19,50 @@ Schema = dict[str, Any]
 _ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
 _REQUIRED = {
     "CreateUser": ("name",),
-    "RegisterNode": (),
     "AuthRegister": ("user", "auth_id"),
     "AuthApprove": ("auth_id",),
     "AuthReject": ("auth_id",),
     "DebugCreateNode": ("user", "key"),
     "SetTags": ("tags",),
 }
+_ID: Schema = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["1"]}
 _NARROWED: dict[str, tuple[str, Schema]] = {
     "limit": (
         "Items in a page; the Link header leads to the next",
         {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
     ),
-    "after": ("Only items with a larger id", {"type": "string", "pattern": "^[0-9]{1,19}$"}),
+    "after": ("Only items with a larger id", dict(_ID)),
     "tag": ("Only nodes with this tag", {"type": "string", "maxLength": MAX_TEXT}),
     "online": ("Only nodes that are, or are not, connected", {"type": "boolean"}),
     "user": ("Only keys of the user with this id or name", {"type": "string", "maxLength": MAX_TEXT}),
 }
+_LOGIN: Schema = {"pattern": "^hskey-authreq-[0-9a-f]{24}$", "examples": ["hskey-authreq-0123456789abcdef01234567"]}
+_USER: Schema = {
+    # A letter, then letters, digits and "_.@-": of ASCII exactly these, of the rest the server says which are letters.
+    "pattern": r"^[^\x00-@\[-`{-\x7f][^\x00-,/:-?\[-\^`{-\x7f]*$",
+    "minLength": 2,
+    "maxLength": 254,
+    "examples": ["alice"],
+}
+_LABEL: Schema = {"pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "examples": ["printer"]}
+_TAG: Schema = {"pattern": "^tag:[A-Za-z][A-Za-z0-9-]{0,123}$", "examples": ["tag:web"]}
+_FORMS: dict[tuple[str, str], Schema] = {
+    ("CreateUser", "name"): _USER,
+    ("RenameUser", "new_name"): _USER,
+    ("RenameNode", "new_name"): _LABEL,
+    ("RegisterNode", "key"): _LOGIN,
+    ("DebugCreateNode", "key"): _LOGIN,
+    ("AuthRegister", "auth_id"): _LOGIN,
+    ("AuthApprove", "auth_id"): _LOGIN,
+    ("AuthReject", "auth_id"): _LOGIN,
+    ("SetTags", "tags"): _TAG,
+    ("CreatePreAuthKey", "acl_tags"): _TAG,
+    ("SetApprovedRoutes", "routes"): {"examples": ["10.0.0.0/8"]},
+    ("DebugCreateNode", "routes"): {"examples": ["10.0.0.0/8"]},
+    ("CreateUser", "picture_url"): {"examples": ["https://example.com/alice.png"]},
+}
+"""What texts look like, where the services ask for a form."""
+_MOST = {"SetTags": 64, "CreatePreAuthKey": 64}
 _NAMES_TOO = frozenset({("RenameUser", "old_id"), ("DeleteUser", "id")})
 _LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
     "CreateUser": (
@@ -50,11 +77,17 @@ _LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
         ("ExpirePreAuthKey", {}, {"id": "/preAuthKey/id"}),
         ("DeletePreAuthKey", {"id": "/preAuthKey/id"}, {}),
     ),
+    "DebugCreateNode": (
+        ("AuthRegister", {}, {"user": "/node/user/name", "authId": "$request.body#/key"}),
+        ("RegisterNode", {"user": "/node/user/name", "key": "$request.body#/key"}, {}),
+        ("AuthApprove", {}, {"authId": "$request.body#/key"}),
+        ("AuthReject", {}, {"authId": "$request.body#/key"}),
+    ),
+    "RegisterNode": (("GetNode", {"node_id": "/node/id"}, {}), ("DeleteNode", {"node_id": "/node/id"}, {})),
     "AuthRegister": tuple(
         (rpc, {"node_id": "/node/id"}, {})
         for rpc in ("GetNode", "SetTags", "SetApprovedRoutes", "ExpireNode", "RenameNode", "DeleteNode")
     ),
-    "ListNodes": (("GetNode", {"node_id": "/nodes/0/id"}, {}), ("ExpireNode", {"node_id": "/nodes/0/id"}, {})),
     "GetPolicy": (("SetPolicy", {}, {"policy": "/policy"}), ("CheckPolicy", {}, {"policy": "/policy"})),
 }
 
@@ -115,7 +148,7 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
     if operation.body:
         required = [json_name(name) for name in _REQUIRED.get(operation.rpc, ())]
         properties = {
-            json_name(field.name): _argument(field)
+            json_name(field.name): _argument(operation.rpc, field)
             for field in operation.request.fields
             if field.name not in operation.path_fields
         }
@@ -132,13 +165,18 @@ def _parameters(operation: Operation) -> list[Schema]:
     fields = operation.request.fields_by_name
     found: list[Schema] = []
     for name in operation.path_fields:
-        schema: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_TEXT}
+        schema: Schema = {"type": "string", "minLength": 1, **_form(operation.rpc, name)}
         if fields[name].type == FieldDescriptor.TYPE_UINT64 and (operation.rpc, name) not in _NAMES_TOO:
-            schema = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+            schema = dict(_ID)
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     for name in operation.query:
         required = operation.rpc == "DeletePreAuthKey"
-        parameter = {"name": json_name(name), "in": "query", "required": required, "schema": _asked(fields[name])}
+        parameter = {
+            "name": json_name(name),
+            "in": "query",
+            "required": required,
+            "schema": _asked(operation.rpc, fields[name]),
+        }
         found.append(parameter)
     for name in operation.narrowed:
         text, schema = _NARROWED[name]
@@ -146,28 +184,34 @@ def _parameters(operation: Operation) -> list[Schema]:
     return found
 
 
-def _asked(field: FieldDescriptor) -> Schema:
+def _form(rpc: str, name: str) -> Schema:
+    return {"maxLength": MAX_TEXT, **_FORMS.get((rpc, name), {})}
+
+
+def _asked(rpc: str, field: FieldDescriptor) -> Schema:
     if field.type == FieldDescriptor.TYPE_UINT64:
-        return {"type": "string", "pattern": "^[0-9]{1,19}$"}
+        return dict(_ID)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": "boolean"}
     if field.message_type is not None:
         return {"type": "string", "format": "date-time"}
-    return {"type": "string", "maxLength": MAX_TEXT}
+    return {"type": "string", **_form(rpc, field.name)}
 
 
-def _argument(field: FieldDescriptor) -> Schema:
+def _argument(rpc: str, field: FieldDescriptor) -> Schema:
     """A member of a body; null is as good as leaving it out."""
     if field.is_repeated:
-        items = {"type": "string", "maxLength": MAX_TEXT}
-        return {"type": ["array", "null"], "items": items, "maxItems": MAX_ITEMS}
+        items = {"type": "string", **_form(rpc, field.name)}
+        return {"type": ["array", "null"], "items": items, "maxItems": _MOST.get(rpc, MAX_ITEMS)}
     if field.type == FieldDescriptor.TYPE_UINT64:
-        return {"type": ["string", "integer", "null"], "pattern": "^[0-9]{1,19}$", "minimum": 0}
+        return {"type": ["string", "integer", "null"], "pattern": "^[0-9]{1,19}$", "minimum": 0, "examples": ["1"]}
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": ["boolean", "null"]}
     if field.message_type is not None:
         return {"type": ["string", "null"], "format": "date-time"}
-    return {"type": ["string", "null"], **({} if field.name == "policy" else {"maxLength": MAX_TEXT})}
+    if field.name in _REQUIRED.get(rpc, ()):
+        return {"type": "string", **_form(rpc, field.name)}
+    return {"type": ["string", "null"], **({} if field.name == "policy" else _form(rpc, field.name))}
 
 
 def _message(kind: Descriptor, schemas: Schema) -> Schema:
@@ -200,10 +244,14 @@ def _member(field: Any, schemas: Schema) -> Schema:
 def _link(rpc: str, parameters: dict[str, str], body: dict[str, str]) -> Schema:
     found: Schema = {"operationId": operation_id(rpc)}
     if parameters:
-        found["parameters"] = {name: f"$response.body#{pointer}" for name, pointer in parameters.items()}
+        found["parameters"] = {name: _pointed(pointer) for name, pointer in parameters.items()}
     if body:
-        found["requestBody"] = {name: f"$response.body#{pointer}" for name, pointer in body.items()}
+        found["requestBody"] = {name: _pointed(pointer) for name, pointer in body.items()}
     return found
+
+
+def _pointed(pointer: str) -> str:
+    return pointer if pointer.startswith("$") else f"$response.body#{pointer}"
 
 
 def _error(status: int) -> Schema:

@@ -41,8 +41,6 @@ def read_body(raw: bytes) -> Mapping[str, object]:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise wrong("body", "not JSON") from None
-    if document is None:
-        return {}
     if not isinstance(document, dict):
         raise wrong("body", "not a JSON object")
     return document

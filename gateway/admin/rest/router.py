@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import grpc
@@ -36,12 +37,14 @@ def router(calls: Calls, guard: Guard) -> APIRouter:
     routes = APIRouter()
     published.add_to(routes, PREFIX)
     resources: dict[str, dict[str, Handler]] = {}
-    today = ((one.verb, one.path, _handler(calls, one)) for one in OPERATIONS)
+    today = [(one.verb, one.path, _handler(calls, one)) for one in OPERATIONS]
     for verb, path, handler in (*today, *historic.handlers(calls, read)):
         resources.setdefault(_shape(path), {}).setdefault(verb, _naming(path, handler))
+    known = {(verb, _shape(path)) for verb, path, _ in today}
     # A word in the path wins over a parameter at the same place: /node/register is no node.
     for path in sorted(resources, key=lambda path: [part.startswith("{") for part in path.split("/")]):
-        _add(routes, PREFIX + path, _resource(resources[path], guard))
+        told = {verb for verb in resources[path] if (verb, path) in known} or set(resources[path])
+        _add(routes, PREFIX + path, _resource(resources[path], guard, told))
     _add(routes, PREFIX + "/{rest:path}", _resource({}, guard))
     _add(routes, PREFIX, _resource({}, guard))
     return routes
@@ -100,8 +103,9 @@ def answered(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) 
     return Response(orjson.dumps(body), 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 
-def _resource(handlers: Mapping[str, Handler], guard: Guard) -> Handler:
-    allowed = sorted({*handlers, "OPTIONS", *(("HEAD",) if "GET" in handlers else ())})
+def _resource(handlers: Mapping[str, Handler], guard: Guard, told: AbstractSet[str] = frozenset()) -> Handler:
+    """One path. `told` are the methods that it names when asked: not those of older releases beside today's."""
+    allowed = sorted({*told, "OPTIONS", *(("HEAD",) if "GET" in told else ())})
     allow = {"Allow": ", ".join(allowed)}
 
     async def endpoint(request: Request) -> Response:
@@ -113,7 +117,7 @@ def _resource(handlers: Mapping[str, Handler], guard: Guard) -> Handler:
                 return problem(404, grpc.StatusCode.NOT_FOUND, "there is nothing at this path")
             handler = handlers.get("GET" if request.method == "HEAD" else request.method)
             if handler is None:
-                text = f"this path knows {', '.join(sorted(handlers))}"
+                text = f"this path knows {', '.join(sorted(told))}"
                 return problem(405, grpc.StatusCode.UNIMPLEMENTED, text, allow)
             return await handler(request)
         except _TooLarge as refusal:

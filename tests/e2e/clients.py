@@ -119,13 +119,12 @@ class Caddy(Client):
             "-H", f"X-Target: {target}", "-H", f"X-Host: {target}", f"http://127.0.0.1:18301{path}", timeout=timeout
         )
 
-    def post(self, url: str, body: object, *headers: str, timeout: float = 10.0) -> str:
-        """POST JSON over the tailnet, with a cookie jar of this node."""
+    def web(self, url: str, body: object = None, timeout: float = 10.0) -> str:
+        """As a browser on this node: GET, or POST with JSON, over the tailnet with a cookie jar."""
         authority, path = _split(url)
-        arguments = [item for header in headers for item in ("-H", header)]
         jar = str(self.folder / "cookies")
         return self._curl(
-            "-b", jar, "-c", jar, "-H", f"X-Target: {authority}", "-H", f"X-Host: {authority}", *arguments,
+            "-b", jar, "-c", jar, "-H", f"X-Target: {authority}", "-H", f"X-Host: {authority}",
             "-H", "Sec-Fetch-Site: same-origin", "-H", "Content-Type: application/json",
             *([] if body is None else ["-d", json.dumps(body)]),
             f"http://127.0.0.1:18301{path}", timeout=timeout,

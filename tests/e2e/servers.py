@@ -17,6 +17,8 @@ from tests.e2e.waiting import wait_for
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
+_AS_POSTGRES = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
+
 _CONFIG = """
 server_url: http://{server}:8080
 listen_addr: {server}:8080
@@ -63,12 +65,11 @@ class Server:
         self._commands[name] = ([HEADSCALE, "-c", str(self.config), "serve", *arguments], environment)
         self.restart(name)
 
-    def restart_redis(self) -> None:
-        """Only the stack has one."""
-        raise AssertionError("no Redis here")
-
     def restart(self, name: str) -> None:
-        """Start a process that ended."""
+        """Start a process that ended, on what it left behind."""
+        if name in ("redis", "postgres"):
+            getattr(self, f"restart_{name}")()
+            return
         command, environment = self._commands[name]
         self.processes[name] = self.lab.start(SERVERS, f"server/{name}", command, environment)
 
@@ -197,6 +198,16 @@ class Stack(Server):
         """Start the bus again after its loss."""
         self._start_redis()
 
+    def restart_postgres(self) -> None:
+        """Start the database server on its data."""
+        programs, data = postgres_programs(), self.postgres_data
+        self.processes["postgres"] = self.lab.start(
+            SERVERS, "server/postgres",
+            [*_AS_POSTGRES, f"{programs}/postgres", "-D", f"{data}/d", "-k", str(data),
+             "-c", "listen_addresses=127.0.0.1",
+             "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"],
+        )  # fmt: skip
+
     def _start_redis(self) -> None:
         self.processes["redis"] = self.lab.start(
             SERVERS, "server/redis",
@@ -211,16 +222,11 @@ class Stack(Server):
         data.mkdir(mode=0o700)
         shutil.chown(data, "postgres")
         self.postgres_data = data
-        su = ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--clear-groups"]
         subprocess.run(
-            [*su, f"{programs}/initdb", "-D", f"{data}/d", "-A", "trust", "-U", "headscale", "--no-sync"],
+            [*_AS_POSTGRES, f"{programs}/initdb", "-D", f"{data}/d", "-A", "trust", "-U", "headscale", "--no-sync"],
             check=True, capture_output=True, cwd="/",
         )  # fmt: skip
-        self.processes["postgres"] = self.lab.start(
-            SERVERS, "server/postgres",
-            [*su, f"{programs}/postgres", "-D", f"{data}/d", "-k", str(data), "-c", "listen_addresses=127.0.0.1",
-             "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"],
-        )  # fmt: skip
+        self.restart_postgres()
         wait_for(
             "PostgreSQL answers",
             lambda: subprocess.run(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -182,6 +183,22 @@ def test_a_client_that_logs_out_must_sign_in_again(tailnet: Tailnet, server: Ser
     wait_for("the node is deleted", lambda: "leaver" not in server.nodes() or None, 20)
 
 
+def test_a_person_logs_out_and_the_node_is_no_longer_let_in(tailnet: Tailnet, server: Server, net: Lab) -> None:
+    net.add_host("quitter")
+    client = Caddy(net, "quitter", "quitter", server.url, server.auth_key("alice"))
+    client.start()
+    client.wait_running()
+    answers(tailnet.one, "http://quitter/", "hello from quitter")
+    page = f"http://{server.nodes()['quitter']['ipAddresses'][0]}:5252"
+    tailnet.one.web(f"{page}/api/auth/session/new")
+    tailnet.one.web(f"{page}/api/local/v0/logout", {})
+    expiry = wait_for("the server hears of it", lambda: server.nodes()["quitter"].get("expiry"), 20)
+    assert datetime.fromisoformat(expiry) <= datetime.now(UTC)
+    wait_for("it is offline", lambda: not server.nodes()["quitter"]["online"] or None, 30)
+    client.stop()
+    server.cli("nodes", "delete", "-i", "quitter", "--force")
+
+
 def test_clients_come_back_on_saved_state_without_their_key(tailnet: Tailnet, server: Server) -> None:
     before = server.nodes()
     for client in (tailnet.two, tailnet.new):
@@ -198,9 +215,9 @@ def test_clients_come_back_on_saved_state_without_their_key(tailnet: Tailnet, se
 
 def test_any_process_may_be_killed_and_the_clients_come_back(tailnet: Tailnet, server: Server) -> None:
     before = {name: (node["id"], node["ipAddresses"]) for name, node in server.nodes().items()}
-    for name in [name for name in server.processes if name not in ("postgres", "balancer")]:
+    for name in [name for name in server.processes if name != "balancer"]:
         server.processes[name].kill()
-        server.restart(name) if name != "redis" else server.restart_redis()
+        server.restart(name)
         server.wait_healthy()
         wait_for(f"administration answers after the loss of {name}", server.administrable)
         answers(tailnet.one, "http://two/", "hello from two", 60)

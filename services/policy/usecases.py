@@ -35,6 +35,14 @@ class Publisher(Protocol):
         ...
 
 
+class Tailnet(Protocol):
+    """Where the nodes and users are known."""
+
+    async def population(self) -> Population | None:
+        """All of them; None when nobody answers."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the configuration says about policies."""
@@ -48,11 +56,14 @@ class Rules:
 class Policies:
     """The use cases of one tailnet."""
 
-    def __init__(self, store: Store, publisher: Publisher, clock: Clock, rules: Rules) -> None:
+    def __init__(
+        self, store: Store, publisher: Publisher, clock: Clock, rules: Rules, tailnet: Tailnet | None = None
+    ) -> None:
         self._store = store
         self._publisher = publisher
         self._clock = clock
         self._rules = rules
+        self._tailnet = tailnet
         self._writing = asyncio.Lock()
 
     # Reading
@@ -140,23 +151,32 @@ class Policies:
 
     # Start and file mode
 
-    async def take_file(self, text: str, name: str) -> None:
-        """Put the text of the policy file in force, unless it is already. A broken one leaves what is in force."""
+    async def take_file(self, text: str, name: str, *, alone: bool = False) -> bool:
+        """Put the text of the policy file in force, unless it is already. One that is broken, or fails its tests,
+        leaves what is in force.
+
+        `alone` is for the start, when nobody knows the nodes and users yet: tests are not run. False says that the
+        text should be taken again once they are known.
+        """
+        population = None if alone or self._tailnet is None else await self._tailnet.population()
         try:
-            document = await asyncio.to_thread(self._examine, text, name, None)
+            document = await asyncio.to_thread(self._examine, text, name, population)
         except PolicyError as error:
             await self.keep_last_good(f"{name}: {error}")
-            return
+            return population is not None
+        tested = population is not None or not (document.tests or document.ssh_tests)
+        if not tested and not alone:
+            await self.keep_last_good(f"{name}: its tests cannot be run: the registry does not answer")
+            return False
         for warning in document.warnings:
             log.warning("policy warning", file=name, warning=str(warning))
-        if document.tests or document.ssh_tests:
-            log.warning("tests of the policy file are run by `policy check`, not at load", file=name)
         draft = self._draft(text, document, "file", name)
         current = await self._store.current()
         if current is None or current.etag != draft.etag:
             await self._accept(draft)
-            return
-        await self._refresh(draft.compiled, current.number)
+        else:
+            await self._refresh(draft.compiled, current.number)
+        return tested
 
     async def keep_last_good(self, reason: str) -> None:
         """A policy cannot be used: the last good one stays, and with none of these everything is denied."""
@@ -175,19 +195,27 @@ class Policies:
         if current is not None:
             await self._refresh(ALLOW_ALL.to_bytes(), 0)
 
-    async def use_stored(self) -> None:
-        """Database mode: see that what is in force is what the newest version means to this program."""
+    async def use_stored(self, *, alone: bool = False) -> bool:
+        """Database mode: see that what is in force is what the newest version means to this program.
+
+        `alone` and the answer are as in `take_file`: old documents name users whom only the registry knows.
+        """
+        population = None if alone or self._tailnet is None else await self._tailnet.population()
         newest = await self._store.newest()
         if newest is None:
             if await self._store.in_force() is not None:
                 await self._refresh(ALLOW_ALL.to_bytes(), 0)
-            return
+            return True
+        names = [user.name for user in population.users] if population is not None else []
         try:
-            document = await asyncio.to_thread(self._examine, newest.text, "", None)
+            document = await asyncio.to_thread(
+                compile_policy, newest.text, domains=self._rules.domains, user_names=names
+            )
         except PolicyError as error:
             await self.keep_last_good(f"version {newest.number}: {error}")
-            return
+            return population is not None
         await self._refresh(document.policy.to_bytes(), newest.number)
+        return True
 
     async def _refresh(self, compiled: bytes, number: int) -> None:
         """Put a compiled form in force if it is not."""

@@ -14,6 +14,9 @@ log = get_logger(__name__)
 INTERVAL = 1.0
 """Seconds between two looks at the file."""
 
+Take = Callable[[str, str], Awaitable[bool]]
+"""Gets a text and the file's name; False when it should get them again later."""
+
 _Mark = tuple[int, int, int]
 
 
@@ -23,7 +26,7 @@ class PolicyFile:
     def __init__(
         self,
         path: Path,
-        take: Callable[[str, str], Awaitable[None]],
+        take: Take,
         trouble: Callable[[str], Awaitable[None]],
         interval: float = INTERVAL,
     ) -> None:
@@ -34,16 +37,16 @@ class PolicyFile:
         self._seen: _Mark | None = None
         self._reading = asyncio.Lock()
 
-    async def reload(self) -> None:
-        """Read the file now and hand over its text."""
+    async def reload(self, take: Take | None = None) -> bool:
+        """Read the file now and hand over its text, if not to `take` then where every text goes; gives its answer."""
         async with self._reading:
             try:
                 self._seen, text = await asyncio.to_thread(self._read)
             except (OSError, ValueError) as error:
                 self._seen = None
                 await self._trouble(f"{self._path}: {_reason(error)}")
-                return
-            await self._take(text, str(self._path))
+                return True
+            return await (take or self._take)(text, str(self._path))
 
     async def watch(self) -> None:
         """Read the file again whenever its time, size or identity changed; never returns."""
@@ -56,7 +59,8 @@ class PolicyFile:
                 continue
             known = mark
             try:
-                await self.reload()
+                if not await self.reload():
+                    known = self._seen = None
             except Exception:
                 log.exception("reading the policy file failed")
                 known = None

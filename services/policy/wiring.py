@@ -11,6 +11,7 @@ import grpc.aio
 from smartscale.policy.v1 import policy_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.policy.clients import RegistryClient
 from services.policy.outbox import Outbox
 from services.policy.rpc import PolicyServicer
 from services.policy.sql import SqlStore
@@ -22,6 +23,12 @@ from services.shared.config.model import Config
 from services.shared.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.process import Deps
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""Seconds between attempts to reach the registry after the start."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -39,6 +46,7 @@ class PolicyService:
         self._mode = mode
         self._watch: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
@@ -50,12 +58,29 @@ class PolicyService:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # not on every system, and not in every thread
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
         if self._mode == "database":
-            await self._policies.use_stored()
+            settled = await self._policies.use_stored(alone=True)
         elif self._file is None:
+            settled = True
             await self._policies.use_no_file()
         else:
-            await self._file.reload()
+            settled = await self._file.reload(self._take_alone)
             self._watch = asyncio.create_task(self._file.watch(), name="policy file")
+        if not settled:
+            self._settling = asyncio.create_task(self._settle(), name="policy settling")
+
+    async def _take_alone(self, text: str, name: str) -> bool:
+        return await self._policies.take_file(text, name, alone=True)
+
+    async def _settle(self) -> None:
+        """Take the policy again when the registry, which starts after us, knows the nodes and users."""
+        for pause in _PAUSES:
+            await asyncio.sleep(pause)
+            take = self._policies.use_stored if self._file is None else self._file.reload
+            try:
+                if await take():
+                    return
+            except Exception:
+                log.exception("taking the policy again failed")
 
     async def reload(self) -> None:
         """Read the policy file again, as on SIGHUP; nothing in database mode."""
@@ -70,7 +95,7 @@ class PolicyService:
         """Stop watching and close the database."""
         with suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
-        running = [task for task in (self._watch, self._reloading) if task is not None]
+        running = [task for task in (self._watch, self._reloading, self._settling) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -84,7 +109,9 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     in_file = config.policy.mode == "file"
     prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
     rules = Rules(file_mode=in_file, domains=tuple(config.oidc.allowed_domains), prefixes=prefixes)
-    policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules)
+    channel = deps.channels.get("registry")
+    tailnet = RegistryClient(channel) if channel is not None else None
+    policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)
     file = None
     if in_file and config.policy.path is not None:
         file = PolicyFile(config.policy.path, policies.take_file, policies.keep_last_good)

@@ -1,0 +1,56 @@
+"""The registry, asked when the policy file is read while the service runs: its tests need nodes and users.
+
+Everywhere else questions go the other way, and whoever asks to set a policy brings the tailnet along. A file brings
+nobody. An answer is never waited for long, and none is needed to start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc.aio
+from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from services.policy.model.population import Population
+from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.posture import hostinfo_attributes
+
+TIMEOUT = 5.0
+
+
+class RegistryClient:
+    """The nodes and users of the tailnet, over a channel."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub: Any = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+
+    async def population(self) -> Population | None:
+        """The tailnet as it is; None when the registry does not answer."""
+        try:
+            users = (await self._stub.ListUsers(registry_pb2.ListUsersRequest(), timeout=TIMEOUT)).users
+            nodes = (await self._stub.ListNodes(registry_pb2.ListNodesRequest(), timeout=TIMEOUT)).nodes
+        except grpc.aio.AioRpcError:
+            return None
+        return Population(tuple(_user(user) for user in users), tuple(_node(node) for node in nodes))
+
+
+def _user(user: registry_pb2.User) -> AccessUser:
+    return AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
+
+
+def _node(node: registry_pb2.Node) -> AccessNode:
+    try:
+        attributes = hostinfo_attributes(node.hostinfo)
+    except ValueError:
+        attributes = ()
+    return AccessNode(
+        id=node.id,
+        user_id=0 if node.tags else node.user_id,
+        tags=tuple(node.tags),
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        advertised_routes=tuple(node.advertised_routes),
+        approved_routes=tuple(node.approved_routes),
+        created=node.id,
+        attributes=attributes,
+    )

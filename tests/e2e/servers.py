@@ -62,6 +62,8 @@ class Server:
 
     def spawn(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; `restart` starts it again the same way."""
+        # Each its own port: they share a host here, which containers do not.
+        environment.setdefault("HEADSCALE_METRICS_LISTEN_ADDR", f"127.0.0.1:{9090 + len(self._commands)}")
         self._commands[name] = ([HEADSCALE, "-c", str(self.config), "serve", *arguments], environment)
         self.restart(name)
 
@@ -167,13 +169,10 @@ class Stack(Server):
         self.config.write_text(
             _CONFIG.format(server=SERVER_IP, public=PUBLIC_IP, folder=self.folder, database=database, more=more)
         )
-        off = {"HEADSCALE_METRICS_LISTEN_ADDR": ""}
         for name in ("registry", "policy", "auth", "derp"):
-            self.spawn(name, name, **off)
-        self.spawn("map-streamer-1", "map-streamer", **off)
-        self.spawn(
-            "map-streamer-2", "map-streamer", HEADSCALE_SERVICES_MAP_STREAMER_LISTEN_ADDR="127.0.0.1:50055", **off
-        )
+            self.spawn(name, name)
+        self.spawn("map-streamer-1", "map-streamer")
+        self.spawn("map-streamer-2", "map-streamer", HEADSCALE_SERVICES_MAP_STREAMER_LISTEN_ADDR="127.0.0.1:50055")
         for number in ("1", "2"):
             self.spawn(
                 f"gateway-{number}", "gateway",
@@ -181,7 +180,6 @@ class Stack(Server):
                 HEADSCALE_UNIX_SOCKET=self.socket_of(int(number)),
                 HEADSCALE_GRPC_LISTEN_ADDR=f"127.0.0.1:5044{number}",
                 HEADSCALE_SERVICES_GATEWAY_LISTEN_ADDR=f"127.0.0.1:5006{number}",
-                **off,
             )  # fmt: skip
         self.processes["balancer"] = lab.start(
             SERVERS, "server/balancer",

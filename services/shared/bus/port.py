@@ -38,8 +38,8 @@ class Bus(Protocol):
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message | Reconnected]]:
         """Receive what is published to these topics; entering returns once the subscription is live.
 
-        When the bus is away it returns after some seconds all the same, and `Reconnected` comes once it is live: whoever
-        follows a log reads it from its owner, with the bus or without.
+        When the bus is away it returns after some seconds all the same, and `Reconnected` comes once it is live:
+        whoever follows a log reads it from its owner, with the bus or without.
         """
         ...
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
-from importlib.metadata import version as installed
 from typing import Any
 
 from cli.errors import CommandError
@@ -39,6 +37,9 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _version(arguments: argparse.Namespace) -> None:
+    import platform
+    from importlib.metadata import version as installed
+
     known = {"version": installed("smartscale"), "python": platform.python_version(), "platform": sys.platform}
     if arguments.output:
         emit(known, arguments.output)

@@ -8,6 +8,8 @@ from services.map_streamer.snapshot import Cursor, View
 
 _ENTRIES = 200_000
 """Bound on the table entries that old views keep, summed over the views."""
+_SIGHTS = 5_000
+"""Bound on the nodes of the different sights that old views keep: a sight is 4 KiB a node, forty times a table entry."""
 _CURSORS = 4096
 """Bound on the cursors that one entry remembers."""
 
@@ -47,6 +49,17 @@ class History:
         limit = min(64, max(4, _ENTRIES // max(1, len(view.snapshot.nodes))))
         while len(self._entries) > limit:
             self._entries.popitem(last=False)
+        self._forget_sights(max(2, _SIGHTS // max(1, len(view.snapshot.nodes))))
+
+    def _forget_sights(self, limit: int) -> None:
+        """Keep only so many of those; the views of the older ones go too."""
+        sights: set[int] = set()
+        for number, entry in enumerate(reversed(self._entries.values())):
+            sights.add(id(entry.view.sight))
+            if len(sights) > limit:
+                for _ in range(len(self._entries) - number):
+                    self._entries.popitem(last=False)
+                return
 
     def replace(self, view: View) -> None:
         """Make this the current view; nobody has anything to hear, so it goes under the number of the one before."""

@@ -81,7 +81,7 @@ async def fanout_patch_acl(fleet: Fleet) -> Figures:
 
 async def join(fleet: Fleet, repeats: int = 7) -> Figures:
     """One device registers, opens its map and reports; the others must all have it."""
-    cpu, heard = [], []
+    cpu, heard, told = [], [], []
     for _ in range(repeats + 1):
         others = list(fleet.devices)
         newcomer = fleet.make()
@@ -95,8 +95,9 @@ async def join(fleet: Fleet, repeats: int = 7) -> Figures:
         await _silence(fleet, start)
         cpu.append((fleet.target.account.cpu() - before) * 1000)
         heard.append((max(device.first for device in others) - start) * 1000)
+        told.append(sum(device.messages for device in others) / len(others))
     await fleet.prove()
-    return {**_spread("cpu_ms", cpu[1:]), "all_have_it_p50_ms": median(heard[1:])}
+    return {**_spread("cpu_ms", cpu[1:]), "all_have_it_p50_ms": median(heard[1:]), "messages": median(told[1:])}
 
 
 async def noop(fleet: Fleet, requests: int = 2000, at_once: int = 64) -> Figures:

@@ -22,6 +22,10 @@ class Carrier(Protocol):
         """Send what the windows and the socket take."""
         ...
 
+    def send_straight(self, stream_id: int, buffers: Sequence[Buffer]) -> bool:
+        """Send a small message past all queues, when nothing waits."""
+        ...
+
     def wait(self, answer: Answer) -> None:
         """Call `answer.resumed` when it can send again."""
         ...
@@ -83,6 +87,10 @@ class Answer:
         """Take one message whole, or refuse it whole."""
         if self.closed or not self.streaming:
             return False
+        if self._carrier.send_straight(self._stream_id, buffers):
+            if not self.closed and self._carrier.write_paused:
+                self._carrier.wait(self)
+            return True
         if self.paused:
             self._carrier.wait(self)
             return False

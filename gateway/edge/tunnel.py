@@ -7,16 +7,18 @@ slow client has not read waits as references to shared frames, not as ciphertext
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.edge.answer import Answer
 from gateway.edge.gate import Visit
 from gateway.edge.http2 import Connection, ErrorCode, Event, Limits, ProtocolError
 from gateway.edge.http2.events import GoingAway, Pong, RequestReceived, RequestRefused, StreamReset
+from gateway.edge.http2.frames import HEADER_SIZE
 from gateway.edge.settings import EdgeCounts, EdgeSettings
 from gateway.edge.wheel import Timer, TimerWheel
-from gateway.exchange import Handler, TunnelRequest
-from gateway.noise import NoiseError, Session
+from gateway.exchange import Buffer, Handler, TunnelRequest
+from gateway.noise import MAX_PLAINTEXT, NoiseError, Session
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -147,6 +149,20 @@ class Tunnel(asyncio.Protocol):
             self._wire.write(sealed)
         if self._closing and not self.http.streams and not self._wire.is_closing():
             self._hang_up()
+
+    def send_straight(self, stream_id: int, buffers: Sequence[Buffer]) -> bool:
+        """Send a message that fits one record past all queues; False when something waits before it."""
+        size = sum(map(len, buffers))
+        if self.write_paused or size > MAX_PLAINTEXT - HEADER_SIZE:
+            return False
+        head = self.http.straight(stream_id, size)
+        if head is None:
+            return False
+        try:
+            self._wire.write(self.session.sealer.seal(b"".join((head, *buffers))))
+        except NoiseError as error:
+            self._fail("noise", str(error))
+        return True
 
     def wait(self, answer: Answer) -> None:
         """Tell an answer when it can send again."""

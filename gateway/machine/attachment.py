@@ -228,12 +228,12 @@ class Attachment:
                 log.warning("map streamer said something new", message="unknown")
 
     async def _spread(self, delta: pb.Delta) -> None:
-        message = (length_prefix(len(delta.data)), delta.data)
-        size, cursor = len(delta.data) + 4, _held(delta.cursor)
+        message, cursor, sent = (length_prefix(len(delta.data)) + delta.data,), _held(delta.cursor), 0
         for index, route in enumerate(delta.session_ids):
             if index and index % SLICE == 0:
                 await asyncio.sleep(0)
-            self._sessions.delta(route, message, size, cursor)
+            sent += self._sessions.delta(route, message, cursor)
+        self._sessions.spread(sent, len(message[0]))
 
 
 def _held(cursor: common_pb2.Cursor) -> Held:

@@ -208,16 +208,23 @@ class MapSessions:
         message = framed(pieces)
         size = sum(map(len, message))
         self._admission.measured(session, size)
-        if self._send(session, message, size, cursor, "full"):
+        if self._send(session, message, cursor):
             session.has_map = True
+            self._count("full", size)
         if session.paused_since is None:
             self._admission.release(session)
 
-    def delta(self, route: int, message: Sequence[bytes], size: int, cursor: Held) -> None:
-        """A framed message for one of several sessions; one that has no map yet could not use it."""
+    def delta(self, route: int, message: Sequence[bytes], cursor: Held) -> bool:
+        """A framed message for one of several sessions; one that has no map yet could not use it.
+
+        Whether it was sent: who spreads a delta counts for all its recipients at once.
+        """
         session = self._table.at(route)
-        if session is not None and session.has_map:
-            self._send(session, message, size, cursor, "change")
+        return session is not None and session.has_map and self._send(session, message, cursor)
+
+    def spread(self, sent: int, size: int) -> None:
+        """So many deltas of this size were sent."""
+        self._count("change", size, sent)
 
     def ended(self, route: int, reason: Reason) -> None:
         """A session must end."""
@@ -241,7 +248,7 @@ class MapSessions:
         self._count("ping", sum(map(len, message)))
         return True
 
-    def _send(self, session: MapSession, message: Sequence[bytes], size: int, cursor: Held, kind: str) -> bool:
+    def _send(self, session: MapSession, message: Sequence[bytes], cursor: Held) -> bool:
         writer = session.writer
         if writer is None or session.behind or not writer.send(message):
             if writer is not None and not writer.closed:
@@ -249,7 +256,6 @@ class MapSessions:
             return False
         session.held = cursor
         session.last_sent = self._clock.monotonic()
-        self._count(kind, size)
         if writer.paused and not writer.closed:
             self._note_pause(session)
         return True
@@ -356,9 +362,9 @@ class MapSessions:
         self._metrics.ended.labels(reason).inc()
         log.debug("map session ended", session_id=session.session_id, node_id=session.node_id, reason=reason)
 
-    def _count(self, kind: str, size: int) -> None:
-        self._metrics.sent_by_kind[kind].inc()
-        self._metrics.bytes_sent.inc(size)
+    def _count(self, kind: str, size: int, messages: int = 1) -> None:
+        self._metrics.sent_by_kind[kind].inc(messages)
+        self._metrics.bytes_sent.inc(size * messages)
 
 
 def _cancel(timer: Cancellable | None) -> None:

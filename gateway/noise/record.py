@@ -110,6 +110,11 @@ class RecordSealer:
         """
         if self._cipher is None:
             raise NoiseError("the connection has failed before")
+        if isinstance(data, bytes) and 0 < len(data) <= MAX_PLAINTEXT and self._nonce < _LAST_NONCE:
+            # Nearly every message: one change for one client, a thousand times in a row.
+            sealed = self._cipher.encrypt(_NONCE.pack(0, self._nonce), data, None)
+            self._nonce += 1
+            return _HEAD.pack(TYPE_RECORD, len(sealed)) + sealed
         frames = []
         for plain in _cut([data] if isinstance(data, bytes) else data):
             if self._nonce >= _LAST_NONCE:

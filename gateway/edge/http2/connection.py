@@ -21,6 +21,10 @@ from gateway.edge.http2.stream import Buffer, Stream
 _DEFAULT_LIMITS = Limits()
 
 
+_FREE_UPDATES = 2
+"""A peer may answer each DATA frame with an update of two windows: those come free."""
+
+
 class Connection:
     """Server side of one connection. Its SETTINGS wait in `take` from the start: older clients read before they write.
 
@@ -119,6 +123,14 @@ class Connection:
         self._outbound.wake(stream)
         return True
 
+    def straight(self, stream_id: int, size: int) -> bytes | None:
+        """The header of a DATA frame of so many bytes that the caller sends now; None when they must be queued."""
+        stream = self._streams.get(stream_id)
+        if stream is None or not self._outbound.straight(stream, size):
+            return None
+        self._budget = min(self._limits.budget, self._budget + _FREE_UPDATES)
+        return frames.frame_header(size, frames.DATA, 0, stream_id)
+
     def end(self, stream_id: int) -> None:
         """End an answer after the data that waits."""
         stream = self._streams.get(stream_id)
@@ -165,8 +177,7 @@ class Connection:
         ended: list[Stream] = []
         before = self._outbound.data_frames
         out = self._outbound.take(limit, ended)
-        # A peer may answer each of them with an update of two windows: those come free.
-        credit = 2 * (self._outbound.data_frames - before)
+        credit = _FREE_UPDATES * (self._outbound.data_frames - before)
         if credit:
             self._budget = min(self._limits.budget, self._budget + credit)
         if ended:

@@ -59,6 +59,18 @@ class Outbound:
         if self.window > MAX_WINDOW:
             raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "a connection window beyond its maximum")
 
+    def straight(self, stream: Stream, size: int) -> bool:
+        """Count so many bytes as sent in one frame, if nothing waits and every window takes them; else do nothing."""
+        if self._control or self._ready or stream.unsent or stream.ending:
+            return False
+        if size > self.max_frame or size > self.window or size > stream.send_window:
+            return False
+        stream.send_window -= size
+        stream.progress += size
+        self.window -= size
+        self.data_frames += 1
+        return True
+
     def apply_settings(self, payload: bytes) -> int:
         """Follow the peer's SETTINGS; return by how much the windows of all streams change.
 

@@ -16,8 +16,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from services.auth.model.errors import RefusedError, UnavailableError
+from services.auth.model.errors import AuthError, RefusedError, UnavailableError
 from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.oidc.person import Person
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
@@ -91,6 +92,26 @@ class RegistryClient:
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
         return next((read_user(user) for user in answer.users if user.id == user_id), None)
 
+    async def sign_in(self, person: Person, names: tuple[str, ...], email: str, *, create: bool) -> KnownUser | None:
+        """The person's user, refreshed; None when there is none and none may be made."""
+        request = registry_pb2.UpsertLoginRequest(
+            issuer=person.issuer,
+            subject=person.subject,
+            names=names,
+            display_name=person.name,
+            email=email,
+            profile_pic_url=person.picture,
+            groups=person.groups or (),
+            groups_unknown=person.groups is None,
+            create=create,
+        )
+        try:
+            return read_user((await self._stub.UpsertLogin(request, timeout=TIMEOUT)).user)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise translated(error) from None
+
 
 class PolicyTagOwners:
     """Tag ownership by the policy in force."""
@@ -152,10 +173,15 @@ async def _ask(call: Awaitable[_T]) -> _T:
     try:
         return await call
     except grpc.aio.AioRpcError as error:
-        text = error.details() or "refused"
-        if error.code() in _REFUSALS:
-            raise RefusedError(text) from None
-        raise UnavailableError(f"{error.code().name.lower().replace('_', ' ')}: {text}") from None
+        raise translated(error) from None
+
+
+def translated(error: grpc.aio.AioRpcError) -> AuthError:
+    """A status as the use cases know it."""
+    text = error.details() or "refused"
+    if error.code() in _REFUSALS:
+        return RefusedError(text)
+    return UnavailableError(f"{error.code().name.lower().replace('_', ' ')}: {text}")
 
 
 def _optional(key: NodeKey) -> bytes:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import AuthId, Login
 from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.oidc.discovery import Metadata
+from services.auth.model.oidc.flow import Flow
+from services.auth.model.oidc.keys import KeySet
+from services.auth.model.oidc.person import Person
 from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
@@ -155,6 +159,58 @@ class TagOwners(Protocol):
 
     async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
         """Whether a user may own all of them."""
+        ...
+
+
+class FlowStore(Protocol):
+    """The table of sign-ins on their way."""
+
+    async def add(self, flow: Flow, at_most: int) -> None:
+        """Store a new one and forget those that have ended; of one login, only the newest `at_most` stay."""
+        ...
+
+    async def get(self, flow_id: str) -> Flow | None:
+        """One, whatever its age."""
+        ...
+
+    async def replace(self, before: Flow, after: Flow) -> bool:
+        """Store a new state if the old one still holds; exactly one of several wins."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a provider gives for a code; nothing of it is proven."""
+
+    unverified_id_token: str = field(repr=False)
+    access_token: str = field(repr=False)
+
+
+class Provider(Protocol):
+    """An OpenID provider. What fails comes as `SignInError`."""
+
+    async def metadata(self) -> Metadata:
+        """Its description."""
+        ...
+
+    async def keys(self, *, unknown: bool = False) -> KeySet:
+        """Its keys; with `unknown`, newer ones if it is time to look."""
+        ...
+
+    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> Tokens:
+        """Trade a code for tokens."""
+        ...
+
+    async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
+        """What it says of the person: an object, a signed token, or None where it has no such endpoint."""
+        ...
+
+
+class People(Protocol):
+    """The registry's side of people who sign in."""
+
+    async def sign_in(self, person: Person, names: tuple[str, ...], email: str, *, create: bool) -> KnownUser | None:
+        """The person's user, refreshed; None when there is none and none may be made."""
         ...
 
 

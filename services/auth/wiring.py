@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.auth.clients import PolicyTagOwners, RegistryClient
 from services.auth.outbox import BusLoginNews
 from services.auth.rpc.servicer import AuthServicer, UseCases
-from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
+from services.auth.sign_in_wiring import SignInPart, build_sign_in
+from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store import Room
 from services.auth.usecases.api_keys import ApiKeys
@@ -31,7 +32,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 class AuthService:
     """Pre-auth keys, API keys, registrations and logins of one tailnet."""
 
-    def __init__(self, engine: AsyncEngine, news: BusLoginNews, servicer: AuthServicer) -> None:
+    def __init__(
+        self, engine: AsyncEngine, news: BusLoginNews, servicer: AuthServicer, sign_in: SignInPart | None
+    ) -> None:
+        self._sign_in = sign_in
         self._engine = engine
         self._news = news
         self._servicer = servicer
@@ -49,9 +53,17 @@ class AuthService:
         """Bring the tables up to date and listen for news; returns when ready to answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
         await self._news.start()
+        if self._sign_in is not None:
+            try:
+                await self._sign_in.start()
+            except BaseException:
+                await self.stop()
+                raise
 
     async def stop(self) -> None:
         """Stop listening and close the database."""
+        if self._sign_in is not None:
+            await self._sign_in.stop()
         await self._news.stop()
         await self._engine.dispose()
 
@@ -68,6 +80,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
     login_store = SqlLogins(engine, tailnet)
     lifetime = config.node.expiry
     logins = Logins(login_store, registry, owners, news, clock, _rules(config))
+    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, registry)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
     register = Register(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
     cases = UseCases(
@@ -76,8 +89,9 @@ async def build(config: Config, deps: Deps) -> AuthService:
         logins=logins,
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
+        sign_in=part.sign_in if part is not None else None,
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry))
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part)
 
 
 def _rules(config: Config) -> LoginRules:

@@ -22,6 +22,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self._clock = clock
         self.users: dict[int, pb.User] = {}
         self.nodes: dict[int, pb.Node] = {}
+        self.sign_ins: list[pb.UpsertLoginRequest] = []
         self.admissions: list[pb.AdmitNodeRequest] = []
         self.fail_before: list[tuple[grpc.StatusCode, str]] = []
         """Statuses that the next admissions end with, before anything is done."""
@@ -43,6 +44,20 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     async def ListUsers(self, request: pb.ListUsersRequest, context: Any) -> pb.ListUsersResponse:
         """By id, or all."""
         return pb.ListUsersResponse(users=[u for u in self.users.values() if request.id in (0, u.id)])
+
+    async def UpsertLogin(self, request: pb.UpsertLoginRequest, context: Any) -> pb.UpsertLoginResponse:
+        """By identity alone."""
+        self.sign_ins.append(request)
+        identity = f"{request.issuer}/{request.subject}"
+        known = next((user for user in self.users.values() if user.provider_id == identity), None)
+        if known is None and not request.create:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "nobody here has this identity")
+        if known is None:
+            known = self.users[self.add_user(request.names[0] if request.names else request.subject)]
+            known.provider_id = identity
+        known.email = request.email
+        known.groups[:] = request.groups
+        return pb.UpsertLoginResponse(user=known)
 
     async def FindNode(self, request: pb.FindNodeRequest, context: Any) -> pb.FindNodeResponse:
         """By keys."""

@@ -69,6 +69,8 @@ class Login:
     state: LoginState = LoginState.PENDING
     user_id: UserId = NOBODY
     method: RegisterMethod = RegisterMethod.CLI
+    key_end: datetime | None = None
+    """When the approval says that the node's key ends; None: as configured."""
     node_id: NodeId = NO_NODE
     reason: str = ""
     """Why it was rejected."""
@@ -82,9 +84,9 @@ class Login:
         """Whether it still counts."""
         return now < self.expires_at
 
-    def approved(self, user_id: UserId, method: RegisterMethod) -> Self:
+    def approved(self, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None) -> Self:
         """As it is once a person said yes."""
-        return replace(self, state=LoginState.APPROVED, user_id=user_id, method=method)
+        return replace(self, state=LoginState.APPROVED, user_id=user_id, method=method, key_end=key_end)
 
     def admitted(self, node_id: NodeId) -> Self:
         """As it is once the registry has the node."""
@@ -96,7 +98,7 @@ class Login:
 
     def reopened(self) -> Self:
         """As it is when the registry would not have the node for this user: another may be tried."""
-        return replace(self, state=LoginState.PENDING, user_id=NOBODY)
+        return replace(self, state=LoginState.PENDING, user_id=NOBODY, key_end=None)
 
 
 def new_auth_id(seed: bytes) -> AuthId:

@@ -7,31 +7,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 from opentelemetry import trace
 from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
-from services.auth.model.errors import (
-    ConflictError,
-    InvalidInputError,
-    NotFoundError,
-    NotPermittedError,
-    RefusedError,
-    TooManyError,
-    UnauthenticatedError,
-    UnavailableError,
-)
 from services.auth.model.login import RegisterMethod, read_auth_id
 from services.auth.rpc import writing
+from services.auth.rpc.errors import STATUS
 from services.auth.rpc.reading import invented, read_id, read_new_auth_id, read_optional, read_registration
+from services.auth.rpc.sign_in import SignInServicer
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.outcome import Outcome
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
+from services.auth.usecases.sign_in import SignIn
 from services.shared.ids import UserId
 from services.shared.rpc import answers, machine_key_of
 from services.shared.telemetry import Telemetry
@@ -46,24 +38,16 @@ class UseCases:
     logins: Logins
     preauth_keys: PreAuthKeys
     api_keys: ApiKeys
+    sign_in: SignIn | None = None
+    """None where no provider is configured."""
 
 
-@answers(
-    {
-        InvalidInputError: grpc.StatusCode.INVALID_ARGUMENT,
-        NotFoundError: grpc.StatusCode.NOT_FOUND,
-        ConflictError: grpc.StatusCode.FAILED_PRECONDITION,
-        RefusedError: grpc.StatusCode.FAILED_PRECONDITION,
-        NotPermittedError: grpc.StatusCode.PERMISSION_DENIED,
-        UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
-        UnavailableError: grpc.StatusCode.UNAVAILABLE,
-        TooManyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    }
-)
-class AuthServicer(auth_pb2_grpc.AuthServiceServicer):
+@answers(STATUS)
+class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
     def __init__(self, cases: UseCases, telemetry: Telemetry) -> None:
+        super().__init__(cases.sign_in, telemetry)
         self._cases = cases
         self._tracer = telemetry.tracer
         self._answers = Counter(

@@ -1,5 +1,6 @@
 """The tables: SQLite and PostgreSQL behind the protocols of `store`. Only this package knows SQLAlchemy."""
 
 from services.auth.sql.api_keys import SqlApiKeys as SqlApiKeys
+from services.auth.sql.flows import SqlFlows as SqlFlows
 from services.auth.sql.logins import SqlLogins as SqlLogins
 from services.auth.sql.preauth_keys import SqlPreAuthKeys as SqlPreAuthKeys

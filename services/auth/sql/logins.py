@@ -117,6 +117,7 @@ def _state(login: Login) -> dict[str, object]:
         "state": login.state.value,
         "user_id": login.user_id,
         "method": int(login.method),
+        "key_end": login.key_end,
         "node_id": login.node_id,
         "reason": login.reason,
     }
@@ -161,6 +162,7 @@ def _login(row: RowMapping) -> Login:
         state=LoginState(row["state"]),
         user_id=UserId(row["user_id"]),
         method=RegisterMethod(row["method"]),
+        key_end=row["key_end"],
         node_id=NodeId(row["node_id"]),
         reason=row["reason"],
     )

@@ -78,7 +78,31 @@ logins = Table(
     Column("method", Integer, nullable=False),
     Column("node_id", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("key_end", UtcDateTime),
     Index("auth_logins_machine", "tailnet_id", "machine_key", unique=True),
     Index("auth_logins_network", "tailnet_id", "network", "created_at"),
     Index("auth_logins_expires", "tailnet_id", "expires_at"),
 )
+
+flows = Table(
+    "auth_flows",
+    metadata,
+    Column("flow_id", String(24), primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("auth_id", String(38), nullable=False),
+    Column("state_hash", String(64), nullable=False),
+    Column("browser_hash", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("changed_at", UtcDateTime),
+    Column("user_id", BigInteger, nullable=False),
+    Column("user_text", Text, nullable=False),
+    Column("key_end", UtcDateTime),
+    Column("reason", String(64), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("final", Boolean, nullable=False),
+    Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
+    Index("auth_flows_expires", "tailnet_id", "expires_at"),
+)
+"""Sign-ins on their way. No secret is in them that could finish one."""

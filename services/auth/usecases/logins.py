@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, TooManyError
 from services.auth.model.limits import network_of
@@ -102,8 +102,12 @@ class Logins:
         """All that have not ended, oldest first."""
         return await self._store.list(self._clock.now())
 
-    async def approve(self, auth_id: AuthId | None, user_id: UserId, method: RegisterMethod) -> Admitted:
+    async def approve(
+        self, auth_id: AuthId | None, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None
+    ) -> Admitted:
         """Let the device in for a user; saying it again is harmless and finishes what a crash left.
+
+        `key_end` is when the node's key ends by this approval; None leaves it to the configuration.
 
         Raises:
             NotFoundError: unknown or ended login, or no such user.
@@ -117,7 +121,7 @@ class Logins:
             if login.state is LoginState.PENDING:
                 if await self._registry.user(user_id) is None:
                     raise NotFoundError("user not found")
-                await self._store.replace(login, login.approved(user_id, method))
+                await self._store.replace(login, login.approved(user_id, method, key_end))
                 continue  # read back what holds now: another administrator may have been faster
             if login.user_id != user_id:
                 raise ConflictError("login was approved for another user already")
@@ -125,8 +129,8 @@ class Logins:
                 return await self._again(login)
             return await self.finish(login)
 
-    async def reject(self, auth_id: AuthId | None) -> None:
-        """Turn the device away.
+    async def reject(self, auth_id: AuthId | None, reason: str = REJECTED) -> None:
+        """Turn the device away; the person at it reads the reason.
 
         Raises:
             NotFoundError: unknown or ended.
@@ -138,8 +142,8 @@ class Logins:
                 return
             if login.state is not LoginState.PENDING:
                 raise ConflictError("login was approved already")
-            if await self._store.replace(login, login.rejected(REJECTED)):
-                log.info("login rejected", auth_id=login.auth_id)
+            if await self._store.replace(login, login.rejected(reason)):
+                log.info("login rejected", auth_id=login.auth_id, reason=reason)
                 await self._news.announce(login.auth_id)
                 return
 
@@ -166,7 +170,7 @@ class Logins:
                     user_id=login.user_id,
                     tags=login.tags,
                     ephemeral=login.ephemeral,
-                    expiry=first_expiry(login.wanted_expiry, self._rules.key_lifetime, self._clock.now()),
+                    expiry=self._expiry(login),
                     hostinfo=login.hostinfo,
                     version=login.version,
                     method=login.method,
@@ -179,6 +183,13 @@ class Logins:
             log.info("login approved", auth_id=login.auth_id, node_id=admitted.node.id, user_id=login.user_id)
         await self._news.announce(login.auth_id)
         return admitted
+
+    def _expiry(self, login: Login) -> datetime | None:
+        now = self._clock.now()
+        if login.key_end is None:
+            return first_expiry(login.wanted_expiry, self._rules.key_lifetime, now)
+        wish = login.wanted_expiry
+        return wish if wish is not None and now < wish < login.key_end else login.key_end
 
     async def _again(self, login: Login) -> Admitted:
         # Admitting once more could bring back a deleted node, or an old key of one that rotated since.

@@ -246,9 +246,14 @@ def _login(config: Config) -> Iterator[Found]:
         return
     if not oidc.issuer.startswith(("https://", "http://")):
         yield "oidc.issuer", "is no https:// URL", "copy the issuer from your provider's page"
+    if any(mark in oidc.issuer for mark in "[]<>{} "):
+        yield "oidc.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
+    server = urlsplit(config.server_url)
+    if server.scheme == "http" and server.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield "server_url", "is http://, over which nobody can sign in safely", "write https://, or leave out oidc"
     if not oidc.client_id:
         yield "oidc.client_id", "is missing", "copy it from your provider's page"
-    if not oidc.client_secret and oidc.client_secret_path is None:
+    if not oidc.client_secret and oidc.client_secret_path is None and oidc.private_key_path is None:
         yield "oidc.client_secret", "is missing", "copy it from your provider's page, or set oidc.client_secret_path"
     if "openid" not in oidc.scope:
         yield "oidc.scope", "lacks openid", "add it"

@@ -34,9 +34,18 @@ class OidcConfig:
     """`oidc`: the provider, who may enter, and what its claims mean. No issuer means no OpenID sign-in."""
 
     issuer: str = ""
+    app_id: str = ""
+    """SmartLink's App ID, for an issuer that was given without its path."""
+    provider_name: str = "OIDC"
+    """What the sign-in button calls the provider."""
     client_id: str = ""
     client_secret: str = field(default="", repr=False, metadata={"secret": True})
     client_secret_path: Path | None = None
+    """Read at every use, so that a new secret needs no restart."""
+    client_auth: Literal["", "client_secret_basic", "client_secret_post", "private_key_jwt"] = ""
+    """How we prove ourselves to the provider; empty: the first of these that it offers."""
+    private_key_path: Path | None = None
+    """A PEM key in place of a secret, for private_key_jwt."""
     only_start_if_oidc_is_available: bool = True
     scope: tuple[str, ...] = ("openid", "profile", "email")
     email_verified_required: bool = True

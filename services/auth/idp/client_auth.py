@@ -1,0 +1,128 @@
+"""How we prove to the token endpoint that we are the client: a secret in header or form, or a signed statement."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote_plus
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from joserfc import jwt
+from joserfc.jwk import ECKey, RSAKey
+
+from services.auth.model.oidc.discovery import Metadata
+from services.auth.model.oidc.refusal import Reason, SignInError
+
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_LIFETIME = timedelta(minutes=2)
+
+
+class UnusableSecretError(ValueError):
+    """The secret cannot be what the provider gave; the text names the mistake and not the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What we have to prove ourselves with; files are read at every use."""
+
+    client_id: str
+    secret: str = field(default="", repr=False)
+    secret_path: Path | None = None
+    key_path: Path | None = None
+    method: str = ""
+    """Empty: by what the provider offers."""
+
+    def current_secret(self) -> str:
+        """The secret as it is now.
+
+        Raises:
+            UnusableSecretError: the file cannot be read, or what it holds was copied wrongly.
+        """
+        if self.secret_path is None:
+            return checked_secret(self.secret)
+        try:
+            text = self.secret_path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UnusableSecretError(f"{self.secret_path} cannot be read ({type(error).__name__})") from None
+        return checked_secret(text.rstrip("\r\n"))
+
+
+def checked_secret(text: str) -> str:
+    """A secret without the usual accidents of copying.
+
+    Raises:
+        UnusableSecretError: it is empty or has blanks or other characters that no provider makes.
+    """
+    if not text:
+        raise UnusableSecretError("the client secret is empty")
+    if text != text.strip():
+        raise UnusableSecretError("the client secret begins or ends with a blank or a line end; copy it again")
+    if not text.isascii() or not text.isprintable():
+        raise UnusableSecretError("the client secret has a character that is invisible or not ASCII; copy it again")
+    if text[0] == text[-1] and text[0] in "'\"" and len(text) > 1:
+        raise UnusableSecretError("the client secret has quotes around it; remove them")
+    return text
+
+
+def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) -> tuple[dict[str, str], dict[str, str]]:
+    """Headers and form fields for the token endpoint.
+
+    Raises:
+        SignInError: we have nothing that the provider takes.
+    """
+    try:
+        match _method(credentials, metadata):
+            case "client_secret_basic":
+                # RFC 6749 §2.3.1: both parts are form-encoded first.
+                pair = f"{quote_plus(credentials.client_id)}:{quote_plus(credentials.current_secret())}"
+                return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}, {}
+            case "client_secret_post":
+                return {}, {"client_id": credentials.client_id, "client_secret": credentials.current_secret()}
+            case "private_key_jwt":
+                assertion = _assertion(credentials, metadata.issuer, now)
+                return {}, {
+                    "client_id": credentials.client_id,
+                    "client_assertion_type": _ASSERTION,
+                    "client_assertion": assertion,
+                }
+    except UnusableSecretError as error:
+        raise SignInError(Reason.CLIENT_CREDENTIALS, str(error)) from None
+    raise SignInError(Reason.CLIENT_CREDENTIALS, "the provider takes no kind of proof that is configured here")
+
+
+def _method(credentials: Credentials, metadata: Metadata) -> str:
+    if credentials.method:
+        return credentials.method
+    if credentials.key_path is not None:
+        return "private_key_jwt"
+    return next((method for method in METHODS[:2] if method in metadata.auth_methods), "")
+
+
+def _assertion(credentials: Credentials, audience: str, now: datetime) -> str:
+    if credentials.key_path is None:
+        raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
+    try:
+        pem = credentials.key_path.read_bytes()
+        private = load_pem_private_key(pem, None)
+        made: RSAKey | ECKey
+        if isinstance(private, EllipticCurvePrivateKey):
+            made = ECKey.import_key(pem)
+            alg = {256: "ES256", 384: "ES384", 521: "ES512"}[private.curve.key_size]
+        else:
+            made, alg = RSAKey.import_key(pem), "RS256"
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UnusableSecretError(f"{credentials.key_path} is no usable key ({type(error).__name__})") from None
+    claims = {
+        "iss": credentials.client_id,
+        "sub": credentials.client_id,
+        "aud": audience,
+        "jti": secrets.token_urlsafe(16),
+        "iat": int(now.timestamp()),
+        "exp": int((now + _LIFETIME).timestamp()),
+    }
+    return jwt.encode({"alg": alg}, claims, made, algorithms=[alg])

@@ -1,0 +1,194 @@
+"""One provider: its description and keys, fetched when needed and kept for a while, and its three endpoints.
+
+A description that cannot be fetched anew is used on while there is an old one. A token with an unknown key makes us
+look for new keys, but not more often than every half minute, or forged tokens would make us hammer the provider.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+
+from services.auth.idp.client_auth import Credentials, authenticate
+from services.auth.idp.http import Answer, ProviderHttp
+from services.auth.model.oidc.discovery import WELL_KNOWN, Metadata, effective_issuer, is_secure, read_metadata
+from services.auth.model.oidc.keys import KeySet, read_keys
+from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.store import Tokens
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+METADATA_AGE = timedelta(hours=12).total_seconds()
+KEYS_AGE = timedelta(hours=1).total_seconds()
+KEYS_REST = 30.0
+FAILURE_REST = 3.0
+"""After a failure, so that a crowd at the button does not become a crowd at the provider."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    value: Any = None
+    at: float = 0.0
+    failed_at: float | None = None
+    failure: SignInError | None = None
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class HttpProvider:
+    """The configured provider."""
+
+    def __init__(self, issuer: str, app_id: str, credentials: Credentials, http: ProviderHttp, clock: Clock) -> None:
+        self._issuer = issuer
+        self._effective = effective_issuer(issuer, app_id)
+        self._credentials = credentials
+        self._http = http
+        self._clock = clock
+        self._metadata = _Kept()
+        self._keys = _Kept()
+        self._looked_at: float | None = None
+
+    async def close(self) -> None:
+        """Let connections go."""
+        await self._http.close()
+
+    async def metadata(self) -> Metadata:
+        """The provider's description.
+
+        Raises:
+            SignInError: it cannot be had, and was not before.
+        """
+        found: Metadata = await self._fresh(self._metadata, METADATA_AGE, self._discover)
+        return found
+
+    async def keys(self, *, unknown: bool = False) -> KeySet:
+        """The provider's keys; with `unknown`, newer ones if it is time to look.
+
+        Raises:
+            SignInError: they cannot be had, and could not before.
+        """
+        age = KEYS_AGE
+        now = self._clock.monotonic()
+        if unknown and (self._looked_at is None or now - self._looked_at >= KEYS_REST):
+            self._looked_at, age = now, 0.0
+        found: KeySet = await self._fresh(self._keys, age, self._fetch_keys)
+        return found
+
+    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> Tokens:
+        """Trade a code for tokens.
+
+        Raises:
+            SignInError: the provider refuses the code or us, or answers something else.
+        """
+        metadata = await self.metadata()
+        headers, proof = authenticate(self._credentials, metadata, self._clock.now())
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": redirect_uri,
+            "code_verifier": verifier,
+            **proof,
+        }
+        answer = await self._http.post(metadata.token_endpoint, form, headers)
+        document = _json(answer.body)
+        if answer.status != 200:
+            raise _token_refusal(answer, document)
+        id_token, access_token = document.get("id_token"), document.get("access_token")
+        if not isinstance(id_token, str) or not id_token:
+            raise SignInError(Reason.TOKEN_MISSING, "the provider sent no ID token; is the scope openid asked for?")
+        if not isinstance(access_token, str) or str(document.get("token_type", "")).lower() != "bearer":
+            raise SignInError(Reason.TOKEN_MISSING, "the provider sent no bearer token")
+        return Tokens(id_token, access_token)
+
+    async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
+        """What the provider says of the person: an object, a signed token, or None where it has no such endpoint.
+
+        Raises:
+            SignInError: it cannot be had.
+        """
+        endpoint = (await self.metadata()).userinfo_endpoint
+        if not endpoint:
+            return None
+        if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
+            raise SignInError(Reason.TOKEN_MISSING, "the provider's access token is no token")
+        answer = await self._http.get(endpoint, {"Authorization": f"Bearer {access_token}"})
+        if answer.status != 200:
+            raise SignInError(Reason.USERINFO_UNAVAILABLE, f"the provider's user info answers with {answer.status}")
+        if answer.content_type == "application/jwt":
+            return answer.body.decode("ascii", "replace")
+        document = _json(answer.body)
+        if not document:
+            raise SignInError(Reason.USERINFO_MALFORMED, "the provider's user info is no JSON object")
+        return document
+
+    async def _fresh(self, kept: _Kept, age: float, fetch: Any) -> Any:
+        async with kept.lock:
+            now = self._clock.monotonic()
+            if kept.value is not None and now - kept.at < age:
+                return kept.value
+            if kept.failure is not None and kept.failed_at is not None and now - kept.failed_at < FAILURE_REST:
+                if kept.value is not None:
+                    return kept.value
+                raise SignInError(kept.failure.reason, str(kept.failure))
+            try:
+                kept.value = await fetch()
+            except SignInError as error:
+                kept.failure, kept.failed_at = error, now
+                log.warning("provider cannot be used", reason=error.reason.value, error=str(error))
+                if kept.value is None:
+                    raise
+                return kept.value
+            kept.at, kept.failure = now, None
+            return kept.value
+
+    async def _discover(self) -> Metadata:
+        url = self._effective + WELL_KNOWN
+        if not is_secure(url):
+            raise SignInError(Reason.ENDPOINT_INSECURE, "oidc.issuer is no https URL")
+        answer = await self._http.get(url)
+        if answer.status != 200:
+            raise SignInError(
+                Reason.DISCOVERY_STATUS,
+                f"{url} answers with {answer.status}; is the path with the App ID in oidc.issuer?",
+            )
+        try:
+            document = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            raise SignInError(
+                Reason.DISCOVERY_NOT_JSON, f"{url} answers with something else than JSON; is the path right?"
+            ) from None
+        metadata = read_metadata(self._issuer.strip(), self._effective, document)
+        if metadata.pinned:
+            log.warning("provider names another issuer than its address", issuer=metadata.issuer, address=url)
+        return metadata
+
+    async def _fetch_keys(self) -> KeySet:
+        answer = await self._http.get((await self.metadata()).jwks_uri)
+        if answer.status != 200:
+            raise SignInError(Reason.JWKS_UNUSABLE, f"the provider's key set answers with {answer.status}")
+        return read_keys(_json(answer.body))
+
+
+def _json(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _token_refusal(answer: Answer, document: dict[str, Any]) -> SignInError:
+    error = document.get("error")
+    if error in ("invalid_client", "unauthorized_client") or answer.status == 401:
+        return SignInError(
+            Reason.CLIENT_CREDENTIALS,
+            "the provider does not accept the client id or secret; compare both with its page",
+        )
+    if error == "invalid_grant":
+        return SignInError(Reason.CODE_REFUSED, "the provider does not accept its own code any more; sign in again")
+    return SignInError(Reason.TOKEN_ENDPOINT, f"the provider's token endpoint answers with {answer.status}")

@@ -1,0 +1,158 @@
+"""The provider's own description: where to fetch it, what of it is believed, and which issuer its tokens must carry.
+
+SmartLink's pages disagree about the issuer, so there are three cases:
+
+    configured issuer          document says      tokens must say
+    -----------------------    ---------------    ----------------------------------------------------------
+    https://H/api/oidc/APP     the same           the same
+    https://H/api/oidc/APP     https://H          https://H, and only if every endpoint is https://H/api/oidc/APP/...
+    https://H  with app_id     either             as in the two rows above, for the path made of app_id
+
+Any other difference is refused. Slashes at the end and a pasted well-known suffix are forgiven for fetching only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from services.auth.model.oidc.refusal import Reason, SignInError
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+MAX_URL = 2048
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+"""Signatures that are believed. Never `none`, never one with a shared secret."""
+
+_SMARTLINK_PATH = re.compile(r"/api/oidc/[^/]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What is believed of a provider."""
+
+    issuer: str
+    """What its tokens must carry."""
+    authorization_endpoint: str
+    token_endpoint: str
+    jwks_uri: str
+    userinfo_endpoint: str = ""
+    auth_methods: tuple[str, ...] = ("client_secret_basic",)
+    algorithms: tuple[str, ...] = ("RS256",)
+    """Those of ours that the provider signs with."""
+    sends_iss: bool = False
+    """RFC 9207: its answers name it."""
+    pinned: bool = False
+    """The issuer is not the configured one: the second case above."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine's own."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def is_secure(url: str) -> bool:
+    """Whether secrets may be sent there: https, or this machine itself."""
+    if len(url) > MAX_URL:
+        return False
+    try:
+        parts = urlsplit(url)
+        port_is_one = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    plain = parts.username is None and not parts.fragment and port_is_one
+    return plain and bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+
+
+def effective_issuer(issuer: str, app_id: str) -> str:
+    """The issuer whose description is fetched."""
+    base = issuer.strip().removesuffix("/").removesuffix(WELL_KNOWN).rstrip("/")
+    if app_id and urlsplit(base).path == "":
+        return f"{base}/api/oidc/{app_id}"
+    return base
+
+
+def origin_of(url: str) -> str:
+    """Scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def read_metadata(configured: str, effective: str, document: object) -> Metadata:
+    """Check a description that was fetched for `effective`; `configured` is what the operator wrote.
+
+    Raises:
+        SignInError: it is not the configured provider's, or cannot be used.
+    """
+    if not isinstance(document, Mapping):
+        raise SignInError(Reason.DISCOVERY_NOT_JSON, "the provider's description is not a JSON object")
+    issuer = _text(document, "issuer")
+    endpoints = {
+        name: _text(document, name)
+        for name in ("authorization_endpoint", "token_endpoint", "jwks_uri", "userinfo_endpoint")
+    }
+    missing = [name for name, url in endpoints.items() if not url and name != "userinfo_endpoint"]
+    if not issuer or missing:
+        raise SignInError(
+            Reason.DISCOVERY_INCOMPLETE, f"the provider's description lacks {', '.join(missing) or 'issuer'}"
+        )
+    pinned = _check_issuer(configured, effective, issuer, [url for url in endpoints.values() if url])
+    for name, url in endpoints.items():
+        if url and not is_secure(url):
+            raise SignInError(Reason.ENDPOINT_INSECURE, f"{name} is no https URL")
+    types = _texts(document, "response_types_supported")
+    if types and not any(set(kind.split()) == {"code"} for kind in types):
+        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider does not offer the code flow")
+    pkce = _texts(document, "code_challenge_methods_supported")
+    if pkce and "S256" not in pkce:
+        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider does not offer PKCE with S256")
+    offered = _texts(document, "id_token_signing_alg_values_supported") or ("RS256",)
+    algorithms = tuple(name for name in ALGORITHMS if name in offered)
+    if not algorithms:
+        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider signs with no algorithm that is accepted here")
+    return Metadata(
+        issuer=issuer,
+        authorization_endpoint=endpoints["authorization_endpoint"],
+        token_endpoint=endpoints["token_endpoint"],
+        jwks_uri=endpoints["jwks_uri"],
+        userinfo_endpoint=endpoints["userinfo_endpoint"],
+        auth_methods=_texts(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
+        algorithms=algorithms,
+        sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        pinned=pinned,
+    )
+
+
+def _check_issuer(configured: str, effective: str, said: str, endpoints: Sequence[str]) -> bool:
+    """Whether the second case holds; refuses when none does."""
+    if said in (configured, effective):
+        return False
+    if configured.rstrip("/") == said.rstrip("/") and configured.rstrip("/") == effective:
+        return False  # only the slash at the end differs; tokens must carry what the provider says
+    path = urlsplit(effective).path
+    below = origin_of(effective) + path + "/"
+    smartlink = _SMARTLINK_PATH.match(path) is not None and said.rstrip("/") == origin_of(effective)
+    if smartlink and all(url.startswith(below) for url in endpoints):
+        return True
+    raise SignInError(
+        Reason.ISSUER_MISMATCH,
+        f"the provider calls itself {said[:200]!r}; set oidc.issuer to what its own page names as issuer",
+    )
+
+
+def _text(document: Mapping[str, object], name: str) -> str:
+    value = document.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(document: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = document.get(name)
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

@@ -1,0 +1,111 @@
+"""One sign-in on its way: where it is, and how it is tied to one browser.
+
+    started --callback--> checking --proven--> confirming --yes--> done
+                              |                    |
+                              +---- refused <------+-- no, or not possible any more
+
+The browser keeps one secret in a cookie. The nonce, the PKCE verifier and the page's confirmation are made of it, so
+the table holds nothing that could finish a sign-in: only hashes of the secret and of the state.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Self
+
+from services.auth.model.login import NOBODY, AuthId
+from services.auth.model.oidc.refusal import Reason
+from services.shared.ids import UserId
+
+SECRET_BYTES = 32
+FLOW_ID = re.compile(r"[0-9a-f]{24}\Z")
+CHECKING_LASTS = timedelta(seconds=90)
+"""After that the instance that checked is taken to be gone."""
+
+
+class FlowState(Enum):
+    """How far a sign-in is."""
+
+    STARTED = "started"
+    CHECKING = "checking"
+    CONFIRMING = "confirming"
+    DONE = "done"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A sign-in for one pending login in one browser."""
+
+    flow_id: str
+    auth_id: AuthId
+    state_hash: str
+    browser_hash: str
+    created_at: datetime
+    expires_at: datetime
+    state: FlowState = FlowState.STARTED
+    changed_at: datetime | None = None
+    user_id: UserId = NOBODY
+    user_text: str = ""
+    """Who signed in, for the page."""
+    key_end: datetime | None = None
+    """When the node's key must end; None: as configured."""
+    reason: str = ""
+    text: str = ""
+    final: bool = False
+
+    def alive(self, now: datetime) -> bool:
+        """Whether it still counts."""
+        return now < self.expires_at
+
+    def stuck(self, now: datetime) -> bool:
+        """Whether the instance that checked it must be gone."""
+        return self.state is FlowState.CHECKING and (self.changed_at or self.created_at) + CHECKING_LASTS <= now
+
+    def at(self, state: FlowState, now: datetime) -> Self:
+        """As it is in another state."""
+        return replace(self, state=state, changed_at=now)
+
+    def proven(self, user_id: UserId, user_text: str, key_end: datetime | None, now: datetime) -> Self:
+        """As it is once the person is known."""
+        known = replace(self, user_id=user_id, user_text=user_text, key_end=key_end)
+        return known.at(FlowState.CONFIRMING, now)
+
+    def refused(self, reason: Reason, text: str, final: bool, now: datetime) -> Self:
+        """As it is once it cannot go on."""
+        return replace(self, reason=reason.value, text=text, final=final).at(FlowState.REFUSED, now)
+
+
+def new_flow_id(now: datetime, seed: bytes) -> str:
+    """Name a flow with its time and 8 random bytes: ids sort by age, which lets a browser forget the oldest."""
+    if len(seed) != 8:
+        raise ValueError("a flow id is made of 8 random bytes")
+    return f"{int(now.timestamp()):08x}"[-8:] + seed.hex()
+
+
+def flow_id_of(state: str) -> str | None:
+    """The flow that a state names; None when it is no state of ours."""
+    flow_id, _, secret = state.partition(".")
+    return flow_id if FLOW_ID.match(flow_id) and 0 < len(secret) <= 128 else None
+
+
+def digest(purpose: str, secret: str) -> str:
+    """What is stored in the place of a secret."""
+    return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
+
+
+def derived(purpose: str, secret: str) -> str:
+    """A value that only the holder of a secret can have: nonce, PKCE verifier, confirmation."""
+    made = hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+
+def same(left: str, right: str) -> bool:
+    """Compare without telling how far they agree."""
+    return hmac.compare_digest(left.encode(), right.encode())

@@ -1,0 +1,168 @@
+"""Proves an ID token (OpenID Connect Core §3.1.3.7). Only `prove` makes `ProvenClaims`; the time is an argument.
+
+The header chooses nothing but one of the keys that the provider publishes: keys and addresses in it are not looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from services.auth.model.oidc.keys import KeySet
+from services.auth.model.oidc.refusal import Reason, SignInError
+
+MAX_TOKEN = 64 * 1024
+MAX_SUBJECT = 255
+MAX_AGE = timedelta(minutes=10)
+"""Between the making of a token and our seeing it; it is made for this very request."""
+_HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What a token must agree with."""
+
+    issuer: str
+    client_id: str
+    nonce: str
+    algorithms: Collection[str]
+    leeway: timedelta
+    access_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenClaims:
+    """The content of an ID token after every check."""
+
+    subject: str
+    expires_at: datetime
+    claims: Mapping[str, Any]
+
+
+def prove(unverified_token: str, keys: KeySet, expected: Expected, now: datetime) -> ProvenClaims:
+    """Check an ID token.
+
+    Raises:
+        UnknownKeyError: the key set may be old; fetch it anew and try once more.
+        SignInError: any rule is broken.
+    """
+    claims = open_signed(unverified_token, keys, expected.algorithms, expected.access_token)
+    if claims.get("iss") != expected.issuer:
+        raise SignInError(Reason.TOKEN_ISSUER, "the token comes from another issuer")
+    _check_audience(claims, expected.client_id)
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
+        raise SignInError(Reason.TOKEN_SUBJECT, "the token names nobody")
+    expires_at = _check_times(claims, expected.leeway, now)
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
+        raise SignInError(Reason.TOKEN_NONCE, "the token was not made for this sign-in")
+    return ProvenClaims(subject, expires_at, claims)
+
+
+def open_signed(
+    unverified_token: str, keys: KeySet, algorithms: Collection[str], access_token: str = ""
+) -> dict[str, Any]:
+    """The content of a signed token whose signature is right; nothing else of it is proven.
+
+    Raises:
+        SignInError: malformed, or signed by other means or another key.
+    """
+    header = _header(unverified_token)
+    alg, kid = header.get("alg"), header.get("kid")
+    if not isinstance(alg, str) or alg not in algorithms:
+        raise SignInError(Reason.TOKEN_ALGORITHM, "the token is signed in a way that is not accepted here")
+    if "crit" in header:
+        raise SignInError(Reason.TOKEN_CRITICAL, "the token asks for extensions that are not known here")
+    if str(header.get("typ", "JWT")).lower() not in ("jwt", "id_token+jwt"):
+        raise SignInError(Reason.TOKEN_TYPE, "the token is of another kind")
+    if kid is not None and not isinstance(kid, str):
+        raise SignInError(Reason.TOKEN_MALFORMED, "the token's key id is no text")
+    key = keys.find(kid, alg)
+    registry = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
+    try:
+        payload = jws.deserialize_compact(unverified_token, key, registry=registry).payload
+    except (JoseError, ValueError, TypeError):
+        raise SignInError(Reason.TOKEN_SIGNATURE, "the token's signature is wrong") from None
+    try:
+        claims = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        claims = None
+    if not isinstance(claims, dict):
+        raise SignInError(Reason.TOKEN_MALFORMED, "the token holds no claims")
+    if access_token:
+        _check_hash(claims, alg, access_token)
+    return claims
+
+
+def _header(token: str) -> dict[str, Any]:
+    malformed = SignInError(Reason.TOKEN_MALFORMED, "the token is not a signed JWT")
+    if len(token) > MAX_TOKEN or token.count(".") != 2 or not token.isascii():
+        raise malformed
+    head = token.partition(".")[0]
+    try:
+        header = orjson.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
+    except (binascii.Error, ValueError):
+        raise malformed from None
+    if not isinstance(header, dict):
+        raise malformed
+    return header
+
+
+def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
+    audience = claims.get("aud")
+    listed = [audience] if isinstance(audience, str) else audience
+    if not isinstance(listed, list) or client_id not in listed:
+        raise SignInError(Reason.TOKEN_AUDIENCE, "the token is meant for another application")
+    party = claims.get("azp")
+    if (len(listed) > 1 or party is not None) and party != client_id:
+        raise SignInError(Reason.TOKEN_PARTY, "the token was issued to another application")
+
+
+def _check_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
+    expires, issued, begins = (_instant(claims, name) for name in ("exp", "iat", "nbf"))
+    if expires is None or issued is None:
+        raise SignInError(Reason.TOKEN_TIME, "the token does not say when it was made and when it ends")
+    if expires + leeway <= now:
+        raise SignInError(Reason.TOKEN_EXPIRED, "the token has ended; compare the clocks of server and provider")
+    if issued - leeway > now or (begins is not None and begins - leeway > now):
+        raise SignInError(
+            Reason.TOKEN_FUTURE, "the token comes from the future; compare the clocks of server and provider"
+        )
+    if issued + MAX_AGE + leeway < now:
+        raise SignInError(Reason.TOKEN_OLD, "the token is too old; compare the clocks of server and provider")
+    return expires
+
+
+def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SignInError(Reason.TOKEN_TIME, f"the token's {name} is no time")
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SignInError(Reason.TOKEN_TIME, f"the token's {name} is no time") from None
+
+
+def _check_hash(claims: Mapping[str, Any], alg: str, access_token: str) -> None:
+    if "at_hash" not in claims:
+        return
+    # An unknown hash must fail, not pass. EdDSA on Ed25519 goes with SHA-512.
+    make = hashlib.sha512 if alg in ("EdDSA", "Ed25519") else _HASHES.get(alg[2:])
+    digest = make(access_token.encode()).digest() if make is not None else b""
+    half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    said = claims["at_hash"]
+    if not half or not isinstance(said, str) or not hmac.compare_digest(half.encode(), said.encode()):
+        raise SignInError(Reason.TOKEN_HASH, "the ID token belongs to another access token")

@@ -1,0 +1,98 @@
+"""Why a sign-in fails: one stable code for each reason, which the log, the page and the tests share."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Reason(Enum):
+    """What went wrong. The values are public: people search for them."""
+
+    # The provider cannot be used.
+    PROVIDER_UNREACHABLE = "provider-unreachable"
+    DISCOVERY_STATUS = "discovery-status"
+    DISCOVERY_NOT_JSON = "discovery-not-json"
+    DISCOVERY_INCOMPLETE = "discovery-incomplete"
+    DISCOVERY_UNSUITABLE = "discovery-unsuitable"
+    ISSUER_MISMATCH = "issuer-mismatch"
+    ENDPOINT_INSECURE = "endpoint-insecure"
+    REDIRECTED = "redirected"
+    ANSWER_TOO_LARGE = "answer-too-large"
+    JWKS_UNUSABLE = "jwks-unusable"
+    CLIENT_CREDENTIALS = "client-credentials"
+    # The answer to the browser.
+    RESPONSE_ISSUER = "response-issuer"
+    RESPONSE_INCOMPLETE = "response-incomplete"
+    PROVIDER_ERROR = "provider-error"
+    ACCESS_DENIED = "access-denied"
+    CODE_REFUSED = "code-refused"
+    TOKEN_ENDPOINT = "token-endpoint"
+    TOKEN_MISSING = "token-missing"
+    # The ID token.
+    TOKEN_MALFORMED = "token-malformed"
+    TOKEN_ALGORITHM = "token-algorithm"
+    TOKEN_CRITICAL = "token-critical"
+    TOKEN_TYPE = "token-type"
+    TOKEN_KEY_UNKNOWN = "token-key-unknown"
+    TOKEN_KEY_AMBIGUOUS = "token-key-ambiguous"
+    TOKEN_KEY_WEAK = "token-key-weak"
+    TOKEN_SIGNATURE = "token-signature"
+    TOKEN_ISSUER = "token-issuer"
+    TOKEN_AUDIENCE = "token-audience"
+    TOKEN_PARTY = "token-party"
+    TOKEN_SUBJECT = "token-subject"
+    TOKEN_EXPIRED = "token-expired"
+    TOKEN_TIME = "token-time"
+    TOKEN_FUTURE = "token-future"
+    TOKEN_OLD = "token-old"
+    TOKEN_NONCE = "token-nonce"
+    TOKEN_HASH = "token-hash"
+    # The user info.
+    USERINFO_UNAVAILABLE = "userinfo-unavailable"
+    USERINFO_MALFORMED = "userinfo-malformed"
+    USERINFO_SUBJECT = "userinfo-subject"
+    # Who may enter.
+    CLAIM_MALFORMED = "claim-malformed"
+    EMAIL_MISSING = "email-missing"
+    EMAIL_UNVERIFIED = "email-unverified"
+    DOMAIN_NOT_ALLOWED = "domain-not-allowed"
+    USER_NOT_ALLOWED = "user-not-allowed"
+    GROUPS_MISSING = "groups-missing"
+    GROUPS_ELSEWHERE = "groups-elsewhere"
+    GROUP_NOT_ALLOWED = "group-not-allowed"
+    USER_UNKNOWN = "user-unknown"
+    USER_SUSPENDED = "user-suspended"
+    # The device.
+    LOGIN_OVER = "login-over"
+    LOGIN_DECIDED = "login-decided"
+    DEVICE_REFUSED = "device-refused"
+    DEVICE_NOT_MINE = "device-not-mine"
+    OUR_SIDE = "our-side"
+
+
+FINAL = frozenset(
+    {
+        Reason.ACCESS_DENIED,
+        Reason.EMAIL_MISSING,
+        Reason.EMAIL_UNVERIFIED,
+        Reason.DOMAIN_NOT_ALLOWED,
+        Reason.USER_NOT_ALLOWED,
+        Reason.GROUP_NOT_ALLOWED,
+        Reason.USER_SUSPENDED,
+        Reason.DEVICE_NOT_MINE,
+    }
+)
+"""Signing in again ends the same way, so the waiting device is told. All others may be mended while it waits."""
+
+
+class SignInError(Exception):
+    """A sign-in that cannot go on; the text is for people and repeats no secret and no token."""
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+    @property
+    def final(self) -> bool:
+        """Whether trying again cannot help."""
+        return self.reason in FINAL

@@ -1,0 +1,99 @@
+"""The part of the gRPC face that people's browsers reach, through the gateway."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import Counter
+from smartscale.auth.v1 import auth_pb2 as pb
+
+from services.auth.model.errors import ConflictError
+from services.auth.model.login import read_auth_id
+from services.auth.model.oidc.flow import FlowState
+from services.auth.rpc import writing
+from services.auth.rpc.errors import STATUS
+from services.auth.usecases.prove_person import Callback
+from services.auth.usecases.sign_in import SignIn, View
+from services.shared.rpc import answers
+from services.shared.telemetry import Telemetry
+
+MAX_PARAMETER = 8192
+MAX_WORDS = 300
+
+_STATES = {
+    FlowState.STARTED: pb.SIGN_IN_STATE_STARTED,
+    FlowState.CHECKING: pb.SIGN_IN_STATE_CHECKING,
+    FlowState.CONFIRMING: pb.SIGN_IN_STATE_CONFIRMING,
+    FlowState.DONE: pb.SIGN_IN_STATE_DONE,
+    FlowState.REFUSED: pb.SIGN_IN_STATE_REFUSED,
+}
+
+
+@answers(STATUS)
+class SignInServicer:
+    """StartSignIn, FinishSignIn, GetSignIn, ConfirmSignIn."""
+
+    def __init__(self, sign_in: SignIn | None, telemetry: Telemetry) -> None:
+        self._sign_in = sign_in
+        self._ended = Counter(
+            "smartscale_sign_ins_total",
+            "Sign-ins that came back from the provider, by reason; empty: proven.",
+            ["reason"],
+            registry=telemetry.registry,
+        )
+
+    async def StartSignIn(self, request: pb.StartSignInRequest, context: Any) -> pb.StartSignInResponse:
+        """A person begins to sign in."""
+        started = await self._use().start(read_auth_id(request.auth_id))
+        return pb.StartSignInResponse(
+            authorization_url=started.authorization_url,
+            flow_id=started.flow.flow_id,
+            browser_secret=started.browser_secret,
+            expires_at=writing.instant(started.flow.expires_at),
+        )
+
+    async def FinishSignIn(self, request: pb.FinishSignInRequest, context: Any) -> pb.FinishSignInResponse:
+        """The provider sent the person back."""
+        callback = Callback(
+            unverified_state=request.state[:MAX_PARAMETER],
+            code=request.code[:MAX_PARAMETER],
+            iss=request.iss[:MAX_PARAMETER] if request.HasField("iss") else None,
+            error=_words(request.error),
+            error_description=_words(request.error_description),
+        )
+        view = await self._use().finish(callback, request.browser_secret)
+        self._ended.labels(view.flow.reason).inc()
+        return pb.FinishSignInResponse(sign_in=_sign_in(view))
+
+    async def GetSignIn(self, request: pb.GetSignInRequest, context: Any) -> pb.GetSignInResponse:
+        """How far a sign-in is."""
+        return pb.GetSignInResponse(sign_in=_sign_in(await self._use().view(request.flow_id, request.browser_secret)))
+
+    async def ConfirmSignIn(self, request: pb.ConfirmSignInRequest, context: Any) -> pb.ConfirmSignInResponse:
+        """The person says whether the device is theirs."""
+        view = await self._use().confirm(request.flow_id, request.browser_secret, request.confirmation, request.approve)
+        return pb.ConfirmSignInResponse(sign_in=_sign_in(view))
+
+    def _use(self) -> SignIn:
+        if self._sign_in is None:
+            raise ConflictError("no sign-in provider is configured")
+        return self._sign_in
+
+
+def _sign_in(view: View) -> pb.SignIn:
+    flow = view.flow
+    return pb.SignIn(
+        flow_id=flow.flow_id,
+        state=_STATES[flow.state],
+        login=writing.login(view.login) if view.login is not None else None,
+        user=flow.user_text,
+        reason=flow.reason,
+        text=flow.text,
+        final=flow.final,
+        confirmation=view.confirmation,
+    )
+
+
+def _words(text: str) -> str:
+    """What a stranger wrote, as one line for people and logs."""
+    return " ".join("".join(mark if mark.isprintable() else " " for mark in text[:MAX_WORDS]).split())

@@ -1,0 +1,63 @@
+"""Sign-ins on their way, in the database: any instance may take the next step, and only one may take each."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.auth.model.login import AuthId
+from services.auth.model.oidc.flow import Flow, FlowState
+from services.auth.sql.tables import flows
+from services.shared.database import read, write
+from services.shared.ids import TailnetId, UserId
+
+
+class SqlFlows:
+    """The sign-ins of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
+        self._engine = engine
+        self._tailnet = tailnet
+
+    async def add(self, flow: Flow, at_most: int) -> None:
+        """Store a new one and forget those that have ended; of one login, only the newest `at_most` stay."""
+        of_login = flows.c.auth_id == flow.auth_id
+        newest = select(flows.c.flow_id).where(self._ours(of_login)).order_by(flows.c.flow_id.desc())
+        async with write(self._engine) as connection:
+            await connection.execute(delete(flows).where(self._ours(flows.c.expires_at <= flow.created_at)))
+            await connection.execute(insert(flows).values({**_row(flow), "tailnet_id": self._tailnet}))
+            surplus = (await connection.execute(newest.offset(at_most))).scalars().all()
+            if surplus:
+                await connection.execute(delete(flows).where(self._ours(flows.c.flow_id.in_(surplus))))
+
+    async def get(self, flow_id: str) -> Flow | None:
+        """One, whatever its age."""
+        async with read(self._engine) as connection:
+            rows = await connection.execute(select(flows).where(self._ours(flows.c.flow_id == flow_id)))
+            row = rows.mappings().one_or_none()
+        return _flow(row) if row is not None else None
+
+    async def replace(self, before: Flow, after: Flow) -> bool:
+        """Store a new state if the old one still holds; exactly one of several wins."""
+        unchanged = and_(flows.c.flow_id == before.flow_id, flows.c.state == before.state.value)
+        async with write(self._engine) as connection:
+            done = await connection.execute(update(flows).where(self._ours(unchanged)).values(_row(after)))
+            return done.rowcount == 1
+
+    def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+        return and_(flows.c.tailnet_id == self._tailnet, *where)
+
+
+def _row(flow: Flow) -> dict[str, Any]:
+    return {**asdict(flow), "state": flow.state.value}
+
+
+def _flow(row: RowMapping) -> Flow:
+    values: dict[str, Any] = {name: row[name] for name in row if name != "tailnet_id"}
+    values["state"] = FlowState(row["state"])
+    values["auth_id"] = AuthId(row["auth_id"])
+    values["user_id"] = UserId(row["user_id"])
+    return Flow(**values)

@@ -1,0 +1,203 @@
+"""From the provider's answer to a user of ours: code for tokens, tokens proven, claims read, rules met, user found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
+from services.auth.model.node import KnownUser
+from services.auth.model.oidc.discovery import Metadata
+from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, trusted_email
+from services.auth.model.oidc.flow import derived
+from services.auth.model.oidc.id_token import Expected, ProvenClaims, open_signed, prove
+from services.auth.model.oidc.keys import UnknownKeyError
+from services.auth.model.oidc.person import ClaimNames, Document, Person, read_person
+from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.store import People, Provider, Tokens
+from services.shared.clock import Clock
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+OURS = frozenset(
+    {
+        "response_type",
+        "response_mode",
+        "client_id",
+        "redirect_uri",
+        "scope",
+        "state",
+        "nonce",
+        "code_challenge",
+        "code_challenge_method",
+        "request",
+        "request_uri",
+    }
+)
+"""Parameters that no configuration may give in our place."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInSettings:
+    """What the configuration says of sign-ins."""
+
+    client_id: str
+    redirect_uri: str
+    scope: tuple[str, ...]
+    extra_params: Mapping[str, str] = field(default_factory=dict)
+    leeway: timedelta = timedelta(seconds=60)
+    claims: ClaimNames = field(default_factory=ClaimNames)
+    entry: EntryRules = field(default_factory=EntryRules)
+    key_lifetime: timedelta | None = None
+    """How long a sign-in keeps a node's key; None or zero: as for every node."""
+    expiry_from_token: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The parameters that the provider gave the browser; nothing of them is proven."""
+
+    unverified_state: str
+    code: str = field(default="", repr=False)
+    iss: str | None = None
+    error: str = ""
+    error_description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Who signed in."""
+
+    user: KnownUser
+    text: str
+    """The same for people."""
+    key_end: datetime | None
+
+
+def authorization_url(settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str) -> str:
+    """Where the browser is sent."""
+    parameters = {name: value for name, value in settings.extra_params.items() if name not in OURS}
+    parameters |= {
+        "response_type": "code",
+        "client_id": settings.client_id,
+        "redirect_uri": settings.redirect_uri,
+        "scope": " ".join(settings.scope),
+        "state": state,
+        "nonce": derived("nonce", browser_secret),
+        "code_challenge": create_s256_code_challenge(derived("verifier", browser_secret)),
+        "code_challenge_method": "S256",
+    }
+    endpoint = metadata.authorization_endpoint
+    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(parameters)}"
+
+
+class ProvePerson:
+    """Proves who signed in at one provider."""
+
+    def __init__(self, provider: Provider, people: People, clock: Clock, settings: SignInSettings) -> None:
+        self._provider = provider
+        self._people = people
+        self._clock = clock
+        self.settings = settings
+
+    async def prove(self, callback: Callback, browser_secret: str) -> Found:
+        """Whom the provider vouches for, as a user that may enter.
+
+        Raises:
+            SignInError: any rule of the protocol or of the operator is broken.
+            RefusedError: the registry would not have the person.
+            UnavailableError: the registry did not answer.
+        """
+        metadata = await self._provider.metadata()
+        _check_response(callback, metadata)
+        verifier = derived("verifier", browser_secret)
+        tokens = await self._provider.redeem(callback.code, verifier, self.settings.redirect_uri)
+        expected = Expected(
+            issuer=metadata.issuer,
+            client_id=self.settings.client_id,
+            nonce=derived("nonce", browser_secret),
+            algorithms=metadata.algorithms,
+            leeway=self.settings.leeway,
+            access_token=tokens.access_token,
+        )
+        proven = await self._prove_token(tokens, expected)
+        person = await self._person(metadata, proven, tokens)
+        check_entry(person, self.settings.entry)
+        user = await self._user(person)
+        return Found(user, person.email or user.name, self._key_end(proven))
+
+    async def _prove_token(self, tokens: Tokens, expected: Expected) -> ProvenClaims:
+        try:
+            return prove(tokens.unverified_id_token, await self._provider.keys(), expected, self._clock.now())
+        except UnknownKeyError:
+            newer = await self._provider.keys(unknown=True)
+            return prove(tokens.unverified_id_token, newer, expected, self._clock.now())
+
+    async def _person(self, metadata: Metadata, proven: ProvenClaims, tokens: Tokens) -> Person:
+        documents: list[Document] = [proven.claims]
+        trouble: SignInError | None = None
+        try:
+            userinfo = await self._userinfo(metadata, tokens)
+        except SignInError as error:
+            if error.reason not in (Reason.USERINFO_UNAVAILABLE, Reason.PROVIDER_UNREACHABLE):
+                raise
+            log.warning("user info cannot be had", reason=error.reason.value, error=str(error))
+            userinfo, trouble = None, error
+        if userinfo is not None:
+            if userinfo.get("sub") != proven.subject:
+                raise SignInError(Reason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
+            documents.insert(0, userinfo)
+        person = read_person(metadata.issuer, proven.subject, documents, self.settings.claims)
+        rules = self.settings.entry
+        lacking = (bool(rules.groups) and person.groups is None) or (
+            bool(rules.domains or rules.users) and not person.email
+        )
+        if trouble is not None and lacking:
+            raise SignInError(Reason.USERINFO_UNAVAILABLE, str(trouble))
+        return person
+
+    async def _userinfo(self, metadata: Metadata, tokens: Tokens) -> dict[str, Any] | None:
+        answer = await self._provider.userinfo(tokens.access_token)
+        if not isinstance(answer, str):
+            return answer
+        claims = open_signed(answer, await self._provider.keys(), metadata.algorithms)
+        audience = claims.get("aud", self.settings.client_id)
+        listed = audience if isinstance(audience, list) else [audience]
+        if claims.get("iss", metadata.issuer) != metadata.issuer or self.settings.client_id not in listed:
+            raise SignInError(Reason.USERINFO_MALFORMED, "the provider's user info is meant for somebody else")
+        return claims
+
+    async def _user(self, person: Person) -> KnownUser:
+        rules = self.settings.entry
+        user = await self._people.sign_in(
+            person, names_for(person, rules), trusted_email(person, rules), create=rules.create_users
+        )
+        if user is None:
+            raise SignInError(Reason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one")
+        if user.suspended:
+            raise SignInError(Reason.USER_SUSPENDED, "this user is suspended; ask the administrator")
+        return user
+
+    def _key_end(self, proven: ProvenClaims) -> datetime | None:
+        if self.settings.expiry_from_token:
+            return proven.expires_at
+        return self._clock.now() + self.settings.key_lifetime if self.settings.key_lifetime else None
+
+
+def _check_response(callback: Callback, metadata: Metadata) -> None:
+    if callback.iss is None and metadata.sends_iss:
+        raise SignInError(Reason.RESPONSE_ISSUER, "the answer does not say which provider it comes from")
+    if callback.iss is not None and callback.iss != metadata.issuer:
+        raise SignInError(Reason.RESPONSE_ISSUER, "the answer comes from another provider")
+    if callback.error:
+        said = callback.error_description or callback.error
+        if callback.error == "access_denied":
+            raise SignInError(Reason.ACCESS_DENIED, f"the provider denied access: {said}")
+        raise SignInError(Reason.PROVIDER_ERROR, f"the provider answers: {said}")
+    if not callback.code:
+        raise SignInError(Reason.RESPONSE_INCOMPLETE, "the provider sent no code")

@@ -11,6 +11,7 @@ import grpc.aio
 from gateway import keyfile
 from gateway.admin import policy_admin
 from gateway.admin.guard import Guard
+from gateway.admin.metrics import AdminMetrics
 from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.rest import router as rest
 from gateway.admin.server import AdminServer
@@ -89,7 +90,9 @@ class GatewayService:
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
-        calls, guard = Calls(services), Guard(services, config.gateway.admin_calls_per_second)
+        counted = deps.telemetry.once(AdminMetrics)
+        calls = Calls(services, counted)
+        guard = Guard(services, counted, config.gateway.admin_calls_per_second)
         policies = PolicyAdmin(services)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),

@@ -14,6 +14,7 @@ from smartscale.registry.v1 import registry_pb2
 from gateway.admin import author
 from gateway.admin.checks import check
 from gateway.admin.devices import Devices
+from gateway.admin.metrics import AdminMetrics
 from gateway.admin.people import People
 from gateway.admin.stubs import DEADLINE, Refused, Services
 from services.shared.telemetry.logs import get_logger
@@ -72,8 +73,9 @@ class HeadscaleServicer(People, Devices, Documents, headscale_pb2_grpc.Headscale
 class Calls:
     """Every call by name, checked, with every failure as a `Refused`: what all wires have in common."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, metrics: AdminMetrics) -> None:
         self._servicer = HeadscaleServicer(services)
+        self._metrics = metrics
 
     async def call(self, name: str, request: Message) -> Message:
         """Make one call.
@@ -81,6 +83,16 @@ class Calls:
         Raises:
             Refused: it cannot be done as asked.
         """
+        status = "OK"
+        try:
+            return await self._call(name, request)
+        except Refused as refusal:
+            status = refusal.code.name
+            raise
+        finally:
+            self._metrics.calls.labels(name, status).inc()
+
+    async def _call(self, name: str, request: Message) -> Message:
         check(request)
         try:
             answer: Message = await getattr(self._servicer, name)(request, None)

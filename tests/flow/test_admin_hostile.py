@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, headscale_pb2, headscale_pb2_grpc, preauthkey_pb2, user_pb2
+from prometheus_client import generate_latest
 
 from gateway.admin import older
 from gateway.admin.rate import Buckets, network_of
@@ -107,6 +108,17 @@ async def test_wrong_keys_are_few(tailnet: Tailnet) -> None:
     assert int(answers[-1].headers["retry-after"]) >= 1
 
 
+async def test_a_key_in_use_is_not_locked_out_by_guesses_from_the_same_address(
+    web: httpx.AsyncClient, tailnet: Tailnet
+) -> None:
+    assert (await web.get("/user")).status_code == 200
+    for _ in range(30):
+        await web.get("/user", headers={"authorization": "Bearer x"})
+    fresh = (await tailnet.admin.CreateApiKey(apikey_pb2.CreateApiKeyRequest())).api_key
+    refused(await web.get("/user", headers={"authorization": f"Bearer {fresh}"}), 429)
+    assert (await web.get("/user")).status_code == 200
+
+
 async def test_limits_hold_over_grpc_too(tmp_path: Path) -> None:
     port = free_port()
     config = replace(
@@ -125,6 +137,16 @@ async def test_limits_hold_over_grpc_too(tmp_path: Path) -> None:
         assert trailing is not None and int(str(dict(trailing)["retry-after"])) >= 1
         for _ in range(40):  # whoever may open the socket is trusted
             await tailnet.admin.ListUsers(user_pb2.ListUsersRequest())
+
+
+async def test_calls_are_counted_by_what_came_of_them(tailnet: Tailnet, web: httpx.AsyncClient) -> None:
+    await web.get("/user")
+    await web.get("/node/99")
+    await web.get("/user", headers={"authorization": "Bearer x"})
+    told = generate_latest(tailnet.telemetry.registry).decode()
+    assert 'smartscale_admin_calls_total{call="ListUsers",status="OK"} 1.0' in told
+    assert 'smartscale_admin_calls_total{call="GetNode",status="NOT_FOUND"} 1.0' in told
+    assert 'smartscale_admin_refused_total{status="UNAUTHENTICATED"} 1.0' in told
 
 
 def test_buckets_refill_and_forget_the_oldest() -> None:

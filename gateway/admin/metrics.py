@@ -1,0 +1,20 @@
+"""What administration counts: calls by name and outcome, over every wire."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+
+class AdminMetrics:
+    """The counters of `gateway.admin`; both labels are closed sets."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.calls = Counter(
+            "smartscale_admin_calls",
+            "Administration calls by what came of them.",
+            ["call", "status"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "smartscale_admin_refused", "Calls that the guard let not pass, by why.", ["status"], registry=registry
+        )

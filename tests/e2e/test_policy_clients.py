@@ -191,3 +191,19 @@ def test_an_open_connection_stalls_while_denied_and_goes_on_when_allowed(pair: P
         wait_for("the connection that was open goes on", lambda: connection.ask(3) or None, 20)
     finally:
         connection.close()
+
+
+def test_an_open_connection_goes_on_while_both_still_see_each_other(pair: Pair, net: Lab) -> None:
+    """Clients check the first packet of a TCP connection only; the filter then keeps out new ones."""
+    one = pair.address("one")
+    pair.set_policy(ALLOW_ALL)
+    wait_for("the third reaches one", lambda: reaches(pair.third, one, 2), 20)
+    connection = OpenConnection(net, pair.third, one)
+    try:
+        assert connection.ask(5)
+        start = pair.set_policy({"acls": [{"action": "accept", "src": ["*"], "dst": ["*:81"]}]})
+        assert felt_after(start, pair.third, one, False) < SOON
+        assert connection.ask(5)
+        assert not reaches(pair.third, one, 1.0)
+    finally:
+        connection.close()

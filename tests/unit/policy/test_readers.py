@@ -1,4 +1,4 @@
-"""Both readers of policies on texts that nobody meant, and ours beside a second one. `make fuzz` does this for longer."""
+"""Both readers of policies on texts that nobody meant, ours beside a second one. `make fuzz` takes longer."""
 
 from __future__ import annotations
 

@@ -9,87 +9,12 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from gateway.admin.checks import MAX_ITEMS, MAX_TEXT
 from gateway.admin.reflect import json_name
-from gateway.admin.rest.lists import MAX_PAGE
+from gateway.admin.rest.forms import FORMS, ID, LINKS, MOST, NAMES_TOO, NARROWED, REQUIRED, Schema
 from gateway.admin.rest.operations import OPERATIONS, Operation
 from gateway.admin.rest.problem import TITLES
 from gateway.admin.servicer import HeadscaleServicer
 
-Schema = dict[str, Any]
-
 _ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
-_REQUIRED = {
-    "CreateUser": ("name",),
-    "AuthRegister": ("user", "auth_id"),
-    "AuthApprove": ("auth_id",),
-    "AuthReject": ("auth_id",),
-    "DebugCreateNode": ("user", "key"),
-    "SetTags": ("tags",),
-}
-_ID: Schema = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["1"]}
-_NARROWED: dict[str, tuple[str, Schema]] = {
-    "limit": (
-        "Items in a page; the Link header leads to the next",
-        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE},
-    ),
-    "after": ("Only items with a larger id", dict(_ID)),
-    "tag": ("Only nodes with this tag", {"type": "string", "maxLength": MAX_TEXT}),
-    "online": ("Only nodes that are, or are not, connected", {"type": "boolean"}),
-    "user": ("Only keys of the user with this id or name", {"type": "string", "maxLength": MAX_TEXT}),
-}
-_LOGIN: Schema = {"pattern": "^hskey-authreq-[0-9a-f]{24}$", "examples": ["hskey-authreq-0123456789abcdef01234567"]}
-_USER: Schema = {
-    # A letter, then letters, digits and "_.@-": of ASCII exactly these, of the rest the server says which are letters.
-    "pattern": r"^[^\x00-@\[-`{-\x7f][^\x00-,/:-?\[-\^`{-\x7f]*$",
-    "minLength": 2,
-    "maxLength": 254,
-    "examples": ["alice"],
-}
-_LABEL: Schema = {"pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "examples": ["printer"]}
-_TAG: Schema = {"pattern": "^tag:[A-Za-z][A-Za-z0-9-]{0,123}$", "examples": ["tag:web"]}
-_FORMS: dict[tuple[str, str], Schema] = {
-    ("CreateUser", "name"): _USER,
-    ("RenameUser", "new_name"): _USER,
-    ("RenameNode", "new_name"): _LABEL,
-    ("RegisterNode", "key"): _LOGIN,
-    ("DebugCreateNode", "key"): _LOGIN,
-    ("AuthRegister", "auth_id"): _LOGIN,
-    ("AuthApprove", "auth_id"): _LOGIN,
-    ("AuthReject", "auth_id"): _LOGIN,
-    ("SetTags", "tags"): _TAG,
-    ("CreatePreAuthKey", "acl_tags"): _TAG,
-    ("SetApprovedRoutes", "routes"): {"examples": ["10.0.0.0/8"]},
-    ("DebugCreateNode", "routes"): {"examples": ["10.0.0.0/8"]},
-    ("CreateUser", "picture_url"): {"examples": ["https://example.com/alice.png"]},
-}
-"""What texts look like, where the services ask for a form."""
-_MOST = {"SetTags": 64, "CreatePreAuthKey": 64}
-_NAMES_TOO = frozenset({("RenameUser", "old_id"), ("DeleteUser", "id")})
-_LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
-    "CreateUser": (
-        ("RenameUser", {"old_id": "/user/id"}, {}),
-        ("DeleteUser", {"id": "/user/id"}, {}),
-        ("ListUsers", {"id": "/user/id"}, {}),
-        ("ListNodes", {"user": "/user/name"}, {}),
-        ("CreatePreAuthKey", {}, {"user": "/user/id"}),
-        ("DebugCreateNode", {}, {"user": "/user/name"}),
-    ),
-    "CreatePreAuthKey": (
-        ("ExpirePreAuthKey", {}, {"id": "/preAuthKey/id"}),
-        ("DeletePreAuthKey", {"id": "/preAuthKey/id"}, {}),
-    ),
-    "DebugCreateNode": (
-        ("AuthRegister", {}, {"user": "/node/user/name", "authId": "$request.body#/key"}),
-        ("RegisterNode", {"user": "/node/user/name", "key": "$request.body#/key"}, {}),
-        ("AuthApprove", {}, {"authId": "$request.body#/key"}),
-        ("AuthReject", {}, {"authId": "$request.body#/key"}),
-    ),
-    "RegisterNode": (("GetNode", {"node_id": "/node/id"}, {}), ("DeleteNode", {"node_id": "/node/id"}, {})),
-    "AuthRegister": tuple(
-        (rpc, {"node_id": "/node/id"}, {})
-        for rpc in ("GetNode", "SetTags", "SetApprovedRoutes", "ExpireNode", "RenameNode", "DeleteNode")
-    ),
-    "GetPolicy": (("SetPolicy", {}, {"policy": "/policy"}), ("CheckPolicy", {}, {"policy": "/policy"})),
-}
 
 
 def build() -> Schema:
@@ -134,8 +59,8 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
     }
     if operation.narrowed:
         answer["headers"] = {"Link": {"description": "The next page, if there is one", "schema": {"type": "string"}}}
-    if operation.rpc in _LINKS:
-        answer["links"] = {f"{rpc}After{operation.rpc}": _link(rpc, *into) for rpc, *into in _LINKS[operation.rpc]}
+    if operation.rpc in LINKS:
+        answer["links"] = {f"{rpc}After{operation.rpc}": _link(rpc, *into) for rpc, *into in LINKS[operation.rpc]}
     errors = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _ERRORS}
     found: Schema = {
         "operationId": operation_id(operation.rpc),
@@ -146,7 +71,7 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
     if parameters := _parameters(operation):
         found["parameters"] = parameters
     if operation.body:
-        required = [json_name(name) for name in _REQUIRED.get(operation.rpc, ())]
+        required = [json_name(name) for name in REQUIRED.get(operation.rpc, ())]
         properties = {
             json_name(field.name): _argument(operation.rpc, field)
             for field in operation.request.fields
@@ -166,8 +91,8 @@ def _parameters(operation: Operation) -> list[Schema]:
     found: list[Schema] = []
     for name in operation.path_fields:
         schema: Schema = {"type": "string", "minLength": 1, **_form(operation.rpc, name)}
-        if fields[name].type == FieldDescriptor.TYPE_UINT64 and (operation.rpc, name) not in _NAMES_TOO:
-            schema = dict(_ID)
+        if fields[name].type == FieldDescriptor.TYPE_UINT64 and (operation.rpc, name) not in NAMES_TOO:
+            schema = dict(ID)
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     for name in operation.query:
         required = operation.rpc == "DeletePreAuthKey"
@@ -179,18 +104,18 @@ def _parameters(operation: Operation) -> list[Schema]:
         }
         found.append(parameter)
     for name in operation.narrowed:
-        text, schema = _NARROWED[name]
+        text, schema = NARROWED[name]
         found.append({"name": name, "in": "query", "required": False, "description": text, "schema": schema})
     return found
 
 
 def _form(rpc: str, name: str) -> Schema:
-    return {"maxLength": MAX_TEXT, **_FORMS.get((rpc, name), {})}
+    return {"maxLength": MAX_TEXT, **FORMS.get((rpc, name), {})}
 
 
 def _asked(rpc: str, field: FieldDescriptor) -> Schema:
     if field.type == FieldDescriptor.TYPE_UINT64:
-        return dict(_ID)
+        return dict(ID)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": "boolean"}
     if field.message_type is not None:
@@ -202,14 +127,14 @@ def _argument(rpc: str, field: FieldDescriptor) -> Schema:
     """A member of a body; null is as good as leaving it out."""
     if field.is_repeated:
         items = {"type": "string", **_form(rpc, field.name)}
-        return {"type": ["array", "null"], "items": items, "maxItems": _MOST.get(rpc, MAX_ITEMS)}
+        return {"type": ["array", "null"], "items": items, "maxItems": MOST.get(rpc, MAX_ITEMS)}
     if field.type == FieldDescriptor.TYPE_UINT64:
         return {"type": ["string", "integer", "null"], "pattern": "^[0-9]{1,19}$", "minimum": 0, "examples": ["1"]}
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": ["boolean", "null"]}
     if field.message_type is not None:
         return {"type": ["string", "null"], "format": "date-time"}
-    if field.name in _REQUIRED.get(rpc, ()):
+    if field.name in REQUIRED.get(rpc, ()):
         return {"type": "string", **_form(rpc, field.name)}
     return {"type": ["string", "null"], **({} if field.name == "policy" else _form(rpc, field.name))}
 

@@ -19,6 +19,7 @@ import grpc.aio
 from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.clock import Clock, SystemClock
 from services.shared.config import Config, ConfigError, Problem, load
+from services.shared.garbage import settle
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
@@ -119,6 +120,7 @@ async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetr
     loop.add_signal_handler(signal.SIGHUP, log.info, "nothing to reload")
     serving = embedded(config, builds, telemetry) if together else alone(config, builds, telemetry)
     async with serving:
+        settle()
         log.info("ready", processes=",".join(builds))
         await stopping.wait()
         log.info("stopping")

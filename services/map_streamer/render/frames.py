@@ -19,6 +19,8 @@ from collections.abc import Hashable, Iterable
 
 import zstandard
 
+from services.shared.encode import exact
+
 LEVEL = 3
 _STORED_LIMIT = 24
 
@@ -73,7 +75,7 @@ class FrameCache:
         if frame is not None:
             self._frames.move_to_end((zstd, key))
             return frame
-        frame = Frame(self._next, self.encoder.encode(lead + b",".join(pieces), zstd=zstd))
+        frame = Frame(self._next, exact(self.encoder.encode(lead + b",".join(pieces), zstd=zstd)))
         self._next += 1
         self._frames[zstd, key] = frame
         self._bytes += len(frame.data)

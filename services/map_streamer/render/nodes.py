@@ -10,6 +10,7 @@ import orjson
 from services.map_streamer.diff import Patch
 from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
+from services.shared.encode import exact
 from services.shared.ids import TAGGED_DEVICES_USER
 
 _OPTIONS = orjson.OPT_UTC_Z
@@ -156,7 +157,7 @@ class Fragments:
             known = self._known[node.id] = node, {}
         fragment = known[1].get(shape)
         if fragment is None:
-            fragment = known[1][shape] = Fragment(self._next, peer_json(node, self._domain, shape))
+            fragment = known[1][shape] = Fragment(self._next, exact(peer_json(node, self._domain, shape)))
             self._next += 1
         return fragment
 

@@ -14,6 +14,7 @@ import orjson
 from services.map_streamer.snapshot.fold import Snapshot
 from services.map_streamer.snapshot.records import Cursor, NodeRecord
 from services.shared.access.evaluator import Access
+from services.shared.encode import exact
 
 OUTSIDE = -1
 """The class of nodes that the evaluator does not know: they see nobody and nobody sees them."""
@@ -26,7 +27,7 @@ Routes = tuple[tuple[str, ...], tuple[str, ...]]
 
 def _cap_map(caps: dict[str, Any]) -> bytes:
     """Flags as empty arrays: both client families take them, and null stands for no array on this wire."""
-    return orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())})
+    return exact(orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())}))
 
 
 class Sight:
@@ -40,6 +41,7 @@ class Sight:
         self._ssh: dict[int, bytes] = {}
         self._own_caps: dict[int, bytes] = {}
         self._routes: dict[tuple[int, int], Routes] = {}
+        self._same: dict[bytes, bytes] = {}
 
     @cached_property
     def _nodes(self) -> dict[int, int]:
@@ -115,7 +117,8 @@ class Sight:
         found = self._own_caps.get(node_id)
         if found is None:
             found = _cap_map(self._access.self_caps(node_id)) if node_id in self._nodes else b"{}"
-            self._own_caps[node_id] = found
+            # Most nodes have the same: one object serves them all.
+            found = self._own_caps[node_id] = self._same.setdefault(found, found)
         return found
 
     def packet_filter(self, node_id: int) -> bytes:
@@ -125,7 +128,7 @@ class Sight:
         key = self._access.filter_key(node_id)
         found = self._filters.get(key)
         if found is None:
-            found = self._filters[key] = orjson.dumps(self._access.packet_filter(node_id))
+            found = self._filters[key] = exact(orjson.dumps(self._access.packet_filter(node_id)))
         return found
 
     def ssh_policy(self, node_id: int) -> bytes:
@@ -133,7 +136,7 @@ class Sight:
         found = self._ssh.get(node_id)
         if found is None:
             policy = self._access.ssh_policy(node_id) if node_id in self._nodes else None
-            found = self._ssh[node_id] = NO_SSH if policy is None else orjson.dumps(policy)
+            found = self._ssh[node_id] = NO_SSH if policy is None else exact(orjson.dumps(policy))
         return found
 
 

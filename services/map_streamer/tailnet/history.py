@@ -8,8 +8,8 @@ from services.map_streamer.snapshot import Cursor, View
 
 _ENTRIES = 200_000
 """Bound on the table entries that old views keep, summed over the views."""
-_SIGHTS = 5_000
-"""Bound on the nodes of the different sights that old views keep: a sight is 4 KiB a node, forty times a table entry."""
+_SIGHTS = 20_000
+"""Bound on the nodes of the different sights that old views keep: one costs about five times a table of nodes."""
 _CURSORS = 4096
 """Bound on the cursors that one entry remembers."""
 

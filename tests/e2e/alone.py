@@ -76,6 +76,11 @@ class Alone:
             self._process.kill()
             raise
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def new_key(self) -> str:
         """An API key, made over the socket."""
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:

@@ -8,23 +8,34 @@ whatever the busy timeout. Writers of one process queue in turn on a lock instea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, DateTime, Dialect, TypeDecorator, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.shared.away import DatabaseAwayError as DatabaseAwayError
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 _WRITES = "smartscale_writes"
+_SQLITE_AWAY = (
+    "database is locked",
+    "unable to open",
+    "disk I/O",
+    "database or disk is full",
+    "attempt to write a readonly",
+)
+"""SQLite calls a wrong statement an operational error too; these alone are the file's own trouble."""
 _MIGRATION_LOCK = 0x736D6172  # "smar": the advisory lock that replicas starting together take in turn
 
 _STARTING = ("57P03", "57P02", "53300")
@@ -34,10 +45,6 @@ START_TIMEOUT = 30.0
 """Seconds that a service waits at its start for its database."""
 
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
-
-
-class DatabaseAwayError(OSError):
-    """The database refuses us or does not answer; the text says why."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -71,22 +78,49 @@ def create_engine(config: DatabaseConfig) -> AsyncEngine:
 
 @asynccontextmanager
 async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that may write: commits at the end of the block, rolls back when it raises."""
-    if engine.dialect.name != "sqlite":
-        async with engine.begin() as connection:
-            yield connection
-        return
-    async with _lock(f"write {engine.url.database}"), engine.connect() as connection:
-        connection = await connection.execution_options(**{_WRITES: True})
-        async with connection.begin():
-            yield connection
+    """One transaction that may write: commits at the end of the block, rolls back when it raises.
+
+    Raises:
+        DatabaseAwayError: it cannot be reached, or was lost under way. Whether it committed is not known then.
+    """
+    with _told_apart():
+        if engine.dialect.name != "sqlite":
+            async with engine.begin() as connection:
+                yield connection
+            return
+        async with _lock(f"write {engine.url.database}"), engine.connect() as connection:
+            connection = await connection.execution_options(**{_WRITES: True})
+            async with connection.begin():
+                yield connection
 
 
 @asynccontextmanager
 async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that only reads, and sees one state of the database throughout on SQLite."""
-    async with engine.connect() as connection:
-        yield connection
+    """One transaction that only reads, and sees one state of the database throughout on SQLite.
+
+    Raises:
+        DatabaseAwayError: it cannot be reached, or was lost under way.
+    """
+    with _told_apart():
+        async with engine.connect() as connection:
+            yield connection
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """Tell a database that is away, which is nobody's bug, from a statement that is wrong, which is ours."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
+        raise
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error) and not str(error.orig).startswith(_SQLITE_AWAY):
+            raise
+        raise DatabaseAwayError(f"the database failed: {type(error.orig).__name__}") from error
+    except (OSError, PoolTimeoutError) as error:
+        if isinstance(error, DatabaseAwayError):
+            raise
+        raise DatabaseAwayError(f"the database failed: {type(error).__name__}") from error
 
 
 async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
-from services.shared.config.model import SqliteConfig
+from services.shared.config.model import PostgresConfig, SqliteConfig
 from services.shared.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
 from tests.fakes import postgres
 
@@ -256,3 +256,16 @@ async def forget(engine: AsyncEngine) -> None:
     async with write(engine) as connection:
         for table in ("made", "test_version"):
             await connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+
+
+async def test_a_database_that_is_away_is_told_apart_from_a_statement_that_is_wrong(engine: AsyncEngine) -> None:
+    with pytest.raises(DBAPIError):
+        async with read(engine) as connection:
+            await connection.execute(text("SELECT nonsense FROM nowhere"))
+    nobody = create_engine(
+        DatabaseConfig(type="postgres", postgres=PostgresConfig(host="127.0.0.1", port=1, name="x", user="x"))
+    )
+    with pytest.raises(DatabaseAwayError, match="the database failed"):
+        async with write(nobody):
+            pass
+    await nobody.dispose()

@@ -18,6 +18,7 @@ from typing import Any, Never, TypeVar
 import grpc
 import grpc.aio
 
+from services.shared.away import DatabaseAwayError
 from services.shared.rpc.identity import NoIdentityError
 from services.shared.rpc.pipe import PipeClosedError
 from services.shared.telemetry.logs import get_logger
@@ -27,7 +28,10 @@ log = get_logger(__name__)
 C = TypeVar("C", bound=type)
 ErrorTable = Mapping[type[Exception], grpc.StatusCode]
 
-_ALWAYS: ErrorTable = {NoIdentityError: grpc.StatusCode.UNAUTHENTICATED}
+_ALWAYS: ErrorTable = {
+    NoIdentityError: grpc.StatusCode.UNAUTHENTICATED,
+    DatabaseAwayError: grpc.StatusCode.UNAVAILABLE,
+}
 _PASS = (asyncio.CancelledError, grpc.aio.AbortError, PipeClosedError, GeneratorExit)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from cli import policy_offline, policy_questions, policy_versions
 from cli.output import emit
 from cli.parser import Noun
-from cli.policy_files import LIMIT, add_file, read_text, show_warnings
+from cli.policy_files import LIMIT, add_file, read_text, refusals_as_data, show_warnings
 from cli.remote import Remote
 from cli.values import positive
 
@@ -40,7 +40,7 @@ def declare(nouns: Any) -> None:
 def _get(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
     if arguments.output:
         emit(policy_versions.plain(found), arguments.output)
@@ -53,7 +53,7 @@ def _set(arguments: argparse.Namespace) -> None:
 
     text = read_text(arguments)
     request = pb.SetPolicyRequest(text=text, reason=arguments.reason, if_match=arguments.if_match)
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         answer = remote.policies().call("SetPolicy", request)
     if arguments.output:
         emit({**policy_versions.plain(answer.version), "warnings": list(answer.warnings)}, arguments.output)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cli.errors import CommandError
+from cli.output import emit
 
 LIMIT = 4 << 20
 
@@ -67,6 +69,29 @@ def show_warnings(warnings: Iterable[str]) -> None:
     """Tell what should be mended, beside the answer."""
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
+
+
+def refuse(errors: Sequence[str], output: str | None) -> NoReturn:
+    """End with what is wrong: as data on standard output for programs, as text for people.
+
+    Raises:
+        CommandError: always.
+    """
+    if output:
+        emit({"errors": list(errors)}, output)
+        raise CommandError("refused")
+    raise CommandError("\n  ".join(errors))
+
+
+@contextlib.contextmanager
+def refusals_as_data(arguments: argparse.Namespace) -> Iterator[None]:
+    """What a server refuses is told to programs as data too, a text per line."""
+    try:
+        yield
+    except CommandError as error:
+        if not arguments.output or error.remedy or error.status != 1:
+            raise
+        refuse(str(error).splitlines(), arguments.output)
 
 
 def _read(path: str) -> bytes:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from cli.errors import CommandError
 from cli.output import emit
 from cli.parser import Noun
-from cli.policy_files import add_file, add_topology, path_of, read_file, read_text, read_topology, show_warnings
+from cli.policy_files import (
+    add_file,
+    add_topology,
+    path_of,
+    read_file,
+    read_text,
+    read_topology,
+    refusals_as_data,
+    refuse,
+    show_warnings,
+)
 from cli.remote import Remote
 
 
@@ -28,18 +37,6 @@ def declare(noun: Noun, name: str) -> None:
     )  # fmt: skip
     parser.add_argument("--policy", required=True, metavar="FILE", help="HuJSON or YAML; - for standard input")
     parser.add_argument("--topology", required=True, metavar="FILE", help="users and nodes, in JSON or YAML")
-
-
-def refuse(errors: Sequence[str], output: str | None) -> NoReturn:
-    """End with what is wrong: as data on standard output for programs, as text for people.
-
-    Raises:
-        CommandError: always.
-    """
-    if output:
-        emit({"errors": list(errors)}, output)
-        raise CommandError("the policy is refused")
-    raise CommandError("\n  ".join(errors))
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -78,7 +75,7 @@ def _alone(path: str, text: str, output: str | None) -> list[str]:
 def _live(arguments: argparse.Namespace, text: str) -> list[str]:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         return list(remote.policies().call("CheckPolicy", pb.CheckPolicyRequest(text=text)).warnings)
 
 

@@ -9,8 +9,17 @@ from typing import Any
 from cli.errors import CommandError
 from cli.output import data, emit, table
 from cli.parser import Noun
-from cli.policy_files import add_file, add_topology, path_of, read_file, read_text, read_topology, show_warnings
-from cli.policy_offline import refuse
+from cli.policy_files import (
+    add_file,
+    add_topology,
+    path_of,
+    read_file,
+    read_text,
+    read_topology,
+    refusals_as_data,
+    refuse,
+    show_warnings,
+)
 from cli.remote import Remote
 
 _ASPECTS = {"packet_filter": "packet filter", "ssh": "ssh", "capabilities": "capabilities", "routes": "routes"}
@@ -77,7 +86,7 @@ def _explain_live(arguments: argparse.Namespace) -> dict[str, Any]:
         protocol=arguments.protocol,
         text=read_file(arguments.policy) if arguments.policy else "",
     )
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         answer: dict[str, Any] = data(remote.policies().call("ExplainPolicy", request))
     return answer
 
@@ -122,7 +131,7 @@ def _preview_live(arguments: argparse.Namespace) -> dict[str, Any]:
         raise CommandError(
             "--policy needs --topology", "the live tailnet is compared with its policy in force", status=2
         )
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         answer = remote.policies().call("PreviewPolicy", pb.PreviewPolicyRequest(text=read_text(arguments)))
     nodes = {
         one.node: {

@@ -9,7 +9,7 @@ from typing import Any
 
 from cli.output import data, emit, table, when
 from cli.parser import Noun
-from cli.policy_files import show_warnings
+from cli.policy_files import refusals_as_data, show_warnings
 from cli.remote import Remote
 from cli.values import positive
 
@@ -42,7 +42,7 @@ def _versions(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
     request = pb.ListVersionsRequest(limit=min(arguments.limit, 1000), before=arguments.before)
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         found = remote.policies().call("ListVersions", request).versions
     if arguments.output:
         emit([plain(version) for version in found], arguments.output)
@@ -56,7 +56,7 @@ def _versions(arguments: argparse.Namespace) -> None:
 def _diff(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         policies = remote.policies()
         first, second = (
             policies.call("GetPolicy", pb.GetPolicyRequest(number=number)).version
@@ -79,7 +79,7 @@ def _roll_back(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
     request = pb.RollBackPolicyRequest(number=arguments.number, reason=arguments.reason, if_match=arguments.if_match)
-    with Remote(arguments) as remote:
+    with refusals_as_data(arguments), Remote(arguments) as remote:
         answer = remote.policies().call("RollBackPolicy", request)
     if arguments.output:
         emit({**plain(answer.version), "warnings": list(answer.warnings)}, arguments.output)

@@ -95,6 +95,9 @@ async def test_refusals_name_lines_and_columns(shell: Shell, tmp_path: Path) -> 
         assert refused.status == 1
         assert "(line 2, column 22)" in refused.err
         assert "(line 3, column 2)" in refused.err
+        told = await shell("policy", verb, bad, "-o", "json")
+        assert told.status == 1
+        assert any("(line 3, column 2)" in line for line in told.data["errors"])
 
 
 async def test_live_explanations_and_previews_are_about_nodes_by_name(

@@ -39,7 +39,7 @@ from gateway.machine.router import Router
 from gateway.machine.session import MapAsk
 from gateway.machine.work import Work
 from gateway.proxies import parse_networks
-from gateway.public import login
+from gateway.public import sign_in
 from gateway.public.app import build_app
 from gateway.public.control import Health, control_router
 from gateway.public.server import WebServer
@@ -96,7 +96,7 @@ class GatewayService:
         policies = PolicyAdmin(services)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
-            login.router(services.auth, config.server_url),
+            *sign_in.page_routers(config, services.auth),
             rest.router(calls, guard),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies))

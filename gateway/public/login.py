@@ -32,7 +32,7 @@ READ = ["GET", "HEAD"]
 Way = Callable[[str], Html]
 """A section of the page for an auth id: one way to approve its login."""
 
-_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
+AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
 
 def router(
@@ -40,9 +40,10 @@ def router(
     server_url: str,
     *,
     ways: Sequence[Way] = (by_command,),
+    form: str = "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
-    """The pages of the open web that people read; `auth_stub` is an `AuthServiceStub`."""
+    """The pages of the open web that people read; `form` says where the forms of the ways lead."""
     routes = APIRouter()
     url = server_url.rstrip("/")
 
@@ -52,32 +53,32 @@ def router(
             login = await _find(auth_stub, auth_id)
         except grpc.aio.AioRpcError as error:
             log.warning("pending login cannot be shown", code=error.code().name)
-            return _page(unavailable_page(), 503, {"Retry-After": "5"})
+            return answer_page(unavailable_page(), 503, {"Retry-After": "5"})
         if login is None:
-            return _page(unknown_page(url), 404)
-        return _page(login_page(login, now(), [way(login.auth_id) for way in ways]))
+            return answer_page(unknown_page(url), 404)
+        return answer_page(login_page(login, now(), [way(login.auth_id) for way in ways]), form=form)
 
     @routes.api_route("/apple", methods=READ)
     async def apple() -> Response:
-        return _page(apple_page(url))
+        return answer_page(apple_page(url))
 
     @routes.api_route("/apple/{platform}", methods=READ)
     async def profile(platform: str) -> Response:
         body = apple_profile(platform, url)
         if body is None:
-            return _page(unknown_page(url), 404)
+            return answer_page(unknown_page(url), 404)
         name = f'attachment; filename="smartscale-{platform}.mobileconfig"'
         return Response(body, 200, {"Content-Disposition": name}, "application/x-apple-aspen-config")
 
     @routes.api_route("/windows", methods=READ)
     async def windows() -> Response:
-        return _page(windows_page(url))
+        return answer_page(windows_page(url))
 
     return routes
 
 
 async def _find(auth_stub: Any, auth_id: str) -> LoginView | None:
-    if not _AUTH_ID.match(auth_id):
+    if not AUTH_ID.match(auth_id):
         return None
     try:
         answer = await auth_stub.GetPendingLogin(pb.GetPendingLoginRequest(auth_id=auth_id), timeout=TIMEOUT)
@@ -85,7 +86,11 @@ async def _find(auth_stub: Any, auth_id: str) -> LoginView | None:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             return None
         raise
-    login = answer.login
+    return view_of(answer.login)
+
+
+def view_of(login: pb.PendingLogin) -> LoginView:
+    """What is shown of a pending login."""
     return LoginView(
         auth_id=login.auth_id,
         machine_key=MachineKey(login.machine_key),
@@ -98,5 +103,9 @@ async def _find(auth_stub: Any, auth_id: str) -> LoginView | None:
     )
 
 
-def _page(body: Html, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return HTMLResponse(str(body), status, {**HEADERS, **(headers or {})})
+def answer_page(
+    body: Html, status: int = 200, headers: dict[str, str] | None = None, *, form: str = "'none'"
+) -> Response:
+    """A page with the headers of every page; `form` says where its forms may lead."""
+    policy = HEADERS["Content-Security-Policy"].replace("form-action 'none'", f"form-action {form}")
+    return HTMLResponse(str(body), status, {**HEADERS, "Content-Security-Policy": policy, **(headers or {})})

@@ -8,9 +8,10 @@ import hashlib
 from gateway.public.pages.html import Html, html
 
 STYLE = """
-:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d5dae0;--code:#eef1f4}
+:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d5dae0;--code:#eef1f4;
+--act:#1d5fbf;--on:#fff}
 @media (prefers-color-scheme:dark){:root{--ground:#0f1216;--card:#181c22;--ink:#e8ebef;--soft:#a0a9b4;--line:#323a44;
---code:#0f1318}}
+--code:#0f1318;--act:#8ab8ff;--on:#0b1220}}
 *{box-sizing:border-box}
 body{margin:0;padding:1.5rem 1rem;background:var(--ground);color:var(--ink);
 font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -29,6 +30,11 @@ pre{padding:.75rem;margin:.5rem 0;white-space:pre-wrap;overflow-wrap:anywhere;us
 a{color:inherit}
 summary{cursor:pointer;color:var(--soft)}
 .soft{color:var(--soft);font-size:.92rem}
+button{font:inherit;margin:.5rem .5rem .25rem 0;padding:.6rem 1.1rem;border:1px solid var(--act);border-radius:8px;
+background:var(--act);color:var(--on);cursor:pointer}
+button.second{background:transparent;color:var(--ink);border-color:var(--line)}
+button:focus-visible,a:focus-visible,summary:focus-visible{outline:3px solid var(--soft);outline-offset:2px}
+@media (max-width:30rem){button{width:100%;margin-right:0}}
 @media (max-width:30rem){main{padding:1.1rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
 """
 

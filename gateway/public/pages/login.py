@@ -28,14 +28,20 @@ class LoginView:
 def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
     """The device, and one section for each way to approve it."""
     if login.decided:
-        return page("This device was decided", html(_DECIDED, device=_device(login, now)))
-    body = html(_LOGIN, device=_device(login, now), ways=join(ways), left=_minutes(login.expires_at - now))
+        return page("This device was decided", html(_DECIDED, device=device_of(login, now)))
+    body = html(_LOGIN, device=device_of(login, now), ways=join(ways), left=_minutes(login.expires_at - now))
     return page("Let this device in?", body)
 
 
 def by_command(auth_id: str) -> Html:
     """The way of the administrator's command line."""
     return html(_BY_COMMAND, auth_id=auth_id)
+
+
+def by_command_folded(auth_id: str) -> Html:
+    """The same where people have another way: there, but not in their face."""
+    folded = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
+    return html(folded, inner=by_command(auth_id))
 
 
 def unknown_page(server_url: str) -> Html:
@@ -54,7 +60,8 @@ def fingerprint(key: MachineKey) -> str:
     return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
 
 
-def _device(login: LoginView, now: datetime) -> Html:
+def device_of(login: LoginView, now: datetime) -> Html:
+    """What is known of the device."""
     return html(
         _DEVICE,
         hostname=login.hostname or "(no name given)",

@@ -162,12 +162,11 @@ class Directory:
                 return frozenset()
 
     def _group(self, name: str) -> frozenset[int]:
-        listed = self._groups.get(name)
-        if listed is not None:
-            return frozenset(user for token in listed for user in self.users_named(token))
+        # The policy's own members and the provider's: who is in either is in the group.
+        listed = frozenset(user for token in self._groups.get(name, ()) for user in self.users_named(token))
         wanted = name.removeprefix("group:")
         bare, _, domain = wanted.partition("@")
-        return frozenset(
+        return listed | frozenset(
             user.id
             for user in self.users.values()
             if wanted in user.groups or (domain and bare in user.groups and user.email.endswith("@" + domain))

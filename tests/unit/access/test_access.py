@@ -104,6 +104,15 @@ def test_groups_of_the_provider_fill_groups_that_name_its_domain() -> None:
     assert found.packet_filter(1)[0]["SrcIPs"] == ["100.64.0.2", "fd7a:115c:a1e0::2"]
 
 
+def test_a_group_has_the_members_of_the_policy_and_those_of_the_provider() -> None:
+    text = f'{{"groups": {{"group:eng": ["{ADA.email}"]}},'
+    text += ' "acls": [{"action": "accept", "src": ["group:eng"], "dst": ["*:*"]}]}'
+    member = replace(BOB, groups=frozenset({"eng"}))
+    found = Access(compile_policy(text).policy, [ADA, member], [node(1), node(2, user_id=2)])
+    both = ["100.64.0.1-100.64.0.2", "fd7a:115c:a1e0::1-fd7a:115c:a1e0::2"]
+    assert found.packet_filter(1)[0]["SrcIPs"] == both
+
+
 def test_what_is_no_address_grants_nothing() -> None:
     broken = AccessNode(2, 1, (), "not an address", "", ("nor a route",), ("nor a route",))
     found = Access(ALLOW_ALL, [ADA], [node(1), broken])

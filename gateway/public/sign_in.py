@@ -1,0 +1,214 @@
+"""The browser's way through a sign-in: a button, the provider, a question, an answer. Knows the stubs, decides nothing.
+
+    POST /oidc/start/{auth_id}     cookie, then to the provider
+    GET  /oidc/callback            the provider's answer, then to the page below, so that a reload is harmless
+    GET  /oidc/confirm/{flow_id}   shows how far it is
+    POST /oidc/confirm/{flow_id}   the person's answer, then to the page above
+
+Each sign-in has a cookie of its own, so tabs do not disturb each other. Only a posted form changes anything but the
+callback, which works once and is not taken from a browser that only looks ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import grpc
+import grpc.aio
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+from smartscale.auth.v1 import auth_pb2 as pb
+from starlette.requests import Request
+
+from gateway.public import login
+from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, view_of
+from gateway.public.pages import sign_in as pages
+from gateway.public.pages.frame import HEADERS
+from gateway.public.pages.html import Html, html
+from gateway.public.pages.login import by_command_folded, device_of, unavailable_page, unknown_page
+from services.shared.config import Config
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+MAX_FORM = 4096
+MAX_COOKIES = 5
+"""Sign-ins that one browser keeps; the oldest is forgotten, or its headers would grow without end."""
+CALLBACK_TIMEOUT = 45.0
+"""The provider is asked up to four things, ten seconds each at most."""
+_NO_LOOKING_AHEAD = ("prefetch", "prerender", "preview")
+
+
+def page_routers(config: Config, auth_stub: Any) -> list[APIRouter]:
+    """All pages that people read; the way of a sign-in is there only where a provider is configured."""
+    oidc, url = config.oidc, config.server_url
+    if not oidc.issuer:
+        return [login.router(auth_stub, url)]
+    ways = (partial(pages.by_button, provider=oidc.provider_name), by_command_folded)
+    # Browsers hold the redirects of a form to its policy, and a provider may send people on to any other.
+    form = "'self' https:" if oidc.issuer.startswith("https:") else "'self' https: http:"
+    return [login.router(auth_stub, url, ways=ways, form=form), router(auth_stub, url, oidc.provider_name)]
+
+
+def router(
+    auth_stub: Any,
+    server_url: str,
+    provider: str,
+    *,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> APIRouter:
+    """The pages of sign-ins; `auth_stub` is an `AuthServiceStub`."""
+    routes = APIRouter()
+    url = server_url.rstrip("/")
+    jar = _Jar(secure=url.startswith("https://"))
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+    @routes.post("/oidc/start/{auth_id}")
+    async def start(auth_id: str, request: Request) -> Response:
+        if not AUTH_ID.match(auth_id):
+            return answer_page(unknown_page(url), 404)
+        if not _from_our_page(request, origin):
+            return answer_page(pages.lost_page(), 403)
+        client = request.client.host if request.client else ""
+        try:
+            ask = pb.StartSignInRequest(auth_id=auth_id, remote_address=client)
+            started = await auth_stub.StartSignIn(ask, timeout=CALLBACK_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            return _failed(error, url, provider, auth_id)
+        response = RedirectResponse(started.authorization_url, 303, HEADERS)
+        left = started.expires_at.ToDatetime(tzinfo=UTC) - now()
+        jar.put(request, response, started.flow_id, started.browser_secret, max(1, int(left.total_seconds())))
+        return response
+
+    @routes.get("/oidc/callback")
+    async def callback(request: Request) -> Response:
+        purpose = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")).lower()
+        if any(mark in purpose for mark in _NO_LOOKING_AHEAD):
+            return Response(status_code=403, headers=HEADERS)
+        query = request.query_params
+        if any(len(query.getlist(name)) > 1 for name in query):
+            return answer_page(pages.lost_page(), 400)
+        state = query.get("state", "")
+        ask = pb.FinishSignInRequest(
+            state=state,
+            code=query.get("code", ""),
+            iss=query.get("iss"),
+            error=query.get("error", ""),
+            error_description=query.get("error_description", ""),
+            browser_secret=jar.get(request, state.partition(".")[0]),
+        )
+        try:
+            found = (await auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)).sign_in
+        except grpc.aio.AioRpcError as error:
+            return _failed(error, url, provider)
+        return RedirectResponse(f"/oidc/confirm/{found.flow_id}", 303, HEADERS)
+
+    @routes.get("/oidc/confirm/{flow_id}")
+    async def show(flow_id: str, request: Request) -> Response:
+        ask = pb.GetSignInRequest(flow_id=flow_id, browser_secret=jar.get(request, flow_id))
+        try:
+            found = (await auth_stub.GetSignIn(ask, timeout=TIMEOUT)).sign_in
+        except grpc.aio.AioRpcError as error:
+            return _failed(error, url, provider)
+        return _shown(found, now())
+
+    @routes.post("/oidc/confirm/{flow_id}")
+    async def decide(flow_id: str, request: Request) -> Response:
+        form = await _form(request)
+        if not _from_our_page(request, origin) or form.get("answer") not in ("yes", "no"):
+            return answer_page(pages.lost_page(), 403)
+        ask = pb.ConfirmSignInRequest(
+            flow_id=flow_id,
+            browser_secret=jar.get(request, flow_id),
+            confirmation=form.get("confirmation", ""),
+            approve=form["answer"] == "yes",
+        )
+        try:
+            await auth_stub.ConfirmSignIn(ask, timeout=CALLBACK_TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            return _failed(error, url, provider)
+        return RedirectResponse(f"/oidc/confirm/{flow_id}", 303, HEADERS)
+
+    return routes
+
+
+def _shown(found: pb.SignIn, now: datetime) -> Response:
+    device = device_of(view_of(found.login), now) if found.HasField("login") else html("")
+    match found.state:
+        case pb.SIGN_IN_STATE_CONFIRMING:
+            return answer_page(pages.confirm_page(found.flow_id, found.user, device, found.confirmation), form="'self'")
+        case pb.SIGN_IN_STATE_DONE:
+            return answer_page(pages.done_page(found.user, device))
+        case pb.SIGN_IN_STATE_REFUSED:
+            waits = found.HasField("login") and not found.login.decided
+            again = pages.again_link(found.login.auth_id) if waits else html("")
+            told = found.final or not waits
+            text = found.text
+            return answer_page(pages.refused_page(found.reason, text, found.flow_id, told=told, again=again), 403)
+    return answer_page(pages.waiting_page(), headers={"Refresh": "2"})
+
+
+def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, auth_id: str = "") -> Response:
+    code = error.code()
+    if code is grpc.StatusCode.NOT_FOUND and auth_id:
+        return answer_page(unknown_page(url), 404)
+    if code is grpc.StatusCode.FAILED_PRECONDITION and auth_id:
+        return RedirectResponse(f"/register/{auth_id}", 303, HEADERS)
+    if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
+        return answer_page(pages.lost_page(), 404)
+    log.warning("sign-in cannot go on", code=code.name)
+    if code is grpc.StatusCode.UNAVAILABLE and auth_id:
+        page: Html = pages.unreachable_page(provider, error.details() or "", auth_id)
+        return answer_page(page, 503, {"Retry-After": "30"})
+    return answer_page(unavailable_page(), 503, {"Retry-After": "5"})
+
+
+def _from_our_page(request: Request, origin: str) -> bool:
+    """Whether a form was posted by a page of ours; browsers that say nothing of it are held by the cookie."""
+    said = request.headers.get("origin")
+    if said not in (None, "null") and said.lower() != origin.lower():
+        return False
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_FORM:
+            return {}
+    try:
+        fields = parse_qs(body.decode("ascii"), max_num_fields=8)
+    except ValueError:
+        return {}
+    return {name: values[0] for name, values in fields.items() if len(values) == 1}
+
+
+class _Jar:
+    """One cookie for each sign-in. `__Host-` ties it to this very host; over plain http, for trials, there is none."""
+
+    def __init__(self, *, secure: bool) -> None:
+        self._secure = secure
+        self._prefix = "__Host-sign-in-" if secure else "sign-in-"
+
+    def get(self, request: Request, flow_id: str) -> str:
+        return request.cookies.get(self._prefix + flow_id[:24], "")
+
+    def put(self, request: Request, response: Response, flow_id: str, secret: str, seconds: int) -> None:
+        # The names begin with the time, so the first are the oldest.
+        mine = sorted(name for name in request.cookies if name.startswith(self._prefix))
+        for name in mine[: max(0, len(mine) - MAX_COOKIES + 1)]:
+            response.delete_cookie(name, path="/", secure=self._secure, httponly=True, samesite="lax")
+        response.set_cookie(
+            self._prefix + flow_id,
+            secret,
+            max_age=seconds,
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="lax",
+        )

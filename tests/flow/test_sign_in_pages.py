@@ -1,0 +1,235 @@
+"""A browser, the gateway's pages, the whole control plane and a provider: from the button to a device that is in."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from headscale.v1 import policy_pb2
+
+from services.shared.clock import SystemClock
+from services.shared.config.login import OidcConfig
+from tests.fakes.device import Device
+from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
+from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
+
+PUBLIC = "http://127.0.0.1:8080"
+ALICE = {"sub": "a", "email": "alice@example.com", "email_verified": True, "groups": ["dev"], "name": "Alice"}
+BOB = {"sub": "b", "email": "bob@example.com", "email_verified": True, "groups": [], "name": "Bob"}
+
+
+@dataclass
+class World:
+    """A control plane and its provider."""
+
+    tailnet: Tailnet
+    provider: Provider
+
+    def browser(self) -> httpx.AsyncClient:
+        """A new browser that follows nothing by itself."""
+        return httpx.AsyncClient(base_url=self.tailnet.url)
+
+    async def wait(self, hostname: str) -> tuple[Device, str, asyncio.Task[dict[str, object]]]:
+        """A device that waits for its person, and the path of its page."""
+        device = await self.tailnet.device(hostname).connect()
+        url = (await device.register())["AuthURL"]
+        return device, urlsplit(url).path, asyncio.create_task(device.register(Followup=url))
+
+    async def to_confirm(self, browser: httpx.AsyncClient, path: str) -> tuple[str, httpx.Response]:
+        """Press the button, sign in, come back: the page that asks."""
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        assert started.status_code == 303
+        back = self.provider.authorize(started.headers["location"])
+        answer = await browser.get("/oidc/callback", params=back)
+        assert answer.status_code == 303 and answer.headers["location"].startswith("/oidc/confirm/")
+        return answer.headers["location"], await browser.get(answer.headers["location"])
+
+    async def join(self, hostname: str, person: dict[str, object]) -> Device:
+        """A device whose person signs in and says yes."""
+        self.provider.person = person
+        device, path, waiting = await self.wait(hostname)
+        async with self.browser() as browser:
+            where, page = await self.to_confirm(browser, path)
+            done = await browser.post(where, data={"confirmation": confirmation_of(page), "answer": "yes"})
+            assert done.status_code == 303 and done.headers["location"] == where
+            assert "Your device is connected" in (await browser.get(where)).text
+        assert (await asyncio.wait_for(waiting, 10))["MachineAuthorized"]
+        assert await device.open_map() == 200
+        await device.until(lambda: device.netmap.node is not None)
+        return device
+
+
+def confirmation_of(page: httpx.Response) -> str:
+    found = re.search(r'name="confirmation" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found.group(1)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with provider_on_loopback(SystemClock()) as provider:
+        provider.person = dict(ALICE)
+        oidc = OidcConfig(
+            issuer=provider.issuer, client_id=CLIENT_ID, client_secret=SECRET, provider_name="SmartLink <b>"
+        )
+        config = replace(config_in(tmp_path), server_url=PUBLIC, oidc=oidc)
+        async with tailnet_in(tmp_path, config) as tailnet:
+            yield World(tailnet, provider)
+
+
+async def test_from_the_button_to_a_device_that_is_in(world: World) -> None:
+    device = await world.join("laptop", dict(ALICE))
+    assert device.netmap.node is not None
+    profile = device.netmap.profiles[device.netmap.node["User"]]
+    assert profile["LoginName"] == "alice@example.com"
+
+
+async def test_the_landing_page_has_a_button_and_looking_at_it_does_nothing(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        page = await browser.get(path)
+        assert "Log in with SmartLink &lt;b&gt;" in page.text and 'method="post"' in page.text
+        assert "headscale auth register" in page.text
+        assert "form-action 'self' https: http:;" in page.headers["content-security-policy"]
+        start = path.replace("/register/", "/oidc/start/")
+        assert (await browser.get(start)).status_code == 405
+        assert not browser.cookies
+    assert not world.provider.codes and not waiting.done()
+    waiting.cancel()
+
+
+async def test_the_cookie_and_the_headers_give_nothing_away(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        cookie = started.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "SameSite=lax" in cookie and "Path=/" in cookie
+        for name in ("cache-control", "referrer-policy", "x-frame-options", "content-security-policy"):
+            assert name in started.headers
+        assert started.headers["cache-control"] == "no-store"
+    waiting.cancel()
+
+
+async def test_another_browser_or_one_without_cookies_gets_nowhere(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as mine, world.browser() as other:
+        started = await mine.post(path.replace("/register/", "/oidc/start/"))
+        back = world.provider.authorize(started.headers["location"])
+        lost = await other.get("/oidc/callback", params=back)
+        assert lost.status_code == 404 and "not under way here" in lost.text
+        answer = await mine.get("/oidc/callback", params=back)
+        assert (await other.get(answer.headers["location"])).status_code == 404
+        assert "Is this your device?" in (await mine.get(answer.headers["location"])).text
+    waiting.cancel()
+
+
+async def test_a_browser_that_looks_ahead_does_not_spend_the_code(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        back = world.provider.authorize(started.headers["location"])
+        ahead = await browser.get("/oidc/callback", params=back, headers={"Sec-Purpose": "prefetch;prerender"})
+        assert ahead.status_code == 403 and ahead.text == ""
+        assert (await browser.head("/oidc/callback", params=back)).status_code == 405
+        assert (await browser.get("/oidc/callback", params=back)).status_code == 303
+        assert (await browser.get("/oidc/callback", params=back)).status_code == 303
+    waiting.cancel()
+
+
+async def test_forms_from_elsewhere_are_not_taken(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        start = path.replace("/register/", "/oidc/start/")
+        for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            assert (await browser.post(start, headers=headers)).status_code == 403
+        where, page = await world.to_confirm(browser, path)
+        good = {"confirmation": confirmation_of(page), "answer": "yes"}
+        assert (await browser.post(where, data=good, headers={"Origin": "https://evil.example"})).status_code == 403
+        assert (await browser.post(where, data={**good, "confirmation": "x"})).status_code == 404
+        assert (await browser.post(where, data={"answer": "yes"})).status_code == 404
+        assert (await browser.post(where, content=b"\xff" * 10)).status_code == 403
+        assert (await browser.post(where, content=b"a" * 10_000)).status_code == 403
+    assert not await world.tailnet.nodes()
+    waiting.cancel()
+
+
+async def test_no_ends_it_for_the_device_too(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        where, page = await world.to_confirm(browser, path)
+        await browser.post(where, data={"confirmation": confirmation_of(page), "answer": "no"})
+        ended = await browser.get(where)
+        assert ended.status_code == 403 and "The device was turned away" in ended.text
+        assert where.rpartition("/")[2] in ended.text and "device-not-mine" in ended.text
+    assert "not theirs" in str((await asyncio.wait_for(waiting, 10))["Error"])
+
+
+async def test_words_of_the_provider_stay_text(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        back = world.provider.authorize(started.headers["location"])
+        back = {**back, "code": "", "error": "server_error", "error_description": "<script>alert(1)</script>"}
+        answer = await browser.get("/oidc/callback", params=back)
+        page = await browser.get(answer.headers["location"])
+        assert "&lt;script&gt;" in page.text and "<script" not in page.text and "Try again" in page.text
+    assert not waiting.done()
+    waiting.cancel()
+
+
+@pytest.mark.parametrize("query", ["", "?state=x", "?state=a&state=b", "?code=%ff%00&state=" + "a" * 3000])
+async def test_garbage_at_the_callback_is_a_page(world: World, query: str) -> None:
+    async with world.browser() as browser:
+        page = await browser.get("/oidc/callback" + query)
+        assert page.status_code in (400, 404) and "not under way here" in page.text
+
+
+async def test_a_browser_keeps_few_cookies(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        for _ in range(9):
+            await browser.post(path.replace("/register/", "/oidc/start/"))
+        assert len(browser.cookies) == 5
+    waiting.cancel()
+
+
+async def test_a_provider_that_is_down_is_said_and_the_device_waits_on(tmp_path: Path) -> None:
+    oidc = OidcConfig(
+        issuer="http://127.0.0.1:9/api/oidc/app",
+        client_id=CLIENT_ID,
+        client_secret=SECRET,
+        only_start_if_oidc_is_available=False,
+    )
+    config = replace(config_in(tmp_path), server_url=PUBLIC, oidc=oidc)
+    async with tailnet_in(tmp_path, config) as tailnet, provider_on_loopback(SystemClock()) as provider:
+        world = World(tailnet, provider)
+        _, path, waiting = await world.wait("laptop")
+        async with world.browser() as browser:
+            page = await browser.post(path.replace("/register/", "/oidc/start/"))
+        assert page.status_code == 503 and "provider-unreachable" in page.text and not waiting.done()
+        waiting.cancel()
+
+
+POLICY = """{
+  "groups": {"group:dev": ["carol@example.com"]},
+  "acls": [{"action": "accept", "src": ["group:dev"], "dst": ["*:*"]}],
+}"""
+
+
+async def test_groups_of_the_provider_decide_who_sees_whom_and_keep_deciding(world: World) -> None:
+    await world.tailnet.admin.SetPolicy(policy_pb2.SetPolicyRequest(policy=POLICY))
+    laptop = await world.join("laptop", dict(ALICE))
+    desk = await world.join("desk", dict(BOB))
+    await laptop.sees(desk)
+    phone = await world.join("phone", {**ALICE, "groups": []})
+    await laptop.until(lambda: not laptop.netmap.peers)
+    await desk.until(lambda: not desk.netmap.peers)
+    await world.join("tablet", dict(ALICE))
+    await laptop.sees(desk)
+    await phone.sees(desk)

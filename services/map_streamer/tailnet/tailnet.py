@@ -65,6 +65,7 @@ class Tailnet:
         self._wake = asyncio.Event()
         self._window = Window()
         self._spent = 0.0
+        self._told = 0
         self._endings: list[tuple[datetime, int]] = []
         self.teller = Teller(self.roster, self.history, self.renderer, clock, metrics)
         self.teller.lags = self._wake.set
@@ -118,7 +119,7 @@ class Tailnet:
             cpu = time.process_time()
             self.teller.take_slice()
             self._spent += time.process_time() - cpu
-            self._window.told(self._clock.monotonic(), self._spent)
+            self._window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
         return 0.0 if self.teller.lagging else self._due_in()
 
     def _due_in(self) -> float:
@@ -142,13 +143,14 @@ class Tailnet:
         links = [Link(trace.get_current_span(context_of(text)).get_span_context()) for text in pending.traces[:-1]]
         context = context_of(pending.traces[-1]) if pending.traces else None
         started, cpu = time.perf_counter(), time.process_time()
+        self._told = self.teller.told
         with self._tracer.start_as_current_span("map_streamer fan out", context=context, links=links):
             traceparent = current_traceparent() or (pending.traces[-1] if pending.traces else "")
             difference = self._advance(pending, now)
             self.teller.tell_all(difference, pending.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu
-        self._window.told(self._clock.monotonic(), self._spent)
+        self._window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
         if self.teller.lagging:
             self._wake.set()
 

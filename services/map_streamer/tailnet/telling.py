@@ -46,6 +46,8 @@ class Teller:
         self._lagging: deque[Session] = deque()
         self._deltas: dict[tuple[int, frozenset[int] | None], tuple[Difference, Deltas]] = {}
         self._traceparent = ""
+        self.told = 0
+        """Recipients of deltas so far."""
         self.lags: Callable[[], object] = lambda: None
         """Called when somebody begins to lag who can be told, so that `take_slice` is called soon."""
 
@@ -161,6 +163,7 @@ class Teller:
     def _send(self, gateway: Gateway, session_ids: list[int], message: bytes) -> None:
         delta = pb.Delta(session_ids=session_ids, data=message, cursor=self._cursor(), traceparent=self._traceparent)
         gateway.outbox.put(pb.AttachResponse(delta=delta))
+        self.told += len(session_ids)
         self._metrics.generated.labels("delta").inc()
         self._metrics.sent.labels("delta").inc(len(session_ids))
 

@@ -1,7 +1,8 @@
 """When to tell: the coalescing window. Pure; the caller brings the time.
 
 The first change after quiet waits `FIRST`; while changes keep coming, the pause after a fan-out is four times the CPU
-it took, so that telling never takes more than about a quarter of a core.
+it took, so that telling never takes more than about a quarter of a core. Most of that CPU is spent in the gateways,
+which may be other processes: it is reckoned from the number of recipients.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ FIRST = 0.005
 SHORTEST = 0.010
 LONGEST = 0.500
 FACTOR = 4
+RECIPIENT = 10e-6
+"""CPU seconds that a gateway needs for each recipient: to seal the message and to hand it to the kernel."""
 
 
 class Window:
@@ -23,7 +26,7 @@ class Window:
         """When to tell changes of which the first came at this time."""
         return max(first + FIRST, self._last + self._pause)
 
-    def told(self, now: float, cpu: float) -> None:
-        """A fan-out ended now and took so many CPU seconds."""
+    def told(self, now: float, cpu: float, recipients: int) -> None:
+        """A fan-out to so many recipients ended now and took so many CPU seconds here."""
         self._last = now
-        self._pause = min(max(FACTOR * cpu, SHORTEST), LONGEST)
+        self._pause = min(max(FACTOR * (cpu + recipients * RECIPIENT), SHORTEST), LONGEST)

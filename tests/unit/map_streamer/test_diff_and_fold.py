@@ -207,12 +207,19 @@ def test_only_the_newest_fact_about_a_thing_waits() -> None:
 def test_the_window_answers_quiet_at_once_and_load_with_patience() -> None:
     window = Window()
     assert window.due(100.0) == pytest.approx(100.005)
-    window.told(101.0, cpu=0.02)
+    window.told(101.0, cpu=0.02, recipients=0)
     assert window.due(101.01) == pytest.approx(101.08)
-    window.told(102.0, cpu=10.0)
+    window.told(102.0, cpu=10.0, recipients=0)
     assert window.due(102.0) == pytest.approx(102.5)
-    window.told(103.0, cpu=0.0)
+    window.told(103.0, cpu=0.0, recipients=0)
     assert window.due(103.0) == pytest.approx(103.010)
+
+
+def test_the_window_reckons_with_what_the_gateways_spend_on_each_recipient() -> None:
+    """The streamer's own share of a fan-out is the small one."""
+    window = Window()
+    window.told(100.0, cpu=0.002, recipients=1000)
+    assert window.due(100.0) == pytest.approx(100.048)
 
 
 def test_history_finds_what_a_cursor_from_elsewhere_lies_between() -> None:

@@ -182,9 +182,15 @@ class Filters:
 
     def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
         """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
-        if one.subnets or one.exits:
+        if one.exits:
             for other in self._directory.members_of(alias):
                 yield from zip(other.addresses, other.places, strict=True)
+        elif one.subnets:
+            selected = self._directory.identities_of(alias)
+            near = {other.node.id: other for other in (one, *self._directory.inside(one.subnet_spans))}
+            for _, other in sorted(near.items()):
+                if other.identity in selected:
+                    yield from zip(other.addresses, other.places, strict=True)
         elif one.identity in self._directory.identities_of(alias):
             yield from zip(one.addresses, one.places, strict=True)
 

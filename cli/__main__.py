@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from cli import nodes, policy, preauthkeys, server, users
+from cli import nodes, policy, preauthkeys, routes, server, users
 from cli.errors import CommandError
 from cli.parser import root
 
@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = root()
     nouns = parser.add_subparsers(dest="noun", metavar="COMMAND")
-    for module in (server, users, nodes, preauthkeys, policy):
+    for module in (server, users, nodes, routes, preauthkeys, policy):
         module.declare(nouns)
     arguments = parser.parse_args(argv)
     if not arguments.noun:

@@ -39,6 +39,9 @@ def declare(nouns: Any) -> None:
     _which(approve)
     approve.add_argument("-r", "--routes", type=commas, action="extend", default=[], help="CIDRs; empty: none")
     noun.verb("backfillips", _backfill, "Give nodes the addresses that they lack")
+    key = noun.verb("key", _key, "Let a node make itself a new key", (), "headscale nodes key rotate --id 4")
+    key.add_argument("action", choices=("rotate",))
+    _which(key)
     _declare_auth(nouns)
 
 
@@ -177,6 +180,20 @@ def _expire(arguments: argparse.Namespace) -> None:
         answer = remote.call("ExpireNode", request)
     told = "never ends" if arguments.disable else f"ends {when(answer.node.expiry)} UTC"
     _print(arguments, answer.node, f"the key of node {node.given_name} {told}")
+
+
+def _key(arguments: argparse.Namespace) -> None:
+    """Only a client can make its key: ending the old one is what makes it do so, at its next contact."""
+    from headscale.v1 import node_pb2
+
+    with Remote(arguments) as remote:
+        node = _find(remote, arguments.identifier)
+        answer = remote.call("ExpireNode", node_pb2.ExpireNodeRequest(node_id=node.id))
+    _print(
+        arguments,
+        answer.node,
+        f"the key of node {node.given_name} has ended: it makes a new one when its user signs in again",
+    )
 
 
 def _rename(arguments: argparse.Namespace) -> None:

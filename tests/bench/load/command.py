@@ -14,14 +14,18 @@ import uvloop
 
 from tests.bench.load.account import machine
 from tests.bench.load.fleet import SAMPLED, Fleet
+from tests.bench.load.hostile import hostile
 from tests.bench.load.scenarios import GROUPS, SCENARIOS, Figures, scale_exponent
 from tests.bench.load.target import Embedded, Somewhere, Target, raise_limits
+
+APART = ("scale_exponent", "cold_start", "hostile")
+"""Run only when named."""
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     found = argparse.ArgumentParser(prog="python -m tests.bench load", description=__doc__)
-    found.add_argument("scenarios", nargs="*", help=f"of: {', '.join([*SCENARIOS, 'cold_start', 'scale_exponent'])}")
+    found.add_argument("scenarios", nargs="*", help=f"of: {', '.join([*SCENARIOS, *APART])}")
     found.add_argument("-n", "--clients", type=int, default=1000)
     found.add_argument("--sampled", type=int, default=SAMPLED, help="devices whose netmaps are decoded and proved")
     found.add_argument("--url", help="a server that runs; without it one is started here")
@@ -39,7 +43,7 @@ def main(arguments: list[str]) -> int:
     """Run the scenarios; the status tells whether every netmap was right."""
     options = parser().parse_args(arguments)
     names = options.scenarios or list(SCENARIOS)
-    if unknown := [name for name in names if name not in SCENARIOS and name not in ("cold_start", "scale_exponent")]:
+    if unknown := [name for name in names if name not in (*SCENARIOS, *APART)]:
         parser().error(f"no such scenario: {', '.join(unknown)}")
     raise_limits()
     if options.url:
@@ -90,7 +94,7 @@ async def run(target: Target, names: list[str], clients: int, sampled: int) -> d
             if name == "cold_start":
                 figures[name] = await cold_start(fleet)
             else:
-                figures[name] = await SCENARIOS[name](fleet)
+                figures[name] = await (hostile if name == "hostile" else SCENARIOS[name])(fleet)
         except Exception as error:
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             figures[name] = {"wrong": 1.0}

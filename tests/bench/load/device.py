@@ -136,7 +136,7 @@ class Device:
         await self.report()
         await asyncio.wait_for(self.has_map.wait(), DEADLINE)
 
-    async def reconnect(self, spread: float = 0.0, attempts: int = 8) -> None:
+    async def reconnect(self, spread: float = 0.0, attempts: int = 20) -> None:
         """Come back as a client does: a map is asked for again, with growing pauses."""
         if spread:
             await asyncio.sleep(random.uniform(0, spread))
@@ -147,7 +147,8 @@ class Device:
             except (OSError, LostError, TimeoutError):
                 if attempt == attempts:
                     raise
-                await asyncio.sleep(min(30.0, attempt * attempt * 0.05) * random.uniform(0.5, 1.5))
+                # As `util/backoff` has it: the square of the attempts in hundredths of a second.
+                await asyncio.sleep(min(30.0, attempt * attempt * 0.01) * random.uniform(0.5, 1.5))
         self.open_map()
 
     def cut(self) -> None:

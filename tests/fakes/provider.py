@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
 
 import orjson
 import uvicorn
-from joserfc import jws
+from joserfc import jws, jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from services.shared.clock import Clock
@@ -57,6 +57,8 @@ class Provider:
     """By the last part of the path, instead of the right answer."""
     token: Claims = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    client_key: ECKey | None = None
+    """Takes statements that this key signed in place of the secret."""
     before_signing: Callable[[], None] | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
 
@@ -140,6 +142,10 @@ class Provider:
         if headers.get("authorization", "").startswith("Basic "):
             pair = base64.b64decode(headers["authorization"][6:]).decode().split(":")
             client, secret = unquote_plus(pair[0]), unquote_plus(pair[1])
+        if self.client_key is not None and "client_assertion" in form:
+            said = jwt.decode(form["client_assertion"], self.client_key, algorithms=["ES256"]).claims
+            if said["iss"] == said["sub"] == CLIENT_ID and said["aud"] == self.issuer:
+                client, secret = CLIENT_ID, SECRET
         if (client, secret) != (CLIENT_ID, SECRET):
             return _json(401, {"error": "invalid_client"})
         query = self.codes.pop(form.get("code", ""), None)

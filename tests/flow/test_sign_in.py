@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from smartscale.auth.v1 import auth_pb2 as pb
 
@@ -218,6 +219,37 @@ async def test_a_secret_file_is_read_anew_at_each_use(lab: Lab) -> None:
     assert (await lab.come_back())[1].state == CONFIRMING
 
 
+async def test_we_prove_ourselves_by_a_signed_statement(lab: Lab) -> None:
+    key = ECKey.generate_key("P-256")
+    path = lab.folder / "client.pem"
+    path.write_bytes(key.as_pem(private=True))
+    lab.provider.client_key = key
+    await lab.begin(client_secret="", private_key_path=path)
+    assert (await lab.come_back())[1].state == CONFIRMING
+    path.write_bytes(b"no key")
+    assert (await lab.come_back())[1].reason == "client-credentials"
+
+
+async def test_user_info_may_be_a_signed_token_and_is_proven_as_one(lab: Lab) -> None:
+    key = lab.provider.keys[0]
+
+    def signed(claims: dict[str, Any], by: RSAKey | ECKey) -> tuple[int, dict[str, str], bytes]:
+        token = jws.serialize_compact({"alg": "RS256", "kid": "k1"}, orjson.dumps(claims), by, algorithms=["RS256"])
+        return 200, {"content-type": "application/jwt"}, token.encode()
+
+    await lab.begin()
+    for claims, by, reason in (
+        ({**ALICE, "groups": ["ops"], "iss": lab.provider.issuer, "aud": CLIENT_ID}, key, ""),
+        ({**ALICE, "sub": "s2"}, key, "userinfo-subject"),
+        ({**ALICE, "aud": "other"}, key, "userinfo-malformed"),
+        ({**ALICE, "iss": "https://evil.example"}, key, "userinfo-malformed"),
+        (ALICE, RSAKey.generate_key(2048), "token-signature"),
+    ):
+        lab.provider.answers = {"userinfo": signed(claims, by)}
+        assert (await lab.come_back())[1].reason == reason
+    assert list(lab.tailnet.registry.sign_ins[0].groups) == ["ops"] and len(lab.tailnet.registry.sign_ins) == 1
+
+
 async def test_an_id_token_alone_is_enough_where_user_info_fails_and_nothing_needs_it(lab: Lab) -> None:
     lab.provider.info = None
     await lab.begin()
@@ -345,8 +377,6 @@ def shared_secret(key: RSAKey) -> Callable[[dict[str, Any], dict[str, Any]], str
 
 
 def own_key(header: dict[str, Any], claims: dict[str, Any]) -> str:
-    from joserfc import jws
-
     key = RSAKey.generate_key(2048)
     with_key = {**header, "jwk": key.as_dict(private=False), "jku": "https://evil.example/jwks"}
     registry = jws.JWSRegistry(algorithms=["RS256"], strict_check_header=False)

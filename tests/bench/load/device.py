@@ -57,6 +57,7 @@ class Device:
         self.has_map = asyncio.Event()
         self.cuts = 0
         self.slow = False
+        """Whether it reads nothing now, so that no answer can be awaited."""
 
     def _body(self, **fields: object) -> bytes:
         return orjson.dumps({"Version": VERSION, "NodeKey": self.node_key, "DiscoKey": self.disco_key, **fields})

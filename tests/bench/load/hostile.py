@@ -16,7 +16,7 @@ CONNECTIONS = 9000
 READERS = 50
 
 
-async def hostile(fleet: Fleet, seconds: float = 8.0) -> Figures:
+async def hostile(fleet: Fleet, seconds: float = 5.0) -> Figures:
     """Connections that never say anything, map sessions that nobody reads, one device that reconnects without end."""
     quiet = await churn(fleet, seconds=seconds)
     account = fleet.target.account
@@ -33,7 +33,9 @@ async def hostile(fleet: Fleet, seconds: float = 8.0) -> Figures:
     after_silent = account.pss() - memory
     deaf = [await _never_reads(fleet) for _ in range(READERS)]
     after_deaf = account.pss() - memory
-    restless = asyncio.create_task(_reconnects(fleet.devices[-1], 100.0))
+    last = next(device for device in reversed(fleet.devices) if not device.slow and not device.sampled)
+    last.slow = True
+    restless = asyncio.create_task(_reconnects(last, 100.0))
     busy = await churn(fleet, seconds=seconds)
     restless.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -44,7 +46,8 @@ async def hostile(fleet: Fleet, seconds: float = 8.0) -> Figures:
     for device in deaf:
         device.cut()
     await asyncio.sleep(1.0)
-    await fleet.devices[-1].reconnect()
+    await last.reconnect()
+    last.slow = False
     fleet.devices = [device for device in fleet.devices if device not in set(deaf)]
     return {
         "silent_connections": len(silent), "silent_growth_mib": after_silent / 2**20,
@@ -63,6 +66,7 @@ async def _never_reads(fleet: Fleet) -> Device:
     await device.report()
     assert device.wire is not None and device.wire.transport is not None
     device.wire.transport.pause_reading()
+    device.slow = True
     return device
 
 

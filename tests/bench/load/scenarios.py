@@ -126,12 +126,13 @@ async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 20.0) -> Figu
     fleet.mark()
     sent: dict[str, float] = {}
     reports = []
+    movers = [device for device in fleet.devices if not device.slow]
     before, start = fleet.target.account.cpu(), now()
     at = start
     while at < start + seconds:
         at += random.expovariate(rate)
         await asyncio.sleep(max(0.0, at - now()))
-        mover = random.choice(fleet.devices)
+        mover = random.choice(movers)
         sent[_fresh(mover)] = now()
         reports.append(asyncio.ensure_future(mover.report(mover.endpoints[0])))
     await asyncio.gather(*reports)

@@ -11,7 +11,7 @@ from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import author
+from gateway.admin import author, etag
 from gateway.admin.checks import check
 from gateway.admin.devices import Devices
 from gateway.admin.metrics import AdminMetrics
@@ -20,6 +20,9 @@ from gateway.admin.stubs import DEADLINE, Refused, Services
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+NONE_SET = "ts-default"
+"""The etag while no policy was ever set."""
 
 
 class Documents:
@@ -31,17 +34,39 @@ class Documents:
     async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: Any) -> policy_pb2.GetPolicyResponse:
         """Return the policy in force."""
         answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(), timeout=DEADLINE)
+        etag.note(answer.version.etag)
         return policy_pb2.GetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
 
     async def SetPolicy(self, request: policy_pb2.SetPolicyRequest, context: Any) -> policy_pb2.SetPolicyResponse:
         """Put a policy in force."""
         answer = await self._services.policy.SetPolicy(
             inner.SetPolicyRequest(
-                text=request.policy, author=author.current(), population=await self._services.population()
+                text=request.policy,
+                author=author.current(),
+                if_match=await self._replaced(),
+                population=await self._services.population(),
             ),
             timeout=DEADLINE,
         )
+        etag.note(answer.version.etag)
         return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
+
+    async def _replaced(self) -> str:
+        """The etag that has to be in force; empty: any."""
+        wanted = etag.wanted()
+        if len(wanted) < 2 and etag.ANY not in wanted:
+            return "".join(wanted)
+        try:
+            answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(), timeout=DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            if etag.ANY in wanted:
+                raise etag.Overtaken() from None
+            return NONE_SET if NONE_SET in wanted else wanted[0]
+        if etag.ANY in wanted:
+            return ""
+        return answer.version.etag if answer.version.etag in wanted else wanted[0]
 
     async def CheckPolicy(self, request: policy_pb2.CheckPolicyRequest, context: Any) -> policy_pb2.CheckPolicyResponse:
         """Check a policy without putting it in force."""

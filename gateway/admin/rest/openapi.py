@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from gateway.admin import etag
 from gateway.admin.checks import MAX_ITEMS, MAX_TEXT
 from gateway.admin.reflect import json_name
 from gateway.admin.rest.forms import FORMS, ID, LINKS, MOST, NAMES_TOO, NARROWED, REQUIRED, Schema
@@ -15,6 +16,8 @@ from gateway.admin.rest.problem import TITLES
 from gateway.admin.servicer import HeadscaleServicer
 
 _ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
+_UNMET = 412
+_ETAGS: Schema = {"type": "string", "pattern": etag.FORM}
 
 
 def build() -> Schema:
@@ -42,7 +45,7 @@ def build() -> Schema:
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "headscale apikeys create"}
             },
             "schemas": dict(sorted(schemas.items())),
-            "responses": {f"E{status}": _error(status) for status in _ERRORS},
+            "responses": {f"E{status}": _error(status) for status in sorted((*_ERRORS, _UNMET))},
         },
     }
 
@@ -59,9 +62,13 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
     }
     if operation.narrowed:
         answer["headers"] = {"Link": {"description": "The next page, if there is one", "schema": {"type": "string"}}}
+    if operation.tagged:
+        text = "The policy in force: changes with it, for If-Match"
+        answer["headers"] = {"ETag": {"description": text, "schema": {"type": "string"}}}
     if operation.rpc in LINKS:
         answer["links"] = {f"{rpc}After{operation.rpc}": _link(rpc, *into) for rpc, *into in LINKS[operation.rpc]}
-    errors = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in _ERRORS}
+    statuses = (*_ERRORS, _UNMET) if operation.conditional else _ERRORS
+    errors = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in statuses}
     found: Schema = {
         "operationId": operation_id(operation.rpc),
         "summary": (getattr(HeadscaleServicer, operation.rpc).__doc__ or "").strip().rstrip("."),
@@ -106,6 +113,9 @@ def _parameters(operation: Operation) -> list[Schema]:
     for name in operation.narrowed:
         text, schema = NARROWED[name]
         found.append({"name": name, "in": "query", "required": False, "description": text, "schema": schema})
+    if operation.conditional:
+        text = 'Only when this ETag is in force; "ts-default" stands for no policy ever set, and * for any'
+        found.append({"name": "If-Match", "in": "header", "required": False, "description": text, "schema": _ETAGS})
     return found
 
 

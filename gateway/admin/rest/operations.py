@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from headscale.v1 import headscale_pb2
@@ -24,6 +24,8 @@ class Operation:
     tag: str = ""
     narrowed: tuple[str, ...] = ()
     """What else narrows the list in the answer: names of `gateway.admin.rest.lists`."""
+    tagged: bool = False
+    """Its answer carries an ETag, and a change may have If-Match."""
 
     @property
     def method(self) -> MethodDescriptor:
@@ -36,13 +38,18 @@ class Operation:
         return self.method.input_type
 
     @property
+    def conditional(self) -> bool:
+        """Whether it honours If-Match."""
+        return self.tagged and self.verb == "PUT"
+
+    @property
     def path_fields(self) -> tuple[str, ...]:
         """The parameters in the path."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
 
 def _of(tag: str, *operations: Operation) -> tuple[Operation, ...]:
-    return tuple(Operation(one.rpc, one.verb, one.path, one.body, one.query, tag, one.narrowed) for one in operations)
+    return tuple(replace(one, tag=tag) for one in operations)
 
 
 _PAGE = ("limit", "after")
@@ -90,8 +97,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *_of(
         "policy",
-        Operation("GetPolicy", "GET", "/policy"),
-        Operation("SetPolicy", "PUT", "/policy", body=True),
+        Operation("GetPolicy", "GET", "/policy", tagged=True),
+        Operation("SetPolicy", "PUT", "/policy", body=True, tagged=True),
         Operation("CheckPolicy", "POST", "/policy/check", body=True),
     ),
     *_of("server", Operation("Health", "GET", "/health")),

@@ -34,6 +34,7 @@ TITLES: Mapping[int, str] = {
     405: "Method Not Allowed",
     409: "Conflict",
     410: "Gone",
+    412: "Precondition Failed",
     413: "Content Too Large",
     429: "Too Many Requests",
     499: "Client Closed Request",

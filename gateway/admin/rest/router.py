@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from gateway.admin import etag
 from gateway.admin.guard import Guard
 from gateway.admin.rest import historic, published
 from gateway.admin.rest.lists import narrow
@@ -90,10 +91,17 @@ def _handler(calls: Calls, operation: Operation) -> Handler:
         body = await read(request) if operation.body else {}
         query = [pair for pair in request.query_params.multi_items() if operation.query]
         message = read_request(operation.request, body, query, request.path_params)
-        answer = await calls.call(operation.rpc, message)
+        conditions = request.headers.getlist("if-match") if operation.conditional else ()
+        etag.want(conditions)
+        try:
+            answer = await calls.call(operation.rpc, message)
+        except Refused as refusal:
+            if not conditions or refusal.code is not grpc.StatusCode.ABORTED:
+                raise
+            return problem(412, refusal.code, str(refusal))
         following = narrow(answer, operation.narrowed, request.query_params, request.url.path)
         headers = {"Link": f'<{following}>; rel="next"'} if following else {}
-        return answered(document(answer), headers)
+        return answered(document(answer), {**headers, **(etag.header() if operation.tagged else {})})
 
     return handle
 

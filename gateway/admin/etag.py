@@ -1,0 +1,57 @@
+"""HTTP's conditions on the policy call that is being answered: what it may replace, and what it then found in force."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextvars import ContextVar
+
+import grpc
+
+from gateway.admin.stubs import Refused
+
+ANY = "*"
+_OPAQUE = "[!#-)+-~]+"
+_TAG = f'(W/)?"{_OPAQUE}"'
+FORM = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
+"""What If-Match may be; a mark of weakness, as proxies put it, is overlooked."""
+
+_wanted: ContextVar[tuple[str, ...]] = ContextVar("wanted", default=())
+_seen: ContextVar[str] = ContextVar("seen", default="")
+
+
+class Overtaken(Refused):
+    """Another policy is in force than the one that the caller wants to replace."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            grpc.StatusCode.ABORTED, "the policy in force is not the one that the change was made from; read it again"
+        )
+
+
+def want(headers: Sequence[str]) -> None:
+    """Take the If-Match headers of a request; none: no condition.
+
+    Raises:
+        Refused: they say no etag.
+    """
+    _seen.set("")
+    text = ",".join(headers).strip()
+    if headers and not re.fullmatch(FORM, text):
+        raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "If-Match: neither * nor a list of quoted etags")
+    _wanted.set((ANY,) if text == ANY else tuple(re.findall(f'"({_OPAQUE})"', text)))
+
+
+def wanted() -> tuple[str, ...]:
+    """The etags of which one has to be in force, or `ANY`; empty: always."""
+    return _wanted.get()
+
+
+def note(etag: str) -> None:
+    """This etag is in force now."""
+    _seen.set(etag)
+
+
+def header() -> dict[str, str]:
+    """The header that tells the etag, if there is one to tell."""
+    return {"ETag": f'"{_seen.get()}"'} if _seen.get() else {}

@@ -75,6 +75,13 @@ class Remote:
         self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
         return self
 
+    def people(self) -> Remote:
+        """From here on calls go to the administration of users."""
+        from smartscale.admin.v1 import user_pb2_grpc
+
+        self._stub = user_pb2_grpc.UserAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
     def __exit__(self, *_: object) -> None:
         self._channel.close()
 

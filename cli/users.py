@@ -34,6 +34,11 @@ def declare(nouns: Any) -> None:
     rename.add_argument("names", nargs="*", metavar="OLD NEW", help="older spelling: old and new name")
     _which(rename)
     rename.add_argument("-r", "--new-name", default="")
+    role = noun.verb("role", _role, "Give a user another role", (), "headscale users role alice admin")
+    role.add_argument("who", metavar="USER", help="id, name or e-mail")
+    role.add_argument(
+        "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
+    )
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -107,6 +112,16 @@ def _rename(arguments: argparse.Namespace) -> None:
         user = remote.user(_named(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
     _print(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+
+
+def _role(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    with Remote(arguments) as remote:
+        user = remote.user(arguments.who)
+        request = pb.SetRoleRequest(user=user.name, role=arguments.role)
+        changed = remote.people().call("SetRole", request).user
+    _print(arguments, changed, f"user {changed.name} is now {changed.role}")
 
 
 def _print(arguments: argparse.Namespace, user: Any, sentence: str) -> None:

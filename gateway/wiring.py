@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from gateway import keyfile
-from gateway.admin import policy_admin
+from gateway.admin import policy_admin, user_admin
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.policy_admin import PolicyAdmin
@@ -17,6 +17,7 @@ from gateway.admin.rest import router as rest
 from gateway.admin.server import AdminServer
 from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Services
+from gateway.admin.user_admin import UserAdmin
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
@@ -93,7 +94,7 @@ class GatewayService:
         counted = deps.telemetry.once(AdminMetrics)
         calls = Calls(services, counted)
         guard = Guard(services, counted, config.gateway.admin_calls_per_second)
-        policies = PolicyAdmin(services)
+        policies, people = PolicyAdmin(services), UserAdmin(services)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
             *sign_in.page_routers(config, services.auth),
@@ -108,7 +109,10 @@ class GatewayService:
             calls,
             guard,
             more=((debug.NAME, lambda server: debug.add_to(server, self.questions)),),
-            everywhere=((policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),),
+            everywhere=(
+                (policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),
+                (user_admin.NAME, lambda server: user_admin.add_to(server, people)),
+            ),
         )
 
     @property

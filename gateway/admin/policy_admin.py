@@ -6,18 +6,15 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from google.protobuf.message import Message
 from smartscale.admin.v1 import policy_pb2 as pb
 from smartscale.admin.v1 import policy_pb2_grpc
 from smartscale.policy.v1 import policy_pb2 as inner
 
-from gateway.admin import author
+from gateway.admin import answering, author
 from gateway.admin.stubs import DEADLINE, Refused, Services
-from services.shared.telemetry.logs import get_logger
 
-log = get_logger(__name__)
-
-NAME = pb.DESCRIPTOR.services_by_name["PolicyAdminService"].full_name
+SERVICE = pb.DESCRIPTOR.services_by_name["PolicyAdminService"]
+NAME = SERVICE.full_name
 
 SLOW = 30.0
 """Seconds for what evaluates a whole tailnet twice."""
@@ -101,24 +98,5 @@ class PolicyAdmin:
 
 def add_to(server: grpc.aio.Server, calls: PolicyAdmin) -> None:
     """Register the service; every failure becomes a status with a text for people."""
-    servicer = policy_pb2_grpc.PolicyAdminServiceServicer()
-    for name in pb.DESCRIPTOR.services_by_name["PolicyAdminService"].methods_by_name:
-        setattr(servicer, name, _answering(calls, name))
+    servicer: Any = answering.fill(policy_pb2_grpc.PolicyAdminServiceServicer(), SERVICE, calls)
     policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
-
-
-def _answering(calls: PolicyAdmin, name: str) -> Any:
-    async def answer(request: Message, context: Any) -> Any:
-        author.note_peer(context)
-        try:
-            return await getattr(calls, name)(request)
-        except grpc.aio.AioRpcError as error:
-            code, text = error.code(), error.details() or ""
-        except Refused as refusal:
-            code, text = refusal.code, str(refusal)
-        except Exception:
-            log.exception("administration call failed", call=name)
-            code, text = grpc.StatusCode.INTERNAL, "internal error"
-        return await context.abort(code, text)
-
-    return answer

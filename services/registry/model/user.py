@@ -13,6 +13,7 @@ from services.shared.ids import UserId
 
 _NAME = re.compile(r"[^\W\d_][\w.@-]*\Z")
 MAX_NAME = 254
+ROLES = ("owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor", "member")
 MAX_TEXT = 320
 MAX_URL = 2048
 
@@ -46,6 +47,17 @@ def check_name(name: str) -> str:
     if not _NAME.match(name) or name.count("@") > 1:
         raise InvalidInputError("a user name starts with a letter, then has letters, digits, '-', '.', '_', one '@'")
     return name
+
+
+def check_role(role: str) -> str:
+    """Return a role that there is.
+
+    Raises:
+        InvalidInputError: there is none such.
+    """
+    if role not in ROLES:
+        raise InvalidInputError(f"role: one of {', '.join(ROLES)}")
+    return role
 
 
 def check_text(what: str, value: str, limit: int = MAX_TEXT) -> str:

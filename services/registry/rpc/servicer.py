@@ -96,6 +96,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         user = await self._cases.users.rename(requests.read_user_id(request.id), request.new_name)
         return pb.RenameUserResponse(user=self._user(user))
 
+    async def SetUserRole(self, request: pb.SetUserRoleRequest, context: Context) -> pb.SetUserRoleResponse:
+        """Give a user another role."""
+        user = await self._cases.users.set_role(requests.read_user_id(request.id), request.role)
+        return pb.SetUserRoleResponse(user=self._user(user))
+
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Context) -> pb.DeleteUserResponse:
         """Delete a user."""
         await self._cases.users.delete(requests.read_user_id(request.id))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from services.registry.model.errors import AlreadyExistsError, PreconditionError
 from services.registry.model.fact import UserRemoved
 from services.registry.model.state import State
-from services.registry.model.user import User, check_name, check_text, check_url
+from services.registry.model.user import User, check_name, check_role, check_text, check_url
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import UserId
@@ -93,6 +93,27 @@ class Users:
             return renamed
 
         return await self._ledger.commit(work)
+
+    async def set_role(self, user_id: UserId, role: str) -> User:
+        """Give a user another role.
+
+        Raises:
+            NotFoundError: there is no such user.
+            InvalidInputError: there is no such role.
+        """
+        check_role(role)
+
+        async def work(draft: Draft) -> User:
+            user = draft.user(user_id)
+            if user.role == role:
+                return user
+            changed = replace(user, role=role)
+            draft.put_user(changed)
+            return changed
+
+        user = await self._ledger.commit(work)
+        log.info("user role set", user_id=user_id, role=role)
+        return user
 
     async def delete(self, user_id: UserId) -> None:
         """Delete a user.

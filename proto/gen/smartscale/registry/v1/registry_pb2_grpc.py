@@ -50,6 +50,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserResponse.FromString,
                 _registered_method=True)
+        self.SetUserRole = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/SetUserRole',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleResponse.FromString,
+                _registered_method=True)
         self.DeleteUser = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/DeleteUser',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.DeleteUserRequest.SerializeToString,
@@ -167,6 +172,13 @@ class RegistryServiceServicer:
 
     def RenameUser(self, request, context):
         """Gives a user another name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserRole(self, request, context):
+        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -322,6 +334,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.RenameUser,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserResponse.SerializeToString,
+            ),
+            'SetUserRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserRole,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleResponse.SerializeToString,
             ),
             'DeleteUser': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteUser,
@@ -501,6 +518,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/RenameUser',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.RenameUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/SetUserRole',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.SetUserRoleResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -46,6 +46,15 @@ def missing() -> str | None:
     for program in ("ip", "nft", "sysctl", "curl"):
         if shutil.which(program, path=_PATH) is None:
             return f"the program {program} is not installed"
+    probe = f"ss{secrets.token_hex(2)}-probe"
+    try:
+        _run("ip", "netns", "add", probe)
+        try:
+            _run("ip", "netns", "exec", probe, "true")
+        finally:
+            _run("ip", "netns", "del", probe)
+    except RuntimeError as error:
+        return f"network namespaces do not work here: {error}"
     return None
 
 

@@ -104,3 +104,52 @@ async def test_a_tag_that_the_policy_does_not_know_is_refused(world: World) -> N
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     tagged = await world.registry.stub.SetTags(pb.SetTagsRequest(id=node.id, tags=["tag:router"]))
     assert list(tagged.node.tags) == ["tag:router"]
+
+
+async def test_new_nodes_get_addresses_of_the_first_pool_that_names_them(world: World) -> None:
+    alice, bob = await world.registry.user("alice"), await world.registry.user("bob")
+    before = await world.registry.admit(machine(1), node_key(1), user_id=alice.id)
+    await world.set_policy(POOLED)
+    await world.registry.admit(machine(8), node_key(8), tags=["tag:router"])
+    await pools_known(world)
+    ours = [await world.registry.admit(machine(n), node_key(n), user_id=alice.id) for n in (2, 3)]
+    theirs = [await world.registry.admit(machine(n), node_key(n), user_id=bob.id) for n in (4, 5)]
+    tagged = await world.registry.admit(machine(6), node_key(6), tags=["tag:lab"])
+    assert (await world.registry.node(before.id)).ipv4 == before.ipv4 == "100.64.0.1"
+    assert [node.ipv4 for node in ours] == ["100.81.0.1", "100.81.0.2"]
+    assert [node.ipv4 for node in theirs] == ["100.64.0.3", "100.64.0.4"]
+    assert tagged.ipv4 == "100.82.0.1"
+
+
+async def test_a_full_pool_gives_way_to_the_next_and_then_refuses_by_name(world: World) -> None:
+    await world.set_policy(POOLED)
+    await world.registry.admit(machine(8), node_key(8), tags=["tag:router"])
+    await pools_known(world)
+    given = [(await world.registry.admit(machine(n), node_key(n), tags=["tag:lab"])).ipv4 for n in (1, 2, 3)]
+    assert given == ["100.82.0.1", "100.82.0.2", "100.83.0.9"]
+    with pytest.raises(grpc.aio.AioRpcError, match=r"ipPool 100\.82\.0\.0/30, 100\.83\.0\.9") as caught:
+        await world.registry.admit(machine(4), node_key(4), tags=["tag:lab"])
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    other = await world.registry.admit(machine(5), node_key(5), tags=["tag:router"])
+    assert other.ipv4 == "100.64.0.2"
+
+
+POOLED = {
+    "groups": {"group:ours": ["alice@"]},
+    "tagOwners": {"tag:router": [], "tag:lab": []},
+    "autoApprovers": {"routes": {"10.0.0.0/8": ["tag:router"]}},
+    "nodeAttrs": [
+        {"target": ["group:ours"], "attr": ["funnel"]},
+        {"target": ["group:ours"], "ipPool": ["100.81.0.0/16"]},
+        {"target": ["tag:lab"], "ipPool": ["100.82.0.0/30", "100.83.0.9"]},
+        {"target": ["autogroup:member"], "ipPool": []},
+        {"target": ["tag:lab", "group:ours"], "ipPool": ["100.84.0.0/16"]},
+    ],
+    "grants": [],
+}
+
+
+async def pools_known(world: World) -> None:
+    """Wait until the registry follows the policy: it then approves a route."""
+    await advertise(world, 8, ["10.8.0.0/16"])
+    await world.until(lambda nodes: any(node.approved_routes for node in nodes))

@@ -5,8 +5,8 @@ Clients treat only 100.64.0.0/10 (without ChromeOS's 100.115.92.0/23) and fd7a:1
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Protocol
 
@@ -38,7 +38,7 @@ class Pool:
     first: int
     last: int
     reserved: tuple[tuple[int, int], ...]
-    """Ranges inside, ends included, sorted."""
+    """Ranges inside, ends included, sorted, none overlapping another."""
     is_v6: bool
 
     @classmethod
@@ -53,7 +53,7 @@ class Pool:
             other = ip_network(text)
             if _overlap(network, other):
                 kept.append((max(first, int(other.network_address)), min(last, int(other.broadcast_address))))
-        return cls(prefix, first, last, tuple(sorted(kept)), network.version == 6)
+        return cls(prefix, first, last, _joined(kept), network.version == 6)
 
     def text(self, number: int) -> str:
         """The address as text."""
@@ -63,6 +63,24 @@ class Pool:
         """Whether the address lies in the prefix."""
         number = int(ip_address(address))
         return self.is_v6 == (":" in address) and self.first <= number <= self.last
+
+    def gives(self, address: str) -> bool:
+        """Whether the address is one that the pool may give."""
+        if not self.holds(address):
+            return False
+        number = int(ip_address(address))
+        return not any(low <= number <= high for low, high in self.reserved)
+
+    def without(self, prefixes: Iterable[str]) -> Pool:
+        """The same pool, but for the addresses of some prefixes."""
+        kept = list(self.reserved)
+        for text in prefixes:
+            other = ip_network(text)
+            if (other.version == 6) is self.is_v6:
+                low, high = max(self.first, int(other.network_address)), min(self.last, int(other.broadcast_address))
+                if low <= high:
+                    kept.append((low, high))
+        return replace(self, reserved=_joined(kept))
 
     @property
     def size(self) -> int:
@@ -114,6 +132,17 @@ def _search(pool: Pool, is_held: Callable[[str], bool], held_count: int, start: 
         if not is_held(text):
             return text
     raise ExhaustedError(f"no address is left in {pool.prefix}")
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Ranges in order; those that overlap as one."""
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if joined and low <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], high)
+        else:
+            joined.append((low, high))
+    return tuple(joined)
 
 
 def _text(number: int, is_v6: bool) -> str:

@@ -108,7 +108,7 @@ class Admission:
     async def _create(self, draft: Draft, application: Application) -> Node:
         state, hostinfo = draft.state, application.hostinfo
         node_id = NodeId(await draft.transaction.next_id("node"))
-        return Node(
+        node = Node(
             id=node_id,
             stable_id=new_stable_id(),
             machine_key=application.machine_key,
@@ -117,7 +117,6 @@ class Admission:
             given_name=self._giver.name(state, hostinfo.hostname, node_id),
             user_id=NO_USER if application.tags else application.user_id,
             hostname=hostinfo.hostname,
-            ipv4=self._giver.ipv4(state),
             ipv6=self._giver.ipv6(state),
             tags=application.tags,
             hostinfo=hostinfo.json,
@@ -130,6 +129,8 @@ class Admission:
             advertised_routes=hostinfo.routes,
             requested_tags=hostinfo.requested_tags,
         )
+        pools, kept = self._policies.pools(state, node), self._policies.kept_pools()
+        return replace(node, ipv4=self._giver.ipv4(state, pools, kept))
 
     def _readmit(self, draft: Draft, known: Node, application: Application) -> Node:
         hostinfo = keep_netinfo(application.hostinfo, known.hostinfo)

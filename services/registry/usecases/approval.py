@@ -1,4 +1,4 @@
-"""What the policy decides for the registry: routes approved without asking, and which tags exist."""
+"""What the policy decides for the registry: routes approved without asking, which tags exist, address pools."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from services.registry.usecases.ledger import Ledger
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.pools import all_pools, pools_for
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -30,6 +31,14 @@ class Approver(Protocol):
         """Whether the policy knows the tag."""
         ...
 
+    def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
+        """The prefixes that a new node's IPv4 address is to come from; none: from anywhere."""
+        ...
+
+    def kept_pools(self) -> tuple[str, ...]:
+        """Every prefix that is kept for some nodes."""
+        ...
+
 
 class NoPolicy:
     """Stands in until the policy is known: approves nothing, doubts nothing."""
@@ -42,6 +51,14 @@ class NoPolicy:
         """Nobody can say no yet."""
         return True
 
+    def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def kept_pools(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
 
 class PolicyApprover:
     """Asks a compiled policy. Approval looks at one node and its owner, so no snapshot of the tailnet is built."""
@@ -49,24 +66,26 @@ class PolicyApprover:
     def __init__(self, policy: CompiledPolicy) -> None:
         self._policy = policy
         self._tags = Access(policy, (), ())
+        self._pools = all_pools(policy)
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
         """The advertised routes of the node that need no asking."""
         users = [] if owner is None else [_access_user(owner)]
-        subject = AccessNode(
-            id=node.id,
-            user_id=node.user_id,
-            tags=node.tags,
-            ipv4=node.ipv4,
-            ipv6=node.ipv6,
-            advertised_routes=node.advertised_routes,
-            approved_routes=node.approved_routes,
-        )
-        return Access(self._policy, users, [subject]).auto_approved(node.id)
+        return Access(self._policy, users, [_access_node(node)]).auto_approved(node.id)
 
     def tag_exists(self, tag: str) -> bool:
         """Whether the policy knows the tag."""
         return self._tags.tag_exists(tag)
+
+    def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
+        """The prefixes that a new node's IPv4 address is to come from; none: from anywhere."""
+        if not self._pools:
+            return ()
+        return pools_for(self._policy, [] if owner is None else [_access_user(owner)], _access_node(node))
+
+    def kept_pools(self) -> tuple[str, ...]:
+        """Every prefix that is kept for some nodes."""
+        return self._pools
 
 
 class Policies:
@@ -86,6 +105,14 @@ class Policies:
         if any(route in EXIT_ROUTES for route in added):
             added = with_both_exits(added)
         return read_routes((*node.approved_routes, *added))
+
+    def pools(self, state: State, node: Node) -> tuple[str, ...]:
+        """The prefixes that the policy wants a new node's IPv4 address to come from."""
+        return self.current.pools(node, None if node.is_tagged else state.users.get(node.user_id))
+
+    def kept_pools(self) -> tuple[str, ...]:
+        """Every prefix that the policy keeps for some nodes."""
+        return self.current.kept_pools()
 
 
 class PolicyChange:
@@ -118,6 +145,18 @@ class PolicyChange:
         for node in self._behind(draft.state):
             log.info("routes approved by policy", node_id=node.id)
             draft.put_node(node)
+
+
+def _access_node(node: Node) -> AccessNode:
+    return AccessNode(
+        id=node.id,
+        user_id=node.user_id,
+        tags=node.tags,
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        advertised_routes=node.advertised_routes,
+        approved_routes=node.approved_routes,
+    )
 
 
 def _access_user(user: User) -> AccessUser:

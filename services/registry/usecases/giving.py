@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import secrets
 import string
+from collections.abc import Sequence
+from contextlib import suppress
 
 from services.registry.model.address import Pool, Random, at_random, sequential
+from services.registry.model.errors import ExhaustedError
 from services.registry.model.name import base_label, free_label
 from services.registry.model.node import Node
 from services.registry.model.state import State
@@ -26,14 +29,38 @@ class Giver:
     def __init__(self, settings: Settings, random: Random | None = None) -> None:
         self._settings = settings
         self._random: Random = random or secrets.SystemRandom()
+        self._given: dict[str, str] = {}
+        """The address given last of each pool of the policy: only where a search begins, so it may be forgotten."""
 
-    def ipv4(self, state: State) -> str:
+    def ipv4(self, state: State, pools: Sequence[str] = (), kept: Sequence[str] = ()) -> str:
         """A free IPv4 address; nothing where the tailnet has no such prefix.
+
+        With `pools` it is of the first of these prefixes that has one. `kept` are the prefixes that the policy keeps
+        for its targets: others get an address there only when there is none elsewhere.
 
         Raises:
             ExhaustedError: all are held.
         """
-        return self._address(state, self._settings.v4, state.last_v4)
+        whole = self._settings.v4
+        if whole is None:
+            return ""
+        if pools:
+            return self._of_policy(state, pools)
+        if not kept:
+            return self._address(state, whole, state.last_v4)
+        outside = whole.without(kept)
+        try:
+            return self._address(state, outside, _last_outside(state, outside))
+        except ExhaustedError:
+            return self._address(state, whole, state.last_v4)
+
+    def _of_policy(self, state: State, pools: Sequence[str]) -> str:
+        for prefix in pools:
+            with suppress(ExhaustedError):
+                given = self._address(state, Pool.of(prefix), self._given.get(prefix, ""))
+                self._given[prefix] = given
+                return given
+        raise ExhaustedError(f"no address is left in the policy's ipPool {', '.join(pools)}")
 
     def ipv6(self, state: State) -> str:
         """A free IPv6 address; nothing where the tailnet has no such prefix.
@@ -66,4 +93,12 @@ def _held(pool: Pool, state: State) -> int:
     """At least as many as the held addresses of a pool; exact when it may be full."""
     if len(state.nodes) < pool.size:
         return len(state.nodes)
-    return sum(1 for address in state.held() if pool.holds(address))
+    return sum(1 for address in state.held() if pool.gives(address))
+
+
+def _last_outside(state: State, pool: Pool) -> str:
+    """The address of the newest node that has one of this pool."""
+    if state.last_v4 and pool.gives(state.last_v4):
+        return state.last_v4
+    found = ((node.id, node.ipv4) for node in state.nodes.values() if node.ipv4 and pool.gives(node.ipv4))
+    return max(found, default=(0, ""))[1]

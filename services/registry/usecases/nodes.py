@@ -202,9 +202,11 @@ class Nodes:
 
         async def work(draft: Draft) -> list[str]:
             said = []
+            kept = self._policies.kept_pools()
             for node in sorted(draft.state.nodes.values(), key=lambda node: node.id):
                 filled = node
-                if not filled.ipv4 and (ipv4 := self._giver.ipv4(draft.state)):
+                pools = () if filled.ipv4 else self._policies.pools(draft.state, node)
+                if not filled.ipv4 and (ipv4 := self._giver.ipv4(draft.state, pools, kept)):
                     filled = replace(filled, ipv4=ipv4)
                     said.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
                 if not filled.ipv6 and (ipv6 := self._giver.ipv6(draft.state)):

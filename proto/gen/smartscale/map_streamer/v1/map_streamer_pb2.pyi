@@ -199,3 +199,91 @@ class GetStatusResponse(_message.Message):
     sessions: int
     gateways: int
     def __init__(self, cursor: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ..., nodes: _Optional[int] = ..., sessions: _Optional[int] = ..., gateways: _Optional[int] = ...) -> None: ...
+
+class ShowNodesRequest(_message.Message):
+    __slots__ = ("node_ids", "with_map")
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    WITH_MAP_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[int]
+    with_map: bool
+    def __init__(self, node_ids: _Optional[_Iterable[int]] = ..., with_map: _Optional[bool] = ...) -> None: ...
+
+class ShowNodesResponse(_message.Message):
+    __slots__ = ("nodes", "more")
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[ShownNode]
+    more: bool
+    def __init__(self, nodes: _Optional[_Iterable[_Union[ShownNode, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class ShownNode(_message.Message):
+    __slots__ = ("id", "given_name", "class_number", "peer_ids", "packet_filter", "ssh_policy", "cap_map", "allowed_routes", "primary_routes", "map_response")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_NAME_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PEER_IDS_FIELD_NUMBER: _ClassVar[int]
+    PACKET_FILTER_FIELD_NUMBER: _ClassVar[int]
+    SSH_POLICY_FIELD_NUMBER: _ClassVar[int]
+    CAP_MAP_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_ROUTES_FIELD_NUMBER: _ClassVar[int]
+    MAP_RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    id: int
+    given_name: str
+    class_number: int
+    peer_ids: _containers.RepeatedScalarFieldContainer[int]
+    packet_filter: bytes
+    ssh_policy: bytes
+    cap_map: bytes
+    allowed_routes: _containers.RepeatedScalarFieldContainer[str]
+    primary_routes: _containers.RepeatedScalarFieldContainer[str]
+    map_response: bytes
+    def __init__(self, id: _Optional[int] = ..., given_name: _Optional[str] = ..., class_number: _Optional[int] = ..., peer_ids: _Optional[_Iterable[int]] = ..., packet_filter: _Optional[bytes] = ..., ssh_policy: _Optional[bytes] = ..., cap_map: _Optional[bytes] = ..., allowed_routes: _Optional[_Iterable[str]] = ..., primary_routes: _Optional[_Iterable[str]] = ..., map_response: _Optional[bytes] = ...) -> None: ...
+
+class ShowDerpMapRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShowDerpMapResponse(_message.Message):
+    __slots__ = ("derp_map",)
+    DERP_MAP_FIELD_NUMBER: _ClassVar[int]
+    derp_map: bytes
+    def __init__(self, derp_map: _Optional[bytes] = ...) -> None: ...
+
+class ShowSessionsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ShowSessionsResponse(_message.Message):
+    __slots__ = ("cursor", "told", "window_seconds", "gateways")
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    TOLD_FIELD_NUMBER: _ClassVar[int]
+    WINDOW_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAYS_FIELD_NUMBER: _ClassVar[int]
+    cursor: _common_pb2.Cursor
+    told: _common_pb2.Cursor
+    window_seconds: float
+    gateways: _containers.RepeatedCompositeFieldContainer[ShownGateway]
+    def __init__(self, cursor: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ..., told: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ..., window_seconds: _Optional[float] = ..., gateways: _Optional[_Iterable[_Union[ShownGateway, _Mapping]]] = ...) -> None: ...
+
+class ShownGateway(_message.Message):
+    __slots__ = ("id", "live", "held", "waiting", "opening", "paused", "queued_messages", "queued_bytes", "congested")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    OPENING_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    QUEUED_BYTES_FIELD_NUMBER: _ClassVar[int]
+    CONGESTED_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    live: int
+    held: int
+    waiting: int
+    opening: int
+    paused: int
+    queued_messages: int
+    queued_bytes: int
+    congested: bool
+    def __init__(self, id: _Optional[str] = ..., live: _Optional[int] = ..., held: _Optional[int] = ..., waiting: _Optional[int] = ..., opening: _Optional[int] = ..., paused: _Optional[int] = ..., queued_messages: _Optional[int] = ..., queued_bytes: _Optional[int] = ..., congested: _Optional[bool] = ...) -> None: ...

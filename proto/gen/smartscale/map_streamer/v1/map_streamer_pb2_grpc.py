@@ -45,6 +45,21 @@ class MapStreamerServiceStub:
                 request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ShowNodes = channel.unary_unary(
+                '/smartscale.map_streamer.v1.MapStreamerService/ShowNodes',
+                request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesResponse.FromString,
+                _registered_method=True)
+        self.ShowDerpMap = channel.unary_unary(
+                '/smartscale.map_streamer.v1.MapStreamerService/ShowDerpMap',
+                request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapRequest.SerializeToString,
+                response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapResponse.FromString,
+                _registered_method=True)
+        self.ShowSessions = channel.unary_unary(
+                '/smartscale.map_streamer.v1.MapStreamerService/ShowSessions',
+                request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsResponse.FromString,
+                _registered_method=True)
 
 
 class MapStreamerServiceServicer:
@@ -65,6 +80,27 @@ class MapStreamerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowNodes(self, request, context):
+        """Shows what this replica works out for nodes, for operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowDerpMap(self, request, context):
+        """Shows the DERP map as clients are told it, for operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShowSessions(self, request, context):
+        """Shows the sessions and queues of this replica, for operators.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MapStreamerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +113,21 @@ def add_MapStreamerServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusRequest.FromString,
                     response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'ShowNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowNodes,
+                    request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesRequest.FromString,
+                    response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesResponse.SerializeToString,
+            ),
+            'ShowDerpMap': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowDerpMap,
+                    request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapRequest.FromString,
+                    response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapResponse.SerializeToString,
+            ),
+            'ShowSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowSessions,
+                    request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsRequest.FromString,
+                    response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +185,87 @@ class MapStreamerService:
             '/smartscale.map_streamer.v1.MapStreamerService/GetStatus',
             smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusRequest.SerializeToString,
             smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.map_streamer.v1.MapStreamerService/ShowNodes',
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesRequest.SerializeToString,
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowDerpMap(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.map_streamer.v1.MapStreamerService/ShowDerpMap',
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapRequest.SerializeToString,
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowDerpMapResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.map_streamer.v1.MapStreamerService/ShowSessions',
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsRequest.SerializeToString,
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.ShowSessionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -108,7 +108,7 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
     in_file = config.policy.mode == "file"
     prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
-    rules = Rules(file_mode=in_file, domains=tuple(config.oidc.allowed_domains), prefixes=prefixes)
+    rules = Rules(file_mode=in_file, domains=config.oidc.all_domains(), prefixes=prefixes)
     channel = deps.channels.get("registry")
     tailnet = RegistryClient(channel) if channel is not None else None
     policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)

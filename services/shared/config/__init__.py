@@ -11,5 +11,6 @@ from services.shared.config.model import DerpServerConfig as DerpServerConfig
 from services.shared.config.model import DnsConfig as DnsConfig
 from services.shared.config.model import GatewayConfig as GatewayConfig
 from services.shared.config.model import OidcConfig as OidcConfig
+from services.shared.config.model import ProviderConfig as ProviderConfig
 from services.shared.config.model import ServiceConfig as ServiceConfig
 from services.shared.config.model import ServicesConfig as ServicesConfig

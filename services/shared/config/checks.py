@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.shared.config.errors import Problem
+from services.shared.config.login_checks import login_doubts, login_faults
 from services.shared.config.model import DEFAULT_STATE_DIR, Config
 
 DEFAULT_V4 = "100.64.0.0/10"
@@ -65,7 +66,7 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
     """Find contradictions in a completed configuration: those that forbid a start, and those worth a warning."""
     problems = [
         Problem(where(key), key, what, remedy)
-        for part in (_urls, _addresses, _prefixes, _database, _dns, _tls, _derp, _lifetimes, _login, _processes)
+        for part in (_urls, _addresses, _prefixes, _database, _dns, _tls, _derp, _lifetimes, login_faults, _processes)
         for key, what, remedy in part(config)
     ]
     if problems:
@@ -114,6 +115,11 @@ def _addresses(config: Config) -> Iterator[Found]:
             continue
         if network.prefixlen == 0:
             yield "trusted_proxies", "trusts everybody", "write the addresses of your proxies only"
+    for text in config.metrics_allowed_networks:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            yield "metrics_allowed_networks", "holds something that is no address or prefix", "write CIDRs"
 
 
 def is_listen_address(address: str) -> bool:
@@ -238,27 +244,6 @@ def _lifetimes(config: Config) -> Iterator[Found]:
         yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"
 
 
-def _login(config: Config) -> Iterator[Found]:
-    oidc = config.oidc
-    if oidc.client_secret and oidc.client_secret_path is not None:
-        yield "oidc.client_secret_path", "is given together with oidc.client_secret", "keep one of them"
-    if not oidc.issuer:
-        return
-    if not oidc.issuer.startswith(("https://", "http://")):
-        yield "oidc.issuer", "is no https:// URL", "copy the issuer from your provider's page"
-    if any(mark in oidc.issuer for mark in "[]<>{} "):
-        yield "oidc.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
-    server = urlsplit(config.server_url)
-    if server.scheme == "http" and server.hostname not in ("localhost", "127.0.0.1", "::1"):
-        yield "server_url", "is http://, over which nobody can sign in safely", "write https://, or leave out oidc"
-    if not oidc.client_id:
-        yield "oidc.client_id", "is missing", "copy it from your provider's page"
-    if not oidc.client_secret and oidc.client_secret_path is None and oidc.private_key_path is None:
-        yield "oidc.client_secret", "is missing", "copy it from your provider's page, or set oidc.client_secret_path"
-    if "openid" not in oidc.scope:
-        yield "oidc.scope", "lacks openid", "add it"
-
-
 def _processes(config: Config) -> Iterator[Found]:
     if config.bus.url and not config.bus.url.startswith(("redis://", "rediss://", "unix://")):
         yield "bus.url", "is no Redis URL", "write redis://host:6379/0, or nothing for one process"
@@ -274,6 +259,7 @@ def _processes(config: Config) -> Iterator[Found]:
 
 
 def _doubts(config: Config) -> Iterator[Found]:
+    yield from login_doubts(config)
     for key, text, whole in (
         ("prefixes.v4", config.prefixes.v4, DEFAULT_V4),
         ("prefixes.v6", config.prefixes.v6, DEFAULT_V6),

@@ -1,4 +1,9 @@
-"""`HEADSCALE_*` variables: one for every key, and `…_FILE` for secrets. They win over the file."""
+"""What the environment adds to the file and wins over it.
+
+HEADSCALE_<KEY>                        every key; of further sign-in providers HEADSCALE_OIDC_PROVIDERS_<NAME>_<KEY>
+HEADSCALE_<KEY>_FILE                   secrets only: the value is in that file
+$CREDENTIALS_DIRECTORY/<key.path>      secrets only: a systemd credential; HEADSCALE_<KEY> as its name does as well
+"""
 
 from __future__ import annotations
 
@@ -9,18 +14,23 @@ from typing import Any
 
 from services.shared.config.errors import Problem
 from services.shared.config.legacy import LEGACY_KEYS
+from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
 from services.shared.config.source import Given, Scalar, Tree
 from services.shared.config.values import hints_of, is_section, key_of
 
 PREFIX = "HEADSCALE_"
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
 
 _NOT_KEYS = frozenset(("HEADSCALE_CONFIG", "HEADSCALE_TEST_HTTP"))
 _FOREIGN = ("HEADSCALE_DEBUG_", "HEADSCALE_PORT", "HEADSCALE_SERVICE_", "HEADSCALE_EXPERIMENTAL_")
 """Variables that Headscale or Kubernetes set for other ends."""
+_PROVIDERS = ("oidc", "providers")
+
+KeyPath = tuple[str, ...]
 
 
-def keys(kind: Any = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], bool]]:
+def keys(kind: Any = Config, path: KeyPath = ()) -> Iterator[tuple[KeyPath, bool]]:
     """Every key of the configuration, and whether it is a secret."""
     for item in fields(kind):
         if item.metadata.get("internal"):
@@ -33,34 +43,71 @@ def keys(kind: Any = Config, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple
             yield here, bool(item.metadata.get("secret"))
 
 
-def variable(path: tuple[str, ...]) -> str:
+def variable(path: KeyPath) -> str:
     """The name of the variable for a key."""
-    return PREFIX + "_".join(path).upper()
+    return PREFIX + "_".join(path).upper().replace("-", "_")
 
 
 def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem]) -> list[str]:
-    """Put the variables over what the file gave; returns warnings."""
+    """Put variables and credentials over what the file gave; returns warnings."""
     known = set(_NOT_KEYS)
-    for path, secret in (*keys(), *((path, False) for path in LEGACY_KEYS)):
+    folder = Path(env[CREDENTIALS]) if env.get(CREDENTIALS) else None
+    for path, secret in (*keys(), *((path, False) for path in LEGACY_KEYS), *_of_providers(tree, env, folder)):
         name = variable(path)
         known.update((name, f"{name}_FILE") if secret else (name,))
-        text = env.get(name)
-        if secret and not text and (file := env.get(f"{name}_FILE")):
-            text = _read_secret(file, f"{name}_FILE", path, problems)
-            name = f"{name}_FILE"
+        text, where = env.get(name), f"environment {name}"
+        if secret:
+            text, where = _secret(path, env, folder, problems)
         if text:  # an empty variable, as compose files make them, is as if unset
-            tree.put(path, Given(Scalar(text), f"environment {name}"))
+            tree.put(path, Given(Scalar(text), where))
     strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
     return [f"environment {name}: no such key" for name in strange if not name.startswith(_FOREIGN)]
 
 
-def _read_secret(file: str, name: str, path: tuple[str, ...], problems: list[Problem]) -> str | None:
+def _secret(
+    path: KeyPath, env: Mapping[str, str], folder: Path | None, problems: list[Problem]
+) -> tuple[str | None, str]:
+    """The variable, else the file it names, else a credential; and which of them it was."""
+    name = variable(path)
+    text, file = env.get(name), env.get(f"{name}_FILE")
+    if text and file:
+        what = f"is given, and {name}_FILE too"
+        problems.append(Problem(f"environment {name}", ".".join(path), what, "keep one of them"))
+    if text:
+        return text, f"environment {name}"
+    if file:
+        return _read_secret(Path(file), f"environment {name}_FILE", path, problems), f"environment {name}_FILE"
+    for credential in (".".join(path), name) if folder is not None else ():
+        where = f"environment {CREDENTIALS}/{credential}"
+        if folder is not None and (folder / credential).exists():
+            return _read_secret(folder / credential, where, path, problems), where
+    return None, ""
+
+
+def _read_secret(file: Path, where: str, path: KeyPath, problems: list[Problem]) -> str | None:
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        problems.append(
-            Problem(
-                f"environment {name}", ".".join(path), "names a file that cannot be read", "check path and permissions"
-            )
-        )
+        what = "names a file that cannot be read"
+        problems.append(Problem(where, ".".join(path), what, "check path and permissions"))
         return None
+
+
+def _of_providers(tree: Tree, env: Mapping[str, str], folder: Path | None) -> Iterator[tuple[KeyPath, bool]]:
+    """The keys of the further sign-in providers that the file, the variables or the credentials name."""
+    given = tree.find(_PROVIDERS)
+    names = set(given.value) if given is not None and isinstance(given.value, dict) else set()
+    below = list(keys(ProviderConfig))
+    start = variable(_PROVIDERS) + "_"
+    for name in env:
+        # The longest key that fits: a provider may be called `a_client`, but hardly `a_client_id`.
+        ends = [
+            end for path, _ in below for end in ("_" + "_".join(path).upper(),) if name.endswith((end, end + "_FILE"))
+        ]
+        if name.startswith(start) and ends:
+            end = max(ends, key=len)
+            names.add(name.removeprefix(start).removesuffix("_FILE").removesuffix(end).lower().replace("_", "-"))
+    for file in sorted(folder.glob("oidc.providers.*.*")) if folder is not None else ():
+        names.add(file.name.split(".")[2])
+    for provider in sorted(name for name in names if PROVIDER_NAME.match(name)):
+        yield from (((*_PROVIDERS, provider, *path), secret) for path, secret in below)

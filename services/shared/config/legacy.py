@@ -33,6 +33,7 @@ _IGNORED: dict[Path, str] = {
     ("node_update_check_interval",): "nodes are told of changes at once",
     ("oidc", "strip_email_domain"): "users are named after their e-mail address",
     ("oidc", "map_legacy_users"): "users are found by their identity at the provider",
+    ("oidc", "domain_map"): "users are found by their identity at the provider",
     ("dns", "use_username_in_magic_dns"): "names have no user part",
     ("dns_config", "use_username_in_magic_dns"): "names have no user part",
 }

@@ -1,20 +1,24 @@
-"""`oidc`: the configuration of OpenID sign-in."""
+"""`oidc`: the configuration of OpenID sign-in, at one provider or at several."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z")
+"""What a further provider may be called: the name stands in its redirect URL."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcPkceConfig:
-    """`oidc.pkce`: on by default here; `plain` is refused."""
+    """`oidc.pkce`: taken for old files. PKCE with S256 is sent whatever these say; other values are warned about."""
 
     enabled: bool = True
-    method: Literal["S256"] = "S256"
+    method: Literal["S256", "plain"] = "S256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +34,8 @@ class OidcClaimsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OidcConfig:
-    """`oidc`: the provider, who may enter, and what its claims mean. No issuer means no OpenID sign-in."""
+class ProviderConfig:
+    """One provider, who may enter by it, and what its claims mean. No issuer means no sign-in there."""
 
     issuer: str = ""
     app_id: str = ""
@@ -65,3 +69,25 @@ class OidcConfig:
     ca_path: Path | None = None
     """Extra certificate authorities for the provider's TLS."""
     clock_leeway: timedelta = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcConfig(ProviderConfig):
+    """`oidc`: the default provider, and others beside it by name."""
+
+    providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
+    """More providers, each with the keys of `oidc`; they inherit nothing from it."""
+
+    def in_use(self) -> dict[str, ProviderConfig]:
+        """The providers that are configured, the default first; its name is empty."""
+        own: dict[str, ProviderConfig] = {"": self} if self.issuer else {}
+        return own | {name: provider for name, provider in self.providers.items() if provider.issuer}
+
+    def all_domains(self) -> tuple[str, ...]:
+        """The domains that any provider lets in."""
+        return tuple(dict.fromkeys(domain for one in self.in_use().values() for domain in one.allowed_domains))
+
+
+def key_of_provider(name: str) -> str:
+    """Where a provider stands in the file."""
+    return f"oidc.providers.{name}" if name else "oidc"

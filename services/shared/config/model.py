@@ -12,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from services.shared.config.login import OidcConfig, OidcPkceConfig
+from services.shared.config.login import OidcConfig, OidcPkceConfig, ProviderConfig
 
-__all__ = ["Config", "OidcConfig", "OidcPkceConfig"]
+__all__ = ["Config", "OidcConfig", "OidcPkceConfig", "ProviderConfig"]
 
 DEFAULT_STATE_DIR = Path("/var/lib/headscale")
 DEFAULT_SOCKET = Path("/var/run/headscale/headscale.sock")
@@ -352,7 +352,9 @@ class Config:
     server_url: str = ""
     listen_addr: str = "127.0.0.1:8080"
     metrics_listen_addr: str = "127.0.0.1:9090"
-    """Empty means off."""
+    """Metrics and debug pages of each process. Empty means off."""
+    metrics_allowed_networks: tuple[str, ...] = ()
+    """CIDRs that may read there besides loopback and private addresses."""
     grpc_listen_addr: str = "127.0.0.1:50443"
     grpc_allow_insecure: bool = False
     trusted_proxies: tuple[str, ...] = ()

@@ -76,6 +76,13 @@ def is_section(kind: Any) -> bool:
     return isinstance(kind, type) and is_dataclass(kind)
 
 
+def section_of_mapping(hint: Any) -> type | None:
+    """The section that a mapping holds under names of the operator's choice, if it holds sections."""
+    origin, parts = get_origin(hint), get_args(hint)
+    is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+    return parts[1] if is_mapping and is_section(parts[1]) else None
+
+
 class Reader:
     """Builds the typed tree; every problem goes to one list, with its place."""
 
@@ -111,7 +118,10 @@ class Reader:
                     self._add(below, (*path, name), "has a value", "put its keys below it, indented")
                 continue
             try:
-                values[item.name] = self._value(hint, below, item.metadata)
+                if sections := section_of_mapping(hint):
+                    values[item.name] = self._sections(sections, below, (*path, name))
+                else:
+                    values[item.name] = self._value(hint, below, item.metadata)
             except WrongValueError as error:
                 self._add(below, (*path, name), error.what, error.remedy)
         return kind(**values)
@@ -168,6 +178,18 @@ class Reader:
         if not isinstance(members, dict):
             raise WrongValueError("is not a mapping", "write `name: value` lines")
         return {name: self._value(kind, item, metadata) for name, item in members.items() if not item.is_null}
+
+    def _sections(self, kind: type, given: Given, path: tuple[str, ...]) -> dict[str, Any]:
+        members = split_mapping(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
+        if not isinstance(members, dict):
+            raise WrongValueError("is not a mapping", "write names, and the keys of each below it, indented")
+        out: dict[str, Any] = {}
+        for name, below in members.items():
+            if isinstance(below.value, dict):
+                out[name] = self.section(kind, below.value, (*path, name))
+            elif not below.is_null:
+                self._add(below, (*path, name), "has a value", "put its keys below it, indented")
+        return out
 
     def _choice(self, choices: tuple[str, ...], scalar: Scalar, metadata: Mapping[str, Any]) -> str:
         text = str(metadata.get("same", {}).get(scalar.text, scalar.text))

@@ -1,0 +1,89 @@
+"""What makes no sense in `oidc`, and what of it is worth a warning: for each provider alone, and for all together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from services.shared.config.login import PROVIDER_NAME, ProviderConfig, key_of_provider
+from services.shared.config.model import Config
+
+Found = tuple[str, str, str]
+"""Key, what, remedy."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_SAMPLES = ("your-smartlink", "your-tenant", "your-app-id")
+
+
+def login_faults(config: Config) -> Iterator[Found]:
+    """What forbids a start."""
+    oidc = config.oidc
+    for name, provider in {"": oidc, **oidc.providers}.items():
+        key = key_of_provider(name)
+        if name and not PROVIDER_NAME.match(name):
+            yield key, "is no name for a provider", "write lower-case letters, digits and -, at most 32"
+        if name and not provider.issuer:
+            yield f"{key}.issuer", "is missing", "copy the issuer from the provider's page"
+        yield from _provider_faults(key, provider)
+    yield from _clashes(config)
+    server = urlsplit(config.server_url)
+    if oidc.in_use() and server.scheme == "http" and server.hostname not in _LOOPBACK:
+        yield "server_url", "is http://, over which nobody can sign in safely", "write https://, or leave out oidc"
+
+
+def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
+    if provider.client_secret and provider.client_secret_path is not None:
+        yield f"{key}.client_secret_path", f"is given together with {key}.client_secret", "keep one of them"
+    if not provider.issuer:
+        return
+    if not provider.issuer.startswith(("https://", "http://")):
+        yield f"{key}.issuer", "is no https:// URL", "copy the issuer from your provider's page"
+    if any(mark in provider.issuer for mark in "[]<>{} "):
+        yield f"{key}.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
+    if not provider.client_id:
+        yield f"{key}.client_id", "is missing", "copy it from your provider's page"
+    if not provider.client_secret and provider.client_secret_path is None and provider.private_key_path is None:
+        yield (
+            f"{key}.client_secret",
+            "is missing",
+            f"copy it from your provider's page, or set {key}.client_secret_path",
+        )
+    if "openid" not in provider.scope:
+        yield f"{key}.scope", "lacks openid", "add it"
+    if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
+        yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
+
+
+def _clashes(config: Config) -> Iterator[Found]:
+    seen: dict[tuple[str, str, str], str] = {}
+    for name, provider in config.oidc.in_use().items():
+        same = (provider.issuer.rstrip("/"), provider.app_id, provider.client_id)
+        if same in seen:
+            key = key_of_provider(name)
+            yield f"{key}.client_id", f"is the same application as {key_of_provider(seen[same])}", "keep one of them"
+        seen.setdefault(same, name)
+
+
+def login_doubts(config: Config) -> Iterator[Found]:
+    """What is worth a warning."""
+    for name, provider in config.oidc.in_use().items():
+        key = key_of_provider(name)
+        if any(sample in provider.issuer.lower() for sample in _SAMPLES):
+            yield f"{key}.issuer", "looks like the sample of a guide", "put in your tenant and App ID"
+        if not provider.pkce.enabled:
+            yield f"{key}.pkce.enabled", "is off", "PKCE is sent all the same: providers that do not know it ignore it"
+        if provider.pkce.method == "plain":
+            yield f"{key}.pkce.method", "is plain", "S256 is sent: plain protects nobody who can read the first request"
+        if provider.allowed_groups and provider.claims.groups == "groups" and "groups" not in provider.scope:
+            yield (
+                f"{key}.allowed_groups",
+                "is given, and oidc.scope does not ask for groups",
+                "add groups to the scope unless your provider sends them unasked",
+            )
+        if provider.expiry and config.node.expiry:
+            yield (
+                f"{key}.expiry",
+                "is given beside node.expiry",
+                "it holds for devices that sign in, node.expiry for others",
+            )

@@ -28,7 +28,10 @@ def _region_node(relay: RelayRecord) -> dict[str, Any]:
 
 
 def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = "") -> bytes:
-    """The map as JSON. A region that the policy sets to null is left out; clients get no regions of their own."""
+    """The map as JSON. A region that the policy sets to null is left out; clients get no regions of their own.
+
+    Where the policy omits the default regions only its own are left: ours are the defaults here.
+    """
     regions: dict[int, Region] = {int(number): region for number, region in orjson.loads(static).items()}
     announced: dict[int, dict[str, Any]] = {}
     for relay in sorted(relays, key=lambda relay: (relay.region_id, relay.name)):
@@ -43,18 +46,19 @@ def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = ""
         )
         region["Nodes"].append(_region_node(relay))
     regions.update(announced)
-    out: dict[str, Any] = {}
-    if from_policy:
-        extra = orjson.loads(from_policy)
-        for number, region in (extra.get("Regions") or {}).items():
-            if not number.isdecimal():
-                continue
-            if region is None:
-                regions.pop(int(number), None)
-            else:
-                regions[int(number)] = region
-        if extra.get("HomeParams"):
-            out["HomeParams"] = extra["HomeParams"]
-    out["omitDefaultRegions"] = True
-    out["Regions"] = {str(number): regions[number] for number in sorted(regions)}
+    extra = orjson.loads(from_policy) if from_policy else {}
+    if extra.get("OmitDefaultRegions"):
+        regions.clear()
+    changes = extra.get("Regions")
+    for number, region in changes.items() if isinstance(changes, dict) else ():
+        if region is None:
+            regions.pop(int(number), None)
+        else:
+            regions[int(number)] = region
+    out: dict[str, Any] = {
+        # Clients keep the scores that they know until they are told others.
+        "HomeParams": extra.get("HomeParams") or {"RegionScore": {}},
+        "omitDefaultRegions": True,
+        "Regions": {str(number): regions[number] for number in sorted(regions)},
+    }
     return orjson.dumps(out)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from services.policy.model.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
+from services.policy.model.derpmap import DerpMapReader
 from services.policy.model.fields import FieldReader, Fields, known
 from services.policy.model.names import Names
 from services.policy.model.problems import Findings, PolicyError, Problem
@@ -15,7 +15,7 @@ from services.policy.model.sections import Sections
 from services.policy.model.source import Source, read
 from services.policy.model.sshrules import SshReader
 from services.policy.model.testsections import AccessTest, SshTest, TestReader
-from services.policy.model.tree import Value, to_json
+from services.policy.model.tree import Value
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 
 _SECTIONS = known(
@@ -106,7 +106,7 @@ class _Compilation:
             postures=postures,
             disable_ipv4=self._reader.flag(fields.get("disableIPv4"), "disableIPv4"),
             one_cgnat_route=self._one_cgnat_route(fields),
-            derp_map=self._derp_map(fields),
+            derp_map=DerpMapReader(self._reader).derp_map(fields.get("derpMap")),
             allow_all=allow_all,
         )
         tests = TestReader(self._reader)
@@ -131,15 +131,6 @@ class _Compilation:
             message = f'must be "mac-always" or "mac-never", got: "{text}"'
             self._findings.refuse("OneCGNATRoute", fields["OneCGNATRoute"].at, message)
         return text
-
-    def _derp_map(self, fields: Fields) -> str:
-        value = fields.get("derpMap")
-        if value is None:
-            return ""
-        if not isinstance(value.data, tuple):
-            self._reader.wrong(value, "derpMap", "an object")
-            return ""
-        return json.dumps(to_json(value), ensure_ascii=False)
 
     def _check_spellings(self) -> None:
         if self._names.member_spellings == {"member", "members"}:

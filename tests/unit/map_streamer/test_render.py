@@ -246,6 +246,7 @@ def test_the_derp_map_merges_files_relays_and_policy() -> None:
         RelayRecord("900a", 900, "home", "Home", "192.0.2.1", "sha256-raw:ab", "192.0.2.1", "none", 8443, 3478),
     ]
     assert json.loads(derp_map(static, relays, '{"Regions":{"1":null,"901":{"RegionID":901}}}')) == {
+        "HomeParams": {"RegionScore": {}},
         "omitDefaultRegions": True,
         "Regions": {
             "900": {
@@ -268,4 +269,19 @@ def test_the_derp_map_merges_files_relays_and_policy() -> None:
             },
             "901": {"RegionID": 901},
         },
+    }
+
+
+def test_a_policy_that_omits_the_default_regions_leaves_only_its_own_and_its_scores() -> None:
+    static = json.dumps({"1": {"RegionID": 1}}).encode()
+    relays = [RelayRecord("900a", 900, "home", "Home", "192.0.2.1")]
+    policy = {
+        "OmitDefaultRegions": True,
+        "Regions": {"901": {"RegionID": 901}, "900": None},
+        "HomeParams": {"RegionScore": {"901": 0.5}},
+    }
+    assert json.loads(derp_map(static, relays, json.dumps(policy))) == {
+        "HomeParams": {"RegionScore": {"901": 0.5}},
+        "omitDefaultRegions": True,
+        "Regions": {"901": {"RegionID": 901}},
     }

@@ -6,7 +6,6 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from cli import nodes, policy, preauthkeys, routes, server, users
 from cli.errors import CommandError
 from cli.parser import root
 
@@ -16,9 +15,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = root()
-    nouns = parser.add_subparsers(dest="noun", metavar="COMMAND")
-    for module in (server, users, nodes, routes, preauthkeys, policy):
-        module.declare(nouns)
     arguments = parser.parse_args(argv)
     if not arguments.noun:
         parser.print_help()

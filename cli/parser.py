@@ -4,19 +4,77 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
+from cli.commands import MODULES
 from cli.output import FORMATS
 
 Run = Callable[[argparse.Namespace], None]
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with where to read more."""
+    """Says what is wrong in one line, with where to read more. Options are never guessed from their beginnings."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **keywords})
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2, as other commands do on wrong use."""
         self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+
+    def format_help(self) -> str:
+        """The help, with every command in it."""
+        for action in self._actions:
+            if isinstance(action, Nouns):
+                action.load_all()
+        return super().format_help()
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            from difflib import get_close_matches
+
+            if isinstance(action, Nouns):
+                action.load_all()
+            close = get_close_matches(str(value), list(action.choices), 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise argparse.ArgumentError(None, f"unknown command {str(value)!r}{hint}")
+        super()._check_value(action, value)
+
+
+class Nouns(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic only for checkers, not when it runs
+    """The nouns; the module of one is imported when its name is looked up."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._name_parser_map = self.choices = _Names(self)
+        self._modules = {name: module for module, names in MODULES for name in names}
+
+    def load(self, name: str) -> None:
+        """Import the module that declares a name, unless that was done."""
+        module = self._modules.get(name)
+        if module is not None:
+            self._modules = {other: at for other, at in self._modules.items() if at != module}
+            import_module(module).declare(self)
+
+    def load_all(self) -> None:
+        """Import every module, in the order of the help."""
+        for _, names in MODULES:
+            self.load(names[0])
+        order = [name for _, names in MODULES for name in names]
+        self._choices_actions.sort(key=lambda action: order.index(action.dest))
+
+
+class _Names(dict[str, Any]):
+    """Parsers by name; asking for one loads it, and asking for one that there is not loads all."""
+
+    def __init__(self, nouns: Nouns) -> None:
+        super().__init__()
+        self._nouns = nouns
+
+    def __contains__(self, name: object) -> bool:
+        self._nouns.load(str(name))
+        return super().__contains__(name)
 
 
 def root() -> Parser:
@@ -29,6 +87,7 @@ def root() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser, top=True)
+    parser.add_subparsers(dest="noun", metavar="COMMAND", action=Nouns, parser_class=Parser)
     return parser
 
 
@@ -47,7 +106,6 @@ class Noun:
     def __init__(self, nouns: Any, name: str, help_text: str, aliases: Sequence[str] = ()) -> None:
         parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
         _common(parser)
-        self._name = name
         self._verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
 
     def verb(

@@ -6,15 +6,16 @@ import io
 import json
 import subprocess
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from cli import nodes, policy, preauthkeys, server, users
+from cli.commands import MODULES
 from cli.errors import CommandError
 from cli.output import emit, table, when
 from cli.parser import root
@@ -25,11 +26,7 @@ NODE = ["-i", "4"]
 
 
 def parse(*words: str) -> Namespace:
-    parser = root()
-    nouns = parser.add_subparsers(dest="noun")
-    for module in (server, users, nodes, preauthkeys, policy):
-        module.declare(nouns)
-    return parser.parse_args(words)
+    return root().parse_args(words)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +74,19 @@ def test_wrong_use_ends_with_status_2_and_one_line(words: str, capsys: pytest.Ca
         parse(*words.split(" "))
     assert caught.value.code == 2
     assert "see: headscale" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("module", "names"), MODULES)
+def test_each_module_declares_the_names_that_lead_to_it(module: str, names: tuple[str, ...]) -> None:
+    nouns = ArgumentParser().add_subparsers()
+    import_module(module).declare(nouns)
+    assert sorted(nouns.choices) == sorted(names)
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("usrs", "list")
+    assert "unknown command 'usrs'; did you mean 'users'?" in capsys.readouterr().err
 
 
 def test_options_for_all_may_stand_anywhere() -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from smartscale.registry.v1 import registry_pb2 as smartscale_dot_registry_dot_v1_dot_registry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a%smartscale/registry/v1/registry.proto\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"=\n\x0fSetRoleResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User2h\n\x10UserAdminService\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a%smartscale/registry/v1/registry.proto\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"=\n\x0fSetRoleResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12SuspendUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13SuspendUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12RestoreUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13RestoreUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User2\xac\x02\n\x10UserAdminService\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponse\x12`\n\x0bSuspendUser\x12\'.smartscale.admin.v1.SuspendUserRequest\x1a(.smartscale.admin.v1.SuspendUserResponse\x12`\n\x0bRestoreUser\x12\'.smartscale.admin.v1.RestoreUserRequest\x1a(.smartscale.admin.v1.RestoreUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,6 +36,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETROLEREQUEST']._serialized_end=138
   _globals['_SETROLERESPONSE']._serialized_start=140
   _globals['_SETROLERESPONSE']._serialized_end=201
-  _globals['_USERADMINSERVICE']._serialized_start=203
-  _globals['_USERADMINSERVICE']._serialized_end=307
+  _globals['_SUSPENDUSERREQUEST']._serialized_start=203
+  _globals['_SUSPENDUSERREQUEST']._serialized_end=253
+  _globals['_SUSPENDUSERRESPONSE']._serialized_start=255
+  _globals['_SUSPENDUSERRESPONSE']._serialized_end=320
+  _globals['_RESTOREUSERREQUEST']._serialized_start=322
+  _globals['_RESTOREUSERREQUEST']._serialized_end=372
+  _globals['_RESTOREUSERRESPONSE']._serialized_start=374
+  _globals['_RESTOREUSERRESPONSE']._serialized_end=439
+  _globals['_USERADMINSERVICE']._serialized_start=442
+  _globals['_USERADMINSERVICE']._serialized_end=742
 # @@protoc_insertion_point(module_scope)

@@ -19,3 +19,31 @@ class SetRoleResponse(_message.Message):
     USER_FIELD_NUMBER: _ClassVar[int]
     user: _registry_pb2.User
     def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class SuspendUserRequest(_message.Message):
+    __slots__ = ("user", "reason")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    reason: str
+    def __init__(self, user: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SuspendUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: _registry_pb2.User
+    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class RestoreUserRequest(_message.Message):
+    __slots__ = ("user", "reason")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    reason: str
+    def __init__(self, user: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RestoreUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: _registry_pb2.User
+    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...

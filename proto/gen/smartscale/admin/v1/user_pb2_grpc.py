@@ -40,6 +40,16 @@ class UserAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleResponse.FromString,
                 _registered_method=True)
+        self.SuspendUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/SuspendUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserResponse.FromString,
+                _registered_method=True)
+        self.RestoreUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/RestoreUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.FromString,
+                _registered_method=True)
 
 
 class UserAdminServiceServicer:
@@ -53,6 +63,20 @@ class UserAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SuspendUser(self, request, context):
+        """Ends the access of a user's nodes, refuses their pending logins and admits nothing of theirs, until restored. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreUser(self, request, context):
+        """Takes a suspension back: nodes go on as before it, without a new login. As SuspendUser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +84,16 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
                     servicer.SetRole,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleResponse.SerializeToString,
+            ),
+            'SuspendUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserResponse.SerializeToString,
+            ),
+            'RestoreUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +124,60 @@ class UserAdminService:
             '/smartscale.admin.v1.UserAdminService/SetRole',
             smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/SuspendUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.SuspendUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/RestoreUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -199,12 +199,14 @@ class SignIn(_message.Message):
     def __init__(self, flow_id: _Optional[str] = ..., state: _Optional[_Union[SignInState, str]] = ..., login: _Optional[_Union[PendingLogin, _Mapping]] = ..., user: _Optional[str] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., final: _Optional[bool] = ..., confirmation: _Optional[str] = ...) -> None: ...
 
 class StartSignInRequest(_message.Message):
-    __slots__ = ("auth_id", "remote_address")
+    __slots__ = ("auth_id", "remote_address", "provider")
     AUTH_ID_FIELD_NUMBER: _ClassVar[int]
     REMOTE_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     auth_id: str
     remote_address: str
-    def __init__(self, auth_id: _Optional[str] = ..., remote_address: _Optional[str] = ...) -> None: ...
+    provider: str
+    def __init__(self, auth_id: _Optional[str] = ..., remote_address: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class StartSignInResponse(_message.Message):
     __slots__ = ("authorization_url", "flow_id", "browser_secret", "expires_at")
@@ -219,26 +221,30 @@ class StartSignInResponse(_message.Message):
     def __init__(self, authorization_url: _Optional[str] = ..., flow_id: _Optional[str] = ..., browser_secret: _Optional[str] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class FinishSignInRequest(_message.Message):
-    __slots__ = ("state", "code", "iss", "error", "error_description", "browser_secret")
+    __slots__ = ("state", "code", "iss", "error", "error_description", "browser_secret", "provider")
     STATE_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     ISS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     ERROR_DESCRIPTION_FIELD_NUMBER: _ClassVar[int]
     BROWSER_SECRET_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
     state: str
     code: str
     iss: str
     error: str
     error_description: str
     browser_secret: str
-    def __init__(self, state: _Optional[str] = ..., code: _Optional[str] = ..., iss: _Optional[str] = ..., error: _Optional[str] = ..., error_description: _Optional[str] = ..., browser_secret: _Optional[str] = ...) -> None: ...
+    provider: str
+    def __init__(self, state: _Optional[str] = ..., code: _Optional[str] = ..., iss: _Optional[str] = ..., error: _Optional[str] = ..., error_description: _Optional[str] = ..., browser_secret: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
 
 class FinishSignInResponse(_message.Message):
-    __slots__ = ("sign_in",)
+    __slots__ = ("sign_in", "authorization_url")
     SIGN_IN_FIELD_NUMBER: _ClassVar[int]
+    AUTHORIZATION_URL_FIELD_NUMBER: _ClassVar[int]
     sign_in: SignIn
-    def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
+    authorization_url: str
+    def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ..., authorization_url: _Optional[str] = ...) -> None: ...
 
 class GetSignInRequest(_message.Message):
     __slots__ = ("flow_id", "browser_secret")
@@ -271,6 +277,100 @@ class ConfirmSignInResponse(_message.Message):
     SIGN_IN_FIELD_NUMBER: _ClassVar[int]
     sign_in: SignIn
     def __init__(self, sign_in: _Optional[_Union[SignIn, _Mapping]] = ...) -> None: ...
+
+class SuspendUserRequest(_message.Message):
+    __slots__ = ("user_id", "actor", "reason")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    actor: str
+    reason: str
+    def __init__(self, user_id: _Optional[int] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SuspendUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: _registry_pb2.User
+    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class RestoreUserRequest(_message.Message):
+    __slots__ = ("user_id", "actor", "reason")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    actor: str
+    reason: str
+    def __init__(self, user_id: _Optional[int] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class RestoreUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: _registry_pb2.User
+    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+
+class GetSignInHealthRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSignInHealthResponse(_message.Message):
+    __slots__ = ("providers", "failures")
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    FAILURES_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[ProviderHealth]
+    failures: _containers.RepeatedCompositeFieldContainer[SignInFailure]
+    def __init__(self, providers: _Optional[_Iterable[_Union[ProviderHealth, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[SignInFailure, _Mapping]]] = ...) -> None: ...
+
+class ProviderHealth(_message.Message):
+    __slots__ = ("name", "label", "issuer", "accepted_issuer", "usable", "reason", "text", "redirect_uri")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_ISSUER_FIELD_NUMBER: _ClassVar[int]
+    USABLE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    label: str
+    issuer: str
+    accepted_issuer: str
+    usable: bool
+    reason: str
+    text: str
+    redirect_uri: str
+    def __init__(self, name: _Optional[str] = ..., label: _Optional[str] = ..., issuer: _Optional[str] = ..., accepted_issuer: _Optional[str] = ..., usable: _Optional[bool] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., redirect_uri: _Optional[str] = ...) -> None: ...
+
+class SignInFailure(_message.Message):
+    __slots__ = ("time", "flow_id", "provider", "reason", "text")
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    FLOW_ID_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    time: _timestamp_pb2.Timestamp
+    flow_id: str
+    provider: str
+    reason: str
+    text: str
+    def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., flow_id: _Optional[str] = ..., provider: _Optional[str] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class ReloadConfigurationRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReloadConfigurationResponse(_message.Message):
+    __slots__ = ("problems", "changed", "needs_restart", "warnings")
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_RESTART_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    problems: _containers.RepeatedScalarFieldContainer[str]
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    needs_restart: _containers.RepeatedScalarFieldContainer[str]
+    warnings: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, problems: _Optional[_Iterable[str]] = ..., changed: _Optional[_Iterable[str]] = ..., needs_restart: _Optional[_Iterable[str]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PreAuthKey(_message.Message):
     __slots__ = ("id", "user_id", "key", "reusable", "ephemeral", "used", "expiration", "created_at", "tags")

@@ -90,6 +90,26 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.FromString,
                 _registered_method=True)
+        self.SuspendUser = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/SuspendUser',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserResponse.FromString,
+                _registered_method=True)
+        self.RestoreUser = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/RestoreUser',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserResponse.FromString,
+                _registered_method=True)
+        self.GetSignInHealth = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/GetSignInHealth',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthResponse.FromString,
+                _registered_method=True)
+        self.ReloadConfiguration = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/ReloadConfiguration',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.FromString,
+                _registered_method=True)
         self.CreatePreAuthKey = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/CreatePreAuthKey',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreatePreAuthKeyRequest.SerializeToString,
@@ -191,7 +211,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartSignIn(self, request, context):
-        """A person begins to sign in for a pending login. NOT_FOUND when the login is unknown or over, FAILED_PRECONDITION when no provider is configured or the login was decided, UNAVAILABLE while the provider is.
+        """A person begins to sign in for a pending login. NOT_FOUND when the login is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or the login was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -213,6 +233,34 @@ class AuthServiceServicer:
 
     def ConfirmSignIn(self, request, context):
         """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendUser(self, request, context):
+        """A person is suspended: their nodes' access ends at once, pending logins are refused, nothing of theirs is admitted. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RestoreUser(self, request, context):
+        """Takes a suspension back: nodes go on as before it. As SuspendUser.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSignInHealth(self, request, context):
+        """The providers as they are in use here, and how the last sign-ins went wrong.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReloadConfiguration(self, request, context):
+        """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -338,6 +386,26 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ConfirmSignIn,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.SerializeToString,
+            ),
+            'SuspendUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendUser,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserResponse.SerializeToString,
+            ),
+            'RestoreUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.RestoreUser,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserResponse.SerializeToString,
+            ),
+            'GetSignInHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSignInHealth,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthResponse.SerializeToString,
+            ),
+            'ReloadConfiguration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReloadConfiguration,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.SerializeToString,
             ),
             'CreatePreAuthKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreAuthKey,
@@ -683,6 +751,114 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/ConfirmSignIn',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.ConfirmSignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/SuspendUser',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.SuspendUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RestoreUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/RestoreUser',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.RestoreUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSignInHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/GetSignInHealth',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSignInHealthResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReloadConfiguration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/ReloadConfiguration',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,10 +17,19 @@ class RegisterMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REGISTER_METHOD_AUTH_KEY: _ClassVar[RegisterMethod]
     REGISTER_METHOD_CLI: _ClassVar[RegisterMethod]
     REGISTER_METHOD_OIDC: _ClassVar[RegisterMethod]
+
+class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STANDING_UNSPECIFIED: _ClassVar[Standing]
+    STANDING_SUSPENDED: _ClassVar[Standing]
+    STANDING_GOOD: _ClassVar[Standing]
 REGISTER_METHOD_UNSPECIFIED: RegisterMethod
 REGISTER_METHOD_AUTH_KEY: RegisterMethod
 REGISTER_METHOD_CLI: RegisterMethod
 REGISTER_METHOD_OIDC: RegisterMethod
+STANDING_UNSPECIFIED: Standing
+STANDING_SUSPENDED: Standing
+STANDING_GOOD: Standing
 
 class User(_message.Message):
     __slots__ = ("id", "tailnet_id", "name", "display_name", "email", "provider_id", "provider", "profile_pic_url", "created_at", "role", "groups", "suspended")
@@ -223,6 +232,30 @@ class UpsertLoginResponse(_message.Message):
     user: User
     created: bool
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+
+class ChangeRightsRequest(_message.Message):
+    __slots__ = ("user_id", "number", "standing", "source", "actor", "reason")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    number: int
+    standing: Standing
+    source: str
+    actor: str
+    reason: str
+    def __init__(self, user_id: _Optional[int] = ..., number: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., source: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ChangeRightsResponse(_message.Message):
+    __slots__ = ("user", "changed")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    changed: bool
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., changed: _Optional[bool] = ...) -> None: ...
 
 class RenameUserRequest(_message.Message):
     __slots__ = ("id", "new_name")

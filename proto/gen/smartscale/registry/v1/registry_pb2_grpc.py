@@ -65,6 +65,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
                 _registered_method=True)
+        self.ChangeRights = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/ChangeRights',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsResponse.FromString,
+                _registered_method=True)
         self.FindNode = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/FindNode',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.FindNodeRequest.SerializeToString,
@@ -193,6 +198,13 @@ class RegistryServiceServicer:
 
     def UpsertLogin(self, request, context):
         """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeRights(self, request, context):
+        """A person's rights changed: suspended, restored. The one place where that happens. An older number than the last taken one changes nothing. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -349,6 +361,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.UpsertLogin,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.SerializeToString,
+            ),
+            'ChangeRights': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeRights,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsResponse.SerializeToString,
             ),
             'FindNode': grpc.unary_unary_rpc_method_handler(
                     servicer.FindNode,
@@ -599,6 +616,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/UpsertLogin',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeRights(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ChangeRights',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,14 +6,22 @@ nobody. An answer is never waited for long, and none is needed to start.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc.aio
+from google.protobuf.message import DecodeError
+from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from services.policy.model.population import Population
 from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.access.posture import hostinfo_attributes
+from services.shared.bus import Bus, Message
+from services.shared.ids import TailnetId
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
 
 TIMEOUT = 5.0
 
@@ -32,6 +40,35 @@ class RegistryClient:
         except grpc.aio.AioRpcError:
             return None
         return Population(tuple(_user(user) for user in users), tuple(_node(node) for node in nodes))
+
+
+class UserFollower:
+    """Calls back whenever users may have changed. A document that names somebody unknown may be acceptable then."""
+
+    def __init__(self, bus: Bus, tailnet: TailnetId, changed: Callable[[], Awaitable[object]]) -> None:
+        self._bus = bus
+        self._topic = f"smartscale.{tailnet}.registry.changes"
+        self._changed = changed
+
+    async def run(self) -> None:
+        """Follow for ever."""
+        async with self._bus.subscribe(self._topic) as messages:
+            async for message in messages:
+                if isinstance(message, Message) and not _tells_of_users(message.payload):
+                    continue
+                try:
+                    await self._changed()
+                except Exception:
+                    log.exception("taking the policy again failed")
+
+
+def _tells_of_users(payload: bytes) -> bool:
+    try:
+        batch = common_pb2.ChangeBatch.FromString(payload)
+        kinds = {registry_pb2.Change.FromString(record.payload).WhichOneof("fact") for record in batch.records}
+    except DecodeError:
+        return False
+    return not kinds.isdisjoint(("user_put", "user_removed"))
 
 
 def _user(user: registry_pb2.User) -> AccessUser:

@@ -65,6 +65,8 @@ class Policies:
         self._rules = rules
         self._tailnet = tailnet
         self._writing = asyncio.Lock()
+        self.waiting = False
+        """Whether the text that should be in force was refused, so that another tailnet may make it acceptable."""
 
     # Reading
 
@@ -107,6 +109,7 @@ class Policies:
         document = await asyncio.to_thread(self._examine, text, "", population)
         draft = self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
         version = await self._accept(draft, if_match)
+        self.waiting = False
         return version, [str(warning) for warning in document.warnings]
 
     async def explain(
@@ -162,8 +165,10 @@ class Policies:
         try:
             document = await asyncio.to_thread(self._examine, text, name, population)
         except PolicyError as error:
+            self.waiting = True
             await self.keep_last_good(f"{name}: {error}")
             return population is not None
+        self.waiting = False
         tested = population is not None or not (document.tests or document.ssh_tests)
         if not tested and not alone:
             await self.keep_last_good(f"{name}: its tests cannot be run: the registry does not answer")
@@ -212,8 +217,10 @@ class Policies:
                 compile_policy, newest.text, domains=self._rules.domains, user_names=names
             )
         except PolicyError as error:
+            self.waiting = True
             await self.keep_last_good(f"version {newest.number}: {error}")
             return population is not None
+        self.waiting = False
         await self._refresh(document.policy.to_bytes(), newest.number)
         return True
 

@@ -11,7 +11,7 @@ import grpc.aio
 from smartscale.policy.v1 import policy_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.policy.clients import RegistryClient
+from services.policy.clients import RegistryClient, UserFollower
 from services.policy.outbox import Outbox
 from services.policy.rpc import PolicyServicer
 from services.policy.sql import SqlStore
@@ -19,6 +19,7 @@ from services.policy.sql.tables import VERSION_TABLE
 from services.policy.usecases import Policies, Rules
 from services.policy.watch import PolicyFile
 from services.policy.wire import ChangeCodec
+from services.shared.bus import Bus
 from services.shared.config.model import Config
 from services.shared.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
@@ -37,13 +38,21 @@ class PolicyService:
     """The policy of one tailnet."""
 
     def __init__(
-        self, engine: AsyncEngine, policies: Policies, servicer: PolicyServicer, file: PolicyFile | None, mode: str
+        self,
+        engine: AsyncEngine,
+        policies: Policies,
+        servicer: PolicyServicer,
+        file: PolicyFile | None,
+        config: Config,
+        bus: Bus,
     ) -> None:
         self._engine = engine
         self._policies = policies
         self._servicer = servicer
         self._file = file
-        self._mode = mode
+        self._mode = config.policy.mode
+        self._users = UserFollower(bus, DEFAULT_TAILNET, self._users_changed)
+        self._following: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
@@ -65,6 +74,7 @@ class PolicyService:
         else:
             settled = await self._file.reload(self._take_alone)
             self._watch = asyncio.create_task(self._file.watch(), name="policy file")
+        self._following = asyncio.create_task(self._users.run(), name="policy users")
         if not settled:
             self._settling = asyncio.create_task(self._settle(), name="policy settling")
 
@@ -75,12 +85,19 @@ class PolicyService:
         """Take the policy again when the registry, which starts after us, knows the nodes and users."""
         for pause in _PAUSES:
             await asyncio.sleep(pause)
-            take = self._policies.use_stored if self._file is None else self._file.reload
             try:
-                if await take():
+                if await self._take():
                     return
             except Exception:
                 log.exception("taking the policy again failed")
+
+    async def _take(self) -> bool:
+        return await (self._policies.use_stored() if self._file is None else self._file.reload())
+
+    async def _users_changed(self) -> None:
+        """A policy that was refused may name somebody who is known now."""
+        if self._policies.waiting:
+            await self._take()
 
     async def reload(self) -> None:
         """Read the policy file again, as on SIGHUP; nothing in database mode."""
@@ -95,7 +112,7 @@ class PolicyService:
         """Stop watching and close the database."""
         with suppress(NotImplementedError, RuntimeError, ValueError):
             asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
-        running = [task for task in (self._watch, self._reloading, self._settling) if task is not None]
+        running = [task for task in (self._watch, self._reloading, self._settling, self._following) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -115,4 +132,5 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     file = None
     if in_file and config.policy.path is not None:
         file = PolicyFile(config.policy.path, policies.take_file, policies.keep_last_good)
-    return PolicyService(engine, policies, PolicyServicer(policies, deps.telemetry.tracer), file, config.policy.mode)
+    servicer = PolicyServicer(policies, deps.telemetry.tracer)
+    return PolicyService(engine, policies, servicer, file, config, deps.bus)

@@ -107,3 +107,21 @@ async def test_at_the_start_an_old_file_names_users_who_are_known_a_moment_later
                 return False
 
         await until(settled)
+
+
+async def test_a_file_that_names_nobody_yet_counts_once_there_is_somebody(
+    tailnet: Tailnet, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = LEGACY.replace("alice", "late")
+    write(path, text)
+
+    async def told() -> bool:
+        return "late" in refusals(caplog)
+
+    async def taken() -> bool:
+        return await in_force(tailnet) == text
+
+    await until(told)
+    assert await in_force(tailnet) == "acls: []\n"
+    await tailnet.user("late")
+    await until(taken)

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from cli.errors import CommandError
 from cli.parser import root
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status is 0 for success, 1 for a refusal, 2 for wrong use."""
+def main() -> NoReturn:
+    """Run as a program. A short command ends without taking the interpreter apart, which would take as long again."""
+    gc.set_threshold(100_000)
+    try:
+        status = run(sys.argv[1:])
+    except SystemExit as error:
+        status = error.code if isinstance(error.code, int) else 1
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        sys.stderr.write(f"headscale: output: {error.strerror}\n")
+        status = status or 1
+    sys.stderr.flush()
+    if "cli.serve" in sys.modules:  # what a server owes others, such as its last spans, is sent on the way out
+        sys.exit(status)
+    os._exit(status)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run a command line; the status is 0 for success, 1 for a refusal, 2 for wrong use."""
     # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     parser = root()
@@ -26,10 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.remedy:
             sys.stderr.write(f"  {error.remedy}\n")
         return error.status
+    except OSError as error:
+        sys.stderr.write(f"headscale: {error.filename or 'output'}: {error.strerror or error}\n")
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, datetime
+import time
 from typing import Any
 
 from cli.errors import CommandError
@@ -86,7 +86,7 @@ def _list(arguments: argparse.Namespace) -> None:
     if arguments.output:
         emit([data(node) for node in nodes], arguments.output)
         return
-    now = datetime.now(UTC).timestamp()
+    now = time.time()
     table(
         (
             "ID", "Hostname", "Name", "MachineKey", "NodeKey", "User", "Tags", "IP addresses", "Ephemeral",

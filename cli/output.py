@@ -5,12 +5,12 @@ The data shape is that of the REST API (protojson): lowerCamelCase, ids as strin
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def emit(value: Any, style: str) -> None:
         import yaml
 
         sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
-    elif style == "json-line":
+        return
+    import json
+
+    if style == "json-line":
         for line in value if isinstance(value, list) else [value]:
             sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
     else:
@@ -44,7 +47,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table that fits the terminal: the widest column is cut where the line would be too long."""
     cells = [list(heads), *([_clean(cell) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
-    room = shutil.get_terminal_size((200, 24)).columns if sys.stdout.isatty() else 10_000
+    room = columns() if sys.stdout.isatty() else 10_000
     gap = 2
     while sum(widths) + gap * (len(widths) - 1) > room and max(widths) > 8:
         widths[widths.index(max(widths))] -= 1
@@ -63,7 +66,18 @@ def when(moment: Timestamp | None, *, absent: str = "-") -> str:
     """A time for people, in UTC."""
     if moment is None or (not moment.seconds and not moment.nanos):
         return absent
-    return datetime.fromtimestamp(moment.seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    at = time.gmtime(moment.seconds)
+    return "{:04}-{:02}-{:02} {:02}:{:02}:{:02}".format(*at[:6])
+
+
+@cache
+def columns() -> int:
+    """The width of the terminal."""
+    with suppress(ValueError):
+        return max(int(os.environ.get("COLUMNS", "")), 40)
+    with suppress(OSError):
+        return max(os.get_terminal_size(sys.stdout.fileno()).columns, 40)
+    return 100
 
 
 def _clean(cell: str) -> str:

@@ -8,16 +8,26 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from cli.commands import MODULES
-from cli.output import FORMATS
+from cli.output import FORMATS, columns
+
+# Texts of argparse are looked up in catalogues that nobody has, with dozens of file accesses before each short command.
+setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
 
 Run = Callable[[argparse.Namespace], None]
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Fits the terminal. One is made for each declared option, so that it must be cheap."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(columns(), 120) - 2, max_help_position=32)
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, with where to read more. Options are never guessed from their beginnings."""
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **{"allow_abbrev": False, **keywords})
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": Help, **keywords})
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2, as other commands do on wrong use."""
@@ -84,10 +94,9 @@ def root() -> Parser:
         description="smartscale: a Tailscale control plane that you host yourself",
         epilog="examples:\n  headscale serve\n  headscale users create alice\n"
         "  headscale preauthkeys create --user alice --reusable\n  headscale nodes list -o json",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser, top=True)
-    parser.add_subparsers(dest="noun", metavar="COMMAND", action=Nouns, parser_class=Parser)
+    parser.add_subparsers(dest="noun", metavar="COMMAND", action=Nouns, parser_class=Parser, prog=parser.prog)
     return parser
 
 
@@ -106,7 +115,7 @@ class Noun:
     def __init__(self, nouns: Any, name: str, help_text: str, aliases: Sequence[str] = ()) -> None:
         parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
         _common(parser)
-        self._verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+        self._verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, prog=parser.prog)
 
     def verb(
         self, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""
@@ -125,7 +134,6 @@ def declare(
         help=help_text,
         description=help_text,
         epilog=f"example:\n  {example}" if example else None,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser)
     parser.set_defaults(run=run)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli import settings
 from cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -21,20 +21,12 @@ def configuration(arguments: argparse.Namespace) -> Config:
     Raises:
         CommandError: there is none, or it does not hold together.
     """
+    from pathlib import Path
+
     from services.shared.config import ConfigError, load
 
     try:
         return load(Path(arguments.config) if arguments.config else None, os.environ)
-    except ConfigError as error:
-        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
-
-
-def _client_configuration(arguments: argparse.Namespace) -> Config:
-    """What a command needs to reach its server: works without a file, and beside faults in the server's own part."""
-    from services.shared.config import ConfigError, load_client
-
-    try:
-        return load_client(Path(arguments.config) if arguments.config else None, os.environ)
     except ConfigError as error:
         raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
 
@@ -48,18 +40,18 @@ class Remote:
         self._grpc = grpc
         self._stub: Any = None
         self._metadata: tuple[tuple[str, str], ...] = ()
-        config = _client_configuration(arguments)
-        self._timeout = config.cli.timeout.total_seconds()
-        if config.cli.address:
-            self._where = config.cli.address
-            if not config.cli.api_key:
+        known = settings.read(arguments.config, os.environ)
+        self._timeout = known.timeout
+        if known.address:
+            self._where = known.address
+            if not known.api_key:
                 raise CommandError(
                     f"no API key for {self._where}", "set HEADSCALE_CLI_API_KEY, made by: headscale apikeys create"
                 )
-            self._metadata = (("authorization", f"Bearer {config.cli.api_key}"),)
-            self._channel = self._dial(config)
+            self._metadata = (("authorization", f"Bearer {known.api_key}"),)
+            self._channel = self._dial(known.insecure)
         else:
-            self._where = f"unix:{config.unix_socket}"
+            self._where = f"unix:{known.unix_socket}"
             self._channel = grpc.insecure_channel(self._where)
 
     def __enter__(self) -> Remote:
@@ -116,12 +108,12 @@ class Remote:
                 raise CommandError(f"several users match {text!r}", "say the id, from: headscale users list")
         raise CommandError(f"user not found: {text!r}", "see: headscale users list")
 
-    def _dial(self, config: Config) -> Any:
-        if config.cli.insecure:
+    def _dial(self, insecure: bool) -> Any:
+        if insecure:
             from cli import unverified
 
-            return unverified.channel(config.cli.address, self._timeout)
-        return self._grpc.secure_channel(config.cli.address, self._grpc.ssl_channel_credentials())
+            return unverified.channel(self._where, self._timeout)
+        return self._grpc.secure_channel(self._where, self._grpc.ssl_channel_credentials())
 
     def _explained(self, error: Any) -> CommandError:
         code, text = error.code(), error.details() or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from cli import user_rights
 from cli.errors import CommandError
 from cli.output import data, emit, table, when
 from cli.parser import Noun
@@ -39,6 +40,7 @@ def declare(nouns: Any) -> None:
     role.add_argument(
         "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
     )
+    user_rights.add_to(noun)
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from argparse import ArgumentTypeError
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from google.protobuf.timestamp_pb2 import Timestamp
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
@@ -19,6 +20,8 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)([smhdwy])")
 
 def duration(text: str) -> timedelta:
     """Read `90d`, `1h30m`, `45s`; days are 24 hours, years 365 days."""
+    from datetime import timedelta
+
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ArgumentTypeError(f"{text!r} is not a duration; write it like 90d, 24h or 1h30m")
@@ -27,6 +30,8 @@ def duration(text: str) -> timedelta:
 
 def moment(text: str) -> datetime:
     """Read a time in RFC 3339."""
+    from datetime import UTC, datetime
+
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
@@ -59,6 +64,8 @@ def timestamp(at: datetime) -> Timestamp:
 
 def after(span: timedelta) -> Timestamp:
     """The time that lies so far ahead."""
+    from datetime import UTC, datetime
+
     return timestamp(datetime.now(UTC) + span)
 
 

@@ -179,7 +179,7 @@ def test_a_wrong_configuration_is_told_by_configtest_and_serve(tmp_path: Path) -
 
 
 def test_simple_commands_do_not_pay_for_grpc(tmp_path: Path) -> None:
-    code = "import sys; from cli.__main__ import main; main(['version']); sys.exit('grpc' in sys.modules)"
+    code = "import sys; from cli.__main__ import run; run(['version']); sys.exit('grpc' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc.aio
@@ -22,6 +21,7 @@ from services.policy.wire import ChangeCodec
 from services.shared.bus import Bus
 from services.shared.config.model import Config
 from services.shared.database import create_engine, migrate
+from services.shared.hang_up import listen
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.process import Deps
 from services.shared.telemetry import get_logger
@@ -56,6 +56,7 @@ class PolicyService:
         self._watch: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._deaf: Callable[[], None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
@@ -64,8 +65,7 @@ class PolicyService:
     async def start(self) -> None:
         """Bring the tables up to date and the policy in force; returns when ready to answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # not on every system, and not in every thread
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._deaf = listen(self._hang_up)
         if self._mode == "database":
             settled = await self._policies.use_stored(alone=True)
         elif self._file is None:
@@ -110,8 +110,8 @@ class PolicyService:
 
     async def stop(self) -> None:
         """Stop watching and close the database."""
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().remove_signal_handler(signal.SIGHUP)
+        if self._deaf is not None:
+            self._deaf()
         running = [task for task in (self._watch, self._reloading, self._settling, self._following) if task is not None]
         for task in running:
             task.cancel()

@@ -42,18 +42,17 @@ class Topology:
 def read_topology(data: object) -> Topology:
     """Check a description and take it in. Raises: `TopologyError`."""
     root = _object(data, "topology")
-    users = tuple(_user(item, index) for index, item in enumerate(_list(root.get("users"), "users")))
+    users = _users(_list(root.get("users"), "users"))
     by_name = {user.email: user.id for user in users} | {user.name: user.id for user in users}
     described = _object(root.get("nodes") or {}, "nodes")
     nodes: dict[str, AccessNode] = {}
     undecided = set()
-    for index, (name, item) in enumerate(described.items(), 1):
+    ids = _ids([_object(item, f"nodes.{name}").get("id") for name, item in described.items()], "nodes")
+    for (name, item), node_id in zip(described.items(), ids, strict=True):
         fields = _object(item, f"nodes.{name}")
-        nodes[name] = _node(fields, name, index, by_name)
+        nodes[name] = _node(fields, name, node_id, by_name)
         if fields.get("approved_routes") is None:
             undecided.add(name)
-    if len({node.id for node in nodes.values()}) != len(nodes):
-        raise TopologyError("two nodes have the same id")
     tailnet = _object(root.get("tailnet") or {}, "tailnet")
     return Topology(
         users=users,
@@ -65,11 +64,27 @@ def read_topology(data: object) -> Topology:
     )
 
 
-def _user(item: object, index: int) -> AccessUser:
+def _ids(given: Sequence[object], where: str) -> list[int]:
+    """1, 2, 3, … in the order of the ids that are given; their place stands in where none is."""
+    read = [None if one in (None, "") else _number(one, f"{where}[{index}].id") for index, one in enumerate(given)]
+    positive = [one for one in read if one]
+    if len(set(positive)) != len(positive):
+        raise TopologyError(f"two {where} have the same id")
+    order = sorted(range(len(read)), key=lambda index: index + 1 if (one := read[index]) is None else one)
+    ranks = {index: rank for rank, index in enumerate(order, 1)}
+    return [ranks[index] for index in range(len(read))]
+
+
+def _users(items: Sequence[object]) -> tuple[AccessUser, ...]:
+    ids = _ids([_object(item, f"users[{index}]").get("id") for index, item in enumerate(items)], "users")
+    return tuple(_user(item, index, user_id) for index, (item, user_id) in enumerate(zip(items, ids, strict=True)))
+
+
+def _user(item: object, index: int, user_id: int) -> AccessUser:
     where = f"users[{index}]"
     fields = _object(item, where)
     return AccessUser(
-        id=_number(fields.get("id", index + 1), f"{where}.id"),
+        id=user_id,
         name=_text(fields.get("name"), f"{where}.name"),
         email=_text(fields.get("email"), f"{where}.email"),
         provider_id=_text(fields.get("provider_id"), f"{where}.provider_id"),
@@ -78,7 +93,7 @@ def _user(item: object, index: int) -> AccessUser:
     )
 
 
-def _node(fields: Mapping[str, Any], name: str, index: int, users: Mapping[str, int]) -> AccessNode:
+def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Mapping[str, int]) -> AccessNode:
     where = f"nodes.{name}"
     tags = tuple(_texts(fields.get("tags"), f"{where}.tags"))
     owner = fields.get("user")
@@ -89,7 +104,6 @@ def _node(fields: Mapping[str, Any], name: str, index: int, users: Mapping[str, 
             raise TopologyError(f'{where}.user: no user is named "{owner}"')
         user_id = found
     attributes = _object(fields.get("attributes") or {}, f"{where}.attributes")
-    node_id = _number(fields.get("id", index), f"{where}.id")
     return AccessNode(
         id=node_id,
         user_id=user_id,
@@ -137,8 +151,8 @@ def _text(value: object, where: str) -> str:
 def _number(value: object, where: str) -> int:
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 1 << 62:
-        raise TopologyError(f"{where}: expected a positive number")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
+        raise TopologyError(f"{where}: expected a number from zero on")
     return value
 
 

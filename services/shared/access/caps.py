@@ -9,6 +9,7 @@ from typing import Any
 from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory, Member
 from services.shared.access.matching import Segments, by_alias
+from services.shared.access.owners import names
 
 CapMap = dict[str, Any]
 
@@ -19,6 +20,8 @@ IS_OWNER = "https://tailscale.com/cap/is-owner"
 FUNNEL_PORTS = "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"
 FUNNEL_NO_HTTPS = "https://tailscale.com/cap/warn-funnel-no-https"
 DISABLE_IPV4 = "disable-ipv4"
+SUGGESTED = "suggest-exit-node"
+"""On a peer: clients may recommend it. The hosted service sends it for exit nodes that `autoApprovers` approves too."""
 
 _PEER_SIDE = ("dns-subdomain-resolve",)
 """Attributes that other nodes read on a peer's record."""
@@ -90,8 +93,8 @@ class Capabilities:
         """`CapMap` of the node's record as others see it."""
         given = self.given(one)
         caps: CapMap = {name: None for name in _PEER_SIDE if name in given}
-        if one.exits and "suggest-exit-node" in given:
-            caps["suggest-exit-node"] = None
+        if one.exits and (SUGGESTED in given or names(self._directory, self._policy.exit_approvers, one)):
+            caps[SUGGESTED] = None
         return caps
 
     def hides_ipv4(self, one: Member) -> bool:

@@ -65,7 +65,7 @@ class Owners:
         found = []
         for route in dict.fromkeys(one.node.advertised_routes):
             if route in EXIT_ROUTES:
-                if self._names(self._exit, one):
+                if names(self._directory, self._exit, one):
                     found.append(route)
                 continue
             try:
@@ -73,17 +73,19 @@ class Owners:
             except ValueError:
                 continue
             for _, prefix, approvers in self._routes:
-                if prefix[0] <= wanted[0] and wanted[1] <= prefix[1] and self._names(approvers, one):
+                if prefix[0] <= wanted[0] and wanted[1] <= prefix[1] and names(self._directory, approvers, one):
                     found.append(route)
                     break
         return tuple(found)
 
-    def _names(self, approvers: tuple[Alias, ...], one: Member) -> bool:
-        for alias in approvers:
-            if one.identity in self._directory.identities_of(alias):
+
+def names(directory: Directory, approvers: tuple[Alias, ...], one: Member) -> bool:
+    """Whether a node is among the approvers of something."""
+    for alias in approvers:
+        if one.identity in directory.identities_of(alias):
+            return True
+        if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES):
+            spans = directory.spans_of(alias, source=False)
+            if any(contains(spans, place) for place in one.places):
                 return True
-            if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES):
-                spans = self._directory.spans_of(alias, source=False)
-                if any(contains(spans, place) for place in one.places):
-                    return True
-        return False
+    return False

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from services.policy.compile import run
 from services.policy.model.compiler import compile_policy
 from services.policy.model.hujson import read_hujson
 from services.policy.model.problems import PolicyError
@@ -82,7 +83,7 @@ def load(path: Path) -> Case:
     case.message = (given.get("api_response_body") or {}).get("message") or ""
     case.captures = raw.get("captures") or {}
     for user in raw["topology"].get("users") or []:
-        case.users.append(AccessUser(user["id"], user["name"], user["email"], role=ROLES[user["name"]]))
+        case.users.append(AccessUser(user["id"] or 1, user["name"], user["email"], role=ROLES[user["name"]]))
     _add_nodes(case)
     return case
 
@@ -134,7 +135,52 @@ def check(case: Case) -> list[str]:
         server_url="https://unused",
         auto_update=bool(settings.get("devices_auto_updates_on")),
     )
-    return [*_check_views(case, access), *_check_approvals(case, access)]
+    return [*_check_views(case, access), *_check_approvals(case, access), *_check_contract(case, access)]
+
+
+def _topology(case: Case) -> dict[str, Any]:
+    """The tailnet of a capture as `policy compile` is told of it, ids and names as they were captured."""
+    settings = ((case.raw["input"].get("tailnet") or {}).get("settings")) or {}
+    nodes = {
+        name: {
+            "id": node.id,
+            "ipv4": node.ipv4,
+            "ipv6": node.ipv6,
+            "user": case.raw["topology"]["nodes"][name].get("user"),
+            "tags": list(node.tags),
+            "routable_ips": list(node.advertised_routes),
+            "approved_routes": list(node.approved_routes),
+        }
+        for name, node in case.nodes.items()
+    }
+    users = [{**user, "role": ROLES[user["name"]]} for user in case.raw["topology"].get("users") or []]
+    update = bool(settings.get("devices_auto_updates_on"))
+    tailnet = {"domains": list(DOMAINS), "auto_update": update, "server_url": "https://unused"}
+    return {"users": users, "nodes": nodes, "tailnet": tailnet}
+
+
+def _check_contract(case: Case, access: Access) -> Iterator[str]:
+    """What `policy compile` prints is what the evaluator says."""
+    answer = run(case.policy, _topology(case))
+    for name, node in case.nodes.items():
+        said = answer["nodes"][name]
+        if said["packet_filter"] != access.packet_filter(node.id):
+            yield f"{name}: policy compile prints another filter"
+        if said["ssh"] != (access.ssh_policy(node.id) or {"rules": []})["rules"]:
+            yield f"{name}: policy compile prints other ssh rules"
+        if said["cap_map"] != access.self_caps(node.id):
+            yield f"{name}: policy compile prints other capabilities"
+        ids = [case.nodes[peer].id for peer in said["peers"]]
+        if ids != access.peers_of(node.id):
+            yield f"{name}: policy compile prints other peers"
+        for peer, shown in said["peers"].items():
+            other = case.nodes[peer]
+            hidden = access.hides_ipv4(node.id) or access.hides_ipv4(other.id)
+            routes = access.allowed_routes(node.id, other.id)
+            if set(shown["addresses"]) != _addresses(other, hidden):
+                yield f"{name}: policy compile prints other addresses of {peer}"
+            if shown["allowed_ips"] != [*shown["addresses"], *routes]:
+                yield f"{name}: policy compile prints other routes of {peer}"
 
 
 def _check_message(case: Case, text: str) -> list[str]:
@@ -215,9 +261,9 @@ def _check_peer(case: Case, access: Access, name: str, peer_name: str, peer: Map
         hidden = access.hides_ipv4(viewer) or access.hides_ipv4(other)
         if addresses != _addresses(case.nodes[peer_name], hidden):
             yield f"{name}: addresses of {peer_name} wanted {sorted(addresses)}"
-        wanted = _policy_caps(peer.get("CapMap"))
-        if wanted != _policy_caps(access.peer_caps(other)):
-            yield f"{name}: caps of {peer_name} wanted {wanted} got {access.peer_caps(other)}"
+    wanted = _policy_caps(peer.get("CapMap"))
+    if wanted != _policy_caps(access.peer_caps(other)):
+        yield f"{name}: caps of {peer_name} wanted {wanted} got {access.peer_caps(other)}"
 
 
 def _check_self(case: Case, access: Access, name: str, own: Mapping[str, Any]) -> Iterator[str]:

@@ -319,11 +319,43 @@ def test_comments_and_trailing_commas_are_no_trouble() -> None:
         {"users": [1]},
         {"nodes": [1]},
         {"nodes": {"a": {"id": -1}}},
+        {"nodes": {"a": {"id": 1}, "b": {"id": 1}}},
+        {"users": [{"id": 7}, {"id": 7}]},
     ],
 )
 def test_a_topology_that_makes_no_sense_is_refused(topology: dict[str, Any]) -> None:
     (error,) = run("{}", topology)["errors"]
     assert error.startswith("topology: ")
+
+
+def test_ids_only_order_nodes_and_users_so_they_may_begin_at_zero_or_be_left_out() -> None:
+    router = {"tags": ["tag:router"], "routable_ips": ["10.1.0.0/16"], "approved_routes": ["10.1.0.0/16"]}
+    topology = {
+        "users": [{"id": 0, "name": "ada", "email": ""}, {"name": "bob"}],
+        "nodes": {
+            "late": {"id": 2, "ipv4": "100.64.0.2", **router},
+            "viewer": {"id": 1, "ipv4": "100.64.0.1", "user": "ada"},
+            "early": {"id": 0, "ipv4": "100.64.0.3", **router},
+        },
+    }
+    answer = run("{}", topology)
+    assert answer["nodes"]["viewer"]["peers"]["early"]["primary_routes"] == ["10.1.0.0/16"]
+    assert answer["nodes"]["viewer"]["peers"]["late"]["primary_routes"] == []
+
+
+def test_exit_nodes_that_the_policy_approves_are_suggested_to_peers() -> None:
+    node = {"tags": ["tag:exit"], "routable_ips": ["0.0.0.0/0", "::/0"], "approved_routes": ["0.0.0.0/0", "::/0"]}
+    topology = {
+        "nodes": {
+            "a": {"ipv4": "100.64.0.1", "tags": ["tag:dev"]},
+            "exit": {"ipv4": "100.64.0.2", **node},
+            "plain": {"ipv4": "100.64.0.3", **node, "tags": ["tag:prod"]},
+        }
+    }
+    answer = run(json.dumps({"tagOwners": TAGS, "autoApprovers": APPROVE}), topology)
+    caps = {name: peer["cap_map"] for name, peer in answer["nodes"]["a"]["peers"].items()}
+    assert caps == {"exit": {"suggest-exit-node": None}, "plain": {}}
+    assert "suggest-exit-node" not in answer["nodes"]["exit"]["cap_map"]
 
 
 def test_ipsets_that_grow_without_bound_are_refused_at_small_cost() -> None:

@@ -1,4 +1,4 @@
-"""smartscale.admin.v1: the roles of users."""
+"""smartscale.admin.v1: the roles and the rights of users."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ import grpc
 import grpc.aio
 from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.admin.v1 import user_pb2_grpc
+from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import answering
+from gateway.admin import answering, author
 from gateway.admin.stubs import DEADLINE, Services
 
 SERVICE = pb.DESCRIPTOR.services_by_name["UserAdminService"]
 NAME = SERVICE.full_name
 
+RIGHTS_DEADLINE = 2 * DEADLINE
+"""Seconds: longer than auth waits for the registry, so that its own words arrive."""
+
 
 class UserAdmin:
-    """The calls, against the registry."""
+    """The calls, against registry and auth."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -30,6 +34,20 @@ class UserAdmin:
             registry_pb2.SetUserRoleRequest(id=user.id, role=request.role), timeout=DEADLINE
         )
         return pb.SetRoleResponse(user=answer.user)
+
+    async def SuspendUser(self, request: pb.SuspendUserRequest) -> pb.SuspendUserResponse:
+        """End the access of a user."""
+        user = await self._services.user_named(request.user)
+        wanted = auth_pb2.SuspendUserRequest(user_id=user.id, actor=author.current(), reason=request.reason)
+        answer = await self._services.auth.SuspendUser(wanted, timeout=RIGHTS_DEADLINE)
+        return pb.SuspendUserResponse(user=answer.user)
+
+    async def RestoreUser(self, request: pb.RestoreUserRequest) -> pb.RestoreUserResponse:
+        """Take a suspension back."""
+        user = await self._services.user_named(request.user)
+        wanted = auth_pb2.RestoreUserRequest(user_id=user.id, actor=author.current(), reason=request.reason)
+        answer = await self._services.auth.RestoreUser(wanted, timeout=RIGHTS_DEADLINE)
+        return pb.RestoreUserResponse(user=answer.user)
 
 
 def add_to(server: grpc.aio.Server, calls: UserAdmin) -> None:

@@ -16,9 +16,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from services.auth.model.errors import AuthError, RefusedError, UnavailableError
+from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
 from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
 from services.auth.model.oidc.person import Person
+from services.auth.model.rights import RightsChange, RightsKind
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
@@ -91,6 +92,31 @@ class RegistryClient:
             return None
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
         return next((read_user(user) for user in answer.users if user.id == user_id), None)
+
+    async def change_rights(self, change: RightsChange) -> KnownUser:
+        """Make a change of a person's rights; a late or repeated one does nothing.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        standing = {
+            RightsKind.SUSPEND: registry_pb2.STANDING_SUSPENDED,
+            RightsKind.RESTORE: registry_pb2.STANDING_GOOD,
+        }
+        request = registry_pb2.ChangeRightsRequest(
+            user_id=change.user_id,
+            number=change.number,
+            standing=standing[change.kind],
+            source=change.source.value,
+            actor=change.actor,
+            reason=change.reason,
+        )
+        try:
+            return read_user((await self._stub.ChangeRights(request, timeout=TIMEOUT)).user)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise NotFoundError("user not found") from None
+            raise translated(error) from None
 
     async def sign_in(self, person: Person, names: tuple[str, ...], email: str, *, create: bool) -> KnownUser | None:
         """The person's user, refreshed; None when there is none and none may be made."""

@@ -14,7 +14,9 @@ from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.flow import Flow
 from services.auth.model.oidc.keys import KeySet
 from services.auth.model.oidc.person import Person
+from services.auth.model.oidc.refusal import Reason
 from services.auth.model.preauth_key import Claim, PreAuthKey
+from services.auth.model.rights import RightsChange
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
 
@@ -159,6 +161,38 @@ class TagOwners(Protocol):
 
     async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
         """Whether a user may own all of them."""
+        ...
+
+
+class RightsStore(Protocol):
+    """The table of changes of people's rights."""
+
+    async def write_down(self, change: RightsChange) -> RightsChange:
+        """Store a new change and number it."""
+        ...
+
+    async def undone(self) -> tuple[RightsChange, ...]:
+        """Those that are not carried out, the oldest first; perhaps not all."""
+        ...
+
+    async def strike_off(self, change: RightsChange, now: datetime) -> None:
+        """Note that a change was carried out."""
+        ...
+
+    async def refuse_logins(self, user_id: UserId, reason: Reason, text: str) -> tuple[AuthId, ...]:
+        """Turn away what a person approved or is about to confirm; returns the logins whose devices must be told."""
+        ...
+
+
+class RightsKeeper(Protocol):
+    """The registry's side of people's rights."""
+
+    async def user(self, user_id: UserId) -> KnownUser | None:
+        """A user by id."""
+        ...
+
+    async def change_rights(self, change: RightsChange) -> KnownUser:
+        """Make a change; a late or repeated one does nothing. `NotFoundError` when the user is gone."""
         ...
 
 

@@ -9,10 +9,11 @@ from smartscale.auth.v1 import auth_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.clients import PolicyTagOwners, RegistryClient
+from services.auth.finisher import RightsFinisher
 from services.auth.outbox import BusLoginNews
 from services.auth.rpc.servicer import AuthServicer, UseCases
 from services.auth.sign_in_wiring import SignInPart, build_sign_in
-from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlPreAuthKeys
+from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlPreAuthKeys, SqlRights
 from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store import Room
 from services.auth.usecases.api_keys import ApiKeys
@@ -20,6 +21,7 @@ from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import LoginRules, Logins
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
+from services.auth.usecases.rights import Rights
 from services.auth.usecases.throttle import Throttle
 from services.shared.config.model import Config
 from services.shared.database import create_engine, migrate
@@ -33,9 +35,15 @@ class AuthService:
     """Pre-auth keys, API keys, registrations and logins of one tailnet."""
 
     def __init__(
-        self, engine: AsyncEngine, news: BusLoginNews, servicer: AuthServicer, sign_in: SignInPart | None
+        self,
+        engine: AsyncEngine,
+        news: BusLoginNews,
+        servicer: AuthServicer,
+        sign_in: SignInPart | None,
+        finisher: RightsFinisher,
     ) -> None:
         self._sign_in = sign_in
+        self._finisher = finisher
         self._engine = engine
         self._news = news
         self._servicer = servicer
@@ -53,6 +61,7 @@ class AuthService:
         """Bring the tables up to date and listen for news; returns when ready to answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
         await self._news.start()
+        self._finisher.start()
         if self._sign_in is not None:
             try:
                 await self._sign_in.start()
@@ -64,6 +73,7 @@ class AuthService:
         """Stop listening and close the database."""
         if self._sign_in is not None:
             await self._sign_in.stop()
+        await self._finisher.stop()
         await self._news.stop()
         await self._engine.dispose()
 
@@ -83,15 +93,17 @@ async def build(config: Config, deps: Deps) -> AuthService:
     part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, registry)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
     register = Register(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
+    rights = Rights(SqlRights(engine, tailnet), registry, news, clock)
     cases = UseCases(
         register=register,
         await_login=AwaitLogin(register, logins, login_store, registry, news, throttle, clock),
         logins=logins,
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
+        rights=rights,
         sign_in=part.sign_in if part is not None else None,
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part)
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsFinisher(rights))
 
 
 def _rules(config: Config) -> LoginRules:

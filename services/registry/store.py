@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 from services.registry.model.errors import UnavailableError
 from services.registry.model.fact import Fact
 from services.registry.model.link import Link
+from services.registry.model.standing import Entry, Standing
 from services.registry.model.state import State
 from services.shared.ids import NodeId, UserId
 
@@ -148,8 +149,20 @@ class Transaction(Log, Protocol):
         """Add or change the link of an identity."""
         ...
 
-    async def remove_links(self, user_id: UserId) -> None:
-        """Forget all links of a user."""
+    async def forget_person(self, user_id: UserId) -> None:
+        """Forget a user's links, standing and history."""
+        ...
+
+    async def standing(self, user_id: UserId) -> Standing | None:
+        """The last change of a user's standing."""
+        ...
+
+    async def put_standing(self, standing: Standing) -> None:
+        """Note the last change of a user's standing."""
+        ...
+
+    async def add_history(self, entries: Sequence[Entry]) -> None:
+        """Add to histories; of each person only the last entries are kept."""
         ...
 
     async def hear_relay(self, name: str, now: datetime) -> None:

@@ -23,6 +23,7 @@ from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
 from services.registry.usecases.relays import Relays
+from services.registry.usecases.rights import Rights
 from services.registry.usecases.settings import Settings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
@@ -60,6 +61,7 @@ class RegistryService:
         cases = UseCases(
             users=Users(self.ledger),
             people=People(self.ledger),
+            rights=Rights(self.ledger),
             nodes=Nodes(self.ledger, settings, giver, policies),
             admission=Admission(self.ledger, settings, giver, policies),
             updates=Updates(self.ledger, giver, policies),

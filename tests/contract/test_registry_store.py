@@ -310,5 +310,5 @@ async def test_links_are_found_by_identity_changed_and_forgotten_with_their_user
         assert await transaction.link("https://a", "s") == newer
         assert await transaction.link("https://b", "s") is None
     async with store.transaction() as transaction:
-        await transaction.remove_links(UserId(1))
+        await transaction.forget_person(UserId(1))
         assert await transaction.link("https://a", "s") is None

@@ -22,6 +22,10 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self._clock = clock
         self.users: dict[int, pb.User] = {}
         self.nodes: dict[int, pb.Node] = {}
+        self.rights: dict[int, int] = {}
+        """The number of the last change of each user's rights."""
+        self.away = False
+        """Whether changes of rights are not answered."""
         self.sign_ins: list[pb.UpsertLoginRequest] = []
         self.admissions: list[pb.AdmitNodeRequest] = []
         self.fail_before: list[tuple[grpc.StatusCode, str]] = []
@@ -59,6 +63,19 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         known.groups[:] = request.groups
         return pb.UpsertLoginResponse(user=known)
 
+    async def ChangeRights(self, request: pb.ChangeRightsRequest, context: Any) -> pb.ChangeRightsResponse:
+        """Suspends and restores; takes no change twice and none late."""
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the registry is away")
+        user = self.users.get(request.user_id)
+        if user is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "user not found")
+            raise AssertionError
+        if request.number > self.rights.get(user.id, 0):
+            self.rights[user.id] = request.number
+            user.suspended = request.standing == pb.STANDING_SUSPENDED
+        return pb.ChangeRightsResponse(user=user)
+
     async def FindNode(self, request: pb.FindNodeRequest, context: Any) -> pb.FindNodeResponse:
         """By keys."""
         machine = machine_key_of(context).raw
@@ -79,6 +96,8 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             await context.abort(*self.fail_before.pop(0))
         if not request.tags and request.user_id not in self.users:
             await context.abort(grpc.StatusCode.NOT_FOUND, "user not found")
+        if request.user_id in self.users and self.users[request.user_id].suspended:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, "this user is suspended; ask the administrator")
         by_key = self._by_key(request.node_key)
         if by_key is not None and by_key.machine_key != machine:
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, "the node key belongs to another machine")

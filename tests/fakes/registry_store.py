@@ -14,6 +14,7 @@ from services.registry.model.fact import Fact, NodeRemoved, RelayRemoved
 from services.registry.model.link import Link
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
+from services.registry.model.standing import KEPT, Entry, Standing
 from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.store import Absence, Codec, Gateway, Record, StoreUnavailableError
@@ -35,6 +36,8 @@ class _Rows:
     absences: dict[NodeId, datetime] = field(default_factory=dict)
     heard: dict[str, datetime] = field(default_factory=dict)
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
+    standings: dict[UserId, Standing] = field(default_factory=dict)
+    history: list[Entry] = field(default_factory=list)
 
     def copy(self) -> _Rows:
         return _Rows(**{name: copy(value) for name, value in vars(self).items()})
@@ -123,8 +126,24 @@ class _FakeTransaction(_FakeLog):
     async def put_link(self, link: Link) -> None:
         self._rows.links[link.issuer, link.subject] = link
 
-    async def remove_links(self, user_id: UserId) -> None:
-        self._rows.links = {key: link for key, link in self._rows.links.items() if link.user_id != user_id}
+    async def forget_person(self, user_id: UserId) -> None:
+        rows = self._rows
+        rows.links = {key: link for key, link in rows.links.items() if link.user_id != user_id}
+        rows.standings.pop(user_id, None)
+        rows.history = [entry for entry in rows.history if entry.user_id != user_id]
+
+    async def standing(self, user_id: UserId) -> Standing | None:
+        return self._rows.standings.get(user_id)
+
+    async def put_standing(self, standing: Standing) -> None:
+        self._rows.standings[standing.user_id] = standing
+
+    async def add_history(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            mine = [one for one in self._rows.history if one.user_id == entry.user_id]
+            if len(mine) >= KEPT:
+                self._rows.history.remove(mine[0])
+            self._rows.history.append(entry)
 
     async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
         closed = [self._rows.sessions.pop((gateway_id, session_id), None) for session_id in session_ids]

@@ -400,6 +400,12 @@ async def test_a_suspended_user_is_cut_off_from_all(lab: Lab) -> None:
     await lab.registry.put_user(make_user(2, suspended=True))
     await gateway.until(lambda: not one.netmap.peers and not three.netmap.peers)
     assert three.netmap.filters == {"base": []}
+    assert three.netmap.node is not None
+    assert three.netmap.node["KeyExpiry"] == three.netmap.node["Created"]
+    await lab.registry.put_user(make_user(2))
+    await gateway.until(lambda: 3 in one.netmap.peers and 1 in three.netmap.peers)
+    assert "KeyExpiry" not in three.netmap.node and "Expired" not in three.netmap.node
+    assert "KeyExpiry" not in one.netmap.peers[3]
 
 
 @pytest.mark.statement(97, 98)

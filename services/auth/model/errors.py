@@ -31,6 +31,10 @@ class RefusedError(AuthError):
     """A registration cannot succeed, for a reason that the person at the client should read."""
 
 
+class SuspendedError(RefusedError):
+    """The person is suspended; trying again ends the same way until an administrator lifts it."""
+
+
 class UnavailableError(AuthError):
     """Another service did not answer; the same request may succeed later."""
 

@@ -100,6 +100,17 @@ def read_instant(stamp: Timestamp) -> datetime:
         raise InvalidInputError("an instant is out of range") from None
 
 
+def read_words(what: str, text: str, limit: int) -> str:
+    """One line that an administrator said, to be kept.
+
+    Raises:
+        InvalidInputError: too long, or with control characters.
+    """
+    if len(text) > limit or not text.isprintable():
+        raise InvalidInputError(f"{what} is one line of at most {limit} characters")
+    return text
+
+
 def read_optional(message: Any, name: str) -> datetime | None:
     """An instant that may be absent."""
     return read_instant(getattr(message, name)) if message.HasField(name) else None

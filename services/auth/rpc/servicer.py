@@ -13,9 +13,17 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
 from services.auth.model.login import RegisterMethod, read_auth_id
+from services.auth.model.rights import MAX_ACTOR, MAX_REASON, RightsSource
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
-from services.auth.rpc.reading import invented, read_id, read_new_auth_id, read_optional, read_registration
+from services.auth.rpc.reading import (
+    invented,
+    read_id,
+    read_new_auth_id,
+    read_optional,
+    read_registration,
+    read_words,
+)
 from services.auth.rpc.sign_in import SignInServicer
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
@@ -23,6 +31,7 @@ from services.auth.usecases.logins import Logins
 from services.auth.usecases.outcome import Outcome
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
+from services.auth.usecases.rights import Rights
 from services.auth.usecases.sign_in import SignIn
 from services.shared.ids import UserId
 from services.shared.rpc import answers, machine_key_of
@@ -38,6 +47,7 @@ class UseCases:
     logins: Logins
     preauth_keys: PreAuthKeys
     api_keys: ApiKeys
+    rights: Rights
     sign_in: SignIn | None = None
     """None where no provider is configured."""
 
@@ -99,6 +109,18 @@ class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
         """An administrator turns a device away."""
         await self._cases.logins.reject(read_auth_id(request.auth_id))
         return pb.RejectLoginResponse()
+
+    async def SuspendUser(self, request: pb.SuspendUserRequest, context: Any) -> pb.SuspendUserResponse:
+        """End a person's access."""
+        with self._span("auth suspend user"):
+            user = await self._cases.rights.suspend(*_rights(request))
+            return pb.SuspendUserResponse(user=writing.user(user))
+
+    async def RestoreUser(self, request: pb.RestoreUserRequest, context: Any) -> pb.RestoreUserResponse:
+        """Take a suspension back."""
+        with self._span("auth restore user"):
+            user = await self._cases.rights.restore(*_rights(request))
+            return pb.RestoreUserResponse(user=writing.user(user))
 
     async def CreatePreAuthKey(self, request: pb.CreatePreAuthKeyRequest, context: Any) -> pb.CreatePreAuthKeyResponse:
         """Make a pre-auth key."""
@@ -163,3 +185,12 @@ class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
         # Errors are told by status; an exception's text on a span could carry what a client sent.
         with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
             yield span
+
+
+def _rights(request: pb.SuspendUserRequest | pb.RestoreUserRequest) -> tuple[UserId, RightsSource, str, str]:
+    return (
+        UserId(read_id(request.user_id)),
+        RightsSource.ADMINISTRATOR,
+        read_words("actor", request.actor, MAX_ACTOR),
+        read_words("reason", request.reason, MAX_REASON),
+    )

@@ -84,6 +84,23 @@ logins = Table(
     Index("auth_logins_expires", "tailnet_id", "expires_at"),
 )
 
+rights = Table(
+    "auth_rights",
+    metadata,
+    Column("number", _ID, primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("source", String(32), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("done_at", UtcDateTime),
+    Index("auth_rights_undone", "tailnet_id", "done_at", "number"),
+    sqlite_autoincrement=True,
+)
+"""Changes of people's rights, written down before they are carried out."""
+
 flows = Table(
     "auth_flows",
     metadata,

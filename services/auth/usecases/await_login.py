@@ -9,6 +9,7 @@ from services.auth.model.errors import NotFoundError, RefusedError, UnavailableE
 from services.auth.model.login import AuthId, Login, LoginState, read_followup
 from services.auth.model.node import Admitted
 from services.auth.model.registration import Registration
+from services.auth.model.rights import SUSPENDED
 from services.auth.store import LoginNews, LoginStore, LoginWatch, Registry
 from services.auth.usecases.logins import SUPERSEDED, Logins
 from services.auth.usecases.outcome import Denied, LoginNeeded, Outcome
@@ -90,7 +91,8 @@ class AwaitLogin:
         node = found.by_node_key
         if node is None or node.machine_key != login.machine_key:
             return None
-        return Admitted(node, found.owner_of(node))
+        owner = found.owner_of(node)
+        return Denied(SUSPENDED) if owner is not None and owner.suspended else Admitted(node, owner)
 
     async def _finish(self, login: Login) -> Outcome | None:
         # The approver is between its two steps, or crashed there. Either way this is safe, and heals the second.

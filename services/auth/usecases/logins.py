@@ -6,11 +6,12 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, TooManyError
+from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, SuspendedError, TooManyError
 from services.auth.model.limits import network_of
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
 from services.auth.model.node import Admission, Admitted, KnownUser
 from services.auth.model.registration import Registration, first_expiry
+from services.auth.model.rights import SUSPENDED
 from services.auth.store import LoginNews, LoginStore, Registry, Room, TagOwners
 from services.shared.clock import Clock
 from services.shared.ids import UserId
@@ -113,14 +114,18 @@ class Logins:
             NotFoundError: unknown or ended login, or no such user.
             ConflictError: decided otherwise before.
             RefusedError: the registry or the policy would not have it.
+            SuspendedError: the user is suspended.
         """
         while True:
             login = await self.get(auth_id)
             if login.state is LoginState.REJECTED:
                 raise ConflictError("login was rejected already")
             if login.state is LoginState.PENDING:
-                if await self._registry.user(user_id) is None:
+                user = await self._registry.user(user_id)
+                if user is None:
                     raise NotFoundError("user not found")
+                if user.suspended:
+                    raise SuspendedError(SUSPENDED)
                 await self._store.replace(login, login.approved(user_id, method, key_end))
                 continue  # read back what holds now: another administrator may have been faster
             if login.user_id != user_id:
@@ -160,6 +165,9 @@ class Logins:
         if user is None:
             await self._store.replace(login, login.reopened())
             raise NotFoundError("user not found")
+        if user.suspended:
+            await self._turn_away(login, SUSPENDED)
+            raise SuspendedError(SUSPENDED)
         await self._check_tags(login, user)
         try:
             admitted = await self._registry.admit(
@@ -203,10 +211,13 @@ class Logins:
         if not login.tags or await self._owners.may_own(user, login.tags):
             return
         text = not_permitted(login.tags)
-        await self._store.replace(login, login.rejected(text))
-        log.info("login rejected for its tags", auth_id=login.auth_id, user_id=user.id, tags=",".join(login.tags))
-        await self._news.announce(login.auth_id)
+        await self._turn_away(login, text)
         raise RefusedError(text)
+
+    async def _turn_away(self, login: Login, reason: str) -> None:
+        await self._store.replace(login, login.rejected(reason))
+        log.info("login rejected after approval", auth_id=login.auth_id, user_id=login.user_id, reason=reason)
+        await self._news.announce(login.auth_id)
 
 
 def not_permitted(tags: tuple[str, ...]) -> str:

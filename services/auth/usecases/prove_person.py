@@ -18,6 +18,7 @@ from services.auth.model.oidc.id_token import Expected, ProvenClaims, open_signe
 from services.auth.model.oidc.keys import UnknownKeyError
 from services.auth.model.oidc.person import ClaimNames, Document, Person, read_person
 from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.rights import SUSPENDED
 from services.auth.store import People, Provider, Tokens
 from services.shared.clock import Clock
 from services.shared.telemetry import get_logger
@@ -180,7 +181,7 @@ class ProvePerson:
         if user is None:
             raise SignInError(Reason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one")
         if user.suspended:
-            raise SignInError(Reason.USER_SUSPENDED, "this user is suspended; ask the administrator")
+            raise SignInError(Reason.USER_SUSPENDED, SUSPENDED)
         return user
 
     def _key_end(self, proven: ProvenClaims) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.auth.model.errors import RefusedError, TooManyError
 from services.auth.model.login import LoginState, RegisterMethod
-from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode
+from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.model.registration import (
     AskPerson,
@@ -20,6 +20,7 @@ from services.auth.model.registration import (
     decide,
     first_expiry,
 )
+from services.auth.model.rights import SUSPENDED
 from services.auth.store import LoginNews, LoginStore, Registry, TagOwners
 from services.auth.usecases.logins import Logins, not_permitted
 from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
@@ -84,6 +85,9 @@ class Register:
         match decide(registration, found, self._clock.now()):
             case LogOut(node):
                 return await self._log_out(registration, node)
+            case Welcome(node) | Shorten(node) if _is_suspended(found.owner_of(node)):
+                # Not counted as a failure of its network: the client asks again and again until it is restored.
+                return Denied(SUSPENDED)
             case Welcome(node):
                 return await self._welcome(registration, found, node)
             case Shorten(node, expiry):
@@ -194,3 +198,7 @@ class Register:
             return await self._logins.finish(login)
         self._throttle.failure(registration.remote_address)
         return LoginNeeded(login.auth_id, self._logins.url_of(login.auth_id))
+
+
+def _is_suspended(owner: KnownUser | None) -> bool:
+    return owner is not None and owner.suspended

@@ -16,6 +16,7 @@ from services.auth.model.errors import (
     InvalidInputError,
     NotFoundError,
     RefusedError,
+    SuspendedError,
     UnavailableError,
 )
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
@@ -185,6 +186,8 @@ class SignIn:
         except ConflictError:
             text = "the device's request was decided already"
             return await self._refuse(flow, Reason.LOGIN_DECIDED, text, False, browser_secret)
+        except SuspendedError as error:
+            return await self._refuse(flow, Reason.USER_SUSPENDED, str(error), True, browser_secret)
         except RefusedError as error:
             return await self._refuse(flow, Reason.DEVICE_REFUSED, str(error), False, browser_secret)
         await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))

@@ -16,6 +16,7 @@ from services.map_streamer.snapshot.fold import Snapshot as Snapshot
 from services.map_streamer.snapshot.fold import empty as empty
 from services.map_streamer.snapshot.fold import fold as fold
 from services.map_streamer.snapshot.fold import replacement as replacement
+from services.map_streamer.snapshot.fold import swayed as swayed
 from services.map_streamer.snapshot.records import Cursor as Cursor
 from services.map_streamer.snapshot.records import NodeRecord as NodeRecord
 from services.map_streamer.snapshot.records import RelayRecord as RelayRecord

@@ -122,7 +122,7 @@ class _Draft:
     def apply(self, fact: Fact) -> None:
         match fact:
             case NodePut(node):
-                self._put_node(node)
+                self._put_node(msgspec.structs.replace(node, term=node.expiry))
             case NodeRemoved(node_id):
                 self._remove_node(node_id)
             case KeyEnded(node_id):
@@ -148,12 +148,12 @@ class _Draft:
                 assert_never(fact)
 
     def _put_node(self, node: NodeRecord) -> None:
-        past = node.expiry is not None and node.expiry <= self.now
-        if node.ended and not past:
-            # Clients believe the time, so a key that ended early must say one that has passed.
-            node = msgspec.structs.replace(node, expiry=node.created)
-        if node.expired != (past or node.ended):
-            node = msgspec.structs.replace(node, expired=past or node.ended)
+        past = node.term is not None and node.term <= self.now
+        ended = node.ended or self._is_cut(node)
+        # Clients believe the time, so a key that ended early must say one that has passed.
+        expiry = node.created if ended and not past else node.term
+        if node.expiry != expiry or node.expired != (past or ended):
+            node = msgspec.structs.replace(node, expiry=expiry, expired=past or ended)
         old = self.nodes.get(node.id)
         if old == node:
             return
@@ -165,9 +165,13 @@ class _Draft:
             self.by_key[node.node_key] = node.id
         self._place(node)
 
-    def _place(self, node: NodeRecord) -> None:
+    def _is_cut(self, node: NodeRecord) -> bool:
+        """Whether its owner is suspended; tags are nobody."""
         owner = None if node.tags else self.users.get(node.user_id)
-        if owner is not None and owner.suspended:
+        return owner is not None and owner.suspended
+
+    def _place(self, node: NodeRecord) -> None:
+        if self._is_cut(node):
             self.reshaped |= self.access_nodes.pop(node.id, None) is not None
             return
         known = access_node(node)
@@ -193,7 +197,8 @@ class _Draft:
             self.reshaped = True
         if user.suspended != (old is not None and old.suspended):
             for node in [node for node in self.nodes.values() if node.user_id == user.id]:
-                self._place(node)
+                self._put_node(node)
+                self._place(node)  # also where the node looks as before, because its key had ended by itself
 
 
 def _identity(user: UserRecord) -> tuple[object, ...]:
@@ -222,6 +227,15 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
         by_key=draft.by_key,
         access_nodes=draft.access_nodes,
     )
+
+
+def swayed(before: Snapshot, after: Snapshot) -> frozenset[int]:
+    """Nodes that no fact names but whose key counts as ended, or no longer so, because of their owner."""
+    if before.users is after.users:
+        return frozenset()
+    cut = {user.id for user in before.users.values() if user.suspended}
+    turned = cut ^ {user.id for user in after.users.values() if user.suspended}
+    return frozenset(node.id for node in after.nodes.values() if turned and not node.tags and node.user_id in turned)
 
 
 def replacement(

@@ -62,12 +62,16 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     home_derp: int = 0
     cap_version: int = 0
     expiry: datetime | None = None
+    """When its key ends, as clients are told."""
     last_seen: datetime | None = None
     online: bool = False
     ended: bool = False
     """Whether the registry says that its key has ended."""
     expired: bool = False
-    """Whether its key had ended, by the registry or by the clock, when the fold last looked."""
+    """Whether its key had ended, by the registry or by the clock, or its owner was suspended, when the fold last
+    looked."""
+    term: datetime | None = None
+    """When its key ends by the registry's record: what `expiry` is again when a suspension is lifted."""
 
     @property
     def owner(self) -> int:

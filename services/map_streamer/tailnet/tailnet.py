@@ -17,7 +17,7 @@ from opentelemetry.trace import Link
 
 from services.map_streamer.diff import Difference
 from services.map_streamer.render import Renderer, RenderSettings
-from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, View, empty, fold
+from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, View, empty, fold, swayed
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.pending import Pending
@@ -147,7 +147,7 @@ class Tailnet:
         with self._tracer.start_as_current_span("map_streamer fan out", context=context, links=links):
             traceparent = current_traceparent() or (pending.traces[-1] if pending.traces else "")
             difference = self._advance(pending, now)
-            self.teller.tell_all(difference, pending.touched, traceparent)
+            self.teller.tell_all(difference, difference.new.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu
         self._window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
@@ -166,7 +166,7 @@ class Tailnet:
         old = self.view
         cursor = pending.cursor or old.cursor
         snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access)
-        touched = pending.touched
+        touched = pending.touched | swayed(old.snapshot, snapshot)
         view = View(snapshot, old, touched, opaque=pending.opaque)
         difference = Difference(old, view, touched)
         if difference.empty:

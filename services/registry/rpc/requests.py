@@ -17,6 +17,7 @@ from services.registry.model.tag import read_tags
 from services.registry.usecases.admission import Application
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
+from services.registry.usecases.rights import RightsChange
 from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
@@ -85,6 +86,19 @@ def read_instant(what: str, stamp: Timestamp) -> datetime:
     if value >= _LAST:
         raise InvalidInputError(f"{what} is not a time")
     return value
+
+
+def rights_change(request: pb.ChangeRightsRequest) -> RightsChange:
+    """What ChangeRights says changed; the use case checks the texts."""
+    standings = {pb.STANDING_SUSPENDED: True, pb.STANDING_GOOD: False}
+    return RightsChange(
+        user_id=read_user_id(request.user_id),
+        number=read_number("number", request.number),
+        suspended=standings.get(request.standing),
+        source=request.source,
+        actor=request.actor,
+        reason=request.reason,
+    )
 
 
 def person(request: pb.UpsertLoginRequest) -> Person:

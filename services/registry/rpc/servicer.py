@@ -24,6 +24,7 @@ from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
 from services.registry.usecases.relays import Relays
+from services.registry.usecases.rights import Rights
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import NewUser, Users
 from services.shared.ids import TailnetId
@@ -52,6 +53,7 @@ class UseCases:
 
     users: Users
     people: People
+    rights: Rights
     nodes: Nodes
     admission: Admission
     updates: Updates
@@ -90,6 +92,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Find or make the user of a person who signed in."""
         user, created = await self._cases.people.sign_in(requests.person(request), create=request.create)
         return pb.UpsertLoginResponse(user=self._user(user), created=created)
+
+    async def ChangeRights(self, request: pb.ChangeRightsRequest, context: Context) -> pb.ChangeRightsResponse:
+        """Take a change of a person's rights."""
+        user, changed = await self._cases.rights.change(requests.rights_change(request))
+        return pb.ChangeRightsResponse(user=self._user(user), changed=changed)
 
     async def RenameUser(self, request: pb.RenameUserRequest, context: Context) -> pb.RenameUserResponse:
         """Rename a user."""

@@ -66,6 +66,31 @@ links = Table(
     Index("ix_registry_links_user", "tailnet_id", "user_id"),
 )
 
+standings = Table(
+    "registry_standings",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),  # of the last change that was taken: late ones do nothing
+    Column("since", UtcDateTime, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+
+history = Table(
+    "registry_history",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),  # 1, 2, 3 for each person
+    Column("at", UtcDateTime, nullable=False),
+    Column("attribute", Text, nullable=False),
+    Column("before", Text, nullable=False),
+    Column("after", Text, nullable=False),
+    Column("source", Text, nullable=False),
+)
+
 nodes = Table(
     "registry_nodes",
     metadata,

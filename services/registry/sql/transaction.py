@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
-from services.registry.model.link import Link
 from services.registry.sql import tables
-from services.registry.sql.log import SqlLog, parts
-from services.registry.sql.rows import link_columns, link_of, node_columns, relay_columns, user_columns
-from services.registry.sql.statements import upsert
+from services.registry.sql.log import parts
+from services.registry.sql.people import SqlPeople
+from services.registry.sql.rows import node_columns, relay_columns, user_columns
 from services.registry.store import Codec, Gateway, Record
-from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.ids import NodeId, TailnetId
 
 
-class SqlTransaction(SqlLog):
+class SqlTransaction(SqlPeople):
     """The writes of one tailnet; made when its row is locked."""
 
     def __init__(self, connection: AsyncConnection, tailnet: TailnetId, codec: Codec, position: int) -> None:
@@ -152,28 +151,6 @@ class SqlTransaction(SqlLog):
         """Forget these notes."""
         await self._delete_nodes(tables.absences, nodes)
 
-    async def link(self, issuer: str, subject: str) -> Link | None:
-        """The link of an identity."""
-        links = tables.links
-        rows = await self._connection.execute(
-            select(links).where(
-                links.c.tailnet_id == self._tailnet, links.c.issuer == issuer, links.c.subject == subject
-            )
-        )
-        row = rows.mappings().one_or_none()
-        return None if row is None else link_of(row)
-
-    async def put_link(self, link: Link) -> None:
-        """Add or change the link of an identity."""
-        await self._upsert(tables.links, ["tailnet_id", "issuer", "subject"], [link_columns(link)])
-
-    async def remove_links(self, user_id: UserId) -> None:
-        """Forget all links of a user."""
-        links = tables.links
-        await self._connection.execute(
-            delete(links).where(links.c.tailnet_id == self._tailnet, links.c.user_id == user_id)
-        )
-
     async def hear_relay(self, name: str, now: datetime) -> None:
         """Note that a relay announced itself."""
         await self._upsert(tables.relays_heard, ["tailnet_id", "name"], [{"name": name, "heard_at": now}])
@@ -208,12 +185,3 @@ class SqlTransaction(SqlLog):
             await self._connection.execute(
                 delete(table).where(table.c.tailnet_id == self._tailnet, table.c.node_id.in_(part))
             )
-
-    async def _upsert(
-        self, table: Table, key: list[str], rows: Sequence[Mapping[str, Any]], *, keep: bool = False
-    ) -> None:
-        """Insert rows in this order, or change those that are there (with `keep`: leave them)."""
-        if not rows:
-            return
-        statement = upsert(table, tuple(key), tuple(rows[0]), self._connection.dialect.name, keep=keep)
-        await self._connection.execute(statement, [{"tailnet_id": self._tailnet, **row} for row in rows])

@@ -90,8 +90,10 @@ class Admission:
             if application.expiry is not None and application.expiry <= draft.now:
                 raise InvalidInputError("the expiry lies in the past")
             owner = None if application.tags else user_of(draft.state, application.user_id)
-            if owner is not None and owner.suspended:
-                raise ForbiddenError("the user is suspended")
+            # Tags own the node, but a suspended person may not bring it along by a key of theirs either.
+            entitled = owner or draft.state.users.get(application.user_id)
+            if entitled is not None and entitled.suspended:
+                raise ForbiddenError("this user is suspended; ask the administrator")
             known = _known(draft.state, application)
             if known is None:
                 node = await self._create(draft, application)

@@ -65,12 +65,15 @@ class Nodes:
         return await self._ledger.read(read)
 
     async def may_relay(self, node_key: NodeKey) -> bool:
-        """Whether a node key is known and has not ended."""
+        """Whether a node key is known, has not ended, and its owner is not suspended."""
         now = self._ledger.now()
 
         def read(state: State) -> bool:
             node = state.by_node_key(node_key)
-            return node is not None and not node.is_expired(now)
+            if node is None or node.is_expired(now):
+                return False
+            owner = None if node.is_tagged else state.users.get(node.user_id)
+            return owner is None or not owner.suspended
 
         return await self._ledger.read(read)
 

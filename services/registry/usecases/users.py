@@ -128,7 +128,7 @@ class Users:
             if any(node.user_id == user_id for node in draft.state.nodes.values()):
                 raise PreconditionError("user not empty: node(s) found")
             draft.cause(UserRemoved(user_id))
-            await draft.transaction.remove_links(user_id)
+            await draft.transaction.forget_person(user_id)
 
         await self._ledger.commit(work)
         log.info("user deleted", user_id=user_id)

@@ -28,6 +28,7 @@ from services.map_streamer.snapshot import (
     empty,
     fold,
     replacement,
+    swayed,
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.map_streamer.tailnet.history import History
@@ -182,6 +183,24 @@ def test_a_suspended_user_has_no_access_in_any_order_of_facts() -> None:
     first = after(NodePut(node()), UserPut(suspended))
     assert first.access_nodes == {}
     assert list(after(UserPut(UserRecord(1, "ann")), before=first).access_nodes) == [1]
+
+
+def test_a_suspension_ends_keys_for_clients_and_lifting_it_gives_the_same_end_back() -> None:
+    ann, cut = UserRecord(1, "ann"), UserRecord(1, "ann", suspended=True)
+    before = after(UserPut(ann), NodePut(node()), NodePut(node(2, expiry=LATER)), NodePut(node(3, tags=["tag:x"])))
+    suspended = after(UserPut(cut), before=before)
+    assert [(one.expired, one.expiry) for one in suspended.nodes.values()] == [(True, NOW), (True, NOW), (False, None)]
+    assert swayed(before, suspended) == {1, 2}
+    moved = after(NodePut(node(2, expiry=LATER, home_derp=901)), before=suspended)
+    assert (moved.nodes[2].expired, moved.nodes[2].expiry) == (True, NOW)
+    restored = after(UserPut(ann), before=moved)
+    assert [(one.expired, one.expiry) for one in restored.nodes.values()] == [
+        (False, None),
+        (False, LATER),
+        (False, None),
+    ]
+    assert swayed(moved, restored) == {1, 2} and not swayed(suspended, moved)
+    assert after(UserPut(ann), before=suspended, now=LATER).nodes[2].expired
 
 
 def test_a_replacement_leads_to_the_fetched_state() -> None:

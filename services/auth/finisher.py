@@ -1,0 +1,48 @@
+"""Finishes changes of rights that a crash, or a registry that did not answer, left undone. One task; any instance."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.auth.model.errors import AuthError
+from services.auth.usecases.rights import Rights
+from services.shared.database import DatabaseAwayError
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+LOOK_EVERY = 5.0
+"""Seconds between looks at the table, which is empty of them nearly always."""
+PATIENCE = 1.0
+"""Seconds until what the registry did not take is tried again."""
+
+
+class RightsFinisher:
+    """Looks at the table from the start on, until stopped."""
+
+    def __init__(self, rights: Rights) -> None:
+        self._rights = rights
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin; the first look is at once."""
+        self._task = asyncio.create_task(self._run(), name="auth rights finisher")
+
+    async def stop(self) -> None:
+        """End."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                left = await self._rights.carry_on()
+            except (AuthError, DatabaseAwayError) as error:
+                log.warning("changes of rights wait", reason=str(error))
+                left = 1
+            except Exception:
+                log.exception("changes of rights cannot be finished")
+                left = 1
+            await asyncio.sleep(PATIENCE if left else LOOK_EVERY)

@@ -1,0 +1,100 @@
+"""Changes of people's rights in the database, until they are carried out and for a while after."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.auth.model.login import AuthId, LoginState
+from services.auth.model.oidc.flow import FlowState
+from services.auth.model.oidc.refusal import Reason
+from services.auth.model.rights import RightsChange, RightsKind, RightsSource
+from services.auth.sql.tables import flows, logins, rights
+from services.shared.database import read, write
+from services.shared.ids import TailnetId, UserId
+
+AT_ONCE = 100
+"""Changes that one look takes; the next look takes more."""
+KEPT = timedelta(days=30)
+
+
+class SqlRights:
+    """The changes of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
+        self._engine = engine
+        self._tailnet = tailnet
+
+    async def write_down(self, change: RightsChange) -> RightsChange:
+        """Store a new change and number it; forgets old ones that were carried out."""
+        row = {
+            "tailnet_id": self._tailnet,
+            "user_id": change.user_id,
+            "kind": change.kind.value,
+            "source": change.source.value,
+            "actor": change.actor,
+            "reason": change.reason,
+            "created_at": change.created_at,
+        }
+        old = self._ours(rights.c.done_at < change.created_at - KEPT)
+        async with write(self._engine) as connection:
+            await connection.execute(delete(rights).where(old))
+            stored = await connection.execute(insert(rights).values(row).returning(rights))
+            return _change(stored.mappings().one())
+
+    async def undone(self) -> tuple[RightsChange, ...]:
+        """Those that are not carried out, the oldest first."""
+        query = select(rights).where(self._ours(rights.c.done_at.is_(None))).order_by(rights.c.number).limit(AT_ONCE)
+        async with read(self._engine) as connection:
+            return tuple(_change(row) for row in (await connection.execute(query)).mappings())
+
+    async def strike_off(self, change: RightsChange, now: datetime) -> None:
+        """Note that a change was carried out."""
+        this = self._ours(rights.c.number == change.number, rights.c.done_at.is_(None))
+        async with write(self._engine) as connection:
+            await connection.execute(update(rights).where(this).values(done_at=now))
+
+    async def refuse_logins(self, user_id: UserId, reason: Reason, text: str) -> tuple[AuthId, ...]:
+        """Turn away what a person approved or is about to confirm; returns the logins whose devices must be told."""
+        approved = and_(
+            logins.c.tailnet_id == self._tailnet,
+            logins.c.user_id == user_id,
+            logins.c.state == LoginState.APPROVED.value,
+        )
+        confirming = and_(
+            flows.c.tailnet_id == self._tailnet, flows.c.user_id == user_id, flows.c.state == FlowState.CONFIRMING.value
+        )
+        rejected = {"state": LoginState.REJECTED.value, "reason": text}
+        refused = {"state": FlowState.REFUSED.value, "reason": reason.value, "text": text, "final": True}
+        async with write(self._engine) as connection:
+            gone = await connection.execute(update(flows).where(confirming).values(refused).returning(flows.c.auth_id))
+            named = sorted(set(gone.scalars()))
+            open_ = and_(
+                logins.c.tailnet_id == self._tailnet,
+                logins.c.auth_id.in_(named),
+                logins.c.state == LoginState.PENDING.value,
+            )
+            told: set[str] = set()
+            for these in (approved, open_) if named else (approved,):
+                done = await connection.execute(
+                    update(logins).where(these).values(rejected).returning(logins.c.auth_id)
+                )
+                told.update(done.scalars())
+        return tuple(AuthId(auth_id) for auth_id in sorted(told))
+
+    def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+        return and_(rights.c.tailnet_id == self._tailnet, *where)
+
+
+def _change(row: RowMapping) -> RightsChange:
+    return RightsChange(
+        user_id=UserId(row["user_id"]),
+        kind=RightsKind(row["kind"]),
+        source=RightsSource(row["source"]),
+        created_at=row["created_at"],
+        actor=row["actor"],
+        reason=row["reason"],
+        number=row["number"],
+    )

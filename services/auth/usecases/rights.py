@@ -1,0 +1,88 @@
+"""This person's rights changed: the one use case, for administrators now and for whatever else finds out later.
+
+    written down --> registry has it (nodes are cut or go on) --> logins and sign-ins of theirs refused --> struck off
+
+Each step may be done again, by any instance. The registry comes before the logins, so that nothing can be approved
+any more that was not refused.
+"""
+
+from __future__ import annotations
+
+from services.auth.model.errors import AuthError, NotFoundError, UnavailableError
+from services.auth.model.node import KnownUser
+from services.auth.model.oidc.refusal import Reason
+from services.auth.model.rights import SUSPENDED, RightsChange, RightsKind, RightsSource
+from services.auth.store import LoginNews, RightsKeeper, RightsStore
+from services.shared.clock import Clock
+from services.shared.ids import UserId
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+
+class Rights:
+    """Changes of people's rights in one tailnet."""
+
+    def __init__(self, store: RightsStore, registry: RightsKeeper, news: LoginNews, clock: Clock) -> None:
+        self._store = store
+        self._registry = registry
+        self._news = news
+        self._clock = clock
+
+    async def suspend(self, user_id: UserId, source: RightsSource, actor: str = "", reason: str = "") -> KnownUser:
+        """End a person's access until it is restored. Saying it again is harmless.
+
+        Raises:
+            NotFoundError: there is no such user.
+            UnavailableError: it is written down and will be done, but is not yet.
+        """
+        return await self._change(user_id, RightsKind.SUSPEND, source, actor, reason)
+
+    async def restore(self, user_id: UserId, source: RightsSource, actor: str = "", reason: str = "") -> KnownUser:
+        """Take a suspension back. As `suspend`."""
+        return await self._change(user_id, RightsKind.RESTORE, source, actor, reason)
+
+    async def carry_on(self) -> int:
+        """Do what a crash or a silent registry left undone, the oldest first; returns how much still waits."""
+        left = await self._store.undone()
+        for position, change in enumerate(left):
+            try:
+                await self._carry_out(change)
+            except NotFoundError:
+                log.info("change of rights is of nobody any more", user_id=change.user_id, number=change.number)
+            except UnavailableError as error:
+                log.warning("change of rights waits", number=change.number, reason=str(error))
+                return len(left) - position
+            except AuthError as error:
+                # Nobody can mend a refused one; it must not hold up those behind it.
+                log.error("change of rights refused", number=change.number, reason=str(error))
+                await self._store.strike_off(change, self._clock.now())
+        return 0
+
+    async def _change(
+        self, user_id: UserId, kind: RightsKind, source: RightsSource, actor: str, reason: str
+    ) -> KnownUser:
+        if await self._registry.user(user_id) is None:
+            raise NotFoundError("user not found")
+        change = RightsChange(user_id, kind, source, self._clock.now(), actor, reason)
+        return await self._carry_out(await self._store.write_down(change))
+
+    async def _carry_out(self, change: RightsChange) -> KnownUser:
+        try:
+            user = await self._registry.change_rights(change)
+        except NotFoundError:
+            await self._store.strike_off(change, self._clock.now())
+            raise
+        suspended = change.kind is RightsKind.SUSPEND and user.suspended
+        told = await self._store.refuse_logins(change.user_id, Reason.USER_SUSPENDED, SUSPENDED) if suspended else ()
+        await self._store.strike_off(change, self._clock.now())
+        for auth_id in told:
+            await self._news.announce(auth_id)
+        log.info(
+            "rights changed",
+            user_id=change.user_id,
+            kind=change.kind.value,
+            source=change.source.value,
+            refused_logins=len(told),
+        )
+        return user

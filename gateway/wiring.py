@@ -22,10 +22,12 @@ from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
+from gateway.debug.wiring import add_debug_pages
 from gateway.edge.listener import listener_class
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
+from gateway.holding import Holding
 from gateway.machine import debug
 from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import Questions
@@ -101,6 +103,10 @@ class GatewayService:
             rest.router(calls, guard),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies))
+        holding = Holding(
+            self._gateway_id, self._tunnels.counts, self.sessions, self._attachment, self.questions, deps.clock
+        )
+        add_debug_pages(deps.telemetry.pages, deps.channels, holding)
         self._web = WebServer(
             config.listen_addr, app, listener_class(self._tunnels), config.tls_cert_path, config.tls_key_path
         )

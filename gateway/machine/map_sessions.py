@@ -14,7 +14,7 @@ Rules, where a client's wait or a slow one could cost us:
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
@@ -111,6 +111,10 @@ class MapSessions:
 
     def __len__(self) -> int:
         return len(self._table)
+
+    def __iter__(self) -> Iterator[MapSession]:
+        """Each session, as the table is now."""
+        return iter(self._table)
 
     def use(self, uplink: Uplink) -> None:
         """Speak to the map streamer through this."""

@@ -12,8 +12,10 @@ from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
+from services.map_streamer import showing
 from services.map_streamer.session import Gateway
 from services.map_streamer.tailnet import Admission, Tailnet
+from services.shared.clock import Clock, SystemClock
 from services.shared.rpc import answers
 from services.shared.telemetry import get_logger
 
@@ -26,9 +28,10 @@ HELLO_DEADLINE = 10.0
 class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     """The gRPC face of the map streamer."""
 
-    def __init__(self, tailnet: Tailnet, admission: Admission) -> None:
+    def __init__(self, tailnet: Tailnet, admission: Admission, clock: Clock | None = None) -> None:
         self._tailnet = tailnet
         self._admission = admission
+        self._clock = clock or SystemClock()
 
     async def Attach(
         self, request_iterator: AsyncIterator[pb.AttachRequest], context: grpc.aio.ServicerContext[Any, Any]
@@ -91,3 +94,22 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
             sessions=len(roster),
             gateways=len(tuple(roster.gateways())),
         )
+
+    async def ShowNodes(
+        self, request: pb.ShowNodesRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ShowNodesResponse:
+        """Show what is worked out for nodes."""
+        now = self._clock.now()
+        return showing.nodes(self._tailnet, list(request.node_ids), now, with_map=request.with_map)
+
+    async def ShowDerpMap(
+        self, request: pb.ShowDerpMapRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ShowDerpMapResponse:
+        """Show the DERP map."""
+        return pb.ShowDerpMapResponse(derp_map=self._tailnet.renderer.derp_json())
+
+    async def ShowSessions(
+        self, request: pb.ShowSessionsRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> pb.ShowSessionsResponse:
+        """Show sessions and queues."""
+        return showing.sessions(self._tailnet)

@@ -95,7 +95,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     sources = Sources(config.derp, config.dns, tailnet)
     admission = Admission(tailnet, deps.clock, metrics)
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
-    return MapStreamerService(tailnet, follower, sources, replicas, MapStreamerServicer(tailnet, admission))
+    return MapStreamerService(tailnet, follower, sources, replicas, MapStreamerServicer(tailnet, admission, deps.clock))
 
 
 def dns_settings(dns: DnsConfig) -> DnsSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import signal
 import sys
@@ -24,7 +25,7 @@ from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
 from services.shared.rpc.server import RpcServer
-from services.shared.telemetry import Telemetry, get_logger, start_telemetry
+from services.shared.telemetry import Telemetry, get_logger, runtime, start_telemetry
 from services.shared.telemetry.exposition import MetricsServer
 
 log = get_logger(__name__)
@@ -144,7 +145,7 @@ async def embedded(
         channel = OutgoingChannel([LocalChannel(server)])
         stack.push_async_callback(channel.close)
         deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry)
-        await _expose_metrics(config, telemetry, stack, lambda: ready)
+        await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         services: dict[str, Service] = {}
         for name, build in builds.items():
             services[name] = service = await build(config, deps)
@@ -177,7 +178,7 @@ async def alone(
             channels[name] = dial(getattr(config.services, name).addresses, config.services)
             stack.push_async_callback(channels[name].close)
         deps = Deps(clock or SystemClock(), bus, channels, telemetry)
-        await _expose_metrics(config, telemetry, stack, lambda: ready)
+        await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         servers: list[RpcServer] = []
         ports: dict[str, int] = {}
         for name, build in builds.items():
@@ -212,10 +213,12 @@ def _check_stack(config: Config) -> None:
 
 
 async def _expose_metrics(
-    config: Config, telemetry: Telemetry, stack: AsyncExitStack, ready: Callable[[], bool]
+    config: Config, telemetry: Telemetry, stack: AsyncExitStack, ready: Callable[[], bool], processes: str
 ) -> None:
     if config.metrics_listen_addr:
-        metrics = MetricsServer(telemetry.registry, ready)
+        runtime.add_pages(telemetry.pages, config, processes)
+        allowed = [ipaddress.ip_network(text, strict=False) for text in config.metrics_allowed_networks]
+        metrics = MetricsServer(telemetry.registry, ready, telemetry.pages, allowed)
         await metrics.start(config.metrics_listen_addr)
         stack.push_async_callback(metrics.stop)
 

@@ -199,7 +199,10 @@ class Device:
         self._moved.set()
 
     async def _answer(self, ping: Json) -> None:
-        """What a client's c2n handler does, for /echo only."""
+        """What a client's c2n handler does, for /echo only; a ping without types is answered by HEAD."""
+        if not ping["Types"]:
+            await self.ask(urlsplit(ping["URL"]).path, b"", "HEAD")
+            return
         question = base64.b64decode(ping["Payload"])
         body = question.partition(b"\r\n\r\n")[2]
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -38,6 +38,9 @@ class Outbox:
         self.bytes = 0
         self.congested = False
 
+    def __len__(self) -> int:
+        return len(self._ready)
+
     def put(self, response: pb.AttachResponse) -> None:
         """Queue a message."""
         if self._closed:

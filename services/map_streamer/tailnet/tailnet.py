@@ -63,7 +63,7 @@ class Tailnet:
         self._pending = Pending()
         self._first = 0.0
         self._wake = asyncio.Event()
-        self._window = Window()
+        self.window = Window()
         self._spent = 0.0
         self._told = 0
         self._endings: list[tuple[datetime, int]] = []
@@ -119,7 +119,7 @@ class Tailnet:
             cpu = time.process_time()
             self.teller.take_slice()
             self._spent += time.process_time() - cpu
-            self._window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
+            self.window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
         return 0.0 if self.teller.lagging else self._due_in()
 
     def _due_in(self) -> float:
@@ -128,7 +128,7 @@ class Tailnet:
         if self._endings:
             timeout = min(timeout, (self._endings[0][0] - self._clock.now()).total_seconds())
         if self._pending.cursor is not None:
-            timeout = min(timeout, self._window.due(self._first) - self._clock.monotonic())
+            timeout = min(timeout, self.window.due(self._first) - self._clock.monotonic())
         return timeout
 
     def flush(self) -> None:
@@ -150,7 +150,7 @@ class Tailnet:
             self.teller.tell_all(difference, difference.new.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu
-        self._window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
+        self.window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
         if self.teller.lagging:
             self._wake.set()
 

@@ -22,6 +22,11 @@ class Window:
         self._pause = SHORTEST
         self._last = float("-inf")
 
+    @property
+    def pause(self) -> float:
+        """Seconds between two fan-outs now."""
+        return self._pause
+
     def due(self, first: float) -> float:
         """When to tell changes of which the first came at this time."""
         return max(first + FIRST, self._last + self._pause)

@@ -1,29 +1,63 @@
-"""`/metrics` over HTTP for Prometheus, and `/health` beside it: a server too small to need a framework."""
+"""`/metrics` over HTTP for Prometheus, with `/health` and `/debug/`: a server too small to need a framework.
+
+Only `/health` answers everybody; the rest answers neighbours and whom the configuration names.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from urllib.parse import parse_qsl, unquote
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.pages import Document, PageError, Pages
+from services.shared.telemetry.reach import Network, may_read
+from services.shared.telemetry.writing import as_json, as_text, wants_json
 
 log = get_logger(__name__)
 
+PAGE_DEADLINE = 15.0
 _HEAD_LIMIT = 8192
 _HEAD_TIMEOUT = 5.0
+_SEND_TIMEOUT = 30.0
 _MAX_CONNECTIONS = 64
+_TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
+_REASONS = {
+    200: "OK",
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+STRANGER = (
+    "metrics and debug pages answer loopback and private addresses only, and forwarded requests only when every "
+    "address they name is one; add networks to metrics_allowed_networks to let others read\n"
+)
 
 
 class MetricsServer:
     """Answers GET and HEAD; closes after each answer; holds at most a few connections."""
 
-    def __init__(self, registry: CollectorRegistry, ready: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        ready: Callable[[], bool] = lambda: True,
+        pages: Pages | None = None,
+        allowed: Sequence[Network] = (),
+    ) -> None:
+        """`allowed` are the networks that may read besides neighbours."""
         self._registry = registry
         self._ready = ready
+        self._pages = pages or Pages()
+        self._allowed = tuple(allowed)
         self._server: asyncio.Server | None = None
         self._open = 0
 
@@ -50,7 +84,9 @@ class MetricsServer:
                 return
             async with asyncio.timeout(_HEAD_TIMEOUT):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._answer(head))
+            answer = await self._answer(head, str((writer.get_extra_info("peername") or ("",))[0]))
+            async with asyncio.timeout(_SEND_TIMEOUT):
+                writer.write(answer)
                 await writer.drain()
         except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             log.debug("metrics request dropped")
@@ -60,20 +96,79 @@ class MetricsServer:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    def _answer(self, head: bytes) -> bytes:
-        method, _, rest = head.partition(b" ")
-        path = rest.partition(b" ")[0].partition(b"?")[0]
+    async def _answer(self, head: bytes, peer: str) -> bytes:
+        line, _, rest = head.partition(b"\r\n")
+        method, _, target = line.partition(b" ")
+        path, _, query = target.partition(b" ")[0].decode("latin-1").partition("?")
         if method not in (b"GET", b"HEAD"):
-            return _response("405 Method Not Allowed", b"only GET\n", method)
-        if path == b"/metrics":
-            return _response("200 OK", generate_latest(self._registry), method, CONTENT_TYPE_PLAIN_0_0_4)
-        if path == b"/health":
-            if self._ready():
-                return _response("200 OK", b"ok\n", method)
-            return _response("503 Service Unavailable", b"not ready\n", method)
-        return _response("404 Not Found", b"see /metrics\n", method)
+            return _response(405, "only GET\n", method)
+        if path == "/health":
+            return _response(200, "ok\n", method) if self._ready() else _response(503, "not ready\n", method)
+        headers = _fields(rest)
+        if not may_read(peer, headers, self._allowed):
+            log.info("metrics request refused", address=peer)
+            return _response(403, STRANGER, method)
+        if path == "/metrics":
+            return _response(200, generate_latest(self._registry), method, CONTENT_TYPE_PLAIN_0_0_4)
+        if path == "/debug" or path.startswith("/debug/"):
+            return await self._page(unquote(path.removeprefix("/debug").strip("/")), query, headers, method)
+        return _response(404, "see /metrics and /debug/\n", method)
+
+    async def _page(self, name: str, query: str, headers: dict[str, str], method: bytes) -> bytes:
+        status, document = await self._read(name, query)
+        if wants_json(headers.get("accept", "")):
+            return _response(status, as_json(document), method, _JSON)
+        text = str(document["error"]) + "\n" if status != 200 else as_text(document)
+        return _response(status, text, method)
+
+    async def _read(self, name: str, query: str) -> tuple[int, Document]:
+        try:
+            if not name:
+                return 200, self._pages.index()
+            parameters = _parameters(query)
+            page = self._pages.find(name)
+            async with asyncio.timeout(PAGE_DEADLINE):
+                return 200, await page.read(parameters)
+        except PageError as error:
+            return error.status, {"error": str(error)}
+        except TimeoutError:
+            return 504, {"error": "the page took too long"}
+        except Exception:
+            log.exception("debug page failed", page=name[:64])
+            return 500, {"error": "internal error"}
 
 
-def _response(status: str, body: bytes, method: bytes, kind: str = "text/plain; charset=utf-8") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+def _parameters(query: str) -> dict[str, str]:
+    """The parameters of a request.
+
+    Raises:
+        PageError: one is given twice, or there are too many.
+    """
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=16)
+    except ValueError:
+        raise PageError(400, "the query has more than 16 parameters") from None
+    named = dict(pairs)
+    if len(named) != len(pairs):
+        raise PageError(400, "the query gives a parameter more than once")
+    return named
+
+
+def _fields(head: bytes) -> dict[str, str]:
+    """Header fields by lower-case name; repeated ones are one list."""
+    found: dict[str, str] = {}
+    for line in head.split(b"\r\n"):
+        name, colon, value = line.decode("latin-1").partition(":")
+        key = name.strip().lower()
+        if colon:
+            found[key] = f"{found[key]},{value.strip()}" if key in found else value.strip()
+    return found
+
+
+def _response(status: int, content: str | bytes, method: bytes, kind: str = _TEXT) -> bytes:
+    body = content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace")
+    head = (
+        f"HTTP/1.1 {status} {_REASONS[status]}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n"
+    )
     return head.encode() + (b"" if method == b"HEAD" else body)

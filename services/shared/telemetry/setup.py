@@ -19,6 +19,7 @@ from prometheus_client import (
 
 from services.shared.config.model import Config
 from services.shared.telemetry.logs import configure_logging
+from services.shared.telemetry.pages import Pages
 
 T = TypeVar("T")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -30,6 +31,8 @@ class Telemetry:
 
     tracer: trace.Tracer = field(default_factory=trace.NoOpTracer)
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
+    pages: Pages = field(default_factory=Pages)
+    """What the process lets operators look at."""
     tracing: bool = False
     """Whether spans go anywhere; guards what is only done for them."""
     _provider: Any = None

@@ -1,0 +1,114 @@
+"""Asks the services what the pages show. Every call has a deadline; every failure becomes a `PageError`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import grpc
+import grpc.aio
+import orjson
+from google.protobuf.timestamp_pb2 import Timestamp
+from smartscale.auth.v1 import auth_pb2_grpc
+from smartscale.map_streamer.v1 import map_streamer_pb2, map_streamer_pb2_grpc
+from smartscale.policy.v1 import policy_pb2_grpc
+from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+
+from services.shared.telemetry.pages import PageError, Parameters
+
+DEADLINE = 10.0
+MAX_ID = (1 << 63) - 1
+_STATUS = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+
+
+class Services:
+    """Stubs of the four services, and the look-ups that several pages share."""
+
+    def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
+        self.registry: Any = registry_pb2_grpc.RegistryServiceStub(channels["registry"])  # type: ignore[no-untyped-call]
+        self.auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
+        self.policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
+        self.map_streamer: Any = map_streamer_pb2_grpc.MapStreamerServiceStub(  # type: ignore[no-untyped-call]
+            channels["map_streamer"]
+        )
+
+    async def nodes(self) -> list[registry_pb2.Node]:
+        """All nodes.
+
+        Raises:
+            PageError: the registry does not answer.
+        """
+        with answering("registry"):
+            answer = await self.registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)
+        return list(answer.nodes)
+
+    async def node_id(self, parameters: Parameters) -> int | None:
+        """The node that `?node=` names by id or given name; None when it names none.
+
+        Raises:
+            PageError: there is no such node.
+        """
+        text = parameters.get("node", "").strip()
+        if not text:
+            return None
+        if text.isascii() and text.isdigit():
+            number = int(text) if len(text) < 20 else 0
+            if not 0 < number <= MAX_ID:
+                raise PageError(400, "node: not an id of a node")
+            return number
+        for node in await self.nodes():
+            if node.given_name == text.lower():
+                return node.id
+        raise PageError(404, "node: no node has this given name")
+
+    async def shown(self, parameters: Parameters, *, with_map: bool = False) -> map_streamer_pb2.ShowNodesResponse:
+        """What the map streamer works out for the node that is named, or for all.
+
+        Raises:
+            PageError: there is no such node, or the map streamer does not answer.
+        """
+        node_id = await self.node_id(parameters)
+        wanted = [] if node_id is None else [node_id]
+        request = map_streamer_pb2.ShowNodesRequest(node_ids=wanted, with_map=with_map)
+        with answering("map_streamer"):
+            answer: map_streamer_pb2.ShowNodesResponse = await self.map_streamer.ShowNodes(request, timeout=DEADLINE)
+        if wanted and not answer.nodes:
+            raise PageError(404, "node: no node has this id")
+        return answer
+
+
+@contextlib.contextmanager
+def answering(service: str) -> Iterator[None]:
+    """Turn a failed call into what the page says.
+
+    Raises:
+        PageError: the call failed.
+    """
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise PageError(_STATUS.get(error.code(), 502), f"{service}: {error.details() or error.code().name}") from None
+
+
+def time_of(message: Any, field: str) -> str | None:
+    """A time as text, or None when it is not set."""
+    if not message.HasField(field):
+        return None
+    stamp: Timestamp = getattr(message, field)
+    return stamp.ToJsonString()
+
+
+def parsed(raw: bytes) -> object:
+    """JSON of a service as values; a document that says nothing when there is none."""
+    return orjson.loads(raw) if raw else None
+
+
+def more(truncated: bool, shown: Sequence[object]) -> dict[str, object]:
+    """A remark for pages that do not show all."""
+    return {"remark": f"only the first {len(shown)} nodes; name one with ?node="} if truncated else {}

@@ -1,0 +1,169 @@
+"""Pages about what exists: overview, nodes, routes, pending logins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from smartscale.auth.v1 import auth_pb2
+from smartscale.map_streamer.v1 import map_streamer_pb2
+from smartscale.policy.v1 import policy_pb2
+from smartscale.registry.v1 import registry_pb2
+
+from gateway.debug.asking import DEADLINE, Services, answering, time_of
+from services.shared.keys import DiscoKey, MachineKey, NodeKey
+from services.shared.telemetry.pages import Document, PageError, Pages, Parameters
+
+_SHOWN_OF_A_LOGIN = 4
+"""Characters of a login's secret that are shown: enough to tell two apart, too few to sign in with."""
+
+
+def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) -> None:
+    """Offer the pages; `here` says what this gateway holds."""
+
+    async def overview(_: Parameters) -> Document:
+        return await _overview(services, here())
+
+    async def nodestore(parameters: Parameters) -> Document:
+        wanted = await services.node_id(parameters)
+        found = [node for node in await services.nodes() if wanted in (None, node.id)]
+        if wanted is not None and not found:
+            raise PageError(404, "node: no node has this id")
+        return {"nodes": [_node(node) for node in found]}
+
+    async def routes(_: Parameters) -> Document:
+        answer = await services.shown({})
+        primary = {node.id: list(node.primary_routes) for node in answer.nodes}
+        return {"routers": [_routes(node, primary) for node in _routers(await services.nodes())]}
+
+    async def logins(_: Parameters) -> Document:
+        with answering("auth"):
+            answer = await services.auth.ListPendingLogins(auth_pb2.ListPendingLoginsRequest(), timeout=DEADLINE)
+        return {"pending_logins": [_login(login) for login in answer.logins]}
+
+    pages.add("overview", "How much there is of everything, and whether the services answer.", overview)
+    pages.add("nodestore", "Every node as the registry knows it; ?node=ID or NAME for one.", nodestore)
+    pages.add("routes", "Routers with the routes they offer, may serve and serve.", routes)
+    pages.add("registration-cache", "Logins that wait for somebody, their secrets cut short.", logins)
+
+
+async def _overview(services: Services, here: Document) -> Document:
+    parts = await asyncio.gather(
+        _part(_nodes_of(services)),
+        _part(_keys_of(services)),
+        _part(_policy_of(services)),
+        _part(_streamer_of(services)),
+    )
+    names = ("registry", "auth", "policy", "map_streamer")
+    return {"gateway": here, **dict(zip(names, parts, strict=True))}
+
+
+async def _part(asked: object) -> object:
+    """One service's part; one that does not answer must not hide the others."""
+    try:
+        return await asked  # type: ignore[misc]
+    except PageError as error:
+        return {"error": str(error)}
+
+
+async def _nodes_of(services: Services) -> Document:
+    nodes = await services.nodes()
+    with answering("registry"):
+        users = (await services.registry.ListUsers(registry_pb2.ListUsersRequest(), timeout=DEADLINE)).users
+    return {
+        "users": len(users),
+        "nodes": len(nodes),
+        "online": sum(node.online for node in nodes),
+        "expired": sum(node.expired for node in nodes),
+        "ephemeral": sum(node.ephemeral for node in nodes),
+        "tagged": sum(bool(node.tags) for node in nodes),
+        "routers": len(list(_routers(nodes))),
+        "capability_versions": {str(version): count for version, count in _versions(nodes)},
+    }
+
+
+def _versions(nodes: Iterable[registry_pb2.Node]) -> list[tuple[int, int]]:
+    return sorted(Counter(node.cap_version for node in nodes).items())
+
+
+async def _keys_of(services: Services) -> Document:
+    with answering("auth"):
+        keys = await services.auth.ListPreAuthKeys(auth_pb2.ListPreAuthKeysRequest(), timeout=DEADLINE)
+        api_keys = await services.auth.ListApiKeys(auth_pb2.ListApiKeysRequest(), timeout=DEADLINE)
+        logins = await services.auth.ListPendingLogins(auth_pb2.ListPendingLoginsRequest(), timeout=DEADLINE)
+    return {
+        "pre_auth_keys": len(keys.pre_auth_keys),
+        "api_keys": len(api_keys.api_keys),
+        "pending_logins": len(logins.logins),
+    }
+
+
+async def _policy_of(services: Services) -> Document:
+    with answering("policy"):
+        answer = await services.policy.GetCompiled(policy_pb2.GetCompiledRequest(), timeout=DEADLINE)
+    return {"version": answer.version, "position": answer.seq, "compiled_bytes": len(answer.compiled)}
+
+
+async def _streamer_of(services: Services) -> Document:
+    with answering("map_streamer"):
+        status = await services.map_streamer.GetStatus(map_streamer_pb2.GetStatusRequest(), timeout=DEADLINE)
+    return {
+        "registry_position": status.cursor.registry,
+        "policy_position": status.cursor.policy,
+        "nodes": status.nodes,
+        "sessions": status.sessions,
+        "gateways": status.gateways,
+    }
+
+
+def _node(node: registry_pb2.Node) -> Document:
+    return {
+        "id": node.id,
+        "given_name": node.given_name,
+        "hostname": node.hostname,
+        "user_id": node.user_id,
+        "tags": list(node.tags),
+        "machine_key": str(MachineKey(node.machine_key)),
+        "node_key": str(NodeKey(node.node_key)),
+        "disco_key": str(DiscoKey(node.disco_key or bytes(32))),
+        "addresses": [address for address in (node.ipv4, node.ipv6) if address],
+        "endpoints": list(node.endpoints),
+        "home_derp": node.home_derp,
+        "capability_version": node.cap_version,
+        "online": node.online,
+        "last_seen": time_of(node, "last_seen"),
+        "expiry": time_of(node, "expiry"),
+        "expired": node.expired,
+        "ephemeral": node.ephemeral,
+        "created_at": time_of(node, "created_at"),
+    }
+
+
+def _routers(nodes: Iterable[registry_pb2.Node]) -> Iterable[registry_pb2.Node]:
+    return (node for node in nodes if node.advertised_routes or node.approved_routes)
+
+
+def _routes(node: registry_pb2.Node, primary: dict[int, list[str]]) -> Document:
+    return {
+        "id": node.id,
+        "given_name": node.given_name,
+        "online": node.online,
+        "advertised": list(node.advertised_routes),
+        "approved": list(node.approved_routes),
+        "primary": primary.get(node.id, []),
+    }
+
+
+def _login(login: auth_pb2.PendingLogin) -> Document:
+    head, _, secret = login.auth_id.rpartition("-")
+    return {
+        "auth_id": f"{head}-{secret[:_SHOWN_OF_A_LOGIN]}***",
+        "hostname": login.hostname,
+        "os": login.os,
+        "remote_address": login.remote_address,
+        "machine_key": str(MachineKey(login.machine_key)),
+        "created_at": time_of(login, "created_at"),
+        "expires_at": time_of(login, "expires_at"),
+        "decided": login.decided,
+    }

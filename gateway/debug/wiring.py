@@ -1,0 +1,20 @@
+"""Puts the pages together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import grpc.aio
+
+from gateway.debug import rules, streams, tailnet
+from gateway.debug.asking import Services
+from gateway.debug.streams import Holding
+from services.shared.telemetry.pages import Pages
+
+
+def add_debug_pages(pages: Pages, channels: Mapping[str, grpc.aio.Channel], holding: Holding) -> None:
+    """Offer the pages of a gateway on the metrics listener of its process."""
+    services = Services(channels)
+    tailnet.add_pages(pages, services, holding.overview)
+    rules.add_pages(pages, services)
+    streams.add_pages(pages, services, holding)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from gateway import keyfile
-from gateway.admin import policy_admin, user_admin
+from gateway.admin import node_admin, policy_admin, user_admin
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.policy_admin import PolicyAdmin
@@ -118,6 +118,7 @@ class GatewayService:
             everywhere=(
                 (policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),
                 (user_admin.NAME, lambda server: user_admin.add_to(server, people)),
+                *node_admin.registrations(services),
             ),
         )
 

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from gateway import keyfile
-from gateway.admin import node_admin, policy_admin, user_admin
+from gateway.admin import node_admin, policy_admin, server_admin, user_admin
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.rest import router as rest
 from gateway.admin.server import AdminServer
+from gateway.admin.server_admin import ServerAdmin
 from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Services
 from gateway.admin.user_admin import UserAdmin
@@ -96,10 +97,13 @@ class GatewayService:
         counted = deps.telemetry.once(AdminMetrics)
         calls = Calls(services, counted)
         guard = Guard(services, counted, config.gateway.admin_calls_per_second)
-        policies, people = PolicyAdmin(services), UserAdmin(services)
+        policies, people, itself = PolicyAdmin(services), UserAdmin(services), ServerAdmin(services)
+        offered = sign_in.Offered(config)
+        if deps.reloader is not None:
+            deps.reloader.add(offered)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
-            *sign_in.page_routers(config, services.auth),
+            *sign_in.page_routers(offered, config.server_url, services.auth),
             rest.router(calls, guard),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies))
@@ -119,6 +123,7 @@ class GatewayService:
                 (policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),
                 (user_admin.NAME, lambda server: user_admin.add_to(server, people)),
                 *node_admin.registrations(services),
+                (server_admin.NAME, lambda server: server_admin.add_to(server, itself)),
             ),
         )
 

@@ -39,8 +39,8 @@ def router(
     auth_stub: Any,
     server_url: str,
     *,
-    ways: Sequence[Way] = (by_command,),
-    form: str = "'none'",
+    ways: Callable[[], Sequence[Way]] = lambda: (by_command,),
+    form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
     """The pages of the open web that people read; `form` says where the forms of the ways lead."""
@@ -56,7 +56,7 @@ def router(
             return answer_page(unavailable_page(), 503, {"Retry-After": "5"})
         if login is None:
             return answer_page(unknown_page(url), 404)
-        return answer_page(login_page(login, now(), [way(login.auth_id) for way in ways]), form=form)
+        return answer_page(login_page(login, now(), [way(login.auth_id) for way in ways()]), form=form())
 
     @routes.api_route("/apple", methods=READ)
     async def apple() -> Response:

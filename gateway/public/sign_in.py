@@ -1,7 +1,8 @@
 """The browser's way through a sign-in: a button, the provider, a question, an answer. Knows the stubs, decides nothing.
 
-    POST /oidc/start/{auth_id}     cookie, then to the provider
-    GET  /oidc/callback            the provider's answer, then to the page below, so that a reload is harmless
+    POST /oidc/start/{auth_id}     cookie, then to the provider; with /{provider} to another than the default one
+    GET  /oidc/callback            the provider's answer, then to the page below, so that a reload is harmless;
+                                   every other provider than the default one has /oidc/callback/{provider} of its own
     GET  /oidc/confirm/{flow_id}   shows how far it is
     POST /oidc/confirm/{flow_id}   the person's answer, then to the page above
 
@@ -11,7 +12,7 @@ callback, which works once and is not taken from a browser that only looks ahead
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, view_of
 from gateway.public.pages import sign_in as pages
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.html import Html, html
-from gateway.public.pages.login import by_command_folded, device_of, unavailable_page, unknown_page
+from gateway.public.pages.login import by_command, by_command_folded, device_of, unavailable_page, unknown_page
 from services.shared.config import Config
 from services.shared.telemetry import get_logger
 
@@ -43,21 +44,51 @@ CALLBACK_TIMEOUT = 45.0
 _NO_LOOKING_AHEAD = ("prefetch", "prerender", "preview")
 
 
-def page_routers(config: Config, auth_stub: Any) -> list[APIRouter]:
-    """All pages that people read; the way of a sign-in is there only where a provider is configured."""
-    oidc, url = config.oidc, config.server_url
-    if not oidc.issuer:
-        return [login.router(auth_stub, url)]
-    ways = (partial(pages.by_button, provider=oidc.provider_name), by_command_folded)
-    # Browsers hold the redirects of a form to its policy, and a provider may send people on to any other.
-    form = "'self' https:" if oidc.issuer.startswith("https:") else "'self' https: http:"
-    return [login.router(auth_stub, url, ways=ways, form=form), router(auth_stub, url, oidc.provider_name)]
+class Offered:
+    """The providers that the pages offer; they may change while we run."""
+
+    def __init__(self, config: Config) -> None:
+        self._providers = config.oidc.in_use()
+
+    async def prepare(self, config: Config) -> Callable[[], None]:
+        """Make ready for another configuration."""
+        providers = config.oidc.in_use()
+
+        def use() -> None:
+            self._providers = providers
+
+        return use
+
+    def ways(self) -> Sequence[login.Way]:
+        """The ways to approve a login: buttons where there are providers, the command line always."""
+        if not self._providers:
+            return (by_command,)
+        buttons = [(name, one.provider_name) for name, one in self._providers.items()]
+        return (partial(pages.by_buttons, providers=buttons), by_command_folded)
+
+    def form(self) -> str:
+        """Where the buttons lead, for the browser's policy: it holds the redirects of a form to it too."""
+        if not self._providers:
+            return "'none'"
+        secure = all(one.issuer.startswith("https:") for one in self._providers.values())
+        return "'self' https:" if secure else "'self' https: http:"
+
+    def label(self, name: str) -> str:
+        """What a provider is called; text of strangers is no name."""
+        found = self._providers.get(name) or next(iter(self._providers.values()), None)
+        return found.provider_name if found is not None else "the provider"
+
+
+def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[APIRouter]:
+    """All pages that people read."""
+    landing = login.router(auth_stub, server_url, ways=offered.ways, form=offered.form)
+    return [landing, router(auth_stub, server_url, offered.label)]
 
 
 def router(
     auth_stub: Any,
     server_url: str,
-    provider: str,
+    label: Callable[[str], str],
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
@@ -67,25 +98,27 @@ def router(
     jar = _Jar(secure=url.startswith("https://"))
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
 
+    @routes.post("/oidc/start/{auth_id}/{provider}")
     @routes.post("/oidc/start/{auth_id}")
-    async def start(auth_id: str, request: Request) -> Response:
+    async def start(auth_id: str, request: Request, provider: str = "") -> Response:
         if not AUTH_ID.match(auth_id):
             return answer_page(unknown_page(url), 404)
         if not _from_our_page(request, origin):
             return answer_page(pages.lost_page(), 403)
         client = request.client.host if request.client else ""
         try:
-            ask = pb.StartSignInRequest(auth_id=auth_id, remote_address=client)
+            ask = pb.StartSignInRequest(auth_id=auth_id, remote_address=client, provider=provider)
             started = await auth_stub.StartSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, provider, auth_id)
+            return _failed(error, url, label(provider), auth_id)
         response = RedirectResponse(started.authorization_url, 303, HEADERS)
         left = started.expires_at.ToDatetime(tzinfo=UTC) - now()
         jar.put(request, response, started.flow_id, started.browser_secret, max(1, int(left.total_seconds())))
         return response
 
+    @routes.get("/oidc/callback/{provider}")
     @routes.get("/oidc/callback")
-    async def callback(request: Request) -> Response:
+    async def callback(request: Request, provider: str = "") -> Response:
         purpose = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")).lower()
         if any(mark in purpose for mark in _NO_LOOKING_AHEAD):
             return Response(status_code=403, headers=HEADERS)
@@ -100,11 +133,15 @@ def router(
             error=query.get("error", ""),
             error_description=query.get("error_description", ""),
             browser_secret=jar.get(request, state.partition(".")[0]),
+            provider=provider,
         )
         try:
-            found = (await auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)).sign_in
+            answer = await auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, provider)
+            return _failed(error, url, label(provider))
+        if answer.authorization_url:
+            return RedirectResponse(answer.authorization_url, 303, HEADERS)
+        found = answer.sign_in
         return RedirectResponse(f"/oidc/confirm/{found.flow_id}", 303, HEADERS)
 
     @routes.get("/oidc/confirm/{flow_id}")
@@ -113,7 +150,7 @@ def router(
         try:
             found = (await auth_stub.GetSignIn(ask, timeout=TIMEOUT)).sign_in
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, provider)
+            return _failed(error, url, label(""))
         return _shown(found, now())
 
     @routes.post("/oidc/confirm/{flow_id}")
@@ -130,7 +167,7 @@ def router(
         try:
             await auth_stub.ConfirmSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, provider)
+            return _failed(error, url, label(""))
         return RedirectResponse(f"/oidc/confirm/{flow_id}", 303, HEADERS)
 
     return routes
@@ -161,6 +198,8 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, auth_id: str =
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
         return answer_page(pages.lost_page(), 404)
     log.warning("sign-in cannot go on", code=code.name)
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and auth_id:
+        return answer_page(pages.busy_page(auth_id), 429, {"Retry-After": "60"})
     if code is grpc.StatusCode.UNAVAILABLE and auth_id:
         page: Html = pages.unreachable_page(provider, error.details() or "", auth_id)
         return answer_page(page, 503, {"Retry-After": "30"})

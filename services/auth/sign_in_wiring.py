@@ -1,139 +1,234 @@
-"""Plugs sign-in together, where the configuration names a provider; otherwise there is none of it."""
+"""Plugs sign-in together, for each provider of the configuration, and again when that changes."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from services.auth.clients import RegistryClient
 from services.auth.idp.client_auth import Credentials, UnusableSecretError
 from services.auth.idp.http import ProviderHttp
 from services.auth.idp.provider import HttpProvider
+from services.auth.idp.search import Search
 from services.auth.model.oidc.entry import EntryRules, check_format
 from services.auth.model.oidc.person import ClaimNames
 from services.auth.model.oidc.refusal import SignInError
 from services.auth.store import FlowStore
 from services.auth.usecases.logins import Logins
+from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import ProvePerson, SignInSettings
 from services.auth.usecases.sign_in import SignIn
 from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
-from services.shared.config.login import OidcConfig
+from services.shared.config.login import ProviderConfig, key_of_provider
 from services.shared.config.model import Config
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-START_TRIES = 5
-FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
+LINGER = 60.0
+"""Seconds that a provider which is no longer configured may finish what it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One provider, as it was made of its configuration."""
+
+    settings: tuple[str, ProviderConfig]
+    offer: Offer
+    provider: HttpProvider
+    search: Search
 
 
 class SignInPart:
-    """The use case and the provider behind it."""
+    """The use case, and the providers behind it."""
 
-    def __init__(self, sign_in: SignIn, provider: HttpProvider, must_answer: bool) -> None:
-        self.sign_in = sign_in
-        self._provider = provider
-        self._must_answer = must_answer
-        self._looking: asyncio.Task[SignInError | None] | None = None
+    def __init__(
+        self, config: Config, clock: Clock, flows: FlowStore, logins: Logins, registry: RegistryClient
+    ) -> None:
+        self._clock = clock
+        self._registry = registry
+        self._offers = Offers()
+        self._closing: set[asyncio.Task[None]] = set()
+        self._made: dict[str, _Made] = {}
+        self._use(self._make(config))
+        self.sign_in = SignIn(flows, logins, self._offers, clock)
 
     async def start(self) -> None:
-        """Look for the provider: now where the configuration says so, else beside the work.
+        """Look for the providers: now where the configuration says so, else beside the work.
 
         Raises:
-            ConfigError: it must answer before we start, and does not.
+            ConfigError: one must answer before we start, and does not.
         """
-        if not self._must_answer:
-            self._looking = asyncio.create_task(self._look(None), name="provider discovery")
-            return
-        error = await self._look(START_TRIES)
-        if error is not None:
-            remedy = "mend it, or set oidc.only_start_if_oidc_is_available to false"
-            raise ConfigError([Problem("provider", "oidc.issuer", f"cannot be used: {error}", remedy)])
+        for name, made in self._made.items():
+            if not made.settings[1].only_start_if_oidc_is_available:
+                made.search.begin()
+            elif (error := await made.search.insist()) is not None:
+                raise ConfigError([_unavailable(name, error)])
+
+    async def prepare(self, config: Config) -> Callable[[], None]:
+        """Make ready for another configuration; providers whose part of it is the same stay as they are.
+
+        Raises:
+            ConfigError: a key of `oidc` cannot be used, or a provider that must answer does not.
+        """
+        made = self._make(config)
+        new = [(name, one) for name, one in made.items() if self._made.get(name) is not one]
+        try:
+            for name, one in new:
+                must = one.settings[1].only_start_if_oidc_is_available
+                if must and (error := await one.search.once()) is not None:
+                    raise ConfigError([_unavailable(name, error)])
+        except BaseException:
+            await asyncio.gather(*(one.provider.close() for _, one in new))
+            raise
+        return lambda: self._use(made)
 
     async def stop(self) -> None:
-        """Let the provider go."""
-        if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
-        await self._provider.close()
+        """Let the providers go."""
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*(_close(made) for made in self._made.values()))
 
-    async def _look(self, tries: int | None) -> SignInError | None:
-        pause, failure = FIRST_PAUSE, None
-        while tries is None or tries > 0:
+    def _use(self, made: Mapping[str, _Made]) -> None:
+        running = bool(self._made)
+        gone = [one for name, one in self._made.items() if made.get(name) is not one]
+        new = [one for name, one in made.items() if self._made.get(name) is not one]
+        self._made = dict(made)
+        self._offers.replace({name: one.offer for name, one in made.items()})
+        for one in gone:
+            task = asyncio.create_task(_close_later(one), name="provider farewell")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        for one in new:
+            settings = one.offer.prove.settings
+            log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=one.offer.label)
+            if running:
+                one.search.begin()
+
+    def _make(self, config: Config) -> dict[str, _Made]:
+        problems: list[Problem] = []
+        out: dict[str, _Made] = {}
+        for name, provider in config.oidc.in_use().items():
+            there = self._made.get(name)
+            if there is not None and there.settings == (config.server_url, provider):
+                out[name] = there
+                continue
             try:
-                metadata = await self._provider.metadata()
-            except SignInError as error:
-                failure = error
-                tries = None if tries is None else tries - 1
-                if tries != 0:
-                    await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE, pause * 2)
-            else:
-                log.info("provider found", issuer=metadata.issuer)
-                return None
-        return failure
+                out[name] = self._make_one(config.server_url, name, provider)
+            except ConfigError as error:
+                problems.extend(error.problems)
+        if problems:
+            raise ConfigError(problems)
+        return out
+
+    def _make_one(self, server_url: str, name: str, config: ProviderConfig) -> _Made:
+        credentials = credentials_of(config)
+        settings = settings_of(server_url, name, config)
+        check(name, config, credentials)
+        provider = HttpProvider(config.issuer, config.app_id, credentials, open_http(name, config), self._clock)
+        prove = ProvePerson(provider, self._registry, self._clock, settings)
+        offer = Offer(name, config.provider_name, config.issuer, provider, prove)
+        return _Made((server_url, config), offer, provider, Search(provider, config.issuer))
 
 
 def build_sign_in(
     config: Config, clock: Clock, flows: FlowStore, logins: Logins, registry: RegistryClient
-) -> SignInPart | None:
-    """Make it; None where no provider is configured.
+) -> SignInPart:
+    """Make it; without a provider in the configuration there is nothing to sign in at until one is added.
 
     Raises:
         ConfigError: a key of `oidc` cannot be used.
     """
-    oidc = config.oidc
-    if not oidc.issuer:
-        return None
-    credentials = Credentials(
-        oidc.client_id, oidc.client_secret, oidc.client_secret_path, oidc.private_key_path, oidc.client_auth
+    return SignInPart(config, clock, flows, logins, registry)
+
+
+async def _close(made: _Made) -> None:
+    await made.search.stop()
+    await made.provider.close()
+
+
+async def _close_later(made: _Made) -> None:
+    try:
+        await made.search.stop()
+        await asyncio.sleep(LINGER)
+    finally:
+        await made.provider.close()
+
+
+def _unavailable(name: str, error: SignInError) -> Problem:
+    key = key_of_provider(name)
+    remedy = f"mend it, or set {key}.only_start_if_oidc_is_available to false; `headscale oidc doctor` says more"
+    return Problem("provider", f"{key}.issuer", f"cannot be used: {error}", remedy)
+
+
+def credentials_of(config: ProviderConfig) -> Credentials:
+    """What we have to prove ourselves with at a provider."""
+    return Credentials(
+        config.client_id, config.client_secret, config.client_secret_path, config.private_key_path, config.client_auth
     )
-    if oidc.namespace_claim:
-        log.warning("oidc.namespace_claim is not used yet; the name of a user follows oidc.namespace_format")
-    settings = _settings(config, oidc)
+
+
+def open_http(name: str, config: ProviderConfig) -> ProviderHttp:
+    """The way to a provider.
+
+    Raises:
+        ConfigError: the extra authorities cannot be read.
+    """
     try:
-        check_format(settings.entry.name_format)
-    except ValueError as error:
-        remedy = "use {email}, {email_local}, {username}, {name}, {sub} or {claim:NAME}"
-        raise ConfigError([Problem("configuration", "oidc.namespace_format", str(error), remedy)]) from None
-    try:
-        http = ProviderHttp(oidc.ca_path)
+        return ProviderHttp(config.ca_path)
     except OSError as error:
         what = f"cannot be read ({type(error).__name__})"
-        raise ConfigError([Problem("configuration", "oidc.ca_path", what, "name a file of PEM certificates")]) from None
-    if oidc.private_key_path is None or oidc.client_secret or oidc.client_secret_path is not None:
-        try:
-            credentials.current_secret()
-        except UnusableSecretError as error:
-            key = "oidc.client_secret_path" if oidc.client_secret_path is not None else "oidc.client_secret"
-            remedy = "copy it from your provider's page"
-            raise ConfigError([Problem("configuration", key, str(error), remedy)]) from None
-    provider = HttpProvider(oidc.issuer, oidc.app_id, credentials, http, clock)
-    prove = ProvePerson(provider, registry, clock, settings)
-    log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=oidc.provider_name)
-    return SignInPart(SignIn(flows, logins, provider, prove, clock), provider, oidc.only_start_if_oidc_is_available)
+        problem = Problem("configuration", f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates")
+        raise ConfigError([problem]) from None
 
 
-def _settings(config: Config, oidc: OidcConfig) -> SignInSettings:
-    claims = oidc.claims
+def check(name: str, config: ProviderConfig, credentials: Credentials) -> None:
+    """Refuse what can never work.
+
+    Raises:
+        ConfigError: the name format has an unknown part, or the secret was copied wrongly.
+    """
+    key = key_of_provider(name)
+    try:
+        check_format(config.namespace_format)
+    except ValueError as error:
+        remedy = "use {email}, {email_local}, {username}, {name}, {sub} or {claim:NAME}"
+        raise ConfigError([Problem("configuration", f"{key}.namespace_format", str(error), remedy)]) from None
+    if config.private_key_path is not None and not config.client_secret and config.client_secret_path is None:
+        return
+    try:
+        credentials.current_secret()
+    except UnusableSecretError as error:
+        at = f"{key}.client_secret_path" if config.client_secret_path is not None else f"{key}.client_secret"
+        raise ConfigError([Problem("configuration", at, str(error), "copy it from your provider's page")]) from None
+
+
+def redirect_uri_of(server_url: str, name: str) -> str:
+    """Where a provider sends people back to: a URL of its own, so that no other can pass for it (RFC 9700 §4.4)."""
+    return f"{server_url.rstrip('/')}/oidc/callback" + (f"/{name}" if name else "")
+
+
+def settings_of(server_url: str, name: str, config: ProviderConfig) -> SignInSettings:
+    """What the configuration says of sign-ins at a provider."""
+    claims = config.claims
     return SignInSettings(
-        client_id=oidc.client_id,
-        redirect_uri=f"{config.server_url.rstrip('/')}/oidc/callback",
-        scope=oidc.scope,
-        extra_params=oidc.extra_params,
-        leeway=oidc.clock_leeway,
+        client_id=config.client_id,
+        redirect_uri=redirect_uri_of(server_url, name),
+        scope=config.scope,
+        extra_params=config.extra_params,
+        leeway=config.clock_leeway,
         claims=ClaimNames(claims.email, claims.name, claims.groups, claims.username, claims.picture),
         entry=EntryRules(
-            domains=oidc.allowed_domains,
-            users=oidc.allowed_users,
-            groups=oidc.allowed_groups,
-            email_verified_required=oidc.email_verified_required,
-            create_users=oidc.auto_create_users,
-            name_format=oidc.namespace_format if oidc.create_namespace_for_user else "",
+            domains=config.allowed_domains,
+            users=config.allowed_users,
+            groups=config.allowed_groups,
+            email_verified_required=config.email_verified_required,
+            create_users=config.auto_create_users,
+            name_format=config.namespace_format if config.create_namespace_for_user else "",
         ),
-        key_lifetime=oidc.expiry,
-        expiry_from_token=oidc.use_expiry_from_token,
+        key_lifetime=config.expiry,
+        expiry_from_token=config.use_expiry_from_token,
     )

@@ -91,6 +91,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     lifetime = config.node.expiry
     logins = Logins(login_store, registry, owners, news, clock, _rules(config))
     part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, registry)
+    if deps.reloader is not None:
+        deps.reloader.add(part)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
     register = Register(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
     rights = Rights(SqlRights(engine, tailnet), registry, news, clock)
@@ -101,7 +103,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
         rights=rights,
-        sign_in=part.sign_in if part is not None else None,
+        sign_in=part.sign_in,
+        reloader=deps.reloader,
     )
     return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsFinisher(rights))
 

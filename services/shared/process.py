@@ -21,6 +21,8 @@ from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.clock import Clock, SystemClock
 from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.garbage import settle
+from services.shared.hang_up import listen
+from services.shared.reload import Reloader
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
@@ -45,6 +47,8 @@ class Deps:
     channels: Mapping[str, grpc.aio.Channel]
     """By service name: "registry", "policy", "auth", "map_streamer"."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    reloader: Reloader | None = None
+    """Tells of a changed configuration; None where there is nobody to read it."""
 
 
 class Service(Protocol):
@@ -65,6 +69,9 @@ class Service(Protocol):
 
 Build = Callable[[Config, Deps], Awaitable[Service]]
 """Each service's `wiring.build`."""
+
+Read = Callable[[], Config]
+"""Reads the configuration again; raises `ConfigError`."""
 
 
 def run_alone(build: Build, name: str, argv: Sequence[str] | None = None) -> None:
@@ -117,9 +124,10 @@ async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetr
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    # Without a handler the signal would end the process; a service that can reload takes it over.
-    loop.add_signal_handler(signal.SIGHUP, log.info, "nothing to reload")
-    serving = embedded(config, builds, telemetry) if together else alone(config, builds, telemetry)
+    # Without a handler the signal would end a process that is still on its way up.
+    listen(lambda: log.info("asked to reload"))
+    serve = embedded if together else alone
+    serving = serve(config, builds, telemetry, None, lambda: load(config.source, os.environ))
     async with serving:
         settle()
         log.info("ready", processes=",".join(builds))
@@ -129,7 +137,11 @@ async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetr
 
 @asynccontextmanager
 async def embedded(
-    config: Config, builds: Mapping[str, Build], telemetry: Telemetry, clock: Clock | None = None
+    config: Config,
+    builds: Mapping[str, Build],
+    telemetry: Telemetry,
+    clock: Clock | None = None,
+    read: Read | None = None,
 ) -> AsyncIterator[Mapping[str, Service]]:
     """Run services together: one in-process gRPC server, the bus in memory. Gives the services, all started.
 
@@ -144,7 +156,8 @@ async def embedded(
         stack.push_async_callback(server.stop, 0)
         channel = OutgoingChannel([LocalChannel(server)])
         stack.push_async_callback(channel.close)
-        deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry)
+        reloader = Reloader(config, read, bus)
+        deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry, reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         services: dict[str, Service] = {}
         for name, build in builds.items():
@@ -153,6 +166,7 @@ async def embedded(
             service.add_to(server)
         for service in services.values():
             await service.start()
+        _follow(reloader, stack)
         ready = True
         yield services
         ready = False
@@ -160,7 +174,11 @@ async def embedded(
 
 @asynccontextmanager
 async def alone(
-    config: Config, builds: Mapping[str, Build], telemetry: Telemetry, clock: Clock | None = None
+    config: Config,
+    builds: Mapping[str, Build],
+    telemetry: Telemetry,
+    clock: Clock | None = None,
+    read: Read | None = None,
 ) -> AsyncIterator[Mapping[str, int]]:
     """Run services as processes of a stack: gRPC on sockets, the bus on Redis. Gives the port of each.
 
@@ -177,7 +195,8 @@ async def alone(
         for name in CALLED:
             channels[name] = dial(getattr(config.services, name).addresses, config.services)
             stack.push_async_callback(channels[name].close)
-        deps = Deps(clock or SystemClock(), bus, channels, telemetry)
+        reloader = Reloader(config, read, bus)
+        deps = Deps(clock or SystemClock(), bus, channels, telemetry, reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         servers: list[RpcServer] = []
         ports: dict[str, int] = {}
@@ -190,11 +209,19 @@ async def alone(
             stack.push_async_callback(server.stop, _GRACE)
             await service.start()
             servers.append(server)
+        _follow(reloader, stack)
         for server in servers:
             await server.set_ready(True)
         ready = True
         yield ports
         ready = False
+
+
+def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:
+    """Reload at SIGHUP, and when another process says so."""
+    stack.push_async_callback(reloader.stop)
+    stack.callback(listen(reloader.hang_up))
+    reloader.follow()
 
 
 def _check_stack(config: Config) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from gateway.public.pages.frame import page
 from gateway.public.pages.html import Html, html
 
@@ -23,9 +25,11 @@ TITLES = {
 }
 
 
-def by_button(auth_id: str, provider: str) -> Html:
-    """The way of a sign-in at the provider. It posts: only a person who presses it begins one."""
-    return html(_BUTTON, auth_id=auth_id, provider=provider)
+def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]]) -> Html:
+    """The way of a sign-in: a button for each provider, by name and label. It posts: only who presses it begins one."""
+    paths = [(f"{auth_id}/{name}" if name else auth_id, label) for name, label in providers]
+    buttons = "".join(html(_BUTTON, path=path, provider=label) for path, label in paths)
+    return html(_BUTTONS, buttons=Html(buttons))
 
 
 def confirm_page(flow_id: str, user: str, device: Html, confirmation: str) -> Html:
@@ -61,6 +65,11 @@ def lost_page() -> Html:
     return page("This sign-in is not under way here", html(_LOST))
 
 
+def busy_page(auth_id: str) -> Html:
+    """Too many sign-ins begin where this browser is."""
+    return page("Too many sign-ins at once", html(_BUSY, again=again_link(auth_id)))
+
+
 def unreachable_page(provider: str, text: str, auth_id: str) -> Html:
     """The provider cannot be used now."""
     body = html(_UNREACHABLE, provider=provider, again=again_link(auth_id))
@@ -68,12 +77,14 @@ def unreachable_page(provider: str, text: str, auth_id: str) -> Html:
     return page("The identity provider cannot be reached", Html(body + html(_REASON, reason=reason)))
 
 
-_BUTTON = """<section>
-<h2>Sign in</h2>
-<form method="post" action="/oidc/start/{auth_id}">
+_BUTTON = """<form method="post" action="/oidc/start/{path}">
 <button type="submit">Log in with {provider}</button>
 </form>
-<p class="soft">You are sent to your identity provider and come back here to confirm the device.</p>
+"""
+
+_BUTTONS = """<section>
+<h2>Sign in</h2>
+{buttons}<p class="soft">You are sent to your identity provider and come back here to confirm the device.</p>
 </section>
 """
 
@@ -115,6 +126,11 @@ _LOST = """<p>It was begun in another browser, took longer than a quarter of an 
 cookies.</p>
 <h2>What to do</h2>
 <p>Open the link that the device shows once more, in one browser, and sign in from there. Nothing was changed.</p>
+"""
+
+_BUSY = """<p>Many people or devices where you are begin to sign in just now. The device keeps waiting; try again in a
+minute.</p>
+{again}
 """
 
 _UNREACHABLE = """<p>{provider} does not answer as it should. The device keeps waiting; try again in a minute.</p>

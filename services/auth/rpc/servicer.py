@@ -34,6 +34,7 @@ from services.auth.usecases.register import Register
 from services.auth.usecases.rights import Rights
 from services.auth.usecases.sign_in import SignIn
 from services.shared.ids import UserId
+from services.shared.reload import Reloader
 from services.shared.rpc import answers, machine_key_of
 from services.shared.telemetry import Telemetry
 
@@ -49,7 +50,7 @@ class UseCases:
     api_keys: ApiKeys
     rights: Rights
     sign_in: SignIn | None = None
-    """None where no provider is configured."""
+    reloader: Reloader | None = None
 
 
 @answers(STATUS)
@@ -57,7 +58,7 @@ class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
     def __init__(self, cases: UseCases, telemetry: Telemetry) -> None:
-        super().__init__(cases.sign_in, telemetry)
+        super().__init__(cases.sign_in, telemetry, cases.reloader)
         self._cases = cases
         self._tracer = telemetry.tracer
         self._answers = Counter(

@@ -13,7 +13,8 @@ from services.auth.model.oidc.flow import FlowState
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
 from services.auth.usecases.prove_person import Callback
-from services.auth.usecases.sign_in import SignIn, View
+from services.auth.usecases.sign_in import ProviderHealth, SignIn, View
+from services.shared.reload import Reloader
 from services.shared.rpc import answers
 from services.shared.telemetry import Telemetry
 
@@ -33,8 +34,9 @@ _STATES = {
 class SignInServicer:
     """StartSignIn, FinishSignIn, GetSignIn, ConfirmSignIn."""
 
-    def __init__(self, sign_in: SignIn | None, telemetry: Telemetry) -> None:
+    def __init__(self, sign_in: SignIn | None, telemetry: Telemetry, reloader: Reloader | None = None) -> None:
         self._sign_in = sign_in
+        self._reloader = reloader
         self._ended = Counter(
             "smartscale_sign_ins_total",
             "Sign-ins that came back from the provider, by reason; empty: proven.",
@@ -44,7 +46,7 @@ class SignInServicer:
 
     async def StartSignIn(self, request: pb.StartSignInRequest, context: Any) -> pb.StartSignInResponse:
         """A person begins to sign in."""
-        started = await self._use().start(read_auth_id(request.auth_id))
+        started = await self._use().start(read_auth_id(request.auth_id), request.provider, request.remote_address)
         return pb.StartSignInResponse(
             authorization_url=started.authorization_url,
             flow_id=started.flow.flow_id,
@@ -61,7 +63,9 @@ class SignInServicer:
             error=_words(request.error),
             error_description=_words(request.error_description),
         )
-        view = await self._use().finish(callback, request.browser_secret)
+        view = await self._use().finish(callback, request.browser_secret, request.provider)
+        if view.authorization_url:
+            return pb.FinishSignInResponse(authorization_url=view.authorization_url)
         self._ended.labels(view.flow.reason).inc()
         return pb.FinishSignInResponse(sign_in=_sign_in(view))
 
@@ -73,6 +77,38 @@ class SignInServicer:
         """The person says whether the device is theirs."""
         view = await self._use().confirm(request.flow_id, request.browser_secret, request.confirmation, request.approve)
         return pb.ConfirmSignInResponse(sign_in=_sign_in(view))
+
+    async def GetSignInHealth(self, request: pb.GetSignInHealthRequest, context: Any) -> pb.GetSignInHealthResponse:
+        """The providers, and the last failures."""
+        sign_in = self._use()
+        providers = await sign_in.providers()
+        return pb.GetSignInHealthResponse(
+            providers=[_provider(one) for one in providers],
+            failures=[
+                pb.SignInFailure(
+                    time=writing.instant(one.time),
+                    flow_id=one.flow_id,
+                    provider=one.provider,
+                    reason=one.reason.value,
+                    text=one.text,
+                )
+                for one in sign_in.failures.newest()
+            ],
+        )
+
+    async def ReloadConfiguration(
+        self, request: pb.ReloadConfigurationRequest, context: Any
+    ) -> pb.ReloadConfigurationResponse:
+        """Read the configuration again, here and everywhere."""
+        if self._reloader is None:
+            raise ConflictError("this process cannot read its configuration again")
+        done = await self._reloader.reload(tell_others=True)
+        return pb.ReloadConfigurationResponse(
+            problems=done.problems,
+            changed=done.changed,
+            needs_restart=done.needs_restart,
+            warnings=done.warnings,
+        )
 
     def _use(self) -> SignIn:
         if self._sign_in is None:
@@ -91,6 +127,19 @@ def _sign_in(view: View) -> pb.SignIn:
         text=flow.text,
         final=flow.final,
         confirmation=view.confirmation,
+    )
+
+
+def _provider(health: ProviderHealth) -> pb.ProviderHealth:
+    return pb.ProviderHealth(
+        name=health.offer.name,
+        label=health.offer.label,
+        issuer=health.offer.issuer,
+        accepted_issuer=health.accepted_issuer,
+        usable=health.trouble is None,
+        reason=health.trouble.reason.value if health.trouble is not None else "",
+        text=str(health.trouble or ""),
+        redirect_uri=health.offer.prove.settings.redirect_uri,
     )
 
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+)
 
 from services.shared.database import UtcDateTime
 
@@ -119,6 +132,9 @@ flows = Table(
     Column("reason", String(64), nullable=False),
     Column("text", Text, nullable=False),
     Column("final", Boolean, nullable=False),
+    Column("provider", String(32), nullable=False, server_default=""),
+    Column("issuer", Text, nullable=False, server_default=""),
+    Column("narrowed", Boolean, nullable=False, server_default=false()),
     Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
     Index("auth_flows_expires", "tailnet_id", "expires_at"),
 )

@@ -80,14 +80,26 @@ class Found:
     key_end: datetime | None
 
 
-def authorization_url(settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str) -> str:
-    """Where the browser is sent."""
+ALWAYS_ASKED = ("openid", "profile", "email")
+
+
+def fewer_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
+    """What to ask of a provider that refused a scope: what it says it knows, else what every provider knows."""
+    known = [scope for scope in wanted if scope == "openid" or scope in metadata.scopes]
+    return tuple(known if metadata.scopes and len(known) < len(wanted) else (s for s in wanted if s in ALWAYS_ASKED))
+
+
+def authorization_url(
+    settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str, *, narrow: bool = False
+) -> str:
+    """Where the browser is sent; `narrow` asks for the scopes that a provider cannot refuse."""
+    scope = fewer_scopes(settings.scope, metadata) if narrow else settings.scope
     parameters = {name: value for name, value in settings.extra_params.items() if name not in OURS}
     parameters |= {
         "response_type": "code",
         "client_id": settings.client_id,
         "redirect_uri": settings.redirect_uri,
-        "scope": " ".join(settings.scope),
+        "scope": " ".join(scope),
         "state": state,
         "nonce": derived("nonce", browser_secret),
         "code_challenge": create_s256_code_challenge(derived("verifier", browser_secret)),
@@ -115,7 +127,8 @@ class ProvePerson:
             UnavailableError: the registry did not answer.
         """
         metadata = await self._provider.metadata()
-        _check_response(callback, metadata)
+        check_sender(callback, metadata)
+        _check_answer(callback)
         verifier = derived("verifier", browser_secret)
         tokens = await self._provider.redeem(callback.code, verifier, self.settings.redirect_uri)
         expected = Expected(
@@ -190,11 +203,19 @@ class ProvePerson:
         return self._clock.now() + self.settings.key_lifetime if self.settings.key_lifetime else None
 
 
-def _check_response(callback: Callback, metadata: Metadata) -> None:
+def check_sender(callback: Callback, metadata: Metadata) -> None:
+    """Hold an answer to the provider that it says it comes from (RFC 9207).
+
+    Raises:
+        SignInError: it does not say, though the provider promised to, or it is another.
+    """
     if callback.iss is None and metadata.sends_iss:
         raise SignInError(Reason.RESPONSE_ISSUER, "the answer does not say which provider it comes from")
     if callback.iss is not None and callback.iss != metadata.issuer:
         raise SignInError(Reason.RESPONSE_ISSUER, "the answer comes from another provider")
+
+
+def _check_answer(callback: Callback) -> None:
     if callback.error:
         said = callback.error_description or callback.error
         if callback.error == "access_denied":

@@ -17,8 +17,10 @@ from services.auth.model.errors import (
     NotFoundError,
     RefusedError,
     SuspendedError,
+    TooManyError,
     UnavailableError,
 )
+from services.auth.model.limits import Buckets, Rate, network_of
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
 from services.auth.model.oidc.flow import (
     FLOW_ID,
@@ -32,9 +34,11 @@ from services.auth.model.oidc.flow import (
     same,
 )
 from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.store import FlowStore, Provider
+from services.auth.store import FlowStore
+from services.auth.usecases.failures import Failure, Failures
 from services.auth.usecases.logins import Logins
-from services.auth.usecases.prove_person import Callback, ProvePerson, authorization_url
+from services.auth.usecases.offers import Offer, Offers
+from services.auth.usecases.prove_person import Callback, authorization_url, check_sender, fewer_scopes
 from services.shared.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -45,6 +49,9 @@ LIFETIME = timedelta(minutes=15)
 FLOWS_OF_LOGIN = 8
 """Sign-ins under way for one device; more would be tabs that nobody looks at. The oldest goes."""
 NOT_HERE = "no such sign-in is under way in this browser"
+BEGINNINGS = Rate(burst=120, per_second=2)
+"""Sign-ins that one network may begin: an office behind one address, and no crowd at the provider."""
+NETWORKS = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +70,61 @@ class View:
     flow: Flow
     login: Login | None
     confirmation: str = ""
+    authorization_url: str = ""
+    """Where to send the browser once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderHealth:
+    """How a provider does."""
+
+    offer: Offer
+    accepted_issuer: str = ""
+    """What its tokens must carry; empty while it is not known."""
+    trouble: SignInError | None = None
 
 
 class SignIn:
-    """Sign-ins of one tailnet at one provider."""
+    """Sign-ins of one tailnet."""
 
-    def __init__(self, flows: FlowStore, logins: Logins, provider: Provider, prove: ProvePerson, clock: Clock) -> None:
+    def __init__(self, flows: FlowStore, logins: Logins, offers: Offers, clock: Clock) -> None:
         self._flows = flows
         self._logins = logins
-        self._provider = provider
-        self._prove = prove
+        self._offers = offers
         self._clock = clock
+        self._beginnings = Buckets(BEGINNINGS, NETWORKS)
+        self.failures = Failures()
 
-    async def start(self, auth_id: AuthId | None) -> Started:
-        """Begin for a pending login.
+    async def providers(self) -> tuple[ProviderHealth, ...]:
+        """How each provider does, the default first."""
+        found = []
+        for offer in self._offers.all():
+            try:
+                found.append(ProviderHealth(offer, (await offer.provider.metadata()).issuer))
+            except SignInError as error:
+                found.append(ProviderHealth(offer, trouble=error))
+        return tuple(found)
+
+    async def start(self, auth_id: AuthId | None, provider: str = "", address: str = "") -> Started:
+        """Begin for a pending login at a provider; no name means the default one.
 
         Raises:
-            NotFoundError: the login is unknown or over.
-            ConflictError: it was decided.
+            NotFoundError: the login is unknown or over, or there is no such provider.
+            ConflictError: it was decided, or no provider is configured.
             UnavailableError: the provider cannot be used now.
+            TooManyError: too many begin from this address.
         """
+        offer = self._offers.get(provider)
+        self._let_begin(address)
         login = await self._logins.get(auth_id)
         if login.decided:
             raise ConflictError("login was decided already")
-        try:
-            metadata = await self._provider.metadata()
-        except SignInError as error:
-            raise UnavailableError(f"{error.reason.value}: {error}") from None
         now = self._clock.now()
+        try:
+            metadata = await offer.provider.metadata()
+        except SignInError as error:
+            self.failures.add(Failure(now, "", offer.name, error.reason, str(error)))
+            raise UnavailableError(f"{error.reason.value}: {error}") from None
         secret = secrets.token_urlsafe(SECRET_BYTES)
         flow_id = new_flow_id(now, secrets.token_bytes(8))
         state = f"{flow_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
@@ -101,13 +135,17 @@ class SignIn:
             browser_hash=digest("browser", secret),
             created_at=now,
             expires_at=now + LIFETIME,
+            provider=offer.name,
+            issuer=metadata.issuer,
+            narrowed=offer.narrow,
         )
         await self._flows.add(flow, FLOWS_OF_LOGIN)
-        log.info("sign-in started", flow_id=flow_id, auth_id=login.auth_id)
-        return Started(flow, authorization_url(self._prove.settings, metadata, state, secret), secret)
+        log.info("sign-in started", flow_id=flow_id, auth_id=login.auth_id, provider=offer.name)
+        url = authorization_url(offer.prove.settings, metadata, state, secret, narrow=offer.narrow)
+        return Started(flow, url, secret)
 
-    async def finish(self, callback: Callback, browser_secret: str) -> View:
-        """Take the provider's answer. The same answer again finds what became of the first.
+    async def finish(self, callback: Callback, browser_secret: str, provider: str = "") -> View:
+        """Take the answer that came to a provider's redirect URL. The same answer again finds what became of it.
 
         Raises:
             NotFoundError: no such sign-in is under way in this browser.
@@ -122,7 +160,10 @@ class SignIn:
         if flow.state is not FlowState.STARTED or not await self._flows.replace(flow, taken):
             return await self.view(flow.flow_id, browser_secret)
         try:
-            found = await self._prove.prove(callback, browser_secret)
+            offer = await self._sender(flow, callback, provider)
+            if again := await self._ask_for_less(flow, taken, offer, callback, browser_secret):
+                return again
+            found = await offer.prove.prove(callback, browser_secret)
         except SignInError as error:
             return await self._refuse(taken, error.reason, str(error), error.final, browser_secret)
         except AuthError as error:
@@ -194,6 +235,41 @@ class SignIn:
         log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
         return await self.view(flow_id, browser_secret)
 
+    def _let_begin(self, address: str) -> None:
+        network, now = network_of(address), self._clock.monotonic()
+        if seconds := self._beginnings.wait(network, now):
+            raise TooManyError(f"too many sign-ins begin from this address; try again in {seconds} s", seconds)
+        self._beginnings.take(network, now)
+
+    async def _sender(self, flow: Flow, callback: Callback, provider: str) -> Offer:
+        """The provider where this sign-in began, if the answer is its own by redirect URL and issuer."""
+        offer = self._offers.find(flow.provider)
+        if offer is None or (self._offers.find(provider) is not offer):
+            raise SignInError(Reason.RESPONSE_ISSUER, "the answer comes from another provider")
+        metadata = await offer.provider.metadata()
+        if metadata.issuer != flow.issuer:
+            raise SignInError(Reason.RESPONSE_ISSUER, "the provider was changed meanwhile; sign in again")
+        check_sender(callback, metadata)
+        return offer
+
+    async def _ask_for_less(
+        self, flow: Flow, taken: Flow, offer: Offer, callback: Callback, browser_secret: str
+    ) -> View | None:
+        """Send the browser back once, for fewer scopes, when the provider does not know one of those asked for."""
+        if callback.error != "invalid_scope" or flow.narrowed:
+            return None
+        metadata, wanted = await offer.provider.metadata(), offer.prove.settings.scope
+        kept = fewer_scopes(wanted, metadata)
+        if kept == wanted:
+            return None
+        offer.narrow = True
+        dropped = " ".join(scope for scope in wanted if scope not in kept)
+        log.warning("provider refuses scopes; it is asked for fewer from now on", provider=offer.name, dropped=dropped)
+        await self._flows.replace(taken, taken.asked_again(self._clock.now()))
+        settings, state = offer.prove.settings, callback.unverified_state
+        url = authorization_url(settings, metadata, state, browser_secret, narrow=True)
+        return View(taken, None, authorization_url=url)
+
     async def _of_browser(self, flow_id: str, browser_secret: str) -> Flow:
         flow = await self._flows.get(flow_id) if FLOW_ID.match(flow_id) else None
         if flow is None or not flow.alive(self._clock.now()):
@@ -211,6 +287,7 @@ class SignIn:
                 told = True
             except (NotFoundError, ConflictError):
                 pass  # over, or let in meanwhile: this sign-in has no say any more
+        self.failures.add(Failure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
         await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now()))
         return await self.view(flow.flow_id, browser_secret)

@@ -44,6 +44,8 @@ class Metadata:
     """Those of ours that the provider signs with."""
     sends_iss: bool = False
     """RFC 9207: its answers name it."""
+    scopes: tuple[str, ...] = ()
+    """Those that it says it knows; empty: it does not say."""
     pinned: bool = False
     """The issuer is not the configured one: the second case above."""
 
@@ -127,6 +129,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
         auth_methods=_texts(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
         algorithms=algorithms,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
+        scopes=_texts(document, "scopes_supported"),
         pinned=pinned,
     )
 

@@ -59,6 +59,12 @@ class Flow:
     reason: str = ""
     text: str = ""
     final: bool = False
+    provider: str = ""
+    """Where the person signs in: its name in the configuration, empty for the default."""
+    issuer: str = ""
+    """What that provider called itself when it began: an answer for any other is not taken."""
+    narrowed: bool = False
+    """The provider was asked for fewer scopes, once."""
 
     def alive(self, now: datetime) -> bool:
         """Whether it still counts."""
@@ -71,6 +77,10 @@ class Flow:
     def at(self, state: FlowState, now: datetime) -> Self:
         """As it is in another state."""
         return replace(self, state=state, changed_at=now)
+
+    def asked_again(self, now: datetime) -> Self:
+        """As it is when the browser goes to the provider once more, for fewer scopes."""
+        return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
     def proven(self, user_id: UserId, user_text: str, key_end: datetime | None, now: datetime) -> Self:
         """As it is once the person is known."""

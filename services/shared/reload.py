@@ -1,0 +1,137 @@
+"""Takes a changed configuration into use without a restart: all parts of a process take it, or none does.
+
+What may change while we run is `oidc`. Other keys that changed are named, and hold after a restart. SIGHUP reloads the
+process that gets it; `reload(tell_others=True)` all processes, over the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Protocol
+
+from services.shared.bus import Bus
+from services.shared.bus.port import Message
+from services.shared.config import Config, ConfigError
+from services.shared.ids import DEFAULT_TAILNET
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+TOPIC = f"smartscale.{DEFAULT_TAILNET}.reload"
+LIVE = ("oidc.",)
+"""Keys that hold at once."""
+
+Commit = Callable[[], None]
+
+
+class Part(Protocol):
+    """Something that can take a new configuration while it runs."""
+
+    async def prepare(self, config: Config) -> Commit:
+        """Make ready for a configuration; what is returned takes it into use and cannot fail.
+
+        Raises:
+            ConfigError: it cannot be used.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """What became of it."""
+
+    problems: tuple[str, ...] = ()
+    """Why the old configuration stays; empty: the new one holds."""
+    changed: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Reloader:
+    """The configuration in use, and the parts that follow it."""
+
+    def __init__(self, config: Config, read: Callable[[], Config] | None = None, bus: Bus | None = None) -> None:
+        self._config = config
+        self._read = read
+        self._bus = bus
+        self._parts: list[Part] = []
+        self._lock = asyncio.Lock()
+        self._name = secrets.token_hex(8).encode()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def add(self, part: Part) -> None:
+        """Let a part follow."""
+        self._parts.append(part)
+
+    def hang_up(self) -> None:
+        """Reload soon, as SIGHUP asks."""
+        self._keep(asyncio.create_task(self.reload(), name="reload"))
+
+    async def reload(self, *, tell_others: bool = False) -> Reloaded:
+        """Read the configuration again and take it into use, unless it cannot be used."""
+        async with self._lock:
+            done = await self._reload()
+        if tell_others and not done.problems and self._bus is not None:
+            await self._bus.publish(TOPIC, self._name)
+        return done
+
+    def follow(self) -> None:
+        """From now on reload whenever another process says so."""
+        if self._bus is not None:
+            self._keep(asyncio.create_task(self._follow(self._bus), name="reload news"))
+
+    async def stop(self) -> None:
+        """End what runs."""
+        for task in tuple(self._tasks):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _follow(self, bus: Bus) -> None:
+        async with bus.subscribe(TOPIC) as messages:
+            async for message in messages:
+                if isinstance(message, Message) and message.payload != self._name:
+                    await self.reload()
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self) -> Reloaded:
+        if self._read is None:
+            return Reloaded(problems=("this process was given its configuration and cannot read it again",))
+        try:
+            new = await asyncio.to_thread(self._read)
+            wanted = replace(self._config, oidc=new.oidc)
+            commits = [await part.prepare(wanted) for part in self._parts]
+        except ConfigError as error:
+            problems = tuple(str(problem) for problem in error.problems)
+            log.error("configuration not reloaded, the old one stays", reason="; ".join(problems))
+            return Reloaded(problems=problems)
+        for commit in commits:
+            commit()
+        keys = tuple(changed_keys(self._config, new))
+        live = tuple(key for key in keys if key.startswith(LIVE))
+        later = tuple(key for key in keys if not key.startswith(LIVE))
+        self._config = wanted
+        log.info("configuration reloaded", changed=",".join(live) or "nothing")
+        if later:
+            log.warning("configuration changed in keys that need a restart", keys=",".join(later))
+        return Reloaded((), live, later, new.warnings)
+
+
+def changed_keys(old: Any, new: Any, path: str = "") -> Iterator[str]:
+    """The keys that differ. Names only: the values may be secrets."""
+    for item in fields(old):
+        if item.metadata.get("internal"):
+            continue
+        key = f"{path}.{item.metadata.get('key', item.name)}".removeprefix(".")
+        before, after = getattr(old, item.name), getattr(new, item.name)
+        if is_dataclass(before) and type(before) is type(after):
+            yield from changed_keys(before, after, key)
+        elif before != after:
+            yield key

@@ -2,7 +2,8 @@
 
 One URL serves all services; each has tables and a version table of its own. On SQLite a transaction that writes begins
 with BEGIN IMMEDIATE, because a read transaction that later wants to write fails at once when another wrote meanwhile,
-whatever the busy timeout. Writers of one process queue in turn on a lock instead of polling the file.
+whatever the busy timeout. Writers of one process queue in turn on a lock instead of polling the file. How SQLite
+is run without threads is in `services.shared.sqlite`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedEr
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from services.shared import sqlite
 from services.shared.away import DatabaseAwayError as DatabaseAwayError
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
 from services.shared.telemetry.logs import get_logger
@@ -90,8 +92,13 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             return
         async with _lock(f"write {engine.url.database}"), engine.connect() as connection:
             connection = await connection.execution_options(**{_WRITES: True})
-            async with connection.begin():
+            await sqlite.begin(connection)
+            try:
                 yield connection
+            except BaseException:
+                await connection.rollback()
+                raise
+            await connection.commit()
 
 
 @asynccontextmanager
@@ -188,18 +195,21 @@ def _lock(name: str) -> asyncio.Lock:
 
 def _sqlite(config: SqliteConfig, debug: bool) -> AsyncEngine:
     config.path.parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(
-        URL.create("sqlite+aiosqlite", database=str(config.path)), echo=debug, pool_size=4, max_overflow=4
-    )
+    if config.write_ahead_log:
+        engine = sqlite.on_loop(config.path, echo=debug, pool_size=4, max_overflow=4)
+        sqlite.tend(engine, config.path, config.wal_autocheckpoint)
+    else:
+        url = URL.create("sqlite+aiosqlite", database=str(config.path))
+        engine = create_async_engine(url, echo=debug, pool_size=4, max_overflow=4)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # the driver must not begin transactions behind our back
         cursor = connection.cursor()
-        cursor.execute("PRAGMA busy_timeout=10000")
         if config.write_ahead_log:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute(f"PRAGMA wal_autocheckpoint={config.wal_autocheckpoint:d}")
+            sqlite.set_up(cursor, config.wal_autocheckpoint)
+        else:
+            cursor.execute("PRAGMA busy_timeout=10000")
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()

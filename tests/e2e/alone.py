@@ -130,12 +130,12 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def write_certificate(folder: Path) -> Path:
-    """A certificate for localhost that signs itself."""
+def write_certificate(folder: Path, *others: str) -> Path:
+    """A certificate for localhost, and for other names and addresses, that signs itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names = [_subject(name) for name in ("localhost", "127.0.0.1", *others)]
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -153,3 +153,10 @@ def write_certificate(folder: Path) -> Path:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return folder / "server.pem"
+
+
+def _subject(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

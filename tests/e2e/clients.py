@@ -49,6 +49,8 @@ class Client:
         self.folder = lab.folder / f"client-{name}"
         self.folder.mkdir(exist_ok=True)
         self.process: Process | None = None
+        self.extra: dict[str, str] = {}
+        """Environment of this one, as SSL_CERT_FILE where the server has a certificate of its own."""
 
     def start(self) -> None:
         """Start it, or start it again on its saved state."""
@@ -76,7 +78,7 @@ class Client:
         return done.stdout if done.returncode == 0 else ""
 
     def _environment(self) -> dict[str, str]:
-        return {**QUIET, "HOME": str(self.folder)}
+        return {**QUIET, "HOME": str(self.folder), **self.extra}
 
     def _log_name(self) -> str:
         return f"client-{self.name}/output"
@@ -134,7 +136,7 @@ class Caddy(Client):
         """The URL that it asks its user to open."""
         return wait_for(
             f"{self.name} asks for a sign-in",
-            lambda: next(iter(re.findall(r"go to: (http[^\"\\\s]+)", self.log())[-1:]), None),
+            lambda: next(iter(re.findall(r"(?:go to:|AuthURL is) (http[^\"\\\s]+)", self.log())[-1:]), None),
             deadline,
         )
 

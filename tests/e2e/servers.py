@@ -9,8 +9,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tests.e2e.lab import PUBLIC_IP, SERVER_IP, SERVERS, Lab, Process
 from tests.e2e.waiting import wait_for
@@ -59,6 +62,13 @@ class Server:
         self.config = self.folder / "config.yaml"
         self.processes: dict[str, Process] = {}
         self._commands: dict[str, tuple[list[str], dict[str, str]]] = {}
+
+    def _configure(self, settings: Mapping[str, object] | None, database: str, more: str = "") -> None:
+        text = _CONFIG.format(server=SERVER_IP, public=PUBLIC_IP, folder=self.folder, database=database, more=more)
+        if settings:
+            text = yaml.safe_dump({**yaml.safe_load(text), **settings})
+            self.url = str(settings.get("server_url", self.url))
+        self.config.write_text(text)
 
     def spawn(self, name: str, *arguments: str, **environment: str) -> None:
         """Start a process of ours; `restart` starts it again the same way."""
@@ -114,7 +124,7 @@ class Server:
             for name, process in self.processes.items():
                 assert process.running(), f"{name} ended: {process.text()[-3000:]}"
             return '"pass"' in subprocess.run(
-                ["ip", "netns", "exec", self.lab.namespace(SERVERS), "curl", "-s", "-m", "2", f"{self.url}/health"],
+                ["ip", "netns", "exec", self.lab.namespace(SERVERS), "curl", "-sk", "-m", "2", f"{self.url}/health"],
                 capture_output=True, text=True,
             ).stdout  # fmt: skip
 
@@ -136,14 +146,12 @@ class Server:
 
 
 class Embedded(Server):
-    """One process on SQLite with the bus in memory."""
+    """One process on SQLite with the bus in memory; `settings` are put over its configuration."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, settings: Mapping[str, object] | None = None) -> None:
         super().__init__(lab)
         database = f"  type: sqlite\n  sqlite: {{path: {self.folder}/db.sqlite}}"
-        self.config.write_text(
-            _CONFIG.format(server=SERVER_IP, public=PUBLIC_IP, folder=self.folder, database=database, more="")
-        )
+        self._configure(settings, database)
         self.spawn("all")
         self.wait_healthy()
 
@@ -151,7 +159,7 @@ class Embedded(Server):
 class Stack(Server):
     """A process per part on PostgreSQL and Redis, two gateways and two map streamers behind one address."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, settings: Mapping[str, object] | None = None) -> None:
         super().__init__(lab)
         self._start_postgres()
         self._start_redis()
@@ -166,9 +174,7 @@ class Stack(Server):
             "  map_streamer: {listen_addr: '127.0.0.1:50054', addresses: ['127.0.0.1:50054', '127.0.0.1:50055']}\n"
             "  derp: {listen_addr: '127.0.0.1:50056', addresses: ['127.0.0.1:50056']}\n"
         )
-        self.config.write_text(
-            _CONFIG.format(server=SERVER_IP, public=PUBLIC_IP, folder=self.folder, database=database, more=more)
-        )
+        self._configure(settings, database, more)
         for name in ("registry", "policy", "auth", "derp"):
             self.spawn(name, name)
         self.spawn("map-streamer-1", "map-streamer")

@@ -22,6 +22,7 @@ from services.shared.bus import MemoryBus
 from services.shared.config.model import Config, DatabaseConfig, NodeConfig, SqliteConfig, TuningConfig
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.process import Deps
+from services.shared.reload import Reloader
 from services.shared.rpc import LocalChannel, LocalServer, with_machine_key
 from services.shared.telemetry import Telemetry
 from tests.fakes.clock import FakeClock
@@ -90,6 +91,7 @@ class AuthTailnet:
         self.server = LocalServer()
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self.registry, self.server)
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(self.policy, self.server)
+        self.reloader: Reloader | None = None
         self.services: list[AuthService] = []
         self.stubs: list[Any] = []
         self._numbers = count(1)
@@ -98,7 +100,7 @@ class AuthTailnet:
         """Start one more instance; gives its stub."""
         channel = LocalChannel(self.server)
         channels = {"registry": channel, "policy": channel}
-        deps = Deps(self.clock, self.bus, channels, self.telemetry or Telemetry())
+        deps = Deps(self.clock, self.bus, channels, self.telemetry or Telemetry(), self.reloader)
         service = await build(self.config, deps)
         await service.start()
         server = LocalServer()

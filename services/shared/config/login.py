@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal
@@ -80,7 +80,7 @@ class OidcConfig(ProviderConfig):
 
     def in_use(self) -> dict[str, ProviderConfig]:
         """The providers that are configured, the default first; its name is empty."""
-        own: dict[str, ProviderConfig] = {"": self} if self.issuer else {}
+        own: dict[str, ProviderConfig] = {"": replace(self, providers={})} if self.issuer else {}
         return own | {name: provider for name, provider in self.providers.items() if provider.issuer}
 
     def all_domains(self) -> tuple[str, ...]:

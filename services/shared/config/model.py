@@ -320,11 +320,27 @@ class GatewayConfig:
 
     max_connections: int = 65536
     """Tunnels held at once."""
+    max_connections_per_address: int = 0
+    """Connections from one address; zero means no limit, as behind a proxy or an office all come from one."""
+    handshakes_per_second: float = 1000.0
+    """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
+    reconnects_per_second: float = 2.0
+    """Tunnels, map sessions and registrations, each, that one machine may open a second; fifteen times as many at
+    once; zero means no limit."""
+    reports_per_second: float = 2.0
+    """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
+    wait, and the newest takes the place of those before it. Zero means no limit."""
     max_handshakes: int = 4096
     """Connections that have not finished their handshake; older ones go first."""
     handshake_timeout: timedelta = timedelta(seconds=10)
     max_request_body: int = 1 << 20
     """Bytes of a request body inside the tunnel."""
+    max_answer_body: int = 32 << 20
+    """Bytes of what a node answers to a question of ours, such as for its whole netmap."""
+    check_interval: timedelta = timedelta(seconds=60)
+    """Time between two looks at a tunnel: a silent peer gets a PING, and is dropped at the next look."""
+    idle_timeout: timedelta = timedelta(seconds=300)
+    """How long a tunnel without any request may stay."""
     keepalive_interval: timedelta = timedelta(seconds=50)
     high_water: int = 64 << 10
     """Unsent bytes at which a map session is paused."""

@@ -145,6 +145,18 @@ class Transaction(Log, Protocol):
         """The link of an identity."""
         ...
 
+    async def links(self, user_id: UserId | None = None) -> list[Link]:
+        """The links of a user or of everybody, ordered by user, issuer and subject."""
+        ...
+
+    async def remove_link(self, issuer: str, subject: str) -> None:
+        """Forget an identity."""
+        ...
+
+    async def history(self, user_id: UserId) -> list[Entry]:
+        """A user's history, newest first."""
+        ...
+
     async def put_link(self, link: Link) -> None:
         """Add or change the link of an identity."""
         ...
@@ -162,7 +174,7 @@ class Transaction(Log, Protocol):
         ...
 
     async def add_history(self, entries: Sequence[Entry]) -> None:
-        """Add to histories; of each person only the last entries are kept."""
+        """Add to histories; of each attribute of a person only the last entries are kept."""
         ...
 
     async def hear_relay(self, name: str, now: datetime) -> None:

@@ -17,6 +17,7 @@ from services.registry.usecases.admission import Admission
 from services.registry.usecases.approval import Policies, PolicyChange
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.giving import Giver
+from services.registry.usecases.identities import Identities
 from services.registry.usecases.keeper import Keeper
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.nodes import Nodes
@@ -61,6 +62,7 @@ class RegistryService:
         cases = UseCases(
             users=Users(self.ledger),
             people=People(self.ledger),
+            identities=Identities(self.ledger),
             rights=Rights(self.ledger),
             nodes=Nodes(self.ledger, settings, giver, policies),
             admission=Admission(self.ledger, settings, giver, policies),

@@ -123,6 +123,16 @@ class _FakeTransaction(_FakeLog):
     async def link(self, issuer: str, subject: str) -> Link | None:
         return self._rows.links.get((issuer, subject))
 
+    async def links(self, user_id: UserId | None = None) -> list[Link]:
+        found = [link for link in self._rows.links.values() if user_id in (None, link.user_id)]
+        return sorted(found, key=lambda link: (link.user_id, link.issuer, link.subject))
+
+    async def remove_link(self, issuer: str, subject: str) -> None:
+        self._rows.links.pop((issuer, subject), None)
+
+    async def history(self, user_id: UserId) -> list[Entry]:
+        return [entry for entry in reversed(self._rows.history) if entry.user_id == user_id]
+
     async def put_link(self, link: Link) -> None:
         self._rows.links[link.issuer, link.subject] = link
 
@@ -140,7 +150,8 @@ class _FakeTransaction(_FakeLog):
 
     async def add_history(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            mine = [one for one in self._rows.history if one.user_id == entry.user_id]
+            what = entry.user_id, entry.attribute
+            mine = [one for one in self._rows.history if (one.user_id, one.attribute) == what]
             if len(mine) >= KEPT:
                 self._rows.history.remove(mine[0])
             self._rows.history.append(entry)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from services.registry.model.errors import InvalidInputError
 from services.registry.model.text import clean_line
 from services.registry.model.user import MAX_NAME, MAX_URL, check_name
 from services.shared.ids import UserId
 
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""The last login of an identity that an administrator linked and that did not sign in yet."""
+
+MAX_LINKS = 32
+"""Identities of one user."""
 MAX_SUBJECT = 255
 MAX_GROUPS = 1000
 MAX_GROUP = 256
@@ -34,11 +39,23 @@ class Link:
     """What this provider said at the last login; the user's own fields follow the newest."""
     groups: tuple[str, ...] | None = None
     """None: this provider never said."""
+    since: tuple[tuple[str, datetime], ...] = ()
+    """When it was first seen in each of them."""
 
     @property
     def provider_id(self) -> str:
         """The form that policies and people write."""
         return f"{self.issuer}/{self.subject}"
+
+    def in_groups(self, groups: tuple[str, ...], now: datetime) -> Link:
+        """As it is in these groups; those that it was in already keep their time."""
+        before = dict(self.since)
+        return replace(self, groups=groups, since=tuple((group, before.get(group, now)) for group in groups))
+
+    def memberships(self) -> list[tuple[str, datetime]]:
+        """Each group, and since when as far as that was noted."""
+        known = dict(self.since)
+        return [(group, known.get(group, self.last_login)) for group in self.groups or ()]
 
 
 def check_identity(issuer: str, subject: str) -> None:
@@ -66,6 +83,11 @@ def read_groups(groups: Iterable[str]) -> tuple[str, ...]:
         if not 0 < len(group) <= MAX_GROUP or clean_line(group) != group:
             raise InvalidInputError(f"a group has 1 to {MAX_GROUP} characters in one line")
     return tuple(found)
+
+
+def groups_of(links: Iterable[Link]) -> tuple[str, ...]:
+    """The groups of a person: those of all their identities."""
+    return tuple(sorted({group for link in links for group in link.groups or ()}))
 
 
 def names_to_try(wanted: Iterable[str], subject: str) -> Iterator[str]:

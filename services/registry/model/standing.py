@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.registry.model.errors import InvalidInputError
-from services.registry.model.user import check_text
+from services.registry.model.user import User, check_text
 from services.shared.ids import UserId
 
 MAX_REASON = 1000
-KEPT = 200
-"""Entries of history that are kept of each person."""
+KEPT = 50
+"""Entries of history that are kept of each attribute of a person."""
+MAX_SHOWN = 2000
+"""Characters of a value that history keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,43 @@ class Entry:
     after: str
     source: str
     """A provider's issuer, or who among us changed it."""
+
+
+def changes(
+    user_id: UserId, at: datetime, source: str, before: Mapping[str, str], after: Mapping[str, str]
+) -> list[Entry]:
+    """An entry for each attribute that differs."""
+    return [
+        Entry(
+            user_id=user_id,
+            at=at,
+            attribute=name,
+            before=before.get(name, "")[:MAX_SHOWN],
+            after=after[name][:MAX_SHOWN],
+            source=source,
+        )
+        for name in after
+        if before.get(name, "") != after[name]
+    ]
+
+
+def attributes(user: User | None) -> dict[str, str]:
+    """What history follows of a user."""
+    if user is None:
+        return {}
+    return {
+        "name": user.name,
+        "email": user.email,
+        "display_name": user.display_name,
+        "picture": user.profile_pic_url,
+        "role": user.role,
+        "groups": ", ".join(user.groups),
+    }
+
+
+def by(source: str, actor: str = "") -> str:
+    """Who changed something, as history tells it."""
+    return f"{source} ({actor})" if actor else source
 
 
 def check_said(source: str, actor: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from services.registry.model.tag import read_tags
 from services.registry.usecases.admission import Application
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
-from services.registry.usecases.rights import RightsChange
+from services.registry.usecases.rights import LoginGroups, RightsChange
 from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
@@ -98,7 +98,12 @@ def rights_change(request: pb.ChangeRightsRequest) -> RightsChange:
         source=request.source,
         actor=request.actor,
         reason=request.reason,
+        login=_login_groups(request.groups) if request.HasField("groups") else None,
     )
+
+
+def _login_groups(message: pb.LoginGroups) -> LoginGroups:
+    return LoginGroups(message.issuer, message.subject, tuple(message.names))
 
 
 def person(request: pb.UpsertLoginRequest) -> Person:

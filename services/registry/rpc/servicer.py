@@ -17,9 +17,10 @@ from services.registry import wire
 from services.registry.model import errors
 from services.registry.model.node import Node
 from services.registry.model.user import User
-from services.registry.rpc import requests
+from services.registry.rpc import requests, writing
 from services.registry.usecases.admission import Admission
 from services.registry.usecases.feed import Feed
+from services.registry.usecases.identities import Identities
 from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
@@ -53,6 +54,7 @@ class UseCases:
 
     users: Users
     people: People
+    identities: Identities
     rights: Rights
     nodes: Nodes
     admission: Admission
@@ -92,6 +94,38 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Find or make the user of a person who signed in."""
         user, created = await self._cases.people.sign_in(requests.person(request), create=request.create)
         return pb.UpsertLoginResponse(user=self._user(user), created=created)
+
+    async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
+        """Return all that is known of a person."""
+        found = await self._cases.identities.dossier(requests.read_user_id(request.user_id))
+        return pb.GetPersonResponse(
+            user=self._user(found.user),
+            links=map(writing.link, found.links),
+            standing=writing.standing(found.standing),
+            history=map(writing.entry, found.history),
+            nodes=self._nodes(found.nodes),
+        )
+
+    async def ListLinks(self, request: pb.ListLinksRequest, context: Context) -> pb.ListLinksResponse:
+        """List the links of everybody."""
+        return pb.ListLinksResponse(links=map(writing.link, await self._cases.identities.links()))
+
+    async def LinkUser(self, request: pb.LinkUserRequest, context: Context) -> pb.LinkUserResponse:
+        """Make an identity a user's."""
+        user_id = requests.read_user_id(request.user_id)
+        user = await self._cases.identities.link(user_id, request.issuer, request.subject, request.actor)
+        return pb.LinkUserResponse(user=self._user(user))
+
+    async def UnlinkUser(self, request: pb.UnlinkUserRequest, context: Context) -> pb.UnlinkUserResponse:
+        """Make an identity nobody's."""
+        user = await self._cases.identities.unlink(request.issuer, request.subject, request.actor)
+        return pb.UnlinkUserResponse(user=self._user(user))
+
+    async def RelinkUser(self, request: pb.RelinkUserRequest, context: Context) -> pb.RelinkUserResponse:
+        """Make all identities and nodes of a user another's."""
+        old, new = requests.read_user_id(request.from_user_id), requests.read_user_id(request.to_user_id)
+        moved = await self._cases.identities.relink(old, new, request.actor)
+        return pb.RelinkUserResponse(user=self._user(moved.user), links=moved.links, nodes=moved.nodes, left=moved.left)
 
     async def ChangeRights(self, request: pb.ChangeRightsRequest, context: Context) -> pb.ChangeRightsResponse:
         """Take a change of a person's rights."""

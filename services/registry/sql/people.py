@@ -30,6 +30,41 @@ class SqlPeople(SqlLog):
         row = rows.mappings().one_or_none()
         return None if row is None else link_of(row)
 
+    async def links(self, user_id: UserId | None = None) -> list[Link]:
+        """The links of a user or of everybody, ordered by user, issuer and subject."""
+        links = tables.links
+        query = select(links).where(links.c.tailnet_id == self._tailnet)
+        if user_id is not None:
+            query = query.where(links.c.user_id == user_id)
+        rows = await self._connection.execute(query.order_by(links.c.user_id, links.c.issuer, links.c.subject))
+        return [link_of(row) for row in rows.mappings()]
+
+    async def remove_link(self, issuer: str, subject: str) -> None:
+        """Forget an identity."""
+        links = tables.links
+        mine = (links.c.tailnet_id == self._tailnet) & (links.c.issuer == issuer) & (links.c.subject == subject)
+        await self._connection.execute(delete(links).where(mine))
+
+    async def history(self, user_id: UserId) -> list[Entry]:
+        """A user's history, newest first."""
+        table = tables.history
+        rows = await self._connection.execute(
+            select(table)
+            .where(table.c.tailnet_id == self._tailnet, table.c.user_id == user_id)
+            .order_by(table.c.number.desc())
+        )
+        return [
+            Entry(
+                user_id=UserId(row["user_id"]),
+                at=row["at"],
+                attribute=row["attribute"],
+                before=row["before"],
+                after=row["after"],
+                source=row["source"],
+            )
+            for row in rows.mappings()
+        ]
+
     async def put_link(self, link: Link) -> None:
         """Add or change the link of an identity."""
         await self._upsert(tables.links, ["tailnet_id", "issuer", "subject"], [link_columns(link)])
@@ -72,7 +107,7 @@ class SqlPeople(SqlLog):
         await self._upsert(tables.standings, ["tailnet_id", "user_id"], [row])
 
     async def add_history(self, entries: Sequence[Entry]) -> None:
-        """Add to histories, and forget what is older than the last entries of each person."""
+        """Add to histories, and forget all but the last entries of each attribute of a person."""
         table = tables.history
         for entry in entries:
             mine = (table.c.tailnet_id == self._tailnet) & (table.c.user_id == entry.user_id)
@@ -88,8 +123,11 @@ class SqlPeople(SqlLog):
                 "source": entry.source,
             }
             await self._connection.execute(table.insert(), [row])
-            if newest >= KEPT:
-                await self._connection.execute(delete(table).where(mine, table.c.number <= newest + 1 - KEPT))
+            alike = mine & (table.c.attribute == entry.attribute)
+            surplus = select(table.c.number).where(alike).order_by(table.c.number.desc()).offset(KEPT).limit(1)
+            oldest: int | None = await self._connection.scalar(surplus)
+            if oldest is not None:
+                await self._connection.execute(delete(table).where(alike, table.c.number <= oldest))
 
     async def _upsert(
         self, table: Table, key: list[str], rows: Sequence[Mapping[str, Any]], *, keep: bool = False

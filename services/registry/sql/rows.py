@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -137,6 +138,7 @@ def link_columns(link: Link) -> Columns:
         "display_name": link.display_name,
         "email": link.email,
         "groups": None if link.groups is None else _list(link.groups),
+        "since": orjson.dumps(dict(link.since)).decode(),
     }
 
 
@@ -151,6 +153,7 @@ def link_of(row: RowMapping) -> Link:
         display_name=row["display_name"],
         email=row["email"],
         groups=None if row["groups"] is None else _tuple(row["groups"]),
+        since=tuple((name, datetime.fromisoformat(time)) for name, time in orjson.loads(row["since"]).items()),
     )
 
 

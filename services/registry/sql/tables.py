@@ -63,6 +63,7 @@ links = Table(
     Column("display_name", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("groups", Text),  # JSON list; null: never said
+    Column("since", Text, nullable=False, server_default="{}"),  # JSON object: group to time
     Index("ix_registry_links_user", "tailnet_id", "user_id"),
 )
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 
 from services.registry.model.errors import NotFoundError
 from services.registry.model.link import Link, check_identity, names_to_try, read_groups
+from services.registry.model.standing import attributes, changes
 from services.registry.model.state import State
 from services.registry.model.user import User, check_text, check_url
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.rights import with_groups
 from services.shared.ids import UserId
 from services.shared.telemetry import get_logger
 
@@ -69,30 +71,30 @@ class People:
                 name=_free_name(draft.state, person),
                 created_at=draft.now,
             )
-            provider_id = f"{person.issuer}/{person.subject}"
             user = replace(
                 user,
                 display_name=person.display_name or user.display_name,
                 email=person.email,
                 profile_pic_url=person.profile_pic_url,
                 provider=PROVIDER,
-                provider_id=user.provider_id or provider_id,
-                groups=user.groups if groups is None else groups,
+                provider_id=user.provider_id or f"{person.issuer}/{person.subject}",
             )
-            draft.put_user(user)
-            await draft.transaction.put_link(
-                Link(
-                    issuer=person.issuer,
-                    subject=person.subject,
-                    user_id=user.id,
-                    created_at=link.created_at if link is not None else draft.now,
-                    last_login=draft.now,
-                    display_name=person.display_name,
-                    email=person.email,
-                    groups=groups if groups is not None or link is None else link.groups,
-                )
+            link = Link(
+                issuer=person.issuer,
+                subject=person.subject,
+                user_id=user.id,
+                created_at=link.created_at if link is not None else draft.now,
+                last_login=draft.now,
+                display_name=person.display_name,
+                email=person.email,
+                groups=None if link is None else link.groups,
+                since=() if link is None else link.since,
             )
-            return user, known is None
+            await draft.transaction.put_link(link if groups is None else link.in_groups(groups, draft.now))
+            draft.put_user(await with_groups(draft, user))
+            entries = changes(user.id, draft.now, person.issuer, attributes(known), attributes(draft.user(user.id)))
+            await draft.transaction.add_history(entries)
+            return draft.user(user.id), known is None
 
         user, created = await self._ledger.commit(work)
         log.info("person signed in", user_id=user.id, created=created)

@@ -6,9 +6,12 @@ owner is suspended, so lifting it gives back exactly what was there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from services.registry.model.standing import Entry, Standing, check_said
+from services.registry.model.errors import PreconditionError
+from services.registry.model.link import groups_of, read_groups
+from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_said
 from services.registry.model.user import User
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
@@ -16,6 +19,15 @@ from services.shared.ids import UserId
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginGroups:
+    """The groups of one identity, all of them."""
+
+    issuer: str
+    subject: str
+    names: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +39,8 @@ class RightsChange:
     """Rises with each change of one person; 0: not compared."""
     suspended: bool | None = None
     """None: as it is."""
+    login: LoginGroups | None = None
+    """None: as they are."""
     source: str
     actor: str = ""
     reason: str = ""
@@ -43,17 +57,23 @@ class Rights:
 
         Raises:
             NotFoundError: there is no such user.
-            InvalidInputError: a text cannot be kept.
+            InvalidInputError: a text or a group cannot be kept.
+            PreconditionError: the identity is not this user's.
         """
         check_said(change.source, change.actor, change.reason)
+        groups = () if change.login is None else read_groups(change.login.names)
 
         async def work(draft: Draft) -> tuple[User, bool]:
             user = draft.user(change.user_id)
             last = await draft.transaction.standing(user.id)
             if change.number and last is not None and change.number <= last.number:
                 return user, False
+            before = attributes(user)
+            if change.login is not None:
+                await _put_groups(draft, user.id, change.login, groups)
             suspended = user.suspended if change.suspended is None else change.suspended
-            changed = draft.put_user(replace(user, suspended=suspended))
+            turned = suspended != user.suspended
+            changed = draft.put_user(await with_groups(draft, replace(user, suspended=suspended)))
             standing = Standing(
                 user_id=user.id,
                 number=max(change.number, last.number if last is not None else 0),
@@ -62,17 +82,31 @@ class Rights:
                 actor=change.actor,
                 reason=change.reason,
             )
-            if not changed and last is not None:
-                standing = replace(last, number=standing.number)
+            if not turned:  # only the number is news
+                standing = replace(last or replace(standing, source="", actor="", reason=""), number=standing.number)
             await draft.transaction.put_standing(standing)
-            if changed:
-                await draft.transaction.add_history([_entry(standing, suspended)])
+            said = by(change.source, change.actor)
+            entries = changes(user.id, draft.now, said, before, attributes(draft.user(user.id)))
+            await draft.transaction.add_history([_entry(standing, suspended), *entries] if turned else entries)
             return draft.user(user.id), changed
 
         user, changed = await self._ledger.commit(work)
         if changed:
             log.info("rights changed", user_id=user.id, suspended=user.suspended, source=change.source)
         return user, changed
+
+
+async def with_groups(draft: Draft, user: User) -> User:
+    """The user in the groups of all their identities: the only way in which anybody gets into one."""
+    links = await draft.transaction.links(user.id)
+    return replace(user, groups=groups_of(links)) if links or user.provider else user
+
+
+async def _put_groups(draft: Draft, user_id: UserId, login: LoginGroups, groups: tuple[str, ...]) -> None:
+    link = await draft.transaction.link(login.issuer, login.subject)
+    if link is None or link.user_id != user_id:
+        raise PreconditionError("this identity is not this user's")
+    await draft.transaction.put_link(link.in_groups(groups, draft.now))
 
 
 def _entry(standing: Standing, suspended: bool) -> Entry:
@@ -83,5 +117,5 @@ def _entry(standing: Standing, suspended: bool) -> Entry:
         attribute="standing",
         before=words[0],
         after=words[1] + (f": {standing.reason}" if standing.reason else ""),
-        source=standing.source + (f" ({standing.actor})" if standing.actor else ""),
+        source=by(standing.source, standing.actor),
     )

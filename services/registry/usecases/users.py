@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from services.registry.model.errors import AlreadyExistsError, PreconditionError
 from services.registry.model.fact import UserRemoved
+from services.registry.model.standing import attributes, changes
 from services.registry.model.state import State
 from services.registry.model.user import User, check_name, check_role, check_text, check_url
 from services.registry.usecases.draft import Draft
@@ -90,6 +91,7 @@ class Users:
             _refuse_taken(draft.state, name)
             renamed = replace(user, name=name)
             draft.put_user(renamed)
+            await _note(draft, user, renamed)
             return renamed
 
         return await self._ledger.commit(work)
@@ -109,6 +111,7 @@ class Users:
                 return user
             changed = replace(user, role=role)
             draft.put_user(changed)
+            await _note(draft, user, changed)
             return changed
 
         user = await self._ledger.commit(work)
@@ -132,6 +135,11 @@ class Users:
 
         await self._ledger.commit(work)
         log.info("user deleted", user_id=user_id)
+
+
+async def _note(draft: Draft, before: User, after: User) -> None:
+    entries = changes(after.id, draft.now, "administrator", attributes(before), attributes(after))
+    await draft.transaction.add_history(entries)
 
 
 def _refuse_taken(state: State, name: str) -> None:

@@ -234,20 +234,174 @@ class UpsertLoginResponse(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
 
 class ChangeRightsRequest(_message.Message):
-    __slots__ = ("user_id", "number", "standing", "source", "actor", "reason")
+    __slots__ = ("user_id", "number", "standing", "source", "actor", "reason", "groups")
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     STANDING_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
     user_id: int
     number: int
     standing: Standing
     source: str
     actor: str
     reason: str
-    def __init__(self, user_id: _Optional[int] = ..., number: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., source: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    groups: LoginGroups
+    def __init__(self, user_id: _Optional[int] = ..., number: _Optional[int] = ..., standing: _Optional[_Union[Standing, str]] = ..., source: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., groups: _Optional[_Union[LoginGroups, _Mapping]] = ...) -> None: ...
+
+class LoginGroups(_message.Message):
+    __slots__ = ("issuer", "subject", "names")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Link(_message.Message):
+    __slots__ = ("issuer", "subject", "user_id", "created_at", "last_login", "display_name", "email", "groups_known", "groups")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_LOGIN_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    user_id: int
+    created_at: _timestamp_pb2.Timestamp
+    last_login: _timestamp_pb2.Timestamp
+    display_name: str
+    email: str
+    groups_known: bool
+    groups: _containers.RepeatedCompositeFieldContainer[Membership]
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., user_id: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups_known: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ...) -> None: ...
+
+class Membership(_message.Message):
+    __slots__ = ("name", "since")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class HistoryEntry(_message.Message):
+    __slots__ = ("at", "attribute", "before", "after", "source")
+    AT_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    at: _timestamp_pb2.Timestamp
+    attribute: str
+    before: str
+    after: str
+    source: str
+    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attribute: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+
+class StandingRecord(_message.Message):
+    __slots__ = ("since", "source", "actor", "reason")
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    since: _timestamp_pb2.Timestamp
+    source: str
+    actor: str
+    reason: str
+    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class GetPersonRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    def __init__(self, user_id: _Optional[int] = ...) -> None: ...
+
+class GetPersonResponse(_message.Message):
+    __slots__ = ("user", "links", "standing", "history", "nodes")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    links: _containers.RepeatedCompositeFieldContainer[Link]
+    standing: StandingRecord
+    history: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., links: _Optional[_Iterable[_Union[Link, _Mapping]]] = ..., standing: _Optional[_Union[StandingRecord, _Mapping]] = ..., history: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+
+class ListLinksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListLinksResponse(_message.Message):
+    __slots__ = ("links",)
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    links: _containers.RepeatedCompositeFieldContainer[Link]
+    def __init__(self, links: _Optional[_Iterable[_Union[Link, _Mapping]]] = ...) -> None: ...
+
+class LinkUserRequest(_message.Message):
+    __slots__ = ("user_id", "issuer", "subject", "actor")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    issuer: str
+    subject: str
+    actor: str
+    def __init__(self, user_id: _Optional[int] = ..., issuer: _Optional[str] = ..., subject: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class LinkUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class UnlinkUserRequest(_message.Message):
+    __slots__ = ("issuer", "subject", "actor")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    actor: str
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class UnlinkUserResponse(_message.Message):
+    __slots__ = ("user",)
+    USER_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+
+class RelinkUserRequest(_message.Message):
+    __slots__ = ("from_user_id", "to_user_id", "actor")
+    FROM_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    TO_USER_ID_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    from_user_id: int
+    to_user_id: int
+    actor: str
+    def __init__(self, from_user_id: _Optional[int] = ..., to_user_id: _Optional[int] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class RelinkUserResponse(_message.Message):
+    __slots__ = ("user", "links", "nodes", "left")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_FIELD_NUMBER: _ClassVar[int]
+    user: User
+    links: int
+    nodes: int
+    left: int
+    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., links: _Optional[int] = ..., nodes: _Optional[int] = ..., left: _Optional[int] = ...) -> None: ...
 
 class ChangeRightsResponse(_message.Message):
     __slots__ = ("user", "changed")

@@ -65,6 +65,31 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
                 _registered_method=True)
+        self.GetPerson = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/GetPerson',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonResponse.FromString,
+                _registered_method=True)
+        self.ListLinks = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/ListLinks',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksResponse.FromString,
+                _registered_method=True)
+        self.LinkUser = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/LinkUser',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserResponse.FromString,
+                _registered_method=True)
+        self.UnlinkUser = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/UnlinkUser',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserResponse.FromString,
+                _registered_method=True)
+        self.RelinkUser = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/RelinkUser',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserResponse.FromString,
+                _registered_method=True)
         self.ChangeRights = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/ChangeRights',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeRightsRequest.SerializeToString,
@@ -203,8 +228,43 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPerson(self, request, context):
+        """Returns all that is known of a person. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLinks(self, request, context):
+        """Lists the links of everybody: who is who at which provider, and in which of its groups.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkUser(self, request, context):
+        """An administrator says that an identity is a user's. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkUser(self, request, context):
+        """An administrator says that an identity is nobody's any more; what it brought, such as groups, is taken back. NOT_FOUND when it is nobody's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RelinkUser(self, request, context):
+        """Two users are one person: all identities of one, and its nodes, become the other's. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChangeRights(self, request, context):
-        """A person's rights changed: suspended, restored. The one place where that happens. An older number than the last taken one changes nothing. NOT_FOUND when there is no such user.
+        """A person's rights changed: suspended, restored, in other groups. The one place where that happens. An older number than the last taken one changes nothing. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -361,6 +421,31 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.UpsertLogin,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.SerializeToString,
+            ),
+            'GetPerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPerson,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonResponse.SerializeToString,
+            ),
+            'ListLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLinks,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksResponse.SerializeToString,
+            ),
+            'LinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkUser,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserResponse.SerializeToString,
+            ),
+            'UnlinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkUser,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserResponse.SerializeToString,
+            ),
+            'RelinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.RelinkUser,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserResponse.SerializeToString,
             ),
             'ChangeRights': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeRights,
@@ -616,6 +701,141 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/UpsertLogin',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.UpsertLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/GetPerson',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetPersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ListLinks',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ListLinksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/LinkUser',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.LinkUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/UnlinkUser',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.UnlinkUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/RelinkUser',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.RelinkUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

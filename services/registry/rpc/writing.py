@@ -1,0 +1,44 @@
+"""People's identities, standings and histories as messages."""
+
+from __future__ import annotations
+
+from smartscale.registry.v1 import registry_pb2 as pb
+
+from services.registry.model.link import NEVER, Link
+from services.registry.model.standing import Entry, Standing
+from services.registry.wire import to_timestamp
+
+
+def link(found: Link) -> pb.Link:
+    """An identity."""
+    return pb.Link(
+        issuer=found.issuer,
+        subject=found.subject,
+        user_id=found.user_id,
+        created_at=to_timestamp(found.created_at),
+        last_login=to_timestamp(found.last_login) if found.last_login > NEVER else None,
+        display_name=found.display_name,
+        email=found.email,
+        groups_known=found.groups is not None,
+        groups=[pb.Membership(name=name, since=to_timestamp(since)) for name, since in found.memberships()],
+    )
+
+
+def standing(found: Standing | None) -> pb.StandingRecord | None:
+    """The last change of a standing."""
+    if found is None or not found.source:
+        return None
+    return pb.StandingRecord(
+        since=to_timestamp(found.since), source=found.source, actor=found.actor, reason=found.reason
+    )
+
+
+def entry(found: Entry) -> pb.HistoryEntry:
+    """An entry of a history."""
+    return pb.HistoryEntry(
+        at=to_timestamp(found.at),
+        attribute=found.attribute,
+        before=found.before,
+        after=found.after,
+        source=found.source,
+    )

@@ -9,7 +9,7 @@ from typing import Any
 import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
-from services.map_streamer.ingest import Follower, Replicas, Sources
+from services.map_streamer.ingest import Follower, Replicas, Sources, own_names
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
@@ -92,7 +92,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     render = RenderSettings(dns=dns_settings(config.dns), logtail=config.logtail.enabled)
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)
     follower = Follower(DEFAULT_TAILNET, tailnet, deps.bus, deps.channels["registry"], deps.channels["policy"], metrics)
-    sources = Sources(config.derp, config.dns, tailnet)
+    sources = Sources(config.derp, config.dns, tailnet, own_names(config))
     admission = Admission(tailnet, deps.clock, metrics)
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
     return MapStreamerService(tailnet, follower, sources, replicas, MapStreamerServicer(tailnet, admission, deps.clock))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import http.client
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
 
+from services.map_streamer.ingest.own_names import REST, Record, look_up
 from services.map_streamer.snapshot import DnsRecordsPut, Fact, RegionsPut
 from services.map_streamer.tailnet import Tailnet
 from services.shared.config.model import DerpConfig, DnsConfig
@@ -109,17 +110,22 @@ def _fetch(url: str) -> Any:
 class Sources:
     """Reads the configured sources at start, and again as configured."""
 
-    def __init__(self, derp: DerpConfig, dns: DnsConfig, tailnet: Tailnet) -> None:
+    def __init__(self, derp: DerpConfig, dns: DnsConfig, tailnet: Tailnet, own: Sequence[str] = ()) -> None:
         self._derp = derp
         self._records_path = dns.extra_records_path
         self._tailnet = tailnet
         self._known: dict[str, dict[int, dict[str, Any] | None]] = {}
         self._stamp: object = None
+        self._own = own
+        self._own_due = 0.0
+        self._own_records: tuple[Record, ...] = ()
+        self._file_records: tuple[Record, ...] = ()
 
     async def start(self) -> None:
         """Read what is at hand; addresses that do not answer are tried again later."""
         await self._read_files()
         await self._look_at_records()
+        await self._look_up_own()
 
     async def run(self) -> None:
         """Fetch, look and fetch again, for ever."""
@@ -135,6 +141,7 @@ class Sources:
                 else:
                     due = float("inf")
             await self._look_at_records()
+            await self._look_up_own()
             await asyncio.sleep(_LOOK)
 
     async def _read_files(self) -> None:
@@ -182,9 +189,26 @@ class Sources:
             text = await asyncio.to_thread(Path(path).read_bytes)
             self._stamp = stamp
             if text.strip():
-                self._add([DnsRecordsPut(read_records(orjson.loads(text)))])
+                self._file_records = read_records(orjson.loads(text))
+                self._tell_records()
         except (OSError, ValueError) as error:
             log.error("extra DNS records cannot be read, keeping the old ones", error=type(error).__name__)
+
+    async def _look_up_own(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if not self._own or now < self._own_due:
+            return
+        self._own_due = now + REST
+        found = await look_up(self._own)
+        if found is not None and found != self._own_records:
+            self._own_records = found
+            self._tell_records()
+
+    def _tell_records(self) -> None:
+        """What the file says of a name wins over what we found."""
+        said = {name.strip(".").lower() for name, _, _ in self._file_records}
+        own = tuple(record for record in self._own_records if record[0] not in said)
+        self._add([DnsRecordsPut((*self._file_records, *own))])
 
     def _add(self, facts: Iterable[Fact]) -> None:
         self._tailnet.add(facts, self._tailnet.position)

@@ -73,7 +73,7 @@ class RegionsPut:
 
 @dataclass(frozen=True, slots=True)
 class DnsRecordsPut:
-    """The extra DNS records of the watched file are now so: name, type and address of each."""
+    """The extra DNS records of the watched file and of our own names are now so: name, type and address of each."""
 
     records: tuple[tuple[str, str, str], ...]
 

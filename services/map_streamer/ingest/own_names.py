@@ -1,0 +1,58 @@
+"""The server's own names, where they lie below the domain of the nodes.
+
+Clients answer every name of that domain themselves and know only nodes and extra records there (net/dns/resolver in the
+client's source: `resolveLocal` says "no such name" for the rest). So the server would vanish for them unless its
+addresses are among the extra records. They are looked up again and again, and kept while they cannot be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from services.shared.config.model import Config
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+Record = tuple[str, str, str]
+"""Name, type, address."""
+
+REST = 60.0
+"""Seconds between look-ups."""
+PATIENCE = 5.0
+
+
+def own_names(config: Config) -> tuple[str, ...]:
+    """The names of gateway and relay that clients would not find without us."""
+    base = config.dns.base_domain.strip(".").lower()
+    if not base or not config.dns.magic_dns:
+        return ()
+    hosts = [urlsplit(config.server_url).hostname or ""]
+    if config.derp.server.enabled:
+        hosts.append(config.derp.server.hostname)
+    names = dict.fromkeys(host.strip(".").lower() for host in hosts)
+    said = {record.name.strip(".").lower() for record in config.dns.extra_records}
+    return tuple(name for name in names if name.endswith("." + base) and name not in said)
+
+
+async def look_up(names: Sequence[str]) -> tuple[Record, ...] | None:
+    """The addresses of all names; None when one cannot be found now. Addresses of this machine alone are no answer."""
+    found: list[Record] = []
+    for name in names:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            log.warning("own name cannot be resolved, so nodes will not find it", name=name, error=type(error).__name__)
+            return None
+        texts = sorted({str(answer[4][0]).partition("%")[0] for answer in answers})
+        addresses = [ip for ip in map(ipaddress.ip_address, texts) if not (ip.is_loopback or ip.is_link_local)]
+        if not addresses:
+            log.warning("own name leads nowhere from here, so nodes will not find it", name=name)
+            return None
+        found += [(name, "A" if ip.version == 4 else "AAAA", str(ip)) for ip in addresses]
+    return tuple(found)

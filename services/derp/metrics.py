@@ -57,6 +57,8 @@ class RelayCollector(Collector):
             dropped.add_metric([reason], getattr(counters, name))
         yield from (packets, size, dropped)
         yield CounterMetricFamily("smartscale_derp_accepts", "Logins since the start.", value=counters.accepts)
+        revoked = "Node keys cut because the registry no longer lets them in."
+        yield CounterMetricFamily("smartscale_derp_revoked", revoked, value=counters.revoked)
 
     def _refused(self) -> Iterator[Metric]:
         refused = CounterMetricFamily("smartscale_derp_refused", "Connections ended, by reason.", labels=["reason"])

@@ -38,8 +38,9 @@ class RegistryAdmission:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
         self._clock = clock
         self._fail_open = fail_open
-        self._known: OrderedDict[NodeKey, tuple[bool, float]] = OrderedDict()
-        self._asking: dict[NodeKey, asyncio.Task[bool]] = {}
+        self._known: OrderedDict[NodeKey, tuple[bool, float, int]] = OrderedDict()
+        self._keys: dict[int, set[bytes]] = {}
+        self._asking: dict[NodeKey, asyncio.Task[bool | None]] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:
@@ -53,9 +54,18 @@ class RegistryAdmission:
             self._asking[node_key] = task
             task.add_done_callback(lambda _: self._asking.pop(node_key, None))
         # One question serves all who wait for it; the first to go away must not take the answer with it.
-        return await asyncio.shield(task)
+        answer = await asyncio.shield(task)
+        return self._fail_open if answer is None else answer
 
-    async def _ask(self, node_key: NodeKey) -> bool:
+    async def ask_again(self, node_key: NodeKey) -> bool | None:
+        """The registry's answer of now, whatever it said before; None when it gives none. Never raises."""
+        return await self._ask(node_key)
+
+    def keys_of(self, node_id: int) -> frozenset[bytes]:
+        """The raw node keys, among the answers that are remembered, under which a node was let in."""
+        return frozenset(self._keys.get(node_id, ()))
+
+    async def _ask(self, node_key: NodeKey) -> bool | None:
         request = registry_pb2.VerifyNodeKeyRequest(node_key=node_key.raw)
         try:
             async with asyncio.timeout(2 * VERIFY_SECONDS), self._room:
@@ -63,13 +73,27 @@ class RegistryAdmission:
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "no answer in time"
             log.warning("registry did not verify a client", reason=reason, admitted=self._fail_open)
-            return self._fail_open
+            return None
         allow = bool(answer.allow)
-        self._known.pop(node_key, None)
-        self._known[node_key] = (allow, self._clock.monotonic() + (ALLOWED_FOR if allow else REFUSED_FOR))
-        if len(self._known) > _CACHED:
-            self._known.popitem(last=False)
+        self._remember(node_key, allow, answer.node_id)
         return allow
+
+    def _remember(self, node_key: NodeKey, allow: bool, node_id: int) -> None:
+        self._forget(node_key)
+        until = self._clock.monotonic() + (ALLOWED_FOR if allow else REFUSED_FOR)
+        self._known[node_key] = (allow, until, node_id)
+        if allow:
+            self._keys.setdefault(node_id, set()).add(node_key.raw)
+        if len(self._known) > _CACHED:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, node_key: NodeKey) -> None:
+        _, _, node_id = self._known.pop(node_key, (False, 0.0, 0))
+        keys = self._keys.get(node_id)
+        if keys is not None:
+            keys.discard(node_key.raw)
+            if not keys:
+                del self._keys[node_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

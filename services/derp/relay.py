@@ -68,6 +68,7 @@ class Counters:
     notices_dropped: int = 0
     accepts: int = 0
     homes: int = 0
+    revoked: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -265,10 +266,14 @@ class Relay:
 
     def close_peer(self, key: bytes) -> None:
         """A relay of the region asks that every connection of a key be closed."""
+        self.close_key(key, "closed by a relay of the region")
+
+    def close_key(self, key: bytes, reason: str) -> None:
+        """Close every connection of a key; `reason` is for our log."""
         active = self.active.get(key)
         if active is not None:
             for client in [*self._idle.get(key, []), active]:
-                client.outlet.close("closed by a relay of the region")
+                client.outlet.close(reason)
 
     def add_forwarder(self, key: bytes, forwarder: Forwarder) -> None:
         """A key is connected to another relay of the region; the latest to say so is used."""

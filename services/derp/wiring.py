@@ -19,12 +19,14 @@ from services.derp.identity import KeyFileError, load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.metrics import RelayCollector
 from services.derp.registry import Announcer, RegistryAdmission, RelayRecord
+from services.derp.revocation import Revocation
 from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
 from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config, DerpServerConfig
+from services.shared.ids import DEFAULT_TAILNET
 from services.shared.process import Deps
 from services.shared.telemetry import get_logger
 
@@ -93,10 +95,12 @@ class DerpService:
         servicer: DerpServicer,
         tls: Tls | None,
         deps: Deps,
+        revocation: Revocation | None = None,
     ) -> None:
         self.server = server
         self.mesh = mesh
         self.announcer = announcer
+        self.revocation = revocation
         self._servicer = servicer
         self._tls = tls
         self._deps = deps
@@ -118,6 +122,8 @@ class DerpService:
         self._deps.telemetry.registry.register(self._collector)
         self._collected = True
         self.mesh.start()
+        if self.revocation is not None:
+            self.revocation.start()
         if self.announcer is not None:
             self.announcer.start()
         if self._tls is not None:
@@ -137,6 +143,8 @@ class DerpService:
             await asyncio.wait([self._renewal])
         if self.announcer is not None:
             await self.announcer.stop()
+        if self.revocation is not None:
+            await self.revocation.stop()
         await self.mesh.stop()
         await self.server.stop()
         if self._collected:
@@ -187,7 +195,8 @@ def _build(config: Config, deps: Deps) -> DerpService:
         stun_address=chosen.stun_listen_addr if chosen.stun.enabled else "",
         addresses=tuple(address for address in _addresses(chosen, hostname) if address not in ("", "none")),
     )
-    server = DerpServer(settings, identity, _admission(chosen, deps), deps.clock, tls.context if tls else None)
+    admission = _admission(chosen, deps)
+    server = DerpServer(settings, identity, admission, deps.clock, tls.context if tls else None)
     mesh = Mesh(server.relay, identity, _targets(chosen), deps.clock)
 
     def record() -> RelayRecord:
@@ -195,7 +204,10 @@ def _build(config: Config, deps: Deps) -> DerpService:
 
     announced = chosen.automatically_add_embedded_derp_region
     announcer = Announcer(deps.channels["registry"], record) if announced else None
-    return DerpService(server, mesh, announcer, DerpServicer(server, mesh, record), tls, deps)
+    revocation = None
+    if isinstance(admission, RegistryAdmission):
+        revocation = Revocation(deps.bus, DEFAULT_TAILNET, admission, server.relay)
+    return DerpService(server, mesh, announcer, DerpServicer(server, mesh, record), tls, deps, revocation)
 
 
 def _admission(chosen: DerpServerConfig, deps: Deps) -> Admission:

@@ -39,6 +39,11 @@ from tests.fakes.derp_client import DEADLINE, client
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+def node_id_of(node_key: bytes) -> int:
+    """The id that `FakeRegistry` gives to the node with this key."""
+    return 1 + int.from_bytes(node_key[:4], "big")
+
+
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     """Knows some node keys and remembers who announced itself."""
 
@@ -57,7 +62,8 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         await self.gate.wait()
         if self.failing:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
-        return registry_pb2.VerifyNodeKeyResponse(allow=request.node_key in self.allowed)
+        allow = request.node_key in self.allowed
+        return registry_pb2.VerifyNodeKeyResponse(allow=allow, node_id=node_id_of(request.node_key) if allow else 0)
 
     async def AnnounceRelay(
         self, request: registry_pb2.AnnounceRelayRequest, context: Context

@@ -230,7 +230,8 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def VerifyNodeKey(self, request: pb.VerifyNodeKeyRequest, context: Context) -> pb.VerifyNodeKeyResponse:
         """Say whether a node key may use the relays."""
         key = requests.read_key(NodeKey, "node_key", request.node_key)
-        return pb.VerifyNodeKeyResponse(allow=await self._cases.nodes.may_relay(key))
+        node = await self._cases.nodes.may_relay(key)
+        return pb.VerifyNodeKeyResponse(allow=node is not None, node_id=node or 0)
 
     async def AnnounceRelay(self, request: pb.AnnounceRelayRequest, context: Context) -> pb.AnnounceRelayResponse:
         """Take a relay's announcement."""

@@ -64,16 +64,16 @@ class Nodes:
 
         return await self._ledger.read(read)
 
-    async def may_relay(self, node_key: NodeKey) -> bool:
-        """Whether a node key is known, has not ended, and its owner is not suspended."""
+    async def may_relay(self, node_key: NodeKey) -> NodeId | None:
+        """The node whose key this is, when it has not ended and its owner is not suspended; else None."""
         now = self._ledger.now()
 
-        def read(state: State) -> bool:
+        def read(state: State) -> NodeId | None:
             node = state.by_node_key(node_key)
             if node is None or node.is_expired(now):
-                return False
+                return None
             owner = None if node.is_tagged else state.users.get(node.user_id)
-            return owner is None or not owner.suspended
+            return None if owner is not None and owner.suspended else node.id
 
         return await self._ledger.read(read)
 

@@ -680,10 +680,12 @@ class VerifyNodeKeyRequest(_message.Message):
     def __init__(self, node_key: _Optional[bytes] = ...) -> None: ...
 
 class VerifyNodeKeyResponse(_message.Message):
-    __slots__ = ("allow",)
+    __slots__ = ("allow", "node_id")
     ALLOW_FIELD_NUMBER: _ClassVar[int]
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
     allow: bool
-    def __init__(self, allow: _Optional[bool] = ...) -> None: ...
+    node_id: int
+    def __init__(self, allow: _Optional[bool] = ..., node_id: _Optional[int] = ...) -> None: ...
 
 class AnnounceRelayRequest(_message.Message):
     __slots__ = ("relay",)

@@ -1,0 +1,117 @@
+"""Ends the connections of nodes that may no longer use the relay: deleted, expired, with a new key, owner suspended.
+
+The registry's changes only wake: each says which keys to ask about again, and the registry's answer decides. So a
+change that is lost, late or told twice does no harm, and a slow sweep over all connections finds what nobody told.
+While the registry does not answer, whoever is connected stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from google.protobuf.message import DecodeError
+from smartscale.common.v1 import common_pb2
+from smartscale.registry.v1 import registry_pb2
+
+from services.derp.registry import RegistryAdmission
+from services.derp.relay import Relay
+from services.shared.bus import Bus, Message
+from services.shared.ids import TailnetId
+from services.shared.keys import NodeKey
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+SWEEP_SECONDS = 300.0
+_AT_ONCE = 16
+
+
+class Revocation:
+    """Asks again about connected node keys, and closes those that the registry refuses."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        tailnet: TailnetId,
+        admission: RegistryAdmission,
+        relay: Relay,
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
+    ) -> None:
+        """`sweep_seconds` lie between two questions about all connections."""
+        self._bus = bus
+        self._topic = f"smartscale.{tailnet}.registry.changes"
+        self._admission = admission
+        self._relay = relay
+        self._sweep_seconds = sweep_seconds
+        self._due: dict[bytes, None] = {}
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin to listen and to sweep."""
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(run()) for run in (self._listen, self._ask, self._sweep)]
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._tasks = []
+
+    async def _listen(self) -> None:
+        async with self._bus.subscribe(self._topic) as messages:
+            async for message in messages:
+                self._ask_about(self._named(message) if isinstance(message, Message) else self._connected())
+
+    def _named(self, message: Message) -> Iterable[bytes]:
+        try:
+            batch = common_pb2.ChangeBatch.FromString(message.payload)
+            changes = [registry_pb2.Change.FromString(record.payload) for record in batch.records]
+        except DecodeError:
+            log.warning("bus message cannot be read", topic=self._topic)
+            return self._connected()
+        if any(change.user_put.suspended for change in changes):
+            return self._connected()
+        return [key for change in changes for key in self._touched(change)]
+
+    def _touched(self, change: registry_pb2.Change) -> list[bytes]:
+        kind = change.WhichOneof("fact")
+        if kind == "node_removed":
+            return self._here(change.node_removed, lambda key: True)
+        if kind == "node_put":
+            node = change.node_put
+            return self._here(node.id, lambda key: node.expired or key != node.node_key)
+        return []
+
+    def _here(self, node_id: int, ended: Callable[[bytes], bool]) -> list[bytes]:
+        return [key for key in self._admission.keys_of(node_id) if ended(key)]
+
+    def _connected(self) -> Iterable[bytes]:
+        return {client.raw for client in self._relay.clients() if not client.mesh}
+
+    def _ask_about(self, keys: Iterable[bytes]) -> None:
+        self._due.update(dict.fromkeys(keys))
+        if self._due:
+            self._wake.set()
+
+    async def _ask(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch = [self._due.popitem()[0] for _ in range(min(_AT_ONCE, len(self._due)))]
+            if not self._due:
+                self._wake.clear()
+            await asyncio.gather(*(self._ask_one(key) for key in batch))
+
+    async def _ask_one(self, key: bytes) -> None:
+        if await self._admission.ask_again(NodeKey(key)) is False and key in self._relay.active:
+            self._relay.counters.revoked += 1
+            self._relay.close_key(key, "the node may no longer use this relay")
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(self._sweep_seconds)
+            self._ask_about(self._connected())

@@ -55,7 +55,12 @@ class Explainer:
             if not self._directory.passes(source, grant.postures):
                 near.append(f"{grant.origin}: the source does not meet {' or '.join(grant.postures)}")
                 continue
-            reached = [alias for alias in grant.destination if self._reaches(alias, grant, source, question.target)]
+            steered = (AliasKind.INTERNET, AliasKind.PREFIXES) if grant.via else tuple(AliasKind)
+            reached = [
+                alias
+                for alias in grant.destination
+                if alias.kind in steered and self._reaches(alias, grant, source, question.target)
+            ]
             if not reached:
                 continue
             opened = [access for access in grant.network if _opens(access, question)]

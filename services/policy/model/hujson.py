@@ -77,7 +77,9 @@ class _Reader:
         try:
             read: tuple[str, int] = scanstring(self._text, at + 1, True)
         except JSONDecodeError as error:
-            raise SyntaxProblem(f"bad string: {error.msg.lower().removesuffix(' starting at')}", error.pos) from None
+            raise SyntaxProblem(
+                f"bad string: {error.msg.lower().removesuffix(' at').removesuffix(' starting')}", error.pos
+            ) from None
         text, self.position = read
         check_text(text, at)
         return text

@@ -8,6 +8,7 @@ from services.policy.model.fields import FieldReader, known
 from services.policy.model.names import Names, UnknownNameError, literal
 from services.policy.model.tree import Entry, Number, Value
 from services.shared.access.compiled import Alias, AliasKind, Approver, Assertion, Group, Posture
+from services.shared.access.posture import VERSIONS
 from services.shared.access.ranges import INTERNET, Span, Spans, coalesce, show, span, subtract
 
 _TAG_START = re.compile(r"tag:[A-Za-z]")
@@ -34,6 +35,7 @@ _ASSERTION = re.compile(
     re.ASCII | re.DOTALL,
 )
 _QUOTED = re.compile(r"'([^']*)'")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
 _SIMPLE = re.compile(r"-?[0-9][\w.\-]*|true|false", re.ASCII)
 
 
@@ -297,6 +299,8 @@ def parse_assertion(text: str) -> Assertion | None:
     operator = " ".join(found["operator"].split())
     values = _values(found["value"].strip(), many=operator.endswith("IN"))
     if values is None:
+        return None
+    if operator[0] in "<>" and attribute not in VERSIONS and not _NUMBER.fullmatch(values[0]):
         return None
     return Assertion(attribute, operator, values)
 

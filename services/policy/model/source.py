@@ -10,6 +10,7 @@ from services.policy.model.problems import Lines, PolicyError, Problem, SyntaxPr
 from services.policy.model.tree import MAX_TEXT, Value
 from services.policy.model.yamltext import read_yaml
 
+_BLANK = re.compile(r"(?:\s|(?://|#)[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
 _LEADING = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 
@@ -32,8 +33,11 @@ def read(text: str, name: str = "") -> Source:
         raise PolicyError([Problem(f"the policy is longer than {MAX_TEXT >> 20} MiB")], "parsing policy:")
     body = text.removeprefix("\ufeff")
     lines = Lines(body)
-    if not body.strip():
+    if not body:
         return Source(None, lines, is_yaml=False)
+    if _BLANK.fullmatch(body):
+        message = 'the policy is blank: write {} to allow everything, or {"acls": []} to allow nothing'
+        raise PolicyError([Problem(message)], "parsing policy:")
     is_yaml = looks_like_yaml(body, name)
     try:
         tree = read_yaml(body) if is_yaml else read_hujson(body)

@@ -24,6 +24,7 @@ FAILED = "test(s) failed"
 
 _TEST_PROTOCOLS = WITH_PORTS
 _MAX_REPORTED = 200
+_NO_SSH_TARGETS = ("*", "autogroup:internet", "autogroup:danger-all", "autogroup:nonroot")
 
 
 class _BrokenError(ValueError):
@@ -70,6 +71,10 @@ class AccessTests:
             return
         try:
             protocols = _wanted_protocols(test.protocol)
+        except ValueError as error:
+            yield f"test {index}: {error}"
+            return
+        try:
             source = self._alias(test.source)
         except ValueError as error:
             yield f'{test.source}: failed to resolve source "{test.source}": {error}'
@@ -226,7 +231,7 @@ class SshTests:
         for text in test.destination:
             if text.startswith("tag:") and text not in self._document.names.tags:
                 yield f'SSH tests dst contains unknown tag "{text}"'
-            elif "/" in text or text in ("*", "autogroup:internet", "autogroup:danger-all", "autogroup:nonroot"):
+            elif text in _NO_SSH_TARGETS or "/" in text or "/" in self._document.names.hosts.get(text, ""):
                 yield f'SSH tests dst contains disallowed element "{text}"'
         for login in sorted(set(test.accept) & set(test.deny)):
             yield f'{test.source}: "{login}" is both in accept and in deny'

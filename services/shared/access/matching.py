@@ -96,7 +96,8 @@ class Matching:
         self._sources = by_alias(grant.source for grant in grants)
         self._destinations = by_alias(() if grant.via else grant.destination for grant in grants)
         self.via = sum(1 << number for number, grant in enumerate(grants) if grant.via)
-        self.self = sum(1 << n for n, g in enumerate(grants) if any(a.kind is AliasKind.SELF for a in g.destination))
+        to_self = (n for n, g in enumerate(grants) if any(a.kind is AliasKind.SELF for a in g.destination))
+        self.self = sum(1 << number for number in to_self) & ~self.via
         app_only = sum(1 << n for n, g in enumerate(grants) if not g.network)
         self._source_identities = self._spread(self._sources)
         self.destination_identities = self._spread(self._destinations)

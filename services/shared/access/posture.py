@@ -10,7 +10,8 @@ import msgspec
 
 from services.shared.access.compiled import Assertion, Posture
 
-_VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
+VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
+"""Attributes whose values are ordered as versions; all others are ordered as numbers."""
 _FIELD = re.compile(r"\d+|\D+")
 
 
@@ -42,7 +43,7 @@ def _holds(assertion: Assertion, attributes: Mapping[str, str]) -> bool:
 
 def _compare(attribute: str, left: str, right: str) -> int | None:
     """Minus one, zero or one; None when the two cannot be ordered."""
-    if attribute in _VERSIONS:
+    if attribute in VERSIONS:
         return compare_versions(left, right)
     try:
         first, second = float(left), float(right)

@@ -70,7 +70,7 @@ def peers_of(answer: Any, node: str) -> set[str]:
     return set(answer["nodes"][node]["peers"])
 
 
-@pytest.mark.parametrize("text", ["", "  \n", "{}", '{"acls": null}', "hosts: {}\n"])
+@pytest.mark.parametrize("text", ["", "\ufeff", "{}", '{"acls": null}', "hosts: {}\n"])
 def test_no_rules_at_all_mean_that_everything_is_allowed(text: str) -> None:
     answer = compiled(text)
     assert filter_of(answer, "dev") == [{"SrcIPs": WILDCARD, "DstPorts": [{"IP": "*", "Ports": ALL}]}]
@@ -173,6 +173,12 @@ def test_via_steers_a_source_through_tagged_routers_only() -> None:
     assert routes["tablet", "other"] == []
 
 
+def test_via_steers_to_prefixes_only_so_that_self_and_tags_open_nothing() -> None:
+    grant = {"src": ["ada@example.com"], "dst": ["autogroup:self", "tag:dev"], "ip": ["*"], "via": ["tag:router"]}
+    answer = compiled({"grants": [grant]})
+    assert all(not node["peers"] and not node["packet_filter"] for node in answer["nodes"].values())
+
+
 def test_a_posture_lets_only_devices_that_meet_it() -> None:
     policy = {"postures": {"posture:linux": ["node:os IN ['linux', 'windows']"]}}
     answer = compiled(policy | allow("ada@example.com", "tag:dev:22", srcPosture=["posture:linux"]))
@@ -263,6 +269,9 @@ def test_a_failing_test_says_what_was_expected() -> None:
         ("x: &a [1]\ny: [" + "*a, " * 200 + "]", "more than 100 uses of anchors"),
         ("\tacls: []", "invalid YAML"),
         ("words", "must be an object"),
+        (" \n", "the policy is blank: write {} to allow everything"),
+        ("// nothing\n/* here */ # either", "the policy is blank"),
+        ('{"acls": ["a\nb"]}', "bad string: invalid control character (line"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_place(policy: str, message: str) -> None:
@@ -288,6 +297,15 @@ def test_what_cannot_be_read_is_refused_with_its_place(policy: str, message: str
         ({"groups": {"group:a": ["group:b"], "group:b": []}}, 'groups["group:a"]: "group:b": group members cannot be'),
         ({"tagOwners": {"tag:1": []}}, "tag names must start with a letter, after 'tag:'"),
         ({"postures": {"posture:x": ["node:os ~ 'linux'"]}}, "invalid posture assertion"),
+        ({"postures": {"posture:x": ["node:os > 'linux'"]}}, "invalid posture assertion"),
+        (
+            {"tests": [{"src": "ada@", "proto": "gre", "accept": ["tag:dev:22"]}]},
+            "test 0: test protocol must be tcp, udp",
+        ),
+        (
+            {"hosts": {"h": "100.64.0.0/24"}, "sshTests": [{"src": "ada@", "dst": ["h"], "accept": ["root"]}]},
+            'SSH tests dst contains disallowed element "h"',
+        ),
         ({"ipsets": {"ipset:a": ["ipset:b"], "ipset:b": ["ipset:a"]}}, "contain each other in a circle"),
         ({"nodeAttrs": [{"target": ["autogroup:self"], "attr": ["x"]}]}, "nodeAttrs target does not support"),
         (

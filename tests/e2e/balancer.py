@@ -1,4 +1,7 @@
-"""A TCP load balancer for tests: `balancer.py LISTEN BACKEND…`, each connection to the next backend that answers."""
+"""A TCP load balancer for tests: `balancer.py LISTEN BACKEND…`, each connection to the next backend that answers.
+
+It prints where each went: address, port, and the backend's port.
+"""
 
 import asyncio
 import itertools
@@ -26,6 +29,7 @@ async def _main(listen: str, backends: list[str]) -> None:
                 there, back = await asyncio.open_connection(host, int(port))
             except OSError:
                 continue
+            print(*writer.get_extra_info("peername"), port, flush=True)
             await asyncio.gather(_pump(reader, back), _pump(there, writer))
             return
         writer.close()

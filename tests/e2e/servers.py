@@ -157,9 +157,12 @@ class Embedded(Server):
 
 
 class Stack(Server):
-    """A process per part on PostgreSQL and Redis, two gateways and two map streamers behind one address."""
+    """A process per part on PostgreSQL and Redis, two gateways and two map streamers behind one address.
 
-    def __init__(self, lab: Lab, settings: Mapping[str, object] | None = None) -> None:
+    With two `auths` each gateway has one of its own.
+    """
+
+    def __init__(self, lab: Lab, settings: Mapping[str, object] | None = None, *, auths: int = 1) -> None:
         super().__init__(lab)
         self._start_postgres()
         self._start_redis()
@@ -179,13 +182,17 @@ class Stack(Server):
             self.spawn(name, name)
         self.spawn("map-streamer-1", "map-streamer")
         self.spawn("map-streamer-2", "map-streamer", HEADSCALE_SERVICES_MAP_STREAMER_LISTEN_ADDR="127.0.0.1:50055")
+        if auths == 2:
+            self.spawn("auth-2", "auth", HEADSCALE_SERVICES_AUTH_LISTEN_ADDR="127.0.0.1:50057")
         for number in ("1", "2"):
+            auth = "127.0.0.1:50057" if number == "2" and auths == 2 else "127.0.0.1:50053"
             self.spawn(
                 f"gateway-{number}", "gateway",
                 HEADSCALE_LISTEN_ADDR=f"127.0.0.1:808{number}",
                 HEADSCALE_UNIX_SOCKET=self.socket_of(int(number)),
                 HEADSCALE_GRPC_LISTEN_ADDR=f"127.0.0.1:5044{number}",
                 HEADSCALE_SERVICES_GATEWAY_LISTEN_ADDR=f"127.0.0.1:5006{number}",
+                HEADSCALE_SERVICES_AUTH_ADDRESSES=auth,
             )  # fmt: skip
         self.processes["balancer"] = lab.start(
             SERVERS, "server/balancer",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from cli import output
 from cli.errors import CommandError
 from cli.parser import root
 
@@ -35,17 +36,21 @@ def run(argv: Sequence[str]) -> int:
     """Run a command line; the status is 0 for success, 1 for a refusal, 2 for wrong use."""
     # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    if argv and argv[0] in ("__complete", "__completeNoDesc"):  # not for people: words that are not yet a command
+        from cli import completion
+
+        completion.answer(argv[1:], described=argv[0] == "__complete")
+        return 0
     parser = root()
     arguments = parser.parse_args(argv)
     if not arguments.noun:
         parser.print_help()
         return 0
+    output.choose(arguments.output, arguments.historic or bool(os.environ.get("SMARTSCALE_CLI_HISTORIC")))
     try:
         arguments.run(arguments)
     except CommandError as error:
-        sys.stderr.write(f"headscale: {error}\n")
-        if error.remedy:
-            sys.stderr.write(f"  {error.remedy}\n")
+        output.refusal(str(error), error.remedy)
         return error.status
     except OSError as error:
         sys.stderr.write(f"headscale: {error.filename or 'output'}: {error.strerror or error}\n")

@@ -6,11 +6,20 @@ Only the module of the command that was typed is imported; help, completion and 
 from __future__ import annotations
 
 MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("cli.server", ("serve", "version", "configtest", "health", "generate", "gen")),
+    ("cli.server", ("serve", "version", "configtest", "health")),
     ("cli.users", ("users", "user", "namespace", "namespaces", "ns")),
-    ("cli.nodes", ("nodes", "node", "machine", "machines", "auth")),
-    ("cli.routes", ("routes", "route")),
-    ("cli.preauthkeys", ("preauthkeys", "preauthkey", "authkey", "pre", "apikeys", "apikey", "api")),
+    ("cli.nodes", ("nodes", "node", "machine", "machines")),
+    ("cli.logins", ("auth",)),
+    ("cli.routes", ("routes", "route", "r")),
+    ("cli.preauthkeys", ("preauthkeys", "preauthkey", "authkey", "pre")),
+    ("cli.apikeys", ("apikeys", "apikey", "api")),
     ("cli.policy", ("policy", "acls", "acl")),
+    ("cli.oauth_clients", ("oauth-clients", "oauth-client", "oauthclients", "oauthclient", "oauth")),
+    ("cli.generate", ("generate", "gen")),
+    ("cli.debug", ("debug",)),
+    ("cli.dump", ("dumpConfig", "dump-config")),
+    ("cli.mockoidc", ("mockoidc",)),
+    ("cli.completion", ("completion",)),
+    ("cli.manual", ("help", "man")),
 )
 """In the order of the help: a module, and every name and alias that it declares."""

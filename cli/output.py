@@ -1,6 +1,7 @@
-"""How answers are printed: tables for people, JSON and YAML for programs.
+"""How answers are printed: JSON and YAML for programs, sentences for people (their tables are in `cli.tables`).
 
-The data shape is that of the REST API (protojson): lowerCamelCase, ids as strings, times in RFC 3339.
+The data shape is that of the REST API (protojson): lowerCamelCase, ids as strings, times in RFC 3339; on demand it is
+that of older versions.
 """
 
 from __future__ import annotations
@@ -20,8 +21,25 @@ if TYPE_CHECKING:
 FORMATS = ("json", "json-line", "yaml")
 
 
+_wanted = {"historic": "", "output": ""}
+
+
+def choose(output: str | None, historic: bool) -> None:
+    """Say once how data is wanted."""
+    _wanted.update(historic="yes" if historic else "", output=output or "")
+
+
+def historic() -> bool:
+    """Whether data is wanted as older versions printed it."""
+    return bool(_wanted["historic"])
+
+
 def data(message: Message) -> Any:
     """A message as plain data, with every field present."""
+    if historic():
+        from cli.historic import shape
+
+        return shape(message, yaml=_wanted["output"] == "yaml")
     from google.protobuf.json_format import MessageToDict
 
     return MessageToDict(message, always_print_fields_with_no_presence=True)
@@ -43,23 +61,29 @@ def emit(value: Any, style: str) -> None:
         sys.stdout.write(json.dumps(value, indent="\t", ensure_ascii=False) + "\n")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table that fits the terminal: the widest column is cut where the line would be too long."""
-    cells = [list(heads), *([_clean(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
-    room = columns() if sys.stdout.isatty() else 10_000
-    gap = 2
-    while sum(widths) + gap * (len(widths) - 1) > room and max(widths) > 8:
-        widths[widths.index(max(widths))] -= 1
-    for number, row in enumerate(cells):
-        line = (" " * gap).join(_fit(cell, width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        sys.stdout.write((bold(line) if number == 0 else line) + "\n")
+def refusal(text: str, remedy: str) -> None:
+    """Say on standard error why a command was not done; older versions did it in the form of the output."""
+    if historic() and _wanted["output"]:
+        import json
+
+        sys.stderr.write(json.dumps({"error": text}, ensure_ascii=False) + "\n")
+        return
+    sys.stderr.write(f"headscale: {text}\n")
+    if remedy:
+        sys.stderr.write(f"  {remedy}\n")
 
 
-def bold(text: str) -> str:
-    """Emphasis, where the output is a terminal that wants it."""
-    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty()
-    return text if plain else f"\x1b[1m{text}\x1b[0m"
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
+    """Print a table for people; `spare` are the columns to leave out first where the terminal is narrow."""
+    from cli.tables import lines
+
+    for line in lines(heads, rows, columns() if sys.stdout.isatty() else 0, spare, colours=_colours()):
+        sys.stdout.write(line + "\n")
+
+
+def _colours() -> bool:
+    """Whether the output is a terminal that wants colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def when(moment: Timestamp | None, *, absent: str = "-") -> str:
@@ -78,12 +102,3 @@ def columns() -> int:
     with suppress(OSError):
         return max(os.get_terminal_size(sys.stdout.fileno()).columns, 40)
     return 100
-
-
-def _clean(cell: str) -> str:
-    # Hostnames come from clients: nothing of theirs may move a cursor or colour a terminal.
-    return "".join(letter if letter.isprintable() else "�" for letter in cell)
-
-
-def _fit(cell: str, width: int) -> str:
-    return cell.ljust(width) if len(cell) <= width else cell[: width - 1] + "…"

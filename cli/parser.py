@@ -106,6 +106,7 @@ def _common(parser: argparse.ArgumentParser, top: bool = False) -> None:
     group = parser.add_argument_group("everywhere")
     group.add_argument("-c", "--config", metavar="FILE", default=default, help="configuration file")
     group.add_argument("-o", "--output", choices=FORMATS, default=default, help="for programs instead of people")
+    group.add_argument("--historic", action="store_true", default=off, help="with -o: as Headscale up to 0.29 had it")
     group.add_argument("--force", action="store_true", default=off, help="do not ask before what cannot be undone")
 
 
@@ -113,14 +114,17 @@ class Noun:
     """A group of verbs, such as `users`."""
 
     def __init__(self, nouns: Any, name: str, help_text: str, aliases: Sequence[str] = ()) -> None:
-        parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
-        _common(parser)
-        self._verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, prog=parser.prog)
+        self._name = name
+        self._parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
+        _common(self._parser)
+        self._verbs = self._parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, prog=self._parser.prog)
 
     def verb(
         self, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""
     ) -> argparse.ArgumentParser:
-        """Declare a verb; arguments are added to what is returned."""
+        """Declare a verb; arguments are added to what is returned. Further examples go on lines of their own."""
+        example = example or f"headscale {self._name} {name}"
+        self._parser.epilog = f"{self._parser.epilog or 'examples:'}\n  {example}"
         return declare(self._verbs, name, run, help_text, aliases, example)
 
 
@@ -133,8 +137,16 @@ def declare(
         aliases=list(aliases),
         help=help_text,
         description=help_text,
-        epilog=f"example:\n  {example}" if example else None,
+        epilog=f"examples:\n  {example or f'headscale {name}'}",
     )
+    _common(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def declare_hidden(commands: Any, name: str, run: Run, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Declare a command that help does not show."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, aliases=list(aliases), epilog=f"example:\n  {name}")
     _common(parser)
     parser.set_defaults(run=run)
     return parser

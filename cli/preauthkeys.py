@@ -1,4 +1,4 @@
-"""`headscale preauthkeys` and `headscale apikeys`: secrets that admit nodes, and secrets for administration."""
+"""`headscale preauthkeys`: secrets that admit nodes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,40 @@ import argparse
 from typing import Any
 
 from cli.errors import CommandError
-from cli.output import data, emit, table, when
+from cli.naming import add_user
+from cli.output import data, emit, historic, table, when
 from cli.parser import Noun
 from cli.remote import Remote
 from cli.values import after, commas, confirm, duration, positive
 
+_MASK = "***"
+
 
 def declare(nouns: Any) -> None:
-    """Add both nouns and their verbs."""
+    """Add the noun and its verbs."""
     noun = Noun(nouns, "preauthkeys", "Secrets that admit nodes", ("preauthkey", "authkey", "pre"))
     create = noun.verb(
         "create", _create, "Make a pre-auth key; it is shown only now", ("c", "new"),
-        "headscale preauthkeys create --user alice --reusable --expiration 24h",
+        "headscale preauthkeys create --user alice --reusable --expiration 24h\n"
+        "  headscale preauthkeys create --tags tag:server",
     )  # fmt: skip
-    create.add_argument("-u", "--user", "-n", "--namespace", default="", help="owner: id, name or e-mail")
+    add_user(create, "owner")
     create.add_argument("--reusable", action="store_true", help="admits more than one node")
     create.add_argument("--ephemeral", action="store_true", help="its nodes are deleted when they go")
-    create.add_argument("-e", "--expiration", type=duration, default=duration("1h"), help="lifetime (default 1h)")
+    create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 30m or 90d (1h)")
     create.add_argument("--tags", type=commas, action="extend", default=[], help="tags that own its nodes")
-    listing = noun.verb("list", _list, "List pre-auth keys, masked", ("ls", "show"))
-    listing.add_argument("-u", "--user", default="", help="only of this user: id, name or e-mail")
+    listing = noun.verb("list", _list, "List pre-auth keys, masked", ("ls", "show"), "headscale preauthkeys list")
+    add_user(listing, "only of this user")
     for name, run, text, aliases in (
         ("expire", _expire, "End a pre-auth key now", ("revoke", "exp", "e")),
         ("delete", _delete, "Forget a pre-auth key", ("del", "rm", "d")),
     ):
         verb = noun.verb(name, run, text, aliases, f"headscale preauthkeys {name} --id 3")
-        verb.add_argument("-i", "--id", "--identifier", type=positive, required=True)
-    _declare_api_keys(nouns)
+        verb.add_argument("key", nargs="?", metavar="KEY", default="", help="the key itself, or its id")
+        verb.add_argument(
+            "-i", "--id", "--identifier", type=positive, default=0, help="from: headscale preauthkeys list"
+        )
+        add_user(verb, "whose key it is")
 
 
 def _create(arguments: argparse.Namespace) -> None:
@@ -47,7 +54,7 @@ def _create(arguments: argparse.Namespace) -> None:
                 user=remote.user(arguments.user).id if arguments.user else 0,
                 reusable=arguments.reusable,
                 ephemeral=arguments.ephemeral,
-                expiration=after(arguments.expiration),
+                expiration=after(arguments.expiration or duration("1h")),
                 acl_tags=arguments.tags,
             ),
         )
@@ -58,110 +65,76 @@ def _create(arguments: argparse.Namespace) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import preauthkey_pb2
-
     with Remote(arguments) as remote:
-        owner = remote.user(arguments.user).id if arguments.user else 0
-        keys = remote.call("ListPreAuthKeys", preauthkey_pb2.ListPreAuthKeysRequest()).pre_auth_keys
-    keys = [key for key in keys if not owner or key.user.id == owner]
+        keys = _keys(remote, arguments.user)
     if arguments.output:
         emit([data(key) for key in keys], arguments.output)
         return
     table(
-        ("ID", "Key", "User", "Reusable", "Ephemeral", "Used", "Expiration", "Created", "Tags"),
+        ("ID", "Key/Prefix", "Reusable", "Ephemeral", "Used", "Expiration", "Created", "Owner"),
         [
             (
-                str(key.id), key.key, key.user.name, _yes(key.reusable), _yes(key.ephemeral), _yes(key.used),
-                when(key.expiration, absent="never"), when(key.created_at), ",".join(key.acl_tags),
+                str(key.id), key.key, _truth(key.reusable), _truth(key.ephemeral), _truth(key.used),
+                when(key.expiration, absent="never"), when(key.created_at),
+                ",".join(key.acl_tags) or key.user.name or "-",
             )
             for key in keys
         ],
+        spare=("Created", "Used", "Ephemeral"),
     )  # fmt: skip
+
+
+def _keys(remote: Remote, user: str) -> list[Any]:
+    from headscale.v1 import preauthkey_pb2
+
+    owner = remote.user(user).id if user else 0
+    keys = remote.call("ListPreAuthKeys", preauthkey_pb2.ListPreAuthKeysRequest()).pre_auth_keys
+    return [key for key in keys if not owner or key.user.id == owner]
+
+
+def _which(arguments: argparse.Namespace, remote: Remote) -> int:
+    """The id of the key that is meant: by its id, or by the key itself as older versions want it.
+
+    Raises:
+        CommandError: there is none, or none is named.
+    """
+    text = str(arguments.id or "") or arguments.key
+    if not text or (arguments.id and arguments.key):
+        raise CommandError("which key?", "say --id ID, from: headscale preauthkeys list", status=2)
+    if arguments.id and not arguments.user:
+        return int(arguments.id)
+    for key in _keys(remote, arguments.user):
+        if text == str(key.id) or (not text.isdigit() and text.startswith(key.key.removesuffix(_MASK))):
+            return int(key.id)
+    raise CommandError("pre-auth key not found", "see: headscale preauthkeys list")
 
 
 def _expire(arguments: argparse.Namespace) -> None:
     from headscale.v1 import preauthkey_pb2
 
     with Remote(arguments) as remote:
-        remote.call("ExpirePreAuthKey", preauthkey_pb2.ExpirePreAuthKeyRequest(id=arguments.id))
-    _done(arguments, arguments.id, f"pre-auth key {arguments.id} has ended")
+        number = _which(arguments, remote)
+        answer = remote.call("ExpirePreAuthKey", preauthkey_pb2.ExpirePreAuthKeyRequest(id=number))
+    done(arguments, number, answer, f"pre-auth key {number} has ended")
 
 
 def _delete(arguments: argparse.Namespace) -> None:
     from headscale.v1 import preauthkey_pb2
 
-    confirm(f"forget pre-auth key {arguments.id}?", arguments.force)
     with Remote(arguments) as remote:
-        remote.call("DeletePreAuthKey", preauthkey_pb2.DeletePreAuthKeyRequest(id=arguments.id))
-    _done(arguments, arguments.id, f"pre-auth key {arguments.id} deleted")
+        number = _which(arguments, remote)
+        confirm(f"forget pre-auth key {number}?", arguments.force)
+        answer = remote.call("DeletePreAuthKey", preauthkey_pb2.DeletePreAuthKeyRequest(id=number))
+    done(arguments, number, answer, f"pre-auth key {number} deleted")
 
 
-def _declare_api_keys(nouns: Any) -> None:
-    noun = Noun(nouns, "apikeys", "Secrets for the administration API", ("apikey", "api"))
-    create = noun.verb("create", _create_api_key, "Make an API key; it is shown only now", ("c", "new"))
-    create.add_argument("-e", "--expiration", type=duration, default=duration("90d"), help="lifetime (default 90d)")
-    noun.verb("list", _list_api_keys, "List API keys, masked", ("ls", "show"))
-    for name, run, text, aliases in (
-        ("expire", _expire_api_key, "End an API key now", ("revoke", "exp", "e")),
-        ("delete", _delete_api_key, "Forget an API key", ("remove", "del")),
-    ):
-        verb = noun.verb(name, run, text, aliases, f"headscale apikeys {name} --prefix abcdefghijkl")
-        which = verb.add_mutually_exclusive_group(required=True)
-        which.add_argument("-p", "--prefix", default="")
-        which.add_argument("-i", "--id", type=positive, default=0)
-
-
-def _create_api_key(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import apikey_pb2
-
-    with Remote(arguments) as remote:
-        answer = remote.call("CreateApiKey", apikey_pb2.CreateApiKeyRequest(expiration=after(arguments.expiration)))
+def done(arguments: argparse.Namespace, which: object, answer: Any, sentence: str) -> None:
+    """Say that a key was changed."""
     if arguments.output:
-        emit(data(answer), arguments.output)
-    else:
-        print(answer.api_key)
-
-
-def _list_api_keys(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import apikey_pb2
-
-    with Remote(arguments) as remote:
-        keys = remote.call("ListApiKeys", apikey_pb2.ListApiKeysRequest()).api_keys
-    if arguments.output:
-        emit([data(key) for key in keys], arguments.output)
-        return
-    table(
-        ("ID", "Prefix", "Expiration", "Created", "Last used"),
-        [
-            (str(key.id), key.prefix, when(key.expiration, absent="never"), when(key.created_at), when(key.last_seen))
-            for key in keys
-        ],
-    )
-
-
-def _expire_api_key(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import apikey_pb2
-
-    with Remote(arguments) as remote:
-        remote.call("ExpireApiKey", apikey_pb2.ExpireApiKeyRequest(prefix=arguments.prefix, id=arguments.id))
-    _done(arguments, arguments.prefix or arguments.id, "the API key has ended")
-
-
-def _delete_api_key(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import apikey_pb2
-
-    confirm("forget this API key?", arguments.force)
-    with Remote(arguments) as remote:
-        remote.call("DeleteApiKey", apikey_pb2.DeleteApiKeyRequest(prefix=arguments.prefix, id=arguments.id))
-    _done(arguments, arguments.prefix or arguments.id, "API key deleted")
-
-
-def _done(arguments: argparse.Namespace, which: object, sentence: str) -> None:
-    if arguments.output:
-        emit({"id": str(which)}, arguments.output)
+        emit(data(answer) if historic() else {"id": str(which)}, arguments.output)
     else:
         print(sentence)
 
 
-def _yes(flag: bool) -> str:
-    return "yes" if flag else "no"
+def _truth(flag: bool) -> str:
+    return "true" if flag else "false"

@@ -10,7 +10,7 @@ from cli import settings
 from cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from headscale.v1 import user_pb2
+    from headscale.v1 import node_pb2, user_pb2
 
     from services.shared.config import Config
 
@@ -67,6 +67,20 @@ class Remote:
         self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
         return self
 
+    def nodes(self) -> Remote:
+        """From here on calls go to the descriptions of nodes."""
+        from smartscale.admin.v1 import node_pb2_grpc
+
+        self._stub = node_pb2_grpc.NodeAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
+    def logins(self) -> Remote:
+        """From here on calls go to the logins that wait."""
+        from smartscale.admin.v1 import pending_login_pb2_grpc
+
+        self._stub = pending_login_pb2_grpc.PendingLoginAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
     def people(self) -> Remote:
         """From here on calls go to the administration of users."""
         from smartscale.admin.v1 import user_pb2_grpc
@@ -83,10 +97,30 @@ class Remote:
         Raises:
             CommandError: the server refused or could not be reached.
         """
+        from cli import progress
+
+        method = getattr(self._stub, name)
         try:
-            return getattr(self._stub, name)(request, timeout=self._timeout, metadata=self._metadata)
+            if not progress.watched():
+                return method(request, timeout=self._timeout, metadata=self._metadata)
+            call = method.future(request, timeout=self._timeout, metadata=self._metadata)
+            return progress.wait(call, self._where, self._grpc.FutureTimeoutError)
         except self._grpc.RpcError as error:
             raise self._explained(error) from None
+
+    def node(self, text: str) -> node_pb2.Node:
+        """The one node that an id or a given name names.
+
+        Raises:
+            CommandError: there is none.
+        """
+        from headscale.v1 import node_pb2
+
+        nodes: list[node_pb2.Node] = list(self.call("ListNodes", node_pb2.ListNodesRequest()).nodes)
+        found = [node for node in nodes if text == str(node.id)] or [node for node in nodes if text == node.given_name]
+        if not found:
+            raise CommandError(f"node not found: {text!r}", "see: headscale nodes list")
+        return found[0]
 
     def user(self, text: str) -> user_pb2.User:
         """The one user that an id, a name or an e-mail names.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.errors import CommandError
+from cli.naming import add_node
 from cli.output import data, emit, table
 from cli.parser import Noun
 from cli.remote import Remote
@@ -46,9 +47,9 @@ class Route:
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
-    noun = Noun(nouns, "routes", "Routes that nodes offer, one by one", ("route",))
-    listing = noun.verb("list", _list, "List routes", ("ls", "show"))
-    listing.add_argument("-i", "--identifier", "--id", default="", help="only of this node: id or given name")
+    noun = Noun(nouns, "routes", "Routes that nodes offer, one by one", ("route", "r"))
+    listing = noun.verb("list", _list, "List routes", ("ls", "show"), "headscale routes list -i router")
+    add_node(listing, required=False, text="only of this node: ")
     for name, run, text in (
         ("enable", _enable, "Approve a route"),
         ("disable", _disable, "Take a route's approval back"),
@@ -69,8 +70,9 @@ def _all(remote: Remote) -> list[Route]:
 def _list(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         routes = _all(remote)
-    wanted = arguments.identifier
-    routes = [route for route in routes if not wanted or wanted in (str(route.node.id), route.node.given_name)]
+        if arguments.identifier:
+            wanted = remote.node(arguments.identifier).id
+            routes = [route for route in routes if route.node.id == wanted]
     if arguments.output:
         emit([route.shown() for route in routes], arguments.output)
         return

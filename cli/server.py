@@ -1,4 +1,4 @@
-"""Commands about the server itself: serve, version, configtest, health, generate."""
+"""Commands about the server itself: serve, version, configtest, health."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 
 from cli.errors import CommandError
 from cli.output import emit
-from cli.parser import Noun
 from cli.parser import declare as declare_command
 from cli.remote import Remote, configuration
 
@@ -26,8 +25,6 @@ def declare(nouns: Any) -> None:
     declare_command(nouns, "configtest", _configtest, "Check the configuration without starting anything")
     health = declare_command(nouns, "health", _health, "Ask a running server whether it is well")
     health.add_argument("--process", choices=PROCESSES, default="", help="ask one process of a stack instead")
-    generate = Noun(nouns, "generate", "Make things", ("gen",))
-    generate.verb("private-key", _private_key, "Make a private key for a key file")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -101,15 +98,3 @@ def _process_health(arguments: argparse.Namespace) -> None:
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise CommandError(f"{arguments.process} is not ready")
     print("ok")
-
-
-def _private_key(arguments: argparse.Namespace) -> None:
-    import secrets
-
-    from services.shared.keys import PrivateKey
-
-    text = PrivateKey.clamp(secrets.token_bytes(32)).text()
-    if arguments.output:
-        emit({"privateKey": text}, arguments.output)
-    else:
-        print(text)

@@ -53,7 +53,14 @@ def parse(*words: str) -> Namespace:
         "policy get", "policy show", "policy set -f x", "policy put -f x", "policy check -f x", "acls set acls.yaml",
         "acls show", "serve", "serve registry policy", "version", "configtest", "health", "generate private-key",
         "gen private-key", "-c x -o json users list", "users list -o json-line", "users -o yaml list",
-        "--force users list",
+        "--force users list", "nodes move -i 4 -n bob", "nodes register --namespace alice --key x", "nodes list -w",
+        "nodes list --columns id,name", "preauthkeys expire KEY --user alice", "preauthkeys create --namespace alice",
+        "preauthkeys list -n alice", "r list -i 4", "routes enable -r 1", "route disable --route 1", "auth list",
+        "debug create-node --name x --user a --key k -r 10.0.0.0/8 --route 10.1.0.0/16", "dumpConfig", "dump-config",
+        "help", "help nodes list", "man x", *(f"completion {shell}" for shell in ("bash", "zsh", "fish", "powershell")),
+        "mockoidc",
+        *(f"{noun} list" for noun in ("oauth-clients", "oauth-client", "oauthclients", "oauthclient", "oauth")),
+        "oauth-clients create -s all -s devices -t tag:a -d text", "oauth-clients delete -i 3", "users list --historic",
     ],
 )  # fmt: skip
 def test_every_spelling_of_headscale_is_understood(words: str) -> None:
@@ -66,7 +73,8 @@ def test_every_spelling_of_headscale_is_understood(words: str) -> None:
         "users", "bogus", "users create", "nodes expire", "nodes delete -i", "apikeys expire",
         "apikeys expire -p a -i 1",
         "users list -i abc", "users list -o xml", "nodes expire -i 4 -e tomorrow", "preauthkeys create -e soon",
-        "preauthkeys expire -i -3", "serve nonsense", "auth register --auth-id x",
+        "preauthkeys expire -i -3", "nodes move -i 4", "debug create-node --name x", "mockoidc x", "man", "completion",
+        "completion tcsh", "serve nonsense", "auth register --auth-id x",
     ],
 )  # fmt: skip
 def test_wrong_use_ends_with_status_2_and_one_line(words: str, capsys: pytest.CaptureFixture[str]) -> None:

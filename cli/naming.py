@@ -1,0 +1,22 @@
+"""How commands take users and nodes: by whatever name people have at hand."""
+
+from __future__ import annotations
+
+import argparse
+
+USER = "id, name or e-mail"
+NODE = "id or given name"
+
+
+def add_user(parser: argparse.ArgumentParser, text: str, *, required: bool = False) -> None:
+    """`--user`, and `--namespace` as it was called before."""
+    parser.add_argument(
+        "-u", "--user", "-n", "--namespace", metavar="USER", default="", required=required, help=f"{text}: {USER}"
+    )
+
+
+def add_node(parser: argparse.ArgumentParser, *, required: bool = True, text: str = "") -> None:
+    """`--identifier`, also as `--id`."""
+    parser.add_argument(
+        "-i", "--identifier", "--id", metavar="NODE", default="", required=required, help=f"{text}{NODE}"
+    )

@@ -1,0 +1,41 @@
+"""A sign of life on the terminal while a call takes long; nothing where nobody watches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+_QUIET = 0.4
+_FRAMES = "|/-\\"
+
+
+def watched() -> bool:
+    """Whether somebody sees it."""
+    return sys.stderr.isatty()
+
+
+def wait(call: Any, where: str, timeout_error: type[Exception]) -> Any:
+    """The result of a gRPC call that was begun, with a sign of life from the first half second on.
+
+    Raises:
+        grpc.RpcError: the call failed.
+    """
+    began = time.monotonic()
+    shown = 0
+    try:
+        while True:
+            try:
+                return call.result(timeout=_QUIET / 2 if shown else _QUIET)
+            except timeout_error:
+                spent = time.monotonic() - began
+                sys.stderr.write(f"\r{_FRAMES[shown % 4]} waiting for {where}, {spent:.0f} s ")
+                sys.stderr.flush()
+                shown += 1
+    except BaseException:
+        call.cancel()
+        raise
+    finally:
+        if shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()

@@ -55,6 +55,7 @@ class RegistryService:
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
         self.timer = Timer(self.keeper, self._outbox)
         giver, policies = Giver(settings), Policies()
+        self.ledger.consequence = policies.follow_users
         self._follower: PolicyFollower | None = None
         if "policy" in deps.channels:
             change = PolicyChange(self.ledger, policies)

@@ -153,3 +153,40 @@ async def pools_known(world: World) -> None:
     """Wait until the registry follows the policy: it then approves a route."""
     await advertise(world, 8, ["10.8.0.0/16"])
     await world.until(lambda nodes: any(node.approved_routes for node in nodes))
+
+
+async def test_routes_are_approved_when_their_owner_comes_to_be_who_the_policy_approves(world: World) -> None:
+    approvers = {"routes": {"10.0.0.0/8": ["autogroup:it-admin"], "192.168.0.0/16": ["carol@"]}}
+    alice = await world.registry.user("alice")
+    await world.registry.admit(machine(1), node_key(1), user_id=alice.id)
+    await advertise(world, 1, ["10.1.0.0/16", "192.168.7.0/24"])
+    await world.registry.user("first")
+    await world.registry.admit(machine(8), node_key(8), tags=["tag:router"])
+    document = APPROVING | {"autoApprovers": {"routes": {**approvers["routes"], "10.8.0.0/16": ["tag:router"]}}}
+    await world.set_policy(document)
+    await pools_known(world)
+    assert not (await world.registry.node(1)).approved_routes
+    await world.registry.stub.SetUserRole(pb.SetUserRoleRequest(id=alice.id, role="it-admin"))
+    assert list((await world.registry.node(1)).approved_routes) == ["10.1.0.0/16"]
+    await world.registry.stub.RenameUser(pb.RenameUserRequest(id=alice.id, new_name="carol"))
+    assert list((await world.registry.node(1)).approved_routes) == ["10.1.0.0/16", "192.168.7.0/24"]
+
+
+async def test_the_only_owner_can_neither_step_down_nor_be_deleted(world: World) -> None:
+    alice, bob = await world.registry.user("alice"), await world.registry.user("bob")
+
+    async def give(user: pb.User, role: str) -> str:
+        answer = await world.registry.stub.SetUserRole(pb.SetUserRoleRequest(id=user.id, role=role, actor="root"))
+        return str(answer.user.role)
+
+    assert await give(alice, "owner") == "owner"
+    for refused in (give(alice, "admin"), world.registry.stub.DeleteUser(pb.DeleteUserRequest(id=alice.id))):
+        with pytest.raises(grpc.aio.AioRpcError, match="alice is the only owner: make another user owner") as caught:
+            await refused
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert await give(bob, "owner") == "owner"
+    assert await give(alice, "admin") == "admin"
+    told = (await world.registry.stub.GetPerson(pb.GetPersonRequest(user_id=alice.id))).history
+    said = [(entry.before, entry.after, entry.source) for entry in told if entry.attribute == "role"]
+    assert said == [("owner", "admin", "administrator (root)"), ("member", "owner", "administrator (root)")]
+    await world.registry.stub.DeleteUser(pb.DeleteUserRequest(id=alice.id))

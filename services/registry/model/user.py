@@ -13,6 +13,7 @@ from services.shared.ids import UserId
 
 _NAME = re.compile(r"[^\W\d_][\w.@-]*\Z")
 MAX_NAME = 254
+OWNER = "owner"
 ROLES = ("owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor", "member")
 MAX_TEXT = 320
 MAX_URL = 2048

@@ -139,7 +139,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
 
     async def SetUserRole(self, request: pb.SetUserRoleRequest, context: Context) -> pb.SetUserRoleResponse:
         """Give a user another role."""
-        user = await self._cases.users.set_role(requests.read_user_id(request.id), request.role)
+        user = await self._cases.users.set_role(requests.read_user_id(request.id), request.role, request.actor)
         return pb.SetUserRoleResponse(user=self._user(user))
 
     async def DeleteUser(self, request: pb.DeleteUserRequest, context: Context) -> pb.DeleteUserResponse:

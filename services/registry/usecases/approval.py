@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Protocol
 
+from services.registry.model.fact import Fact, UserPut
 from services.registry.model.node import Node
 from services.registry.model.route import EXIT_ROUTES, read_routes, with_both_exits
 from services.registry.model.state import State
@@ -106,6 +107,19 @@ class Policies:
             added = with_both_exits(added)
         return read_routes((*node.approved_routes, *added))
 
+    def follow_users(self, draft: Draft) -> None:
+        """Approve routes that the policy approves now that users are others: in a role, a group, of another name."""
+        changed = {
+            fact.user.id
+            for fact, inverse in zip(draft.facts, draft.undo, strict=True)
+            if isinstance(fact, UserPut) and not _is_same(fact.user, inverse)
+        }
+        if not changed:
+            return
+        for node in [node for node in draft.state.nodes.values() if node.user_id in changed]:
+            if draft.put_node(replace(node, approved_routes=self.approve(draft.state, node))):
+                log.info("routes approved by policy", node_id=node.id)
+
     def pools(self, state: State, node: Node) -> tuple[str, ...]:
         """The prefixes that the policy wants a new node's IPv4 address to come from."""
         return self.current.pools(node, None if node.is_tagged else state.users.get(node.user_id))
@@ -145,6 +159,11 @@ class PolicyChange:
         for node in self._behind(draft.state):
             log.info("routes approved by policy", node_id=node.id)
             draft.put_node(node)
+
+
+def _is_same(user: User, inverse: Fact) -> bool:
+    """Whether policies take a user for the same as before."""
+    return isinstance(inverse, UserPut) and _access_user(inverse.user) == _access_user(user)
 
 
 def _access_node(node: Node) -> AccessNode:

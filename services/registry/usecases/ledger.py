@@ -80,6 +80,8 @@ class Ledger:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
+        self.consequence: Callable[[Draft], None] = lambda draft: None
+        """What follows from a work, whatever it was; done in the same transaction."""
         self.commits = 0
         """Transactions that wrote something, for metrics and tests."""
 
@@ -231,6 +233,7 @@ class Ledger:
                     draft = Draft(self.glance, now, transaction)
                     try:
                         result = await call.write(draft)
+                        self.consequence(draft)
                     except RegistryError as error:
                         if isinstance(error, StoreUnavailableError):
                             raise

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from services.registry.model.errors import AlreadyExistsError, PreconditionError
 from services.registry.model.fact import UserRemoved
-from services.registry.model.standing import attributes, changes
+from services.registry.model.standing import attributes, by, changes
 from services.registry.model.state import State
-from services.registry.model.user import User, check_name, check_role, check_text, check_url
+from services.registry.model.user import OWNER, User, check_name, check_role, check_text, check_url
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import UserId
@@ -96,22 +96,25 @@ class Users:
 
         return await self._ledger.commit(work)
 
-    async def set_role(self, user_id: UserId, role: str) -> User:
+    async def set_role(self, user_id: UserId, role: str, actor: str = "") -> User:
         """Give a user another role.
 
         Raises:
             NotFoundError: there is no such user.
             InvalidInputError: there is no such role.
+            PreconditionError: nobody would be owner any more.
         """
         check_role(role)
+        check_text("actor", actor)
 
         async def work(draft: Draft) -> User:
             user = draft.user(user_id)
             if user.role == role:
                 return user
+            _refuse_last_owner(draft.state, user)
             changed = replace(user, role=role)
             draft.put_user(changed)
-            await _note(draft, user, changed)
+            await _note(draft, user, changed, actor)
             return changed
 
         user = await self._ledger.commit(work)
@@ -123,11 +126,11 @@ class Users:
 
         Raises:
             NotFoundError: there is no such user.
-            PreconditionError: nodes belong to the user.
+            PreconditionError: nodes belong to the user, or nobody else is owner.
         """
 
         async def work(draft: Draft) -> None:
-            draft.user(user_id)
+            _refuse_last_owner(draft.state, draft.user(user_id))
             if any(node.user_id == user_id for node in draft.state.nodes.values()):
                 raise PreconditionError("user not empty: node(s) found")
             draft.cause(UserRemoved(user_id))
@@ -137,9 +140,15 @@ class Users:
         log.info("user deleted", user_id=user_id)
 
 
-async def _note(draft: Draft, before: User, after: User) -> None:
-    entries = changes(after.id, draft.now, "administrator", attributes(before), attributes(after))
+async def _note(draft: Draft, before: User, after: User, actor: str = "") -> None:
+    entries = changes(after.id, draft.now, by("administrator", actor), attributes(before), attributes(after))
     await draft.transaction.add_history(entries)
+
+
+def _refuse_last_owner(state: State, user: User) -> None:
+    """A tailnet that has an owner keeps one: only an owner may do what owners may."""
+    if user.role == OWNER and not any(one.role == OWNER for one in state.users.values() if one.id != user.id):
+        raise PreconditionError(f"{user.name} is the only owner: make another user owner first")
 
 
 def _refuse_taken(state: State, name: str) -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from smartscale.policy.v1 import policy_pb2 as smartscale_dot_policy_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/policy.proto\x12\x13smartscale.admin.v1\x1a!smartscale/policy/v1/policy.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"C\n\x11GetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\"B\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"U\n\x11SetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"G\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Version\"I\n\x15RollBackPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"Z\n\x16RollBackPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"[\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\\\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x32\n\x07\x61nswers\x18\x02 \x03(\x0b\x32!.smartscale.policy.v1.Explanation\"$\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"s\n\x15PreviewPolicyResponse\x12\x35\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32 .smartscale.policy.v1.Difference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xce\x05\n\x12PolicyAdminService\x12Z\n\tGetPolicy\x12%.smartscale.admin.v1.GetPolicyRequest\x1a&.smartscale.admin.v1.GetPolicyResponse\x12Z\n\tSetPolicy\x12%.smartscale.admin.v1.SetPolicyRequest\x1a&.smartscale.admin.v1.SetPolicyResponse\x12`\n\x0b\x43heckPolicy\x12\'.smartscale.admin.v1.CheckPolicyRequest\x1a(.smartscale.admin.v1.CheckPolicyResponse\x12\x63\n\x0cListVersions\x12(.smartscale.admin.v1.ListVersionsRequest\x1a).smartscale.admin.v1.ListVersionsResponse\x12i\n\x0eRollBackPolicy\x12*.smartscale.admin.v1.RollBackPolicyRequest\x1a+.smartscale.admin.v1.RollBackPolicyResponse\x12\x66\n\rExplainPolicy\x12).smartscale.admin.v1.ExplainPolicyRequest\x1a*.smartscale.admin.v1.ExplainPolicyResponse\x12\x66\n\rPreviewPolicy\x12).smartscale.admin.v1.PreviewPolicyRequest\x1a*.smartscale.admin.v1.PreviewPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/policy.proto\x12\x13smartscale.admin.v1\x1a!smartscale/policy/v1/policy.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"C\n\x11GetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\"B\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"U\n\x11SetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"G\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Version\"4\n\x13\x44iffVersionsRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05other\x18\x02 \x01(\x04\"\x82\x01\n\x14\x44iffVersionsResponse\x12,\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12-\n\x06second\x18\x02 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\r\n\x05lines\x18\x03 \x03(\t\"I\n\x15RollBackPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"Z\n\x16RollBackPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"[\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\\\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x32\n\x07\x61nswers\x18\x02 \x03(\x0b\x32!.smartscale.policy.v1.Explanation\"$\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"s\n\x15PreviewPolicyResponse\x12\x35\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32 .smartscale.policy.v1.Difference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xb3\x06\n\x12PolicyAdminService\x12Z\n\tGetPolicy\x12%.smartscale.admin.v1.GetPolicyRequest\x1a&.smartscale.admin.v1.GetPolicyResponse\x12Z\n\tSetPolicy\x12%.smartscale.admin.v1.SetPolicyRequest\x1a&.smartscale.admin.v1.SetPolicyResponse\x12`\n\x0b\x43heckPolicy\x12\'.smartscale.admin.v1.CheckPolicyRequest\x1a(.smartscale.admin.v1.CheckPolicyResponse\x12\x63\n\x0cListVersions\x12(.smartscale.admin.v1.ListVersionsRequest\x1a).smartscale.admin.v1.ListVersionsResponse\x12\x63\n\x0c\x44iffVersions\x12(.smartscale.admin.v1.DiffVersionsRequest\x1a).smartscale.admin.v1.DiffVersionsResponse\x12i\n\x0eRollBackPolicy\x12*.smartscale.admin.v1.RollBackPolicyRequest\x1a+.smartscale.admin.v1.RollBackPolicyResponse\x12\x66\n\rExplainPolicy\x12).smartscale.admin.v1.ExplainPolicyRequest\x1a*.smartscale.admin.v1.ExplainPolicyResponse\x12\x66\n\rPreviewPolicy\x12).smartscale.admin.v1.PreviewPolicyRequest\x1a*.smartscale.admin.v1.PreviewPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,18 +48,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTVERSIONSREQUEST']._serialized_end=481
   _globals['_LISTVERSIONSRESPONSE']._serialized_start=483
   _globals['_LISTVERSIONSRESPONSE']._serialized_end=554
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=556
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=629
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=631
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=721
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=723
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=814
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=816
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=908
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=910
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=946
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=948
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1063
-  _globals['_POLICYADMINSERVICE']._serialized_start=1066
-  _globals['_POLICYADMINSERVICE']._serialized_end=1784
+  _globals['_DIFFVERSIONSREQUEST']._serialized_start=556
+  _globals['_DIFFVERSIONSREQUEST']._serialized_end=608
+  _globals['_DIFFVERSIONSRESPONSE']._serialized_start=611
+  _globals['_DIFFVERSIONSRESPONSE']._serialized_end=741
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=743
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=816
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=818
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=908
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=910
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=1001
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=1003
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=1095
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=1097
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=1133
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=1135
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1250
+  _globals['_POLICYADMINSERVICE']._serialized_start=1253
+  _globals['_POLICYADMINSERVICE']._serialized_end=2072
 # @@protoc_insertion_point(module_scope)

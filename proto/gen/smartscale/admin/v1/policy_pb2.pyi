@@ -63,6 +63,24 @@ class ListVersionsResponse(_message.Message):
     versions: _containers.RepeatedCompositeFieldContainer[_policy_pb2.Version]
     def __init__(self, versions: _Optional[_Iterable[_Union[_policy_pb2.Version, _Mapping]]] = ...) -> None: ...
 
+class DiffVersionsRequest(_message.Message):
+    __slots__ = ("number", "other")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    OTHER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    other: int
+    def __init__(self, number: _Optional[int] = ..., other: _Optional[int] = ...) -> None: ...
+
+class DiffVersionsResponse(_message.Message):
+    __slots__ = ("first", "second", "lines")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    first: _policy_pb2.Version
+    second: _policy_pb2.Version
+    lines: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, first: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., second: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., lines: _Optional[_Iterable[str]] = ...) -> None: ...
+
 class RollBackPolicyRequest(_message.Message):
     __slots__ = ("number", "reason", "if_match")
     NUMBER_FIELD_NUMBER: _ClassVar[int]

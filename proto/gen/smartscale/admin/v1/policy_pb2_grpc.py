@@ -55,6 +55,11 @@ class PolicyAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsResponse.FromString,
                 _registered_method=True)
+        self.DiffVersions = channel.unary_unary(
+                '/smartscale.admin.v1.PolicyAdminService/DiffVersions',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsResponse.FromString,
+                _registered_method=True)
         self.RollBackPolicy = channel.unary_unary(
                 '/smartscale.admin.v1.PolicyAdminService/RollBackPolicy',
                 request_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.RollBackPolicyRequest.SerializeToString,
@@ -104,6 +109,13 @@ class PolicyAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DiffVersions(self, request, context):
+        """Says what differs between two versions, as a unified diff. NOT_FOUND when there is no such version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RollBackPolicy(self, request, context):
         """Puts an earlier version in force again, as a new version. Fails as SetPolicy does.
         """
@@ -147,6 +159,11 @@ def add_PolicyAdminServiceServicer_to_server(servicer, server):
                     servicer.ListVersions,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'DiffVersions': grpc.unary_unary_rpc_method_handler(
+                    servicer.DiffVersions,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsResponse.SerializeToString,
             ),
             'RollBackPolicy': grpc.unary_unary_rpc_method_handler(
                     servicer.RollBackPolicy,
@@ -273,6 +290,33 @@ class PolicyAdminService:
             '/smartscale.admin.v1.PolicyAdminService/ListVersions',
             smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_policy__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DiffVersions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.PolicyAdminService/DiffVersions',
+            smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_policy__pb2.DiffVersionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,25 +25,29 @@ _sym_db = _symbol_database.Default()
 from smartscale.registry.v1 import registry_pb2 as smartscale_dot_registry_dot_v1_dot_registry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a%smartscale/registry/v1/registry.proto\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"=\n\x0fSetRoleResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12SuspendUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13SuspendUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12RestoreUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13RestoreUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User2\xac\x02\n\x10UserAdminService\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponse\x12`\n\x0bSuspendUser\x12\'.smartscale.admin.v1.SuspendUserRequest\x1a(.smartscale.admin.v1.SuspendUserResponse\x12`\n\x0bRestoreUser\x12\'.smartscale.admin.v1.RestoreUserRequest\x1a(.smartscale.admin.v1.RestoreUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a%smartscale/registry/v1/registry.proto\"I\n\x10ListUsersRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\"@\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.smartscale.registry.v1.User\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"=\n\x0fSetRoleResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12SuspendUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13SuspendUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12RestoreUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13RestoreUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User2\x88\x03\n\x10UserAdminService\x12Z\n\tListUsers\x12%.smartscale.admin.v1.ListUsersRequest\x1a&.smartscale.admin.v1.ListUsersResponse\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponse\x12`\n\x0bSuspendUser\x12\'.smartscale.admin.v1.SuspendUserRequest\x1a(.smartscale.admin.v1.SuspendUserResponse\x12`\n\x0bRestoreUser\x12\'.smartscale.admin.v1.RestoreUserRequest\x1a(.smartscale.admin.v1.RestoreUserResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.admin.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SETROLEREQUEST']._serialized_start=94
-  _globals['_SETROLEREQUEST']._serialized_end=138
-  _globals['_SETROLERESPONSE']._serialized_start=140
-  _globals['_SETROLERESPONSE']._serialized_end=201
-  _globals['_SUSPENDUSERREQUEST']._serialized_start=203
-  _globals['_SUSPENDUSERREQUEST']._serialized_end=253
-  _globals['_SUSPENDUSERRESPONSE']._serialized_start=255
-  _globals['_SUSPENDUSERRESPONSE']._serialized_end=320
-  _globals['_RESTOREUSERREQUEST']._serialized_start=322
-  _globals['_RESTOREUSERREQUEST']._serialized_end=372
-  _globals['_RESTOREUSERRESPONSE']._serialized_start=374
-  _globals['_RESTOREUSERRESPONSE']._serialized_end=439
-  _globals['_USERADMINSERVICE']._serialized_start=442
-  _globals['_USERADMINSERVICE']._serialized_end=742
+  _globals['_LISTUSERSREQUEST']._serialized_start=94
+  _globals['_LISTUSERSREQUEST']._serialized_end=167
+  _globals['_LISTUSERSRESPONSE']._serialized_start=169
+  _globals['_LISTUSERSRESPONSE']._serialized_end=233
+  _globals['_SETROLEREQUEST']._serialized_start=235
+  _globals['_SETROLEREQUEST']._serialized_end=279
+  _globals['_SETROLERESPONSE']._serialized_start=281
+  _globals['_SETROLERESPONSE']._serialized_end=342
+  _globals['_SUSPENDUSERREQUEST']._serialized_start=344
+  _globals['_SUSPENDUSERREQUEST']._serialized_end=394
+  _globals['_SUSPENDUSERRESPONSE']._serialized_start=396
+  _globals['_SUSPENDUSERRESPONSE']._serialized_end=461
+  _globals['_RESTOREUSERREQUEST']._serialized_start=463
+  _globals['_RESTOREUSERREQUEST']._serialized_end=513
+  _globals['_RESTOREUSERRESPONSE']._serialized_start=515
+  _globals['_RESTOREUSERRESPONSE']._serialized_end=580
+  _globals['_USERADMINSERVICE']._serialized_start=583
+  _globals['_USERADMINSERVICE']._serialized_end=975
 # @@protoc_insertion_point(module_scope)

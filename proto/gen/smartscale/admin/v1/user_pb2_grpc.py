@@ -35,6 +35,11 @@ class UserAdminServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListUsers = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/ListUsers',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
         self.SetRole = channel.unary_unary(
                 '/smartscale.admin.v1.UserAdminService/SetRole',
                 request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleRequest.SerializeToString,
@@ -56,8 +61,15 @@ class UserAdminServiceServicer:
     """What users may do, as administrators see and change it.
     """
 
+    def ListUsers(self, request, context):
+        """Lists users with their roles, ordered by id; filters that are set have to match all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetRole(self, request, context):
-        """Gives a user another role. INVALID_ARGUMENT when there is no such role, NOT_FOUND when there is no such user.
+        """Gives a user another role. INVALID_ARGUMENT when there is no such role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when it would leave the tailnet without an owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -80,6 +92,11 @@ class UserAdminServiceServicer:
 
 def add_UserAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersResponse.SerializeToString,
+            ),
             'SetRole': grpc.unary_unary_rpc_method_handler(
                     servicer.SetRole,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.SetRoleRequest.FromString,
@@ -106,6 +123,33 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
 class UserAdminService:
     """What users may do, as administrators see and change it.
     """
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/ListUsers',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def SetRole(request,

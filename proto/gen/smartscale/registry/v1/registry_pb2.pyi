@@ -426,12 +426,14 @@ class RenameUserResponse(_message.Message):
     def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
 
 class SetUserRoleRequest(_message.Message):
-    __slots__ = ("id", "role")
+    __slots__ = ("id", "role", "actor")
     ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
     id: int
     role: str
-    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ...) -> None: ...
+    actor: str
+    def __init__(self, id: _Optional[int] = ..., role: _Optional[str] = ..., actor: _Optional[str] = ...) -> None: ...
 
 class SetUserRoleResponse(_message.Message):
     __slots__ = ("user",)

@@ -208,14 +208,14 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetUserRole(self, request, context):
-        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user.
+        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when nobody would be owner any more.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes a user without nodes. FAILED_PRECONDITION while nodes exist.
+        """Deletes a user without nodes. FAILED_PRECONDITION while nodes exist, and for the only owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from cli import policy_offline, policy_questions, policy_versions
+from cli.direct import Direct, add_flag
 from cli.output import emit
 from cli.parser import Noun
 from cli.policy_files import LIMIT, add_file, read_text, refusals_as_data, show_warnings
@@ -24,6 +25,7 @@ def declare(nouns: Any) -> None:
         parser.add_argument(
             "number", nargs="?", type=positive, default=0, metavar="N", help="a version; none: in force"
         )
+        add_flag(parser)
         parser = noun.verb(
             "set", _set, "Put a policy in force", ("put", "update"), f"headscale {name} set policy.hujson"
         )
@@ -32,6 +34,7 @@ def declare(nouns: Any) -> None:
         parser.add_argument(
             "--if-match", default="", metavar="ETAG", help="only when the policy in force has this etag"
         )
+        add_flag(parser)
         policy_offline.declare(noun, name)
         policy_questions.declare(noun, name)
         policy_versions.declare(noun, name)
@@ -40,7 +43,7 @@ def declare(nouns: Any) -> None:
 def _get(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with refusals_as_data(arguments), Remote(arguments) as remote:
+    with refusals_as_data(arguments), Direct(arguments) if arguments.direct else Remote(arguments) as remote:
         found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
     if arguments.output:
         emit(policy_versions.plain(found), arguments.output)
@@ -53,7 +56,10 @@ def _set(arguments: argparse.Namespace) -> None:
 
     text = read_text(arguments)
     request = pb.SetPolicyRequest(text=text, reason=arguments.reason, if_match=arguments.if_match)
-    with refusals_as_data(arguments), Remote(arguments) as remote:
+    with (
+        refusals_as_data(arguments),
+        Direct(arguments, writes=True) if arguments.direct else Remote(arguments) as remote,
+    ):
         answer = remote.policies().call("SetPolicy", request)
     if arguments.output:
         emit({**policy_versions.plain(answer.version), "warnings": list(answer.warnings)}, arguments.output)

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any
 
+from cli.direct import Direct, add_flag
 from cli.errors import CommandError
 from cli.output import emit
 from cli.parser import Noun
@@ -30,6 +31,7 @@ def declare(noun: Noun, name: str) -> None:
     )
     add_file(parser)
     add_topology(parser)
+    add_flag(parser)
     parser.add_argument("--offline", action="store_true", help="the document alone, without its tests and any tailnet")
     parser = noun.verb(
         "compile", _compile, "Show what a policy gives each node of a described tailnet", (),
@@ -75,7 +77,7 @@ def _alone(path: str, text: str, output: str | None) -> list[str]:
 def _live(arguments: argparse.Namespace, text: str) -> list[str]:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with refusals_as_data(arguments), Remote(arguments) as remote:
+    with refusals_as_data(arguments), Direct(arguments) if arguments.direct else Remote(arguments) as remote:
         return list(remote.policies().call("CheckPolicy", pb.CheckPolicyRequest(text=text)).warnings)
 
 

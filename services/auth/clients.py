@@ -118,7 +118,9 @@ class RegistryClient:
                 raise NotFoundError("user not found") from None
             raise translated(error) from None
 
-    async def sign_in(self, person: Person, names: tuple[str, ...], email: str, *, create: bool) -> KnownUser | None:
+    async def sign_in(
+        self, person: Person, names: tuple[str, ...], email: str, namespace: str, *, create: bool
+    ) -> KnownUser | None:
         """The person's user, refreshed; None when there is none and none may be made."""
         request = registry_pb2.UpsertLoginRequest(
             issuer=person.issuer,
@@ -130,6 +132,7 @@ class RegistryClient:
             groups=person.groups or (),
             groups_unknown=person.groups is None,
             create=create,
+            namespace=namespace,
         )
         try:
             return read_user((await self._stub.UpsertLogin(request, timeout=TIMEOUT)).user)

@@ -12,6 +12,7 @@ from services.auth.idp.http import ProviderHttp
 from services.auth.idp.provider import HttpProvider
 from services.auth.idp.search import Search
 from services.auth.model.oidc.entry import EntryRules, check_format
+from services.auth.model.oidc.groups import GroupNames, read_patterns
 from services.auth.model.oidc.person import ClaimNames
 from services.auth.model.oidc.refusal import SignInError
 from services.auth.store import FlowStore
@@ -228,7 +229,11 @@ def settings_of(server_url: str, name: str, config: ProviderConfig) -> SignInSet
             email_verified_required=config.email_verified_required,
             create_users=config.auto_create_users,
             name_format=config.namespace_format if config.create_namespace_for_user else "",
+            namespace_claim=claims.namespace or config.namespace_claim,
+            namespace_format=config.namespace_format,
         ),
+        groups=GroupNames(config.groups.rename, read_patterns(config.groups.patterns), config.groups.prefix),
+        groups_count=config.groups.enabled,
         key_lifetime=config.expiry,
         expiry_from_token=config.use_expiry_from_token,
     )

@@ -243,7 +243,9 @@ class Provider(Protocol):
 class People(Protocol):
     """The registry's side of people who sign in."""
 
-    async def sign_in(self, person: Person, names: tuple[str, ...], email: str, *, create: bool) -> KnownUser | None:
+    async def sign_in(
+        self, person: Person, names: tuple[str, ...], email: str, namespace: str, *, create: bool
+    ) -> KnownUser | None:
         """The person's user, refreshed; None when there is none and none may be made."""
         ...
 

@@ -29,7 +29,9 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
         return {"errors": [f"topology: {error}"]}
     try:
         user_names = [user.name for user in tailnet.users]
-        document = compile_policy(policy_text, name=name, domains=tailnet.domains, user_names=user_names)
+        document = compile_policy(
+            policy_text, name=name, domains=tailnet.domains, user_names=user_names, provider=tailnet.provider
+        )
         check_users(document.policy, tailnet.users)
         nodes = tailnet.approved(document.policy)
         run_tests(document, tailnet.users, nodes.values())

@@ -117,7 +117,9 @@ def _read(text: str, topology: Mapping[str, Any], name: str) -> tuple[Topology, 
     except TopologyError as error:
         raise _NameError(f"topology: {error}") from None
     user_names = [user.name for user in tailnet.users]
-    return tailnet, compile_policy(text, name=name, domains=tailnet.domains, user_names=user_names)
+    return tailnet, compile_policy(
+        text, name=name, domains=tailnet.domains, user_names=user_names, provider=tailnet.provider
+    )
 
 
 def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:

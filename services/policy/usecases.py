@@ -9,7 +9,7 @@ from typing import Protocol
 
 from services.policy import explain
 from services.policy.explain import Result
-from services.policy.model.compiler import Document, compile_policy
+from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError
 from services.policy.model.population import Population, check_users
 from services.policy.model.problems import PolicyError
@@ -51,6 +51,8 @@ class Rules:
     domains: Sequence[str] = ()
     """Login domains of the tailnet; empty when not known."""
     prefixes: Sequence[str] = ()
+    provider: ProviderGroups | None = None
+    """None: no provider's groups count."""
 
 
 class Policies:
@@ -130,12 +132,18 @@ class Policies:
         return current.text if current is not None else ""
 
     def _within(self, topology: Result) -> Result:
-        return {**topology, "tailnet": {"domains": list(self._rules.domains)}}
+        provider = self._rules.provider
+        within = {"domains": list(self._rules.domains), "provider_groups": provider.on_conflict if provider else ""}
+        return {**topology, "tailnet": within}
 
     def _examine(self, text: str, name: str, population: Population | None) -> Document:
         users = population.users if population else ()
         document = compile_policy(
-            text, name=name, domains=self._rules.domains, user_names=[user.name for user in users]
+            text,
+            name=name,
+            domains=self._rules.domains,
+            user_names=[user.name for user in users],
+            provider=self._rules.provider,
         )
         if population is not None:
             check_users(document.policy, users)
@@ -214,7 +222,11 @@ class Policies:
         names = [user.name for user in population.users] if population is not None else []
         try:
             document = await asyncio.to_thread(
-                compile_policy, newest.text, domains=self._rules.domains, user_names=names
+                compile_policy,
+                newest.text,
+                domains=self._rules.domains,
+                user_names=names,
+                provider=self._rules.provider,
             )
         except PolicyError as error:
             self.waiting = True

@@ -11,6 +11,7 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.policy.clients import RegistryClient, UserFollower
+from services.policy.model.compiler import ProviderGroups
 from services.policy.outbox import Outbox
 from services.policy.rpc import PolicyServicer
 from services.policy.sql import SqlStore
@@ -125,7 +126,9 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
     in_file = config.policy.mode == "file"
     prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
-    rules = Rules(file_mode=in_file, domains=config.oidc.all_domains(), prefixes=prefixes)
+    oidc = config.oidc
+    provider = ProviderGroups(oidc.groups.on_conflict) if oidc.brings_groups() else None
+    rules = Rules(file_mode=in_file, domains=oidc.all_domains(), prefixes=prefixes, provider=provider)
     channel = deps.channels.get("registry")
     tailnet = RegistryClient(channel) if channel is not None else None
     policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)

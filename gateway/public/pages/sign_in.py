@@ -12,6 +12,7 @@ TITLES = {
     "domain-not-allowed": "This account may not enter",
     "user-not-allowed": "This account may not enter",
     "group-not-allowed": "This account may not enter",
+    "namespace-missing": "This account belongs to nothing here",
     "email-unverified": "This account may not enter",
     "email-missing": "This account may not enter",
     "groups-missing": "The provider did not name your groups",

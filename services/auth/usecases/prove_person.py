@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -12,8 +12,9 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from services.auth.model.node import KnownUser
 from services.auth.model.oidc.discovery import Metadata
-from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, trusted_email
+from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, namespace_for, trusted_email
 from services.auth.model.oidc.flow import derived
+from services.auth.model.oidc.groups import GroupNames
 from services.auth.model.oidc.id_token import Expected, ProvenClaims, open_signed, prove
 from services.auth.model.oidc.keys import UnknownKeyError
 from services.auth.model.oidc.person import ClaimNames, Document, Person, read_person
@@ -54,6 +55,9 @@ class SignInSettings:
     leeway: timedelta = timedelta(seconds=60)
     claims: ClaimNames = field(default_factory=ClaimNames)
     entry: EntryRules = field(default_factory=EntryRules)
+    groups: GroupNames = field(default_factory=GroupNames)
+    groups_count: bool = True
+    """Whether policies know the provider's groups."""
     key_lifetime: timedelta | None = None
     """How long a sign-in keeps a node's key; None or zero: as for every node."""
     expiry_from_token: bool = False
@@ -167,6 +171,8 @@ class ProvePerson:
                 raise SignInError(Reason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
             documents.insert(0, userinfo)
         person = read_person(metadata.issuer, proven.subject, documents, self.settings.claims)
+        if person.groups is not None:
+            person = replace(person, groups=self.settings.groups.ours(person.groups))
         rules = self.settings.entry
         lacking = (bool(rules.groups) and person.groups is None) or (
             bool(rules.domains or rules.users) and not person.email
@@ -188,8 +194,10 @@ class ProvePerson:
 
     async def _user(self, person: Person) -> KnownUser:
         rules = self.settings.entry
+        namespace = namespace_for(person, rules)
+        known = person if self.settings.groups_count else replace(person, groups=())
         user = await self._people.sign_in(
-            person, names_for(person, rules), trusted_email(person, rules), create=rules.create_users
+            known, names_for(person, rules), trusted_email(person, rules), namespace, create=rules.create_users
         )
         if user is None:
             raise SignInError(Reason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one")

@@ -40,6 +40,14 @@ _SECTIONS = known(
 
 
 @dataclass(frozen=True, slots=True)
+class ProviderGroups:
+    """The sign-in provider's groups count here."""
+
+    on_conflict: str = "merge"
+    """As in `CompiledPolicy`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """A policy that was accepted as text: its compiled form, and its tests, which need a tailnet to run."""
 
@@ -51,29 +59,43 @@ class Document:
 
 
 def compile_policy(
-    text: str, *, name: str = "", domains: Collection[str] = (), user_names: Collection[str] = ()
+    text: str,
+    *,
+    name: str = "",
+    domains: Collection[str] = (),
+    user_names: Collection[str] = (),
+    provider: ProviderGroups | None = None,
 ) -> Document:
     """Compile a policy text.
 
     `name` is the file it came from, if any. `domains` are the login domains of the tailnet; when there are none,
-    domains are not checked. `user_names` lets old documents name users without an @.
+    domains are not checked. `user_names` lets old documents name users without an @. With a `provider`, a group that
+    the document does not define is one of the sign-in provider.
 
     Raises: `PolicyError` with every problem found.
     """
     source = read(text, name)
     if source.tree is None:
         return Document(ALLOW_ALL, Names())
-    return _Compilation(source, source.tree, frozenset(domains), frozenset(user_names)).document()
+    return _Compilation(source, source.tree, frozenset(domains), frozenset(user_names), provider).document()
 
 
 class _Compilation:
-    def __init__(self, source: Source, tree: Value, domains: frozenset[str], users: frozenset[str]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        tree: Value,
+        domains: frozenset[str],
+        users: frozenset[str],
+        provider: ProviderGroups | None,
+    ) -> None:
         self._findings = Findings(source.lines)
         self._reader = FieldReader(self._findings)
         self._tree = tree
         self._is_yaml = source.is_yaml
         self._domains = domains
-        self._names = Names(users=users)
+        self._names = Names(users=users, provider_groups=provider is not None)
+        self._on_conflict = provider.on_conflict if provider is not None else "merge"
 
     def document(self) -> Document:
         if self._is_yaml:
@@ -107,6 +129,7 @@ class _Compilation:
             disable_ipv4=self._reader.flag(fields.get("disableIPv4"), "disableIPv4"),
             one_cgnat_route=self._one_cgnat_route(fields),
             derp_map=DerpMapReader(self._reader).derp_map(fields.get("derpMap")),
+            on_conflict=self._on_conflict,
             allow_all=allow_all,
         )
         tests = TestReader(self._reader)
@@ -140,3 +163,5 @@ class _Compilation:
             self._findings.warn("", 0, '"autogroup:members" is an old spelling, write "autogroup:member"')
         for note in dict.fromkeys(self._names.legacy):
             self._findings.warn("", 0, note)
+        for group in sorted(self._names.provided):
+            self._findings.warn("", 0, f'"{group}" is not in groups: its members are those of the sign-in provider')

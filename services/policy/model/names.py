@@ -54,6 +54,10 @@ class Names:
     users: frozenset[str] = frozenset()
     """Names of users that exist, for old documents that name one without an @."""
     member_spellings: set[str] = field(default_factory=set)
+    provider_groups: bool = False
+    """Whether a group that the document does not define may be one of the sign-in provider."""
+    provided: set[str] = field(default_factory=set)
+    """Groups that were met and are not defined here."""
     legacy: list[str] = field(default_factory=list)
     """Old spellings that were met, each with the modern one."""
 
@@ -82,7 +86,9 @@ class Names:
             return Alias(AliasKind.TAG, text)
         if kind == "group":
             if text not in self.groups and "@" not in name:
-                raise UnknownNameError(f'group not defined in policy: "{text}"')
+                if not self.provider_groups or not name:
+                    raise UnknownNameError(f'group not defined in policy: "{text}"')
+                self.provided.add(text)
             return Alias(AliasKind.GROUP, text)
         if kind == "ipset":
             if text not in self.ipsets:

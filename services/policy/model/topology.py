@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+from services.policy.model.compiler import ProviderGroups
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
@@ -27,6 +28,8 @@ class Topology:
     domains: tuple[str, ...]
     auto_update: bool
     server_url: str
+    provider: ProviderGroups | None = None
+    """What holds for groups of a sign-in provider; None: there is none."""
 
     def approved(self, policy: CompiledPolicy) -> dict[str, AccessNode]:
         """The nodes, with the routes that the policy approves where none are given."""
@@ -61,7 +64,15 @@ def read_topology(data: object) -> Topology:
         domains=tuple(_texts(tailnet.get("domains"), "tailnet.domains")),
         auto_update=tailnet.get("auto_update") in (True, "true"),
         server_url=_text(tailnet.get("server_url"), "tailnet.server_url"),
+        provider=_provider(tailnet.get("provider_groups")),
     )
+
+
+def _provider(value: object) -> ProviderGroups | None:
+    text = _text(value, "tailnet.provider_groups")
+    if text not in ("", "merge", "static", "idp"):
+        raise TopologyError('tailnet.provider_groups must be "merge", "static" or "idp"')
+    return ProviderGroups(text) if text else None
 
 
 def _ids(given: Sequence[object], where: str) -> list[int]:

@@ -17,6 +17,8 @@ NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 MAX_LINKS = 32
 """Identities of one user."""
+NAMESPACE = "namespace:"
+"""How groups begin that stand for a namespace; no provider's group may."""
 MAX_SUBJECT = 255
 MAX_GROUPS = 1000
 MAX_GROUP = 256
@@ -41,6 +43,8 @@ class Link:
     """None: this provider never said."""
     since: tuple[tuple[str, datetime], ...] = ()
     """When it was first seen in each of them."""
+    namespace: str = ""
+    """What it belongs to by the provider's word, such as a department; empty: nothing."""
 
     @property
     def provider_id(self) -> str:
@@ -86,8 +90,10 @@ def read_groups(groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def groups_of(links: Iterable[Link]) -> tuple[str, ...]:
-    """The groups of a person: those of all their identities."""
-    return tuple(sorted({group for link in links for group in link.groups or ()}))
+    """The groups of a person: those of all their identities, and one for each namespace of theirs."""
+    listed = [*links]
+    found = {group for link in listed for group in link.groups or () if not group.startswith(NAMESPACE)}
+    return tuple(sorted(found | {NAMESPACE + link.namespace for link in listed if link.namespace}))
 
 
 def names_to_try(wanted: Iterable[str], subject: str) -> Iterator[str]:

@@ -115,6 +115,7 @@ def person(request: pb.UpsertLoginRequest) -> Person:
         display_name=request.display_name,
         email=request.email,
         profile_pic_url=request.profile_pic_url,
+        namespace=request.namespace,
         groups=None if request.groups_unknown else tuple(request.groups),
     )
 

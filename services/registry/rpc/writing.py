@@ -19,6 +19,7 @@ def link(found: Link) -> pb.Link:
         last_login=to_timestamp(found.last_login) if found.last_login > NEVER else None,
         display_name=found.display_name,
         email=found.email,
+        namespace=found.namespace,
         groups_known=found.groups is not None,
         groups=[pb.Membership(name=name, since=to_timestamp(since)) for name, since in found.memberships()],
     )

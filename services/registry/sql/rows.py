@@ -138,6 +138,7 @@ def link_columns(link: Link) -> Columns:
         "display_name": link.display_name,
         "email": link.email,
         "groups": None if link.groups is None else _list(link.groups),
+        "namespace": link.namespace,
         "since": orjson.dumps(dict(link.since)).decode(),
     }
 
@@ -153,6 +154,7 @@ def link_of(row: RowMapping) -> Link:
         display_name=row["display_name"],
         email=row["email"],
         groups=None if row["groups"] is None else _tuple(row["groups"]),
+        namespace=row["namespace"],
         since=tuple((name, datetime.fromisoformat(time)) for name, time in orjson.loads(row["since"]).items()),
     )
 

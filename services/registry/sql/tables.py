@@ -64,6 +64,7 @@ links = Table(
     Column("email", Text, nullable=False),
     Column("groups", Text),  # JSON list; null: never said
     Column("since", Text, nullable=False, server_default="{}"),  # JSON object: group to time
+    Column("namespace", Text, nullable=False, server_default=""),
     Index("ix_registry_links_user", "tailnet_id", "user_id"),
 )
 

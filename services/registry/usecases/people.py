@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from services.registry.model.errors import NotFoundError
-from services.registry.model.link import Link, check_identity, names_to_try, read_groups
+from services.registry.model.link import MAX_GROUP, NAMESPACE, Link, check_identity, names_to_try, read_groups
 from services.registry.model.standing import attributes, changes
 from services.registry.model.state import State
 from services.registry.model.user import User, check_text, check_url
@@ -35,6 +35,8 @@ class Person:
     profile_pic_url: str = ""
     groups: Sequence[str] | None = None
     """None: not said."""
+    namespace: str = ""
+    """What they belong to; empty: nothing."""
 
 
 class People:
@@ -55,6 +57,7 @@ class People:
         check_identity(person.issuer, person.subject)
         check_text("display_name", person.display_name)
         check_text("email", person.email)
+        check_text("namespace", person.namespace, MAX_GROUP - len(NAMESPACE))
         check_url("profile_pic_url", person.profile_pic_url)
         groups = None if person.groups is None else read_groups(person.groups)
 
@@ -89,6 +92,7 @@ class People:
                 email=person.email,
                 groups=None if link is None else link.groups,
                 since=() if link is None else link.since,
+                namespace=person.namespace,
             )
             await draft.transaction.put_link(link if groups is None else link.in_groups(groups, draft.now))
             draft.put_user(await with_groups(draft, user))

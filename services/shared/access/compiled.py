@@ -178,6 +178,8 @@ class CompiledPolicy:
     """`mac-always`, `mac-never` or empty."""
     derp_map: str = ""
     """JSON text of the DERP map to merge in; empty when the document has none."""
+    on_conflict: str = "merge"
+    """Who is in a group that the document lists and the sign-in provider names: `merge` both, `static` or `idp`."""
     allow_all: bool = False
     """True when the document had no access rules at all, so that everything is allowed."""
     format: int = FORMAT

@@ -162,15 +162,23 @@ class Directory:
                 return frozenset()
 
     def _group(self, name: str) -> frozenset[int]:
-        # The policy's own members and the provider's: who is in either is in the group.
-        listed = frozenset(user for token in self._groups.get(name, ()) for user in self.users_named(token))
+        listed, provided = self.group_members(name)
+        return listed | provided
+
+    def group_members(self, name: str) -> tuple[frozenset[int], frozenset[int]]:
+        """Who is in a group by the policy's list, and who by the provider's word, each as far as it counts."""
+        tokens = self._groups.get(name)
+        listed = frozenset(user for token in tokens or () for user in self.users_named(token))
+        if tokens is not None and self._policy.on_conflict == "static":
+            return listed, frozenset()
         wanted = name.removeprefix("group:")
         bare, _, domain = wanted.partition("@")
-        return listed | frozenset(
+        provided = frozenset(
             user.id
             for user in self.users.values()
             if wanted in user.groups or (domain and bare in user.groups and user.email.endswith("@" + domain))
         )
+        return (frozenset() if provided and self._policy.on_conflict == "idp" else listed), provided
 
     # Nodes
 

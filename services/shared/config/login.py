@@ -34,6 +34,28 @@ class OidcClaimsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderGroupsConfig:
+    """`oidc.groups`: what a provider's groups are called here, and whether policies know them."""
+
+    enabled: bool = True
+    """Whether `group:NAME` in a policy has the provider's members; `allowed_groups` works in any case."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """A provider's name to ours; an empty one drops the group."""
+    patterns: Mapping[str, str] = field(default_factory=dict)
+    """Regular expressions that match a whole name to ours, with \\1 for what was in parentheses; the first counts."""
+    prefix: str = ""
+    """Put before names that neither of these changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcGroupsConfig(ProviderGroupsConfig):
+    """`oidc.groups` of the default provider, and what holds for the groups of all."""
+
+    on_conflict: Literal["merge", "static", "idp"] = "merge"
+    """Who is in a group that a policy lists and a provider names: both, the policy's members, or the provider's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderConfig:
     """One provider, who may enter by it, and what its claims mean. No issuer means no sign-in there."""
 
@@ -63,6 +85,7 @@ class ProviderConfig:
     use_expiry_from_token: bool = False
     pkce: OidcPkceConfig = OidcPkceConfig()
     claims: OidcClaimsConfig = OidcClaimsConfig()
+    groups: ProviderGroupsConfig = ProviderGroupsConfig()
     create_namespace_for_user: bool = True
     namespace_format: str = ""
     namespace_claim: str = ""
@@ -75,6 +98,7 @@ class ProviderConfig:
 class OidcConfig(ProviderConfig):
     """`oidc`: the default provider, and others beside it by name."""
 
+    groups: OidcGroupsConfig = OidcGroupsConfig()
     providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
     """More providers, each with the keys of `oidc`; they inherit nothing from it."""
 
@@ -82,6 +106,10 @@ class OidcConfig(ProviderConfig):
         """The providers that are configured, the default first; its name is empty."""
         own: dict[str, ProviderConfig] = {"": replace(self, providers={})} if self.issuer else {}
         return own | {name: provider for name, provider in self.providers.items() if provider.issuer}
+
+    def brings_groups(self) -> bool:
+        """Whether any provider's groups are known to policies."""
+        return any(provider.groups.enabled for provider in self.in_use().values())
 
     def all_domains(self) -> tuple[str, ...]:
         """The domains that any provider lets in."""

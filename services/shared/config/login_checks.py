@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -49,10 +50,26 @@ def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
             "is missing",
             f"copy it from your provider's page, or set {key}.client_secret_path",
         )
+    for pattern, name in provider.groups.patterns.items():
+        if (trouble := _pattern_trouble(pattern, name)) is not None:
+            what = f"has the pattern {pattern!r}, which cannot be used: {trouble}"
+            yield f"{key}.groups.patterns", what, "write a regular expression, and \\1 for what is in parentheses"
     if "openid" not in provider.scope:
         yield f"{key}.scope", "lacks openid", "add it"
     if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
         yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
+
+
+def _pattern_trouble(pattern: str, name: str) -> str | None:
+    try:
+        groups = re.compile(pattern).groups
+        # An expansion is only possible with a match; one of as many empty groups stands in for any.
+        stand_in = re.fullmatch("()" * groups, "")
+        assert stand_in is not None
+        stand_in.expand(name)
+    except (re.error, IndexError) as error:
+        return str(error)
+    return None
 
 
 def _clashes(config: Config) -> Iterator[Found]:

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from services.policy.model.compiler import compile_policy
+from services.policy.model.compiler import ProviderGroups, compile_policy
 from services.policy.model.sections import parse_assertion
-from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy, Posture
+from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, Alias, AliasKind, CompiledPolicy, Posture
+from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.access.posture import compare_versions, device_attributes, meets
@@ -161,3 +162,26 @@ def test_assertions_over_what_a_client_says_of_itself(text: str, expected: bool)
 def test_versions_compare_field_by_field(left: str, right: str, order: int) -> None:
     assert compare_versions(left, right) == order
     assert compare_versions(right, left) == -order
+
+
+@pytest.mark.parametrize(
+    ("on_conflict", "text", "members"),
+    [
+        ("merge", '{"groups": {"group:x": ["ada@example.com"]}}', {1, 2}),
+        ("static", '{"groups": {"group:x": ["ada@example.com"]}}', {1}),
+        ("static", '{"groups": {"group:x": []}}', set()),
+        ("static", "{}", {2}),
+        ("idp", '{"groups": {"group:x": ["ada@example.com"]}}', {2}),
+        ("idp", '{"groups": {"group:y": ["ada@example.com"]}}', {2}),
+    ],
+)
+def test_who_is_in_a_group_that_the_policy_lists_and_the_provider_names(
+    on_conflict: str, text: str, members: set[int]
+) -> None:
+    policy = compile_policy(text, provider=ProviderGroups(on_conflict)).policy
+    theirs = replace(BOB, groups=frozenset({"x"}))
+    directory = Directory(policy, [ADA, theirs], [])
+    assert directory.users_of(Alias(AliasKind.GROUP, "group:x")) == members
+    if on_conflict == "idp":  # nobody is in it by the provider's word: the policy's list is all there is
+        alone = Directory(policy, [ADA, BOB], [])
+        assert alone.users_of(Alias(AliasKind.GROUP, "group:y")) == ({1} if "group:y" in text else set())

@@ -10,6 +10,7 @@ from services.auth.model.oidc.person import Person, dig
 from services.auth.model.oidc.refusal import Reason, SignInError
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
+MAX_NAMESPACE = 200
 _FIELDS = frozenset({"email", "email_local", "username", "name", "sub"})
 
 
@@ -24,6 +25,10 @@ class EntryRules:
     create_users: bool = True
     name_format: str = ""
     """For the name of a new user; empty: user name, else address."""
+    namespace_claim: str = ""
+    """Which claim says what a person belongs to; empty: people belong to nothing but themselves."""
+    namespace_format: str = ""
+    """What they belong to where that claim is missing; empty: then they may not enter."""
 
 
 def check_entry(person: Person, rules: EntryRules) -> None:
@@ -51,6 +56,29 @@ def check_entry(person: Person, rules: EntryRules) -> None:
 def trusted_email(person: Person, rules: EntryRules) -> str:
     """The address that may be matched against policies; nothing when nobody vouches for it."""
     return person.email if person.email_verified or not rules.email_verified_required else ""
+
+
+def namespace_for(person: Person, rules: EntryRules) -> str:
+    """What a person belongs to; nothing where no claim is configured for it.
+
+    Raises:
+        SignInError: the claim is missing and there is nothing in its place, or it is not one name.
+    """
+    if not rules.namespace_claim:
+        return ""
+    value = dig(person.claims or {}, rules.namespace_claim)
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or value == "":
+        value = fill(rules.namespace_format, person, trusted_email(person, rules))
+        if not value:
+            raise SignInError(
+                Reason.NAMESPACE_MISSING, "the provider did not say what this account belongs to; ask the administrator"
+            )
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    if not 0 < len(text) <= MAX_NAMESPACE or not text.isprintable():
+        raise SignInError(Reason.CLAIM_MALFORMED, "what the provider says this account belongs to is not one name")
+    return text
 
 
 def names_for(person: Person, rules: EntryRules) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ class Reason(Enum):
     GROUPS_MISSING = "groups-missing"
     GROUPS_ELSEWHERE = "groups-elsewhere"
     GROUP_NOT_ALLOWED = "group-not-allowed"
+    NAMESPACE_MISSING = "namespace-missing"
     USER_UNKNOWN = "user-unknown"
     USER_SUSPENDED = "user-suspended"
     # The device.

@@ -204,7 +204,7 @@ class ListUsersResponse(_message.Message):
     def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class UpsertLoginRequest(_message.Message):
-    __slots__ = ("issuer", "subject", "names", "display_name", "email", "profile_pic_url", "groups", "groups_unknown", "create")
+    __slots__ = ("issuer", "subject", "names", "display_name", "email", "profile_pic_url", "groups", "groups_unknown", "create", "namespace")
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
@@ -214,6 +214,7 @@ class UpsertLoginRequest(_message.Message):
     GROUPS_FIELD_NUMBER: _ClassVar[int]
     GROUPS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     CREATE_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     issuer: str
     subject: str
     names: _containers.RepeatedScalarFieldContainer[str]
@@ -223,7 +224,8 @@ class UpsertLoginRequest(_message.Message):
     groups: _containers.RepeatedScalarFieldContainer[str]
     groups_unknown: bool
     create: bool
-    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., groups_unknown: _Optional[bool] = ..., create: _Optional[bool] = ...) -> None: ...
+    namespace: str
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., groups_unknown: _Optional[bool] = ..., create: _Optional[bool] = ..., namespace: _Optional[str] = ...) -> None: ...
 
 class UpsertLoginResponse(_message.Message):
     __slots__ = ("user", "created")
@@ -262,7 +264,7 @@ class LoginGroups(_message.Message):
     def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Link(_message.Message):
-    __slots__ = ("issuer", "subject", "user_id", "created_at", "last_login", "display_name", "email", "groups_known", "groups")
+    __slots__ = ("issuer", "subject", "user_id", "created_at", "last_login", "display_name", "email", "groups_known", "groups", "namespace")
     ISSUER_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +274,7 @@ class Link(_message.Message):
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     GROUPS_KNOWN_FIELD_NUMBER: _ClassVar[int]
     GROUPS_FIELD_NUMBER: _ClassVar[int]
+    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
     issuer: str
     subject: str
     user_id: int
@@ -281,7 +284,8 @@ class Link(_message.Message):
     email: str
     groups_known: bool
     groups: _containers.RepeatedCompositeFieldContainer[Membership]
-    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., user_id: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups_known: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ...) -> None: ...
+    namespace: str
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., user_id: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups_known: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ..., namespace: _Optional[str] = ...) -> None: ...
 
 class Membership(_message.Message):
     __slots__ = ("name", "since")

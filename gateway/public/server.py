@@ -18,6 +18,7 @@ BACKLOG = 4096
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
 """Seconds that answers under way get when the server stops."""
+_TICK = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -26,6 +27,19 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Listen no longer."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Look after the date header each second: uvicorn wakes up ten times as often, to ask whether it shall end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK):
+                    await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -80,7 +94,7 @@ class WebServer:
     def close(self) -> None:
         """Listen no longer, and let what is under way finish."""
         if self._server is not None:
-            self._server.should_exit = True
+            self._server.end()
 
     async def wait_closed(self) -> None:
         """Wait for the end."""

@@ -114,10 +114,15 @@ async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *e
 
 @asynccontextmanager
 async def client(
-    port: int, *, pin: str = "", mesh_key: bytes | None = None, private: PrivateKey | None = None
+    port: int,
+    *,
+    pin: str = "",
+    host: str = "127.0.0.1",
+    mesh_key: bytes | None = None,
+    private: PrivateKey | None = None,
 ) -> AsyncIterator[RelayClient]:
     """A client that is logged in."""
-    reader, writer = await open_raw(port, pin=pin)
+    reader, writer = await open_raw(port, pin=pin, host=host)
     assert (await upgrade(reader, writer)).startswith("HTTP/1.1 101 ")
     one = RelayClient(reader, writer, private or PrivateKey.clamp(os.urandom(32)))
     await one.log_in(mesh_key)

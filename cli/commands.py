@@ -13,6 +13,7 @@ MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.routes", ("routes", "route", "r")),
     ("cli.preauthkeys", ("preauthkeys", "preauthkey", "authkey", "pre")),
     ("cli.apikeys", ("apikeys", "apikey", "api")),
+    ("cli.oidc", ("oidc",)),
     ("cli.policy", ("policy", "acls", "acl")),
     ("cli.oauth_clients", ("oauth-clients", "oauth-client", "oauthclients", "oauthclient", "oauth")),
     ("cli.generate", ("generate", "gen")),

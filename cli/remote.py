@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from services.shared.config import Config
 
 
+SLOW = 50.0
+"""Seconds for a call in which the server asks sign-in providers."""
+
+
 def configuration(arguments: argparse.Namespace) -> Config:
     """The configuration that the command line names, or the first one of the search path.
 
@@ -86,6 +90,14 @@ class Remote:
         from smartscale.admin.v1 import user_pb2_grpc
 
         self._stub = user_pb2_grpc.UserAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        return self
+
+    def itself(self) -> Remote:
+        """From here on calls go to the server's own administration, which may have to ask others that are slow."""
+        from smartscale.admin.v1 import server_pb2_grpc
+
+        self._stub = server_pb2_grpc.ServerAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._timeout = max(self._timeout, SLOW)
         return self
 
     def __exit__(self, *_: object) -> None:

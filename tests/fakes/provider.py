@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlsplit
+from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
 
 import orjson
 import uvicorn
@@ -61,6 +61,13 @@ class Provider:
     """Takes statements that this key signed in place of the secret."""
     before_signing: Callable[[], None] | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    redirects: set[str] | None = None
+    """Where browsers may be sent back to; None: anywhere."""
+    pkce_required: bool = False
+    scopes: set[str] | None = None
+    """Those that may be asked for; None: any."""
+    shown_as: str = ""
+    """`Basic` or `form`: takes the secret only so."""
 
     def __post_init__(self) -> None:
         self.issuer = self.issuer or self.origin + APP
@@ -114,7 +121,7 @@ class Provider:
         registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
         return jws.serialize_compact(header, orjson.dumps(claims), key, registry=registry)
 
-    def answer(self, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def answer(self, path: str, headers: Mapping[str, str], body: bytes, query: str = "") -> Answer:
         """One request."""
         self.requests.append(path)
         name = path.rpartition("/")[2]
@@ -123,6 +130,8 @@ class Provider:
         match name:
             case "openid-configuration" if path.startswith(APP):
                 return _json(200, self.describe())
+            case "authorize":
+                return self._meet_browser(dict(parse_qsl(query)))
             case "jwks":
                 keys = self.published
                 if keys is None:
@@ -136,12 +145,30 @@ class Provider:
                 return _json(500, {})
         return 404, {"content-type": "text/html"}, b"<html>no such page</html>"
 
+    def _meet_browser(self, query: Mapping[str, str]) -> Answer:
+        """Who is not signed in and asks for it over HTTP."""
+        back = query.get("redirect_uri", "")
+        if query.get("client_id") != CLIENT_ID or (self.redirects is not None and back not in self.redirects):
+            return 400, {"content-type": "text/html"}, b"<html>unknown application</html>"
+        error = ""
+        if self.pkce_required and "code_challenge" not in query:
+            error = "invalid_request"
+        elif self.scopes is not None and not set(query.get("scope", "").split()) <= self.scopes:
+            error = "invalid_scope"
+        elif query.get("prompt") == "none":
+            error = "login_required"
+        if error:
+            return 302, {"location": f"{back}?" + urlencode({"error": error, "state": query.get("state", "")})}, b""
+        return 200, {"content-type": "text/html"}, b"<html>who are you?</html>"
+
     def _redeem(self, headers: Mapping[str, str], body: bytes) -> Answer:
         form = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         client, secret = form.get("client_id"), form.get("client_secret")
         if headers.get("authorization", "").startswith("Basic "):
             pair = base64.b64decode(headers["authorization"][6:]).decode().split(":")
             client, secret = unquote_plus(pair[0]), unquote_plus(pair[1])
+        if self.shown_as and (self.shown_as == "Basic") != ("authorization" in headers):
+            return _json(401, {"error": "invalid_client"})
         if self.client_key is not None and "client_assertion" in form:
             said = jwt.decode(form["client_assertion"], self.client_key, algorithms=["ES256"]).claims
             if said["iss"] == said["sub"] == CLIENT_ID and said["aud"] == self.issuer:
@@ -172,7 +199,7 @@ class Provider:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
-        status, extra, answer = self.answer(scope["path"], headers, body)
+        status, extra, answer = self.answer(scope["path"], headers, body, scope["query_string"].decode())
         pairs = [(name.encode(), value.encode()) for name, value in extra.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send({"type": "http.response.body", "body": answer})

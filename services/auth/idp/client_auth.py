@@ -76,7 +76,7 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
         SignInError: we have nothing that the provider takes.
     """
     try:
-        match _method(credentials, metadata):
+        match method_of(credentials, metadata):
             case "client_secret_basic":
                 # RFC 6749 §2.3.1: both parts are form-encoded first.
                 pair = f"{quote_plus(credentials.client_id)}:{quote_plus(credentials.current_secret())}"
@@ -95,7 +95,8 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
     raise SignInError(Reason.CLIENT_CREDENTIALS, "the provider takes no kind of proof that is configured here")
 
 
-def _method(credentials: Credentials, metadata: Metadata) -> str:
+def method_of(credentials: Credentials, metadata: Metadata) -> str:
+    """How we prove ourselves: as configured, else by what the provider offers; empty when it offers nothing of ours."""
     if credentials.method:
         return credentials.method
     if credentials.key_path is not None:

@@ -26,6 +26,10 @@ class Answer:
     status: int
     content_type: str
     body: bytes
+    date: str = ""
+    """Its clock, as a header says it."""
+    location: str = ""
+    """Where it wants to send us; looked at, never followed."""
 
 
 class ProviderHttp:
@@ -48,13 +52,13 @@ class ProviderHttp:
         """Let connections go."""
         await self._client.aclose()
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """Fetch a document.
+    async def get(self, url: str, headers: Mapping[str, str] | None = None, *, redirects: bool = False) -> Answer:
+        """Fetch a document; with `redirects`, a redirect is an answer like any other.
 
         Raises:
             SignInError: unreachable, redirected or too large.
         """
-        return await self._exchange("GET", url, headers or {}, None)
+        return await self._exchange("GET", url, headers or {}, None, redirects)
 
     async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
         """Send a form.
@@ -65,7 +69,7 @@ class ProviderHttp:
         return await self._exchange("POST", url, headers, form)
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, redirects: bool = False
     ) -> Answer:
         if not is_secure(url):
             raise SignInError(Reason.ENDPOINT_INSECURE, "the provider is not reached by https")
@@ -74,7 +78,7 @@ class ProviderHttp:
                 asyncio.timeout(DEADLINE),
                 self._client.stream(method, url, headers=dict(headers), data=dict(form) if form else None) as response,
             ):
-                if response.is_redirect or 300 <= response.status_code < 400:
+                if not redirects and 300 <= response.status_code < 400:
                     raise SignInError(Reason.REDIRECTED, "the provider answers with a redirect, which is not followed")
                 if response.headers.get("content-encoding", "identity").lower() != "identity":
                     raise SignInError(Reason.ANSWER_TOO_LARGE, "the provider answers compressed, unasked")
@@ -84,7 +88,8 @@ class ProviderHttp:
                     if len(body) > MAX_BODY:
                         raise SignInError(Reason.ANSWER_TOO_LARGE, "the provider's answer is too large")
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                return Answer(response.status_code, kind, bytes(body))
+                told = response.headers
+                return Answer(response.status_code, kind, bytes(body), told.get("date", ""), told.get("location", ""))
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
             cause = type(error).__name__
             raise SignInError(

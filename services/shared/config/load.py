@@ -56,7 +56,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     problems.extend(problem for problem in found if problem.key not in wrong)
     if problems:
         raise ConfigError(problems)
-    return replace(config, source=file, warnings=(*warnings, *doubts))
+    return replace(config, source=file, warnings=(*warnings, *doubts), places=places)
 
 
 def load_client(path: Path | None, env: Mapping[str, str]) -> Config:

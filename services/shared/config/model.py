@@ -411,3 +411,5 @@ class Config:
     """The file this was read from."""
     warnings: tuple[str, ...] = field(default=(), metadata={"internal": True})
     """Deprecations and doubts found while loading, to be logged once."""
+    places: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"internal": True})
+    """Where each key that was given was given: `file:line`, or the environment."""

@@ -1,0 +1,44 @@
+"""The examination of one provider, in the order in which a sign-in would need things."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.auth.idp.client_auth import Credentials
+from services.auth.idp.doctor.browser import examine_browser
+from services.auth.idp.doctor.certificates import examine_way
+from services.auth.idp.doctor.claims import examine_claims
+from services.auth.idp.doctor.credentials import examine_form, examine_proof
+from services.auth.idp.doctor.description import examine_description, examine_keys
+from services.auth.idp.doctor.report import Report
+from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.discovery import effective_issuer
+from services.auth.usecases.prove_person import SignInSettings
+from services.shared.config.login import ProviderConfig
+
+
+async def examine(
+    report: Report,
+    config: ProviderConfig,
+    credentials: Credentials,
+    settings: SignInSettings,
+    now: datetime,
+    token: str = "",
+) -> None:
+    """Add what is found; every later check is left out where an earlier one makes it idle."""
+    shape = examine_form(report, credentials)
+    issuer = effective_issuer(config.issuer, config.app_id)
+    if not await examine_way(report, issuer, config.ca_path, now, ca_key=f"{report.subject}.ca_path"):
+        return
+    http = ProviderHttp(config.ca_path)
+    try:
+        metadata = await examine_description(report, config, http, now)
+        if metadata is None:
+            return
+        await examine_keys(report, metadata, http)
+        if shape:
+            await examine_proof(report, credentials, metadata, http, settings.redirect_uri, now)
+        await examine_browser(report, metadata, http, settings)
+        await examine_claims(report, metadata, http, settings, token)
+    finally:
+        await http.close()

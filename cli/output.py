@@ -42,7 +42,26 @@ def data(message: Message) -> Any:
         return shape(message, yaml=_wanted["output"] == "yaml")
     from google.protobuf.json_format import MessageToDict
 
-    return MessageToDict(message, always_print_fields_with_no_presence=True)
+    return _complete(message, MessageToDict(message, always_print_fields_with_no_presence=True))
+
+
+def _complete(message: Message, shown: dict[str, Any]) -> dict[str, Any]:
+    """The same with null for what is absent, as the REST API has it."""
+    whole: dict[str, Any] = {}
+    for field in message.DESCRIPTOR.fields:
+        name = field.json_name
+        whole[name] = shown.get(name)
+        if field.message_type is None or whole[name] is None:
+            continue
+        value = getattr(message, field.name)
+        if isinstance(whole[name], dict) and not field.message_type.GetOptions().map_entry:
+            whole[name] = _complete(value, whole[name])
+        elif isinstance(whole[name], list):
+            whole[name] = [
+                _complete(item, one) if isinstance(one, dict) else one
+                for item, one in zip(value, whole[name], strict=True)
+            ]
+    return whole
 
 
 def emit(value: Any, style: str) -> None:
@@ -79,6 +98,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequenc
 
     for line in lines(heads, rows, columns() if sys.stdout.isatty() else 0, spare, colours=_colours()):
         sys.stdout.write(line + "\n")
+
+
+def bold(text: str) -> str:
+    """Emphasis, where the output is a terminal that wants it."""
+    return f"\x1b[1m{text}\x1b[0m" if _colours() else text
 
 
 def _colours() -> bool:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from cli.errors import CommandError
-from cli.output import emit
+from cli.output import data, emit
 from cli.parser import declare as declare_command
 from cli.remote import Remote, configuration
 
@@ -60,7 +60,7 @@ def _health(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         answer = remote.call("Health", headscale_pb2.HealthRequest())
     if arguments.output:
-        emit({"databaseConnectivity": answer.database_connectivity}, arguments.output)
+        emit(data(answer), arguments.output)
     if not answer.database_connectivity:
         raise CommandError("the database does not answer", "look at the logs of the registry")
     if not arguments.output:

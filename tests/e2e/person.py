@@ -22,10 +22,13 @@ class Answer:
 
 
 class Person:
-    """On the servers' host; `backends` are the gateways behind the address, to be chosen by number."""
+    """On the servers' host; `backends` are the gateways behind the address, to be chosen by number.
 
-    def __init__(self, net: Lab, url: str, backends: tuple[str, ...] = ()) -> None:
-        self._net, self._url, self._backends = net, url, backends
+    `through` stands before its programs, as what gives it the files of a machine.
+    """
+
+    def __init__(self, net: Lab, backends: tuple[str, ...] = (), through: tuple[str, ...] = ()) -> None:
+        self._net, self._backends, self._through = net, backends, through
         self._folder = net.folder / f"person-{next(_NUMBERS)}"
         self._folder.mkdir()
 
@@ -55,7 +58,7 @@ class Person:
         jar, body = str(self._folder / "cookies"), Path(self._folder / "body")
         chosen = [] if gateway is None else ["--connect-to", f"::{self._backends[gateway - 1]}"]
         said = self._net.exec(
-            SERVERS, "curl", "-sk", "-m", "20", "-b", jar, "-c", jar, "-o", str(body),
+            SERVERS, *self._through, "curl", "-sk", "-m", "20", "-b", jar, "-c", jar, "-o", str(body),
             "-w", "%{http_code} %{redirect_url}", *chosen, *more, url,
         )  # fmt: skip
         status, _, location = said.partition(" ")

@@ -49,15 +49,21 @@ class Provider:
     """What our `oidc` must say besides issuer, client and certificate."""
 
     def __init__(
-        self, net: Lab, folder: Path, redirect: str, people: Mapping[str, Mapping[str, object]] = PEOPLE
+        self,
+        net: Lab,
+        folder: Path,
+        redirect: str,
+        people: Mapping[str, Mapping[str, object]] = PEOPLE,
+        address: tuple[str, int] | None = None,
     ) -> None:
-        self.issuer = f"https://{SERVER_IP}:{self.port}{self.prefix}"
+        host, port = address or (SERVER_IP, self.port)
+        self.issuer = f"https://{host}:{port}{self.prefix}"
         file = folder / f"{type(self).__name__.lower()}.json"
         file.write_text(
             json.dumps(
                 {
                     "kind": type(self).__name__.lower(),
-                    "listen": [SERVER_IP, self.port],
+                    "listen": [host, port],
                     "prefix": self.prefix,
                     "issuer": self.issuer,
                     "key": str(folder / "server.key"),

@@ -20,6 +20,7 @@ DEFAULT_V6 = "fd7a:115c:a1e0::/48"
 DEFAULT_DOMAIN = "tailnet.internal"
 
 _MOST_PER_SECOND = 1_000_000
+_MOST_PER_SECOND = 1_000_000
 _SHORTEST_EPHEMERAL = timedelta(seconds=65)
 _DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -36,6 +37,9 @@ def complete(config: Config, given: Given) -> Config:
         config = replace(config, unix_socket=state / "headscale.sock")
     if not (config.prefixes.v4 or config.prefixes.v6 or given("prefixes.v4") or given("prefixes.v6")):
         config = replace(config, prefixes=replace(config.prefixes, v4=DEFAULT_V4, v6=DEFAULT_V6))
+    if config.policy.path is None and not given("policy.mode"):
+        # No file, so nothing but a database could take the policy of `headscale acls set`.
+        config = replace(config, policy=replace(config.policy, mode="database"))
     derp, server = config.derp, config.derp.server
     if not given("derp.server.enabled"):
         server = replace(server, enabled=not (derp.urls or derp.paths))
@@ -76,6 +80,7 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
             _tls,
             _derp,
             _lifetimes,
+            _limits,
             _limits,
             login_faults,
             _processes,
@@ -255,6 +260,25 @@ def _lifetimes(config: Config) -> Iterator[Found]:
         yield "tuning.register_cache_max_entries", "leaves no room for a login", "write 1024"
     if config.tuning.register_cache_expiration < timedelta(seconds=30):
         yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"
+
+
+def _limits(config: Config) -> Iterator[Found]:
+    gateway = config.gateway
+    for key in ("max_connections", "max_handshakes", "max_request_body", "high_water", "admin_calls_per_second"):
+        if getattr(gateway, key) < 1:
+            yield f"gateway.{key}", "is below 1", "write a positive number, or remove it for the default"
+    for key in ("handshakes_per_second", "reconnects_per_second", "reports_per_second"):
+        if not 0 <= getattr(gateway, key) <= _MOST_PER_SECOND:
+            yield f"gateway.{key}", "is no number from 0 to 1000000", "write a rate, or 0 for no limit"
+    if gateway.max_connections_per_address < 0:
+        yield "gateway.max_connections_per_address", "is negative", "write 0 for no limit"
+    if gateway.max_answer_body < gateway.max_request_body:
+        yield "gateway.max_answer_body", "is below gateway.max_request_body", "write 33554432"
+    for key in ("check_interval", "keepalive_interval", "handshake_timeout"):
+        if getattr(gateway, key) < timedelta(seconds=1):
+            yield f"gateway.{key}", "is below 1s", "remove it for the default"
+    if gateway.idle_timeout < gateway.check_interval:
+        yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
 
 
 def _limits(config: Config) -> Iterator[Found]:

@@ -224,6 +224,21 @@ def test_null_and_empty_sections_are_as_if_absent(tmp_path: Path) -> None:
     assert config.policy.path is None
 
 
+@pytest.mark.parametrize(
+    ("policy", "mode"),
+    [
+        ("", "database"),
+        ("policy: {path: ''}", "database"),
+        ("policy: {path: ./acl.hujson}", "file"),
+        ("acl_policy_path: ./acl.hujson", "file"),
+        ("policy: {mode: file}", "file"),
+        ("policy: {mode: database, path: ./acl.hujson}", "database"),
+    ],
+)
+def test_a_policy_lives_in_the_database_where_no_file_is_named(tmp_path: Path, policy: str, mode: str) -> None:
+    assert load(write(tmp_path, f"{SMALL}{policy}\n"), {}).policy.mode == mode
+
+
 def test_a_json_file_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"server_url": "http://a.b:1", "unix_socket_permission": "0o700"}')

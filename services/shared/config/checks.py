@@ -20,7 +20,6 @@ DEFAULT_V6 = "fd7a:115c:a1e0::/48"
 DEFAULT_DOMAIN = "tailnet.internal"
 
 _MOST_PER_SECOND = 1_000_000
-_MOST_PER_SECOND = 1_000_000
 _SHORTEST_EPHEMERAL = timedelta(seconds=65)
 _DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -80,7 +79,6 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
             _tls,
             _derp,
             _lifetimes,
-            _limits,
             _limits,
             login_faults,
             _processes,
@@ -260,25 +258,6 @@ def _lifetimes(config: Config) -> Iterator[Found]:
         yield "tuning.register_cache_max_entries", "leaves no room for a login", "write 1024"
     if config.tuning.register_cache_expiration < timedelta(seconds=30):
         yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"
-
-
-def _limits(config: Config) -> Iterator[Found]:
-    gateway = config.gateway
-    for key in ("max_connections", "max_handshakes", "max_request_body", "high_water", "admin_calls_per_second"):
-        if getattr(gateway, key) < 1:
-            yield f"gateway.{key}", "is below 1", "write a positive number, or remove it for the default"
-    for key in ("handshakes_per_second", "reconnects_per_second", "reports_per_second"):
-        if not 0 <= getattr(gateway, key) <= _MOST_PER_SECOND:
-            yield f"gateway.{key}", "is no number from 0 to 1000000", "write a rate, or 0 for no limit"
-    if gateway.max_connections_per_address < 0:
-        yield "gateway.max_connections_per_address", "is negative", "write 0 for no limit"
-    if gateway.max_answer_body < gateway.max_request_body:
-        yield "gateway.max_answer_body", "is below gateway.max_request_body", "write 33554432"
-    for key in ("check_interval", "keepalive_interval", "handshake_timeout"):
-        if getattr(gateway, key) < timedelta(seconds=1):
-            yield f"gateway.{key}", "is below 1s", "remove it for the default"
-    if gateway.idle_timeout < gateway.check_interval:
-        yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
 
 
 def _limits(config: Config) -> Iterator[Found]:

@@ -91,12 +91,14 @@ class Admission:
         try:
             if not self._tailnet.ready.is_set():
                 reason = pb.REFUSAL_REASON_OVERLOADED
-                await asyncio.wait_for(self._tailnet.ready.wait(), READY_DEADLINE)
+                async with asyncio.timeout(READY_DEADLINE):
+                    await self._tailnet.ready.wait()
                 reason = pb.REFUSAL_REASON_UNKNOWN_NODE
             self._tailnet.flush()
             if self._find(asked) is None or self._behind(asked):
                 # It may have been admitted a moment ago: the answer of registration can overtake the bus.
-                await asyncio.wait_for(self._tailnet.refresh(), LOOKUP_DEADLINE)
+                async with asyncio.timeout(LOOKUP_DEADLINE):
+                    await self._tailnet.refresh()
                 self._tailnet.flush()
         except (TimeoutError, grpc.aio.AioRpcError):
             if reason == pb.REFUSAL_REASON_UNKNOWN_NODE:

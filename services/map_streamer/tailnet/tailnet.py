@@ -109,7 +109,9 @@ class Tailnet:
                 await asyncio.sleep(0)
                 continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), timeout)
+                # Not `wait_for`: where both come at once it gives the result and forgets that it was cancelled.
+                async with asyncio.timeout(timeout):
+                    await self._wake.wait()
 
     def _turn(self) -> float:
         """Do what is due, or one slice of it; gives the seconds until there is more."""

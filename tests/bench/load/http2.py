@@ -1,6 +1,7 @@
 """The little of HTTP/2 that a generator needs as a client: stateless request heads, responses read frame by frame.
 
-The windows are opened once and for all, so no WINDOW_UPDATE is ever due; PING and SETTINGS are answered.
+The windows are opened once and for all, so no WINDOW_UPDATE is due; a device with a small window refills it with
+each frame that it reads. PING and SETTINGS are answered.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 
 import hpack
 
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS, PADDED, PRIORITY = 1, 1, 4, 8, 32
 WIDE = (1 << 31) - 1
 DEFAULT = 65535
@@ -26,7 +27,7 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
 def preface(window: int) -> bytes:
     """What a client says first; `window` is each stream's, the connection's is wide in any case."""
     settings = struct.pack(">HIHI", 2, 0, 4, window)
-    wide = frame(8, 0, 0, struct.pack(">I", WIDE - DEFAULT)) if window > DEFAULT else b""
+    wide = frame(WINDOW_UPDATE, 0, 0, struct.pack(">I", WIDE - DEFAULT)) if window > DEFAULT else b""
     return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0, settings) + wide
 
 
@@ -45,16 +46,18 @@ def request(stream: int, path: bytes, authority: bytes, body: bytes) -> bytes:
 class Reader:
     """Cuts plaintext into frames and tells what they say."""
 
-    __slots__ = ("_block", "_buffer", "_data", "_decoder", "_ended", "_status", "going_away", "reply")
+    __slots__ = ("_block", "_buffer", "_data", "_decoder", "_ended", "_refill", "_status", "going_away", "reply")
 
     def __init__(
         self,
         status: Callable[[int, int], None],
         data: Callable[[int, bytes], None],
         ended: Callable[[int, bool], None],
+        *,
+        refill: bool = False,
     ) -> None:
         """`status(stream, code)`, `data(stream, bytes)`, `ended(stream, whole)`."""
-        self._status, self._data, self._ended = status, data, ended
+        self._status, self._data, self._ended, self._refill = status, data, ended, refill
         self._buffer = b""
         self._block = b""
         self._decoder: hpack.Decoder | None = None
@@ -77,6 +80,9 @@ class Reader:
 
     def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == DATA:
+            if self._refill and payload:
+                size = struct.pack(">I", len(payload))
+                self.reply += frame(WINDOW_UPDATE, 0, 0, size) + frame(WINDOW_UPDATE, 0, stream, size)
             if flags & PADDED:
                 payload = payload[1 : len(payload) - payload[0]]
             if payload:

@@ -49,7 +49,7 @@ class Wire(asyncio.Protocol):
         self._early = b""
         self._session: Session | None = None
         self._upgraded = self._started = False
-        self._http = http2.Reader(self._status, self._data, self._ended)
+        self._http = http2.Reader(self._status, self._data, self._ended, refill=window <= http2.DEFAULT)
         self._next_stream = 1
         self._answers: dict[int, tuple[asyncio.Future[tuple[int, bytes]], list[bytes]]] = {}
         self._codes: dict[int, int] = {}

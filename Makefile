@@ -5,8 +5,10 @@ PY := .venv/bin/python
 STATE ?= $(CURDIR)/state
 BENCH ?=
 FUZZ_SECONDS ?= 60
+MODEL_SECONDS ?= 60
+MODEL_SEED ?=
 
-.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench fuzz clean
+.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,6 +33,9 @@ e2e: setup-test ## Run only the tests with real clients, servers and containers
 
 bench: setup-test ## Measure (BENCH=policy for one of tests/bench alone)
 	$(PY) -m tests.bench $(BENCH)
+
+model: setup-test ## Live random lives of a tailnet with fresh seeds (MODEL_SECONDS=1800; MODEL_SEED=N plays one again)
+	$(PY) -m tests.model $(MODEL_SECONDS) $(MODEL_SEED)
 
 fuzz: setup-test ## Throw texts at the readers of policies (FUZZ_SECONDS=3600 for an hour)
 	$(PY) -m tests.fuzz $(FUZZ_SECONDS)

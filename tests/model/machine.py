@@ -243,6 +243,19 @@ class Tailnet(RuleBasedStateMachine):
     def lose_messages(self, word: str, count: int) -> None:
         self._world.bus.lose[word] = count
 
+    @rule(policy=st.sampled_from(POLICIES), which=numbers, port=numbers)
+    def lose_a_policy_in_noise(self, policy: CompiledPolicy, which: int, port: int) -> None:
+        """The news of a policy is lost while the registry is never quiet: the policy must count all the same."""
+        world = self._world
+        world.bus.lose["policy"] = 1
+        world.run(world.policy.put(policy))
+        for second in range(12):
+            world.change(self._device(which), endpoints=[f"192.0.2.2:{port + second}"], endpoint_types=[1])
+            world.wait(1.0)
+        for streamer in world.streamers:
+            if streamer.service is not None:
+                assert streamer.service.tailnet.position.policy == world.policy.log.last
+
     @rule(delay=st.sampled_from([0.0, 0.003, 0.05]))
     def slow_bus(self, delay: float) -> None:
         self._world.bus.delay = delay

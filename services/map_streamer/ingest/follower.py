@@ -38,7 +38,9 @@ log = get_logger(__name__)
 CHANGES_DEADLINE = 2.0
 SNAPSHOT_DEADLINE = 60.0
 QUIET = 5.0
-"""Seconds without news after which the logs are asked: a message that the bus lost may have been the last one."""
+"""Seconds without news of a log after which it is asked: a message that the bus lost may have been the last one.
+
+Each log for itself: the registry's may never be quiet, and a policy must not wait for that."""
 _LONGEST_BACKOFF = 5.0
 
 _FACT: dict[str, Callable[[bytes], Fact | None]] = {"registry": registry_fact, "policy": policy_fact}
@@ -129,28 +131,35 @@ class Follower:
 
     async def _follow(self, messages: AsyncIterator[Message | Reconnected]) -> None:
         news = asyncio.ensure_future(anext(messages))
+        now = asyncio.get_running_loop().time
+        heard = dict.fromkeys(self._topics, now())
         try:
             while True:
-                done, _ = await asyncio.wait({news}, timeout=self._quiet)
+                longest = min(heard.values()) + self._quiet - now()
+                done, _ = await asyncio.wait({news}, timeout=max(0.0, longest))
+                if longest <= 0 or not done:
+                    quiet = [topic for topic, at in heard.items() if now() - at >= self._quiet]
+                    await self._catch_up(*(self._topics[topic] for topic in quiet))
+                    heard.update(dict.fromkeys(quiet, now()))
                 if not done:
-                    await self._catch_up()
                     continue
                 message = news.result()
                 news = asyncio.ensure_future(anext(messages))
                 if isinstance(message, Reconnected):
                     log.info("bus came back, asking the change logs")
-                    await self._catch_up()
+                    await self._catch_up(*_FACT)
                 else:
+                    heard[message.topic] = now()
                     await self._take(message)
         except StopAsyncIteration:
             log.info("bus subscription ended")
         finally:
             news.cancel()
 
-    async def _catch_up(self) -> None:
+    async def _catch_up(self, *services: str) -> None:
         async with self._lock:
-            self._started += 1
-            for service in _FACT:
+            self._started += "registry" in services
+            for service in services:
                 await self._fetch(service)
 
     async def _take(self, message: Message) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -116,8 +117,9 @@ class AdminServer:
         """Let running calls finish for two seconds, then end."""
         for server in self._servers:
             await server.stop(2.0)
-        with contextlib.suppress(FileNotFoundError):
-            self._config.unix_socket.unlink()
+        if self._servers:
+            with contextlib.suppress(FileNotFoundError):
+                self._config.unix_socket.unlink()
 
     async def _start_unix(self, path: Path) -> None:
         _make_room(path)
@@ -174,9 +176,23 @@ class AdminServer:
 
 
 def _make_room(path: Path) -> None:
-    """Make the socket's folder and remove what a crash left behind; never anything but a socket."""
+    """Make the socket's folder and remove what a crash left behind; never anything but a socket that nobody serves."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.stat().st_mode):
             raise OSError(f"unix_socket: {path} exists and is not a socket")
+        if _served(path):
+            raise OSError(f"unix_socket: another server listens at {path}")
         path.unlink()
+
+
+def _served(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:  # its queue is full: somebody has it
+            return True
+        except OSError:
+            return False
+    return True

@@ -8,6 +8,7 @@ from __future__ import annotations
 MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.server", ("serve", "version", "configtest", "health")),
     ("cli.users", ("users", "user", "namespace", "namespaces", "ns")),
+    ("cli.groups", ("groups", "group")),
     ("cli.nodes", ("nodes", "node", "machine", "machines")),
     ("cli.logins", ("auth",)),
     ("cli.routes", ("routes", "route", "r")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli import user_rights
+from cli import people, user_rights
 from cli.errors import CommandError
 from cli.output import data, emit, table, when
 from cli.parser import Noun
@@ -23,7 +23,7 @@ def declare(nouns: Any) -> None:
     create.add_argument("-d", "--display-name", default="", help="name shown to people")
     create.add_argument("-e", "--email", default="")
     create.add_argument("-p", "--picture-url", default="")
-    listing = noun.verb("list", _list, "List users", ("ls", "show"), "headscale users list -o json")
+    listing = noun.verb("list", _list, "List users", ("ls",), "headscale users list -o json")
     listing.add_argument("who", nargs="?", default="", help="id, name or e-mail: show only this user")
     _which(listing, required=False)
     destroy = noun.verb(
@@ -41,6 +41,7 @@ def declare(nouns: Any) -> None:
         "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
     )
     user_rights.add_to(noun)
+    people.add_to(noun)
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:

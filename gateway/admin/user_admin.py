@@ -12,7 +12,8 @@ from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
 from gateway.admin import answering, author
-from gateway.admin.stubs import DEADLINE, Services
+from gateway.admin.person_admin import PersonCalls
+from gateway.admin.stubs import DEADLINE
 
 SERVICE = pb.DESCRIPTOR.services_by_name["UserAdminService"]
 NAME = SERVICE.full_name
@@ -21,11 +22,8 @@ RIGHTS_DEADLINE = 2 * DEADLINE
 """Seconds: longer than auth waits for the registry, so that its own words arrive."""
 
 
-class UserAdmin:
+class UserAdmin(PersonCalls):
     """The calls, against registry and auth."""
-
-    def __init__(self, services: Services) -> None:
-        self._services = services
 
     async def SetRole(self, request: pb.SetRoleRequest) -> pb.SetRoleResponse:
         """Give a user another role."""

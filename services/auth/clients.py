@@ -17,7 +17,7 @@ from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
-from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.node import Admission, Admitted, FoundNodes, KnownLink, KnownNode, KnownUser
 from services.auth.model.oidc.person import Person
 from services.auth.model.rights import RightsChange, RightsKind
 from services.shared.access.compiled import CompiledPolicy
@@ -92,6 +92,21 @@ class RegistryClient:
             return None
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
         return next((read_user(user) for user in answer.users if user.id == user_id), None)
+
+    async def dossier(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
+        """A user and their identities, the one that signed in last first.
+
+        Raises:
+            NotFoundError: there is no such user.
+        """
+        request = registry_pb2.GetPersonRequest(user_id=user_id)
+        try:
+            answer = await self._stub.GetPerson(request, timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise NotFoundError("user not found") from None
+            raise translated(error) from None
+        return read_user(answer.user), tuple(map(read_link, answer.links))
 
     async def change_rights(self, change: RightsChange) -> KnownUser:
         """Make a change of a person's rights; a late or repeated one does nothing.
@@ -195,6 +210,17 @@ def read_user(user: registry_pb2.User) -> KnownUser:
         groups=tuple(user.groups),
         suspended=user.suspended,
         record=user.SerializeToString(),
+    )
+
+
+def read_link(link: registry_pb2.Link) -> KnownLink:
+    """What we need of an identity."""
+    return KnownLink(
+        issuer=link.issuer,
+        subject=link.subject,
+        signed_in=link.HasField("last_login"),
+        email=link.email,
+        groups=tuple(group.name for group in link.groups) if link.groups_known else None,
     )
 
 

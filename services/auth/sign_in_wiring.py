@@ -20,6 +20,7 @@ from services.auth.usecases.logins import Logins
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import ProvePerson, SignInSettings
 from services.auth.usecases.sign_in import SignIn
+from services.auth.usecases.verdicts import Verdicts
 from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.login import ProviderConfig, key_of_provider
@@ -55,6 +56,7 @@ class SignInPart:
         self._made: dict[str, _Made] = {}
         self._use(self._make(config))
         self.sign_in = SignIn(flows, logins, self._offers, clock)
+        self.verdicts = Verdicts(self._offers, registry)
 
     async def start(self) -> None:
         """Look for the providers: now where the configuration says so, else beside the work.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import AuthId, Login
-from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.node import Admission, Admitted, FoundNodes, KnownLink, KnownNode, KnownUser
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.flow import Flow
 from services.auth.model.oidc.keys import KeySet
@@ -193,6 +193,14 @@ class RightsKeeper(Protocol):
 
     async def change_rights(self, change: RightsChange) -> KnownUser:
         """Make a change; a late or repeated one does nothing. `NotFoundError` when the user is gone."""
+        ...
+
+
+class Dossiers(Protocol):
+    """The registry's side of who is who."""
+
+    async def dossier(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
+        """A user and their identities, the one that signed in last first; `NotFoundError` when there is none."""
         ...
 
 

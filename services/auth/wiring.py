@@ -103,6 +103,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
         rights=rights,
+        verdicts=part.verdicts,
         sign_in=part.sign_in,
         reloader=deps.reloader,
     )

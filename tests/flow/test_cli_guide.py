@@ -43,7 +43,7 @@ async def test_users_and_machines_are_listed_and_shown(tailnet: Tailnet, shell: 
     assert key.status == 0 and key.out.startswith("hskey-auth-")
     await tailnet.device("laptop").join(key.out.strip())
     assert (await shell("users", "list")).status == 0
-    assert [user["email"] for user in await shell.ok("users", "show", "user@example.com")] == ["user@example.com"]
+    assert (await shell.ok("users", "show", "user@example.com"))["user"]["email"] == "user@example.com"
     assert [node["givenName"] for node in await shell.ok("machines", "list")] == ["laptop"]
 
 

@@ -49,6 +49,19 @@ class KnownUser:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLink:
+    """An identity of a user, and what its last login said."""
+
+    issuer: str
+    subject: str
+    signed_in: bool
+    email: str = ""
+    """Vouched for by the provider, or empty."""
+    groups: tuple[str, ...] | None = None
+    """None: the provider never said."""
+
+
+@dataclass(frozen=True, slots=True)
 class FoundNodes:
     """What the registry knows under the keys of a registration."""
 

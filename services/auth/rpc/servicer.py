@@ -33,6 +33,7 @@ from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
 from services.auth.usecases.rights import Rights
 from services.auth.usecases.sign_in import SignIn
+from services.auth.usecases.verdicts import Verdicts
 from services.shared.ids import UserId
 from services.shared.reload import Reloader
 from services.shared.rpc import answers, machine_key_of
@@ -49,6 +50,7 @@ class UseCases:
     preauth_keys: PreAuthKeys
     api_keys: ApiKeys
     rights: Rights
+    verdicts: Verdicts
     sign_in: SignIn | None = None
     reloader: Reloader | None = None
 
@@ -122,6 +124,11 @@ class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
         with self._span("auth restore user"):
             user = await self._cases.rights.restore(*_rights(request))
             return pb.RestoreUserResponse(user=writing.user(user))
+
+    async def JudgeUser(self, request: pb.JudgeUserRequest, context: Any) -> pb.JudgeUserResponse:
+        """Say whether a person may enter."""
+        verdicts = await self._cases.verdicts.of(UserId(read_id(request.user_id)))
+        return pb.JudgeUserResponse(verdicts=map(writing.verdict, verdicts))
 
     async def CreatePreAuthKey(self, request: pb.CreatePreAuthKeyRequest, context: Any) -> pb.CreatePreAuthKeyResponse:
         """Make a pre-auth key."""

@@ -14,6 +14,7 @@ from services.auth.model.login import Login, LoginState
 from services.auth.model.node import Admitted, KnownNode, KnownUser
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
+from services.auth.usecases.verdicts import Verdict
 
 
 def outcome(result: Outcome) -> pb.RegisterResponse:
@@ -42,6 +43,18 @@ def node(known: KnownNode) -> registry_pb2.Node:
 def user(known: KnownUser | None) -> registry_pb2.User | None:
     """The registry's record of a user."""
     return registry_pb2.User.FromString(known.record) if known is not None else None
+
+
+def verdict(found: Verdict) -> pb.Verdict:
+    """Whether an identity may enter."""
+    return pb.Verdict(
+        issuer=found.link.issuer,
+        subject=found.link.subject,
+        provider=found.provider,
+        may_enter=not found.reason,
+        reason=found.reason,
+        text=found.text,
+    )
 
 
 def login(found: Login) -> pb.PendingLogin:

@@ -32,7 +32,8 @@ def parse(*words: str) -> Namespace:
 @pytest.mark.parametrize(
     "words",
     [
-        *(f"{noun} list" for noun in ("users", "user", "namespace", "namespaces", "ns")), "users ls", "users show",
+        *(f"{noun} list" for noun in ("users", "user", "namespace", "namespaces", "ns")), "users ls",
+        "groups list", "group show dev",
         *(f"users {verb} alice" for verb in ("create", "c", "new", "destroy", "delete")),
         "users create alice -d Alice -e a@b.c -p http://x/y",
         "users list -i 3", "users list -n alice", "users list -e a@b.c", "users show user@example.com",

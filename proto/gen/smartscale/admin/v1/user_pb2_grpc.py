@@ -55,6 +55,36 @@ class UserAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.FromString,
                 _registered_method=True)
+        self.ShowUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/ShowUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserResponse.FromString,
+                _registered_method=True)
+        self.LinkUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/LinkUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserResponse.FromString,
+                _registered_method=True)
+        self.UnlinkUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/UnlinkUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserResponse.FromString,
+                _registered_method=True)
+        self.RelinkUser = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/RelinkUser',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserResponse.FromString,
+                _registered_method=True)
+        self.ListGroups = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/ListGroups',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsResponse.FromString,
+                _registered_method=True)
+        self.GetGroup = channel.unary_unary(
+                '/smartscale.admin.v1.UserAdminService/GetGroup',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupResponse.FromString,
+                _registered_method=True)
 
 
 class UserAdminServiceServicer:
@@ -89,6 +119,48 @@ class UserAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ShowUser(self, request, context):
+        """Returns all that is known of a user: identities, groups and who says so, nodes, history, and whether they may enter. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LinkUser(self, request, context):
+        """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnlinkUser(self, request, context):
+        """Says that an identity is nobody's any more; groups that it brought are taken back. NOT_FOUND when it is nobody's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RelinkUser(self, request, context):
+        """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListGroups(self, request, context):
+        """Lists the groups that the policy or a provider knows, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGroup(self, request, context):
+        """Returns a group with its members, and who says that they are. NOT_FOUND when nobody knows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UserAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +183,36 @@ def add_UserAdminServiceServicer_to_server(servicer, server):
                     servicer.RestoreUser,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.SerializeToString,
+            ),
+            'ShowUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShowUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserResponse.SerializeToString,
+            ),
+            'LinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.LinkUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserResponse.SerializeToString,
+            ),
+            'UnlinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnlinkUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserResponse.SerializeToString,
+            ),
+            'RelinkUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.RelinkUser,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserResponse.SerializeToString,
+            ),
+            'ListGroups': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListGroups,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsResponse.SerializeToString,
+            ),
+            'GetGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetGroup,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +324,168 @@ class UserAdminService:
             '/smartscale.admin.v1.UserAdminService/RestoreUser',
             smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_user__pb2.RestoreUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShowUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/ShowUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ShowUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/LinkUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.LinkUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnlinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/UnlinkUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.UnlinkUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RelinkUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/RelinkUser',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.RelinkUserResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListGroups(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/ListGroups',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.ListGroupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.UserAdminService/GetGroup',
+            smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_user__pb2.GetGroupResponse.FromString,
             options,
             channel_credentials,
             insecure,

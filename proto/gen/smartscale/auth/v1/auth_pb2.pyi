@@ -310,6 +310,34 @@ class RestoreUserResponse(_message.Message):
     user: _registry_pb2.User
     def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
 
+class Verdict(_message.Message):
+    __slots__ = ("issuer", "subject", "provider", "may_enter", "reason", "text")
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    MAY_ENTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    issuer: str
+    subject: str
+    provider: str
+    may_enter: bool
+    reason: str
+    text: str
+    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., provider: _Optional[str] = ..., may_enter: _Optional[bool] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
+
+class JudgeUserRequest(_message.Message):
+    __slots__ = ("user_id",)
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: int
+    def __init__(self, user_id: _Optional[int] = ...) -> None: ...
+
+class JudgeUserResponse(_message.Message):
+    __slots__ = ("verdicts",)
+    VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    verdicts: _containers.RepeatedCompositeFieldContainer[Verdict]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ...) -> None: ...
+
 class GetSignInHealthRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

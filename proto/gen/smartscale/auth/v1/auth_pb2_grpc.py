@@ -110,6 +110,11 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.FromString,
                 _registered_method=True)
+        self.JudgeUser = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/JudgeUser',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.FromString,
+                _registered_method=True)
         self.CreatePreAuthKey = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/CreatePreAuthKey',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreatePreAuthKeyRequest.SerializeToString,
@@ -266,6 +271,13 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def JudgeUser(self, request, context):
+        """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreatePreAuthKey(self, request, context):
         """Makes a pre-auth key; the secret is in this answer only.
         """
@@ -406,6 +418,11 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.ReloadConfiguration,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.SerializeToString,
+            ),
+            'JudgeUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.JudgeUser,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.SerializeToString,
             ),
             'CreatePreAuthKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreAuthKey,
@@ -859,6 +876,33 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/ReloadConfiguration',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def JudgeUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/JudgeUser',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

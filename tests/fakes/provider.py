@@ -139,6 +139,8 @@ class Provider:
                 return _json(200, {"keys": keys})
             case "token":
                 return self._redeem(headers, body)
+            case "userinfo" if not headers.get("authorization", "").startswith("Bearer "):
+                return _json(401, {"error": "invalid_token"})
             case "userinfo" if self.info is not None:
                 return _json(200, {**self.person, **self.info})
             case "userinfo":

@@ -161,7 +161,7 @@ async def test_a_crowd_of_one_address_is_slowed_and_nobody_else(lab: Lab) -> Non
     assert (await lab.start(address="192.0.2.1")).flow_id
 
 
-async def test_a_flood_of_logins_of_one_address_is_slowed_and_displaces_only_its_own(lab: Lab) -> None:
+async def test_a_flood_of_logins_is_slowed_and_displaces_only_its_own(lab: Lab) -> None:
     await lab.begin()
     told, opened = 0, 0
     for _ in range(700):

@@ -18,7 +18,8 @@ from gateway.admin.stubs import Refused
 MAX_TEXT = 2048
 MAX_ITEMS = 2048
 MAX_ID = (1 << 63) - 1
-_LONG = frozenset({"policy"})
+LONG = frozenset({"policy", "text"})
+"""Documents."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _LAST_YEAR = 9998
 
@@ -49,7 +50,7 @@ def check_text(name: str, value: str) -> None:
     Raises:
         Refused: it is too long or has control characters; a policy only must not have NUL.
     """
-    if name in _LONG:
+    if name in LONG:
         if "\0" in value:
             raise wrong(name, "has a NUL character")
         return

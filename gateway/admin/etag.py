@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 
 import grpc
+import grpc.aio
+from smartscale.policy.v1 import policy_pb2
 
-from gateway.admin.stubs import Refused
+from gateway.admin.stubs import DEADLINE, Refused, Services
 
 ANY = "*"
+NONE_SET = "ts-default"
+"""The etag while no policy was ever set."""
 _OPAQUE = "[!#-)+-~]+"
 _TAG = f'(W/)?"{_OPAQUE}"'
 FORM = rf"^(\*|{_TAG}( ?, ?{_TAG})*)$"
@@ -45,6 +49,29 @@ def want(headers: Sequence[str]) -> None:
 def wanted() -> tuple[str, ...]:
     """The etags of which one has to be in force, or `ANY`; empty: always."""
     return _wanted.get()
+
+
+async def replaced(services: Services) -> str:
+    """The etag that has to be in force for a change that is made now; empty: any.
+
+    Raises:
+        Overtaken: none of those that would do is.
+    """
+    etags = wanted()
+    if len(etags) < 2 and ANY not in etags:
+        return "".join(etags)
+    try:
+        answer = await services.policy.GetPolicy(policy_pb2.GetPolicyRequest(), timeout=DEADLINE)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+        if ANY in etags:
+            raise Overtaken() from None
+        return NONE_SET if NONE_SET in etags else etags[0]
+    if ANY in etags:
+        return ""
+    found: str = answer.version.etag
+    return found if found in etags else etags[0]
 
 
 def note(etag: str) -> None:

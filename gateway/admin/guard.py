@@ -13,8 +13,8 @@ from smartscale.auth.v1 import auth_pb2
 
 from gateway.admin import author
 from gateway.admin.metrics import AdminMetrics
-from gateway.admin.rate import Buckets, network_of
 from gateway.admin.stubs import Refused, Services
+from gateway.rate import Buckets, network_of
 
 BURST_SECONDS = 4
 GUESSES = 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import grpc
@@ -10,7 +11,7 @@ from smartscale.admin.v1 import policy_pb2 as pb
 from smartscale.admin.v1 import policy_pb2_grpc
 from smartscale.policy.v1 import policy_pb2 as inner
 
-from gateway.admin import answering, author
+from gateway.admin import answering, author, etag
 from gateway.admin.stubs import DEADLINE, Refused, Services
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PolicyAdminService"]
@@ -28,8 +29,7 @@ class PolicyAdmin:
 
     async def GetPolicy(self, request: pb.GetPolicyRequest) -> pb.GetPolicyResponse:
         """Return a version of the policy."""
-        answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=request.number), timeout=DEADLINE)
-        return pb.GetPolicyResponse(version=answer.version)
+        return pb.GetPolicyResponse(version=await self._version(request.number))
 
     async def SetPolicy(self, request: pb.SetPolicyRequest) -> pb.SetPolicyResponse:
         """Put a policy in force."""
@@ -50,13 +50,29 @@ class PolicyAdmin:
         )
         return pb.ListVersionsResponse(versions=answer.versions)
 
+    async def DiffVersions(self, request: pb.DiffVersionsRequest) -> pb.DiffVersionsResponse:
+        """Say what differs between two versions."""
+        first, second = await self._version(request.number), await self._version(request.other)
+        lines = difflib.unified_diff(
+            first.text.splitlines(),
+            second.text.splitlines(),
+            f"version {first.number}",
+            f"version {second.number}",
+            first.created_at.ToJsonString(),
+            second.created_at.ToJsonString(),
+            lineterm="",
+        )
+        answer = pb.DiffVersionsResponse(first=first, second=second, lines=lines)
+        answer.first.text = answer.second.text = ""
+        return answer
+
     async def RollBackPolicy(self, request: pb.RollBackPolicyRequest) -> pb.RollBackPolicyResponse:
         """Put an earlier version in force again, as a new version."""
         if not request.number:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "number: say which version to return to")
-        earlier = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=request.number), timeout=DEADLINE)
+        earlier = await self._version(request.number)
         reason = request.reason or f"roll back to version {request.number}"
-        answer = await self._set(earlier.version.text, reason, request.if_match)
+        answer = await self._set(earlier.text, reason, request.if_match)
         return pb.RollBackPolicyResponse(version=answer.version, warnings=answer.warnings)
 
     async def ExplainPolicy(self, request: pb.ExplainPolicyRequest) -> pb.ExplainPolicyResponse:
@@ -82,17 +98,23 @@ class PolicyAdmin:
             differences=answer.differences, unchanged=answer.unchanged, warnings=answer.warnings
         )
 
+    async def _version(self, number: int) -> inner.Version:
+        answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=number), timeout=DEADLINE)
+        version: inner.Version = answer.version
+        return version
+
     async def _set(self, text: str, reason: str, if_match: str) -> inner.SetPolicyResponse:
         answer: inner.SetPolicyResponse = await self._services.policy.SetPolicy(
             inner.SetPolicyRequest(
                 text=text,
                 author=author.current(),
                 reason=reason,
-                if_match=if_match.removeprefix("W/").strip('"'),
+                if_match=if_match.removeprefix("W/").strip('"') or await etag.replaced(self._services),
                 population=await self._services.population(),
             ),
             timeout=DEADLINE,
         )
+        etag.note(answer.version.etag)
         return answer
 
 

@@ -11,18 +11,19 @@ from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import author, etag
+from gateway.admin import author, etag, policy_admin, user_admin
 from gateway.admin.checks import check
 from gateway.admin.devices import Devices
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.people import People
+from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.stubs import DEADLINE, Refused, Services
+from gateway.admin.user_admin import UserAdmin
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-NONE_SET = "ts-default"
-"""The etag while no policy was ever set."""
+HEADSCALE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].full_name
 
 
 class Documents:
@@ -43,30 +44,13 @@ class Documents:
             inner.SetPolicyRequest(
                 text=request.policy,
                 author=author.current(),
-                if_match=await self._replaced(),
+                if_match=await etag.replaced(self._services),
                 population=await self._services.population(),
             ),
             timeout=DEADLINE,
         )
         etag.note(answer.version.etag)
         return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
-
-    async def _replaced(self) -> str:
-        """The etag that has to be in force; empty: any."""
-        wanted = etag.wanted()
-        if len(wanted) < 2 and etag.ANY not in wanted:
-            return "".join(wanted)
-        try:
-            answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(), timeout=DEADLINE)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise
-            if etag.ANY in wanted:
-                raise etag.Overtaken() from None
-            return NONE_SET if NONE_SET in wanted else wanted[0]
-        if etag.ANY in wanted:
-            return ""
-        return answer.version.etag if answer.version.etag in wanted else wanted[0]
 
     async def CheckPolicy(self, request: policy_pb2.CheckPolicyRequest, context: Any) -> policy_pb2.CheckPolicyResponse:
         """Check a policy without putting it in force."""
@@ -100,26 +84,29 @@ class Calls:
 
     def __init__(self, services: Services, metrics: AdminMetrics) -> None:
         self._servicer = HeadscaleServicer(services)
+        self._ours = {policy_admin.NAME: PolicyAdmin(services), user_admin.NAME: UserAdmin(services)}
         self._metrics = metrics
 
-    async def call(self, name: str, request: Message) -> Message:
-        """Make one call.
+    async def call(self, name: str, request: Message, service: str = HEADSCALE) -> Message:
+        """Make one call, of headscale.v1 if nothing else is said.
 
         Raises:
             Refused: it cannot be done as asked.
         """
         status = "OK"
         try:
-            return await self._call(name, request)
+            return await self._call(name, request, service)
         except Refused as refusal:
             status = refusal.code.name
             raise
         finally:
             self._metrics.calls.labels(name, status).inc()
 
-    async def _call(self, name: str, request: Message) -> Message:
+    async def _call(self, name: str, request: Message, service: str) -> Message:
         check(request)
         try:
+            if service in self._ours:
+                return await getattr(self._ours[service], name)(request)  # type: ignore[no-any-return]
             answer: Message = await getattr(self._servicer, name)(request, None)
         except grpc.aio.AioRpcError as error:
             raise Refused(error.code(), error.details() or "") from None

@@ -25,11 +25,18 @@ RIGHTS_DEADLINE = 2 * DEADLINE
 class UserAdmin(PersonCalls):
     """The calls, against registry and auth."""
 
+    async def ListUsers(self, request: pb.ListUsersRequest) -> pb.ListUsersResponse:
+        """List users with their roles."""
+        answer = await self._services.registry.ListUsers(
+            registry_pb2.ListUsersRequest(id=request.id, name=request.name, email=request.email), timeout=DEADLINE
+        )
+        return pb.ListUsersResponse(users=[user for user in answer.users if request.role in ("", user.role)])
+
     async def SetRole(self, request: pb.SetRoleRequest) -> pb.SetRoleResponse:
         """Give a user another role."""
         user = await self._services.user_named(request.user)
         answer = await self._services.registry.SetUserRole(
-            registry_pb2.SetUserRoleRequest(id=user.id, role=request.role), timeout=DEADLINE
+            registry_pb2.SetUserRoleRequest(id=user.id, role=request.role, actor=author.current()), timeout=DEADLINE
         )
         return pb.SetRoleResponse(user=answer.user)
 

@@ -1,6 +1,7 @@
 """schemathesis over our OpenAPI document, links followed: no server error and no break of the contract.
 
-`positive_data_acceptance` is left out: whether a text is a policy, a CIDR or a tag of the policy, no schema says.
+`positive_data_acceptance` is left out: whether a text is a policy, a CIDR or a tag of the policy, no schema says. So is
+`missing_required_header`: who sends no key that often is told to wait; `test_rest_policy_versions` asks for it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def test_nothing_that_the_document_allows_or_forbids_breaks_the_server_or_the_co
         [
             SCHEMATHESIS, "run", f"{alone.url}/api/v1/openapi.json", "--tls-verify", str(alone.certificate),
             "-H", f"Authorization: Bearer {key}", "--phases", "examples,coverage,fuzzing,stateful",
-            "--exclude-checks", "positive_data_acceptance", "--max-examples", "20", "--seed", "29", "--no-color",
+            "--exclude-checks", "positive_data_acceptance,missing_required_header",
+            "--max-examples", "20", "--seed", "29", "--no-color",
         ],
         capture_output=True, text=True, timeout=180, check=False, cwd=alone.folder,
     )  # fmt: skip

@@ -57,7 +57,9 @@ async def test_an_admins_node_reaches_what_the_policy_lets_admins_reach(tailnet:
 async def test_only_roles_that_there_are_and_only_users_that_there_are(
     tailnet: Tailnet, shell: Shell, tmp_path: Path
 ) -> None:
-    await tailnet.user("alice")
+    for name in ("alice", "bob"):
+        await tailnet.user(name)
+    await shell.ok("users", "role", "bob", "owner")
     for role in ROLES:
         assert (await shell.ok("users", "role", "alice", role))["role"] == role
     refused = await shell("users", "role", "alice", "king")

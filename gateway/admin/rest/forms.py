@@ -16,6 +16,8 @@ REQUIRED = {
     "AuthReject": ("auth_id",),
     "DebugCreateNode": ("user", "key"),
     "SetTags": ("tags",),
+    "SetRole": ("role",),
+    "ExplainPolicy": ("source", "destination"),
 }
 ID: Schema = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["1"]}
 NARROWED: dict[str, tuple[str, Schema]] = {
@@ -51,6 +53,12 @@ FORMS: dict[tuple[str, str], Schema] = {
     ("CreatePreAuthKey", "acl_tags"): _TAG,
     ("SetApprovedRoutes", "routes"): {"examples": ["10.0.0.0/8"]},
     ("DebugCreateNode", "routes"): {"examples": ["10.0.0.0/8"]},
+    ("SetRole", "role"): {
+        "enum": ["owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor", "member"]
+    },
+    ("ExplainPolicy", "source"): {"minLength": 1, "examples": ["alice"]},
+    ("ExplainPolicy", "destination"): {"minLength": 1, "examples": ["web:443"]},
+    ("ExplainPolicy", "protocol"): {"examples": ["tcp"]},
     ("CreateUser", "picture_url"): {"examples": ["https://example.com/alice.png"]},
 }
 """What texts look like, where the services ask for a form."""
@@ -64,6 +72,7 @@ LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
         ("ListNodes", {"user": "/user/name"}, {}),
         ("CreatePreAuthKey", {}, {"user": "/user/id"}),
         ("DebugCreateNode", {}, {"user": "/user/name"}),
+        ("SetRole", {"user": "/user/id"}, {}),
     ),
     "CreatePreAuthKey": (
         ("ExpirePreAuthKey", {}, {"id": "/preAuthKey/id"}),
@@ -79,6 +88,11 @@ LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
     "AuthRegister": tuple(
         (rpc, {"node_id": "/node/id"}, {})
         for rpc in ("GetNode", "SetTags", "SetApprovedRoutes", "ExpireNode", "RenameNode", "DeleteNode")
+    ),
+    "GetVersion": (
+        ("DiffVersions", {"number": "/version/number"}, {}),
+        ("RollBackPolicy", {"number": "/version/number"}, {}),
+        ("PreviewPolicy", {}, {"text": "/version/text"}),
     ),
     "GetPolicy": (("SetPolicy", {}, {"policy": "/policy"}), ("CheckPolicy", {}, {"policy": "/policy"})),
 }

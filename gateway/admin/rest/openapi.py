@@ -7,14 +7,19 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.admin import etag
-from gateway.admin.checks import MAX_ITEMS, MAX_TEXT
+from gateway.admin import etag, policy_admin, user_admin
+from gateway.admin.checks import LONG, MAX_ITEMS, MAX_TEXT
+from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.reflect import json_name
 from gateway.admin.rest.forms import FORMS, ID, LINKS, MOST, NAMES_TOO, NARROWED, REQUIRED, Schema
-from gateway.admin.rest.operations import OPERATIONS, Operation
+from gateway.admin.rest.operations import EVERY, Operation
 from gateway.admin.rest.problem import TITLES
-from gateway.admin.servicer import HeadscaleServicer
+from gateway.admin.rest.reading import MAX_UINT32
+from gateway.admin.servicer import HEADSCALE, HeadscaleServicer
+from gateway.admin.user_admin import UserAdmin
 
+_CALLS = {HEADSCALE: HeadscaleServicer, policy_admin.NAME: PolicyAdmin, user_admin.NAME: UserAdmin}
+_SMALL: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_UINT32}
 _ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
 _UNMET = 412
 _ETAGS: Schema = {"type": "string", "pattern": etag.FORM}
@@ -24,7 +29,7 @@ def build() -> Schema:
     """The whole document."""
     schemas: Schema = {"Problem": _problem()}
     paths: Schema = {}
-    for operation in OPERATIONS:
+    for operation in EVERY:
         path = operation.path
         paths.setdefault(path, {})[operation.verb.lower()] = _operation(operation, schemas)
     return {
@@ -38,7 +43,7 @@ def build() -> Schema:
         },
         "servers": [{"url": "/api/v1"}],
         "security": [{"apiKey": []}],
-        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "tags": [{"name": name} for name in dict.fromkeys(operation.tag for operation in EVERY)],
         "paths": paths,
         "components": {
             "securitySchemes": {
@@ -55,6 +60,12 @@ def operation_id(rpc: str) -> str:
     return rpc[0].lower() + rpc[1:]
 
 
+def schema_name(kind: Descriptor) -> str:
+    """A message's name; those of our own services carry the service's, as some have names of Headscale's."""
+    package = str(kind.file.package).split(".")
+    return kind.name if package[0] == "headscale" else package[1].title().replace("_", "") + kind.name
+
+
 def _operation(operation: Operation, schemas: Schema) -> Schema:
     answer: Schema = {
         "description": "Done",
@@ -65,13 +76,13 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
     if operation.tagged:
         text = "The policy in force: changes with it, for If-Match"
         answer["headers"] = {"ETag": {"description": text, "schema": {"type": "string"}}}
-    if operation.rpc in LINKS:
-        answer["links"] = {f"{rpc}After{operation.rpc}": _link(rpc, *into) for rpc, *into in LINKS[operation.rpc]}
+    if links := LINKS.get(operation.known_as):
+        answer["links"] = {f"{name}After{operation.known_as}": _link(name, *into) for name, *into in links}
     statuses = (*_ERRORS, _UNMET) if operation.conditional else _ERRORS
     errors = {str(status): {"$ref": f"#/components/responses/E{status}"} for status in statuses}
     found: Schema = {
-        "operationId": operation_id(operation.rpc),
-        "summary": (getattr(HeadscaleServicer, operation.rpc).__doc__ or "").strip().rstrip("."),
+        "operationId": operation_id(operation.known_as),
+        "summary": (getattr(_CALLS[operation.service.full_name], operation.rpc).__doc__ or "").strip().rstrip("."),
         "tags": [operation.tag],
         "responses": {"200": answer, **errors},
     }
@@ -87,8 +98,8 @@ def _operation(operation: Operation, schemas: Schema) -> Schema:
         schema: Schema = {"type": "object", "properties": properties}
         if required:
             schema["required"] = required
-        schemas[operation.request.name] = schema
-        reference = {"$ref": f"#/components/schemas/{operation.request.name}"}
+        schemas[schema_name(operation.request)] = schema
+        reference = {"$ref": f"#/components/schemas/{schema_name(operation.request)}"}
         found["requestBody"] = {"required": bool(required), "content": {"application/json": {"schema": reference}}}
     return found
 
@@ -126,6 +137,8 @@ def _form(rpc: str, name: str) -> Schema:
 def _asked(rpc: str, field: FieldDescriptor) -> Schema:
     if field.type == FieldDescriptor.TYPE_UINT64:
         return dict(ID)
+    if field.type == FieldDescriptor.TYPE_UINT32:
+        return dict(_SMALL)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return {"type": "boolean"}
     if field.message_type is not None:
@@ -146,20 +159,21 @@ def _argument(rpc: str, field: FieldDescriptor) -> Schema:
         return {"type": ["string", "null"], "format": "date-time"}
     if field.name in REQUIRED.get(rpc, ()):
         return {"type": "string", **_form(rpc, field.name)}
-    return {"type": ["string", "null"], **({} if field.name == "policy" else _form(rpc, field.name))}
+    return {"type": ["string", "null"], **({} if field.name in LONG else _form(rpc, field.name))}
 
 
 def _message(kind: Descriptor, schemas: Schema) -> Schema:
-    if kind.name not in schemas:
-        schemas[kind.name] = {}
+    name = schema_name(kind)
+    if name not in schemas:
+        schemas[name] = {}
         properties = {json_name(field.name): _member(field, schemas) for field in kind.fields}
-        schemas[kind.name] = {
+        schemas[name] = {
             "type": "object",
             "properties": properties,
             "required": list(properties),
             "additionalProperties": False,
         }
-    return {"$ref": f"#/components/schemas/{kind.name}"}
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _member(field: Any, schemas: Schema) -> Schema:
@@ -172,6 +186,8 @@ def _member(field: Any, schemas: Schema) -> Schema:
         return {"type": "array", "items": found} if field.is_repeated else {"anyOf": [found, {"type": "null"}]}
     if field.type == FieldDescriptor.TYPE_UINT64:
         return {"type": "string", "pattern": "^[0-9]{1,20}$"}
+    if field.type == FieldDescriptor.TYPE_UINT32:
+        return dict(_SMALL)
     one = {"type": "boolean" if field.type == FieldDescriptor.TYPE_BOOL else "string"}
     return {"type": "array", "items": one} if field.is_repeated else one
 

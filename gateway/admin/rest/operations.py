@@ -1,11 +1,13 @@
-"""Which method and path is which call: Headscale's table. Knows no HTTP library."""
+"""Which method and path is which call: Headscale's table, and what we have besides. Knows no HTTP library."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from headscale.v1 import headscale_pb2
+
+from gateway.admin import policy_admin, user_admin
 
 SERVICE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
 
@@ -26,11 +28,20 @@ class Operation:
     """What else narrows the list in the answer: names of `gateway.admin.rest.lists`."""
     tagged: bool = False
     """Its answer carries an ETag, and a change may have If-Match."""
+    service: ServiceDescriptor = SERVICE
+    """Whose call it is."""
+    name: str = ""
+    """What it is called here, where the call's own name is taken."""
 
     @property
     def method(self) -> MethodDescriptor:
         """The call in the contract."""
-        return SERVICE.methods_by_name[self.rpc]
+        return self.service.methods_by_name[self.rpc]
+
+    @property
+    def known_as(self) -> str:
+        """The one name that no other operation has."""
+        return self.name or self.rpc
 
     @property
     def request(self) -> Descriptor:
@@ -40,7 +51,7 @@ class Operation:
     @property
     def conditional(self) -> bool:
         """Whether it honours If-Match."""
-        return self.tagged and self.verb == "PUT"
+        return self.tagged and self.verb in ("PUT", "POST")
 
     @property
     def path_fields(self) -> tuple[str, ...]:
@@ -103,5 +114,29 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     *_of("server", Operation("Health", "GET", "/health")),
 )
+
+_POLICY, _USER = policy_admin.SERVICE, user_admin.SERVICE
+
+ADDED: tuple[Operation, ...] = (
+    *_of(
+        "users",
+        Operation("ListUsers", "GET", "/role", query=("id", "name", "email", "role"), service=_USER, name="ListRoles"),
+        Operation("SetRole", "POST", "/user/{user}/role", body=True, service=_USER),
+    ),
+    *_of(
+        "policy",
+        Operation("ListVersions", "GET", "/policy/version", query=("limit", "before"), service=_POLICY),
+        Operation("GetPolicy", "GET", "/policy/version/{number}", service=_POLICY, name="GetVersion"),
+        Operation("DiffVersions", "GET", "/policy/version/{number}/diff", query=("other",), service=_POLICY),
+        Operation(
+            "RollBackPolicy", "POST", "/policy/version/{number}/rollback", body=True, tagged=True, service=_POLICY
+        ),
+        Operation("ExplainPolicy", "POST", "/policy/explain", body=True, service=_POLICY),
+        Operation("PreviewPolicy", "POST", "/policy/preview", body=True, service=_POLICY),
+    ),
+)
+"""Calls of smartscale.admin.v1: what Headscale has no path for."""
+
+EVERY = (*OPERATIONS, *ADDED)
 
 BY_RPC = {operation.rpc: operation for operation in OPERATIONS}

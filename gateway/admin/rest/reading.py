@@ -18,6 +18,7 @@ from gateway.admin import older
 from gateway.admin.checks import wrong
 from gateway.admin.reflect import json_name
 
+MAX_UINT32 = (1 << 32) - 1
 MAX_UINT64 = (1 << 64) - 1
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
@@ -135,6 +136,11 @@ def _of_texts(field: FieldDescriptor, texts: list[str]) -> object:
     text = texts[0]
     if field.type == FieldDescriptor.TYPE_UINT64:
         return _number_or_name(field, name, text)
+    if field.type == FieldDescriptor.TYPE_UINT32:
+        number = read_number(name, text)
+        if number > MAX_UINT32:
+            raise wrong(name, f"more than {MAX_UINT32}")
+        return number
     if field.type == FieldDescriptor.TYPE_BOOL:
         return read_bool(name, text)
     return _time(name, text) if field.message_type is not None else text

@@ -16,7 +16,7 @@ from gateway.admin import etag
 from gateway.admin.guard import Guard
 from gateway.admin.rest import historic, published
 from gateway.admin.rest.lists import narrow
-from gateway.admin.rest.operations import OPERATIONS, Operation
+from gateway.admin.rest.operations import EVERY, Operation
 from gateway.admin.rest.problem import of_refusal, problem
 from gateway.admin.rest.reading import read_body, read_request
 from gateway.admin.rest.writing import document
@@ -38,7 +38,7 @@ def router(calls: Calls, guard: Guard) -> APIRouter:
     routes = APIRouter()
     published.add_to(routes, PREFIX)
     resources: dict[str, dict[str, Handler]] = {}
-    today = [(one.verb, one.path, _handler(calls, one)) for one in OPERATIONS]
+    today = [(one.verb, one.path, _handler(calls, one)) for one in EVERY]
     for verb, path, handler in (*today, *historic.handlers(calls, read)):
         resources.setdefault(_shape(path), {}).setdefault(verb, _naming(path, handler))
     known = {(verb, _shape(path)) for verb, path, _ in today}
@@ -94,7 +94,7 @@ def _handler(calls: Calls, operation: Operation) -> Handler:
         conditions = request.headers.getlist("if-match") if operation.conditional else ()
         etag.want(conditions)
         try:
-            answer = await calls.call(operation.rpc, message)
+            answer = await calls.call(operation.rpc, message, operation.service.full_name)
         except Refused as refusal:
             if not conditions or refusal.code is not grpc.StatusCode.ABORTED:
                 raise

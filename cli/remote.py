@@ -170,6 +170,10 @@ class Remote:
             return CommandError(
                 f"{self._where} did not answer within {self._timeout:g} seconds", "set cli.timeout to wait longer"
             )
+        if code is status.UNIMPLEMENTED:
+            return CommandError(
+                f"the server at {self._where} does not know this command", "it is older than this program, or Headscale"
+            )
         if code is status.UNAUTHENTICATED:
             return CommandError(f"{self._where}: {text}", "make a new key with: headscale apikeys create")
         return CommandError(text or code.name.lower().replace("_", " "))

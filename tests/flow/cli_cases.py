@@ -1,0 +1,398 @@
+"""Every command of Headscale and of the guide, rightly and wrongly used.
+
+Words in braces are made afresh for each use (see `World.fill`); `~` stands for a blank in a word.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Use(NamedTuple):
+    """A command, and what it does."""
+
+    words: str
+    says: str = ""
+    """Is in the standard output; of a wrong use, in the standard error."""
+    changes: bool = False
+    status: int = 0
+
+
+def wrong(words: str, says: str, status: int = 1) -> Use:
+    """A use that is refused."""
+    return Use(words, says, False, status)
+
+
+def misuse(words: str, says: str) -> Use:
+    """A use that is refused before any server is asked."""
+    return Use(words, says, False, 2)
+
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+AUTH_ID = "hskey-authreq-ffffffffffffffffffffffff"
+
+RIGHT: dict[str, tuple[Use, ...]] = {
+    "version": (Use("version", "smartscale "), Use("version -o json", '"version"'), Use("version -o yaml", "version:")),
+    "configtest": (Use("configtest -c {config}", ": ok"),),
+    "health": (Use("health", "ok\n"), Use("health -o json", '"databaseConnectivity": true'),
+               Use("health -o json --historic", '"database_connectivity": true')),
+    "users create": (
+        Use("users create {name} -d Somebody~Else -e {name}@example.com -p https://example.com/a.png", "created", True),
+        Use("namespaces create {name}", "created", True), Use("user c {name}", "created", True),
+        Use("ns new {name} -o json-line", '"displayName": ""', True),
+        Use("namespace create {name} -o yaml --historic", "providerid: ''", True),
+    ),
+    "users list": (
+        Use("users list", "Name"), Use("users ls -o json", '"name": "root"'),
+        Use("users show root@example.com", "root"),
+        Use("users list -i 1", "root"), Use("users list -n root", "root"),
+        Use("users list -e root@example.com", "root"),
+        Use("users list --name nobody -o json", "[]"), Use("users list -o json --historic", '"id": 1'),
+        Use("namespaces list", "root"), Use("-o yaml users list", "displayName:"),
+    ),
+    "users destroy": (
+        Use("users destroy {user} --force", "deleted", True), Use("users destroy -i {userid} --force", "deleted", True),
+        Use("users delete --name {user} --force", "deleted", True), Use("--force ns destroy {email}", "deleted", True),
+    ),
+    "users rename": (
+        Use("users rename {user} {name}", "is now", True), Use("users rename -i {userid} -r {name}", "is now", True),
+        Use("users mv -n {user} --new-name {name} -o json", '"name": "n', True),
+        Use("users rename {email} {name}", "is now", True),
+    ),
+    "nodes list": (
+        Use("nodes list", "MachineKey"), Use("machines list", "laptop"), Use("machine ls -t", "laptop"),
+        Use("node show -o json", '"givenName": "laptop"'), Use("nodes list --user root@example.com", "laptop"),
+        Use("nodes list -n 1", "laptop"), Use("nodes list --wide", "1.90.9"),
+        Use("nodes list laptop -o json-line", "laptop"),
+        Use("nodes list -w -o json", '"clientVersion": "1.90.9-t0"'),
+        Use("nodes list --columns id,name,system", "System"),
+        Use("nodes list -o json --historic", '"given_name": "laptop"'),
+        Use("nodes list -w -o yaml", "varyingMappings: true"),
+        Use("nodes list --columns Name,connectivity", "derp 7, 1 endpoint, no udp, hard nat, upnp"),
+    ),
+    "nodes list-routes": (
+        Use("nodes list-routes", "Available"), Use("nodes lsr -i {router}", "10.1.0.0/24"),
+        Use("nodes routes -i {router} -o json", '"0.0.0.0/0"'),
+    ),
+    "nodes register": (
+        Use("nodes register --user {email} --key {login}", "registered", True),
+        Use("nodes register --namespace {user} -k {login} -o json", "REGISTER_METHOD_CLI", True),
+    ),
+    "nodes expire": (
+        Use("nodes expire -i {node}", "ends", True), Use("machines logout --identifier {nodeid}", "ends", True),
+        Use("nodes exp --id {nodeid} -e 2040-01-31T12:00:00Z", "ends 2040-01-31 12:00:00 UTC", True),
+        Use("nodes e -i {nodeid} -d -o json", '"expiry": null'),
+    ),
+    "nodes rename": (
+        Use("nodes rename -i {node} {name}", "is now n", True),
+        Use("machine rename {name} --identifier {nodeid}", "", True),
+    ),
+    "nodes delete": (
+        Use("machines delete --id {nodeid} --force", "deleted", True),
+        Use("nodes del -i {node} --force", "deleted", True),
+        Use("nodes delete -i {nodeid} --force -o json", '"givenName"', True),
+    ),
+    "nodes tag": (
+        Use("nodes tag -i {node} -t tag:web", "tag:web", True),
+        Use("nodes t -i {nodeid} --tags tag:web -o json", "tag:web", True),
+        Use("nodes tags -i {nodeid} -t tag:web,tag:web", "tag:web", True),
+    ),
+    "nodes approve-routes": (
+        Use("nodes approve-routes -i {router} -r 10.1.0.0/24", "10.1.0.0/24", True),
+        Use("nodes approve-routes -i {router} -r 10.1.0.0/24,0.0.0.0/0 -o json", "::/0", True),
+        Use("nodes approve-routes -i {router} --routes=", "none"), Use("nodes approve-routes -i {router}", "none"),
+    ),
+    "nodes backfillips": (
+        Use("nodes backfillips --force", "nothing to do"), Use("nodes backfillips --force -o json", "[]"),
+    ),
+    "nodes key": (
+        Use("nodes key rotate --id {nodeid}", "makes a new one when its user signs in again", True),
+        Use("nodes key rotate -i {node} -o json", '"expiry": "2', True),
+    ),
+    "auth list": (Use("auth list", "Auth id"), Use("auth ls -o json", "[")),
+    "auth register": (
+        Use("auth register --auth-id {login} --user {user}", "registered", True),
+        Use("auth register --auth-id {login} -u {email} -o json", '"givenName"', True),
+    ),
+    "auth reject": (
+        Use("auth reject --auth-id {login}", "refused", True),
+        Use("auth reject --auth-id {login} -o json", "authId", True),
+    ),
+    "routes list": (
+        Use("routes list", "Prefix"), Use("route ls -i {router} -o json", '"advertised": true'),
+        Use("r show", "Prefix"),
+    ),
+    "routes enable": (
+        Use("routes enable -r {route}", "10.1.0.0/24 of", True),
+        Use("routes enable --route {route} -o json", "10.1.0.0/24", True),
+    ),
+    "routes disable": (Use("routes disable -r {route}", "is no longer approved"),),
+    "routes delete": (Use("routes delete -r {route} --force", "is no longer approved"),),
+    "preauthkeys create": (
+        Use("preauthkeys create --user root@example.com", "hskey-auth-", True),
+        Use("preauthkeys create --user 1 --reusable --ephemeral -e 90d --tags tag:web", "hskey-auth-", True),
+        Use("authkey c -n root --expiration 1h30m -o json", '"reusable": false', True),
+        Use("pre new --namespace root -o json --historic", '"user": {', True),
+        Use("preauthkey create --tags tag:web", "hskey", True),
+    ),
+    "preauthkeys list": (
+        Use("preauthkeys list", "Expiration"), Use("preauthkeys ls --user {user} -o json", "[]"),
+        Use("pre show -n root -o yaml", ""),
+    ),
+    "preauthkeys expire": (
+        Use("preauthkeys expire --id {key}", "has ended", True),
+        Use("preauthkeys expire {secret} --user root", "has ended", True),
+        Use("preauthkeys revoke {key}", "has ended", True), Use("preauthkeys exp -i {key} -o json", '"id"', True),
+        Use("preauthkeys e {secret}", "has ended", True),
+        Use("preauthkeys expire -i {key} -o json --historic", "{}", True),
+    ),
+    "preauthkeys delete": (
+        Use("preauthkeys delete --id {key} --force", "deleted", True),
+        Use("preauthkeys del {key} --force", "deleted", True),
+        Use("preauthkeys rm -i {key} --force -o yaml", "id:", True),
+        Use("preauthkeys d {secret} --force", "deleted", True),
+    ),
+    "apikeys create": (
+        Use("apikeys create", "hskey-api-", True), Use("apikey c -e 24h -o json", '"hskey-api-', True),
+        Use("api new", "hskey", True),
+    ),
+    "apikeys list": (
+        Use("apikeys list", "Prefix"), Use("api ls -o json", '"lastSeen"'),
+        Use("apikey show --historic -o json", '"seconds"'),
+    ),
+    "apikeys expire": (
+        Use("apikeys expire --prefix {apikey}", "has ended", True),
+        Use("apikeys revoke -i {apikeyid}", "has ended", True),
+        Use("apikeys exp -p {apikey} -o json", "id", True), Use("apikeys e --id {apikeyid}", "has ended", True),
+    ),
+    "apikeys delete": (
+        Use("apikeys delete --prefix {apikey} --force", "deleted", True),
+        Use("apikeys remove -i {apikeyid} --force", "deleted", True),
+        Use("apikeys del -p {apikey} --force -o json", "id", True),
+    ),
+    "policy get": (
+        Use("policy get", "acls"), Use("acls show", "acls"), Use("policy view -o json", '"updatedAt"'),
+        Use("policy fetch 1", "acls"),
+        Use("-c {config} policy get --bypass-grpc-and-access-database-directly", "acls"),
+        Use("-c {config} policy get --bypass-server-and-access-database-directly", "acls"),
+    ),
+    "policy set": (
+        Use("policy set -f {policy}", "policy set", True), Use("acls set {policy}", "policy set", True),
+        Use("policy put --file {policy} -o json", '"number"', True),
+        Use("policy update {policy} --reason why", "policy set", True),
+        Use("-c {config} policy set {policy} --bypass-grpc-and-access-database-directly --force", "policy set", True),
+    ),
+    "policy check": (
+        Use("policy check -f {policy}", "valid"), Use("acls check {policy} -o json", "warnings"),
+        Use("policy check --offline {policy}", "valid"),
+        Use("-c {config} policy check -f {policy} --bypass-server-and-access-database-directly", "valid"),
+    ),
+    "oauth-clients create": (
+        Use("oauth-clients create --scope all -t tag:a -d text", "", False, 1),
+        Use("oauth new -s auth_keys", "", False, 1),
+    ),
+    "oauth-clients list": (Use("oauth-client list", "", False, 1), Use("oauthclients ls", "", False, 1)),
+    "oauth-clients delete": (
+        Use("oauthclient delete -i 3", "", False, 1), Use("oauth-clients remove --id 3", "", False, 1),
+    ),
+    "generate private-key": (
+        Use("generate private-key", "privkey:"), Use("gen private-key -o json", '"privateKey": "privkey:'),
+    ),
+    "debug create-node": (
+        Use("debug create-node --name {name} --user root --key {free}", "headscale auth register", True),
+        Use("debug create-node --name x -n {email} -k {free} -r 10.0.0.0/8 --route 10.9.0.0/16 -o yaml", "/16", True),
+    ),
+    "dumpConfig": (
+        Use("dumpConfig -c {config}", "api_key: '********'"),
+        Use("dump-config -c {config} -o json", '"timeout": "5s"'),
+    ),
+    "completion bash": (
+        Use("completion bash", "complete -F"), Use("completion bash --no-descriptions", "__completeNoDesc"),
+    ),
+    "completion zsh": (Use("completion zsh", "#compdef headscale"),),
+    "completion fish": (Use("completion fish", "complete -c headscale"),),
+    "completion powershell": (Use("completion powershell", "Register-ArgumentCompleter"),),
+    "help": (
+        Use("help", "users"), Use("help nodes key", "rotate"), Use("--help", "examples:"),
+        Use("nodes -h", "list-routes"),
+    ),
+    "man": (Use("man {folder}", " pages in "),),
+    "nodes move": (
+        Use("nodes move -i {nodeid} -u {user}", "", False, 1),
+        Use("nodes mv --identifier {node} -n {user}", "", False, 1),
+    ),
+    "auth approve": (Use("auth approve --auth-id {login}", "", False, 1),),
+}  # fmt: skip
+
+WRONG: dict[str, tuple[Use, ...]] = {
+    "version": (misuse("version now", "unrecognized arguments"), misuse("version -o xml", "invalid choice"),),
+    "configtest": (wrong("configtest -c nowhere.yaml", "nowhere.yaml"), wrong("configtest -c {bad}", "acls")),
+    "health": (misuse("health --process nothing", "invalid choice"), wrong("health -c nowhere.yaml", "nowhere.yaml")),
+    "users create": (
+        misuse("users create", "name"), wrong("users create root", "exists"), wrong("users create Not~A~Name", "name"),
+        wrong("users create {name} -p javascript:1", "url"),
+        wrong("users create --", "name", 2), wrong("users create \x1b[31m", "name"),
+    ),
+    "users list": (
+        misuse("users list -i abc", "not an id"), misuse("users list --identifier -1", "not an id"),
+        wrong("users show nobody@example.com", "user not found"), misuse("users list --nme x", "unrecognized"),
+    ),
+    "users destroy": (
+        misuse("users destroy --force", "which user?"), wrong("users destroy nobody --force", "user not found"),
+        wrong("users destroy -i 999999 --force", "user not found"), wrong("users destroy root --force", "node"),
+        wrong("users destroy {user}", "add --force"),
+    ),
+    "users rename": (
+        misuse("users rename", "which new name?"), wrong("users rename {user} root", "exists"),
+        wrong("users rename nobody {name}", "user not found"), wrong("users rename {user} 1~2", "name"),
+    ),
+    "nodes list": (
+        wrong("nodes list -u nobody", "user not found"), misuse("nodes list --columns nonsense", "no such column"),
+        wrong("nodes list nowhere", "node not found"), misuse("nodes lists", "did you mean 'list'"),
+    ),
+    "nodes list-routes": (
+        wrong("nodes list-routes -i nowhere", "node not found"), misuse("nodes list-routes -i", "expected one"),
+    ),
+    "nodes register": (
+        misuse("nodes register -k x", "--user"), misuse("nodes register -u root", "--key"),
+        wrong("nodes register -u root -k nonsense", "auth id"),
+        wrong("nodes register -u nobody -k {login}", "user not found"),
+        wrong(f"nodes register -u root -k {AUTH_ID}", "not found"),
+    ),
+    "nodes expire": (
+        misuse("nodes expire", "--identifier"), wrong("nodes expire -i 999999", "node not found"),
+        misuse("nodes expire -i 1 -e tomorrow", "not a time"),
+        misuse("nodes expire -i 1 -e 2040-01-31T12:00:00", "time zone"),
+        misuse("nodes expire -i {nodeid} -d -e 2040-01-31T12:00:00Z", "exclude"),
+    ),
+    "nodes rename": (
+        misuse("nodes rename -i 1", "NEW_NAME"), misuse("nodes rename x", "--identifier"),
+        wrong("nodes rename -i {nodeid} Not~A~Label", "name"), wrong("nodes rename -i {nodeid} laptop", "name"),
+        wrong("nodes rename -i nowhere x", "node not found"),
+    ),
+    "nodes delete": (
+        misuse("nodes delete --force", "--identifier"), wrong("machines delete --id 999999 --force", "node not found"),
+        wrong("nodes delete -i {nodeid}", "add --force"),
+    ),
+    "nodes tag": (
+        misuse("nodes tag -i 1", "--tags"), wrong("nodes tag -i {nodeid} -t web", "tag"),
+        wrong("nodes tag -i {nodeid} -t tag:none", "tag:none"),
+        wrong("nodes tag -i nowhere -t tag:web", "node not found"), wrong("nodes tag -i {nodeid} -t ,", "tags"),
+    ),
+    "nodes approve-routes": (
+        misuse("nodes approve-routes -r 10.0.0.0/8", "--identifier"),
+        wrong("nodes approve-routes -i {nodeid} -r nonsense", "route"),
+        wrong("nodes approve-routes -i nowhere -r 10.0.0.0/8", "node not found"),
+    ),
+    "nodes backfillips": (
+        wrong("nodes backfillips", "add --force"), misuse("nodes backfillips now --force", "unrecognized"),
+    ),
+    "nodes key": (
+        misuse("nodes key rotate", "--identifier"), misuse("nodes key turn --id 1", "invalid choice"),
+        misuse("nodes key --id 1", "rotate"),
+        wrong("nodes key rotate --id 999999", "node not found"),
+    ),
+    "nodes move": (misuse("nodes move -i 1", "--user"), wrong("nodes move -i nowhere -u root", "node not found"),
+                   wrong("nodes move -i {nodeid} -u nobody", "user not found")),
+    "auth list": (misuse("auth list now", "unrecognized"), misuse("auth", "COMMAND")),
+    "auth register": (
+        misuse("auth register --auth-id x", "--user"), misuse("auth register -u root", "--auth-id"),
+        wrong("auth register --auth-id nonsense -u root", "auth id"),
+        wrong(f"auth register --auth-id {AUTH_ID} -u root", "not found"),
+        wrong("auth register --auth-id {login} -u nobody", "user not found"),
+    ),
+    "auth approve": (
+        misuse("auth approve", "--auth-id"), wrong("auth approve --auth-id nonsense", "auth id"),
+        wrong(f"auth approve --auth-id {AUTH_ID}", "not found"),
+        wrong("auth approve --auth-id {login}", "needs an owner"),
+    ),
+    "auth reject": (
+        misuse("auth reject", "--auth-id"), wrong("auth reject --auth-id nonsense", "auth id"),
+        wrong(f"auth reject --auth-id {AUTH_ID}", "not found"),
+    ),
+    "routes list": (wrong("routes list -i nowhere", "node not found"), misuse("routes list -i", "expected one")),
+    **{
+        f"routes {verb}": (
+            misuse(f"routes {verb} --force", "--route"), misuse(f"routes {verb} -r abc --force", "not an id"),
+            wrong(f"routes {verb} -r 999999 --force", "route not found"),
+        )
+        for verb in ("enable", "disable", "delete")
+    },
+    "preauthkeys create": (
+        misuse("preauthkeys create", "needs an owner"), misuse("preauthkeys create -u root -e soon", "not a duration"),
+        wrong("preauthkeys create -u nobody", "user not found"), wrong("preauthkeys create --tags web", "tag"),
+    ),
+    "preauthkeys list": (
+        wrong("preauthkeys list -u nobody", "user not found"), misuse("preauthkeys list now", "unrecognized"),
+    ),
+    **{
+        f"preauthkeys {verb}": (
+            misuse(f"preauthkeys {verb} --force", "which key?"),
+            misuse(f"preauthkeys {verb} -i abc --force", "not an id"),
+            wrong(f"preauthkeys {verb} -i 999999 --force", "not found"),
+            wrong(f"preauthkeys {verb} hskey-auth-x-y --force", "not found"),
+            wrong(f"preauthkeys {verb} {{secret}} -u {{user}} --force", "not found"),
+        )
+        for verb in ("expire", "delete")
+    },
+    "apikeys create": (
+        misuse("apikeys create -e soon", "not a duration"), misuse("apikeys create now", "unrecognized"),
+    ),
+    "apikeys list": (misuse("apikeys list -i 1", "unrecognized"),),
+    **{
+        f"apikeys {verb}": (
+            misuse(f"apikeys {verb} --force", "--prefix"),
+            misuse(f"apikeys {verb} -p a -i 1 --force", "not allowed with"),
+            wrong(f"apikeys {verb} -p nonsense --force", "not found"),
+            wrong(f"apikeys {verb} -i 999999 --force", "not found"),
+        )
+        for verb in ("expire", "delete")
+    },
+    "policy get": (
+        misuse("policy get x", "not an id"), wrong("policy get 999999", "no"),
+        wrong("-c nowhere.yaml policy get --bypass-grpc-and-access-database-directly", "nowhere.yaml"),
+    ),
+    "policy set": (
+        misuse("policy set", "which file?"), wrong("policy set -f {bad}", "maybe"),
+        wrong("acls set nowhere.yaml", "nowhere.yaml"),
+        wrong("-c {config} policy set -f {bad} --bypass-grpc-and-access-database-directly --force", "maybe"),
+        wrong("-c {config} policy set -f {policy} --bypass-grpc-and-access-database-directly", "add --force"),
+    ),
+    "policy check": (
+        misuse("policy check", "which file?"), wrong("policy check -f {bad}", "maybe"),
+        wrong("policy check -f nowhere", "nowhere"),
+    ),
+    "oauth-clients create": (
+        wrong("oauth-clients create", "/api/v2"), misuse("oauth-clients create x", "unrecognized"),
+    ),
+    "oauth-clients list": (wrong("oauth-clients list", "headscale apikeys create"),),
+    "oauth-clients delete": (wrong("oauth-clients delete -i 1", "/api/v2"),),
+    "generate private-key": (
+        misuse("generate private-key x", "unrecognized"), misuse("generate public-key", "unknown command"),
+    ),
+    "debug create-node": (
+        misuse("debug create-node --user root --key x", "--name"),
+        misuse("debug create-node --name x --key y", "--user"),
+        wrong("debug create-node --name x --user root --key nonsense", "auth id"),
+        wrong("debug create-node --name x --user root --key {login}", "exists"),
+        wrong("debug create-node --name x --user nobody --key {free}", "user not found"),
+        wrong("debug create-node --name x --user root --key {free} -r nonsense", "CIDR"),
+    ),
+    "dumpConfig": (wrong("dumpConfig -c nowhere.yaml", "nowhere.yaml"),),
+    "mockoidc": (misuse("mockoidc", "MOCKOIDC_ADDR not defined"),),
+    "serve": (misuse("serve nonsense", "invalid choice"), wrong("serve -c nowhere.yaml", "nowhere.yaml")),
+    **{f"completion {shell}": (misuse(f"completion {shell} x", "unrecognized"),) for shell in SHELLS},
+    "help": (
+        misuse("help nonsense", "unknown command"), misuse("nonsense", "unknown command"),
+        misuse("users nonsense", "unknown"),
+    ),
+    "man": (misuse("man", "DIR"), wrong("man /proc/nowhere", "/proc")),
+}  # fmt: skip
+"""Unknown ids and names, garbage, missing and contradicting options; nothing may change by them."""
+
+LOCAL = frozenset(
+    ("version", "configtest", "generate private-key", "dumpConfig", "help", "man", "mockoidc", "serve",
+     *(f"completion {shell}" for shell in SHELLS),
+     *(f"oauth-clients {verb}" for verb in ("create", "list", "delete")))
+)  # fmt: skip
+"""Commands that ask no server."""

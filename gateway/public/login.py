@@ -52,8 +52,8 @@ def router(
         try:
             login = await _find(auth_stub, auth_id)
         except grpc.aio.AioRpcError as error:
-            log.warning("pending login cannot be shown", code=error.code().name)
-            return answer_page(unavailable_page(), 503, {"Retry-After": "5"})
+            log.warning("pending login cannot be shown", code=error.code().name, auth_id=auth_id)
+            return answer_page(unavailable_page(auth_id), 503, {"Retry-After": "5"})
         if login is None:
             return answer_page(unknown_page(url), 404)
         return answer_page(login_page(login, now(), [way(login.auth_id) for way in ways()]), form=form())

@@ -12,6 +12,7 @@ callback, which works once and is not taken from a browser that only looks ahead
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -41,6 +42,7 @@ MAX_COOKIES = 5
 """Sign-ins that one browser keeps; the oldest is forgotten, or its headers would grow without end."""
 CALLBACK_TIMEOUT = 45.0
 """The provider is asked up to four things, ten seconds each at most."""
+_FLOW_ID = re.compile(r"[0-9a-f]{24}\Z", re.ASCII)
 _NO_LOOKING_AHEAD = ("prefetch", "prerender", "preview")
 
 
@@ -110,7 +112,7 @@ def router(
             ask = pb.StartSignInRequest(auth_id=auth_id, remote_address=client, provider=provider)
             started = await auth_stub.StartSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(provider), auth_id)
+            return _failed(error, url, label(provider), auth_id=auth_id)
         response = RedirectResponse(started.authorization_url, 303, HEADERS)
         left = started.expires_at.ToDatetime(tzinfo=UTC) - now()
         jar.put(request, response, started.flow_id, started.browser_secret, max(1, int(left.total_seconds())))
@@ -138,7 +140,7 @@ def router(
         try:
             answer = await auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(provider))
+            return _failed(error, url, label(provider), flow_id=state.partition(".")[0])
         if answer.authorization_url:
             return RedirectResponse(answer.authorization_url, 303, HEADERS)
         found = answer.sign_in
@@ -150,7 +152,7 @@ def router(
         try:
             found = (await auth_stub.GetSignIn(ask, timeout=TIMEOUT)).sign_in
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(""))
+            return _failed(error, url, label(""), flow_id=flow_id)
         return _shown(found, now())
 
     @routes.post("/oidc/confirm/{flow_id}")
@@ -167,7 +169,7 @@ def router(
         try:
             await auth_stub.ConfirmSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(""))
+            return _failed(error, url, label(""), flow_id=flow_id)
         return RedirectResponse(f"/oidc/confirm/{flow_id}", 303, HEADERS)
 
     return routes
@@ -182,28 +184,29 @@ def _shown(found: pb.SignIn, now: datetime) -> Response:
             return answer_page(pages.done_page(found.user, device))
         case pb.SIGN_IN_STATE_REFUSED:
             waits = found.HasField("login") and not found.login.decided
-            again = pages.again_link(found.login.auth_id) if waits else html("")
-            told = found.final or not waits
-            text = found.text
-            return answer_page(pages.refused_page(found.reason, text, found.flow_id, told=told, again=again), 403)
+            again = pages.again_link(found.login.auth_id) if waits else None
+            refused = pages.refused_page(found.reason, found.text, found.flow_id, told=found.final, again=again)
+            return answer_page(refused, 403)
     return answer_page(pages.waiting_page(), headers={"Refresh": "2"})
 
 
-def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, auth_id: str = "") -> Response:
+def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: str = "", flow_id: str = "") -> Response:
     code = error.code()
+    flow_id = flow_id if _FLOW_ID.match(flow_id) else ""
     if code is grpc.StatusCode.NOT_FOUND and auth_id:
         return answer_page(unknown_page(url), 404)
     if code is grpc.StatusCode.FAILED_PRECONDITION and auth_id:
         return RedirectResponse(f"/register/{auth_id}", 303, HEADERS)
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
-        return answer_page(pages.lost_page(), 404)
-    log.warning("sign-in cannot go on", code=code.name)
+        log.info("sign-in is not under way in this browser", code=code.name, flow_id=flow_id)
+        return answer_page(pages.lost_page(flow_id), 404)
+    log.warning("sign-in cannot go on", code=code.name, auth_id=auth_id, flow_id=flow_id)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and auth_id:
         return answer_page(pages.busy_page(auth_id), 429, {"Retry-After": "60"})
     if code is grpc.StatusCode.UNAVAILABLE and auth_id:
         page: Html = pages.unreachable_page(provider, error.details() or "", auth_id)
         return answer_page(page, 503, {"Retry-After": "30"})
-    return answer_page(unavailable_page(), 503, {"Retry-After": "5"})
+    return answer_page(unavailable_page(auth_id or flow_id), 503, {"Retry-After": "5"})
 
 
 def _from_our_page(request: Request, origin: str) -> bool:

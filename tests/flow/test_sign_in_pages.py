@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -11,10 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from headscale.v1 import policy_pb2
+from headscale.v1 import auth_pb2, policy_pb2
 
 from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig
+from services.shared.telemetry.logs import JsonFormatter
 from tests.fakes.device import Device
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
@@ -170,6 +172,46 @@ async def test_no_ends_it_for_the_device_too(world: World) -> None:
     assert "not theirs" in str((await asyncio.wait_for(waiting, 10))["Error"])
 
 
+async def test_a_device_that_was_decided_elsewhere_is_not_said_to_be_refused(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        where, page = await world.to_confirm(browser, path)
+        await world.tailnet.user("bob")
+        approval = auth_pb2.AuthRegisterRequest(user="bob", auth_id=path.removeprefix("/register/"))
+        await world.tailnet.admin.AuthRegister(approval)
+        assert (await asyncio.wait_for(waiting, 10))["MachineAuthorized"]
+        await browser.post(where, data={"confirmation": confirmation_of(page), "answer": "yes"})
+        ended = await browser.get(where)
+        assert "The device was decided already" in ended.text and "login-decided" in ended.text
+        assert "was told that it is refused" not in ended.text and "still waits" not in ended.text
+
+
+async def test_a_refused_person_reads_what_to_do(world: World) -> None:
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        back = {**world.provider.authorize(started.headers["location"]), "code": "", "error": "access_denied"}
+        answer = await browser.get("/oidc/callback", params=back)
+        page = await browser.get(answer.headers["location"])
+    assert page.status_code == 403 and "What to do" in page.text and "access-denied" in page.text
+    assert "another account" in page.text and "start anew at the device" in page.text
+    assert (await asyncio.wait_for(waiting, 10))["Error"]
+
+
+async def test_each_page_of_an_error_has_a_reference_that_the_log_has_too(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    flow_id = "0123456789abcdef01234567"
+    async with world.browser() as browser:
+        for asked in (f"/oidc/confirm/{flow_id}", f"/oidc/callback?code=x&state={flow_id}.x"):
+            caplog.clear()
+            page = await browser.get(asked)
+            assert page.status_code == 404 and f"<code>{flow_id}</code>" in page.text
+            assert any(flow_id in JsonFormatter().format(record) for record in caplog.records)
+        assert "<code>" not in (await browser.get("/oidc/confirm/<b>")).text
+
+
 async def test_words_of_the_provider_stay_text(world: World) -> None:
     _, path, waiting = await world.wait("laptop")
     async with world.browser() as browser:
@@ -213,6 +255,7 @@ async def test_a_provider_that_is_down_is_said_and_the_device_waits_on(tmp_path:
         async with world.browser() as browser:
             page = await browser.post(path.replace("/register/", "/oidc/start/"))
         assert page.status_code == 503 and "provider-unreachable" in page.text and not waiting.done()
+        assert path.rpartition("/")[2] in page.text.partition("give this reference")[2]
         waiting.cancel()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from gateway.public.pages.html import Html, html
+from gateway.public.pages.html import Html, html, join
 
 STYLE = """
 :root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#59636e;--line:#d5dae0;--code:#eef1f4;
@@ -32,7 +32,7 @@ summary{cursor:pointer;color:var(--soft)}
 .soft{color:var(--soft);font-size:.92rem}
 button{font:inherit;margin:.5rem .5rem .25rem 0;padding:.6rem 1.1rem;border:1px solid var(--act);border-radius:8px;
 background:var(--act);color:var(--on);cursor:pointer}
-button.second{background:transparent;color:var(--ink);border-color:var(--line)}
+button.second{background:transparent;color:var(--ink);border-color:var(--soft)}
 button:focus-visible,a:focus-visible,summary:focus-visible{outline:3px solid var(--soft);outline-offset:2px}
 @media (max-width:30rem){button{width:100%;margin-right:0}}
 @media (max-width:30rem){main{padding:1.1rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}}
@@ -75,3 +75,13 @@ _FRAME = """<!doctype html>
 def page(title: str, body: Html) -> Html:
     """A whole page."""
     return html(_FRAME, title=title, style=Html(STYLE), body=body)
+
+
+def reference_of(*parts: str) -> Html:
+    """What leads from the page of an error to the log: reason and id. Nothing where there is neither."""
+    codes = join(html(" <code>{part}</code>", part=part) for part in parts if part)
+    return html(_REFERENCE, codes=codes) if codes else html("")
+
+
+_REFERENCE = """<p class="soft">When you ask the administrator, give this reference:{codes}</p>
+"""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway.public.pages.frame import page
+from gateway.public.pages.frame import page, reference_of
 from gateway.public.pages.html import Html, html, join
 from services.shared.keys import MachineKey
 
@@ -49,9 +49,9 @@ def unknown_page(server_url: str) -> Html:
     return page("This link is not valid any more", html(_UNKNOWN, server_url=server_url))
 
 
-def unavailable_page() -> Html:
+def unavailable_page(reference: str = "") -> Html:
     """We cannot tell at the moment."""
-    return page("Not available at the moment", html(_UNAVAILABLE))
+    return page("Not available at the moment", html(_UNAVAILABLE, reference=reference_of(reference)))
 
 
 def fingerprint(key: MachineKey) -> str:
@@ -123,4 +123,5 @@ _UNKNOWN = """<p>It has a mistake in it, its time is over, or the device made a 
 
 _UNAVAILABLE = """<p>The server cannot look this request up just now. The device keeps waiting; reload this page in a
 few seconds.</p>
+{reference}
 """

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.public.pages.frame import page
+from gateway.public.pages.frame import page, reference_of
 from gateway.public.pages.html import Html, html
-
-TITLES = {
-    "access-denied": "The provider said no",
-    "domain-not-allowed": "This account may not enter",
-    "user-not-allowed": "This account may not enter",
-    "group-not-allowed": "This account may not enter",
-    "namespace-missing": "This account belongs to nothing here",
-    "email-unverified": "This account may not enter",
-    "email-missing": "This account may not enter",
-    "groups-missing": "The provider did not name your groups",
-    "groups-elsewhere": "The provider did not name your groups",
-    "user-unknown": "You have no user here yet",
-    "user-suspended": "This user is suspended",
-    "device-not-mine": "The device was turned away",
-    "login-over": "The device's request is over",
-    "login-decided": "The device was decided already",
-    "provider-unreachable": "The identity provider cannot be reached",
-}
+from gateway.public.pages.refusals import ADVICE, TITLES
 
 
 def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]]) -> Html:
@@ -49,11 +32,19 @@ def waiting_page() -> Html:
     return page("One moment", html(_WAITING))
 
 
-def refused_page(reason: str, text: str, reference: str, *, told: bool, again: Html) -> Html:
-    """Why it did not end well, and what to do."""
-    device = _TOLD if told else _WAITS
-    body = html(_REFUSED, text=f"{text[:1].upper()}{text[1:]}.", device=device, again=again)
-    return page(TITLES.get(reason, "Sign-in did not work"), Html(body + html(_REFERENCE, reason=reason, at=reference)))
+def refused_page(reason: str, text: str, reference: str, *, told: bool, again: Html | None) -> Html:
+    """Why it did not end well, and what to do; `again` leads back to a device that still waits."""
+    said = text.rstrip(".")
+    waits = html(_WAITS) if again is not None else html("")
+    body = html(
+        _REFUSED,
+        text=f"{said[:1].upper()}{said[1:]}.",
+        device=html(_TOLD) if told else waits,
+        advice=html("<p>{advice}</p>", advice=ADVICE[reason]) if reason in ADVICE else html(""),
+        then=html(_ANEW) if again is None else again,
+        reference=reference_of(reason, reference),
+    )
+    return page(TITLES.get(reason, "Sign-in did not work"), body)
 
 
 def again_link(auth_id: str) -> Html:
@@ -61,21 +52,22 @@ def again_link(auth_id: str) -> Html:
     return html('<p><a href="/register/{auth_id}">Try again from the device\'s page</a></p>', auth_id=auth_id)
 
 
-def lost_page() -> Html:
+def lost_page(reference: str = "") -> Html:
     """The browser that comes back is not the one that went, or it took too long."""
-    return page("This sign-in is not under way here", html(_LOST))
+    return page("This sign-in is not under way here", html(_LOST, reference=reference_of(reference)))
 
 
 def busy_page(auth_id: str) -> Html:
     """Too many sign-ins begin where this browser is."""
-    return page("Too many sign-ins at once", html(_BUSY, again=again_link(auth_id)))
+    again, reference = again_link(auth_id), reference_of(auth_id)
+    return page("Too many sign-ins at once", html(_BUSY, again=again, reference=reference))
 
 
 def unreachable_page(provider: str, text: str, auth_id: str) -> Html:
     """The provider cannot be used now."""
-    body = html(_UNREACHABLE, provider=provider, again=again_link(auth_id))
-    reason = text.partition(":")[0]
-    return page("The identity provider cannot be reached", Html(body + html(_REASON, reason=reason)))
+    reference = reference_of(text.partition(":")[0], auth_id)
+    body = html(_UNREACHABLE, provider=provider, again=again_link(auth_id), reference=reference)
+    return page("The identity provider cannot be reached", body)
 
 
 _BUTTON = """<form method="post" action="/oidc/start/{path}">
@@ -108,32 +100,31 @@ _DONE = """<p>It belongs to <strong><bdi>{user}</bdi></strong> now. You can clos
 _WAITING = """<p>Your sign-in is being checked. This page looks again by itself in two seconds.</p>
 """
 
-_REFUSED = """<p>{text}</p>
-<p>{device}</p>
-{again}
+_REFUSED = """<p>{text} {device}</p>
+<h2>What to do</h2>
+{advice}
+{then}
+{reference}
 """
 
-_TOLD = "The device was told that it is refused. To try again, start anew at the device."
+_TOLD = "The device was told so."
 _WAITS = "The device still waits."
-
-_REFERENCE = """<p class="soft">When you ask the administrator, give this reference: <code>{reason}</code>
-<code>{at}</code></p>
-"""
-
-_REASON = """<p class="soft">When you ask the administrator, give this reference: <code>{reason}</code></p>
-"""
+_ANEW = "<p>To try again, start anew at the device: it shows a new link.</p>"
 
 _LOST = """<p>It was begun in another browser, took longer than a quarter of an hour, or this browser keeps no
 cookies.</p>
 <h2>What to do</h2>
 <p>Open the link that the device shows once more, in one browser, and sign in from there. Nothing was changed.</p>
+{reference}
 """
 
 _BUSY = """<p>Many people or devices where you are begin to sign in just now. The device keeps waiting; try again in a
 minute.</p>
 {again}
+{reference}
 """
 
 _UNREACHABLE = """<p>{provider} does not answer as it should. The device keeps waiting; try again in a minute.</p>
 {again}
+{reference}
 """

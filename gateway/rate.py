@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections import OrderedDict
+from collections.abc import Hashable
 
 CAPACITY = 16384
 
@@ -14,24 +15,28 @@ class Buckets:
 
     def __init__(self, burst: float, per_second: float, capacity: int = CAPACITY) -> None:
         self._burst, self._per_second, self._capacity = burst, per_second, capacity
-        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._levels)
 
-    def wait(self, caller: str, now: float) -> int:
+    def wait(self, caller: Hashable, now: float) -> int:
         """Whole seconds until this caller may call again; 0: now."""
-        missing = 1 - self._level(caller, now)
-        return max(1, math.ceil(missing / self._per_second)) if missing > 0 else 0
+        delay = self.delay(caller, now)
+        return max(1, math.ceil(delay)) if delay > 0 else 0
 
-    def take(self, caller: str, now: float) -> None:
+    def delay(self, caller: Hashable, now: float) -> float:
+        """Seconds until this caller may call again; 0 or less: now."""
+        return (1 - self._level(caller, now)) / self._per_second
+
+    def take(self, caller: Hashable, now: float) -> None:
         """Count one call."""
         self._levels[caller] = (max(0.0, self._level(caller, now) - 1), now)
         self._levels.move_to_end(caller)
         while len(self._levels) > self._capacity:
             self._levels.popitem(last=False)
 
-    def _level(self, caller: str, now: float) -> float:
+    def _level(self, caller: Hashable, now: float) -> float:
         level, then = self._levels.get(caller, (self._burst, now))
         return min(self._burst, level + max(0.0, now - then) * self._per_second)
 

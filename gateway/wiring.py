@@ -36,6 +36,7 @@ from gateway.machine.keepalive import INTERVAL, JITTER
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions, Timing
 from gateway.machine.metrics import MachineMetrics
+from gateway.machine.pace import Pace
 from gateway.machine.presence import Presence, PresenceReport
 from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
@@ -72,7 +73,9 @@ class GatewayService:
         )
         streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
         self._attachment = Attachment(self._gateway_id, [streamer], self.sessions, self._metrics, deps.telemetry.tracer)
-        self.questions = Questions(self.sessions, f"https://{urlsplit(config.server_url).netloc}")
+        host = f"https://{urlsplit(config.server_url).netloc}"
+        self.questions = Questions(self.sessions, host, config.gateway.max_answer_body)
+        pace = Pace(config.gateway.reconnects_per_second, config.gateway.reports_per_second, self._metrics)
         register = Register(
             AuthClient(deps.channels["auth"]),
             self._reports,
@@ -80,6 +83,7 @@ class GatewayService:
             self._metrics,
             deps.telemetry.tracer,
             config.gateway.login_wait.total_seconds(),
+            pace,
         )
         map_ = Map(
             self._registry,
@@ -88,9 +92,11 @@ class GatewayService:
             self._work,
             self._metrics,
             deps.telemetry.tracer,
+            pace,
         )
         key = keyfile.load_or_create(config.noise.private_key_path)
-        self._tunnels = Tunnels(key, Router(register, map_, self.questions), edge_settings_of(config), wheel)
+        router = Router(register, map_, self.questions)
+        self._tunnels = Tunnels(key, router, edge_settings_of(config), wheel, self.questions.body_limit)
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
@@ -187,7 +193,12 @@ def edge_settings_of(config: Config) -> EdgeSettings:
     limits = config.gateway
     return EdgeSettings(
         head_deadline=limits.handshake_timeout.total_seconds(),
+        check_interval=limits.check_interval.total_seconds(),
+        idle_timeout=limits.idle_timeout.total_seconds(),
         max_connections=limits.max_connections,
+        max_connections_per_address=limits.max_connections_per_address,
+        handshakes_per_second=limits.handshakes_per_second,
+        reconnects_per_second=limits.reconnects_per_second,
         max_half_open=limits.max_handshakes,
         max_body=limits.max_request_body,
         high_water=limits.high_water,

@@ -20,6 +20,7 @@ from gateway.admin import reflect, servicer
 from gateway.admin.guard import Guard
 from gateway.admin.servicer import Calls
 from gateway.admin.stubs import Refused
+from gateway.proxies import Network, client_address, parse_networks
 from services.shared.config import Config
 from services.shared.telemetry.logs import get_logger
 
@@ -35,8 +36,9 @@ Registration = Callable[[grpc.aio.Server], None]
 class GuardInterceptor(grpc.aio.ServerInterceptor):
     """Lets calls through that the guard admits; asked when the call runs, because only then its peer is known."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, trusted_proxies: Sequence[Network] = ()) -> None:
         self._guard = guard
+        self._trusted = tuple(trusted_proxies)
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]], details: Any
@@ -50,7 +52,8 @@ class GuardInterceptor(grpc.aio.ServerInterceptor):
     async def _admit(self, context: Any) -> None:
         metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
         try:
-            await self._guard.admit(metadata.get("authorization"), address_of(context.peer()))
+            address = client_address(address_of(context.peer()), metadata, self._trusted)
+            await self._guard.admit(metadata.get("authorization"), address)
         except Refused as refusal:
             await servicer.abort(context, refusal)
 
@@ -145,7 +148,8 @@ class AdminServer:
         if not secure and not self._config.grpc_allow_insecure:
             log.info("administration over tcp is off", remedy="set tls_cert_path and tls_key_path")
             return
-        server = self._new((GuardInterceptor(self._guard),))
+        trusted = parse_networks(self._config.trusted_proxies)
+        server = self._new((GuardInterceptor(self._guard, trusted),))
         await self._offer(server, ())
         if certificate is not None and key is not None:
             pair = (key.read_bytes(), certificate.read_bytes())

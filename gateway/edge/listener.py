@@ -143,6 +143,9 @@ class Listener(HttpToolsProtocol):
         assert visit is not None
         if trusted := self.tunnels.settings.trusted_proxies:
             visit.client = client_address(visit.address, header_fields(self.headers), trusted)
+        if wait := self.tunnels.attempts.from_address(visit.client):
+            self._refuse(429, f"too many connections from this address, try again in {wait} s", wait)
+            return
         if websocket:
             self._leave_uvicorn()
             request = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, b"".join(b"%b: %b\r\n" % each for each in self.headers))
@@ -187,7 +190,7 @@ class Listener(HttpToolsProtocol):
 
     # Refusals and deadlines
 
-    def _refuse(self, status: int, text: str) -> None:
+    def _refuse(self, status: int, text: str, retry_after: int = 0) -> None:
         """Answer in plain text and close. The text is ours: nothing of the request is repeated."""
         if self._over:
             return
@@ -197,9 +200,10 @@ class Listener(HttpToolsProtocol):
         log.info("request refused", status=status, reason=text, address=self.client[0] if self.client else "")
         if self.cycle is None or self.cycle.response_complete:
             body = text.encode() + b"\n"
+            later = b"retry-after: %d\r\n" % retry_after if retry_after else b""
             self.transport.write(
-                b"%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-                % (STATUS_LINE[status], len(body), body)
+                b"%b%bcontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+                % (STATUS_LINE[status], later, len(body), body)
             )
         self.transport.close()
         self._deadline = self.tunnels.wheel.after(self.tunnels.settings.head_deadline, self.transport.abort)

@@ -26,6 +26,10 @@ class EdgeSettings:
     max_half_open: int = 4_096
     """Connections that proved nothing yet; when full the oldest of them gives way to the new one."""
     max_connections_per_address: int = 0
+    handshakes_per_second: float = 1000.0
+    """Handshakes that one address may ask for each second, ten times as many at once; zero: no limit."""
+    reconnects_per_second: float = 2.0
+    """Tunnels that one machine key may open each second, fifteen times as many at once; zero: no limit."""
     trusted_proxies: tuple[Network, ...] = ()
     """Who may say for whom it speaks."""
     max_body: int = 1 << 20
@@ -47,5 +51,7 @@ class EdgeCounts:
     requests_refused: int = 0
     refused_full: int = 0
     refused_address: int = 0
+    refused_address_rate: int = 0
+    refused_machine_rate: int = 0
     half_open_dropped: int = 0
     upgrades_refused: int = 0

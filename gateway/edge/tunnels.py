@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from gateway.edge.attempts import Attempts
 from gateway.edge.gate import Gate, Visit
 from gateway.edge.http2 import Limits
 from gateway.edge.settings import EdgeCounts, EdgeSettings
@@ -32,6 +34,15 @@ _LAST_LOOKS, _LAST_WAIT = 50, 1.0
 """How long clients may take to read the end before they are cut off."""
 
 
+def too_many(text: str, wait: int) -> bytes:
+    """The answer to a request that came too early, before anything of the upgrade was said."""
+    body = text.encode() + b"\n"
+    return (
+        b"HTTP/1.1 429 Too Many Requests\r\nretry-after: %d\r\ncontent-type: text/plain; charset=utf-8\r\n"
+        b"content-length: %d\r\nconnection: close\r\n\r\n%b" % (wait, len(body), body)
+    )
+
+
 class Tunnels:
     """Made once, inside the running loop when no wheel is given."""
 
@@ -41,14 +52,17 @@ class Tunnels:
         handler: Handler,
         settings: EdgeSettings | None = None,
         wheel: TimerWheel | None = None,
+        body_limit: Callable[[str], int] | None = None,
     ) -> None:
+        """`body_limit` says for the target of a request how long its body may be, where that is more than usual."""
         self._control = ControlKey(control_key)
         self.handler = handler
         self.settings = settings or EdgeSettings()
         self.counts = EdgeCounts()
-        self.limits = Limits(max_body=self.settings.max_body)
+        self.limits = Limits(max_body=self.settings.max_body, body_limit=body_limit)
         self.wheel = wheel or TimerWheel.of_loop(asyncio.get_running_loop())
         self.gate = Gate(self.settings, self.counts)
+        self.attempts = Attempts(self.settings, self.counts)
         self.closing = False
         self._tunnels: set[Tunnel] = set()
         self._last_id = 0
@@ -62,8 +76,8 @@ class Tunnels:
         """Answer a handshake on a transport, after `greeting`.
 
         The caller makes the tunnel the protocol of the transport and feeds it what was read ahead. None: it was
-        refused as the wire demands (an error frame for a malformed message, silence for one that proves nothing), and
-        the transport is closing.
+        refused as the wire demands (an error frame for a malformed message, silence for one that proves nothing, 429
+        or an error frame for a machine that comes too often), and the transport is closing.
         """
         try:
             version = Initiation.parse(initiation).version
@@ -78,6 +92,10 @@ class Tunnels:
             return None
         except AuthenticationError as error:
             self._refuse(wire, visit, greeting, str(error))
+            return None
+        if wait := self.attempts.of_machine(session.machine_key):
+            text = f"too many connections of this machine, try again in {wait} s"
+            self._refuse(wire, visit, too_many(text, wait) if greeting else error_frame(text), "machine reconnects")
             return None
         self._last_id += 1
         tunnel = Tunnel(self, wire, visit, session, self._last_id)

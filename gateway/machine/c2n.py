@@ -28,6 +28,8 @@ PREFIX = "/c2n/"
 HOST = "https://unused"
 """https keeps the answer in a tunnel; http would make the client dial in the clear."""
 MAX_OPEN = 4096
+MAX_ANSWER = 32 << 20
+"""Bytes of an answer: the netmap of a node with ten thousand peers."""
 PING_TYPES = ("disco", "TSMP", "ICMP", "peerapi")
 
 _METHOD = re.compile(r"[A-Z]{1,16}")
@@ -64,21 +66,24 @@ class C2nAnswer:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
     machine_key: MachineKey
     answer: asyncio.Future[bytes]
+    claimed: bool = False
+    """Whether somebody has begun to post a long answer."""
 
 
 class Questions:
     """The questions that wait for a node's answer."""
 
-    def __init__(self, sessions: Sessions, host: str = HOST) -> None:
+    def __init__(self, sessions: Sessions, host: str = HOST, max_answer: int = MAX_ANSWER) -> None:
         """`host` is `https://` and the control URL's authority: clients from 1.90 on open another tunnel for any other
         one, and behind a load balancer that tunnel may end at another gateway, where nobody asked.
         """
         self._sessions = sessions
         self._host = host
+        self._max_answer = max_answer
         self._open: dict[str, _Question] = {}
 
     def __len__(self) -> int:
@@ -119,6 +124,17 @@ class Questions:
             TimeoutError: it did not answer in time.
         """
         await self._ask(node_id, {"Types": ""}, timeout)
+
+    def body_limit(self, target: str) -> int:
+        """How long the body of a request may be beyond what is usual: once for each open question, else 0.
+
+        Only the node that was asked knows the token, so nobody else can make us hold so much.
+        """
+        question = self._open.get(target.partition("?")[0].removeprefix(PREFIX))
+        if question is None or question.claimed:
+            return 0
+        question.claimed = True
+        return self._max_answer
 
     def answer(self, request: TunnelRequest, responder: Responder) -> None:
         """A node posts an answer: right only from the machine that was asked."""

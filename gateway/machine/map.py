@@ -16,6 +16,7 @@ from gateway.clients.registry import NodeState, RegistryClient
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
+from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
 from gateway.machine.register import MINIMUM_CAPABILITY_VERSION
 from gateway.machine.reports import LastReports, Report, digest_of
@@ -36,7 +37,9 @@ class Map:
         work: Work,
         metrics: MachineMetrics,
         tracer: trace.Tracer,
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace or Pace(0, 0, metrics)
         self._registry, self._sessions, self._reports, self._work = registry, sessions, reports, work
         self._metrics, self._tracer = metrics, tracer
         self._last_order = 0
@@ -51,6 +54,9 @@ class Map:
         if wanted.version < MINIMUM_CAPABILITY_VERSION:
             refuse(responder, TOO_OLD)
         elif wanted.stream or not wanted.omit_peers:
+            if (refusal := self._pace.refuses("map", request.machine_key)) is not None:
+                refuse(responder, refusal)
+                return
             ask = MapAsk(
                 machine_key=request.machine_key,
                 node_key=wanted.node_key,
@@ -81,6 +87,15 @@ class Map:
             cap_version=wanted.version,
             order=report.order,
         )
+        async with self._pace.turn(request.machine_key, wanted.node_key) as newest:
+            if not newest:
+                # Its node has said something newer since: that is what will be stored.
+                self._metrics.updates.labels("overtaken").inc()
+                responder.respond(200)
+                return
+            await self._store_now(request, responder, state, report)
+
+    async def _store_now(self, request: TunnelRequest, responder: Responder, state: NodeState, report: Report) -> None:
         with self._tracer.start_as_current_span("POST /machine/map", kind=trace.SpanKind.SERVER):
             try:
                 changed = await self._registry.update_node(request.machine_key, state)
@@ -88,7 +103,7 @@ class Map:
                 self._metrics.updates.labels("refused").inc()
                 refuse(responder, refusal_of(error))
                 return
-        self._reports.taken(request.machine_key, wanted.node_key, report)
+        self._reports.taken(request.machine_key, state.node_key, report)
         self._metrics.updates.labels("changed" if changed else "unchanged").inc()
         responder.respond(200)
 

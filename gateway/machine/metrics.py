@@ -32,5 +32,11 @@ class MachineMetrics:
         self.registrations = Counter(
             "smartscale_node_registrations", "Register requests by what came of them.", ["status"], registry=registry
         )
+        self.limited = Counter(
+            "smartscale_machine_limited",
+            "Requests of machines that came too often: refused, or overtaken by a newer report.",
+            ["request"],
+            registry=registry,
+        )
         self.attached = Gauge("smartscale_map_streamer_attached", "Whether a map streamer answers.", registry=registry)
         self.frame_bytes = Gauge("smartscale_map_frame_bytes", "Bytes in the frame cache.", registry=registry)

@@ -11,6 +11,7 @@ from gateway.clients.failure import ServiceError
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.answers import HONOURS_429, register_response
 from gateway.machine.metrics import MachineMetrics
+from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
 from gateway.machine.reports import LastReports
 from gateway.machine.work import Work
@@ -34,8 +35,10 @@ class Register:
         metrics: MachineMetrics,
         tracer: trace.Tracer,
         login_wait: float,
+        pace: Pace | None = None,
     ) -> None:
         """`login_wait` is how many seconds a Followup is held before the client is told to ask again."""
+        self._pace = pace or Pace(0, 0, metrics)
         self._auth, self._reports, self._work = auth, reports, work
         self._metrics, self._tracer, self._login_wait = metrics, tracer, login_wait
 
@@ -48,6 +51,9 @@ class Register:
             return
         if wanted.version < MINIMUM_CAPABILITY_VERSION:
             self._refuse(responder, TOO_OLD)
+        elif (refusal := self._pace.refuses("register", request.machine_key)) is not None:
+            self._metrics.registrations.labels("TooMany").inc()
+            self._refuse_often(responder, wanted.version, refusal.retry_after or 1)
         else:
             self._work.run(request.machine_key, responder, partial(self._register, request, responder, wanted))
 
@@ -80,10 +86,17 @@ class Register:
         self._metrics.registrations.labels(type(outcome).__name__).inc()
         if isinstance(outcome, Admitted):
             log.info("node registered", node_id=outcome.node_id, capability_version=wanted.version)
-        if isinstance(outcome, TooMany) and wanted.version >= HONOURS_429:
-            refuse(responder, Refusal(429, "too many attempts", retry_after=outcome.retry_after))
-            return
-        responder.respond(200, register_response(outcome))
+        if isinstance(outcome, TooMany):
+            self._refuse_often(responder, wanted.version, outcome.retry_after)
+        else:
+            responder.respond(200, register_response(outcome))
+
+    def _refuse_often(self, responder: Responder, version: int, seconds: int) -> None:
+        """Say when to come back; to older clients in the only words that they show their user."""
+        if version >= HONOURS_429:
+            refuse(responder, Refusal(429, "too many attempts", retry_after=seconds))
+        else:
+            responder.respond(200, register_response(TooMany(seconds)))
 
     def _refuse(self, responder: Responder, refusal: Refusal) -> None:
         self._metrics.registrations.labels("Malformed" if refusal.status == 400 else "Failed").inc()

@@ -20,10 +20,10 @@ from headscale.v1 import apikey_pb2, headscale_pb2, headscale_pb2_grpc, preauthk
 from prometheus_client import generate_latest
 
 from gateway.admin import older
-from gateway.admin.rate import Buckets, network_of
 from gateway.admin.rest import openapi
 from gateway.admin.rest.operations import OPERATIONS
 from gateway.admin.server import address_of
+from gateway.rate import Buckets, network_of
 from tests.e2e.alone import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
@@ -137,6 +137,28 @@ async def test_limits_hold_over_grpc_too(tmp_path: Path) -> None:
         assert trailing is not None and int(str(dict(trailing)["retry-after"])) >= 1
         for _ in range(40):  # whoever may open the socket is trusted
             await tailnet.admin.ListUsers(user_pb2.ListUsersRequest())
+
+
+@pytest.mark.parametrize(("trusted", "limited"), [(("127.0.0.1/32",), False), ((), True)])
+async def test_behind_a_trusted_proxy_grpc_counts_each_client_by_itself(
+    tmp_path: Path, trusted: tuple[str, ...], limited: bool
+) -> None:
+    port = free_port()
+    config = replace(
+        config_in(tmp_path), grpc_listen_addr=f"127.0.0.1:{port}", grpc_allow_insecure=True, trusted_proxies=trusted
+    )
+    async with tailnet_in(tmp_path, config), grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub: Any = headscale_pb2_grpc.HeadscaleServiceStub(channel)
+
+        async def guess(client: str) -> grpc.StatusCode:
+            metadata = (("authorization", "Bearer x"), ("x-forwarded-for", client))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.ListUsers(user_pb2.ListUsersRequest(), metadata=metadata)
+            return caught.value.code()
+
+        answers = [await guess("203.0.113.1") for _ in range(25)]
+        assert answers[-1] is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await guess("203.0.113.2") is grpc.StatusCode.RESOURCE_EXHAUSTED) is limited
 
 
 async def test_calls_are_counted_by_what_came_of_them(tailnet: Tailnet, web: httpx.AsyncClient) -> None:

@@ -238,7 +238,7 @@ async def test_answers_in_the_tunnel_are_not_compressed_by_http(tailnet: Tailnet
 
 @pytest.mark.statement(34, 90)
 async def test_a_client_that_stops_reading_gets_one_merged_message_when_it_reads_again(tmp_path: Path) -> None:
-    async with tailnet_in(tmp_path, config_in(tmp_path, high_water=4096)) as tailnet:
+    async with tailnet_in(tmp_path, config_in(tmp_path, high_water=4096, reports_per_second=0)) as tailnet:
         key = await tailnet.auth_key(await tailnet.user("alice"))
         slow = tailnet.device("slow", zstd=False)
         slow.client = await NoiseClient.connect(tailnet.url, slow.machine, initial_window=16_384)

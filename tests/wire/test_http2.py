@@ -473,6 +473,27 @@ def test_all_incomplete_bodies_together_are_bounded():
     assert peer.server.streams == 10
 
 
+def test_a_target_that_may_have_a_long_body_gets_it_beside_the_others():
+    limits = Limits(max_body=100, max_buffered_bodies=150, body_limit=lambda target: 500 * (target == "/long"))
+    peer = Peer(limits)
+    long = [(name, "/long" if name == ":path" else value) for name, value in HEADERS]
+    for stream_id, headers in ((1, long), (3, HEADERS), (5, long)):
+        peer.client.send_headers(stream_id, headers)
+    for _ in range(5):
+        peer.client.send_data(1, b"x" * 100)
+    peer.client.send_data(3, b"y" * 100, end_stream=True)
+    peer.client.end_stream(1)
+    peer.client.send_data(5, b"z" * 501)
+    peer.run()
+
+    assert [(type(event), event.stream_id) for event in peer.seen] == [
+        (RequestReceived, 3),
+        (RequestReceived, 1),
+        (RequestRefused, 5),
+    ]
+    assert peer.seen[1].body == b"x" * 500
+
+
 def test_a_sweep_resets_what_the_peer_has_not_moved_since_the_last():
     peer = Peer(initial_window=10)
     unfinished, stuck, waiting = 1, 3, 5

@@ -113,10 +113,16 @@ class Inbound:
         """A stream has its head: refuse it now if it will be too large, hand it over if that is all."""
         if stream.head is None:
             self.refuse(stream, HEADER_TOO_LARGE, events)
-        elif (stream.head.content_length or 0) > self._limits.max_body:
+            return
+        if self._limits.body_limit is not None and not stream.remote_ended:
+            stream.max_body = self._limits.body_limit(stream.head.target)
+        if (stream.head.content_length or 0) > self._most(stream):
             self.refuse(stream, BODY_TOO_LARGE, events)
         elif stream.remote_ended:
             self.complete(stream, events)
+
+    def _most(self, stream: Stream) -> int:
+        return max(stream.max_body, self._limits.max_body)
 
     def account(self, size: int) -> None:
         """Count a DATA payload, padding and all, against the connection's window, and give the window back.
@@ -147,11 +153,12 @@ class Inbound:
         announced = stream.head.content_length
         if announced is not None and stream.received > announced:
             raise StreamError(stream.id, ErrorCode.PROTOCOL_ERROR)
-        if stream.received > self._limits.max_body:
+        if stream.received > self._most(stream):
             self.refuse(stream, BODY_TOO_LARGE, events)
             return
         stream.body += data
-        self.buffered += len(data)
+        if not stream.max_body:
+            self.buffered += len(data)
         if self.buffered > self._limits.max_buffered_bodies:
             raise StreamError(stream.id, ErrorCode.ENHANCE_YOUR_CALM)
         if not stream.remote_ended and stream.receive_window < DEFAULT_WINDOW // 2:
@@ -181,6 +188,7 @@ class Inbound:
 
     def forget(self, stream: Stream) -> None:
         """The request was handed over, refused or is gone."""
-        self.buffered -= len(stream.body)
+        if not stream.max_body:
+            self.buffered -= len(stream.body)
         stream.body = bytearray()
         stream.head = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -12,8 +13,10 @@ class Limits:
     max_streams: int = 250
     """Go's default; clients since 1.90 queue requests behind a limit, so it must be well above 1."""
     max_body: int = 1 << 20
+    body_limit: Callable[[str], int] | None = None
+    """Says for a target how long its body may be where that is more than `max_body`; asked once a request."""
     max_buffered_bodies: int = 4 << 20
-    """All incomplete bodies of one connection together."""
+    """All incomplete bodies of one connection together, without those that may be longer than `max_body`."""
     max_header_list: int = 16 << 10
     """Announced to the peer; a longer list is answered with 431."""
     max_header_block: int = 32 << 10

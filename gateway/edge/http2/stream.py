@@ -20,6 +20,7 @@ class Stream:
         "ending",
         "head",
         "id",
+        "max_body",
         "pending",
         "progress",
         "receive_window",
@@ -37,6 +38,8 @@ class Stream:
         """None once the request was handed over or refused."""
         self.body = bytearray()
         self.received = 0
+        self.max_body = 0
+        """What its body may have beyond the usual limit; zero: nothing."""
         self.receive_window = DEFAULT_WINDOW
         self.remote_ended = False
         self.refused = False

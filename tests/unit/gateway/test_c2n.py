@@ -149,3 +149,15 @@ async def test_a_question_cannot_smuggle_a_second_one(method: str, path: str) ->
     questions, _ = connected()
     with pytest.raises(ValueError, match="method"):
         await questions.c2n(7, method, path)
+
+
+async def test_only_an_open_question_may_be_answered_at_length_and_only_once() -> None:
+    questions, writer = connected()
+    asking = asyncio.create_task(questions.c2n(7, "GET", "/debug/netmap"))
+    path = "/c2n/" + str((await asked(writer))["URL"]).rpartition("/")[2]
+    assert [questions.body_limit(target) for target in ("/c2n/unknown", "/machine/map", "/c2n/", "")] == [0] * 4
+    assert questions.body_limit(path + "?x=1") == 32 << 20
+    assert questions.body_limit(path) == 0
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    assert questions.body_limit(path) == 0

@@ -1,0 +1,185 @@
+"""What is made from the parser: completion, manual pages, help; and how answers look."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from headscale.v1 import node_pb2, user_pb2
+
+from cli import output, progress
+from cli.completion import SCRIPTS, candidates
+from cli.historic import shape
+from cli.manual import name_of, page
+from cli.output import data
+from cli.parser import root
+from cli.tables import lines
+from cli.tree import Command, tree, walk
+
+PROGRAM = Path(sys.executable).with_name("headscale")
+COMMANDS = [command for command in walk(tree()) if command.summary]
+
+
+def names(command: Command) -> str:
+    return " ".join(command.words) or "headscale"
+
+
+def words(*typed: str) -> list[str]:
+    return [word for word, _ in candidates(list(typed))[0]]
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one.runs], ids=names)
+def test_help_of_each_command_has_examples_that_are_understood(command: Command) -> None:
+    examples = (command.parser.epilog or "").replace("\\\n", "").splitlines()[1:]
+    assert examples, "no example"
+    for example in examples:
+        typed = shlex.split(example.partition(" > ")[0].partition(" | ")[0])
+        typed = typed[typed.index("headscale") + 1 :]
+        assert root().parse_args(typed).noun, example
+    mine = [example for example in examples if " ".join(command.words) in example]
+    assert mine, examples
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=names)
+def test_the_page_of_a_command_has_all_that_its_parser_knows(command: Command) -> None:
+    text = page(command).replace("\\-", "-").replace("\\fB", "").replace("\\fR", "")
+    for action in command.options:
+        assert ", ".join(action.option_strings) in text
+        assert re.sub(r"\s+", " ", action.help or "") in text
+    for action in command.positionals:
+        assert str(action.metavar or action.dest.upper()) in text
+    for verb in command.verbs:
+        if verb.summary:
+            assert f"headscale {' '.join(verb.words)}\n{verb.summary}" in text
+    for alias in command.aliases:
+        assert alias in text
+    for head in ("NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXAMPLES"):
+        assert f".SH {head}\n" in text
+
+
+def test_man_writes_a_page_for_each_command(tmp_path: Path) -> None:
+    done = subprocess.run([PROGRAM, "man", str(tmp_path / "man1")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "man1").iterdir()) == sorted(
+        f"{name_of(command)}.1" for command in COMMANDS
+    )
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_the_pages_are_roff_without_complaints() -> None:
+    text = "".join(page(command) for command in COMMANDS)
+    done = subprocess.run(
+        ["groff", "-Kutf8", "-man", "-Tutf8", "-ww", "-z"], input=text, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_each_word_is_completed_from_the_parser() -> None:
+    assert words("no") == ["nodes"]
+    assert {"users", "nodes", "policy", "completion"} <= set(words(""))
+    assert "dumpConfig" not in words("")
+    assert words("nodes", "list-") == ["list-routes"]
+    assert words("-c", "x", "-o", "") == ["json", "json-line", "yaml"]
+    assert words("machines", "expire", "--ex") == ["--expiry"]
+    assert words("serve", "re") == ["registry"]
+    assert words("completion", "") == list(SCRIPTS)
+    assert candidates(["policy", "set", "-f", ""])[1] == ":0", "a file may stand there"
+    assert candidates(["nodes", "delete", "-i", ""]) == ([], ":4")
+    assert candidates(["no", "such", "command", ""])[1] == ":4"
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        ("headscale no", ["nodes"]),
+        ("headscale nodes list-", ["list-routes"]),
+        ("headscale nodes list --wi", ["--wide"]),
+        ("headscale policy set here.h", ["here.hujson"]),
+        ("headscale -o json-", ["json-line"]),
+    ],
+)
+def test_bash_completes_with_the_script(tmp_path: Path, line: str, wanted: list[str]) -> None:
+    (tmp_path / "here.hujson").touch()
+    typed = line.split(" ")
+    script = (
+        f"export PATH={PROGRAM.parent}:$PATH; source <(headscale completion bash)\n"
+        f"COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1}; __headscale_complete\n"
+        "printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.stdout.split() == wanted, done.stderr
+
+
+def test_a_table_leaves_out_what_can_be_spared_and_then_cuts() -> None:
+    heads, rows = ("ID", "Key", "Name"), [("1", "k" * 20, "名前" + "n" * 30)]
+    assert list(lines(heads, rows, 0, ("Key",), colours=False))[1].endswith("n" * 30)
+    narrow = list(lines(heads, rows, 24, ("Key",), colours=False))
+    assert narrow[0] == "ID  Name"
+    assert narrow[1].startswith("1   名前nnn") and narrow[1].endswith("…")
+    assert narrow[2] == "(no room for Key; -o json has all)"
+    assert list(lines(("A",), [("online",), ("offline",)], 0, colours=True)) == [
+        "\x1b[1mA      \x1b[0m", "\x1b[32monline \x1b[0m", "\x1b[31moffline\x1b[0m",
+    ]  # fmt: skip
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output.sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert output.bold("x") == "\x1b[1mx\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert output.bold("x") == "x"
+    monkeypatch.delenv("NO_COLOR")
+    monkeypatch.setenv("TERM", "dumb")
+    assert output.bold("x") == "x"
+
+
+NODE = node_pb2.Node(
+    id=3, given_name="web", ip_addresses=["100.64.0.1"], expiry=Timestamp(seconds=60, nanos=5),
+    user=user_pb2.User(id=1, name="alice"), register_method=node_pb2.REGISTER_METHOD_OIDC,
+)  # fmt: skip
+
+
+def test_older_data_is_that_of_go() -> None:
+    assert shape(NODE, yaml=False) == {
+        "id": 3, "given_name": "web", "ip_addresses": ["100.64.0.1"], "expiry": {"seconds": 60, "nanos": 5},
+        "user": {"id": 1, "name": "alice"}, "register_method": 3,
+    }  # fmt: skip
+    written = shape(NODE, yaml=True)
+    assert (written["givenname"], written["lastseen"], written["online"], written["tags"]) == ("web", None, False, [])
+
+
+def test_todays_data_has_null_for_what_is_absent() -> None:
+    shown = data(NODE)
+    assert (shown["id"], shown["lastSeen"], shown["expiry"]) == ("3", None, "1970-01-01T00:01:00.000000005Z")
+    assert shown["user"]["createdAt"] is None
+    assert list(shown)[:2] == ["id", "machineKey"]
+
+
+class Slow:
+    """A call that answers at the third look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def result(self, timeout: float) -> str:
+        self.looks += 1
+        if self.looks < 3:
+            raise TimeoutError
+        return "done"
+
+    def cancel(self) -> None:
+        raise AssertionError("it succeeded")
+
+
+def test_a_long_call_shows_that_it_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert progress.wait(Slow(), "hs:50443", TimeoutError) == "done"
+    told = capsys.readouterr().err
+    assert "waiting for hs:50443" in told
+    assert told.endswith("\r\x1b[K"), "and leaves nothing behind"

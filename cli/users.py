@@ -85,13 +85,31 @@ def _list(arguments: argparse.Namespace) -> None:
         else:
             request = user_pb2.ListUsersRequest(id=arguments.identifier, name=arguments.by_name, email=arguments.email)
             users = list(remote.call("ListUsers", request).users)
+        roles = _roles(remote)
     if arguments.output:
-        emit([data(user) for user in users], arguments.output)
+        emit([{**data(user), **_role_of(user, roles)} for user in users], arguments.output)
         return
     table(
-        ("ID", "Name", "Display name", "E-mail", "Created"),
-        [(str(user.id), user.name, user.display_name, user.email, when(user.created_at)) for user in users],
+        ("ID", "Name", "Display name", "E-mail", "Role", "Created"),
+        [
+            (str(user.id), user.name, user.display_name, user.email, roles.get(user.id, "-"), when(user.created_at))
+            for user in users
+        ],
     )
+
+
+def _roles(remote: Remote) -> dict[int, str]:
+    """Roles by user id; none from a server that knows none, such as Headscale's."""
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    try:
+        return {user.id: user.role for user in remote.people().call("ListUsers", pb.ListUsersRequest()).users}
+    except CommandError:
+        return {}
+
+
+def _role_of(user: Any, roles: dict[int, str]) -> dict[str, str]:
+    return {"role": roles[user.id]} if user.id in roles else {}
 
 
 def _destroy(arguments: argparse.Namespace) -> None:

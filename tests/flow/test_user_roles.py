@@ -62,6 +62,9 @@ async def test_only_roles_that_there_are_and_only_users_that_there_are(
     await shell.ok("users", "role", "bob", "owner")
     for role in ROLES:
         assert (await shell.ok("users", "role", "alice", role))["role"] == role
+    listed = await shell.ok("users", "list")
+    assert [(user["name"], user["role"]) for user in listed] == [("alice", "member"), ("bob", "owner")]
+    assert "member" in (await shell("users", "list", "-n", "alice")).out.splitlines()[-1]
     refused = await shell("users", "role", "alice", "king")
     assert refused.status == 1
     assert "network-admin" in refused.err

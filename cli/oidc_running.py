@@ -11,6 +11,7 @@ from cli.output import when
 from cli.remote import Remote
 from services.auth.idp.doctor import Report
 from services.auth.idp.doctor.claims import near_misses
+from services.auth.model.oidc.discovery import origin_of
 from services.auth.model.oidc.entry import check_entry
 from services.auth.model.oidc.person import Person
 from services.auth.model.oidc.refusal import SignInError
@@ -63,12 +64,12 @@ def _examine_failures(report: Report, failures: Any) -> None:
 def examine_user(report: Report, arguments: argparse.Namespace, config: Config) -> None:
     """Why a user that exists cannot connect."""
     from headscale.v1 import node_pb2
-    from smartscale.admin.v1 import server_pb2 as pb
+    from smartscale.admin.v1 import user_pb2 as pb
 
     with Remote(arguments) as remote:
         everybody = remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes
         try:
-            answer = remote.itself().call("DescribeUser", pb.DescribeUserRequest(user=arguments.user))
+            answer = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.user))
         except CommandError as error:
             cause = "the person has not signed in yet, or oidc.auto_create_users is false"
             remedy = "let them sign in, or: headscale users create NAME --email ADDRESS"
@@ -80,40 +81,39 @@ def examine_user(report: Report, arguments: argparse.Namespace, config: Config) 
         if user.suspended:
             remedy = f"headscale users restore {user.name}"
             report.fail("suspended", f"{user.name} is suspended", "an administrator suspended them", remedy)
-        _examine_entry(report, user, config)
+        if not answer.links:
+            report.skip("entry", "a local user: no sign-in provider vouches for them, and its lists are not asked")
+        for link in answer.links:
+            _examine_entry(report, link, config)
         _examine_nodes(report, user, nodes)
         if nodes:
             others = [node.given_name for node in everybody if node.user.id != user.id]
             _examine_policy(report, remote, user, others)
 
 
-def _provider_of(user: Any, config: Config) -> tuple[str, ProviderConfig] | None:
-    """The provider that the user came by: the one that their identity names."""
+def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | None:
+    """The provider that an identity is of: by its issuer, or by the host where that names no application."""
     providers = config.oidc.in_use()
-    for name, provider in providers.items():
-        origin = "/".join(provider.issuer.split("/")[:3])
-        if user.provider_id.startswith(origin + "/"):
-            return name, provider
-    return None
+    exact = [(name, one) for name, one in providers.items() if one.issuer.rstrip("/") == issuer.rstrip("/")]
+    near = [(name, one) for name, one in providers.items() if origin_of(one.issuer) == issuer.rstrip("/").lower()]
+    return next(iter((*exact, *near)), None)
 
 
-def _examine_entry(report: Report, user: Any, config: Config) -> None:
-    """Replay the rules on what the last sign-in said."""
-    if not user.provider_id:
-        report.skip("entry", "a local user: no sign-in provider vouches for them, and its lists are not asked")
-        return
-    found = _provider_of(user, config)
+def _examine_entry(report: Report, link: Any, config: Config) -> None:
+    """Replay the rules of the configuration on what the last sign-in said."""
+    found = _provider_of(link.issuer, config)
     if found is None:
         report.warn(
-            "link", f"their identity {user.provider_id} is of no provider that is configured",
+            "link", f"their identity at {link.issuer} is of no provider that is configured",
             "they signed in at another provider, or the issuer was changed",
-            "let them sign in again; an administrator can link the new identity to this user",
+            "let them sign in again, and give the new identity to this user: headscale users relink",
         )  # fmt: skip
         return
     name, provider = found
     rules = settings_of(config.server_url, name, provider).entry
-    issuer, _, subject = user.provider_id.rpartition("/")
-    person = Person(issuer, subject, email=user.email, email_verified=bool(user.email), groups=tuple(user.groups))
+    groups = tuple(group.name for group in link.groups) if link.groups_known else None
+    vouched = bool(link.email)
+    person = Person(link.issuer, link.subject, email=link.email, email_verified=vouched, groups=groups)
     try:
         check_entry(person, rules)
     except SignInError as error:
@@ -121,12 +121,14 @@ def _examine_entry(report: Report, user: Any, config: Config) -> None:
             "domain-not-allowed": "add the domain to oidc.allowed_domains",
             "user-not-allowed": "add the address to oidc.allowed_users",
             "group-not-allowed": "add one of their groups to oidc.allowed_groups, or them to a group at the provider",
+            "groups-missing": "enable the groups scope at the provider and in oidc.scope; they must sign in again",
             "email-missing": "let the provider send an address that it vouches for",
         }.get(error.reason.value, "compare oidc.allowed_* with what the provider says")
-        report.fail("entry", f"by their last sign-in: {error}", error.reason.value, remedy)
+        when_ = when(link.last_login)
+        report.fail("entry", f"by their last sign-in ({when_}): {error}", error.reason.value, remedy)
     else:
-        report.ok("entry", "by their last sign-in they may enter")
-    for mine, wanted in near_misses(user.groups, rules.groups):
+        report.ok("entry", f"by their last sign-in ({when(link.last_login)}) they may enter")
+    for mine, wanted in near_misses(groups or (), rules.groups):
         text = f"allowed_groups has {wanted!r}, the provider said {mine!r}"
         report.warn("groups-names", text, "names must be equal exactly", f"write {mine!r} into oidc.allowed_groups")
 

@@ -8,10 +8,9 @@ import grpc.aio
 from smartscale.admin.v1 import server_pb2 as pb
 from smartscale.admin.v1 import server_pb2_grpc
 from smartscale.auth.v1 import auth_pb2
-from smartscale.registry.v1 import registry_pb2
 
 from gateway.admin import answering
-from gateway.admin.stubs import DEADLINE, Services
+from gateway.admin.stubs import Services
 
 SERVICE = pb.DESCRIPTOR.services_by_name["ServerAdminService"]
 NAME = SERVICE.full_name
@@ -40,13 +39,6 @@ class ServerAdmin:
         """How sign-in does."""
         answer = await self._services.auth.GetSignInHealth(auth_pb2.GetSignInHealthRequest(), timeout=PATIENCE)
         return pb.GetSignInHealthResponse(providers=answer.providers, failures=answer.failures)
-
-    async def DescribeUser(self, request: pb.DescribeUserRequest) -> pb.DescribeUserResponse:
-        """A user and their nodes."""
-        user = await self._services.user_named(request.user)
-        ask = registry_pb2.ListNodesRequest(user_id=user.id)
-        nodes = (await self._services.registry.ListNodes(ask, timeout=DEADLINE)).nodes
-        return pb.DescribeUserResponse(user=user, nodes=[node for node in nodes if not node.tags])
 
 
 def add_to(server: grpc.aio.Server, calls: ServerAdmin) -> None:

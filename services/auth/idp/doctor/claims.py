@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -89,7 +90,7 @@ def _examine_groups(report: Report, document: Mapping[str, Any], settings: SignI
     elif isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         names = [value] if isinstance(value, str) else value
         report.ok("groups", f"{claim} is {kind_of(value)}: {', '.join(names) or 'no group'}")
-        _examine_misses(report, names, settings.entry.groups)
+        _examine_misses(report, settings.groups.ours(tuple(names)), settings.entry.groups)
     else:
         text = f"{claim} is {kind_of(value)}"
         report.fail("groups", text, "groups should be a list of texts", "change the mapping at the provider")
@@ -116,6 +117,8 @@ def _examine_misses(report: Report, have: Iterable[str], wanted: Iterable[str]) 
 def _replay(report: Report, metadata: Metadata, document: Mapping[str, Any], settings: SignInSettings) -> None:
     try:
         person = read_person(metadata.issuer, str(document.get("sub", "")), [document], settings.claims)
+        if person.groups is not None:
+            person = replace(person, groups=settings.groups.ours(person.groups))
         check_entry(person, settings.entry)
     except SignInError as error:
         report.fail("entry", f"{error} ({error.reason.value})", "the lists of who may enter", "compare allowed_*")

@@ -23,28 +23,23 @@ _sym_db = _symbol_database.Default()
 
 
 from smartscale.auth.v1 import auth_pb2 as smartscale_dot_auth_dot_v1_dot_auth__pb2
-from smartscale.registry.v1 import registry_pb2 as smartscale_dot_registry_dot_v1_dot_registry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/server.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/auth/v1/auth.proto\x1a%smartscale/registry/v1/registry.proto\"\x1c\n\x1aReloadConfigurationRequest\"i\n\x1bReloadConfigurationResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\x12\x15\n\rneeds_restart\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x18\n\x16GetSignInHealthRequest\"\x85\x01\n\x17GetSignInHealthResponse\x12\x35\n\tproviders\x18\x01 \x03(\x0b\x32\".smartscale.auth.v1.ProviderHealth\x12\x33\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32!.smartscale.auth.v1.SignInFailure\"#\n\x13\x44\x65scribeUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"o\n\x14\x44\x65scribeUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\x12+\n\x05nodes\x18\x02 \x03(\x0b\x32\x1c.smartscale.registry.v1.Node2\xe1\x02\n\x12ServerAdminService\x12x\n\x13ReloadConfiguration\x12/.smartscale.admin.v1.ReloadConfigurationRequest\x1a\x30.smartscale.admin.v1.ReloadConfigurationResponse\x12l\n\x0fGetSignInHealth\x12+.smartscale.admin.v1.GetSignInHealthRequest\x1a,.smartscale.admin.v1.GetSignInHealthResponse\x12\x63\n\x0c\x44\x65scribeUser\x12(.smartscale.admin.v1.DescribeUserRequest\x1a).smartscale.admin.v1.DescribeUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/server.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/auth/v1/auth.proto\"\x1c\n\x1aReloadConfigurationRequest\"i\n\x1bReloadConfigurationResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\x12\x15\n\rneeds_restart\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x18\n\x16GetSignInHealthRequest\"\x85\x01\n\x17GetSignInHealthResponse\x12\x35\n\tproviders\x18\x01 \x03(\x0b\x32\".smartscale.auth.v1.ProviderHealth\x12\x33\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32!.smartscale.auth.v1.SignInFailure2\xfc\x01\n\x12ServerAdminService\x12x\n\x13ReloadConfiguration\x12/.smartscale.admin.v1.ReloadConfigurationRequest\x1a\x30.smartscale.admin.v1.ReloadConfigurationResponse\x12l\n\x0fGetSignInHealth\x12+.smartscale.admin.v1.GetSignInHealthRequest\x1a,.smartscale.admin.v1.GetSignInHealthResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.admin.v1.server_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_start=127
-  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_end=155
-  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_start=157
-  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_end=262
-  _globals['_GETSIGNINHEALTHREQUEST']._serialized_start=264
-  _globals['_GETSIGNINHEALTHREQUEST']._serialized_end=288
-  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_start=291
-  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_end=424
-  _globals['_DESCRIBEUSERREQUEST']._serialized_start=426
-  _globals['_DESCRIBEUSERREQUEST']._serialized_end=461
-  _globals['_DESCRIBEUSERRESPONSE']._serialized_start=463
-  _globals['_DESCRIBEUSERRESPONSE']._serialized_end=574
-  _globals['_SERVERADMINSERVICE']._serialized_start=577
-  _globals['_SERVERADMINSERVICE']._serialized_end=930
+  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_start=88
+  _globals['_RELOADCONFIGURATIONREQUEST']._serialized_end=116
+  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_start=118
+  _globals['_RELOADCONFIGURATIONRESPONSE']._serialized_end=223
+  _globals['_GETSIGNINHEALTHREQUEST']._serialized_start=225
+  _globals['_GETSIGNINHEALTHREQUEST']._serialized_end=249
+  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_start=252
+  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_end=385
+  _globals['_SERVERADMINSERVICE']._serialized_start=388
+  _globals['_SERVERADMINSERVICE']._serialized_end=640
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,4 @@
 from smartscale.auth.v1 import auth_pb2 as _auth_pb2
-from smartscale.registry.v1 import registry_pb2 as _registry_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -35,17 +34,3 @@ class GetSignInHealthResponse(_message.Message):
     providers: _containers.RepeatedCompositeFieldContainer[_auth_pb2.ProviderHealth]
     failures: _containers.RepeatedCompositeFieldContainer[_auth_pb2.SignInFailure]
     def __init__(self, providers: _Optional[_Iterable[_Union[_auth_pb2.ProviderHealth, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_auth_pb2.SignInFailure, _Mapping]]] = ...) -> None: ...
-
-class DescribeUserRequest(_message.Message):
-    __slots__ = ("user",)
-    USER_FIELD_NUMBER: _ClassVar[int]
-    user: str
-    def __init__(self, user: _Optional[str] = ...) -> None: ...
-
-class DescribeUserResponse(_message.Message):
-    __slots__ = ("user", "nodes")
-    USER_FIELD_NUMBER: _ClassVar[int]
-    NODES_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    nodes: _containers.RepeatedCompositeFieldContainer[_registry_pb2.Node]
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ..., nodes: _Optional[_Iterable[_Union[_registry_pb2.Node, _Mapping]]] = ...) -> None: ...

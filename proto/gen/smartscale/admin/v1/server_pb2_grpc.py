@@ -45,11 +45,6 @@ class ServerAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthResponse.FromString,
                 _registered_method=True)
-        self.DescribeUser = channel.unary_unary(
-                '/smartscale.admin.v1.ServerAdminService/DescribeUser',
-                request_serializer=smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserRequest.SerializeToString,
-                response_deserializer=smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserResponse.FromString,
-                _registered_method=True)
 
 
 class ServerAdminServiceServicer:
@@ -70,13 +65,6 @@ class ServerAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DescribeUser(self, request, context):
-        """What is known of a user and their nodes, to find out why they cannot connect. NOT_FOUND when there is no such user.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_ServerAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -89,11 +77,6 @@ def add_ServerAdminServiceServicer_to_server(servicer, server):
                     servicer.GetSignInHealth,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthResponse.SerializeToString,
-            ),
-            'DescribeUser': grpc.unary_unary_rpc_method_handler(
-                    servicer.DescribeUser,
-                    request_deserializer=smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserRequest.FromString,
-                    response_serializer=smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -151,33 +134,6 @@ class ServerAdminService:
             '/smartscale.admin.v1.ServerAdminService/GetSignInHealth',
             smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_server__pb2.GetSignInHealthResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DescribeUser(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/smartscale.admin.v1.ServerAdminService/DescribeUser',
-            smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserRequest.SerializeToString,
-            smartscale_dot_admin_dot_v1_dot_server__pb2.DescribeUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -17,6 +17,7 @@ from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
 from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
+from services.auth.model.login import NEVER_ENDS
 from services.auth.model.node import Admission, Admitted, FoundNodes, KnownLink, KnownNode, KnownUser
 from services.auth.model.oidc.person import Person
 from services.auth.model.rights import RightsChange, RightsKind
@@ -70,7 +71,8 @@ class RegistryClient:
             user_id=admission.user_id,
             tags=admission.tags,
             ephemeral=admission.ephemeral,
-            expiry=_timestamp(admission.expiry),
+            expiry=None if admission.expiry == NEVER_ENDS else _timestamp(admission.expiry),
+            no_expiry=admission.expiry == NEVER_ENDS,
             hostinfo=admission.hostinfo,
             cap_version=admission.version,
             register_method=registry_pb2.RegisterMethod.Name(int(admission.method)),

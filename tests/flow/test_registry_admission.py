@@ -238,3 +238,25 @@ async def test_a_client_may_shorten_its_key_but_never_extend_it(registry: Regist
     assert (await registry.node(node.id)).expiry.ToDatetime(UTC) == START + timedelta(days=1)
     assert await refused(ask(2)) is grpc.StatusCode.INVALID_ARGUMENT
     assert (await registry.node(node.id)).expiry.ToDatetime(UTC) == START + timedelta(days=1)
+
+
+async def test_a_key_without_an_end_has_none_whatever_the_default(tmp_path: Path) -> None:
+    config = replace(registry_config(tmp_path), node=NodeConfig(expiry=timedelta(days=180)))
+    service, channel, _ = await start_registry(tmp_path, config=config)
+    try:
+        registry = RegistryClient(channel)
+        alice = await registry.user("alice")
+        request = pb.AdmitNodeRequest(node_key=node_key(1).raw, user_id=alice.id, hostinfo=b"{}", no_expiry=True)
+        metadata = with_machine_key(machine(1))
+        assert not (await registry.stub.AdmitNode(request, metadata=metadata, timeout=10)).node.HasField("expiry")
+        request.no_expiry = False
+        request.node_key = node_key(2).raw
+        assert (await registry.stub.AdmitNode(request, metadata=metadata, timeout=10)).node.HasField("expiry")
+        request.no_expiry = True
+        assert not (await registry.stub.AdmitNode(request, metadata=metadata, timeout=10)).node.HasField("expiry")
+        request.expiry.FromDatetime(datetime(2099, 1, 1))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await registry.stub.AdmitNode(request, metadata=metadata, timeout=10)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    finally:
+        await service.stop()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from typing import NewType, Self
 
@@ -24,6 +24,8 @@ AuthId = NewType("AuthId", str)
 
 PREFIX = "hskey-authreq-"
 MAX_FOLLOWUP = 2048
+NEVER_ENDS = datetime(9998, 1, 1, tzinfo=UTC)
+"""The end of a key that has none, where no end means the default."""
 NOBODY = UserId(0)
 NO_NODE = NodeId(0)
 

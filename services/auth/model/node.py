@@ -88,7 +88,7 @@ class Admission:
     tags: tuple[str, ...]
     ephemeral: bool
     expiry: datetime | None
-    """None: the configured default."""
+    """None: the configured default; `NEVER_ENDS`: none at all."""
     hostinfo: bytes = field(repr=False)
     version: int
     method: RegisterMethod

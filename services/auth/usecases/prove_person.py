@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
+from services.auth.model.login import NEVER_ENDS
 from services.auth.model.node import KnownUser
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, namespace_for, trusted_email
@@ -59,7 +60,7 @@ class SignInSettings:
     groups_count: bool = True
     """Whether policies know the provider's groups."""
     key_lifetime: timedelta | None = None
-    """How long a sign-in keeps a node's key; None or zero: as for every node."""
+    """How long a sign-in keeps a node's key; zero: for ever, None: as for every node."""
     expiry_from_token: bool = False
 
 
@@ -208,7 +209,11 @@ class ProvePerson:
     def _key_end(self, proven: ProvenClaims) -> datetime | None:
         if self.settings.expiry_from_token:
             return proven.expires_at
-        return self._clock.now() + self.settings.key_lifetime if self.settings.key_lifetime else None
+        lifetime = self.settings.key_lifetime
+        if lifetime is None:
+            return None
+        now = self._clock.now()
+        return now + lifetime if timedelta(0) < lifetime < NEVER_ENDS - now else NEVER_ENDS
 
 
 def check_sender(callback: Callback, metadata: Metadata) -> None:

@@ -219,6 +219,9 @@ class SignIn:
         if not approve:
             text = "sign-in was refused: the person at the browser said that this device is not theirs"
             return await self._refuse(flow, Reason.DEVICE_NOT_MINE, text, True, browser_secret)
+        if flow.key_end is not None and flow.key_end <= self._clock.now():
+            text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
+            return await self._refuse(flow, Reason.TOKEN_EXPIRED, text, False, browser_secret)
         try:
             await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
         except NotFoundError:

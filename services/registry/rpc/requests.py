@@ -134,6 +134,7 @@ def application(request: pb.AdmitNodeRequest, machine: MachineKey) -> Applicatio
         tags=read_tags(request.tags),
         ephemeral=request.ephemeral,
         expiry=read_instant("expiry", request.expiry) if request.HasField("expiry") else None,
+        endless=request.no_expiry,
         hostinfo=read_hostinfo(request.hostinfo),
         cap_version=read_cap_version(request.cap_version),
         register_method=read_method(request.register_method),

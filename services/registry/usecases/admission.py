@@ -33,6 +33,8 @@ class Application:
     tags: tuple[str, ...] = ()
     ephemeral: bool = False
     expiry: datetime | None = None
+    endless: bool = False
+    """The key never ends, whatever the default."""
     hostinfo: Hostinfo
     cap_version: int = 0
     register_method: RegisterMethod = RegisterMethod.UNKNOWN
@@ -85,6 +87,8 @@ class Admission:
         """
         if not application.tags and not application.user_id:
             raise InvalidInputError("a node needs a user or tags")
+        if application.endless and application.expiry is not None:
+            raise InvalidInputError("an expiry and no expiry cannot both be set")
 
         async def work(draft: Draft) -> tuple[Node, User | None]:
             if application.expiry is not None and application.expiry <= draft.now:
@@ -143,7 +147,8 @@ class Admission:
             and not known.is_expired(draft.now)
         )
         expiry = known.expiry
-        if not confirmed or (application.expiry is not None and not application.tags):
+        said = application.endless or application.expiry is not None
+        if not confirmed or (said and not application.tags):
             expiry = self._expiry(draft, application)
         idle = application.ephemeral and not known.online and not confirmed
         return replace(
@@ -167,7 +172,7 @@ class Admission:
         )
 
     def _expiry(self, draft: Draft, application: Application) -> datetime | None:
-        if application.tags:
+        if application.tags or application.endless:
             return None
         if application.expiry is not None:
             return application.expiry

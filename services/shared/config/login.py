@@ -81,7 +81,7 @@ class ProviderConfig:
     allowed_groups: tuple[str, ...] = ()
     auto_create_users: bool = True
     expiry: timedelta | None = None
-    """How long a login keeps a node valid; unset means `node.expiry`."""
+    """How long a login keeps a node valid; zero means for ever, unset means `node.expiry`."""
     use_expiry_from_token: bool = False
     pkce: OidcPkceConfig = OidcPkceConfig()
     claims: OidcClaimsConfig = OidcClaimsConfig()

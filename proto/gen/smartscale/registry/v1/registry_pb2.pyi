@@ -476,7 +476,7 @@ class FindNodeResponse(_message.Message):
     def __init__(self, by_node_key: _Optional[_Union[Node, _Mapping]] = ..., by_old_node_key: _Optional[_Union[Node, _Mapping]] = ..., of_machine: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class AdmitNodeRequest(_message.Message):
-    __slots__ = ("node_key", "old_node_key", "user_id", "tags", "ephemeral", "expiry", "hostinfo", "cap_version", "register_method", "pre_auth_key_id")
+    __slots__ = ("node_key", "old_node_key", "user_id", "tags", "ephemeral", "expiry", "hostinfo", "cap_version", "register_method", "pre_auth_key_id", "no_expiry")
     NODE_KEY_FIELD_NUMBER: _ClassVar[int]
     OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -487,6 +487,7 @@ class AdmitNodeRequest(_message.Message):
     CAP_VERSION_FIELD_NUMBER: _ClassVar[int]
     REGISTER_METHOD_FIELD_NUMBER: _ClassVar[int]
     PRE_AUTH_KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    NO_EXPIRY_FIELD_NUMBER: _ClassVar[int]
     node_key: bytes
     old_node_key: bytes
     user_id: int
@@ -497,7 +498,8 @@ class AdmitNodeRequest(_message.Message):
     cap_version: int
     register_method: RegisterMethod
     pre_auth_key_id: int
-    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ephemeral: _Optional[bool] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ...) -> None: ...
+    no_expiry: bool
+    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ephemeral: _Optional[bool] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., no_expiry: _Optional[bool] = ...) -> None: ...
 
 class AdmitNodeResponse(_message.Message):
     __slots__ = ("node", "user")

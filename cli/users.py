@@ -23,7 +23,7 @@ def declare(nouns: Any) -> None:
     create.add_argument("-d", "--display-name", default="", help="name shown to people")
     create.add_argument("-e", "--email", default="")
     create.add_argument("-p", "--picture-url", default="")
-    listing = noun.verb("list", _list, "List users", ("ls",), "headscale users list -o json")
+    listing = noun.verb("list", list_users, "List users", ("ls",), "headscale users list -o json")
     listing.add_argument("who", nargs="?", default="", help="id, name or e-mail: show only this user")
     _which(listing, required=False)
     destroy = noun.verb(
@@ -46,9 +46,7 @@ def declare(nouns: Any) -> None:
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
     parser.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID")
-    parser.add_argument(
-        "-n", "--name" if parser.prog.split()[-1] != "create" else "--by-name", dest="by_name", default=""
-    )
+    parser.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="")
     if not required:
         parser.add_argument("-e", "--email", default="")
 
@@ -76,7 +74,8 @@ def _create(arguments: argparse.Namespace) -> None:
     _print(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
 
 
-def _list(arguments: argparse.Namespace) -> None:
+def list_users(arguments: argparse.Namespace) -> None:
+    """List users, or those that the options name."""
     from headscale.v1 import user_pb2
 
     with Remote(arguments) as remote:

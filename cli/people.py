@@ -8,7 +8,7 @@ from typing import Any
 from cli.output import data, emit, table, when
 from cli.parser import Noun
 from cli.remote import Remote
-from cli.values import confirm
+from cli.values import confirm, positive
 
 Rows = list[tuple[str, ...]]
 
@@ -22,7 +22,10 @@ def add_to(noun: Noun) -> None:
         (),
         "headscale users show alice@example.com -o json",
     )
-    show.add_argument("who", metavar="USER", help="id, name or e-mail")
+    show.add_argument("who", nargs="?", default="", metavar="USER", help="id, name or e-mail; none: list users")
+    show.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID", help="as of users list")
+    show.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="as of users list")
+    show.add_argument("-e", "--email", default="", help="as of users list")
     show.add_argument("--history", action="store_true", help="also what became of each attribute")
     link = noun.verb(
         "link",
@@ -56,6 +59,11 @@ def add_to(noun: Noun) -> None:
 def _show(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import user_pb2 as pb
 
+    if not arguments.who:  # Headscale's other word for `users list`
+        from cli.users import list_users
+
+        list_users(arguments)
+        return
     with Remote(arguments) as remote:
         found = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.who))
     if arguments.output:

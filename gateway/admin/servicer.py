@@ -11,12 +11,13 @@ from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import author, etag, policy_admin, user_admin
+from gateway.admin import author, etag, policy_admin, server_admin, user_admin
 from gateway.admin.checks import check
 from gateway.admin.devices import Devices
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.people import People
 from gateway.admin.policy_admin import PolicyAdmin
+from gateway.admin.server_admin import ServerAdmin
 from gateway.admin.stubs import DEADLINE, Refused, Services
 from gateway.admin.user_admin import UserAdmin
 from services.shared.telemetry.logs import get_logger
@@ -84,7 +85,11 @@ class Calls:
 
     def __init__(self, services: Services, metrics: AdminMetrics) -> None:
         self._servicer = HeadscaleServicer(services)
-        self._ours = {policy_admin.NAME: PolicyAdmin(services), user_admin.NAME: UserAdmin(services)}
+        self._ours = {
+            policy_admin.NAME: PolicyAdmin(services),
+            user_admin.NAME: UserAdmin(services),
+            server_admin.NAME: ServerAdmin(services),
+        }
         self._metrics = metrics
 
     async def call(self, name: str, request: Message, service: str = HEADSCALE) -> Message:

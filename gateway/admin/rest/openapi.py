@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from gateway.admin import etag, policy_admin, user_admin
+from gateway.admin import etag, policy_admin, server_admin, user_admin
 from gateway.admin.checks import LONG, MAX_ITEMS, MAX_TEXT
 from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.reflect import json_name
@@ -15,10 +15,16 @@ from gateway.admin.rest.forms import FORMS, ID, LINKS, MOST, NAMES_TOO, NARROWED
 from gateway.admin.rest.operations import EVERY, Operation
 from gateway.admin.rest.problem import TITLES
 from gateway.admin.rest.reading import MAX_UINT32
+from gateway.admin.server_admin import ServerAdmin
 from gateway.admin.servicer import HEADSCALE, HeadscaleServicer
 from gateway.admin.user_admin import UserAdmin
 
-_CALLS = {HEADSCALE: HeadscaleServicer, policy_admin.NAME: PolicyAdmin, user_admin.NAME: UserAdmin}
+_CALLS = {
+    HEADSCALE: HeadscaleServicer,
+    policy_admin.NAME: PolicyAdmin,
+    user_admin.NAME: UserAdmin,
+    server_admin.NAME: ServerAdmin,
+}
 _SMALL: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_UINT32}
 _ERRORS = (400, 401, 404, 405, 409, 413, 429, 500, 503, 504)
 _UNMET = 412

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from headscale.v1 import headscale_pb2
 
-from gateway.admin import policy_admin, user_admin
+from gateway.admin import policy_admin, server_admin, user_admin
 
 SERVICE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
 
@@ -115,7 +115,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *_of("server", Operation("Health", "GET", "/health")),
 )
 
-_POLICY, _USER = policy_admin.SERVICE, user_admin.SERVICE
+_POLICY, _USER, _SERVER = policy_admin.SERVICE, user_admin.SERVICE, server_admin.SERVICE
 
 ADDED: tuple[Operation, ...] = (
     *_of(
@@ -133,6 +133,11 @@ ADDED: tuple[Operation, ...] = (
         ),
         Operation("ExplainPolicy", "POST", "/policy/explain", body=True, service=_POLICY),
         Operation("PreviewPolicy", "POST", "/policy/preview", body=True, service=_POLICY),
+    ),
+    *_of(
+        "server",
+        Operation("GetSignInHealth", "GET", "/oidc/health", service=_SERVER),
+        Operation("ReloadConfiguration", "POST", "/reload", body=True, service=_SERVER),
     ),
 )
 """Calls of smartscale.admin.v1: what Headscale has no path for."""

@@ -31,7 +31,7 @@ fast: ## Run the tests that need no other program
 e2e: setup-test ## Run only the tests with real clients, servers and containers
 	$(PY) -m pytest tests -m e2e
 
-bench: setup-test ## Measure (BENCH=policy for one of tests/bench alone)
+bench: setup-test ## Measure (BENCH=load, policy or rights for one of tests/bench alone)
 	$(PY) -m tests.bench $(BENCH)
 
 model: setup-test ## Live random lives of a tailnet with fresh seeds (MODEL_SECONDS=1800; MODEL_SEED=N plays one again)

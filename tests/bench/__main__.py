@@ -1,4 +1,5 @@
-"""Measurements: `python -m tests.bench load …` of a whole server, `python -m tests.bench policy` of the policy alone.
+"""Measurements: `python -m tests.bench load …` of a whole server, `… relay` of the relay and STUN, `… policy` of the
+policy alone, `… rights` of real clients whose rights change.
 
 Without a name all run with their defaults.
 """
@@ -8,12 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import policy
+from tests.bench import policy, relay, rights
 from tests.bench.load import command
 
 BENCHES: Mapping[str, Callable[[list[str]], int]] = {
     "load": command.main,
+    "relay": relay.main,
     "policy": lambda _arguments: policy.main(),
+    "rights": rights.main,
 }
 
 

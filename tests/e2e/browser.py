@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.e2e.lab import SERVER_IP, Lab
+from tests.e2e.lab import PUBLIC_IP, SERVER_IP, Lab
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -25,7 +25,7 @@ _ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     # No names: providers' pages ask for fonts and styles from elsewhere.
-    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {SERVER_IP}",
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {SERVER_IP}, EXCLUDE {PUBLIC_IP}",
 ]
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """A folder for pictures of the pages that tests see; none are taken without it."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.e2e.lab import SERVER_IP, SERVERS, Lab
+from tests.e2e.lab import PUBLIC_IP, SERVERS, Lab
 from tests.e2e.provider_wsgi import PASSWORD
 from tests.e2e.waiting import wait_for
 
@@ -41,7 +41,10 @@ _PANVA = _HERE / "panva"
 
 
 class Provider:
-    """One that runs on the servers' host; `folder` holds server.pem and server.key for it."""
+    """One that runs on the servers' host; `folder` holds server.pem and server.key for it.
+
+    It has another address than our server, so that browsers take the two for different sites.
+    """
 
     port = 0
     prefix = ""
@@ -56,7 +59,7 @@ class Provider:
         people: Mapping[str, Mapping[str, object]] = PEOPLE,
         address: tuple[str, int] | None = None,
     ) -> None:
-        host, port = address or (SERVER_IP, self.port)
+        host, port = address or (PUBLIC_IP, self.port)
         self.issuer = f"https://{host}:{port}{self.prefix}"
         file = folder / f"{type(self).__name__.lower()}.json"
         file.write_text(

@@ -15,7 +15,7 @@ from tests.e2e import browser, clients, lab
 from tests.e2e.alone import write_certificate
 from tests.e2e.browser import person, picture
 from tests.e2e.clients import Caddy
-from tests.e2e.lab import SERVER_IP, Lab
+from tests.e2e.lab import PUBLIC_IP, SERVER_IP, Lab
 from tests.e2e.providers import Canaille, Mock, Panva, Provider
 from tests.e2e.servers import Embedded
 from tests.e2e.waiting import wait_for
@@ -59,7 +59,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     net = Lab(tmp_path_factory.mktemp("lab"))
     server = None
     try:
-        certificate = write_certificate(net.folder, SERVER_IP)
+        certificate = write_certificate(net.folder, SERVER_IP, PUBLIC_IP)
         default, *others = [kind for kind in KINDS if kind.missing() is None] or [None]
         if default is None:
             pytest.skip("no provider can be run here")

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e import clients, guide, lab, servers
 from tests.e2e.alone import write_certificate
 from tests.e2e.clients import Caddy
-from tests.e2e.lab import SERVER_IP, SERVERS, Lab
+from tests.e2e.lab import PUBLIC_IP, SERVER_IP, SERVERS, Lab
 from tests.e2e.person import Person
 from tests.e2e.providers import Mock
 from tests.e2e.servers import Stack
@@ -32,7 +32,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     net = Lab(tmp_path_factory.mktemp("lab"))
     made = None
     try:
-        certificate = write_certificate(net.folder, SERVER_IP)
+        certificate = write_certificate(net.folder, SERVER_IP, PUBLIC_IP)
         provider = Mock(net, net.folder, f"{URL}/oidc/callback")
         provider.wait()
         settings = {

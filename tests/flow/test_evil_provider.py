@@ -278,6 +278,13 @@ OURS: dict[str, Case] = {
     "issued 59 seconds from now": Case(at(iat=59, nbf=59)),
     "not valid for 61 seconds": Case(at(nbf=61), "token-future"),
     "issued eleven minutes ago": Case(at(iat=-661), "token-old"),
+    "signed in at the provider too long ago": Case(
+        at(auth_time=-361), "token-login-old", settings={"extra_params": {"max_age": "300"}}
+    ),
+    "not said when signed in at the provider": Case(
+        nothing, "token-login-old", settings={"extra_params": {"max_age": "300"}}
+    ),
+    "signed in at the provider lately": Case(at(auth_time=-359), settings={"extra_params": {"max_age": "300"}}),
     # user info
     "user info without subject": Case(info(sub=None), "userinfo-subject"),
     "user info that is a page": Case(answers("userinfo", 200, b"<html>"), "userinfo-malformed"),

@@ -63,6 +63,12 @@ class SignInSettings:
     """How long a sign-in keeps a node's key; zero: for ever, None: as for every node."""
     expiry_from_token: bool = False
 
+    @property
+    def max_age(self) -> timedelta | None:
+        """What `extra_params` asks of the provider: that the person signed in there so lately."""
+        text = self.extra_params.get("max_age", "")
+        return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else None
+
 
 @dataclass(frozen=True, slots=True)
 class Callback:
@@ -143,6 +149,7 @@ class ProvePerson:
             algorithms=metadata.algorithms,
             leeway=self.settings.leeway,
             access_token=tokens.access_token,
+            max_age=self.settings.max_age,
         )
         proven = await self._prove_token(tokens, expected)
         person = await self._person(metadata, proven, tokens)

@@ -38,6 +38,8 @@ class Expected:
     algorithms: Collection[str]
     leeway: timedelta
     access_token: str = ""
+    max_age: timedelta | None = None
+    """How long ago the person may have proven themselves at the provider; None: any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def prove(unverified_token: str, keys: KeySet, expected: Expected, now: datetime
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
         raise SignInError(Reason.TOKEN_SUBJECT, "the token names nobody")
     expires_at = _check_times(claims, expected.leeway, now)
+    _check_login_time(claims, expected, now)
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
         raise SignInError(Reason.TOKEN_NONCE, "the token was not made for this sign-in")
@@ -142,6 +145,17 @@ def _check_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) ->
     if issued + MAX_AGE + leeway < now:
         raise SignInError(Reason.TOKEN_OLD, "the token is too old; compare the clocks of server and provider")
     return expires
+
+
+def _check_login_time(claims: Mapping[str, Any], expected: Expected, now: datetime) -> None:
+    """Core §3.1.3.7, 13: who asked with max_age must look at auth_time."""
+    if expected.max_age is None:
+        return
+    since = _instant(claims, "auth_time")
+    if since is None:
+        raise SignInError(Reason.TOKEN_LOGIN_OLD, "the token does not say when the person signed in at the provider")
+    if since + expected.max_age + expected.leeway < now:
+        raise SignInError(Reason.TOKEN_LOGIN_OLD, "the person signed in at the provider too long ago; sign in anew")
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:

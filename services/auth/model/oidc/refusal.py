@@ -45,6 +45,7 @@ class Reason(Enum):
     TOKEN_TIME = "token-time"
     TOKEN_FUTURE = "token-future"
     TOKEN_OLD = "token-old"
+    TOKEN_LOGIN_OLD = "token-login-old"
     TOKEN_NONCE = "token-nonce"
     TOKEN_HASH = "token-hash"
     # The user info.

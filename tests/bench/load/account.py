@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
@@ -12,11 +13,22 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Account:
-    """The processes to account for, with all their threads."""
+    """The processes to account for, with all their threads; of `trees` (a database server) also all descendants."""
 
-    def __init__(self, pids: Sequence[int]) -> None:
-        self.pids = tuple(pids)
+    def __init__(self, pids: Sequence[int], trees: Sequence[int] = ()) -> None:
+        self._pids, self._trees = tuple(pids), tuple(trees)
         self._seen: dict[tuple[int, str], float] = {}
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """All of now."""
+        found, rest = list(self._pids), list(self._trees)
+        while rest:
+            pid = rest.pop()
+            found.append(pid)
+            for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                rest += map(int, children.read_text().split())
+        return tuple(found)
 
     def cpu(self) -> float:
         """Seconds on the CPU so far, to the nanosecond; threads that ended since the last call keep what they had then.
@@ -28,6 +40,8 @@ class Account:
             try:
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     self._seen[pid, task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
+            except FileNotFoundError:
+                continue
             except OSError:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 self._seen[pid, ""] = (int(fields[11]) + int(fields[12])) / TICK
@@ -37,9 +51,10 @@ class Account:
         """Bytes of proportional memory."""
         total = 0
         for pid in self.pids:
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) << 10
+            with contextlib.suppress(OSError):
+                for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                    if line.startswith("Pss:"):
+                        total += int(line.split()[1]) << 10
         return total
 
 

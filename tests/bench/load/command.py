@@ -16,9 +16,10 @@ from tests.bench.load.account import machine
 from tests.bench.load.fleet import SAMPLED, Fleet
 from tests.bench.load.hostile import hostile
 from tests.bench.load.scenarios import GROUPS, SCENARIOS, Figures, scale_exponent
+from tests.bench.load.stack import Stack
 from tests.bench.load.target import Embedded, Somewhere, Target, raise_limits
 
-APART = ("scale_exponent", "cold_start", "hostile")
+APART = ("scale_exponent", "hostile")
 """Run only when named."""
 
 
@@ -33,6 +34,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--pid", action="append", type=int, default=[], help="a process to account for")
     found.add_argument("--policy-command", default="", help="puts the policy in the file {} in force")
     found.add_argument("--restart-command", default="", help="restarts the server and prints the new PIDs")
+    found.add_argument("--stack", action="store_true", help="start a process per part on PostgreSQL and Redis")
+    found.add_argument("--tls", action="store_true", help="of the server started here: TLS in its own process")
     found.add_argument("--tags", action="store_true", help="of the server started here: one tag and key a group")
     found.add_argument("--json", type=Path, help="write the figures here")
     found.add_argument("--baseline", type=Path, help="compare with figures written before, by ratio")
@@ -52,22 +55,36 @@ def main(arguments: list[str]) -> int:
         )
         figures = uvloop.run(run(target, names, options.clients, options.sampled))
     else:
-        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            groups = GROUPS if options.tags or "fanout_patch_acl" in names else 1
-            embedded = Embedded(Path(folder), groups)
-            try:
-                embedded.start()
-                figures = uvloop.run(run(embedded, names, options.clients, options.sampled))
-            finally:
-                embedded.stop()
-                for line in embedded.faults()[:10]:
-                    print(line, file=sys.stderr)
-    result = {"clients": options.clients, "machine": machine(), "scenarios": figures}
+        groups = GROUPS if options.tags or "fanout_patch_acl" in names else 1
+        figures = measure(names, options.clients, options.sampled, groups, stack=options.stack, tls=options.tls)
     if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+        write(options.json, options.clients, figures)
     baseline = json.loads(options.baseline.read_text())["scenarios"] if options.baseline else {}
     print(table(figures, baseline))
     return int(any("wrong" in found for found in figures.values()))
+
+
+def measure(
+    names: list[str], clients: int, sampled: int = SAMPLED, groups: int = 1, *, stack: bool = False, tls: bool = False
+) -> dict[str, Figures]:
+    """Run scenarios on a server of ours that is started for them."""
+    raise_limits()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        server = Stack(Path(folder), groups) if stack else Embedded(Path(folder), groups, tls=tls)
+        try:
+            server.start()
+            figures = uvloop.run(run(server, names, clients, sampled))
+        finally:
+            server.stop()
+            for line in server.faults()[:10]:
+                print(line, file=sys.stderr)
+    return figures
+
+
+def write(file: Path, clients: int, figures: dict[str, Figures]) -> None:
+    """Keep figures, with what they were measured on."""
+    result = {"clients": clients, "machine": machine(), "scenarios": figures}
+    file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 async def run(target: Target, names: list[str], clients: int, sampled: int) -> dict[str, Figures]:
@@ -91,10 +108,7 @@ async def run(target: Target, names: list[str], clients: int, sampled: int) -> d
     for name in names:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            if name == "cold_start":
-                figures[name] = await cold_start(fleet)
-            else:
-                figures[name] = await (hostile if name == "hostile" else SCENARIOS[name])(fleet)
+            figures[name] = await (hostile if name == "hostile" else SCENARIOS[name])(fleet)
         except Exception as error:
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             figures[name] = {"wrong": 1.0}
@@ -104,39 +118,16 @@ async def run(target: Target, names: list[str], clients: int, sampled: int) -> d
     return figures
 
 
-async def cold_start(fleet: Fleet) -> Figures:
-    """All hang up; the server starts again with its nodes in the database; one device wants its map."""
-    fleet.hang_up()
-    if not await fleet.target.restart():
-        return {}
-    start = fleet.target.started if isinstance(fleet.target, Embedded) else time.monotonic()
-    device = fleet.devices[0]
-    while True:
-        try:
-            await device.reconnect(attempts=1)
-            await asyncio.wait_for(device.has_map.wait(), 30)
-            break
-        except (OSError, RuntimeError):
-            await asyncio.sleep(0.02)
-        except Exception:
-            if time.monotonic() - start > 60:
-                raise
-            await asyncio.sleep(0.02)
-    took = device.map_at - start
-    cpu = fleet.target.account.cpu()
-    await asyncio.gather(*(other.reconnect(1.0) for other in fleet.devices[1:]))
-    await asyncio.gather(*(asyncio.wait_for(other.has_map.wait(), 60) for other in fleet.devices))
-    await fleet.quiet()
-    await fleet.prove()
-    return {"first_map_s": took, "cpu_until_then_s": cpu}
-
-
 def table(figures: dict[str, Figures], baseline: dict[str, Figures]) -> str:
     """The figures as text; with a baseline also how they relate to it."""
     lines = []
     for name, found in figures.items():
         for key, value in found.items():
             former = baseline.get(name, {}).get(key)
-            ratio = f"{value / former:>8.2f}x" if former else ""
-            lines.append(f"{name:18} {key:24} {value:>12.3f}{ratio}")
+            if key.endswith(("_min", "_max")):
+                continue
+            least, most = found.get(f"{key}_min"), found.get(f"{key}_max")
+            spread = "" if least is None or most is None else f"  {least:.3f} to {most:.3f}"
+            ratio = f"{value / former:>8.2f}x" if former else " " * 9
+            lines.append(f"{name:18} {key:24} {value:>12.3f}{ratio}{spread}")
     return "\n".join(lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -24,12 +25,13 @@ class Server:
 
     url: str
     control: MachineKey
+    tls: ssl.SSLContext | None = None
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port."""
         parts = urlsplit(self.url)
-        return parts.hostname or "", parts.port or 80
+        return parts.hostname or "", parts.port or (443 if self.tls else 80)
 
 
 class Device:
@@ -83,7 +85,7 @@ class Device:
             self.machine, self.server.control, VERSION, host, self._message, self._lost, keep=self.sampled, **options
         )
         self.wire = wire
-        await asyncio.get_running_loop().create_connection(lambda: wire, *self.server.address)
+        await asyncio.get_running_loop().create_connection(lambda: wire, *self.server.address, ssl=self.server.tls)
         await asyncio.wait_for(wire.ready, DEADLINE)
 
     async def ask(self, path: str, body: bytes) -> tuple[int, bytes]:
@@ -151,6 +153,11 @@ class Device:
                 # As `util/backoff` has it: the square of the attempts in hundredths of a second.
                 await asyncio.sleep(min(30.0, attempt * attempt * 0.01) * random.uniform(0.5, 1.5))
         self.open_map()
+
+    @property
+    def lost(self) -> bool:
+        """Whether its connection has ended."""
+        return self.wire is not None and self.wire.lost
 
     def cut(self) -> None:
         """Lose the connection."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 
+from tests.bench.load.certificate import any_certificate
 from tests.bench.load.device import DEADLINE, Device, Server
 from tests.bench.load.target import Target
 from tests.bench.load.truth import Sees, WrongNetmapError, differences, everyone
@@ -20,8 +22,8 @@ QUIET = 0.6
 class Fleet:
     """The devices of one tailnet."""
 
-    def __init__(self, target: Target, server: Server, sampled: int = SAMPLED) -> None:
-        self.target, self.server = target, server
+    def __init__(self, target: Target, servers: Sequence[Server], sampled: int = SAMPLED) -> None:
+        self.target, self.servers = target, servers
         self.devices: list[Device] = []
         self._sampled = sampled
         self.sees: Sees = everyone
@@ -29,7 +31,16 @@ class Fleet:
     @classmethod
     async def at(cls, target: Target, sampled: int = SAMPLED) -> Fleet:
         """A fleet without devices, at a server that answers."""
-        return cls(target, Server(target.url, await fetch_control_key(target.url)), sampled)
+        servers = []
+        for url in target.urls:
+            tls = any_certificate() if url.startswith("https:") else None
+            servers.append(Server(url, await fetch_control_key(url, tls=tls), tls))
+        return cls(target, servers, sampled)
+
+    @property
+    def server(self) -> Server:
+        """The first address."""
+        return self.servers[0]
 
     @property
     def sampled(self) -> list[Device]:
@@ -39,7 +50,9 @@ class Fleet:
     def make(self, *, sampled: bool = False) -> Device:
         """One more device, not yet connected."""
         number = len(self.devices)
-        device = Device(self.server, number, number % len(self.target.auth_keys), sampled=sampled)
+        # By turns of all groups, so that members of a group are spread over the servers.
+        server = self.servers[number // len(self.target.auth_keys) % len(self.servers)]
+        device = Device(server, number, number % len(self.target.auth_keys), sampled=sampled)
         self.devices.append(device)
         return device
 
@@ -87,6 +100,27 @@ class Fleet:
                 return
             await asyncio.sleep(0.5)
         raise WrongNetmapError(f"{len(wrong)} differences: " + "; ".join(wrong[:5]))
+
+    @asynccontextmanager
+    async def following_losses(self, spread: float = 0.5) -> AsyncIterator[None]:
+        """Meanwhile bring every device back that loses its connection, as clients do, to whichever server takes it."""
+        returning: dict[Device, asyncio.Task[None]] = {}
+
+        async def follow() -> None:
+            while True:
+                for device in self.devices:
+                    known = returning.get(device)
+                    if not device.slow and device.lost and (known is None or known.done()):
+                        device.server = self.servers[(self.servers.index(device.server) + 1) % len(self.servers)]
+                        returning[device] = asyncio.create_task(device.reconnect(spread, attempts=60))
+                await asyncio.sleep(0.05)
+
+        following = asyncio.create_task(follow())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(*returning.values(), return_exceptions=True)
 
     def hang_up(self) -> None:
         """Cut all connections."""

@@ -16,9 +16,11 @@ CONNECTIONS = 9000
 READERS = 50
 
 
-async def hostile(fleet: Fleet, seconds: float = 5.0) -> Figures:
-    """Connections that never say anything, map sessions that nobody reads, one device that reconnects without end."""
+async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
+    """Connections that never say anything, map sessions that nobody reads, one device that reconnects and one
+    that moves without end."""
     quiet = await churn(fleet, seconds=seconds)
+    flapper = next(device for device in fleet.devices if not device.sampled)
     account = fleet.target.account
     memory = account.pss()
     loop = asyncio.get_running_loop()
@@ -36,10 +38,16 @@ async def hostile(fleet: Fleet, seconds: float = 5.0) -> Figures:
     last = next(device for device in reversed(fleet.devices) if not device.slow and not device.sampled)
     last.slow = True
     restless = asyncio.create_task(_reconnects(last, 100.0))
+    flapper.slow = True
+    flapping = asyncio.create_task(_flaps(flapper))
     busy = await churn(fleet, seconds=seconds)
-    restless.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await restless
+    for task in (restless, flapping):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    flapper.slow = False
+    if flapper.lost:
+        await flapper.reconnect()
     at_end = account.pss() - memory
     for sock in silent:
         sock.close()
@@ -52,7 +60,7 @@ async def hostile(fleet: Fleet, seconds: float = 5.0) -> Figures:
     return {
         "silent_connections": len(silent), "silent_growth_mib": after_silent / 2**20,
         "deaf_growth_mib": (after_deaf - after_silent) / 2**20, "growth_at_end_mib": at_end / 2**20,
-        "quiet_p99_ms": quiet["p99_ms"], "p99_ms": busy["p99_ms"],
+        "quiet_p99_ms": quiet["p99_ms"], "p99_ms": busy["p99_ms"], "p99_ratio": busy["p99_ms"] / quiet["p99_ms"],
         "quiet_core_percent": quiet["core_percent"], "core_percent": busy["core_percent"],
     }  # fmt: skip
 
@@ -68,6 +76,16 @@ async def _never_reads(fleet: Fleet) -> Device:
     device.wire.transport.pause_reading()
     device.slow = True
     return device
+
+
+async def _flaps(device: Device) -> None:
+    """Move its endpoint without end."""
+    number = 0
+    while True:
+        number += 1
+        with contextlib.suppress(LostError, OSError, TimeoutError):
+            await device.report(f"203.0.113.{number % 250 + 1}:{number % 60000 + 1024}")
+        await asyncio.sleep(0)
 
 
 async def _reconnects(device: Device, rate: float) -> None:

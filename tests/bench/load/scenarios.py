@@ -6,7 +6,7 @@ import asyncio
 import gc
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from math import log
 
 from tests.bench.load.account import median, percentile
@@ -37,8 +37,7 @@ async def _silence(fleet: Fleet, since: float, seconds: float = _SETTLE) -> None
 
 
 def _spread(name: str, values: list[float]) -> Figures:
-    middle = median(values)
-    return {name: middle, f"{name}_mad": median([abs(value - middle) for value in values])}
+    return {name: median(values), f"{name}_min": min(values), f"{name}_max": max(values)}
 
 
 async def fanout_patch(fleet: Fleet, repeats: int = REPEATS) -> Figures:
@@ -59,7 +58,7 @@ async def fanout_patch(fleet: Fleet, repeats: int = REPEATS) -> Figures:
         messages.append(sum(device.messages for device in watchers) / len(watchers))
     await fleet.prove()
     return {
-        **_spread("cpu_ms", cpu[1:]), "first_ms": median(firsts[1:]), "last_p50_ms": median(ends[1:]),
+        **_spread("cpu_ms", cpu[1:]), "first_ms": median(firsts[1:]), **_spread("last_p50_ms", ends[1:]),
         "last_p99_ms": percentile(ends[1:], 0.99), "messages": median(messages),
     }  # fmt: skip
 
@@ -97,32 +96,38 @@ async def join(fleet: Fleet, repeats: int = 7) -> Figures:
         heard.append((max(device.first for device in others) - start) * 1000)
         told.append(sum(device.messages for device in others) / len(others))
     await fleet.prove()
-    return {**_spread("cpu_ms", cpu[1:]), "all_have_it_p50_ms": median(heard[1:]), "messages": median(told[1:])}
+    told_all = _spread("all_have_it_p50_ms", heard[1:])
+    return {**_spread("cpu_ms", cpu[1:]), **told_all, "messages": median(told[1:])}
 
 
 async def noop(fleet: Fleet, requests: int = 2000, at_once: int = 64) -> Figures:
-    """Reports that say nothing new: first the same again over the same connection, then over a new one."""
+    """Reports that say nothing new, by so many devices at once."""
     movers = random.sample(fleet.devices, min(at_once, len(fleet.devices)))
     for mover in movers:
         await mover.report()
     await _silence(fleet, now())
     fleet.mark()
-    before, start = fleet.target.account.cpu(), now()
+    done = requests // len(movers) * len(movers)
 
     async def repeat(device: Device) -> None:
         for _ in range(requests // len(movers)):
             await device.report()
 
-    await asyncio.gather(*map(repeat, movers))
-    spent, took = fleet.target.account.cpu() - before, now() - start
+    cpu, rates = [], []
+    for _ in range(5):
+        before, start = fleet.target.account.cpu(), now()
+        await asyncio.gather(*map(repeat, movers))
+        cpu.append((fleet.target.account.cpu() - before) / done * 1e6)
+        rates.append(done / (now() - start))
     await asyncio.sleep(_SETTLE)
-    done = requests // len(movers) * len(movers)
     caused = sum(device.messages for device in fleet.devices)
-    return {"cpu_us": spent / done * 1e6, "per_second": done / took, "messages_caused": caused}
+    return {**_spread("cpu_us", cpu), "per_second": median(rates), "messages_caused": caused}
 
 
-async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 20.0) -> Figures:
+async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 60.0) -> Figures:
     """Endpoint changes at random moments; how long until a sampled device knows, and the load they are."""
+    for device in fleet.sampled:
+        device.catch_up()
     fleet.mark()
     sent: dict[str, float] = {}
     reports = []
@@ -188,10 +193,11 @@ async def policy_change(fleet: Fleet) -> Figures:
     cpu, lasts = [], []
     for edit in range(1, 5):
         fleet.mark()
-        before, start = fleet.target.account.cpu(), now()
+        before = fleet.target.account.cpu()
         if not await asyncio.to_thread(fleet.target.set_policy, policy_for_all(edit + 1)):
             return {}
-        await _silence(fleet, start, 0.5)
+        # Not from the start: the command line alone may take a second.
+        await _silence(fleet, now(), 0.5)
         cpu.append(fleet.target.account.cpu() - before)
         if lacking := sum(1 for device in fleet.devices if not device.messages):
             raise WrongNetmapError(f"{lacking} were not told of the policy")
@@ -210,16 +216,39 @@ async def idle(fleet: Fleet, seconds: float = 10.0) -> Figures:
     return {"core_percent": spent / (now() - start) * 100, "pss_mib": fleet.target.account.pss() / 2**20}
 
 
+async def _all_back(fleet: Fleet) -> None:
+    """Wait until every device is connected and has its map."""
+    end = now() + 2 * DEADLINE
+    while away := sum(device.lost or not device.has_map.is_set() for device in fleet.devices):
+        if now() > end:
+            raise TimeoutError(f"{away} devices did not come back")
+        await asyncio.sleep(0.05)
+
+
 async def gateway_restart(fleet: Fleet) -> Figures:
-    """The server restarts; its clients come back; nobody may be seen to have been away."""
-    if not await fleet.target.restart():
-        return {}
+    """What clients are connected to restarts; they come back; nobody may be seen to have been away."""
     for device in fleet.sampled:
         device.catch_up()
     fleet.mark()
+    lost: dict[Device, float] = {}
     start = now()
-    await asyncio.gather(*(device.reconnect(0.5, attempts=60) for device in fleet.devices))
-    await asyncio.gather(*(asyncio.wait_for(device.has_map.wait(), DEADLINE) for device in fleet.devices))
+
+    async def watch() -> None:
+        while True:
+            for device in fleet.devices:
+                if device.lost:
+                    lost.setdefault(device, now())
+            await asyncio.sleep(0.02)
+
+    watching = asyncio.create_task(watch())
+    async with fleet.following_losses():
+        if not await fleet.target.restart_gateway():
+            watching.cancel()
+            return {}
+        await _all_back(fleet)
+        # Longer than the grace: whoever is to be shown as gone has been by then.
+        await asyncio.sleep(12.0)
+    watching.cancel()
     await fleet.quiet()
     flaps = 0
     for device in fleet.sampled:
@@ -228,8 +257,38 @@ async def gateway_restart(fleet: Fleet) -> Figures:
             shown = [*message.get("Peers", []), *message.get("PeersChangedPatch", []), *message.get("PeersChanged", [])]
             flaps += sum(peer.get("Online") is False for peer in shown)
     await fleet.prove()
-    maps = [device.map_at - start for device in fleet.devices]
-    return {"flaps_seen": flaps, "first_map_s": min(maps), "last_map_s": max(maps)}
+    away = [device.map_at - at for device, at in lost.items()]
+    return {
+        "flaps_seen": flaps, "reconnected": len(away), "away_p50_s": median(away), "away_longest_s": max(away),
+        "took_s": max(device.map_at for device in fleet.devices) - start,
+    }  # fmt: skip
+
+
+async def cold_start(fleet: Fleet) -> Figures:
+    """All hang up; the server starts again with its nodes in the database; one device wants its map."""
+    fleet.hang_up()
+    if not await fleet.target.restart():
+        return {}
+    start = getattr(fleet.target, "started", now())
+    device = fleet.devices[0]
+    while True:
+        try:
+            await device.reconnect(attempts=1)
+            await asyncio.wait_for(device.has_map.wait(), 30)
+            break
+        except (OSError, RuntimeError):
+            await asyncio.sleep(0.02)
+        except Exception:
+            if now() - start > 60:
+                raise
+            await asyncio.sleep(0.02)
+    took = device.map_at - start
+    cpu = fleet.target.account.cpu()
+    await asyncio.gather(*(other.reconnect(1.0) for other in fleet.devices[1:]))
+    await asyncio.gather(*(asyncio.wait_for(other.has_map.wait(), 60) for other in fleet.devices))
+    await fleet.quiet()
+    await fleet.prove()
+    return {"first_map_s": took, "cpu_until_then_s": cpu}
 
 
 async def slow_reader(fleet: Fleet, seconds: float = 15.0) -> Figures:
@@ -243,12 +302,13 @@ async def slow_reader(fleet: Fleet, seconds: float = 15.0) -> Figures:
     movers = [device for device in fleet.devices if device not in set(slow)]
     sent: dict[str, float] = {}
     fleet.mark()
-    end = now() + seconds
+    end, reports = now() + seconds, []
     while now() < end:
         await asyncio.sleep(random.expovariate(10.0))
         mover = random.choice(movers)
         sent[_fresh(mover)] = now()
-        await mover.report(mover.endpoints[0])
+        reports.append(asyncio.ensure_future(mover.report(mover.endpoints[0])))
+    await asyncio.gather(*reports)
     await asyncio.sleep(_SETTLE)
     grown = fleet.target.account.pss() - memory
     waits = []
@@ -271,25 +331,29 @@ async def slow_reader(fleet: Fleet, seconds: float = 15.0) -> Figures:
     await fleet.prove()
     return {
         "slow": len(slow), "growth_mib": grown / 2**20, "others_p99_ms": percentile(waits, 0.99),
-        "quiet_p99_ms": quiet["p99_ms"],
+        "quiet_p99_ms": quiet["p99_ms"], "p99_ratio": percentile(waits, 0.99) / quiet["p99_ms"],
     }  # fmt: skip
 
 
-async def scale_exponent(fleet: Fleet, sizes: tuple[int, ...] = (125, 250, 500, 1000)) -> Figures:
+async def scale_exponent(fleet: Fleet, sizes: Sequence[int] = (125, 250, 500, 1000), repeats: int = 7) -> Figures:
     """How CPU per client grows with their number, for a fan-out, a join and a storm; 0 is linear in total."""
     points: dict[str, list[tuple[float, float]]] = {}
     for size in sizes:
         await fleet.grow(size)
         for name, figures, key in (
-            ("fanout", await fanout_patch(fleet, 7), "cpu_ms"),
+            ("fanout", await fanout_patch(fleet, repeats), "cpu_ms"),
             ("storm", await reconnect_storm(fleet), "cpu_s"),
-            ("join", await join(fleet, 3), "cpu_ms"),
+            ("join", await join(fleet, repeats), "cpu_ms"),
         ):
-            points.setdefault(name, []).append((log(size), log(figures[key] / size)))
-    return {f"{name}_exponent": _slope(pairs) for name, pairs in points.items()}
+            # The least of several: noise only adds.
+            points.setdefault(name, []).append((size, figures.get(f"{key}_min", figures[key])))
+    slopes = {f"{name}_exponent": slope([(n, cpu / n) for n, cpu in found]) for name, found in points.items()}
+    return {**slopes, **{f"{name}_{n}": cpu for name, found in points.items() for n, cpu in found}}
 
 
-def _slope(points: list[tuple[float, float]]) -> float:
+def slope(found: Sequence[tuple[float, float]]) -> float:
+    """The exponent of a growth: the slope of the logarithms."""
+    points = [(log(x), log(y)) for x, y in found]
     across = sum(x for x, _ in points) / len(points)
     up = sum(y for _, y in points) / len(points)
     return sum((x - across) * (y - up) for x, y in points) / sum((x - across) ** 2 for x, _ in points)
@@ -320,5 +384,6 @@ SCENARIOS: dict[str, Scenario] = {
     "fanout_patch_acl": fanout_patch_acl,
     "slow_reader": slow_reader,
     "gateway_restart": gateway_restart,
+    "cold_start": cold_start,
 }
 """In the order in which they run; each leaves the fleet whole."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.load.account import Account
+from tests.bench.load.certificate import write_certificate
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
@@ -24,17 +25,31 @@ HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 class Target(Protocol):
     """What a scenario may do to a server besides being its client."""
 
-    url: str
-    auth_keys: Sequence[str]
-    """Reusable pre-auth keys; device n joins with key n modulo their number."""
-    account: Account
+    @property
+    def urls(self) -> Sequence[str]:
+        """Where devices dial: all of the same server."""
+        ...
+
+    @property
+    def auth_keys(self) -> Sequence[str]:
+        """Reusable pre-auth keys; device n joins with key n modulo their number."""
+        ...
+
+    @property
+    def account(self) -> Account:
+        """What it costs."""
+        ...
 
     def set_policy(self, text: str) -> bool:
         """Put a policy in force; False when nobody said how."""
         ...
 
     async def restart(self) -> bool:
-        """Restart the server and return at once when it has been asked; False when nobody said how."""
+        """Restart all of the server and return at once when it has been asked; False when nobody said how."""
+        ...
+
+    async def restart_gateway(self) -> bool:
+        """Restart, as planned restarts go, what clients are connected to, or one of several of it."""
         ...
 
 
@@ -50,7 +65,7 @@ class Somewhere:
         restart_command: str = "",
     ) -> None:
         """The policy command gets the name of a file as `{}`; the restart command prints the new PIDs."""
-        self.url, self.auth_keys, self.account = url, auth_keys, Account(pids)
+        self.urls, self.auth_keys, self.account = (url,), auth_keys, Account(pids)
         self._policy_command, self._restart_command = policy_command, restart_command
 
     def set_policy(self, text: str) -> bool:
@@ -73,6 +88,9 @@ class Somewhere:
         self.account = Account([int(word) for word in out.split()])
         return True
 
+    async def restart_gateway(self) -> bool:
+        return await self.restart()
+
 
 _CONFIG = """
 server_url: {url}
@@ -81,7 +99,7 @@ metrics_listen_addr: {metrics}
 grpc_listen_addr: 127.0.0.1:0
 unix_socket: {folder}/headscale.sock
 noise: {{private_key_path: {folder}/noise_private.key}}
-database: {{type: sqlite, sqlite: {{path: {folder}/db.sqlite}}}}
+database: {database}
 prefixes: {{v4: 100.64.0.0/10, v6: "fd7a:115c:a1e0::/48"}}
 dns: {{magic_dns: true, base_domain: bench.test, override_local_dns: false}}
 derp: {{server: {{enabled: false}}, urls: [], paths: ["{folder}/derp.yaml"]}}
@@ -99,21 +117,62 @@ regions:
 """
 
 
+def write_config(folder: Path, url: str, listen: str, metrics: str, database: str, more: str) -> Path:
+    """Write a configuration for a server of ours; the file."""
+    (folder / "derp.yaml").write_text(_DERP)
+    file = folder / "config.yaml"
+    file.write_text(
+        _CONFIG.format(url=url, listen=listen, metrics=metrics, folder=folder, database=database, more=more)
+    )
+    return file
+
+
+def cli(config: Path, *arguments: str) -> str:
+    """Run the command line."""
+    done = subprocess.run([HEADSCALE, "-c", str(config), *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"headscale {arguments[0]}: {done.stderr}{done.stdout}")
+    return done.stdout
+
+
+def make_keys(config: Path, groups: int) -> list[str]:
+    """A user and its reusable pre-auth keys, one for each group; a key of several has the group's tag."""
+    cli(config, "users", "create", "bench")
+    keys = []
+    for group in range(groups):
+        tags = ("--tags", f"tag:g{group}") if groups > 1 else ()
+        made = cli(config, "preauthkeys", "create", "--user", "1", "--reusable", "-e", "24h", "-o", "json", *tags)
+        keys.append(str(json.loads(made)["key"]))
+    return keys
+
+
+def put_policy(config: Path, text: str) -> None:
+    """Put a policy in force."""
+    file = config.with_name("policy.hujson")
+    file.write_text(text)
+    cli(config, "policy", "set", "-f", str(file))
+
+
+def faults_of(log: Path) -> list[str]:
+    """Lines of a server's log that no client may cause."""
+    lines = log.read_text(errors="replace").splitlines()
+    return [line for line in lines if "Traceback" in line or "never retrieved" in line or "level=error" in line]
+
+
 class Embedded:
     """Our server as `headscale serve` starts it, on a free port of loopback, with its state in a folder."""
 
-    def __init__(self, folder: Path, groups: int = 1, more: str = "") -> None:
+    def __init__(self, folder: Path, groups: int = 1, more: str = "", *, tls: bool = False) -> None:
         self.folder = folder
-        port, metrics = _free_port(), _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        port, metrics = free_port(), free_port()
+        self.urls = (f"{'https' if tls else 'http'}://127.0.0.1:{port}",)
+        if tls:
+            write_certificate(folder)
+            more += f"\ntls_cert_path: {folder}/server.pem\ntls_key_path: {folder}/server.key"
         self.metrics = f"http://127.0.0.1:{metrics}/metrics"
         self.config = folder / "config.yaml"
-        (folder / "derp.yaml").write_text(_DERP)
-        self.config.write_text(
-            _CONFIG.format(
-                url=self.url, listen=f"127.0.0.1:{port}", metrics=f"127.0.0.1:{metrics}", folder=folder, more=more
-            )
-        )
+        database = f"{{type: sqlite, sqlite: {{path: {folder}/db.sqlite}}}}"
+        write_config(folder, self.urls[0], f"127.0.0.1:{port}", f"127.0.0.1:{metrics}", database, more)
         self._groups = groups
         self.auth_keys: list[str] = []
         self.log = folder / "server.log"
@@ -123,7 +182,7 @@ class Embedded:
     def start(self) -> None:
         """Start it, wait until it serves, and make the keys the first time."""
         self._spawn()
-        wait_for_port(self.url)
+        wait_for_port(self.urls[0])
         if not self.auth_keys:
             self._make_keys()
 
@@ -139,29 +198,19 @@ class Embedded:
             if time.monotonic() > deadline:
                 raise TimeoutError("no administration socket")
             time.sleep(0.05)
-        self.cli("users", "create", "bench")
-        for group in range(self._groups):
-            tags = ("--tags", f"tag:g{group}") if self._groups > 1 else ()
-            made = self.cli("preauthkeys", "create", "--user", "1", "--reusable", "-e", "24h", "-o", "json", *tags)
-            self.auth_keys.append(json.loads(made)["key"])
-
-    def cli(self, *arguments: str) -> str:
-        """Run the command line."""
-        done = subprocess.run([HEADSCALE, "-c", str(self.config), *arguments], capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"headscale {arguments[0]}: {done.stderr}{done.stdout}")
-        return done.stdout
+        self.auth_keys += make_keys(self.config, self._groups)
 
     def set_policy(self, text: str) -> bool:
-        file = self.folder / "policy.hujson"
-        file.write_text(text)
-        self.cli("policy", "set", "-f", str(file))
+        put_policy(self.config, text)
         return True
 
     async def restart(self) -> bool:
         await asyncio.to_thread(self.stop)
         self._spawn()
         return True
+
+    async def restart_gateway(self) -> bool:
+        return await self.restart()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End it and wait until it has."""
@@ -176,8 +225,7 @@ class Embedded:
 
     def faults(self) -> list[str]:
         """Lines of its log that no client may cause."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        return [line for line in lines if "Traceback" in line or "never retrieved" in line or "level=error" in line]
+        return faults_of(self.log)
 
 
 def wait_for_port(url: str, deadline: float = 40.0) -> None:
@@ -194,7 +242,7 @@ def wait_for_port(url: str, deadline: float = 40.0) -> None:
             time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
-from headscale.v1 import auth_pb2, node_pb2, policy_pb2, preauthkey_pb2
+from headscale.v1 import apikey_pb2, auth_pb2, node_pb2, policy_pb2, preauthkey_pb2
 from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.admin.v1 import user_pb2_grpc
 
@@ -156,3 +157,19 @@ async def test_it_survives_a_restart_and_may_be_said_again(tmp_path: Path) -> No
         await laptop.sees(server)
         await server.sees(laptop)
         await laptop.until(lambda: "KeyExpiry" not in own(laptop))
+
+
+async def test_rest_does_the_same(tailnet: Tailnet) -> None:
+    laptop, server = await two(tailnet)
+    key = (await tailnet.admin.CreateApiKey(apikey_pb2.CreateApiKeyRequest())).api_key
+    async with httpx.AsyncClient(base_url=tailnet.url, headers={"Authorization": f"Bearer {key}"}) as client:
+        answer = await client.post("/api/v1/user/alice/suspend", json={"reason": "left"})
+        assert answer.status_code == 200 and answer.json()["user"]["suspended"]
+        await server.until(lambda: server.peer(laptop) is None)
+        shown = (await client.get("/api/v1/user/alice/details")).json()
+        assert shown["standing"]["reason"] == "left" and shown["standing"]["actor"].startswith("api key ")
+        assert [node["givenName"] for node in shown["nodes"]] == ["node0"]
+        assert not (await client.post("/api/v1/user/1/restore", json={})).json()["user"]["suspended"]
+        assert (await client.post("/api/v1/user/nobody/suspend", json={})).status_code == 404
+        assert (await client.get("/api/v1/group")).json() == {"groups": []}
+    await laptop.sees(server)

@@ -17,6 +17,8 @@ REQUIRED = {
     "DebugCreateNode": ("user", "key"),
     "SetTags": ("tags",),
     "SetRole": ("role",),
+    "LinkUser": ("issuer", "subject"),
+    "RelinkUser": ("to",),
     "ExplainPolicy": ("source", "destination"),
 }
 ID: Schema = {"type": "string", "pattern": "^[0-9]{1,19}$", "examples": ["1"]}
@@ -56,6 +58,9 @@ FORMS: dict[tuple[str, str], Schema] = {
     ("SetRole", "role"): {
         "enum": ["owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor", "member"]
     },
+    ("LinkUser", "issuer"): {"minLength": 1, "examples": ["https://idp.example.com"]},
+    ("LinkUser", "subject"): {"minLength": 1, "maxLength": 255, "examples": ["248289761001"]},
+    ("RelinkUser", "to"): {"minLength": 1, "examples": ["alice"]},
     ("ExplainPolicy", "source"): {"minLength": 1, "examples": ["alice"]},
     ("ExplainPolicy", "destination"): {"minLength": 1, "examples": ["web:443"]},
     ("ExplainPolicy", "protocol"): {"examples": ["tcp"]},
@@ -73,6 +78,10 @@ LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {
         ("CreatePreAuthKey", {}, {"user": "/user/id"}),
         ("DebugCreateNode", {}, {"user": "/user/name"}),
         ("SetRole", {"user": "/user/id"}, {}),
+        ("ShowUser", {"user": "/user/id"}, {}),
+        ("SuspendUser", {"user": "/user/id"}, {}),
+        ("RestoreUser", {"user": "/user/id"}, {}),
+        ("LinkUser", {"user": "/user/id"}, {}),
     ),
     "CreatePreAuthKey": (
         ("ExpirePreAuthKey", {}, {"id": "/preAuthKey/id"}),

@@ -119,7 +119,7 @@ def _parameters(operation: Operation) -> list[Schema]:
             schema = dict(ID)
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     for name in operation.query:
-        required = operation.rpc == "DeletePreAuthKey"
+        required = operation.rpc in ("DeletePreAuthKey", "UnlinkUser")
         parameter = {
             "name": json_name(name),
             "in": "query",

@@ -122,6 +122,17 @@ ADDED: tuple[Operation, ...] = (
         "users",
         Operation("ListUsers", "GET", "/role", query=("id", "name", "email", "role"), service=_USER, name="ListRoles"),
         Operation("SetRole", "POST", "/user/{user}/role", body=True, service=_USER),
+        Operation("ShowUser", "GET", "/user/{user}/details", service=_USER),
+        Operation("SuspendUser", "POST", "/user/{user}/suspend", body=True, service=_USER),
+        Operation("RestoreUser", "POST", "/user/{user}/restore", body=True, service=_USER),
+        Operation("LinkUser", "POST", "/user/{user}/link", body=True, service=_USER),
+        Operation("UnlinkUser", "DELETE", "/link", query=("issuer", "subject"), service=_USER),
+        Operation("RelinkUser", "POST", "/user/{user}/relink", body=True, service=_USER),
+    ),
+    *_of(
+        "groups",
+        Operation("ListGroups", "GET", "/group", service=_USER),
+        Operation("GetGroup", "GET", "/group/{name}", service=_USER),
     ),
     *_of(
         "policy",

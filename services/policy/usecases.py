@@ -70,6 +70,11 @@ class Policies:
         self.waiting = False
         """Whether the text that should be in force was refused, so that another tailnet may make it acceptable."""
 
+    def follow(self, rules: Rules) -> bool:
+        """Hold to other rules from the next policy on; says whether they are others."""
+        before, self._rules = self._rules, rules
+        return before != rules
+
     # Reading
 
     async def get(self, number: int = 0) -> Version:

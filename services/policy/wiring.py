@@ -57,6 +57,7 @@ class PolicyService:
         self._watch: asyncio.Task[None] | None = None
         self._reloading: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._retaking: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -105,6 +106,22 @@ class PolicyService:
         if self._file is not None:
             await self._file.reload()
 
+    async def prepare(self, config: Config) -> Callable[[], None]:
+        """Make ready for another configuration: its domains and groups are part of what a policy means."""
+        rules = rules_of(config)
+
+        def use() -> None:
+            if self._policies.follow(rules):
+                self._retaking = asyncio.create_task(self._take_again(), name="policy under new rules")
+
+        return use
+
+    async def _take_again(self) -> None:
+        try:
+            await self._take()
+        except Exception:
+            log.exception("taking the policy again failed")
+
     def _hang_up(self) -> None:
         if self._reloading is None or self._reloading.done():
             self._reloading = asyncio.create_task(self.reload(), name="policy reload")
@@ -113,7 +130,8 @@ class PolicyService:
         """Stop watching and close the database."""
         if self._deaf is not None:
             self._deaf()
-        running = [task for task in (self._watch, self._reloading, self._settling, self._following) if task is not None]
+        tasks = (self._watch, self._reloading, self._settling, self._following, self._retaking)
+        running = [task for task in tasks if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -124,16 +142,24 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     """Make the service from the configuration and what the process hands it."""
     engine = create_engine(config.database)
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
-    in_file = config.policy.mode == "file"
-    prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
-    oidc = config.oidc
-    provider = ProviderGroups(oidc.groups.on_conflict) if oidc.brings_groups() else None
-    rules = Rules(file_mode=in_file, domains=oidc.all_domains(), prefixes=prefixes, provider=provider)
+    rules = rules_of(config)
     channel = deps.channels.get("registry")
     tailnet = RegistryClient(channel) if channel is not None else None
     policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)
     file = None
-    if in_file and config.policy.path is not None:
+    if rules.file_mode and config.policy.path is not None:
         file = PolicyFile(config.policy.path, policies.take_file, policies.keep_last_good)
     servicer = PolicyServicer(policies, deps.telemetry.tracer)
-    return PolicyService(engine, policies, servicer, file, config, deps.bus)
+    service = PolicyService(engine, policies, servicer, file, config, deps.bus)
+    if deps.reloader is not None:
+        deps.reloader.add(service)
+    return service
+
+
+def rules_of(config: Config) -> Rules:
+    """What the configuration says about policies."""
+    prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
+    oidc = config.oidc
+    provider = ProviderGroups(oidc.groups.on_conflict) if oidc.brings_groups() else None
+    in_file = config.policy.mode == "file"
+    return Rules(file_mode=in_file, domains=oidc.all_domains(), prefixes=prefixes, provider=provider)

@@ -47,8 +47,9 @@ from gateway.proxies import parse_networks
 from gateway.public import sign_in
 from gateway.public.app import build_app
 from gateway.public.control import Health, control_router
+from gateway.public.measured import HttpMetrics
 from gateway.public.server import WebServer
-from gateway.telemetry import EdgeCollector
+from gateway.telemetry import EdgeCollector, HeldCollector
 from services.shared.config import Config
 from services.shared.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -98,6 +99,15 @@ class GatewayService:
         router = Router(register, map_, self.questions)
         self._tunnels = Tunnels(key, router, edge_settings_of(config), wheel, self.questions.body_limit)
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
+        deps.telemetry.registry.register(
+            HeldCollector(
+                {
+                    "machine_requests_waiting": ("Requests of nodes that wait for a service.", lambda: len(self._work)),
+                    "machine_questions_open": ("Questions to nodes without an answer.", lambda: len(self.questions)),
+                    "map_full_bytes_in_flight": ("Bytes of full maps under way.", lambda: self.sessions.full_bytes),
+                }
+            )
+        )
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
         counted = deps.telemetry.once(AdminMetrics)
@@ -112,7 +122,7 @@ class GatewayService:
             *sign_in.page_routers(offered, config.server_url, services.auth),
             rest.router(calls, guard),
         ]
-        app = build_app(routers, parse_networks(config.trusted_proxies))
+        app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
         holding = Holding(
             self._gateway_id, self._tunnels.counts, self.sessions, self._attachment, self.questions, deps.clock
         )

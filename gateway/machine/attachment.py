@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
@@ -228,12 +229,14 @@ class Attachment:
                 log.warning("map streamer said something new", message="unknown")
 
     async def _spread(self, delta: pb.Delta) -> None:
+        began = time.perf_counter()
         message, cursor, sent = (length_prefix(len(delta.data)) + delta.data,), _held(delta.cursor), 0
         for index, route in enumerate(delta.session_ids):
             if index and index % SLICE == 0:
                 await asyncio.sleep(0)
             sent += self._sessions.delta(route, message, cursor)
         self._sessions.spread(sent, len(message[0]))
+        self._metrics.spread.observe(time.perf_counter() - began)
 
 
 def _held(cursor: common_pb2.Cursor) -> Held:

@@ -116,6 +116,11 @@ class MapSessions:
         """Each session, as the table is now."""
         return iter(self._table)
 
+    @property
+    def full_bytes(self) -> int:
+        """Bytes of full maps in flight."""
+        return self._admission.in_flight
+
     def use(self, uplink: Uplink) -> None:
         """Speak to the map streamer through this."""
         self._uplink = uplink

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 KINDS = ("full", "change", "keepalive", "ping")
 
@@ -39,4 +39,10 @@ class MachineMetrics:
             registry=registry,
         )
         self.attached = Gauge("smartscale_map_streamer_attached", "Whether a map streamer answers.", registry=registry)
+        self.spread = Histogram(
+            "smartscale_map_spread_seconds",
+            "Time to seal one delta for all its recipients and hand it to the kernel.",
+            buckets=(0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+            registry=registry,
+        )
         self.frame_bytes = Gauge("smartscale_map_frame_bytes", "Bytes in the frame cache.", registry=registry)

@@ -12,13 +12,16 @@ from starlette.types import ASGIApp
 
 from gateway.proxies import Network
 from gateway.public.headers import SecurityHeaders
+from gateway.public.measured import HttpMetrics, Measured
 from gateway.public.proxies import ClientAddress
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 
-def build_app(routers: Sequence[APIRouter], trusted_proxies: Sequence[Network] = ()) -> ASGIApp:
+def build_app(
+    routers: Sequence[APIRouter], trusted_proxies: Sequence[Network] = (), metrics: HttpMetrics | None = None
+) -> ASGIApp:
     """The application of all routers; the first that has a path answers it."""
     app = FastAPI(title="smartscale", docs_url=None, redoc_url=None, openapi_url=None)
     for router in routers:
@@ -32,4 +35,6 @@ def build_app(routers: Sequence[APIRouter], trusted_proxies: Sequence[Network] =
     async def apologise(request: Request, error: Exception) -> PlainTextResponse:
         return PlainTextResponse("internal error\n", 500)
 
-    return SecurityHeaders(ClientAddress(app, trusted_proxies))
+    # Innermost, because the route that a request takes is noted in the scope that the application is handed.
+    measured = app if metrics is None else Measured(app, metrics)
+    return SecurityHeaders(ClientAddress(measured, trusted_proxies))

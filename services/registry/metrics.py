@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.registry.model.state import State
@@ -22,13 +24,36 @@ class RegistryMetrics(Observer):
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
             registry=registry,
         )
+        # The same by Headscale's names, for boards that were made for it.
+        self._batches = Histogram(
+            "headscale_nodestore_batch_size",
+            "Works that shared a transaction.",
+            buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
+            registry=registry,
+        )
+        self._batch_seconds = Histogram(
+            "headscale_nodestore_batch_duration_seconds", "Time of a transaction with all its works.", registry=registry
+        )
+        self._stored = Gauge("headscale_nodestore_nodes", "Nodes in the tailnet.", registry=registry)
+        self._queue = Gauge("headscale_nodestore_queue_depth", "Calls that wait for their turn.", registry=registry)
+        self._users = Gauge("smartscale_registry_users", "Users in the tailnet.", registry=registry)
+        self._online = Gauge("smartscale_registry_nodes_online", "Nodes that are connected.", registry=registry)
         self._position = Gauge("smartscale_registry_position", "Number of the newest change.", registry=registry)
         self._nodes = Gauge("smartscale_registry_nodes", "Nodes in the tailnet.", registry=registry)
+
+    def watch(self, waiting: Callable[[], int], glance: Callable[[], State]) -> None:
+        """Read the queue and the state whenever they are scraped."""
+        self._queue.set_function(waiting)
+        self._users.set_function(lambda: len(glance().users))
+        self._online.set_function(lambda: sum(node.online for node in glance().nodes.values()))
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Count one transaction."""
         self._works.observe(works)
+        self._batches.observe(works)
         self._seconds.observe(seconds)
+        self._batch_seconds.observe(seconds)
+        self._stored.set(len(state.nodes))
         self._facts.inc(facts)
         self._position.set(state.position)
         self._nodes.set(len(state.nodes))

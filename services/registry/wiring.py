@@ -44,12 +44,13 @@ class RegistryService:
         self._engine: AsyncEngine = create_engine(config.database)
         self._store = SqlStore(self._engine, tailnet, codec)
         self._outbox = Outbox(deps.bus, self._store, tailnet)
+        self._metrics = deps.telemetry.once(RegistryMetrics)
         self.ledger = Ledger(
             self._store,
             codec,
             self._outbox.publish,
             deps.clock,
-            deps.telemetry.once(RegistryMetrics),
+            self._metrics,
             deps.telemetry.tracer if deps.telemetry.tracing else None,
         )
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
@@ -86,6 +87,7 @@ class RegistryService:
         """
         await self._store.prepare()
         await self.ledger.start()
+        self._metrics.watch(lambda: self.ledger.waiting, lambda: self.ledger.glance)
         self.timer.start()
         if self._follower is not None:
             self._follower.start()

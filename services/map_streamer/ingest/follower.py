@@ -107,6 +107,8 @@ class Follower:
             registry, facts = await self._snapshot()
             policy, in_force = await self._compiled()
         self._tailnet.load([*facts, in_force], Cursor(registry, policy))
+        self._metrics.snapshots.labels("registry").inc()
+        self._metrics.snapshots.labels("policy").inc()
         log.info("snapshot taken", registry=registry, policy=policy, nodes=len(self._tailnet.view.snapshot.nodes))
 
     async def _snapshot(self) -> tuple[int, list[Fact]]:
@@ -232,6 +234,7 @@ class Follower:
 
     async def _start_over(self, service: str) -> None:
         log.info("change log does not reach back, taking a snapshot", service=service)
+        self._metrics.snapshots.labels(service).inc()
         if service == "registry":
             seq, facts = await self._snapshot()
             self._tailnet.load(facts, Cursor(seq, self._tailnet.position.policy))

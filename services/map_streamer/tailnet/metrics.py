@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
+
 
 class Metrics:
     """The metrics of one process."""
@@ -30,7 +32,25 @@ class Metrics:
         self.fan_out = Histogram(
             "smartscale_map_streamer_fan_out_seconds",
             "Time from folding a window of changes to having queued all its messages.",
-            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.fold = Histogram(
+            "headscale_nodestore_snapshot_build_duration_seconds",
+            "Time to fold a window of changes into the next view.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.full = Histogram(
+            "smartscale_map_streamer_full_map_seconds",
+            "Time to make one full map.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.snapshots = Counter(
+            "smartscale_map_streamer_snapshots",
+            "Snapshots fetched: at the start, and where a log did not reach back.",
+            ["service"],
             registry=registry,
         )
         self.nodes = Gauge("smartscale_map_streamer_nodes", "Nodes in the snapshot.", registry=registry)

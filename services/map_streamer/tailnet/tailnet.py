@@ -149,6 +149,7 @@ class Tailnet:
         with self._tracer.start_as_current_span("map_streamer fan out", context=context, links=links):
             traceparent = current_traceparent() or (pending.traces[-1] if pending.traces else "")
             difference = self._advance(pending, now)
+            self._metrics.fold.observe(time.perf_counter() - started)
             self.teller.tell_all(difference, difference.new.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu

@@ -188,8 +188,10 @@ class Teller:
 
     def build_full(self, session: Session) -> None:
         """Queue a session's full map of the current view; its turn has come."""
+        started = time.perf_counter()
         try:
             self._build_full(session)
+            self._metrics.full.observe(time.perf_counter() - started)
         except Exception:
             log.exception("full map failed", node_id=session.viewer.node_id)
             self._roster.end(session, pb.END_REASON_RESYNC)

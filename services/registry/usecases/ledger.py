@@ -107,6 +107,11 @@ class Ledger:
             self._refuse_waiting()
 
     @property
+    def waiting(self) -> int:
+        """Calls that wait for their turn."""
+        return len(self._waiting)
+
+    @property
     def glance(self) -> State:
         """The state as this process knows it, possibly behind: for hints, never for answers."""
         if self._state is None:

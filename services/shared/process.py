@@ -121,18 +121,31 @@ def _run_in_loop(work: Any) -> None:
 
 async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetry, together: bool) -> None:
     stopping = asyncio.Event()
+    on_its_way_up = asyncio.current_task()
+
+    def stop() -> None:
+        stopping.set()
+        if on_its_way_up is not None:
+            on_its_way_up.cancel()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, stop)
     # Without a handler the signal would end a process that is still on its way up.
     listen(lambda: log.info("asked to reload"))
     serve = embedded if together else alone
     serving = serve(config, builds, telemetry, None, lambda: load(config.source, os.environ))
-    async with serving:
-        settle()
-        log.info("ready", processes=",".join(builds))
-        await stopping.wait()
-        log.info("stopping")
+    try:
+        async with serving:
+            on_its_way_up = None
+            settle()
+            log.info("ready", processes=",".join(builds))
+            await stopping.wait()
+            log.info("stopping")
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+        log.info("stopped before it was ready")
 
 
 @asynccontextmanager

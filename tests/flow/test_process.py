@@ -175,6 +175,24 @@ async def test_the_embedded_default_starts_anywhere_and_ends_cleanly(tmp_path: P
     assert not (tmp_path / "state" / "headscale.sock").exists()
 
 
+async def test_a_server_that_still_looks_for_its_provider_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        mute.listen()
+        write_config(tmp_path, free_port())
+        with (tmp_path / "config.yaml").open("a") as config:
+            issuer = f"http://127.0.0.1:{mute.getsockname()[1]}"
+            config.write(f"oidc: {{issuer: '{issuer}', client_id: a, client_secret: b}}\n")
+        async with headscale(tmp_path, "serve") as process, asyncio.timeout(60):
+            assert process.stderr is not None
+            while b"sign-in is on" not in (line := await process.stderr.readline()):
+                assert line, "it ended by itself"
+            process.send_signal(signal.SIGTERM)
+            _out, err = await process.communicate()
+    assert process.returncode == 0
+    assert b"Traceback" not in err and b" ERROR " not in err
+
+
 async def test_a_taken_port_is_named_and_the_start_fails(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

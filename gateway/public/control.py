@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 import orjson
@@ -13,6 +12,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from gateway.clients.failure import ServiceError
+from services.shared.built import built
 from services.shared.keys import KeyFormatError, MachineKey, NodeKey
 from services.shared.telemetry.logs import get_logger
 
@@ -60,7 +60,8 @@ def control_router(
     """The routes; `may_relay` says whether a node key may use relays."""
     router = APIRouter()
     key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
-    version_body = orjson.dumps({"version": _version(), "commit": "", "dirty": False})
+    made = built()
+    version_body = orjson.dumps({"version": made.version, "commit": made.commit, "dirty": made.dirty})
 
     @router.get("/key")
     async def key(v: str = "") -> Response:
@@ -125,10 +126,3 @@ def _node_of(body: bytes | None) -> NodeKey | None:
         return NodeKey.parse(text) if isinstance(text, str) else None
     except (orjson.JSONDecodeError, KeyFormatError):
         return None
-
-
-def _version() -> str:
-    try:
-        return version("smartscale")
-    except PackageNotFoundError:
-        return "dev"

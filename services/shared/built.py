@@ -1,0 +1,63 @@
+"""What this program was built from. The build writes it down; a checkout that runs as it is looks at its own git."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+UNKNOWN = "unknown"
+VARIABLE = "SMARTSCALE_COMMIT"
+"""Says the commit where the build cannot: in an image that is built without its history."""
+WRITTEN = "commit.txt"
+"""The file beside this one that the build leaves in a wheel."""
+_COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,127}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A version, the commit (`unknown` when nobody wrote it down), and whether files differed from that commit."""
+
+    version: str
+    commit: str
+    dirty: bool
+
+
+@cache
+def built() -> Built:
+    """What runs here."""
+    try:
+        number = version("smartscale")
+    except PackageNotFoundError:
+        number = "dev"
+    commit = commit_of(Path(__file__).parent, os.environ)
+    return Built(number, commit.removesuffix("-dirty"), commit.endswith("-dirty"))
+
+
+def commit_of(folder: Path, env: Mapping[str, str]) -> str:
+    """The commit that the environment, the build or the checkout around this folder tells."""
+    for text in (env.get(VARIABLE, ""), _read(folder / WRITTEN), _checked_out(folder.parents[1] / ".git")):
+        if _COMMIT.match(text):
+            return text
+    return UNKNOWN
+
+
+def _checked_out(git: Path) -> str:
+    """The commit of a checkout, read as git keeps it: `HEAD` names a branch, or is the commit itself."""
+    head = _read(git / "HEAD")
+    if not head.startswith("ref: "):
+        return head
+    branch = head.removeprefix("ref: ")
+    packed = (line.split(" ") for line in _read(git / "packed-refs").splitlines())
+    return _read(git / branch) or next((words[0] for words in packed if words[1:] == [branch]), "")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").strip()
+    except OSError:
+        return ""

@@ -50,6 +50,10 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("users list --name nobody -o json", "[]"), Use("users list -o json --historic", '"id": 1'),
         Use("namespaces list", "root"), Use("-o yaml users list", "displayName:"),
     ),
+    "users show": (
+        Use("users show", "root@example.com"), Use("users show -n root -o json", '"createdAt"'),
+        Use("namespaces show --identifier 1", "root"), Use("users show root@example.com", "standing"),
+    ),
     "users destroy": (
         Use("users destroy {user} --force", "deleted", True), Use("users destroy -i {userid} --force", "deleted", True),
         Use("users delete --name {user} --force", "deleted", True), Use("--force ns destroy {email}", "deleted", True),

@@ -49,8 +49,8 @@ LIFETIME = timedelta(minutes=15)
 FLOWS_OF_LOGIN = 8
 """Sign-ins under way for one device; more would be tabs that nobody looks at. The oldest goes."""
 NOT_HERE = "no such sign-in is under way in this browser"
-BEGINNINGS = Rate(burst=120, per_second=2)
-"""Sign-ins that one network may begin: an office behind one address, and no crowd at the provider."""
+BEGINNINGS = Rate(burst=300, per_second=10)
+"""Sign-ins that one network may begin: a large office behind one address, or a proxy that hides its clients."""
 NETWORKS = 4096
 
 

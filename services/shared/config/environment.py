@@ -7,7 +7,7 @@ $CREDENTIALS_DIRECTORY/<key.path>      secrets only: a systemd credential; HEADS
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from services.shared.config.legacy import LEGACY_KEYS
 from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
 from services.shared.config.source import Given, Scalar, Tree
-from services.shared.config.values import hints_of, is_section, key_of
+from services.shared.config.values import WrongValueError, hints_of, is_section, key_of, split_mapping
 
 PREFIX = "HEADSCALE_"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
@@ -52,7 +52,22 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem
     """Put variables and credentials over what the file gave; returns warnings."""
     known = set(_NOT_KEYS)
     folder = Path(env[CREDENTIALS]) if env.get(CREDENTIALS) else None
-    for path, secret in (*keys(), *((path, False) for path in LEGACY_KEYS), *_of_providers(tree, env, folder)):
+    _apply(tree, (*keys(), *((path, False) for path in LEGACY_KEYS)), env, folder, known, problems)
+    _unfold_providers(tree, problems)
+    _apply(tree, _of_providers(tree, env, folder), env, folder, known, problems)
+    strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
+    return [f"environment {name}: no such key" for name in strange if not name.startswith(_FOREIGN)]
+
+
+def _apply(
+    tree: Tree,
+    wanted: Iterable[tuple[KeyPath, bool]],
+    env: Mapping[str, str],
+    folder: Path | None,
+    known: set[str],
+    problems: list[Problem],
+) -> None:
+    for path, secret in wanted:
         name = variable(path)
         known.update((name, f"{name}_FILE") if secret else (name,))
         text, where = env.get(name), f"environment {name}"
@@ -60,8 +75,6 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem
             text, where = _secret(path, env, folder, problems)
         if text:  # an empty variable, as compose files make them, is as if unset
             tree.put(path, Given(Scalar(text), where))
-    strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
-    return [f"environment {name}: no such key" for name in strange if not name.startswith(_FOREIGN)]
 
 
 def _secret(
@@ -91,6 +104,18 @@ def _read_secret(file: Path, where: str, path: KeyPath, problems: list[Problem])
         what = "names a file that cannot be read"
         problems.append(Problem(where, ".".join(path), what, "check path and permissions"))
         return None
+
+
+def _unfold_providers(tree: Tree, problems: list[Problem]) -> None:
+    """Providers given as JSON in one variable, as the sections that other variables may add to."""
+    given = tree.find(_PROVIDERS)
+    if given is None or not isinstance(given.value, Scalar) or given.is_null:
+        return
+    try:
+        given.value = split_mapping(given.value.text, given.where)
+    except WrongValueError as error:
+        problems.append(Problem(given.where, ".".join(_PROVIDERS), error.what, error.remedy))
+        given.value = {}
 
 
 def _of_providers(tree: Tree, env: Mapping[str, str], folder: Path | None) -> Iterator[tuple[KeyPath, bool]]:

@@ -382,6 +382,18 @@ def test_a_further_provider_is_set_by_variables_files_and_credentials(tmp_path: 
     assert not [warning for warning in config.warnings if "PROVIDERS" in warning]
 
 
+def test_providers_may_be_json_in_one_variable_and_their_secrets_in_others() -> None:
+    env = {
+        "HEADSCALE_SERVER_URL": URL,
+        "HEADSCALE_OIDC_PROVIDERS": '{"a": {"issuer": "https://a.example", "client_id": "c", "scope": ["openid"]}}',
+        "HEADSCALE_OIDC_PROVIDERS_A_CLIENT_SECRET": "s",
+    }
+    provider = load(None, env).oidc.providers["a"]
+    assert (provider.issuer, provider.client_secret, provider.scope) == ("https://a.example", "s", ("openid",))
+    with pytest.raises(ConfigError, match=r"HEADSCALE_OIDC_PROVIDERS: oidc\.providers: is not JSON"):
+        load(None, {**env, "HEADSCALE_OIDC_PROVIDERS": "{"})
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("scenarios", nargs="*", help=f"of: {', '.join([*SCENARIOS, *APART])}")
     found.add_argument("-n", "--clients", type=int, default=1000)
     found.add_argument("--sampled", type=int, default=SAMPLED, help="devices whose netmaps are decoded and proved")
-    found.add_argument("--url", help="a server that runs; without it one is started here")
+    found.add_argument("--url", action="append", help="a server that runs; several are doors of the same")
     found.add_argument("--auth-key", action="append", default=[], help="reusable; several make groups")
     found.add_argument("--pid", action="append", type=int, default=[], help="a process to account for")
     found.add_argument("--policy-command", default="", help="puts the policy in the file {} in force")
@@ -83,7 +83,7 @@ def measure(
 
 def write(file: Path, clients: int, figures: dict[str, Figures]) -> None:
     """Keep figures, with what they were measured on."""
-    result = {"clients": clients, "machine": machine(), "scenarios": figures}
+    result = {"clients": clients, "machine": machine(), "date": time.strftime("%Y-%m-%d"), "scenarios": figures}
     file.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -16,6 +16,7 @@ from tests.bench.load.wire import KEEPALIVE_LIMIT, LostError, Wire, now
 from tests.fakes.netmap import Json, Netmap, unpack
 
 VERSION = 130
+NAME = "bench-"
 DEADLINE = 60.0
 
 
@@ -66,7 +67,7 @@ class Device:
 
     def _hostinfo(self) -> Json:
         return {
-            "Hostname": f"bench-{self.number}",
+            "Hostname": f"{NAME}{self.number}",
             "OS": "linux",
             "OSVersion": "6.1.0-13-amd64",
             "IPNVersion": "1.98.1-t0123456789-g0123456789",

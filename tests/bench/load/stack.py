@@ -82,6 +82,7 @@ class Stack:
         """Start all of it, and make the keys."""
         self._start_databases()
         self._start_services()
+        self._wait()
         self.auth_keys += make_keys(self.config, self._groups)
 
     def _start_services(self) -> None:
@@ -94,6 +95,8 @@ class Stack:
         for number in range(GATEWAYS):
             self._start_gateway(number)
         self._take_account()
+
+    def _wait(self) -> None:
         try:
             for url in self.urls:
                 wait_for_port(url)
@@ -108,6 +111,7 @@ class Stack:
             f"gateway-{number}", "gateway",
             HEADSCALE_LISTEN_ADDR=f"127.0.0.1:{self._gateway_ports[number]}",
             HEADSCALE_UNIX_SOCKET=str(socket),
+            HEADSCALE_SERVICES_GATEWAY_LISTEN_ADDR=f"127.0.0.1:{free_port()}",
         )  # fmt: skip
 
     def _spawn(self, name: str, part: str, **environment: str) -> None:
@@ -168,7 +172,7 @@ class Stack:
     async def restart(self) -> bool:
         """Restart every process of ours; the databases stay."""
         await asyncio.to_thread(self._end, lambda name: name not in ("postgres", "redis"))
-        await asyncio.to_thread(self._start_services)
+        self._start_services()
         return True
 
     async def restart_gateway(self) -> bool:

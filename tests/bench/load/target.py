@@ -58,14 +58,14 @@ class Somewhere:
 
     def __init__(
         self,
-        url: str,
+        urls: Sequence[str],
         auth_keys: Sequence[str],
         pids: Sequence[int],
         policy_command: str = "",
         restart_command: str = "",
     ) -> None:
         """The policy command gets the name of a file as `{}`; the restart command prints the new PIDs."""
-        self.urls, self.auth_keys, self.account = (url,), auth_keys, Account(pids)
+        self.urls, self.auth_keys, self.account = tuple(urls), auth_keys, Account(pids)
         self._policy_command, self._restart_command = policy_command, restart_command
 
     def set_policy(self, text: str) -> bool:

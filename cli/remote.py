@@ -168,7 +168,7 @@ class Remote:
             return CommandError(f"no server answers at {self._where}", "is it running? start it with: headscale serve")
         if code is status.DEADLINE_EXCEEDED:
             return CommandError(
-                f"{self._where} did not answer within {self._timeout:g} seconds", "set cli.timeout to wait longer"
+                f"{self._where} did not answer within {self._timeout:g} s", "set cli.timeout to wait longer"
             )
         if code is status.UNIMPLEMENTED:
             return CommandError(

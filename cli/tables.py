@@ -31,7 +31,8 @@ def lines(
             fitted = [_painted(cell, head=number == 0) for cell in fitted]
         yield (" " * _GAP).join(fitted).rstrip()
     if hidden:
-        yield f"(no room for {', '.join(hidden)}; -o json has all)"
+        told = f"(no room for {', '.join(hidden)}; -o json has all)"
+        yield told if len(told) <= room else f"({len(hidden)} columns left out; -o json has all)"
 
 
 def _least(cells: Sequence[Sequence[str]]) -> int:

@@ -117,12 +117,13 @@ def test_bash_completes_with_the_script(tmp_path: Path, line: str, wanted: list[
 
 
 def test_a_table_leaves_out_what_can_be_spared_and_then_cuts() -> None:
-    heads, rows = ("ID", "Key", "Name"), [("1", "k" * 20, "名前" + "n" * 30)]
+    heads, rows = ("ID", "Key", "More", "Name"), [("1", "k" * 20, "m" * 20, "名前" + "n" * 30)]
     assert list(lines(heads, rows, 0, ("Key",), colours=False))[1].endswith("n" * 30)
-    narrow = list(lines(heads, rows, 24, ("Key",), colours=False))
-    assert narrow[0] == "ID  Name"
-    assert narrow[1].startswith("1   名前nnn") and narrow[1].endswith("…")
+    narrow = list(lines(heads, rows, 40, ("Key", "More"), colours=False))
+    assert narrow[0] == "ID  More               Name"
+    assert narrow[1].startswith("1   mmm") and narrow[1].endswith("…")
     assert narrow[2] == "(no room for Key; -o json has all)"
+    assert list(lines(heads, rows, 20, ("Key", "More"), colours=False))[2] == "(2 columns left out; -o json has all)"
     assert list(lines(("A",), [("online",), ("offline",)], 0, colours=True)) == [
         "\x1b[1mA      \x1b[0m", "\x1b[32monline \x1b[0m", "\x1b[31moffline\x1b[0m",
     ]  # fmt: skip

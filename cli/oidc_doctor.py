@@ -88,7 +88,8 @@ def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | 
         report.ok("configuration", f"{config.source or 'the environment'} can be used")
         for warning in config.warnings:
             if ": oidc" in warning or "OIDC" in warning:
-                report.warn("configuration", warning, "see above", "see above")
+                what, _, remedy = warning.partition(" — ")
+                report.warn("configuration", what, "", remedy)
         if not config.oidc.in_use():
             report.fail(
                 "configuration", "no sign-in provider is configured", "oidc.issuer is empty, or oidc.enabled is false",

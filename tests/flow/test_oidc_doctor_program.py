@@ -47,7 +47,7 @@ async def test_without_a_server_the_file_and_the_provider_are_examined(tmp_path:
     write(tmp_path, provider)
     answer = await doctor(tmp_path)
     assert answer.status == 0, answer.out + answer.err
-    assert f"OK    discovery        {provider.issuer}/.well-known/openid-configuration answers" in answer.out
+    assert f"OK    discovery        it answers: curl {provider.issuer}/.well-known/openid-configuration" in answer.out
     assert "SKIP  running" in answer.out and "OK    redirect-url" in answer.out
 
 

@@ -16,13 +16,16 @@ import grpc.aio
 import pytest
 from smartscale.admin.v1 import server_pb2, server_pb2_grpc
 from smartscale.auth.v1 import auth_pb2 as pb
+from smartscale.auth.v1 import auth_pb2_grpc
 
-from services.shared.bus import MemoryBus
+from services.shared.bus import MemoryBus, connect_bus
 from services.shared.clock import SystemClock
-from services.shared.config import Config, ConfigError, Problem
+from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.config.login import ProviderConfig
 from services.shared.reload import Reloader, changed_keys
+from services.shared.rpc.client import dial
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
+from tests.fakes.redis_server import PROGRAM, RedisServer
 from tests.fakes.sign_in import ALICE, Lab, lab_in
 from tests.flow.test_admin_cli import Shell
 from tests.flow.test_process import free_port, headscale, write_config
@@ -227,9 +230,10 @@ async def administration(folder: Path) -> AsyncIterator[Any]:
         yield server_pb2_grpc.ServerAdminServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
-async def issuers(stub: Any) -> list[str]:
+async def issuers(stub: Any, ask: Any = None) -> list[str]:
+    ask = ask or server_pb2.GetSignInHealthRequest()
     try:
-        health = await stub.GetSignInHealth(server_pb2.GetSignInHealthRequest(), wait_for_ready=True, timeout=60)
+        health = await stub.GetSignInHealth(ask, wait_for_ready=True, timeout=60)
     except grpc.aio.AioRpcError:
         return []
     return [one.accepted_issuer for one in health.providers]
@@ -268,3 +272,47 @@ async def test_a_hang_up_signal_reloads_the_running_program(tmp_path: Path) -> N
                 _, err = await process.communicate()
     assert b"configuration reloaded" in err and b"configuration not reloaded" in err
     assert b"Traceback" not in err and SECRET.encode() not in err and process.returncode == 0
+
+
+@pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
+async def test_a_process_apart_reloads_at_a_hang_up_signal_and_when_another_one_does(tmp_path: Path) -> None:
+    redis, port = RedisServer(tmp_path), free_port()
+    base = (
+        f"server_url: http://127.0.0.1:8080\nmetrics_listen_addr: ''\nstate_dir: {tmp_path}\nbus:\n  url: {redis.url}\n"
+        f"services:\n  token: t0ken\n  auth:\n    listen_addr: 127.0.0.1:{port}\n    addresses: [127.0.0.1:{port}]\n"
+    )
+    clock = SystemClock()
+    async with provider_on_loopback(clock) as one, provider_on_loopback(clock) as two:
+        write(tmp_path, base, one)
+        config = load(tmp_path / "config.yaml", {})
+        await redis.start()
+        bus = await connect_bus(redis.url)
+        elsewhere = Reloader(config, lambda: config, bus)
+        try:
+            async with (
+                headscale(tmp_path, "serve", "auth") as process,
+                dial([f"127.0.0.1:{port}"], config.services) as way,
+            ):
+                stub = auth_pb2_grpc.AuthServiceStub(way)  # type: ignore[no-untyped-call]
+
+                async def uses(provider: Provider) -> None:
+                    """Wait until it does."""
+                    while await issuers(stub, pb.GetSignInHealthRequest()) != [provider.issuer]:
+                        assert process.returncode is None
+                        await asyncio.sleep(0.05)
+
+                async with asyncio.timeout(90):
+                    await uses(one)
+                    write(tmp_path, base, two)
+                    os.kill(process.pid, signal.SIGHUP)
+                    await uses(two)
+                    write(tmp_path, base, one)
+                    assert not (await elsewhere.reload(tell_others=True)).problems
+                    await uses(one)
+                process.terminate()
+                async with asyncio.timeout(30):
+                    _, err = await process.communicate()
+            assert process.returncode == 0 and b"Traceback" not in err
+        finally:
+            await bus.close()
+            await redis.stop()

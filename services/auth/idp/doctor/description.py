@@ -47,7 +47,7 @@ async def examine_description(
             report.refusal("discovery", error, "check the address")
         report.skip("discovery", f"try it by hand: curl -i {url}")
         return None
-    report.ok("discovery", f"{url} answers (curl {url})")
+    report.ok("discovery", f"it answers: curl {url}")
     report.facts["discovery"] = {name: document[name] for name in TOLD if name in document}
     _examine_clock(report, config, answer, now)
     try:
@@ -192,8 +192,3 @@ def _examine_offers(report: Report, config: ProviderConfig, metadata: Metadata, 
         )  # fmt: skip
     else:
         report.ok("scopes", f"asks for {' '.join(config.scope)}")
-    if config.allowed_groups and "groups" not in config.scope:
-        report.warn(
-            "groups-scope", "allowed_groups is given and the scope groups is not asked for",
-            "some providers send groups only when asked", "add groups to oidc.scope",
-        )  # fmt: skip

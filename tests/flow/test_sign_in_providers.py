@@ -116,7 +116,14 @@ async def test_a_provider_that_refuses_a_scope_is_asked_once_more_for_fewer(lab:
     assert asked(again)["scope"] == "openid profile email" and asked(again)["state"] == state
     shown = await lab.finish(started.browser_secret, lab.provider.authorize(again))
     assert shown.state == CONFIRMING
-    assert asked((await lab.start()).authorization_url)["scope"] == "openid profile email"
+
+
+async def test_one_browser_that_says_so_takes_no_scope_from_the_others(lab: Lab) -> None:
+    await lab.begin(scope=("openid", "groups"))
+    started = await lab.start()
+    forged = {"state": asked(started.authorization_url)["state"], "error": "invalid_scope", "iss": lab.provider.issuer}
+    await lab.answer(pb.FinishSignInRequest(browser_secret=started.browser_secret, **forged))
+    assert asked((await lab.start()).authorization_url)["scope"] == "openid groups"
 
 
 async def test_a_provider_that_goes_on_refusing_is_not_asked_for_ever(lab: Lab) -> None:

@@ -10,7 +10,7 @@ from services.auth.store import Provider
 from services.auth.usecases.prove_person import ProvePerson
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Offer:
     """One provider, and how its people are proven."""
 
@@ -21,8 +21,6 @@ class Offer:
     """As configured."""
     provider: Provider
     prove: ProvePerson
-    narrow: bool = False
-    """It refused scopes once: it is asked for fewer."""
 
 
 class Offers:

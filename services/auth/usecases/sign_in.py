@@ -137,12 +137,10 @@ class SignIn:
             expires_at=now + LIFETIME,
             provider=offer.name,
             issuer=metadata.issuer,
-            narrowed=offer.narrow,
         )
         await self._flows.add(flow, FLOWS_OF_LOGIN)
         log.info("sign-in started", flow_id=flow_id, auth_id=login.auth_id, provider=offer.name)
-        url = authorization_url(offer.prove.settings, metadata, state, secret, narrow=offer.narrow)
-        return Started(flow, url, secret)
+        return Started(flow, authorization_url(offer.prove.settings, metadata, state, secret), secret)
 
     async def finish(self, callback: Callback, browser_secret: str, provider: str = "") -> View:
         """Take the answer that came to a provider's redirect URL. The same answer again finds what became of it.
@@ -258,16 +256,18 @@ class SignIn:
     async def _ask_for_less(
         self, flow: Flow, taken: Flow, offer: Offer, callback: Callback, browser_secret: str
     ) -> View | None:
-        """Send the browser back once, for fewer scopes, when the provider does not know one of those asked for."""
+        """Send the browser back once, for fewer scopes, when the provider does not know one of those asked for.
+
+        It holds for this sign-in only: anybody can say in the provider's name that a scope is refused.
+        """
         if callback.error != "invalid_scope" or flow.narrowed:
             return None
         metadata, wanted = await offer.provider.metadata(), offer.prove.settings.scope
         kept = fewer_scopes(wanted, metadata)
         if kept == wanted:
             return None
-        offer.narrow = True
         dropped = " ".join(scope for scope in wanted if scope not in kept)
-        log.warning("provider refuses scopes; it is asked for fewer from now on", provider=offer.name, dropped=dropped)
+        log.warning("provider refuses scopes; it is asked for fewer", flow_id=flow.flow_id, dropped=dropped)
         await self._flows.replace(taken, taken.asked_again(self._clock.now()))
         settings, state = offer.prove.settings, callback.unverified_state
         url = authorization_url(settings, metadata, state, browser_secret, narrow=True)

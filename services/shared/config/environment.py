@@ -52,7 +52,9 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem
     """Put variables and credentials over what the file gave; returns warnings."""
     known = set(_NOT_KEYS)
     folder = Path(env[CREDENTIALS]) if env.get(CREDENTIALS) else None
-    _apply(tree, (*keys(), *((path, False) for path in LEGACY_KEYS)), env, folder, known, problems)
+    today = {variable(path) for path, _ in keys()}
+    old = ((path, False) for path in LEGACY_KEYS if variable(path) not in today)  # log_level and log.level share one
+    _apply(tree, (*keys(), *old), env, folder, known, problems)
     _unfold_providers(tree, problems)
     _apply(tree, _of_providers(tree, env, folder), env, folder, known, problems)
     strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)

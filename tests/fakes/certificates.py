@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -30,7 +31,7 @@ class Issued:
 
 
 def issue(name: str, by: Issued | None = None, *, authority: bool = False, days: int = 90, age: int = 1) -> Issued:
-    """Make one for a host name, signed by another or by itself; it began `age` days ago and ends in `days`."""
+    """Make one for a host or address, signed by another or by itself; it began `age` days ago and ends in `days`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -43,9 +44,16 @@ def issue(name: str, by: Issued | None = None, *, authority: bool = False, days:
         .not_valid_before(now - timedelta(days=age))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(name)]), critical=False)
     )
     return Issued(builder.sign(by.key if by is not None else key, hashes.SHA256()), key)
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 @asynccontextmanager

@@ -84,7 +84,7 @@ PROVIDER_TROUBLES: dict[str, tuple[dict[str, Any], str, Level, str]] = {
         {"answers": {"openid-configuration": (302, {"location": "/x"}, b"")}},
         "discovery",
         Level.FAIL,
-        "it redirects",
+        "own address",
     ),
     "a list for a description": (
         {"answers": {"openid-configuration": (200, {}, b"[]")}},

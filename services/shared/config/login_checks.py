@@ -38,7 +38,7 @@ def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
         yield f"{key}.client_secret_path", f"is given together with {key}.client_secret", "keep one of them"
     if not provider.issuer:
         return
-    if not provider.issuer.startswith(("https://", "http://")):
+    if not _is_web(provider.issuer):
         yield f"{key}.issuer", "is no https:// URL", "copy the issuer from your provider's page"
     if any(mark in provider.issuer for mark in "[]<>{} "):
         yield f"{key}.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
@@ -70,6 +70,14 @@ def _pattern_trouble(pattern: str, name: str) -> str | None:
     except (re.error, IndexError) as error:
         return str(error)
     return None
+
+
+def _is_web(text: str) -> bool:
+    try:
+        parts = urlsplit(text.strip())
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _clashes(config: Config) -> Iterator[Found]:

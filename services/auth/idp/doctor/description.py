@@ -13,7 +13,7 @@ import orjson
 
 from services.auth.idp.doctor.report import Report
 from services.auth.idp.http import Answer, ProviderHttp
-from services.auth.model.oidc.discovery import WELL_KNOWN, Metadata, effective_issuer, origin_of, read_metadata
+from services.auth.model.oidc.discovery import MAX_URL, WELL_KNOWN, Metadata, effective_issuer, origin_of, read_metadata
 from services.auth.model.oidc.keys import MIN_RSA_BITS, read_keys
 from services.auth.model.oidc.refusal import Reason, SignInError
 from services.shared.config.login import ProviderConfig
@@ -43,6 +43,10 @@ async def examine_description(
         if found:
             remedy = f'write this into the configuration: {report.subject}.issuer: "{found}"'
             report.fail("discovery", str(error), "oidc.issuer lacks the path with the App ID", remedy)
+        elif error.reason is Reason.REDIRECTED:
+            target = (await http.get(url, redirects=True)).location[:MAX_URL]
+            remedy = f"if that is the provider's own address, write it into {report.subject}.issuer"
+            report.fail("discovery", f"{url} redirects to {target}", "redirects are not followed", remedy)
         else:
             report.refusal("discovery", error, "check the address")
         report.skip("discovery", f"try it by hand: curl -i {url}")

@@ -11,7 +11,7 @@ from cli.output import when
 from cli.remote import Remote
 from services.auth.idp.doctor import Report
 from services.auth.idp.doctor.claims import near_misses
-from services.auth.model.oidc.discovery import origin_of
+from services.auth.model.oidc.discovery import effective_issuer, origin_of
 from services.auth.model.oidc.entry import check_entry
 from services.auth.model.oidc.person import Person
 from services.auth.model.oidc.refusal import SignInError
@@ -94,7 +94,9 @@ def examine_user(report: Report, arguments: argparse.Namespace, config: Config) 
 def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | None:
     """The provider that an identity is of: by its issuer, or by the host where that names no application."""
     providers = config.oidc.in_use()
-    exact = [(name, one) for name, one in providers.items() if one.issuer.rstrip("/") == issuer.rstrip("/")]
+    exact = [
+        (name, one) for name, one in providers.items() if effective_issuer(one.issuer, one.app_id) == issuer.rstrip("/")
+    ]
     near = [(name, one) for name, one in providers.items() if origin_of(one.issuer) == issuer.rstrip("/").lower()]
     return next(iter((*exact, *near)), None)
 

@@ -67,7 +67,7 @@ async def test_a_device_joins_by_it_under_the_issuer_without_a_path(
         answer = await asyncio.wait_for(waiting, 10)
         assert answer["MachineAuthorized"]
         (user,) = (await tailnet.admin.ListNodes(_all_nodes())).nodes
-        assert user.user.provider == "oidc" and user.user.provider_id == f"{origin}/alice"
+        assert user.user.provider == "oidc" and user.user.provider_id == f"{origin}{APP}/alice"
 
 
 def _all_nodes() -> object:

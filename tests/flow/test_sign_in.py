@@ -18,7 +18,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.idp import search
 from services.shared.config.errors import ConfigError
-from tests.fakes.provider import CLIENT_ID, SECRET
+from tests.fakes.provider import APP, CLIENT_ID, SECRET
 from tests.fakes.sign_in import ALICE, Lab, lab_in
 
 DONE, REFUSED, CONFIRMING = pb.SIGN_IN_STATE_DONE, pb.SIGN_IN_STATE_REFUSED, pb.SIGN_IN_STATE_CONFIRMING
@@ -103,7 +103,21 @@ async def test_the_issuer_without_its_path_is_pinned_when_all_endpoints_have_it(
     lab.provider.issuer = lab.provider.origin
     await lab.begin()
     assert (await lab.come_back())[1].state == CONFIRMING
-    assert lab.tailnet.registry.sign_ins[-1].issuer == lab.provider.origin
+    assert lab.tailnet.registry.sign_ins[-1].issuer == lab.provider.origin + APP
+
+
+async def test_a_provider_that_begins_to_call_itself_by_its_full_address_has_the_same_people(lab: Lab) -> None:
+    lab.provider.issuer = lab.provider.origin
+    await lab.begin()
+    started, shown = await lab.come_back()
+    await lab.confirm(started, shown)
+    lab.provider.issuer = lab.provider.origin + APP
+    lab.tailnet.clock.advance(13 * 3600)
+    await lab.new_device()
+    started, shown = await lab.come_back()
+    await lab.confirm(started, shown)
+    first, second = lab.tailnet.registry.nodes.values()
+    assert first.user_id == second.user_id
 
 
 @pytest.mark.parametrize("suffix", ["/", "/.well-known/openid-configuration"])

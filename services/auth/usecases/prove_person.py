@@ -178,7 +178,7 @@ class ProvePerson:
             if userinfo.get("sub") != proven.subject:
                 raise SignInError(Reason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
             documents.insert(0, userinfo)
-        person = read_person(metadata.issuer, proven.subject, documents, self.settings.claims)
+        person = read_person(metadata.identity, proven.subject, documents, self.settings.claims)
         if person.groups is not None:
             person = replace(person, groups=self.settings.groups.ours(person.groups))
         rules = self.settings.entry

@@ -116,7 +116,7 @@ def _examine_misses(report: Report, have: Iterable[str], wanted: Iterable[str]) 
 
 def _replay(report: Report, metadata: Metadata, document: Mapping[str, Any], settings: SignInSettings) -> None:
     try:
-        person = read_person(metadata.issuer, str(document.get("sub", "")), [document], settings.claims)
+        person = read_person(metadata.identity, str(document.get("sub", "")), [document], settings.claims)
         if person.groups is not None:
             person = replace(person, groups=settings.groups.ours(person.groups))
         check_entry(person, settings.entry)

@@ -48,6 +48,17 @@ class Metadata:
     """Those that it says it knows; empty: it does not say."""
     pinned: bool = False
     """The issuer is not the configured one: the second case above."""
+    address: str = ""
+    """Where it lives."""
+
+    @property
+    def identity(self) -> str:
+        """The issuer that its people are known by.
+
+        Its address where it calls itself by less than that: other applications of the host are other providers, and a
+        provider that begins to call itself by its full address has the same people still.
+        """
+        return self.address if self.pinned else self.issuer
 
 
 def is_loopback(host: str) -> bool:
@@ -131,6 +142,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         scopes=_texts(document, "scopes_supported"),
         pinned=pinned,
+        address=effective,
     )
 
 

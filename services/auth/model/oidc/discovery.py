@@ -58,7 +58,7 @@ class Metadata:
         Its address where it calls itself by less than that: other applications of the host are other providers, and a
         provider that begins to call itself by its full address has the same people still.
         """
-        return self.address if self.pinned else self.issuer
+        return self.address if self.address.startswith(self.issuer.rstrip("/") + "/") else self.issuer
 
 
 def is_loopback(host: str) -> bool:

@@ -54,6 +54,7 @@ class SignInPart:
         self._offers = Offers()
         self._closing: set[asyncio.Task[None]] = set()
         self._made: dict[str, _Made] = {}
+        self._started = False
         self._use(self._make(config))
         self.sign_in = SignIn(flows, logins, self._offers, clock)
         self.verdicts = Verdicts(self._offers, registry)
@@ -64,6 +65,7 @@ class SignInPart:
         Raises:
             ConfigError: one must answer before we start, and does not.
         """
+        self._started = True
         for name, made in self._made.items():
             if not made.settings[1].only_start_if_oidc_is_available:
                 made.search.begin()
@@ -96,7 +98,6 @@ class SignInPart:
         await asyncio.gather(*(_close(made) for made in self._made.values()))
 
     def _use(self, made: Mapping[str, _Made]) -> None:
-        running = bool(self._made)
         gone = [one for name, one in self._made.items() if made.get(name) is not one]
         new = [one for name, one in made.items() if self._made.get(name) is not one]
         self._made = dict(made)
@@ -108,7 +109,7 @@ class SignInPart:
         for one in new:
             settings = one.offer.prove.settings
             log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=one.offer.label)
-            if running:
+            if self._started:
                 one.search.begin()
 
     def _make(self, config: Config) -> dict[str, _Made]:

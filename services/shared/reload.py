@@ -112,6 +112,9 @@ class Reloader:
             problems = tuple(str(problem) for problem in error.problems)
             log.error("configuration not reloaded, the old one stays", reason="; ".join(problems))
             return Reloaded(problems=problems)
+        except Exception:
+            log.exception("configuration not reloaded, the old one stays")
+            return Reloaded(problems=("the server could not take it; its log says more",))
         for commit in commits:
             commit()
         keys = tuple(changed_keys(self._config, new))

@@ -18,6 +18,7 @@ from smartscale.admin.v1 import server_pb2, server_pb2_grpc
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
+from services.auth.idp import search
 from services.shared.bus import MemoryBus, connect_bus
 from services.shared.clock import SystemClock
 from services.shared.config import Config, ConfigError, Problem, load
@@ -137,6 +138,24 @@ async def test_what_cannot_be_used_is_refused_loudly_and_the_old_one_goes_on(
     assert said in answer.problems[0] and not answer.changed
     assert "configuration not reloaded, the old one stays" in caplog.text
     assert (await lab.come_back())[1].state == CONFIRMING
+
+
+async def test_a_provider_that_is_added_and_may_be_late_is_looked_for_beside_the_work(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(search, "FIRST_PAUSE", 0.001)
+    caplog.set_level("INFO", "services.auth.idp.search")
+    _, change = await follow(lab, issuer="")
+    lab.provider.answers = {"openid-configuration": (503, {}, b"")}
+    change(issuer=lab.provider.issuer, only_start_if_oidc_is_available=False)
+    assert not (await reload(lab)).problems
+    async with asyncio.timeout(10):
+        while not lab.provider.requests:  # noqa: ASYNC110  there is nothing to wait on
+            await asyncio.sleep(0.001)
+        lab.provider.answers = {}
+        while "provider found" not in caplog.text:
+            lab.tailnet.clock.advance(4)
+            await asyncio.sleep(0.001)
 
 
 async def test_a_file_that_cannot_be_read_changes_nothing(lab: Lab) -> None:

@@ -11,10 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from cli.errors import CommandError
 from cli.oidc_running import examine_running, examine_user
 from services.auth.idp.doctor import Finding, Level, Report, examine
 from services.auth.idp.doctor.certificates import examine_way
+from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.refusal import SignInError
 from services.auth.sign_in_wiring import check, credentials_of, settings_of
 from services.shared.config import Config, ConfigError, ProviderConfig, load
 from services.shared.config.login import key_of_provider
@@ -122,12 +126,36 @@ async def _examine_ourselves(config: Config) -> Report:
     seen = Report("server_url")
     await examine_way(seen, config.server_url, None, datetime.now(UTC), ca_key="nothing: clients need a public one")
     report = Report(seen.subject)
+    if not seen.failed:
+        await _examine_answer(seen, config)
     for finding in seen.findings:
         if finding.level is Level.FAIL and finding.check in ("dns", "tcp"):
             report.warn(finding.check, finding.text, f"{finding.cause}; {_HERE}", finding.remedy)
         else:
             report.findings.append(finding)
     return report
+
+
+async def _examine_answer(report: Report, config: Config) -> None:
+    """Whether it is our server that answers there, and not only its proxy."""
+    http = ProviderHttp()
+    url = config.server_url.rstrip("/") + "/health"
+    try:
+        answer = await http.get(url, redirects=True)
+        status = orjson.loads(answer.body).get("status")
+    except (SignInError, ValueError, AttributeError):
+        status = None
+    finally:
+        await http.close()
+    if status == "pass":
+        report.ok("answer", f"{url} answers as our server does")
+    elif status == "fail":
+        report.warn("answer", f"{url} says that the server is not well", "a part of it is down", "headscale health")
+    else:
+        text = f"what answers at {url} is not our server"
+        report.warn(
+            "answer", text, "a proxy leads elsewhere, or the server is down", "let all paths lead to listen_addr"
+        )
 
 
 def _effective(config: Config) -> dict[str, Any]:

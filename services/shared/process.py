@@ -22,7 +22,7 @@ from services.shared.clock import Clock, SystemClock
 from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.garbage import settle
 from services.shared.hang_up import listen
-from services.shared.reload import Reloader
+from services.shared.reload import Logs, Reloader
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
@@ -232,6 +232,7 @@ async def alone(
 
 def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:
     """Reload at SIGHUP, and when another process says so."""
+    reloader.add(Logs())
     stack.push_async_callback(reloader.stop)
     stack.callback(listen(reloader.hang_up))
     reloader.follow()

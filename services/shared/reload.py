@@ -1,7 +1,7 @@
 """Takes a changed configuration into use without a restart: all parts of a process take it, or none does.
 
-What may change while we run is `oidc`. Other keys that changed are named, and hold after a restart. SIGHUP reloads the
-process that gets it; `reload(tell_others=True)` all processes, over the bus.
+What may change while we run is `oidc` and `log`. Other keys that changed are named, and hold after a restart. SIGHUP
+reloads the process that gets it; `reload(tell_others=True)` all processes, over the bus.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from services.shared.bus.port import Message
 from services.shared.config import Config, ConfigError
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.telemetry import get_logger
+from services.shared.telemetry.logs import configure_logging
 
 log = get_logger(__name__)
 
 TOPIC = f"smartscale.{DEFAULT_TAILNET}.reload"
-LIVE = ("oidc.",)
+LIVE = ("oidc.", "log.")
 """Keys that hold at once."""
 
 Commit = Callable[[], None]
@@ -38,6 +39,14 @@ class Part(Protocol):
             ConfigError: it cannot be used.
         """
         ...
+
+
+class Logs:
+    """The process's own logs, as a part."""
+
+    async def prepare(self, config: Config) -> Commit:
+        """Make ready to log as a configuration says."""
+        return lambda: configure_logging(config.log.level, config.log.format)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +115,7 @@ class Reloader:
             return Reloaded(problems=("this process was given its configuration and cannot read it again",))
         try:
             new = await asyncio.to_thread(self._read)
-            wanted = replace(self._config, oidc=new.oidc)
+            wanted = replace(self._config, oidc=new.oidc, log=new.log)
             commits = [await part.prepare(wanted) for part in self._parts]
         except ConfigError as error:
             problems = tuple(str(problem) for problem in error.problems)

@@ -61,6 +61,8 @@ class Provider:
     """Takes statements that this key signed in place of the secret."""
     before_signing: Callable[[], None] | None = None
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    issued: list[str] = field(default_factory=list)
+    """Every token."""
     redirects: set[str] | None = None
     """Where browsers may be sent back to; None: anywhere."""
     pkce_required: bool = False
@@ -189,6 +191,7 @@ class Provider:
             "id_token": self.id_token(query, access_token),
             **self.token,
         }
+        self.issued += [str(document["access_token"]), str(document["id_token"])]
         return _json(200, {name: value for name, value in document.items() if value is not None})
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:

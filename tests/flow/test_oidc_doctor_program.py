@@ -160,6 +160,14 @@ async def test_the_last_failures_are_told_with_their_reason_and_reference(world:
     assert where.rpartition("/")[2] in found["remedy"]
 
 
+async def test_what_answers_at_the_server_url_is_known_or_not(world: World, tmp_path: Path) -> None:
+    for there, level in ((world.tailnet.url, "OK"), (world.provider.origin, "WARN")):
+        path = write(tmp_path, world.provider)
+        path.write_text(path.read_text().replace(PUBLIC, there))
+        (found,) = of(await doctor(tmp_path, "--json"), "answer")
+        assert found["level"] == level, found
+
+
 async def test_a_server_that_uses_another_configuration_is_noticed(world: World, tmp_path: Path) -> None:
     async with provider_on_loopback(SystemClock()) as other:
         write(tmp_path, other)

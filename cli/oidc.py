@@ -24,6 +24,9 @@ def declare(nouns: Any) -> None:
     doctor.add_argument("--user", default="", help="also: why this user (id, name or e-mail) cannot connect")
     doctor.add_argument("--provider", default=None, metavar="NAME", help="only this one of oidc.providers; '' for oidc")
     doctor.add_argument("--token", default="", help="an access token: also look at what the provider says of its owner")
+    doctor.add_argument(
+        "--login", action="store_true", help="the same by signing in with a code, where that is offered"
+    )
     doctor.add_argument("--dump", action="store_true", help="also all that helps who helps; secrets are masked")
     doctor.add_argument("--json", action="store_true", help="the same as -o json")
     noun.verb("reload", _reload, "Take a changed configuration into use without a restart", (), "headscale oidc reload")

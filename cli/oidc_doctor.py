@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +57,8 @@ def run(arguments: argparse.Namespace) -> Outcome:
             raise CommandError(f"no provider is called {arguments.provider!r}", f"there are: {_names(providers)}")
         providers = {arguments.provider: providers[arguments.provider]}
     for name, provider in providers.items():
-        report = asyncio.run(_examine_provider(config, name, provider, arguments.token))
+        tell = _tell if arguments.login else None
+        report = asyncio.run(_examine_provider(config, name, provider, arguments.token, tell))
         outcome.findings += report.findings
         outcome.dump.setdefault("providers", {})[report.subject] = report.facts
     if providers:
@@ -104,7 +106,14 @@ def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | 
     return config
 
 
-async def _examine_provider(config: Config, name: str, provider: ProviderConfig, token: str) -> Report:
+def _tell(text: str) -> None:
+    sys.stderr.write(f"headscale: {text}\n")
+    sys.stderr.flush()
+
+
+async def _examine_provider(
+    config: Config, name: str, provider: ProviderConfig, token: str, tell: Callable[[str], None] | None
+) -> Report:
     report = Report(key_of_provider(name))
     credentials = credentials_of(provider)
     if provider.ca_path is not None and not provider.ca_path.is_file():
@@ -117,7 +126,7 @@ async def _examine_provider(config: Config, name: str, provider: ProviderConfig,
             if "secret" not in problem.key:  # the examination says that itself
                 report.fail("configuration", problem.key, problem.what, problem.remedy)
     settings = settings_of(config.server_url, name, provider)
-    await examine(report, provider, credentials, settings, datetime.now(UTC), token)
+    await examine(report, provider, credentials, settings, datetime.now(UTC), token, tell)
     return report
 
 

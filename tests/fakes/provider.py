@@ -63,6 +63,8 @@ class Provider:
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     issued: list[str] = field(default_factory=list)
     """Every token."""
+    pending: int = 2
+    """How often it is asked for the token of a device code before there is one."""
     redirects: set[str] | None = None
     """Where browsers may be sent back to; None: anywhere."""
     pkce_required: bool = False
@@ -132,6 +134,9 @@ class Provider:
         match name:
             case "openid-configuration" if path.startswith(APP):
                 return _json(200, self.describe())
+            case "device":
+                begun = {"device_code": "d1", "user_code": "ABCD-EFGH", "interval": 0.01, "expires_in": 60}
+                return _json(200, {**begun, "verification_uri": f"{self.origin}/enter"})
             case "authorize":
                 return self._meet_browser(dict(parse_qsl(query)))
             case "jwks":
@@ -179,6 +184,13 @@ class Provider:
                 client, secret = CLIENT_ID, SECRET
         if (client, secret) != (CLIENT_ID, SECRET):
             return _json(401, {"error": "invalid_client"})
+        if form.get("device_code") == "d1":
+            self.pending -= 1
+            if self.pending >= 0:
+                return _json(400, {"error": "authorization_pending"})
+            token = secrets.token_urlsafe(16)
+            bearer = {"access_token": token, "token_type": "Bearer"}
+            return _json(200, {**bearer, "id_token": self.id_token({"client_id": CLIENT_ID}, token)})
         query = self.codes.pop(form.get("code", ""), None)
         if query is None or query["redirect_uri"] != form.get("redirect_uri"):
             return _json(400, {"error": "invalid_grant"})

@@ -263,6 +263,37 @@ async def test_a_token_that_is_not_taken_is_said(patient: Patient) -> None:
     assert (await patient.findings("t0ken"))["claims"].level is Level.FAIL
 
 
+async def by_code(patient: Patient, **settings: Any) -> tuple[dict[str, Finding], list[str]]:
+    """Sign in with a code for the examination."""
+    config, report, told = replace(patient.config, **settings), Report("oidc"), list[str]()
+    credentials, rules = credentials_of(config), settings_of(URL, "", config)
+    await examine(report, config, credentials, rules, datetime.now(UTC), tell=told.append)
+    return {one.check: one for one in sorted(report.findings, key=_badness)}, told
+
+
+async def test_a_person_may_sign_in_with_a_code_to_see_where_each_claim_is(patient: Patient) -> None:
+    provider = patient.provider
+    provider.discovery = {"device_authorization_endpoint": f"{provider.origin}{APP}/device"}
+    provider.claims = {"groups": ["dev"]}
+    provider.person = {"sub": "s", "email": "a@example.com", "email_verified": True}
+    found, told = await by_code(patient, allowed_groups=("dev",))
+    assert told == [f"open {provider.origin}/enter and enter ABCD-EFGH"] and provider.pending == -1
+    assert "email: user info" in found["claims-where"].text and "groups: ID token" in found["claims-where"].text
+    assert found["entry"].level is found["login"].level is found["id-token"].level is Level.OK
+
+
+async def test_sign_in_with_a_code_tells_when_it_cannot_be(patient: Patient) -> None:
+    found, told = await by_code(patient)
+    assert found["login"].level is Level.SKIP and "--token" in found["login"].text and not told
+    provider = patient.provider
+    provider.discovery = {"device_authorization_endpoint": f"{provider.origin}{APP}/device"}
+    provider.answers = {"device": (400, {}, b'{"error": "unauthorized_client"}')}
+    found, told = await by_code(patient)
+    assert found["login"].level is Level.WARN and "unauthorized_client" in found["login"].cause and not told
+    provider.answers, provider.claims = {}, {"sub": "somebody-else"}
+    assert (await by_code(patient))[0]["claims-where"].level is Level.FAIL
+
+
 # "SSL/TLS error"
 
 ROOT = issue("an authority", authority=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +20,16 @@ _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number"
 
 
 async def examine_claims(
-    report: Report, metadata: Metadata, http: ProviderHttp, settings: SignInSettings, token: str
+    report: Report,
+    metadata: Metadata,
+    http: ProviderHttp,
+    settings: SignInSettings,
+    token: str,
+    id_claims: Mapping[str, Any] | None = None,
 ) -> None:
-    """Ask the user info with a token, and replay the rules of entry on it."""
+    """Ask the user info with a token, and replay the rules of entry on it and on the ID token's claims."""
     if not token:
-        report.skip("claims", "say --token ACCESS_TOKEN to look at what the provider says of a person")
+        report.skip("claims", "say --login, or --token ACCESS_TOKEN, to look at what the provider says of a person")
         return
     if not metadata.userinfo_endpoint:
         report.skip("claims", "the provider has no user info to ask")
@@ -48,9 +53,12 @@ async def examine_claims(
         return
     report.facts["claims"] = {name: kind_of(value) for name, value in document.items()}
     report.ok("claims", f"user info has {', '.join(sorted(document))}")
-    _examine_address(report, document, settings)
-    _examine_groups(report, document, settings)
-    _replay(report, metadata, document, settings)
+    if id_claims is not None:
+        _tell_where(report, {"user info": document, "ID token": id_claims}, settings)
+    known = {**(id_claims or {}), **document}
+    _examine_address(report, known, settings)
+    _examine_groups(report, known, settings)
+    _replay(report, metadata, [document, *([id_claims] if id_claims is not None else [])], settings)
 
 
 def kind_of(value: Any) -> str:
@@ -114,9 +122,25 @@ def _examine_misses(report: Report, have: Iterable[str], wanted: Iterable[str]) 
         )  # fmt: skip
 
 
-def _replay(report: Report, metadata: Metadata, document: Mapping[str, Any], settings: SignInSettings) -> None:
+def _tell_where(report: Report, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings) -> None:
+    names = settings.claims
+    found = {
+        claim: " and ".join(name for name, document in documents.items() if dig(document, claim) is not None)
+        or "nowhere"
+        for claim in (names.email, "email_verified", names.groups, names.username, names.name)
+    }
+    report.facts["claims_in"] = found
+    report.ok("claims-where", "; ".join(f"{claim}: {where}" for claim, where in found.items()))
+    if len({document.get("sub") for document in documents.values()}) > 1:
+        text = "user info and ID token name different people"
+        report.fail("claims-where", text, "every sign-in is refused then", "ask the provider")
+
+
+def _replay(
+    report: Report, metadata: Metadata, documents: Sequence[Mapping[str, Any]], settings: SignInSettings
+) -> None:
     try:
-        person = read_person(metadata.identity, str(document.get("sub", "")), [document], settings.claims)
+        person = read_person(metadata.identity, str(documents[0].get("sub", "")), documents, settings.claims)
         if person.groups is not None:
             person = replace(person, groups=settings.groups.ours(person.groups))
         check_entry(person, settings.entry)

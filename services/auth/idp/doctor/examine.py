@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from services.auth.idp.client_auth import Credentials
@@ -10,6 +11,7 @@ from services.auth.idp.doctor.certificates import examine_way
 from services.auth.idp.doctor.claims import examine_claims
 from services.auth.idp.doctor.credentials import examine_form, examine_proof
 from services.auth.idp.doctor.description import examine_description, examine_keys
+from services.auth.idp.doctor.device import SignedIn, sign_in_by_code
 from services.auth.idp.doctor.report import Report
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import effective_issuer
@@ -24,8 +26,11 @@ async def examine(
     settings: SignInSettings,
     now: datetime,
     token: str = "",
+    tell: Callable[[str], None] | None = None,
 ) -> None:
-    """Add what is found; every later check is left out where an earlier one makes it idle."""
+    """Add what is found; every later check is left out where an earlier one makes it idle.
+
+    `tell` is given where to enter which code, and lets a person sign in for the examination."""
     shape = examine_form(report, credentials)
     issuer = effective_issuer(config.issuer, config.app_id)
     if not await examine_way(report, issuer, config.ca_path, now, ca_key=f"{report.subject}.ca_path"):
@@ -39,6 +44,10 @@ async def examine(
         if shape:
             await examine_proof(report, credentials, metadata, http, settings.redirect_uri, now)
         await examine_browser(report, metadata, http, settings)
-        await examine_claims(report, metadata, http, settings, token)
+        person = SignedIn(token)
+        if tell is not None and not token:
+            found = await sign_in_by_code(report, credentials, metadata, http, settings.scope, now, tell)
+            person = found or person
+        await examine_claims(report, metadata, http, settings, person.access_token, person.id_claims)
     finally:
         await http.close()

@@ -23,7 +23,7 @@ def declare(nouns: Any) -> None:
     )  # fmt: skip
     doctor.add_argument("--user", default="", help="also: why this user (id, name or e-mail) cannot connect")
     doctor.add_argument("--provider", default=None, metavar="NAME", help="only this one of oidc.providers; '' for oidc")
-    doctor.add_argument("--token", default="", help="an access token: also look at what the provider says of its owner")
+    doctor.add_argument("--token", default="", help="an access token (- reads it): what the provider says of its owner")
     doctor.add_argument(
         "--login", action="store_true", help="the same by signing in with a code, where that is offered"
     )
@@ -35,6 +35,8 @@ def declare(nouns: Any) -> None:
 def _doctor(arguments: argparse.Namespace) -> None:
     from cli.oidc_doctor import run
 
+    if arguments.token == "-":  # so that it does not stand in the list of processes
+        arguments.token = sys.stdin.readline().strip()
     report = run(arguments)
     if arguments.json or arguments.output:
         emit(report.data(arguments.dump), "json" if arguments.json else arguments.output)

@@ -90,6 +90,13 @@ async def test_the_dump_has_what_helps_and_no_secret(tmp_path: Path, provider: P
     assert dump["providers"]["oidc"]["redirect_uri"] == f"{PUBLIC}/oidc/callback"
 
 
+async def test_an_access_token_is_read_from_standard_input_and_told_nowhere(tmp_path: Path, provider: Provider) -> None:
+    write(tmp_path, provider)
+    words = ("-c", str(tmp_path / "config.yaml"), "oidc", "doctor", "--token", "-", "--dump", "--json")
+    answer = await Shell(tmp_path)(*words, stdin="t0ken\n")
+    assert of(answer, "claims")[0]["level"] == "OK" and "t0ken" not in answer.out + answer.err
+
+
 async def test_every_provider_is_examined_or_the_one_that_is_named(tmp_path: Path, provider: Provider) -> None:
     other = (
         '  providers:\n    other:\n      issuer: "http://127.0.0.1:9/x"\n      client_id: c\n      client_secret: s\n'

@@ -121,6 +121,6 @@ def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:
         return [_line(given, ("oidc", "enabled"), "turns sign-in off; leaving out oidc.issuer does that too")]
     if text not in ("true", "yes", "on", "1"):
         problems.append(Problem(given.where, "oidc.enabled", "is not a truth value", "write true or false"))
-    elif not has_issuer:
+    elif not has_issuer and tree.find(("oidc", "providers")) is None:
         problems.append(Problem(given.where, "oidc.enabled", "is on without oidc.issuer", "set oidc.issuer"))
     return []

@@ -386,6 +386,12 @@ def test_a_further_provider_is_set_by_variables_files_and_credentials(tmp_path: 
     assert not [warning for warning in config.warnings if "PROVIDERS" in warning]
 
 
+def test_the_old_switch_holds_for_all_providers(tmp_path: Path) -> None:
+    only = TWO.replace("  issuer: https://one.example\n  client_id: a\n  client_secret: s\n", "")
+    assert list(load(write(tmp_path, only.replace("oidc:", "oidc:\n  enabled: true")), {}).oidc.in_use()) == ["entra"]
+    assert not load(write(tmp_path, TWO.replace("oidc:", "oidc:\n  enabled: false")), {}).oidc.in_use()
+
+
 def test_providers_may_be_json_in_one_variable_and_their_secrets_in_others() -> None:
     env = {
         "HEADSCALE_SERVER_URL": URL,

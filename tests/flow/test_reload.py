@@ -285,7 +285,9 @@ async def test_a_hang_up_signal_reloads_the_running_program(tmp_path: Path) -> N
             assert await issuers(stub) == [two.issuer]
             write(tmp_path, base + "log:\n  level: debug\n", one)
             done = await Shell(tmp_path)("-c", str(tmp_path / "config.yaml"), "oidc", "reload")
-            assert (done.status, done.out) == (0, "in use now: log.level, oidc.issuer\n") and await issuers(stub) == [one.issuer]
+            assert (done.status, done.out) == (0, "in use now: log.level, oidc.issuer\n") and await issuers(stub) == [
+                one.issuer
+            ]
             process.terminate()
             async with asyncio.timeout(30):
                 _, err = await process.communicate()

@@ -19,6 +19,10 @@ SLOW = 50.0
 """Seconds for a call in which the server asks sign-in providers."""
 
 
+CHANNEL = (("grpc.max_receive_message_length", -1),)
+"""A tailnet of many nodes is a long answer."""
+
+
 def configuration(arguments: argparse.Namespace) -> Config:
     """The configuration that the command line names, or the first one of the search path.
 
@@ -39,6 +43,8 @@ class Remote:
     """Calls to a server, with its refusals turned into CommandError."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        # gRPC's own lines about failed handshakes would stand between ours.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
         import grpc
 
         self._grpc = grpc
@@ -56,7 +62,7 @@ class Remote:
             self._channel = self._dial(known.insecure)
         else:
             self._where = f"unix:{known.unix_socket}"
-            self._channel = grpc.insecure_channel(self._where)
+            self._channel = grpc.insecure_channel(self._where, CHANNEL)
 
     def __enter__(self) -> Remote:
         from headscale.v1 import headscale_pb2_grpc
@@ -109,7 +115,7 @@ class Remote:
         Raises:
             CommandError: the server refused or could not be reached.
         """
-        from cli import progress
+        from cli import progress, refusals
 
         method = getattr(self._stub, name)
         try:
@@ -118,7 +124,7 @@ class Remote:
             call = method.future(request, timeout=self._timeout, metadata=self._metadata)
             return progress.wait(call, self._where, self._grpc.FutureTimeoutError)
         except self._grpc.RpcError as error:
-            raise self._explained(error) from None
+            raise refusals.explained(error, self._where, self._timeout) from None
 
     def node(self, text: str) -> node_pb2.Node:
         """The one node that an id or a given name names.
@@ -158,22 +164,5 @@ class Remote:
         if insecure:
             from cli import unverified
 
-            return unverified.channel(self._where, self._timeout)
-        return self._grpc.secure_channel(self._where, self._grpc.ssl_channel_credentials())
-
-    def _explained(self, error: Any) -> CommandError:
-        code, text = error.code(), error.details() or ""
-        status = self._grpc.StatusCode
-        if code is status.UNAVAILABLE:
-            return CommandError(f"no server answers at {self._where}", "is it running? start it with: headscale serve")
-        if code is status.DEADLINE_EXCEEDED:
-            return CommandError(
-                f"{self._where} did not answer within {self._timeout:g} s", "set cli.timeout to wait longer"
-            )
-        if code is status.UNIMPLEMENTED:
-            return CommandError(
-                f"the server at {self._where} does not know this command", "it is older than this program, or Headscale"
-            )
-        if code is status.UNAUTHENTICATED:
-            return CommandError(f"{self._where}: {text}", "make a new key with: headscale apikeys create")
-        return CommandError(text or code.name.lower().replace("_", " "))
+            return unverified.channel(self._where, self._timeout, CHANNEL)
+        return self._grpc.secure_channel(self._where, self._grpc.ssl_channel_credentials(), CHANNEL)

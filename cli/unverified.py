@@ -11,16 +11,17 @@ import ssl
 from typing import Any
 
 
-def channel(address: str, timeout: float) -> Any:
+def channel(address: str, timeout: float, options: tuple[tuple[str, Any], ...] = ()) -> Any:
     """A channel to the address; a server that is away is found out by the first call."""
     import grpc
 
     shown = _certificate(address, timeout)
     if shown is None:
-        return grpc.insecure_channel(address)
+        return grpc.insecure_channel(address, options)
     credentials = grpc.ssl_channel_credentials(ssl.DER_cert_to_PEM_cert(shown).encode())
     name = _name(shown)
-    return grpc.secure_channel(address, credentials, (("grpc.ssl_target_name_override", name),) if name else ())
+    override = (("grpc.ssl_target_name_override", name),) if name else ()
+    return grpc.secure_channel(address, credentials, (*options, *override))
 
 
 def _certificate(address: str, timeout: float) -> bytes | None:

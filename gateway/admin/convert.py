@@ -13,11 +13,11 @@ from smartscale.registry.v1 import registry_pb2
 from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
-_YEAR_ONE = Timestamp(seconds=-62135596800)
+YEAR_ONE = Timestamp(seconds=-62135596800)
 """Go's zero time: older clients need one, and this is what they know as none."""
 
 TAGGED_DEVICES = user_pb2.User(
-    id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices", created_at=_YEAR_ONE
+    id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices", created_at=YEAR_ONE
 )
 
 EXIT_ROUTES = ("0.0.0.0/0", "::/0")

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, preauthkey_pb2, user_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
@@ -77,7 +78,7 @@ class People:
                 user_id=user_id,
                 reusable=request.reusable,
                 ephemeral=request.ephemeral,
-                expiration=request.expiration if request.HasField("expiration") else None,
+                expiration=_expiration(request),
                 tags=request.acl_tags,
             ),
             timeout=DEADLINE,
@@ -116,7 +117,7 @@ class People:
     ) -> apikey_pb2.CreateApiKeyResponse:
         """Make an API key; the answer alone has its secret."""
         answer = await self._services.auth.CreateApiKey(
-            auth_pb2.CreateApiKeyRequest(expiration=request.expiration if request.HasField("expiration") else None),
+            auth_pb2.CreateApiKeyRequest(expiration=_expiration(request)),
             timeout=DEADLINE,
         )
         return apikey_pb2.CreateApiKeyResponse(api_key=answer.key)
@@ -163,3 +164,11 @@ class People:
 def _one_of(request: apikey_pb2.ExpireApiKeyRequest | apikey_pb2.DeleteApiKeyRequest) -> None:
     if bool(request.prefix) == bool(request.id):
         raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "prefix: give either the prefix or the id")
+
+
+def _expiration(request: Any) -> Timestamp | None:
+    """When a new key shall end; None: not said. Go's zero time, which its clients send for that, says nothing."""
+    if not request.HasField("expiration") or request.expiration == convert.YEAR_ONE:
+        return None
+    stamp: Timestamp = request.expiration
+    return stamp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,18 @@ async def test_a_key_that_ended_is_refused_at_once_and_one_that_is_used_says_whe
     assert mine["lastSeen"] and mine["expiration"] > mine["createdAt"]
     assert (await web.post("/apikey/expire", json={"prefix": mine["prefix"]})).status_code == 200
     refused(await web.get("/user"), 401)
+
+
+async def test_the_zero_time_of_go_clients_is_no_expiration(tailnet: Tailnet, web: httpx.AsyncClient) -> None:
+    zero = "0001-01-01T00:00:00Z"
+    fresh = (await web.post("/apikey", json={"expiration": zero})).json()["apiKey"]
+    assert (await web.get("/user", headers={"authorization": f"Bearer {fresh}"})).status_code == 200
+    (listed,) = [one for one in (await web.get("/apikey")).json()["apiKeys"] if one["prefix"] in fresh]
+    days = datetime.fromisoformat(listed["expiration"]) - datetime.fromisoformat(listed["createdAt"])
+    assert days == timedelta(days=90)
+    user = await tailnet.user("zero")
+    made = (await web.post("/preauthkey", json={"user": user, "expiration": zero})).json()["preAuthKey"]
+    assert made["expiration"] > made["createdAt"]
 
 
 async def test_too_many_calls_and_too_many_wrong_keys_are_told_when_to_come_back(tmp_path: Path) -> None:
@@ -384,7 +397,7 @@ async def test_the_document_is_whole_and_open_and_the_page_is_self_contained(tai
             assert (moved.status_code, moved.headers["location"]) == (307, target)
     assert document["openapi"] == "3.1.0"
     ids = {operation["operationId"] for verbs in document["paths"].values() for operation in verbs.values()}
-    assert ids == {openapi.operation_id(operation.rpc) for operation in EVERY}
+    assert ids == {openapi.operation_id(operation.name or operation.rpc) for operation in EVERY}
     assert ids > {openapi.operation_id(operation.rpc) for operation in OPERATIONS}
     assert text.headers["content-type"].startswith("application/yaml") and "openapi: 3.1.0" in text.text
     assert "://" not in page.text

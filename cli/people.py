@@ -88,7 +88,9 @@ def _show(arguments: argparse.Namespace) -> None:
         for group in found.groups
     ]
     _section("groups", ("Group", "Source", "Issuer", "Since", "Counts"), groups)
-    _section("nodes", ("ID", "Name", "Addresses", "Connected", "Expires"), [_node(node) for node in found.nodes])
+    _section(
+        "nodes", ("ID", "Name", "Addresses", "Connected", "Expires", "Signed in"), [_node(node) for node in found.nodes]
+    )
     if arguments.history:
         told: Rows = [
             (when(one.at), one.attribute, one.before or "-", one.after or "-", one.source) for one in found.history
@@ -116,7 +118,8 @@ def _identities(found: Any) -> Rows:
 def _node(node: Any) -> tuple[str, ...]:
     seen = "now" if node.online else when(node.last_seen)
     end = "expired" if node.expired else when(node.expiry, absent="never")
-    return str(node.id), node.given_name, ", ".join(node.addresses), seen, end
+    signed_in = f"{when(node.login.started_at)} as {node.login.subject}" if node.HasField("login") else "-"
+    return str(node.id), node.given_name, ", ".join(node.addresses), seen, end, signed_in
 
 
 def _section(title: str, heads: tuple[str, ...], rows: Rows) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.admin.v1 import user_pb2 as pb
+from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
@@ -124,7 +125,7 @@ def _aliases(policy: CompiledPolicy) -> Iterable[Alias]:
         yield from rule.destination
 
 
-def in_short(node: registry_pb2.Node) -> pb.UserNode:
+def in_short(node: registry_pb2.Node, login: auth_pb2.NodeLogin | None) -> pb.UserNode:
     """A node of a user."""
     found = pb.UserNode(
         id=node.id,
@@ -132,6 +133,7 @@ def in_short(node: registry_pb2.Node) -> pb.UserNode:
         addresses=[address for address in (node.ipv4, node.ipv6) if address],
         online=node.online,
         expired=node.expired,
+        login=login,
     )
     if node.HasField("last_seen"):
         found.last_seen.CopyFrom(node.last_seen)

@@ -33,13 +33,15 @@ class PersonCalls:
         found = await self._services.registry.GetPerson(
             registry_pb2.GetPersonRequest(user_id=named.id), timeout=DEADLINE
         )
+        judged = await self._judged(named.id)
+        logins = {login.node_id: login for login in judged.node_logins}
         answer = pb.ShowUserResponse(
             user=found.user,
             links=found.links,
             last_login=last_login(found.links),
             groups=await asyncio.to_thread((await self._groups()).of, named.id),
-            verdicts=await self._verdicts(named.id),
-            nodes=map(in_short, found.nodes),
+            verdicts=judged.verdicts,
+            nodes=[in_short(node, logins.get(node.id)) for node in found.nodes],
             history=found.history,
         )
         if found.HasField("standing"):
@@ -87,11 +89,12 @@ class PersonCalls:
         users = (await self._services.users()).values()
         return Groups(CompiledPolicy.from_bytes(compiled.compiled), users, links.links)
 
-    async def _verdicts(self, user_id: int) -> list[auth_pb2.Verdict]:
+    async def _judged(self, user_id: int) -> auth_pb2.JudgeUserResponse:
         """What auth says; nothing while it does not answer, because the rest is worth showing."""
         try:
-            answer = await self._services.auth.JudgeUser(auth_pb2.JudgeUserRequest(user_id=user_id), timeout=DEADLINE)
+            request = auth_pb2.JudgeUserRequest(user_id=user_id)
+            answer: auth_pb2.JudgeUserResponse = await self._services.auth.JudgeUser(request, timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             log.warning("no verdict on a user", code=error.code().name)
-            return []
-        return list(answer.verdicts)
+            return auth_pb2.JudgeUserResponse()
+        return answer

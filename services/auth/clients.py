@@ -119,7 +119,9 @@ class RegistryClient:
         standing = {
             RightsKind.SUSPEND: registry_pb2.STANDING_SUSPENDED,
             RightsKind.RESTORE: registry_pb2.STANDING_GOOD,
+            RightsKind.GROUPS: registry_pb2.STANDING_UNSPECIFIED,
         }
+        login = change.login
         request = registry_pb2.ChangeRightsRequest(
             user_id=change.user_id,
             number=change.number,
@@ -127,6 +129,9 @@ class RegistryClient:
             source=change.source.value,
             actor=change.actor,
             reason=change.reason,
+            groups=None
+            if login is None
+            else registry_pb2.LoginGroups(issuer=login.issuer, subject=login.subject, names=login.names),
         )
         try:
             return read_user((await self._stub.ChangeRights(request, timeout=TIMEOUT)).user)

@@ -15,7 +15,7 @@ from services.auth.model.oidc.entry import EntryRules, check_format
 from services.auth.model.oidc.groups import GroupNames, read_patterns
 from services.auth.model.oidc.person import ClaimNames
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.store import FlowStore
+from services.auth.store import FlowStore, NodeLoginStore
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import ProvePerson, SignInSettings
@@ -47,7 +47,13 @@ class SignInPart:
     """The use case, and the providers behind it."""
 
     def __init__(
-        self, config: Config, clock: Clock, flows: FlowStore, logins: Logins, registry: RegistryClient
+        self,
+        config: Config,
+        clock: Clock,
+        flows: FlowStore,
+        logins: Logins,
+        node_logins: NodeLoginStore,
+        registry: RegistryClient,
     ) -> None:
         self._clock = clock
         self._registry = registry
@@ -56,8 +62,8 @@ class SignInPart:
         self._made: dict[str, _Made] = {}
         self._started = False
         self._use(self._make(config))
-        self.sign_in = SignIn(flows, logins, self._offers, clock)
-        self.verdicts = Verdicts(self._offers, registry)
+        self.sign_in = SignIn(flows, logins, node_logins, self._offers, clock)
+        self.verdicts = Verdicts(self._offers, registry, node_logins)
 
     async def start(self) -> None:
         """Look for the providers: now where the configuration says so, else beside the work.
@@ -139,14 +145,19 @@ class SignInPart:
 
 
 def build_sign_in(
-    config: Config, clock: Clock, flows: FlowStore, logins: Logins, registry: RegistryClient
+    config: Config,
+    clock: Clock,
+    flows: FlowStore,
+    logins: Logins,
+    node_logins: NodeLoginStore,
+    registry: RegistryClient,
 ) -> SignInPart:
     """Make it; without a provider in the configuration there is nothing to sign in at until one is added.
 
     Raises:
         ConfigError: a key of `oidc` cannot be used.
     """
-    return SignInPart(config, clock, flows, logins, registry)
+    return SignInPart(config, clock, flows, logins, node_logins, registry)
 
 
 async def _close(made: _Made) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import AuthId, Login
 from services.auth.model.node import Admission, Admitted, FoundNodes, KnownLink, KnownNode, KnownUser
+from services.auth.model.node_login import NodeLogin
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.flow import Flow
 from services.auth.model.oidc.keys import KeySet
@@ -201,6 +202,18 @@ class Dossiers(Protocol):
 
     async def dossier(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
         """A user and their identities, the one that signed in last first; `NotFoundError` when there is none."""
+        ...
+
+
+class NodeLoginStore(Protocol):
+    """The table of logins that nodes are in by."""
+
+    async def put(self, login: NodeLogin) -> None:
+        """Note by which login a node is in, in the place of the one before."""
+        ...
+
+    async def of_identity(self, issuer: str, subject: str, sid: str = "") -> tuple[NodeLogin, ...]:
+        """Those of an identity, or of one session of it, ordered by node."""
         ...
 
 

@@ -13,7 +13,7 @@ from services.auth.finisher import RightsFinisher
 from services.auth.outbox import BusLoginNews
 from services.auth.rpc.servicer import AuthServicer, UseCases
 from services.auth.sign_in_wiring import SignInPart, build_sign_in
-from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlPreAuthKeys, SqlRights
+from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlNodeLogins, SqlPreAuthKeys, SqlRights
 from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store import Room
 from services.auth.usecases.api_keys import ApiKeys
@@ -90,7 +90,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     login_store = SqlLogins(engine, tailnet)
     lifetime = config.node.expiry
     logins = Logins(login_store, registry, owners, news, clock, _rules(config))
-    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, registry)
+    node_logins = SqlNodeLogins(engine, tailnet)
+    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, node_logins, registry)
     if deps.reloader is not None:
         deps.reloader.add(part)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)

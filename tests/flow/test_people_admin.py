@@ -63,6 +63,7 @@ async def test_a_person_is_shown_with_identities_groups_and_who_says_so(
     ]
     assert [(verdict["mayEnter"], verdict["reason"]) for verdict in shown["verdicts"]] == [(True, "")]
     assert [(node["id"], node["givenName"]) for node in shown["nodes"]] == [(str(device.id), "laptop")]
+    assert shown["nodes"][0]["login"]["subject"] == "a" and shown["nodes"][0]["login"]["checkedAt"]
     assert {entry["attribute"] for entry in shown["history"]} >= {"name", "email", "groups"}
     await shell.ok("users", "suspend", "alice@example.com", "--reason", "left")
     told = (await shell("users", "show", "1", "--history")).out
@@ -111,6 +112,8 @@ async def test_an_administrator_says_who_is_who(world: World, people: Any, tmp_p
     assert moved["user"]["email"] == "alice@example.com"
     await phone.until(lambda: phone.netmap.node is not None and phone.netmap.node["User"] == 1)
     issuer = world.provider.issuer
+    nodes = (await shell.ok("users", "show", "1"))["nodes"]
+    assert [node["login"]["subject"] for node in nodes] == ["a", "replaced"]
     assert "is no longer user" in (await shell("users", "unlink", issuer, "a")).out
     assert "is user" in (await shell("users", "link", "2", issuer, "a")).out
     assert (await shell("users", "link", "1", issuer, "a")).status == 1

@@ -114,3 +114,20 @@ async def test_what_cannot_be_a_change_is_refused_and_not_written_down(
             await call
         assert refused.value.code() is code
     assert await undone(lab) == 0
+
+
+async def test_what_can_never_be_done_is_told_and_holds_up_nothing(lab: Lab) -> None:
+    await lab.begin()
+    alice, bob = lab.tailnet.registry.add_user("alice"), lab.tailnet.registry.add_user("bob")
+    lab.tailnet.registry.away = True
+    for user_id in (alice, bob):
+        with pytest.raises(grpc.aio.AioRpcError):
+            await suspend(lab, user_id)
+    await lab.tailnet.services.pop().stop()
+    del lab.tailnet.registry.users[alice]  # meanwhile an administrator deleted the user
+    lab.tailnet.registry.away = False
+    await lab.tailnet.start_instance()
+    async with asyncio.timeout(WAIT):
+        while await undone(lab):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert lab.tailnet.registry.users[bob].suspended

@@ -25,12 +25,24 @@ class RightsKind(Enum):
 
     SUSPEND = "suspend"
     RESTORE = "restore"
+    GROUPS = "groups"
+    """One identity of theirs is in other groups now."""
 
 
 class RightsSource(Enum):
     """Who found out. Each is one more caller of the same use case."""
 
     ADMINISTRATOR = "administrator"
+    PROVIDER = "provider"
+
+
+@dataclass(frozen=True, slots=True)
+class LoginGroups:
+    """The groups of one identity, all of them, as our policies call them."""
+
+    issuer: str
+    subject: str
+    names: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,5 +55,7 @@ class RightsChange:
     created_at: datetime
     actor: str = ""
     reason: str = ""
+    login: LoginGroups | None = None
+    """Only with `GROUPS`."""
     number: int = 0
     """Given when it is written down."""

@@ -127,8 +127,10 @@ class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
 
     async def JudgeUser(self, request: pb.JudgeUserRequest, context: Any) -> pb.JudgeUserResponse:
         """Say whether a person may enter."""
-        verdicts = await self._cases.verdicts.of(UserId(read_id(request.user_id)))
-        return pb.JudgeUserResponse(verdicts=map(writing.verdict, verdicts))
+        verdicts, node_logins = await self._cases.verdicts.of(UserId(read_id(request.user_id)))
+        return pb.JudgeUserResponse(
+            verdicts=map(writing.verdict, verdicts), node_logins=map(writing.node_login, node_logins)
+        )
 
     async def CreatePreAuthKey(self, request: pb.CreatePreAuthKeyRequest, context: Any) -> pb.CreatePreAuthKeyResponse:
         """Make a pre-auth key."""

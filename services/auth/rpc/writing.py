@@ -12,6 +12,7 @@ from smartscale.registry.v1 import registry_pb2
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import Login, LoginState
 from services.auth.model.node import Admitted, KnownNode, KnownUser
+from services.auth.model.node_login import NodeLogin
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
 from services.auth.usecases.verdicts import Verdict
@@ -54,6 +55,18 @@ def verdict(found: Verdict) -> pb.Verdict:
         may_enter=not found.reason,
         reason=found.reason,
         text=found.text,
+    )
+
+
+def node_login(found: NodeLogin) -> pb.NodeLogin:
+    """By which login a node is in."""
+    return pb.NodeLogin(
+        node_id=found.node_id,
+        issuer=found.issuer,
+        subject=found.subject,
+        started_at=instant(found.started_at),
+        checked_at=instant(found.checked_at),
+        ends_at=optional(found.ends_at),
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -10,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.auth.model.login import AuthId, LoginState
 from services.auth.model.oidc.flow import FlowState
 from services.auth.model.oidc.refusal import Reason
-from services.auth.model.rights import RightsChange, RightsKind, RightsSource
+from services.auth.model.rights import LoginGroups, RightsChange, RightsKind, RightsSource
 from services.auth.sql.tables import flows, logins, rights
 from services.shared.database import read, write
 from services.shared.ids import TailnetId, UserId
@@ -37,6 +39,7 @@ class SqlRights:
             "actor": change.actor,
             "reason": change.reason,
             "created_at": change.created_at,
+            "login": None if change.login is None else asdict(change.login),
         }
         old = self._ours(rights.c.done_at < change.created_at - KEPT)
         async with write(self._engine) as connection:
@@ -88,6 +91,12 @@ class SqlRights:
         return and_(rights.c.tailnet_id == self._tailnet, *where)
 
 
+def _login(document: dict[str, Any] | None) -> LoginGroups | None:
+    if document is None:
+        return None
+    return LoginGroups(document["issuer"], document["subject"], tuple(document["names"]))
+
+
 def _change(row: RowMapping) -> RightsChange:
     return RightsChange(
         user_id=UserId(row["user_id"]),
@@ -96,5 +105,6 @@ def _change(row: RowMapping) -> RightsChange:
         created_at=row["created_at"],
         actor=row["actor"],
         reason=row["reason"],
+        login=_login(row["login"]),
         number=row["number"],
     )

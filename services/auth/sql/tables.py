@@ -109,6 +109,7 @@ rights = Table(
     Column("reason", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
+    Column("login", JSON),
     Index("auth_rights_undone", "tailnet_id", "done_at", "number"),
     sqlite_autoincrement=True,
 )
@@ -135,7 +136,25 @@ flows = Table(
     Column("provider", String(32), nullable=False, server_default=""),
     Column("issuer", Text, nullable=False, server_default=""),
     Column("narrowed", Boolean, nullable=False, server_default=false()),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("sid", Text, nullable=False, server_default=""),
     Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
     Index("auth_flows_expires", "tailnet_id", "expires_at"),
 )
 """Sign-ins on their way. No secret is in them that could finish one."""
+
+node_logins = Table(
+    "auth_node_logins",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("provider", String(32), nullable=False),
+    Column("issuer", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("sid", Text, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("checked_at", UtcDateTime, nullable=False),
+    Column("ends_at", UtcDateTime),
+    Index("auth_node_logins_identity", "tailnet_id", "issuer", "subject"),
+)
+"""By which login each node is in: one row for each node that somebody signed in for."""

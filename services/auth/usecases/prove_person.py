@@ -89,8 +89,12 @@ class Found:
     text: str
     """The same for people."""
     key_end: datetime | None
+    subject: str
+    sid: str
+    """What the provider calls the session in the browser; empty: not said."""
 
 
+MAX_SID = 255
 ALWAYS_ASKED = ("openid", "profile", "email")
 
 
@@ -155,7 +159,9 @@ class ProvePerson:
         person = await self._person(metadata, proven, tokens)
         check_entry(person, self.settings.entry)
         user = await self._user(person)
-        return Found(user, person.email or user.name, self._key_end(proven))
+        sid = proven.claims.get("sid")
+        known = sid if isinstance(sid, str) and len(sid) <= MAX_SID else ""
+        return Found(user, person.email or user.name, self._key_end(proven), proven.subject, known)
 
     async def _prove_token(self, tokens: Tokens, expected: Expected) -> ProvenClaims:
         try:

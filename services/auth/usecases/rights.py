@@ -8,10 +8,10 @@ any more that was not refused.
 
 from __future__ import annotations
 
-from services.auth.model.errors import AuthError, NotFoundError, UnavailableError
+from services.auth.model.errors import NotFoundError, RefusedError, UnavailableError
 from services.auth.model.node import KnownUser
 from services.auth.model.oidc.refusal import Reason
-from services.auth.model.rights import SUSPENDED, RightsChange, RightsKind, RightsSource
+from services.auth.model.rights import SUSPENDED, LoginGroups, RightsChange, RightsKind, RightsSource
 from services.auth.store import LoginNews, RightsKeeper, RightsStore
 from services.shared.clock import Clock
 from services.shared.ids import UserId
@@ -42,6 +42,14 @@ class Rights:
         """Take a suspension back. As `suspend`."""
         return await self._change(user_id, RightsKind.RESTORE, source, actor, reason)
 
+    async def groups(self, user_id: UserId, login: LoginGroups, source: RightsSource) -> KnownUser:
+        """An identity of a person is in other groups, found out otherwise than by a sign-in. As `suspend`.
+
+        Raises:
+            RefusedError: the identity is not theirs any more.
+        """
+        return await self._change(user_id, RightsKind.GROUPS, source, "", "", login)
+
     async def carry_on(self) -> int:
         """Do what a crash or a silent registry left undone, the oldest first; returns how much still waits."""
         left = await self._store.undone()
@@ -53,24 +61,28 @@ class Rights:
             except UnavailableError as error:
                 log.warning("change of rights waits", number=change.number, reason=str(error))
                 return len(left) - position
-            except AuthError as error:
-                # Nobody can mend a refused one; it must not hold up those behind it.
+            except RefusedError as error:
                 log.error("change of rights refused", number=change.number, reason=str(error))
-                await self._store.strike_off(change, self._clock.now())
         return 0
 
     async def _change(
-        self, user_id: UserId, kind: RightsKind, source: RightsSource, actor: str, reason: str
+        self,
+        user_id: UserId,
+        kind: RightsKind,
+        source: RightsSource,
+        actor: str,
+        reason: str,
+        login: LoginGroups | None = None,
     ) -> KnownUser:
         if await self._registry.user(user_id) is None:
             raise NotFoundError("user not found")
-        change = RightsChange(user_id, kind, source, self._clock.now(), actor, reason)
+        change = RightsChange(user_id, kind, source, self._clock.now(), actor, reason, login)
         return await self._carry_out(await self._store.write_down(change))
 
     async def _carry_out(self, change: RightsChange) -> KnownUser:
         try:
             user = await self._registry.change_rights(change)
-        except NotFoundError:
+        except (NotFoundError, RefusedError):  # it can never be done
             await self._store.strike_off(change, self._clock.now())
             raise
         suspended = change.kind is RightsKind.SUSPEND and user.suspended

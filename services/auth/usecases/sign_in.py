@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.auth.model.errors import (
     AuthError,
@@ -21,7 +21,8 @@ from services.auth.model.errors import (
     UnavailableError,
 )
 from services.auth.model.limits import Buckets, Rate, network_of
-from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
+from services.auth.model.login import NEVER_ENDS, AuthId, Login, LoginState, RegisterMethod
+from services.auth.model.node_login import NodeLogin
 from services.auth.model.oidc.flow import (
     FLOW_ID,
     SECRET_BYTES,
@@ -34,12 +35,13 @@ from services.auth.model.oidc.flow import (
     same,
 )
 from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.store import FlowStore
+from services.auth.store import FlowStore, NodeLoginStore
 from services.auth.usecases.failures import Failure, Failures
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import Callback, authorization_url, check_sender, fewer_scopes
 from services.shared.clock import Clock
+from services.shared.ids import NodeId
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -87,8 +89,11 @@ class ProviderHealth:
 class SignIn:
     """Sign-ins of one tailnet."""
 
-    def __init__(self, flows: FlowStore, logins: Logins, offers: Offers, clock: Clock) -> None:
+    def __init__(
+        self, flows: FlowStore, logins: Logins, node_logins: NodeLoginStore, offers: Offers, clock: Clock
+    ) -> None:
         self._flows = flows
+        self._node_logins = node_logins
         self._logins = logins
         self._offers = offers
         self._clock = clock
@@ -170,7 +175,7 @@ class SignIn:
                 taken, Reason.OUR_SIDE, "the server could not finish the sign-in; try again", False, browser_secret
             )
         user = found.user
-        known = taken.proven(user.id, found.text, found.key_end, self._clock.now())
+        known = taken.proven(user.id, found.text, found.key_end, found.subject, found.sid, self._clock.now())
         await self._flows.replace(taken, known)
         log.info("sign-in proven", flow_id=flow.flow_id, user_id=user.id)
         return await self.view(flow.flow_id, browser_secret)
@@ -221,7 +226,7 @@ class SignIn:
             text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
             return await self._refuse(flow, Reason.TOKEN_EXPIRED, text, False, browser_secret)
         try:
-            await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
+            admitted = await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
         except NotFoundError:
             text = "the device's request is over; look at the device for a new link"
             return await self._refuse(flow, Reason.LOGIN_OVER, text, False, browser_secret)
@@ -232,6 +237,7 @@ class SignIn:
             return await self._refuse(flow, Reason.USER_SUSPENDED, str(error), True, browser_secret)
         except RefusedError as error:
             return await self._refuse(flow, Reason.DEVICE_REFUSED, str(error), False, browser_secret)
+        await self._node_logins.put(_login_of(admitted.node.id, flow, self._clock.now()))
         await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))
         log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
         return await self.view(flow_id, browser_secret)
@@ -294,6 +300,12 @@ class SignIn:
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
         await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now()))
         return await self.view(flow.flow_id, browser_secret)
+
+
+def _login_of(node_id: NodeId, flow: Flow, now: datetime) -> NodeLogin:
+    ends_at = None if flow.key_end == NEVER_ENDS else flow.key_end
+    checked_at = flow.changed_at or now
+    return NodeLogin(node_id, flow.provider, flow.issuer, flow.subject, flow.sid, now, checked_at, ends_at)
 
 
 def _mine(login: Login, flow: Flow) -> bool:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from services.auth.model.node import KnownLink
+from services.auth.model.node_login import NodeLogin
 from services.auth.model.oidc.entry import check_entry
 from services.auth.model.oidc.person import Person
 from services.auth.model.oidc.refusal import Reason, SignInError
 from services.auth.model.rights import SUSPENDED
-from services.auth.store import Dossiers
+from services.auth.store import Dossiers, NodeLoginStore
 from services.auth.usecases.offers import Offer, Offers
 from services.shared.ids import UserId
 
@@ -33,18 +34,20 @@ class Verdict:
 class Verdicts:
     """Judges identities of one tailnet."""
 
-    def __init__(self, offers: Offers, people: Dossiers) -> None:
+    def __init__(self, offers: Offers, people: Dossiers, node_logins: NodeLoginStore) -> None:
         self._offers = offers
+        self._node_logins = node_logins
         self._people = people
 
-    async def of(self, user_id: UserId) -> tuple[Verdict, ...]:
-        """One for each identity of a person, the one that signed in last first.
+    async def of(self, user_id: UserId) -> tuple[tuple[Verdict, ...], tuple[NodeLogin, ...]]:
+        """One for each identity, the one that signed in last first, and their sign-ins that nodes are in by.
 
         Raises:
             NotFoundError: there is no such user.
         """
         user, links = await self._people.dossier(user_id)
-        return tuple(self._judge(link, user.suspended) for link in links)
+        found = [login for link in links for login in await self._node_logins.of_identity(link.issuer, link.subject)]
+        return tuple(self._judge(link, user.suspended) for link in links), tuple(found)
 
     def _judge(self, link: KnownLink, suspended: bool) -> Verdict:
         offer = next((one for one in self._offers.all() if _same_issuer(one, link.issuer)), None)

@@ -63,6 +63,10 @@ class Flow:
     """Where the person signs in: its name in the configuration, empty for the default."""
     issuer: str = ""
     """What that provider called itself when it began: an answer for any other is not taken."""
+    subject: str = ""
+    """Who signed in there; empty before."""
+    sid: str = ""
+    """What the provider calls the session in the browser; empty: not said."""
     narrowed: bool = False
     """The provider was asked for fewer scopes, once."""
 
@@ -82,9 +86,11 @@ class Flow:
         """As it is when the browser goes to the provider once more, for fewer scopes."""
         return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
-    def proven(self, user_id: UserId, user_text: str, key_end: datetime | None, now: datetime) -> Self:
+    def proven(
+        self, user_id: UserId, user_text: str, key_end: datetime | None, subject: str, sid: str, now: datetime
+    ) -> Self:
         """As it is once the person is known."""
-        known = replace(self, user_id=user_id, user_text=user_text, key_end=key_end)
+        known = replace(self, user_id=user_id, user_text=user_text, key_end=key_end, subject=subject, sid=sid)
         return known.at(FlowState.CONFIRMING, now)
 
     def refused(self, reason: Reason, text: str, final: bool, now: datetime) -> Self:

@@ -86,7 +86,7 @@ class UserGroup(_message.Message):
     def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., issuer: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., counts: _Optional[bool] = ...) -> None: ...
 
 class UserNode(_message.Message):
-    __slots__ = ("id", "given_name", "addresses", "online", "last_seen", "expiry", "expired")
+    __slots__ = ("id", "given_name", "addresses", "online", "last_seen", "expiry", "expired", "login")
     ID_FIELD_NUMBER: _ClassVar[int]
     GIVEN_NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
@@ -94,6 +94,7 @@ class UserNode(_message.Message):
     LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
     EXPIRY_FIELD_NUMBER: _ClassVar[int]
     EXPIRED_FIELD_NUMBER: _ClassVar[int]
+    LOGIN_FIELD_NUMBER: _ClassVar[int]
     id: int
     given_name: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
@@ -101,7 +102,8 @@ class UserNode(_message.Message):
     last_seen: _timestamp_pb2.Timestamp
     expiry: _timestamp_pb2.Timestamp
     expired: bool
-    def __init__(self, id: _Optional[int] = ..., given_name: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., online: _Optional[bool] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expired: _Optional[bool] = ...) -> None: ...
+    login: _auth_pb2.NodeLogin
+    def __init__(self, id: _Optional[int] = ..., given_name: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., online: _Optional[bool] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expired: _Optional[bool] = ..., login: _Optional[_Union[_auth_pb2.NodeLogin, _Mapping]] = ...) -> None: ...
 
 class ShowUserRequest(_message.Message):
     __slots__ = ("user",)

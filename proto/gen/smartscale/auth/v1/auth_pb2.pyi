@@ -326,6 +326,22 @@ class Verdict(_message.Message):
     text: str
     def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., provider: _Optional[str] = ..., may_enter: _Optional[bool] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
+class NodeLogin(_message.Message):
+    __slots__ = ("node_id", "issuer", "subject", "started_at", "checked_at", "ends_at")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ISSUER_FIELD_NUMBER: _ClassVar[int]
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    CHECKED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDS_AT_FIELD_NUMBER: _ClassVar[int]
+    node_id: int
+    issuer: str
+    subject: str
+    started_at: _timestamp_pb2.Timestamp
+    checked_at: _timestamp_pb2.Timestamp
+    ends_at: _timestamp_pb2.Timestamp
+    def __init__(self, node_id: _Optional[int] = ..., issuer: _Optional[str] = ..., subject: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., checked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ends_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class JudgeUserRequest(_message.Message):
     __slots__ = ("user_id",)
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -333,10 +349,12 @@ class JudgeUserRequest(_message.Message):
     def __init__(self, user_id: _Optional[int] = ...) -> None: ...
 
 class JudgeUserResponse(_message.Message):
-    __slots__ = ("verdicts",)
+    __slots__ = ("verdicts", "node_logins")
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    NODE_LOGINS_FIELD_NUMBER: _ClassVar[int]
     verdicts: _containers.RepeatedCompositeFieldContainer[Verdict]
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ...) -> None: ...
+    node_logins: _containers.RepeatedCompositeFieldContainer[NodeLogin]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[Verdict, _Mapping]]] = ..., node_logins: _Optional[_Iterable[_Union[NodeLogin, _Mapping]]] = ...) -> None: ...
 
 class GetSignInHealthRequest(_message.Message):
     __slots__ = ()

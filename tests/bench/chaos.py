@@ -15,6 +15,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,10 @@ def missing() -> str | None:
 class Chaos:
     """The stack, the clients, the devices."""
 
-    def __init__(self, folder: Path, devices: int, seconds: float, rate: float) -> None:
-        self.devices, self.seconds, self.rate = devices, seconds, rate
+    def __init__(
+        self, folder: Path, devices: int, seconds: float, rate: float, trouble: Sequence[str] = TROUBLE
+    ) -> None:
+        self.devices, self.seconds, self.rate, self.trouble = devices, seconds, rate, trouble
         self.lab = Lab(folder)
         self.real: dict[str, Client] = {}
         self.wrong: list[str] = []
@@ -121,8 +124,8 @@ class Chaos:
 
     def _trouble(self, start: float) -> None:
         """End parts of the stack, one after the other, and edit the policy meanwhile."""
-        step = self.seconds / (len(TROUBLE) + 1)
-        for number, name in enumerate(TROUBLE, 1):
+        step = self.seconds / (len(self.trouble) + 1)
+        for number, name in enumerate(self.trouble, 1):
             time.sleep(max(0.0, start + number * step - time.monotonic()))
             process = self.stack.processes[name]
             if name.startswith("gateway"):
@@ -137,7 +140,7 @@ class Chaos:
     def _edit_policy(self, number: int) -> None:
         """All see all, with filters that differ each time."""
         file = self.stack.folder / "policy.json"
-        ports = "*" if number == len(TROUBLE) else f"1-{60000 + number}"
+        ports = "*" if number == len(self.trouble) else f"1-{60000 + number}"
         file.write_text(json.dumps({"acls": [{"action": "accept", "src": ["*"], "dst": [f"*:{ports}"]}]}))
         self.stack.cli("policy", "set", "-f", str(file))
 

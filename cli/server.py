@@ -35,13 +35,22 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 def _version(arguments: argparse.Namespace) -> None:
     import platform
-    from importlib.metadata import version as installed
 
-    known = {"version": installed("smartscale"), "python": platform.python_version(), "platform": sys.platform}
+    from services.shared.built import built
+
+    made = built()
+    known = {
+        "version": made.version,
+        "commit": made.commit,
+        "dirty": made.dirty,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+    }
     if arguments.output:
         emit(known, arguments.output)
     else:
-        print(f"smartscale {known['version']} (Python {known['python']}, {known['platform']})")
+        commit = made.commit[:12] + ("-dirty" if made.dirty else "")
+        print(f"smartscale {made.version} ({commit}, Python {known['python']}, {known['platform']})")
 
 
 def _configtest(arguments: argparse.Namespace) -> None:

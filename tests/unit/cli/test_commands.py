@@ -15,12 +15,14 @@ import pytest
 import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from cli.__main__ import run
 from cli.commands import MODULES
 from cli.errors import CommandError
 from cli.output import emit, table, when
 from cli.parser import root
 from cli.policy import LIMIT
 from cli.values import commas, confirm, duration, moment, positive
+from services.shared.built import VARIABLE, built
 
 NODE = ["-i", "4"]
 
@@ -196,3 +198,16 @@ def test_a_private_key_is_made_in_the_form_of_key_files(tmp_path: Path) -> None:
     done = headscale("generate", "private-key", folder=tmp_path)
     assert done.stdout.startswith("privkey:")
     assert len(done.stdout.strip()) == 72
+
+
+def test_version_tells_the_commit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "0123456789abcdef-dirty")
+    built.cache_clear()
+    try:
+        assert run(["version"]) == 0
+        assert "(0123456789ab-dirty, Python " in capsys.readouterr().out
+        assert run(["version", "-o", "json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["commit"], told["dirty"]) == ("0123456789abcdef", True)
+    finally:
+        built.cache_clear()

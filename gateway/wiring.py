@@ -112,7 +112,7 @@ class GatewayService:
         services = Services(deps.channels)
         counted = deps.telemetry.once(AdminMetrics)
         calls = Calls(services, counted)
-        guard = Guard(services, counted, config.gateway.admin_calls_per_second)
+        guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
         policies, people, itself = PolicyAdmin(services), UserAdmin(services), ServerAdmin(services)
         offered = sign_in.Offered(config)
         if deps.reloader is not None:

@@ -17,8 +17,8 @@ from gateway.admin.stubs import Refused, Services
 from gateway.rate import Buckets, network_of
 
 BURST_SECONDS = 4
-GUESSES = 20
-"""Wrong keys that an address may send at once; after that one every two seconds."""
+GUESSES_PER_SECOND = 0.5
+"""How fast an address that sent many wrong keys may send more."""
 MAX_HEADER = 1024
 MAX_PROVEN = 1024
 """Keys that are remembered, by digest, to have been valid."""
@@ -37,6 +37,7 @@ class Guard:
         services: Services,
         metrics: AdminMetrics,
         per_second: int,
+        wrong_keys: int,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._services = services
@@ -44,7 +45,7 @@ class Guard:
         self._now = now
         self._keys = Buckets(per_second * BURST_SECONDS, per_second)
         self._addresses = Buckets(per_second * BURST_SECONDS, per_second)
-        self._guesses = Buckets(GUESSES, 0.5)
+        self._guesses = Buckets(wrong_keys, GUESSES_PER_SECOND)
         self._proven: OrderedDict[bytes, None] = OrderedDict()
 
     async def admit(self, authorization: str | None, address: str) -> None:
@@ -65,10 +66,10 @@ class Guard:
         digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
         if digest not in self._proven:
             self._count(self._addresses, network, "too many calls from this address")
+            if no_key:  # which is no guess
+                raise Refused(grpc.StatusCode.UNAUTHENTICATED, no_key)
             if wait := self._guesses.wait(network, self._now()):
                 raise _too_many("too many wrong keys from this address", wait)
-        if no_key:
-            raise Refused(grpc.StatusCode.UNAUTHENTICATED, no_key)
         try:
             answer = await self._services.auth.VerifyApiKey(auth_pb2.VerifyApiKeyRequest(key=key), timeout=5.0)
         except grpc.aio.AioRpcError as error:

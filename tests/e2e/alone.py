@@ -48,14 +48,14 @@ derp:
     private_key_path: {folder}/derp_private.key
 policy: {{mode: database}}
 log: {{level: info, format: text}}
-gateway: {{admin_calls_per_second: {calls}}}
+gateway: {{admin_calls_per_second: {calls}, admin_wrong_keys: {wrong}}}
 """
 
 
 class Alone:
     """The server, its socket, its addresses and an API key."""
 
-    def __init__(self, folder: Path, calls_per_second: int = 100_000) -> None:
+    def __init__(self, folder: Path, calls_per_second: int = 100_000, wrong_keys: int = 100_000) -> None:
         self.folder = folder
         self.certificate = write_certificate(folder)
         self.tls = ssl.create_default_context(cafile=str(self.certificate))
@@ -63,7 +63,7 @@ class Alone:
         self.url, self.grpc = f"https://localhost:{ports['web']}", f"localhost:{ports['grpc']}"
         self.socket = folder / "headscale.sock"
         self.config = folder / "config.yaml"
-        self.config.write_text(_CONFIG.format(folder=folder, calls=calls_per_second, **ports))
+        self.config.write_text(_CONFIG.format(folder=folder, calls=calls_per_second, wrong=wrong_keys, **ports))
         self.log = folder / "log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -11,12 +11,16 @@ import pytest
 import uvloop
 
 from gateway.edge.http2 import frames
+from gateway.edge.settings import EdgeSettings
 from gateway.noise import Initiator
 from services.shared.keys import PrivateKey
 from tests.fakes.edge import Edge, serve_edge, until
 from tests.fakes.noise_client import NoiseClient
 
 MACHINE = PrivateKey.clamp(b"\x22" * 32)
+
+TIRELESS = EdgeSettings(reconnects_per_second=0)
+"""One machine comes as often as it likes: what is counted here is garbage."""
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
 
@@ -79,7 +83,7 @@ def watch() -> list[dict[str, object]]:
 
 async def test_altered_upgrades(dice, caplog):
     faults = watch()
-    async with serve_edge() as edge:
+    async with serve_edge(TIRELESS) as edge:
         for _ in range(300):
             handshake = base64.b64encode(initiation(edge))
             whole = (
@@ -92,7 +96,7 @@ async def test_altered_upgrades(dice, caplog):
 
 async def test_altered_websocket_upgrades_and_messages(dice, caplog):
     faults = watch()
-    async with serve_edge() as edge:
+    async with serve_edge(TIRELESS) as edge:
         for number in range(300):
             handshake = quote(base64.b64encode(initiation(edge)).decode(), safe="").encode()
             whole = (
@@ -118,7 +122,7 @@ async def test_altered_http2_inside_valid_records(dice, caplog):
         + frames.ping(bytes(8))
         + frames.rst_stream(101, 8)
     )
-    async with serve_edge() as edge:
+    async with serve_edge(TIRELESS) as edge:
         for _ in range(150):
             client = await NoiseClient.connect(edge.url, MACHINE, control_key=edge.control_key)
             with contextlib.suppress(ConnectionError):
@@ -129,7 +133,7 @@ async def test_altered_http2_inside_valid_records(dice, caplog):
 
 async def test_random_bytes_at_every_layer(dice, caplog):
     faults = watch()
-    async with serve_edge() as edge:
+    async with serve_edge(TIRELESS) as edge:
         for _ in range(100):
             await throw(edge, dice.randbytes(dice.randint(1, 600)))
             client = await NoiseClient.connect(edge.url, MACHINE, control_key=edge.control_key)

@@ -260,9 +260,19 @@ def _lifetimes(config: Config) -> Iterator[Found]:
         yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"
 
 
+_POSITIVE = (
+    "max_connections",
+    "max_handshakes",
+    "max_request_body",
+    "high_water",
+    "admin_calls_per_second",
+    "admin_wrong_keys",
+)
+
+
 def _limits(config: Config) -> Iterator[Found]:
     gateway = config.gateway
-    for key in ("max_connections", "max_handshakes", "max_request_body", "high_water", "admin_calls_per_second"):
+    for key in _POSITIVE:
         if getattr(gateway, key) < 1:
             yield f"gateway.{key}", "is below 1", "write a positive number, or remove it for the default"
     for key in ("handshakes_per_second", "reconnects_per_second", "reports_per_second"):

@@ -351,6 +351,8 @@ class GatewayConfig:
     drain_timeout: timedelta = timedelta(seconds=10)
     admin_calls_per_second: int = 50
     """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
+    admin_wrong_keys: int = 20
+    """Wrong API keys that one address may send at once; after that one every two seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

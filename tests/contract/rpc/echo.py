@@ -57,7 +57,7 @@ class EchoServicer(Generated):
             case "who":
                 return StringValue(value=str(machine_key_of(context)))
             case "remaining":
-                return StringValue(value="yes" if 0 < context.time_remaining() <= 5 else "no")
+                return StringValue(value="yes" if 0 < context.time_remaining() < 6 else "no")
             case "trailing":
                 await context.send_initial_metadata((("first", "1"),))
                 context.set_trailing_metadata((("last", "2"),))

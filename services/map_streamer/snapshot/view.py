@@ -38,7 +38,7 @@ class Sight:
         self._visible: dict[int, tuple[int, ...]] = {OUTSIDE: ()}
         self._visible_sets: dict[int, frozenset[int]] = {OUTSIDE: frozenset()}
         self._filters: dict[Hashable, bytes] = {}
-        self._ssh: dict[int, bytes] = {}
+        self._ssh: dict[Hashable, bytes] = {}
         self._own_caps: dict[int, bytes] = {}
         self._routes: dict[tuple[int, int], Routes] = {}
         self._same: dict[bytes, bytes] = {}
@@ -133,10 +133,13 @@ class Sight:
 
     def ssh_policy(self, node_id: int) -> bytes:
         """The node's SSH policy as JSON; no rule means nobody may."""
-        found = self._ssh.get(node_id)
+        if node_id not in self._nodes:
+            return NO_SSH
+        key = self._access.ssh_key(node_id)
+        found = self._ssh.get(key)
         if found is None:
-            policy = self._access.ssh_policy(node_id) if node_id in self._nodes else None
-            found = self._ssh[node_id] = NO_SSH if policy is None else exact(orjson.dumps(policy))
+            policy = self._access.ssh_policy(node_id)
+            found = self._ssh[key] = NO_SSH if policy is None else exact(orjson.dumps(policy))
         return found
 
 

@@ -144,6 +144,10 @@ class Access:
         """The tailcfg `SSHPolicy` for this node as a destination; None when it has no rule."""
         return self._ssh.policy(node_id) if self._policy.ssh else None
 
+    def ssh_key(self, node_id: int) -> Hashable:
+        """Equal keys mean equal SSH policies."""
+        return self._ssh.key(node_id)
+
     def ssh_check_period(self, source_id: int, destination_id: int) -> int | None:
         """Seconds for which an SSH check of this pair holds; 0 asks each time, None means that no rule asks for one."""
         return self._ssh.check_period(source_id, destination_id)

@@ -21,7 +21,9 @@ from services.shared.access.ranges import (
     INTERNET,
     INTERNET_TEXT,
     Span,
+    Spans,
     cidrs,
+    coalesce,
     contains,
     covers,
     full_length,
@@ -60,6 +62,14 @@ class _Collected:
             self.network[key] = min(position, known[0]), known[1] + entries
 
 
+@dataclass(frozen=True, slots=True)
+class _OwnDevices:
+    """The devices of one user in a rule to `autogroup:self`, as lists by number."""
+
+    sources: int
+    everyone: int
+
+
 class Filters:
     """Packet filters of the nodes of one snapshot."""
 
@@ -70,6 +80,8 @@ class Filters:
         self._grants = grants
         self._printer = Printer(directory)
         self._firsts: dict[tuple[int, tuple[int, ...]], Position] | None = None
+        self._on_routes: dict[tuple[Spans, bool], dict[int, Member]] = {}
+        self._own: dict[tuple[int, int], _OwnDevices | None] = {}
         self._companions = sum(1 << n for n, g in enumerate(grants) if any(c.name in COMPANIONS for c in g.app))
         self._app = sum(1 << n for n, g in enumerate(grants) if g.app)
 
@@ -182,17 +194,22 @@ class Filters:
 
     def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
         """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
-        if one.exits:
-            for other in self._directory.members_of(alias):
-                yield from zip(other.addresses, other.places, strict=True)
-        elif one.subnets:
+        if one.subnets or one.exits:
             selected = self._directory.identities_of(alias)
-            near = {other.node.id: other for other in (one, *self._directory.inside(one.subnet_spans))}
-            for _, other in sorted(near.items()):
+            for other in self._near(one):
                 if other.identity in selected:
                     yield from zip(other.addresses, other.places, strict=True)
         elif one.identity in self._directory.identities_of(alias):
             yield from zip(one.addresses, one.places, strict=True)
+
+    def _near(self, one: Member) -> list[Member]:
+        """A node with routes and those on its routes, by id: of all nodes only these can concern it."""
+        key = one.subnet_spans, bool(one.exits)
+        found = self._on_routes.get(key)
+        if found is None:
+            spans = coalesce([*one.subnet_spans, *(INTERNET if one.exits else ())])
+            found = self._on_routes[key] = {other.node.id: other for other in self._directory.inside(spans)}
+        return [other for _, other in sorted({**found, one.node.id: one}.items())]
 
     @staticmethod
     def _concerns(target: Span, one: Member) -> bool:
@@ -225,13 +242,10 @@ class Filters:
     # Rules to `autogroup:self`, and rules that steer
 
     def _to_self(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
-        devices = self._directory.by_identity[one.identity]
-        masks = self._classes.masks
-        sources = [device for device in devices if masks[device.node.id].source_address >> number & 1]
-        if not sources:
+        own_devices = self._own_devices(number, one)
+        if own_devices is None:
             return
-        texts = sorted(show(part) for part in self._printer.union(sources))
-        source = self._printer.intern(tuple(texts))
+        source = own_devices.sources
         for item, access in enumerate(grant.network):
             entries = _ports(list(one.addresses), access)
             collected.add((number, _SELF_NETWORK, item), (source, access.protocols), entries)
@@ -239,13 +253,26 @@ class Filters:
             return
         own = sorted(full_length(address) for address in one.addresses)
         given = [{"Dsts": own, "CapMap": _cap_map(grant.app)}]
-        collected.other.append(((number, _SELF_APP, 0), {"SrcIPs": texts, "CapGrant": given}))
-        if not any(device is one for device in sources):
+        collected.other.append(((number, _SELF_APP, 0), {"SrcIPs": self._printer.text(source), "CapGrant": given}))
+        if not self._classes.masks[one.node.id].source_address >> number & 1:
             return
-        everyone = sorted(show(part) for part in self._printer.union(devices))
+        everyone = self._printer.text(own_devices.everyone)
         for item, companion in enumerate(_companions(grant)):
             rule = {"SrcIPs": everyone, "CapGrant": [{"Dsts": own, "CapMap": {companion: None}}]}
             collected.other.append(((number, _SELF_COMPANION, item), rule))
+
+    def _own_devices(self, number: int, one: Member) -> _OwnDevices | None:
+        """What a user's devices have in common in a rule to `autogroup:self`; None when none of them is a source."""
+        key = number, one.user_id
+        if key not in self._own:
+            devices = self._directory.by_identity[one.identity]
+            masks = self._classes.masks
+            sources = [device for device in devices if masks[device.node.id].source_address >> number & 1]
+            self._own[key] = _OwnDevices(self._print(sources), self._print(devices)) if sources else None
+        return self._own[key]
+
+    def _print(self, nodes: Sequence[Member]) -> int:
+        return self._printer.intern(tuple(sorted(show(part) for part in self._printer.union(nodes))))
 
     def _steered(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
         if not grant.network or set(grant.via).isdisjoint(one.identity[1]):

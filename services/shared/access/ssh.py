@@ -6,7 +6,7 @@ rule, `=` keeps the name, and the key `*` stands for every user that has no key 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +40,23 @@ class Ssh:
         self._rules = rules
         self._server_url = server_url.rstrip("/")
         self._sources: dict[int, _Sources] = {}
+        self._policies: dict[Hashable, dict[str, Any] | None] = {}
+        self._local = any(user.startswith(_LOCALPART) for rule in rules for user in rule.users)
+
+    def key(self, node_id: int) -> Hashable:
+        """Equal keys mean equal policies: those of one owner, or of the same tags."""
+        one = self._directory.members[node_id]
+        # A tagged source hears of its own logins where a rule has some.
+        return node_id if self._local and one.identity[1] else one.identity
 
     def policy(self, node_id: int) -> dict[str, Any] | None:
-        """`SSHPolicy` of a node; None when no rule concerns it."""
-        one = self._directory.members[node_id]
+        """`SSHPolicy` of a node; None when no rule concerns it. Shared by nodes with equal keys."""
+        key = self.key(node_id)
+        if key not in self._policies:
+            self._policies[key] = self._policy(self._directory.members[node_id])
+        return self._policies[key]
+
+    def _policy(self, one: Member) -> dict[str, Any] | None:
         checks: list[Rule] = []
         accepts: list[Rule] = []
         for number, rule in enumerate(self._rules):

@@ -1,6 +1,7 @@
 """How long a policy takes on tailnets of growing size: `python -m tests.bench.policy`.
 
 200 rules, 100 groups, 50 tags; three devices a user, one node in ten tagged, one in a hundred a subnet router.
+Last, one user who owns every device.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import gc
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import log
 
 from services.policy.model.compiler import compile_policy
+from services.policy.model.testing import run_tests
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
 
@@ -35,7 +38,18 @@ def policy_text(users: int, groups: int = 100, rules: int = 200, extra: str = ""
     acls.append({"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self:*"]})
     acls.append({"action": "accept", "src": ["autogroup:member"], "dst": ["tag:t0:53"]})
     owners = {f"tag:t{tag}": [f"group:g{tag}"] for tag in range(50)}
-    return json.dumps({"groups": members, "tagOwners": owners, "acls": acls})
+    tests = [{"src": "autogroup:member", "accept": ["tag:t0:53", "autogroup:self:22"], "deny": ["tag:t1:22"]}]
+    return json.dumps({"groups": members, "tagOwners": owners, "acls": acls, "tests": tests})
+
+
+OWN = json.dumps(
+    {
+        "acls": [{"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self:*"]}],
+        "ssh": [{"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["root"]}],
+        "sshTests": [{"src": "autogroup:member", "dst": ["autogroup:self"], "accept": ["root"]}],
+    }
+)
+"""Everybody reaches their own devices: told to one user who has all of them, the hardest case."""
 
 
 def tailnet(size: int) -> tuple[list[AccessUser], list[AccessNode]]:
@@ -59,12 +73,17 @@ def measure(size: int) -> dict[str, float]:
     policy = compile_policy(text).policy
     edited = compile_policy(policy_text(len(users), extra="u1@example.com")).policy
     access = Access(policy, users, nodes)
+    document, own = compile_policy(text), compile_policy(OWN)
+    mine = [replace(node, user_id=1, tags=()) for node in nodes]
     return {
         "compile": best(lambda: compile_policy(text)),
         "evaluate": best(lambda: Access(policy, users, nodes)),
         "full visibility": best(lambda: visibility(Access(policy, users, nodes))),
         "all filters": best(lambda: filters(access, nodes)),
         "edit of one group": best(lambda: visibility(Access(edited, users, nodes))),
+        "tests": best(lambda: run_tests(document, users, nodes)),
+        "own devices": best(lambda: filters(Access(own.policy, users, mine), mine)),
+        "own devices, ssh": best(lambda: run_tests(own, users, mine)),
     }
 
 

@@ -113,6 +113,7 @@ class Directory:
         self._tokens: dict[str, list[AccessUser]] | None = None
         self._providers: dict[str, AccessUser] = {}
         self._identities: dict[Alias, tuple[Identity, ...]] = {}
+        self._identity_sets: dict[Alias, frozenset[Identity]] = {}
         self._spans: dict[Alias, Spans] = {}
         self._passing: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], bool] = {}
 
@@ -189,6 +190,13 @@ class Directory:
             found = self._identities[alias] = tuple(self._find_identities(alias))
         return found
 
+    def selects(self, alias: Alias, one: Member) -> bool:
+        """Whether a name stands for a node by who it is."""
+        found = self._identity_sets.get(alias)
+        if found is None:
+            found = self._identity_sets[alias] = frozenset(self.identities_of(alias))
+        return one.identity in found
+
     def _find_identities(self, alias: Alias) -> Iterator[Identity]:
         match alias.kind:
             case AliasKind.TAG:
@@ -217,17 +225,18 @@ class Directory:
                 return EVERYTHING
             case AliasKind.INTERNET:
                 return INTERNET
-            case AliasKind.PREFIXES:
-                return self._cached(alias, (span(text) for text in alias.ranges))
             case _:
-                places = (place for one in self.members_of(alias) for place in one.places)
-                return self._cached(alias, ((place, place) for place in places))
+                found = self._spans.get(alias)
+                if found is None:
+                    found = self._spans[alias] = coalesce(self._find_spans(alias))
+                return found
 
-    def _cached(self, alias: Alias, spans: Iterator[Span]) -> Spans:
-        found = self._spans.get(alias)
-        if found is None:
-            found = self._spans[alias] = coalesce(spans)
-        return found
+    def _find_spans(self, alias: Alias) -> Iterator[Span]:
+        if alias.kind is AliasKind.PREFIXES:
+            yield from (span(text) for text in alias.ranges)
+            return
+        for identity in self.identities_of(alias):
+            yield from ((place, place) for one in self.by_identity[identity] for place in one.places)
 
     @cached_property
     def _by_place(self) -> list[tuple[int, int]]:

@@ -195,11 +195,10 @@ class Filters:
     def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
         """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
         if one.subnets or one.exits:
-            selected = self._directory.identities_of(alias)
             for other in self._near(one):
-                if other.identity in selected:
+                if self._directory.selects(alias, other):
                     yield from zip(other.addresses, other.places, strict=True)
-        elif one.identity in self._directory.identities_of(alias):
+        elif self._directory.selects(alias, one):
             yield from zip(one.addresses, one.places, strict=True)
 
     def _near(self, one: Member) -> list[Member]:

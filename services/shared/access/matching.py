@@ -99,9 +99,9 @@ class Matching:
         to_self = (n for n, g in enumerate(grants) if any(a.kind is AliasKind.SELF for a in g.destination))
         self.self = sum(1 << number for number in to_self) & ~self.via
         app_only = sum(1 << n for n, g in enumerate(grants) if not g.network)
-        self._source_identities = self._spread(self._sources)
+        self.source_identities = self._spread(self._sources)
         self.destination_identities = self._spread(self._destinations)
-        self._source_segments = Segments(self._literals(self._sources, source=True))
+        self.source_segments = Segments(self._literals(self._sources, source=True))
         self.destination_segments = Segments(
             [
                 *self._literals({a: m & app_only for a, m in self._destinations.items()}, source=False),
@@ -144,7 +144,8 @@ class Matching:
                 mask |= bit
         return mask
 
-    def _postures_met(self, one: Member) -> int:
+    def postures_met(self, one: Member) -> int:
+        """Grants whose postures the node meets, those that ask for none among them."""
         if not self._with_postures:
             return self._all
         found = self._posture_masks.get(one.node.attributes)
@@ -157,10 +158,10 @@ class Matching:
         return found
 
     def _source_address(self, one: Member) -> int:
-        mask = self._source_identities.get(one.identity, 0)
+        mask = self.source_identities.get(one.identity, 0)
         for place in one.places:
-            mask |= self._source_segments.at(place)
-        return mask & self._postures_met(one)
+            mask |= self.source_segments.at(place)
+        return mask & self.postures_met(one)
 
     def _destination_address(self, one: Member) -> int:
         mask = self.destination_identities.get(one.identity, 0)
@@ -172,7 +173,7 @@ class Matching:
         """Grants whose sources, and whose destinations, overlap these routes."""
         found = self._over_routes.get(spans)
         if found is None:
-            source = self._source_segments.over(spans)
+            source = self.source_segments.over(spans)
             destination = self.destination_segments.over(spans)
             for one in self._directory.inside(spans):
                 source |= self._source_address(one)

@@ -6,12 +6,13 @@ rule, `=` keeps the name, and the key `*` stands for every user that has no key 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.shared.access.compiled import AliasKind, SshRule
-from services.shared.access.directory import Directory, Member
+from services.shared.access.directory import Directory, Identity, Member
 
 Rule = dict[str, Any]
 
@@ -30,6 +31,8 @@ class _Sources:
 
     by_user: dict[int, list[Member]]
     tagged: list[Member]
+    ids: frozenset[int]
+    """All of these nodes."""
 
 
 class Ssh:
@@ -41,13 +44,32 @@ class Ssh:
         self._server_url = server_url.rstrip("/")
         self._sources: dict[int, _Sources] = {}
         self._policies: dict[Hashable, dict[str, Any] | None] = {}
-        self._local = any(user.startswith(_LOCALPART) for rule in rules for user in rule.users)
+        self._for_all: dict[int, list[Rule]] = {}
+        self._recorders: dict[tuple[str, ...], list[str]] = {}
+        self._own: dict[int, bool] = {}
+        self._reached: dict[Identity, int] = defaultdict(int)
+        for number, rule in enumerate(rules):
+            for alias in rule.destination:
+                for identity in directory.identities_of(alias):
+                    self._reached[identity] |= 1 << number
 
     def key(self, node_id: int) -> Hashable:
-        """Equal keys mean equal policies: those of one owner, or of the same tags."""
+        """Equal keys mean equal policies: the rules that the node is a destination of, and whose logins it hears of."""
         one = self._directory.members[node_id]
-        # A tagged source hears of its own logins where a rule has some.
-        return node_id if self._local and one.identity[1] else one.identity
+        reached = self._reached.get(one.identity, 0)
+        if one.user_id:
+            if one.user_id not in self._own:
+                self._own[one.user_id] = self._hears_of_own(one)
+            return (reached, one.user_id) if self._own[one.user_id] else reached
+        return (reached, 0, node_id) if self._hears_of_own(one) else reached
+
+    def _hears_of_own(self, one: Member) -> bool:
+        """Whether some rule is compiled for the node's owner, or for the tagged node, alone."""
+        return any(
+            ((one.user_id and _to_self(rule)) or (_is_local(rule) and not self._is_destination(number, one)))
+            and self._is_source(number, rule, one)
+            for number, rule in enumerate(self._rules)
+        )
 
     def policy(self, node_id: int) -> dict[str, Any] | None:
         """`SSHPolicy` of a node; None when no rule concerns it. Shared by nodes with equal keys."""
@@ -73,13 +95,11 @@ class Ssh:
         for number, rule in enumerate(self._rules):
             if not rule.check:
                 continue
-            sources = self._sources_of(number, rule)
-            own = sources.by_user.get(source.user_id, ()) if source.user_id else sources.tagged
-            if not any(one.node.id == source_id for one in own):
+            if source_id not in self._sources_of(number, rule).ids:
                 continue
-            to_self = any(alias.kind is AliasKind.SELF for alias in rule.destination)
+            to_self = _to_self(rule)
             same_user = bool(source.user_id) and source.user_id == destination.user_id
-            if (to_self and same_user) or self._is_destination(rule, destination):
+            if (to_self and same_user) or self._is_destination(number, destination):
                 return DEFAULT_CHECK_PERIOD if rule.check_period is None else rule.check_period
         return None
 
@@ -96,7 +116,7 @@ class Ssh:
                 if one.user_id:
                     by_user.setdefault(one.user_id, []).append(one)
             tagged = sorted((one for one in nodes.values() if one.identity[1]), key=lambda one: one.node.id)
-            found = self._sources[number] = _Sources(dict(sorted(by_user.items())), tagged)
+            found = self._sources[number] = _Sources(dict(sorted(by_user.items())), tagged, frozenset(nodes))
         return found
 
     def _compile(self, number: int, rule: SshRule, one: Member) -> list[Rule]:
@@ -105,34 +125,38 @@ class Ssh:
             return []
         local_domains = [user.removeprefix(_LOCALPART) for user in rule.users if user.startswith(_LOCALPART)]
         made: list[Rule] = []
-        if one.user_id and any(alias.kind is AliasKind.SELF for alias in rule.destination):
+        if one.user_id and _to_self(rule):
             made += self._for_user(rule, sources, one.user_id, local_domains)
-        if self._is_destination(rule, one):
-            if local_domains:
-                for user_id in sources.by_user:
-                    made += self._for_user(rule, sources, user_id, local_domains)
-                if sources.tagged:
-                    made.append(self._rule(rule, _tagged_principals(sources.tagged)))
-            else:
-                principals = [p for nodes in sources.by_user.values() for p in _principals(nodes)]
-                made.append(self._rule(rule, principals + _tagged_principals(sources.tagged)))
+        if self._is_destination(number, one):
+            if number not in self._for_all:
+                self._for_all[number] = self._for_everyone(rule, sources, local_domains)
+            made += self._for_all[number]
         elif local_domains and any(alias.kind is not AliasKind.SELF for alias in rule.destination):
             made += self._for_a_source(rule, sources, one, local_domains)
         return made
 
-    def _is_destination(self, rule: SshRule, one: Member) -> bool:
-        for alias in rule.destination:
-            if alias.kind is AliasKind.SELF:
-                continue
-            if one.identity in self._directory.identities_of(alias):
-                return True
-        return False
+    def _for_everyone(self, rule: SshRule, sources: _Sources, local_domains: list[str]) -> list[Rule]:
+        """What a rule means to its destinations, the same to all."""
+        if not local_domains:
+            principals = [p for nodes in sources.by_user.values() for p in _principals(nodes)]
+            return [self._rule(rule, principals + _tagged_principals(sources.tagged))]
+        made = [one for user_id in sources.by_user for one in self._for_user(rule, sources, user_id, local_domains)]
+        if sources.tagged:
+            made.append(self._rule(rule, _tagged_principals(sources.tagged)))
+        return made
+
+    def _is_destination(self, number: int, one: Member) -> bool:
+        return bool(self._reached.get(one.identity, 0) >> number & 1)
+
+    def _is_source(self, number: int, rule: SshRule, one: Member) -> bool:
+        sources = self._sources_of(number, rule)
+        return one.user_id in sources.by_user if one.user_id else one.node.id in sources.ids
 
     def _for_a_source(self, rule: SshRule, sources: _Sources, one: Member, domains: list[str]) -> list[Rule]:
         """A node that is only a source hears of its own user's logins, as the hosted service does; it opens nothing."""
         if one.user_id in sources.by_user:
             return self._for_user(rule, sources, one.user_id, domains)
-        if any(tagged is one for tagged in sources.tagged):
+        if not one.user_id and one.node.id in sources.ids:
             return [self._rule(rule, _principals([one]))]
         return []
 
@@ -172,16 +196,28 @@ class Ssh:
     def _recording(self, rule: SshRule) -> Rule:
         if not rule.recorders:
             return {}
-        tags = set(rule.recorders)
-        nodes = (one for one in self._directory.members.values() if not tags.isdisjoint(one.identity[1]))
-        addresses = [address for one in nodes for address in one.addresses]
-        made: Rule = {"recorders": [f"[{a}]:80" if ":" in a else f"{a}:80" for a in addresses]}
+        if rule.recorders not in self._recorders:
+            tags = set(rule.recorders)
+            nodes = (one for one in self._directory.members.values() if not tags.isdisjoint(one.identity[1]))
+            addresses = [address for one in nodes for address in one.addresses]
+            self._recorders[rule.recorders] = [f"[{a}]:80" if ":" in a else f"{a}:80" for a in addresses]
+        made: Rule = {"recorders": self._recorders[rule.recorders]}
         if rule.enforce_recorder:
             made["onRecordingFailure"] = {
                 "RejectSessionWithMessage": "session refused: its recording cannot be started",
                 "TerminateSessionWithMessage": "session ended: its recording failed",
             }
         return made
+
+
+def _to_self(rule: SshRule) -> bool:
+    return any(alias.kind is AliasKind.SELF for alias in rule.destination)
+
+
+def _is_local(rule: SshRule) -> bool:
+    """Whether the rule maps logins by user, and to others than the user's own devices."""
+    local = any(user.startswith(_LOCALPART) for user in rule.users)
+    return local and any(alias.kind is not AliasKind.SELF for alias in rule.destination)
 
 
 def _principals(nodes: Sequence[Member]) -> list[Rule]:

@@ -1,0 +1,85 @@
+"""Whom SSH policies let in: sets of addresses against the principals of rules.
+
+Rules that ask for a check come before those that accept, so the first that fits is one with a check exactly when
+any with a check fits. Nodes share the principals of the rules that they share, so such a set is taken from the sources
+only once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
+from services.shared.access.directory import Member
+
+Addresses = frozenset[str]
+
+_SMALL = 64
+"""Below so many addresses it costs less to compare sets than to remember the answer."""
+
+
+class Verdicts:
+    """Answers about some policies, whose rules must not change while this is asked."""
+
+    def __init__(self) -> None:
+        self._addresses: dict[Hashable, Addresses] = {}
+        self._principals: dict[int, tuple[object, Addresses]] = {}
+        self._without: dict[tuple[int, int], tuple[Addresses, Addresses, Addresses]] = {}
+
+    def addresses(self, key: Hashable, nodes: Iterable[Member]) -> Addresses:
+        """The addresses of some nodes; the same object for the same key."""
+        if key not in self._addresses:
+            self._addresses[key] = frozenset(address for one in nodes for address in one.addresses)
+        return self._addresses[key]
+
+    def every(self, sources: Addresses, rules: Sequence[dict[str, Any]], login: str, *, check_only: bool) -> bool:
+        """Whether each source may log in, or may after a check."""
+        sets = self._sets(rules, login, check_only=check_only)
+        ahead = sum(map(len, sets))
+        left = sources
+        for place, principals in enumerate(sets):
+            if not left or len(left) > ahead:
+                break
+            if len(principals) * 4 < len(left):
+                return len(left) <= len(frozenset[str]().union(*sets[place:]) & left)
+            left = self._take(left, principals)
+            ahead -= len(principals)
+        return not left
+
+    def any(self, sources: Addresses, rules: Sequence[dict[str, Any]], login: str) -> bool:
+        """Whether some source may log in."""
+        sets = self._sets(rules, login, check_only=False)
+        return any(self._meet(sources, principals) for principals in sets)
+
+    def _sets(self, rules: Sequence[dict[str, Any]], login: str, *, check_only: bool) -> list[Addresses]:
+        """Principals of the rules that let in under a name, the largest first."""
+        found = []
+        for rule in rules:
+            users = rule["sshUsers"]
+            mapped = users.get(login, users.get("*", "") if login != "root" else "")
+            if mapped and (not check_only or "holdAndDelegate" in rule["action"]):
+                found.append(self._set(rule["principals"]))
+        return sorted(found, key=len, reverse=True)
+
+    def _set(self, principals: list[dict[str, str]]) -> Addresses:
+        known = self._principals.get(id(principals))
+        if known is None:
+            # The list is kept too, so that no other can take its id.
+            known = principals, frozenset(principal["nodeIP"] for principal in principals)
+            self._principals[id(principals)] = known
+        return known[1]
+
+    def _meet(self, sources: Addresses, principals: Addresses) -> bool:
+        if min(len(sources), len(principals)) < _SMALL:
+            return not sources.isdisjoint(principals)
+        return len(self._take(sources, principals)) < len(sources)
+
+    def _take(self, sources: Addresses, principals: Addresses) -> Addresses:
+        """The sources that are not among the principals."""
+        if len(sources) < _SMALL:
+            return sources - principals
+        key = id(sources), id(principals)
+        if key not in self._without:
+            # The sets are kept too, so that no others can take their ids.
+            self._without[key] = sources, principals, sources - principals
+        return self._without[key][2]

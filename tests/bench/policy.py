@@ -39,13 +39,23 @@ def policy_text(users: int, groups: int = 100, rules: int = 200, extra: str = ""
     acls.append({"action": "accept", "src": ["autogroup:member"], "dst": ["tag:t0:53"]})
     owners = {f"tag:t{tag}": [f"group:g{tag}"] for tag in range(50)}
     tests = [{"src": "autogroup:member", "accept": ["tag:t0:53", "autogroup:self:22"], "deny": ["tag:t1:22"]}]
-    return json.dumps({"groups": members, "tagOwners": owners, "acls": acls, "tests": tests})
+    ssh = [
+        {"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["root"]},
+        {"action": "check", "src": ["autogroup:member"], "dst": ["autogroup:tagged"], "users": ["ubuntu"]},
+    ]
+    ssh_tests = [
+        {"src": "autogroup:member", "dst": ["autogroup:self"], "accept": ["root"], "deny": ["ubuntu"]},
+        {"src": "autogroup:member", "dst": ["autogroup:tagged"], "check": ["ubuntu"]},
+    ]
+    sections = {"tests": tests, "ssh": ssh, "sshTests": ssh_tests}
+    return json.dumps({"groups": members, "tagOwners": owners, "acls": acls, **sections})
 
 
 OWN = json.dumps(
     {
         "acls": [{"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self:*"]}],
         "ssh": [{"action": "accept", "src": ["autogroup:member"], "dst": ["autogroup:self"], "users": ["root"]}],
+        "tests": [{"src": "autogroup:member", "accept": ["autogroup:self:22"]}],
         "sshTests": [{"src": "autogroup:member", "dst": ["autogroup:self"], "accept": ["root"]}],
     }
 )
@@ -83,7 +93,8 @@ def measure(size: int) -> dict[str, float]:
         "edit of one group": best(lambda: visibility(Access(edited, users, nodes))),
         "tests": best(lambda: run_tests(document, users, nodes)),
         "own devices": best(lambda: filters(Access(own.policy, users, mine), mine)),
-        "own devices, ssh": best(lambda: run_tests(own, users, mine)),
+        "own devices, ssh": best(lambda: logins(Access(own.policy, users, mine), mine)),
+        "own devices, tests": best(lambda: run_tests(own, users, mine)),
     }
 
 
@@ -95,6 +106,11 @@ def visibility(access: Access) -> int:
 def filters(access: Access, nodes: list[AccessNode]) -> int:
     """Make every node's packet filter."""
     return sum(len(access.packet_filter(node.id)) for node in nodes)
+
+
+def logins(access: Access, nodes: list[AccessNode]) -> int:
+    """Make every node's SSH policy."""
+    return sum(len(policy["rules"]) for node in nodes if (policy := access.ssh_policy(node.id)))
 
 
 def best(work: Callable[[], object], runs: int = 5) -> float:
@@ -116,13 +132,13 @@ def main() -> int:
     """Print a table; the exit status says whether growth is linear enough."""
     measured = {size: measure(size) for size in SIZES}
     steps = list(measured[SIZES[0]])
-    print(f"{'':18}" + "".join(f"{size:>12}" for size in SIZES) + f"{'slope':>8}")
+    print(f"{'':20}" + "".join(f"{size:>12}" for size in SIZES) + f"{'slope':>8}")
     steep = False
     for step in steps:
         seconds = [measured[size][step] for size in SIZES]
         slope = log(seconds[-1] / seconds[0]) / log(SIZES[-1] / SIZES[0])
         steep = steep or slope > LIMIT
-        print(f"{step:18}" + "".join(f"{value * 1000:>9.1f} ms" for value in seconds) + f"{slope:>8.2f}")
+        print(f"{step:20}" + "".join(f"{value * 1000:>9.1f} ms" for value in seconds) + f"{slope:>8.2f}")
     return int(steep)
 
 

@@ -76,7 +76,7 @@ class Explainer:
         return Answer(bool(rules), tuple(dict.fromkeys(rules)), tuple(dict.fromkeys(near))[:_NEAR])
 
     def _names(self, alias: Alias, one: Member) -> bool:
-        if one.identity in self._directory.identities_of(alias):
+        if self._directory.selects(alias, one):
             return True
         if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES, AliasKind.DANGER_ALL):
             return overlap(self._directory.spans_of(alias, source=True), tuple((p, p) for p in one.places))

@@ -82,7 +82,7 @@ class Owners:
 def names(directory: Directory, approvers: tuple[Alias, ...], one: Member) -> bool:
     """Whether a node is among the approvers of something."""
     for alias in approvers:
-        if one.identity in directory.identities_of(alias):
+        if directory.selects(alias, one):
             return True
         if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES):
             spans = directory.spans_of(alias, source=False)

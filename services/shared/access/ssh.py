@@ -106,11 +106,14 @@ class Ssh:
     def _sources_of(self, number: int, rule: SshRule) -> _Sources:
         found = self._sources.get(number)
         if found is None:
-            nodes: dict[int, Member] = {}
-            for alias in rule.source:
-                for one in self._directory.members_of(alias):
-                    if self._directory.passes(one, rule.postures):
-                        nodes[one.node.id] = one
+            directory = self._directory
+            identities = {identity: None for alias in rule.source for identity in directory.identities_of(alias)}
+            nodes = {
+                one.node.id: one
+                for identity in identities
+                for one in directory.by_identity[identity]
+                if directory.passes(one, rule.postures)
+            }
             by_user: dict[int, list[Member]] = {}
             for one in nodes.values():
                 if one.user_id:
@@ -222,8 +225,10 @@ def _is_local(rule: SshRule) -> bool:
 
 def _principals(nodes: Sequence[Member]) -> list[Rule]:
     """IPv4 addresses of a user's devices, then IPv6, each sorted."""
-    places = sorted((place, address) for one in nodes for place, address in zip(one.places, one.addresses, strict=True))
-    return [{"nodeIP": address} for _, address in places]
+    named = [list(zip(one.places, one.addresses, strict=True)) for one in nodes]
+    # By family already before the sort: it then costs no more than a look where devices got their addresses in turn.
+    firsts, seconds = [one[0] for one in named if one], [one[1] for one in named if len(one) > 1]
+    return [{"nodeIP": address} for _, address in sorted(firsts + seconds)]
 
 
 def _tagged_principals(nodes: Sequence[Member]) -> list[Rule]:

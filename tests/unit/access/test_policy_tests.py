@@ -19,7 +19,6 @@ from tests.unit.access.test_properties import FRAME, USERS, grants, tailnets
 
 PEOPLE = ["ada@example.com", "bob@", "group:g", "autogroup:member", "autogroup:admin"]
 NAMES = [*PEOPLE, "tag:a", "tag:b", "autogroup:tagged", "first", "100.64.0.2"]
-FRAME = FRAME | {"postures": {"posture:p": ["node:os == 'linux'"]}}
 
 ssh_rules = st.lists(
     st.one_of(

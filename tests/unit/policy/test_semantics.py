@@ -189,6 +189,30 @@ def test_a_posture_lets_only_devices_that_meet_it() -> None:
     assert peers_of(wide, "dev") == {"laptop", "router"}
 
 
+def test_tests_judge_each_device_by_its_posture_unless_they_bring_their_own() -> None:
+    rule = {"action": "accept", "src": ["ada@example.com"], "dst": ["tag:dev"], "users": ["root"]}
+    policy = {
+        "postures": {"posture:linux": ["node:os == 'linux'"]},
+        "ssh": [rule | {"srcPosture": ["posture:linux"]}],
+    } | allow("ada@example.com", "tag:dev:22", srcPosture=["posture:linux"])
+    for source, attributes, reaches in (
+        ("100.64.0.1", None, True),
+        ("100.64.0.3", None, False),
+        ("ada@example.com", None, False),
+        ("ada@example.com", {"node:os": "linux"}, True),
+        ("ada@example.com", {"node:os": "ios"}, False),
+    ):
+        test: dict[str, Any] = {"src": source} | ({"srcPostureAttrs": attributes} if attributes else {})
+        compiled(policy | {"tests": [test | {"accept" if reaches else "deny": ["tag:dev:22"]}]})
+        wanted = {"tests": [test | {"accept": ["tag:dev:22"]}]}
+        login = {"sshTests": [test | {"dst": ["tag:dev"], "accept": ["root"]}]}
+        for tests in (wanted, login):
+            if reaches:
+                compiled(policy | tests)
+            else:
+                assert "expected ALLOWED, got DENIED" in refused(policy | tests)
+
+
 def test_an_ipset_is_what_its_steps_leave() -> None:
     policy = {"ipsets": {"ipset:some": ["add 10.1.0.0/16", "remove 10.1.1.0/24"]}}
     answer = compiled(policy | allow("ada@example.com", "ipset:some:443"))

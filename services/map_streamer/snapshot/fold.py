@@ -65,6 +65,7 @@ def _evaluator(
     users: Mapping[int, UserRecord],
     nodes: Mapping[int, AccessNode],
     settings: AccessSettings,
+    former: Access | None = None,
 ) -> Access:
     people = (
         AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
@@ -78,6 +79,7 @@ def _evaluator(
         prefixes=settings.prefixes,
         taildrop=settings.taildrop,
         auto_update=settings.auto_update,
+        former=former,
     )
 
 
@@ -213,7 +215,7 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
     users = before.users if before.users == draft.users else draft.users
     access = before.access
     if draft.reshaped:
-        access = _evaluator(draft.policy, users, draft.access_nodes, settings)
+        access = _evaluator(draft.policy, users, draft.access_nodes, settings, before.access)
     return replace(
         before,
         access=access,

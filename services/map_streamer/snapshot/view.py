@@ -38,10 +38,11 @@ class Sight:
         self._visible: dict[int, tuple[int, ...]] = {OUTSIDE: ()}
         self._visible_sets: dict[int, frozenset[int]] = {OUTSIDE: frozenset()}
         self._filters: dict[Hashable, bytes] = {}
+        self._filter_of: dict[int, bytes] = {}
         self._ssh: dict[Hashable, bytes] = {}
         self._own_caps: dict[int, bytes] = {}
         self._routes: dict[tuple[int, int], Routes] = {}
-        self._same: dict[bytes, bytes] = {}
+        self._caps: dict[Hashable, bytes] = {}
 
     @cached_property
     def _nodes(self) -> dict[int, int]:
@@ -75,11 +76,14 @@ class Sight:
     @cached_property
     def peer_caps(self) -> dict[int, bytes]:
         """`CapMap` as peers see it, for the few nodes that have one."""
-        return {node_id: _cap_map(caps) for node_id in self._nodes if (caps := self._access.peer_caps(node_id))}
+        nodes = self._nodes if self._access.gives_attributes else self.routers
+        return {node_id: _cap_map(caps) for node_id in nodes if (caps := self._access.peer_caps(node_id))}
 
     @cached_property
     def without_ipv4(self) -> frozenset[int]:
         """Nodes that have IPv4 switched off."""
+        if not self._access.hides_ipv4_of_some:
+            return frozenset()
         return frozenset(node_id for node_id in self._nodes if self._access.hides_ipv4(node_id))
 
     @cached_property
@@ -116,13 +120,26 @@ class Sight:
         """`CapMap` of a node's own record, as JSON."""
         found = self._own_caps.get(node_id)
         if found is None:
-            found = _cap_map(self._access.self_caps(node_id)) if node_id in self._nodes else b"{}"
-            # Most nodes have the same: one object serves them all.
-            found = self._own_caps[node_id] = self._same.setdefault(found, found)
+            found = self._own_caps[node_id] = self._find_own_caps(node_id)
+        return found
+
+    def _find_own_caps(self, node_id: int) -> bytes:
+        if node_id not in self._nodes:
+            return b"{}"
+        key = self._access.self_caps_key(node_id)
+        found = self._caps.get(key)
+        if found is None:
+            found = self._caps[key] = _cap_map(self._access.self_caps(node_id))
         return found
 
     def packet_filter(self, node_id: int) -> bytes:
         """The rules that a node enforces, as a JSON array; shared by nodes with equal rules."""
+        found = self._filter_of.get(node_id)
+        if found is None:
+            found = self._filter_of[node_id] = self._find_filter(node_id)
+        return found
+
+    def _find_filter(self, node_id: int) -> bytes:
         if node_id not in self._nodes:
             return NO_FILTER
         key = self._access.filter_key(node_id)

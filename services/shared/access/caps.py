@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from services.shared.access.compiled import AliasKind, CompiledPolicy
@@ -51,11 +51,22 @@ class Capabilities:
         )
         self._given: dict[int, CapMap] = {}
 
-    def given(self, one: Member) -> Mapping[str, Any]:
-        """Attributes that the policy gives a node."""
+    @property
+    def any(self) -> bool:
+        """Whether the policy gives any node any attribute."""
+        return bool(self._entries)
+
+    def _mask(self, one: Member) -> int:
+        if not self._entries:
+            return 0
         mask = self._identities.get(one.identity, 0)
         for place in one.places:
             mask |= self._segments.at(place)
+        return mask
+
+    def given(self, one: Member) -> Mapping[str, Any]:
+        """Attributes that the policy gives a node."""
+        mask = self._mask(one)
         found = self._given.get(mask)
         if found is None:
             found = self._given[mask] = self._union(mask)
@@ -75,6 +86,10 @@ class Capabilities:
             caps[FUNNEL_PORTS] = None
             caps[FUNNEL_NO_HTTPS] = None
         return caps
+
+    def key(self, one: Member) -> Hashable:
+        """Equal keys mean equal maps on the nodes' own records. Cheaper than the map itself."""
+        return self._mask(one), one.user_id, one.node.attributes if self._policy.one_cgnat_route else ()
 
     def own(self, one: Member) -> CapMap:
         """`CapMap` of the node's own record."""

@@ -21,9 +21,15 @@ _Profile = tuple[int, int, int, tuple[str, ...], bool]
 class Classes:
     """The classes of one snapshot."""
 
-    def __init__(self, directory: Directory, matching: Matching, hides_ipv4: Callable[[Member], bool]) -> None:
-        self._matching = matching
-        self.masks: dict[int, Masks] = {id_: matching.masks_of(one) for id_, one in directory.members.items()}
+    def __init__(
+        self,
+        directory: Directory,
+        matching: Matching,
+        hides_ipv4: Callable[[Member], bool],
+        former: Classes | None = None,
+    ) -> None:
+        self._directory, self._matching = directory, matching
+        self.masks = self._masks(former)
         owners = self._self_owners(directory)
         profiles: dict[_Profile, int] = {}
         classes: dict[tuple[int, int, bool], int] = {}
@@ -56,6 +62,18 @@ class Classes:
             self.members[number].append(node_id)
         self._profiles = list(profiles)
         self._seen_profiles: dict[int, list[int]] = {}
+
+    def _masks(self, former: Classes | None) -> dict[int, Masks]:
+        """What the grants say about each node; what the former knew of one that is the same need not be found again."""
+        masks_of, members = self._matching.masks_of, self._directory.members
+        if former is None or not self._matching.same_for(former._matching):
+            return {id_: masks_of(one) for id_, one in members.items()}
+        before, known = former._directory.members, former.masks
+        masks: dict[int, Masks] = {}
+        for id_, one in members.items():
+            kept = before.get(id_) is one and not one.subnets and not one.exits
+            masks[id_] = known[id_] if kept else masks_of(one)
+        return masks
 
     def _self_owners(self, directory: Directory) -> set[int]:
         """Users with a node that is a source of a grant to `autogroup:self`."""

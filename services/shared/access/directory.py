@@ -89,9 +89,14 @@ class Directory:
         users: Iterable[AccessUser],
         nodes: Iterable[AccessNode],
         prefixes: Sequence[str] = (),
+        former: Directory | None = None,
     ) -> None:
         self.users = {user.id: user for user in users}
-        self.members = {node.id: member(node) for node in sorted(nodes, key=lambda node: node.id)}
+        known: dict[int, Member] = former.members if former is not None else {}
+        self.members: dict[int, Member] = {}
+        for node in sorted(nodes, key=lambda node: node.id):
+            one = known.get(node.id)
+            self.members[node.id] = one if one is not None and one.node is node else member(node)
         self._policy = policy
         self._groups = {group.name: group.members for group in policy.groups}
         self._postures = {posture.name: posture for posture in policy.postures}

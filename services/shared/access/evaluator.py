@@ -41,13 +41,18 @@ class Access:
         prefixes: Sequence[str] = (),
         taildrop: bool = True,
         auto_update: bool = False,
+        former: Access | None = None,
     ) -> None:
+        """`former` is one with the same settings: what it found for nodes that are the very same is not found again."""
         self._policy = policy
         self._server_url = server_url
-        self._directory = Directory(policy, users, nodes, prefixes)
+        known: Directory | None = former._directory if former is not None else None
+        self._directory: Directory = Directory(policy, users, nodes, prefixes, known)
         self._capabilities = Capabilities(self._directory, policy, taildrop=taildrop, auto_update=auto_update)
         self._matching = Matching(self._directory, policy.grants)
-        self._classes = Classes(self._directory, self._matching, self._capabilities.hides_ipv4)
+        hides = self._capabilities.hides_ipv4
+        placed: Classes | None = former._classes if former is not None else None
+        self._classes: Classes = Classes(self._directory, self._matching, hides, placed)
 
     @cached_property
     def _filters(self) -> Filters:
@@ -156,9 +161,23 @@ class Access:
         """`CapMap` of the node's own record; values are a list or None."""
         return self._capabilities.own(self._directory.members[node_id])
 
+    def self_caps_key(self, node_id: int) -> Hashable:
+        """Equal keys mean equal `self_caps`, so that encoded bytes can be shared. Cheaper than the map itself."""
+        return self._capabilities.key(self._directory.members[node_id])
+
+    @property
+    def gives_attributes(self) -> bool:
+        """Whether the policy gives any node any attribute; if not, only nodes with routes have peer capabilities."""
+        return self._capabilities.any
+
     def peer_caps(self, peer_id: int) -> dict[str, Json]:
         """`CapMap` of the node's record as every other node sees it."""
         return self._capabilities.as_peer(self._directory.members[peer_id])
+
+    @property
+    def hides_ipv4_of_some(self) -> bool:
+        """Whether IPv4 can be off for any node."""
+        return self._policy.disable_ipv4 or self._capabilities.any
 
     def hides_ipv4(self, node_id: int) -> bool:
         """Whether IPv4 is off for the node: no record that it is sent, nor its own as sent to others, has IPv4."""

@@ -99,7 +99,7 @@ class Filters:
         )
         if own:
             return node_id
-        return reached, *(self._matching.destination_segments.index(place) for place in one.places)
+        return reached, *map(self._matching.destination_segments.index, one.places)
 
     def rules(self, node_id: int) -> list[Rule]:
         """The rules of one node, in the order they are sent."""

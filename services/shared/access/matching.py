@@ -54,6 +54,10 @@ class Segments:
                 mask |= self._entries[number][1]
             self._masks.append(mask)
 
+    def same(self, other: Segments) -> bool:
+        """Whether both give every address the same mask."""
+        return self._edges == other._edges and self._masks == other._masks
+
     def index(self, place: int) -> int:
         """The piece that an address lies in; addresses of one piece match the same sets."""
         return bisect_right(self._edges, place) - 1
@@ -112,6 +116,17 @@ class Matching:
         self._posture_masks: dict[tuple[tuple[str, str], ...], int] = {}
         self._with_postures = [(1 << n, grant.postures) for n, grant in enumerate(grants) if grant.postures]
         self._over_routes: dict[Spans, tuple[int, int]] = {}
+
+    def same_for(self, former: Matching) -> bool:
+        """Whether a node without routes has the masks that the former gave it, as long as its record is the same."""
+        return (
+            self._grants is former._grants
+            and not self._with_postures
+            and self._source_identities == former._source_identities
+            and self.destination_identities == former.destination_identities
+            and self._source_segments.same(former._source_segments)
+            and self.destination_segments.same(former.destination_segments)
+        )
 
     def _spread(self, aliases: dict[Alias, int]) -> dict[Identity, int]:
         found: dict[Identity, int] = defaultdict(int)

@@ -204,6 +204,24 @@ def test_equal_keys_mean_equal_filters_and_classes_share_routes(
             assert found.has_routes(peer) or shown == ()
 
 
+@settings(max_examples=150, deadline=None)
+@given(grants, tailnets(), tailnets(), st.sets(st.integers(1, 6)))
+def test_what_is_carried_over_is_what_would_be_found(
+    rules: list[dict[str, Any]], before: list[AccessNode], others: list[AccessNode], stay: set[int]
+) -> None:
+    policy = compiled(rules)
+    former = Access(policy, USERS, before)
+    nodes = [node for node in before if node.id in stay] + [node for node in others if node.id not in stay]
+    carried, fresh = Access(policy, USERS, nodes, former=former), Access(policy, USERS, nodes)
+    assert visible(carried, nodes) == visible(fresh, nodes)
+    for node in nodes:
+        assert carried.class_of(node.id) == fresh.class_of(node.id)
+        assert carried.packet_filter(node.id) == fresh.packet_filter(node.id)
+        assert carried.filter_key(node.id) == fresh.filter_key(node.id)
+        for peer in nodes:
+            assert carried.allowed_routes(node.id, peer.id) == fresh.allowed_routes(node.id, peer.id)
+
+
 @settings(max_examples=100, deadline=None)
 @given(grants)
 def test_the_compiled_form_survives_its_serialisation(rules: list[dict[str, Any]]) -> None:

@@ -16,6 +16,8 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 BATCH_WINDOW = 0.02
+FIRST_WINDOW = 0.005
+"""After quiet: what comes alone shall not wait long."""
 HEARTBEAT = 15.0
 RETRY = 1.0
 
@@ -40,12 +42,14 @@ class Presence:
         report: Callable[[PresenceReport], Awaitable[bool]],
         *,
         window: float = BATCH_WINDOW,
+        first_window: float = FIRST_WINDOW,
         heartbeat: float = HEARTBEAT,
         retry: float = RETRY,
     ) -> None:
         """`report` sends one report and says whether the registry wants to hear everything anew."""
         self._report = report
         self._window, self._heartbeat, self._retry = window, heartbeat, retry
+        self._first_window = min(first_window, window)
         self._live: dict[int, int] = {}
         self._opened: dict[int, int] = {}
         self._closed: dict[int, int] = {}
@@ -88,9 +92,13 @@ class Presence:
             log.warning("presence not closed", reason=type(error).__name__)
 
     async def _run(self) -> None:
+        now = asyncio.get_running_loop().time
+        last = float("-inf")
         while True:
             await self._sleep(self._heartbeat)
-            await asyncio.sleep(self._window)
+            # At most one report in each window; the first after quiet leaves sooner.
+            await asyncio.sleep(max(self._first_window, last + self._window - now()))
+            last = now()
             if not await self._send():
                 await asyncio.sleep(self._retry)
 

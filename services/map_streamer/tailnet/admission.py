@@ -94,12 +94,12 @@ class Admission:
                 async with asyncio.timeout(READY_DEADLINE):
                     await self._tailnet.ready.wait()
                 reason = pb.REFUSAL_REASON_UNKNOWN_NODE
-            self._tailnet.flush()
+            self._tailnet.fold_in()
             if self._find(asked) is None or self._behind(asked):
                 # It may have been admitted a moment ago: the answer of registration can overtake the bus.
                 async with asyncio.timeout(LOOKUP_DEADLINE):
                     await self._tailnet.refresh()
-                self._tailnet.flush()
+                self._tailnet.fold_in()
         except (TimeoutError, grpc.aio.AioRpcError):
             if reason == pb.REFUSAL_REASON_UNKNOWN_NODE:
                 # Nobody could say whether the node exists, so the client must not take it for a no.

@@ -49,7 +49,12 @@ class History:
         limit = min(64, max(4, _ENTRIES // max(1, len(view.snapshot.nodes))))
         while len(self._entries) > limit:
             self._entries.popitem(last=False)
-        self._forget_sights(max(2, _SIGHTS // max(1, len(view.snapshot.nodes))))
+        self._forget_sights(self.sights)
+
+    @property
+    def sights(self) -> int:
+        """How many different sights are kept, with the current one; at least two."""
+        return max(2, _SIGHTS // max(1, len(self.current.snapshot.nodes)))
 
     def _forget_sights(self, limit: int) -> None:
         """Keep only so many of those; the views of the older ones go too."""

@@ -17,7 +17,7 @@ from opentelemetry.trace import Link
 
 from services.map_streamer.diff import Difference
 from services.map_streamer.render import Renderer, RenderSettings
-from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, View, empty, fold, swayed
+from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, NodePut, View, empty, fold, swayed
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.pending import Pending
@@ -31,6 +31,8 @@ from services.shared.telemetry.propagation import context_of, current_traceparen
 log = get_logger(__name__)
 
 _LONGEST_SLEEP = 60.0
+_PUT_OFF = 8
+"""Views that may follow each other before the others are told of the newcomers in them."""
 
 
 async def _no_refresh() -> None:
@@ -62,6 +64,10 @@ class Tailnet:
         """Set once the first snapshot is folded."""
         self._pending = Pending()
         self._first = 0.0
+        self._hurry = False
+        """Whether anything that waits is more than a newcomer that cannot be talked to yet."""
+        self._put_off: list[View] = []
+        """The view that everybody was told, and those since that only had newcomers more; empty when there are none."""
         self._wake = asyncio.Event()
         self.window = Window()
         self._spent = 0.0
@@ -84,10 +90,20 @@ class Tailnet:
 
     def add(self, facts: Iterable[Fact], cursor: Cursor, traceparent: str = "") -> None:
         """Take facts that bring the tailnet to this position; they are told within the window."""
+        facts = list(facts)
         if self._pending.cursor is None:
             self._first = self._clock.monotonic()
+            self._hurry = False
+            self._wake.set()
+        if not self._hurry and not all(map(self._is_newcomer, facts)):
+            self._hurry = True
             self._wake.set()
         self._pending.add(facts, cursor, traceparent)
+
+    def _is_newcomer(self, fact: Fact) -> bool:
+        """Whether it is about a node that nobody was told of and nobody could talk to."""
+        told = self._put_off[0] if self._put_off else self.view
+        return isinstance(fact, NodePut) and not fact.node.online and fact.node.id not in told.snapshot.nodes
 
     def load(self, facts: Iterable[Fact], cursor: Cursor) -> None:
         """Take the first snapshot, or one fetched after a gap, and tell the difference at once."""
@@ -117,12 +133,12 @@ class Tailnet:
         """Do what is due, or one slice of it; gives the seconds until there is more."""
         if self._due_in() <= 0:
             self.flush()
-        elif self.teller.lagging:
+        elif self.teller.lagging and not self._put_off:
             cpu = time.process_time()
             self.teller.take_slice()
             self._spent += time.process_time() - cpu
             self.window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
-        return 0.0 if self.teller.lagging else self._due_in()
+        return 0.0 if self.teller.lagging and not self._put_off else self._due_in()
 
     def _due_in(self) -> float:
         """Seconds until something is due; 0 or less means now."""
@@ -130,8 +146,23 @@ class Tailnet:
         if self._endings:
             timeout = min(timeout, (self._endings[0][0] - self._clock.now()).total_seconds())
         if self._pending.cursor is not None:
-            timeout = min(timeout, self.window.due(self._first) - self._clock.monotonic())
+            due = self.window.due(self._first, newcomers=not self._hurry)
+            timeout = min(timeout, due - self._clock.monotonic())
         return timeout
+
+    def fold_in(self) -> None:
+        """Make what is pending known to who asks for it now. Newcomers wait on until the others are to be told."""
+        if self._pending.cursor is None or self._pending.cursor == self.view.cursor:
+            return
+        lagging = self.teller.lagging and not self._put_off
+        # Who is told later needs the view that it knows, and telling makes one more.
+        if self._hurry or lagging or len(self._put_off) >= min(_PUT_OFF, self.history.sights - 2):
+            self.flush()
+            return
+        told = self.view
+        difference = self._advance(self._pending, self._clock.now())
+        self._put_off.append(told)
+        self.teller.tell_later(difference)
 
     def flush(self) -> None:
         """Fold what is pending into the next view and tell every session."""
@@ -142,6 +173,7 @@ class Tailnet:
         if self._pending.cursor is None:
             return
         pending, self._pending = self._pending, Pending()
+        self._put_off.clear()
         links = [Link(trace.get_current_span(context_of(text)).get_span_context()) for text in pending.traces[:-1]]
         context = context_of(pending.traces[-1]) if pending.traces else None
         started, cpu = time.perf_counter(), time.process_time()

@@ -78,6 +78,17 @@ class Teller:
                     self._lagging.append(session)
         self.take_slice()
 
+    def tell_later(self, difference: Difference) -> None:
+        """A new view is current, but what is new in it can wait: all live sessions stay with what they know."""
+        self._deltas.clear()
+        if difference.empty:
+            return
+        for gateway, _, members in self._roster.audiences():
+            for session in list(members.values()):
+                self._roster.hold(session, difference.old.rev)
+                if not gateway.outbox.congested:
+                    self._lagging.append(session)
+
     def _tell_audience(self, difference: Difference, deltas: Deltas, class_: int, members: dict[int, Session]) -> None:
         apart: dict[int, Session] = {}
         for node_id in difference.peers_between(class_, class_).named | difference.changes.keys():

@@ -10,6 +10,8 @@ from __future__ import annotations
 FIRST = 0.005
 SHORTEST = 0.010
 LONGEST = 0.500
+NEWCOMER = 0.250
+"""A node that has just registered can be talked to once it opens its map, which it does next: both are told as one."""
 FACTOR = 4
 RECIPIENT = 10e-6
 """CPU seconds that a gateway needs for each recipient: to seal the message and to hand it to the kernel."""
@@ -27,9 +29,9 @@ class Window:
         """Seconds between two fan-outs now."""
         return self._pause
 
-    def due(self, first: float) -> float:
-        """When to tell changes of which the first came at this time."""
-        return max(first + FIRST, self._last + self._pause)
+    def due(self, first: float, *, newcomers: bool = False) -> float:
+        """When to tell changes of which the first came at this time; newcomers alone can wait."""
+        return max(first + (NEWCOMER if newcomers else FIRST), self._last + self._pause)
 
     def told(self, now: float, cpu: float, recipients: int) -> None:
         """A fan-out to so many recipients ended now and took so many CPU seconds here."""

@@ -234,6 +234,13 @@ def test_the_window_answers_quiet_at_once_and_load_with_patience() -> None:
     assert window.due(103.0) == pytest.approx(103.010)
 
 
+def test_the_window_lets_newcomers_alone_wait() -> None:
+    window = Window()
+    assert window.due(100.0, newcomers=True) == pytest.approx(100.25)
+    window.told(100.2, cpu=10.0, recipients=0)
+    assert window.due(100.0, newcomers=True) == pytest.approx(100.7)
+
+
 def test_the_window_reckons_with_what_the_gateways_spend_on_each_recipient() -> None:
     """The streamer's own share of a fan-out is the small one."""
     window = Window()

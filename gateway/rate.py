@@ -8,6 +8,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 
 CAPACITY = 16384
+_FORGET_AT_ONCE = 2
+"""A bucket that is full again is as good as none: with each call so many of those are forgotten."""
 
 
 class Buckets:
@@ -35,6 +37,11 @@ class Buckets:
         self._levels.move_to_end(caller)
         while len(self._levels) > self._capacity:
             self._levels.popitem(last=False)
+        for _ in range(_FORGET_AT_ONCE):
+            oldest = next(iter(self._levels))
+            if self._level(oldest, now) < self._burst:
+                break
+            del self._levels[oldest]
 
     def _level(self, caller: Hashable, now: float) -> float:
         level, then = self._levels.get(caller, (self._burst, now))

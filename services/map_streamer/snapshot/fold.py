@@ -23,6 +23,7 @@ from services.map_streamer.snapshot.facts import (
     UserRemoved,
 )
 from services.map_streamer.snapshot.records import Cursor, NodeRecord, RelayRecord, UserRecord
+from services.map_streamer.snapshot.table import Table
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
@@ -113,8 +114,8 @@ class _Draft:
         self.nodes = dict(before.nodes)
         self.users = dict(before.users)
         self.relays = dict(before.relays)
-        self.by_key = dict(before.by_key)
-        self.access_nodes = dict(before.access_nodes)
+        self.by_key = Table(before.by_key)
+        self.access_nodes = Table(before.access_nodes)
         self.policy = before.policy
         self.regions = before.regions
         self.dns_records = before.dns_records
@@ -162,9 +163,9 @@ class _Draft:
         self.nodes[node.id] = node
         self.changed = True
         if old is None or old.node_key != node.node_key:
-            if old is not None and self.by_key.get(old.node_key) == old.id:
-                del self.by_key[old.node_key]
-            self.by_key[node.node_key] = node.id
+            if old is not None:
+                self._forget_key(old)
+            self.by_key.put(node.node_key, node.id)
         self._place(node)
 
     def _is_cut(self, node: NodeRecord) -> bool:
@@ -174,11 +175,11 @@ class _Draft:
 
     def _place(self, node: NodeRecord) -> None:
         if self._is_cut(node):
-            self.reshaped |= self.access_nodes.pop(node.id, None) is not None
+            self.reshaped |= self.access_nodes.drop(node.id)
             return
         known = access_node(node)
-        if self.access_nodes.get(node.id) != known:
-            self.access_nodes[node.id] = known
+        if self.access_nodes.now.get(node.id) != known:
+            self.access_nodes.put(node.id, known)
             self.reshaped = True
 
     def _remove_node(self, node_id: int) -> None:
@@ -186,9 +187,12 @@ class _Draft:
         if node is None:
             return
         self.changed = True
-        if self.by_key.get(node.node_key) == node_id:
-            del self.by_key[node.node_key]
-        self.reshaped |= self.access_nodes.pop(node_id, None) is not None
+        self._forget_key(node)
+        self.reshaped |= self.access_nodes.drop(node_id)
+
+    def _forget_key(self, node: NodeRecord) -> None:
+        if self.by_key.now.get(node.node_key) == node.id:
+            self.by_key.drop(node.node_key)
 
     def _put_user(self, user: UserRecord) -> None:
         old = self.users.get(user.id)
@@ -215,7 +219,7 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
     users = before.users if before.users == draft.users else draft.users
     access = before.access
     if draft.reshaped:
-        access = _evaluator(draft.policy, users, draft.access_nodes, settings, before.access)
+        access = _evaluator(draft.policy, users, draft.access_nodes.now, settings, before.access)
     return replace(
         before,
         access=access,
@@ -226,8 +230,8 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
         policy=draft.policy,
         regions=draft.regions,
         dns_records=draft.dns_records,
-        by_key=draft.by_key,
-        access_nodes=draft.access_nodes,
+        by_key=draft.by_key.now,
+        access_nodes=draft.access_nodes.now,
     )
 
 

@@ -6,9 +6,9 @@ from collections import OrderedDict
 
 from services.map_streamer.snapshot import Cursor, View
 
-_ENTRIES = 200_000
+_ENTRIES = 100_000
 """Bound on the table entries that old views keep, summed over the views."""
-_SIGHTS = 20_000
+_SIGHTS = 8_000
 """Bound on the nodes of the different sights that old views keep: one costs about five times a table of nodes."""
 _CURSORS = 4096
 """Bound on the cursors that one entry remembers."""
@@ -53,8 +53,8 @@ class History:
 
     @property
     def sights(self) -> int:
-        """How many different sights are kept, with the current one; at least two."""
-        return max(2, _SIGHTS // max(1, len(self.current.snapshot.nodes)))
+        """How many different sights are kept, with the current one; at least three."""
+        return max(3, _SIGHTS // max(1, len(self.current.snapshot.nodes)))
 
     def _forget_sights(self, limit: int) -> None:
         """Keep only so many of those; the views of the older ones go too."""

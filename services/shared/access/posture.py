@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import zip_longest
 
 import msgspec
@@ -67,6 +68,7 @@ def compare_versions(left: str, right: str) -> int:
     return 0
 
 
+@lru_cache(maxsize=512)
 def device_attributes(
     *,
     os: str,
@@ -77,7 +79,8 @@ def device_attributes(
 ) -> tuple[tuple[str, str], ...]:
     """Posture attributes that follow from what a client says of itself, in its Hostinfo.
 
-    None and empty mean that the client does not say, and then the attribute is not set.
+    None and empty mean that the client does not say, and then the attribute is not set. Devices that say the same have
+    the same object: there are many devices and few kinds of them.
     """
     found: dict[str, str] = {}
     if os:

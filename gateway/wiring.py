@@ -166,6 +166,7 @@ class GatewayService:
     async def stop(self) -> None:
         """Let clients go one after the other, then close the door."""
         self._web.close()
+        self._presence.leave()
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
         self.sessions.stop()
         await self._work.stop()

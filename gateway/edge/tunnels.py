@@ -114,14 +114,16 @@ class Tunnels:
         self.counts.tunnels = len(self._tunnels)
 
     async def close(self, grace: float = 5.0) -> None:
-        """Say GOAWAY to all, end their streams spread over `grace` seconds, then close."""
+        """Let the clients go one after the other, spread over `grace` seconds: GOAWAY, the end of the streams, close.
+
+        Until its turn comes a client is served as before: told earlier, it would knock at a door that is shut.
+        """
         self.closing = True
         waiting = list(self._tunnels)
-        for tunnel in waiting:
-            tunnel.go_away()
         step = -(-len(waiting) // _CLOSING_STEPS) or 1
         for start in range(0, len(waiting), step):
             for tunnel in waiting[start : start + step]:
+                tunnel.go_away()
                 tunnel.end_streams()
             await asyncio.sleep(grace / _CLOSING_STEPS)
         for _ in range(_LAST_LOOKS):

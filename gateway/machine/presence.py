@@ -56,6 +56,7 @@ class Presence:
         self._complete = True
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._leaving = False
 
     def opened(self, session_id: int, node_id: int) -> None:
         """A map session serves this node now."""
@@ -65,12 +66,20 @@ class Presence:
 
     def closed(self, session_id: int) -> None:
         """A map session is over. Ids that were never opened are ignored."""
+        if self._leaving:
+            return
         node_id = self._live.pop(session_id, None)
         if node_id is None:
             return
         if self._opened.pop(session_id, None) is None:
             self._closed[session_id] = node_id
         self._wake.set()
+
+    def leave(self) -> None:
+        """This gateway lets its clients go. They come back, here or elsewhere, so nothing ends before it has stopped:
+        the grace in which nobody is told of a break begins for all of them then, however long the leaving takes.
+        """
+        self._leaving = True
 
     def start(self) -> None:
         """Begin to report; the first report lists everything."""

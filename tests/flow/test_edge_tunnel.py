@@ -245,6 +245,19 @@ async def test_an_aborted_stream_is_reset_and_its_owner_not_called():
         assert edge.handler.closed == 0
 
 
+async def test_clients_go_one_after_the_other_and_are_served_until_their_turn():
+    async with serve_edge() as edge, await connect(edge) as one, await connect(edge) as other:
+        streams = {client: await client.start("/stream", b"x") for client in (one, other)}
+        closing = asyncio.create_task(edge.tunnels.close(3600.0))
+        await until(lambda: one.going_away.is_set() or other.going_away.is_set())
+        first, second = (one, other) if one.going_away.is_set() else (other, one)
+        assert await streams[first].read_all() == b"x"
+        await asyncio.wait_for(first.closed.wait(), 5)
+        assert (await second.request("POST", "/echo", b"still here"))[2] == b"still here"
+        assert not second.going_away.is_set()
+        closing.cancel()
+
+
 async def test_going_away_ends_streams_and_closes_and_takes_no_more_requests():
     async with serve_edge() as edge, await connect(edge) as client:
         stream = await client.start("/stream", b"x")

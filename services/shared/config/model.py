@@ -349,6 +349,7 @@ class GatewayConfig:
     login_wait: timedelta = timedelta(minutes=10)
     """How long a Followup request is held."""
     drain_timeout: timedelta = timedelta(seconds=10)
+    """How long a planned stop may take; in the first half of it the clients are let go, one after the other."""
     admin_calls_per_second: int = 50
     """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
     admin_wrong_keys: int = 20

@@ -102,6 +102,20 @@ async def test_after_a_failed_report_the_next_one_lists_everything(begin: Begin)
     assert report.closed == {}
 
 
+async def test_who_goes_because_the_gateway_leaves_is_over_only_when_it_has_stopped(begin: Begin) -> None:
+    presence, registry = await begin(0.01)
+    presence.opened(1, 7)
+    presence.opened(2, 8)
+    await registry.until(lambda report: {1, 2} <= report.opened.keys())
+    presence.leave()
+    presence.closed(1)
+    count = len(registry.reports)
+    await registry.until(lambda _: len(registry.reports) >= count + 2)
+    assert not any(report.closed for report in registry.reports)
+    await presence.stop()
+    assert registry.reports[-1].stopping and registry.reports[-1].closed == {1: 7, 2: 8}
+
+
 async def test_a_graceful_end_names_what_ends(begin: Begin) -> None:
     presence, registry = await begin(60.0)
     presence.opened(1, 7)

@@ -63,6 +63,11 @@ class Device:
         """Whether it has a connection that it knows nothing bad of."""
         return self.cable is not None and not self.cable.over
 
+    @property
+    def left_behind(self) -> bool:
+        """Whether a gateway believes in a connection of it that it has forgotten."""
+        return any(not cable.over for cable in self._left_behind)
+
     # What it does
 
     def come(self) -> None:

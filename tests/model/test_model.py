@@ -5,7 +5,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.model.device import Manner
 from tests.model.machine import Tailnet
+from tests.model.world import World
 
 QUICK = settings(
     max_examples=12,
@@ -20,3 +22,19 @@ QUICK = settings(
 
 def test_after_each_step_of_any_life_every_netmap_equals_a_naive_recomputation() -> None:
     run_state_machine_as_test(Tailnet, settings=QUICK)
+
+
+def test_a_device_that_nobody_let_in_anew_is_where_it_was_until_that_connection_is_lost() -> None:
+    world = World(1)
+    try:
+        stays, roams = world.join(1, Manner()), world.join(1, Manner())
+        world.wait(1.0)
+        world.lose_streamer(0)
+        world.lose_streamer(1)
+        world.do(roams.roam)
+        world.wait(0.01)
+        world.do(roams.go)
+        world.settle()
+        assert (world.node(stays).online, world.node(roams).online) == (True, False)
+    finally:
+        world.close()

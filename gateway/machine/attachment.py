@@ -131,6 +131,7 @@ class Attachment:
             cap_version=session.ask.cap_version,
             zstd=session.ask.zstd,
             once=session.ask.once,
+            whole=session.missed,
         )
         if session.held is not None:
             opened.held.CopyFrom(common_pb2.Cursor(registry=session.held.registry, policy=session.held.policy))

@@ -212,13 +212,15 @@ class MapSessions:
         try:
             pieces = [part if isinstance(part, bytes) else self._frames.get(part) for part in parts]
         except MissingFrameError:
+            # Frames alone would not do: a map of more bytes than the cache keeps would never be complete.
+            session.missed = True
             self._reopen(session)
             return
         message = framed(pieces)
         size = sum(map(len, message))
         self._admission.measured(session, size)
         if self._send(session, message, cursor):
-            session.has_map = True
+            session.has_map, session.missed = True, False
             self._count("full", size)
         if session.paused_since is None:
             self._admission.release(session)

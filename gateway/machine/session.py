@@ -54,6 +54,7 @@ class MapSession:
         "held",
         "keepalive_after",
         "last_sent",
+        "missed",
         "node_id",
         "paused_since",
         "reserved",
@@ -78,6 +79,8 @@ class MapSession:
         """Whether it may be opened at the map streamer (it is past the limit on full maps)."""
         self.held: Held | None = None
         self.has_map = False
+        self.missed = False
+        """Whether its full map named a frame that was forgotten: the next one must come in one piece."""
         self.behind = False
         """A message was refused because the client reads slowly; `held` is from before that message."""
         self.told_paused = False

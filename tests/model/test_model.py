@@ -38,3 +38,14 @@ def test_a_device_that_nobody_let_in_anew_is_where_it_was_until_that_connection_
         assert (world.node(stays).online, world.node(roams).online) == (True, False)
     finally:
         world.close()
+
+
+def test_a_map_of_more_bytes_than_the_cache_of_frames_keeps_is_served_all_the_same() -> None:
+    world = World(2, frame_bytes=2000)
+    try:
+        for number in range(70):
+            world.join(1, Manner(zstd=number % 2 == 0))
+        world.wait(5.0)
+        world.settle()
+    finally:
+        world.close()

@@ -51,11 +51,15 @@ class Outbox:
             self.congested = True
         self._event.set()
 
-    def put_full(self, session_id: int, parts: Iterable[Part], cursor: common_pb2.Cursor) -> None:
-        """Queue a full map, before it the frames that this gateway does not have."""
+    def put_full(
+        self, session_id: int, parts: Iterable[Part], cursor: common_pb2.Cursor, *, whole: bool = False
+    ) -> None:
+        """Queue a full map, before it the frames that this gateway does not have; `whole` sends it in one piece."""
         out = []
         for part in parts:
-            if isinstance(part, Frame):
+            if isinstance(part, Frame) and whole:
+                out.append(pb.Part(data=part.data))
+            elif isinstance(part, Frame):
                 if part.id not in self._known:
                     self._known.add(part.id)
                     self.put(pb.AttachResponse(frame=pb.Frame(frame_id=part.id, data=part.data)))

@@ -23,7 +23,20 @@ class Stage(Enum):
 class Session:
     """A client's stream of map responses, as its gateway opened it."""
 
-    __slots__ = ("audience", "gateway", "held", "id", "node_key", "once", "opened", "paused", "stage", "told", "viewer")
+    __slots__ = (
+        "audience",
+        "gateway",
+        "held",
+        "id",
+        "node_key",
+        "once",
+        "opened",
+        "paused",
+        "stage",
+        "told",
+        "viewer",
+        "whole",
+    )
 
     def __init__(
         self, gateway: Gateway, id_: int, viewer: Viewer, node_key: bytes, *, once: bool, opened: float
@@ -42,6 +55,8 @@ class Session:
         self.paused = False
         self.told = False
         """Whether it was ever sent anything."""
+        self.whole = False
+        """Whether its full maps name no frames, because its gateway could not keep them."""
 
     @property
     def ready(self) -> bool:

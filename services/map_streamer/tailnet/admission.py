@@ -126,6 +126,7 @@ class Admission:
         # One that is brought over was opened at a time unknown here: it takes nobody's place, and any newer its.
         opened = 0.0 if moved else self._clock.now().timestamp()
         session = Session(gateway, asked.session_id, viewer, node.node_key, once=asked.once, opened=opened)
+        session.whole = asked.whole
         accepted = pb.SessionAccepted(session_id=session.id, node_id=node.id)
         gateway.outbox.put(pb.AttachResponse(accepted=accepted))
         if not session.once and not moved:

@@ -218,7 +218,7 @@ class Teller:
             return
         parts = self._renderer.full(session.viewer, self._clock.now())
         self._roster.go_live(session, class_)
-        session.gateway.outbox.put_full(session.id, parts, self._cursor())
+        session.gateway.outbox.put_full(session.id, parts, self._cursor(), whole=session.whole)
         retired = self._renderer.cache.take_retired()
         if retired:
             for gateway in self._roster.gateways():

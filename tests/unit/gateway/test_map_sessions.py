@@ -31,10 +31,12 @@ class Up:
         self.attached = True
         self.said: list[tuple[str, int]] = []
         self.held: dict[int, Held | None] = {}
+        self.whole: dict[int, bool] = {}
 
     def opened(self, session: MapSession) -> None:
         self.said.append(("opened", session.route))
         self.held[session.route] = session.held
+        self.whole[session.route] = session.missed
 
     def closed(self, route: int) -> None:
         self.said.append(("closed", route))
@@ -294,6 +296,10 @@ def test_a_forgotten_frame_makes_the_session_ask_for_its_map_anew(scene: Scene) 
     scene.sessions.full(former, [99], CURSOR)
     assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
     assert scene.up.held[session.route] is None
+    assert scene.up.whole == {former: False, session.route: True}
+    scene.sessions.full(session.route, [b"all of it"], CURSOR)
+    assert responder.writer is not None and responder.writer.body == b"\x09\0\0\0all of it"
+    assert not session.missed
 
 
 def test_full_maps_in_flight_stay_within_their_budget_first_come_first_served() -> None:

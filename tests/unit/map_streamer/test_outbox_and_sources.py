@@ -47,6 +47,9 @@ async def test_a_frame_is_sent_once_until_it_is_dropped_or_retired() -> None:
     outbox.put_full(1, [b"own", frame], cursor)
     outbox.put_full(2, [b"own", frame], cursor)
     assert await kinds(3) == ["frame", "full", "full"]
+    outbox.put_full(4, [frame, Frame(8, b"new")], cursor, whole=True)
+    whole = await outbox.next()
+    assert whole is not None and [part.data for part in whole.full.parts] == [b"shared", b"new"]
     outbox.drop_frames([7])
     outbox.put_full(3, [frame], cursor)
     assert await kinds(2) == ["frame", "full"]

@@ -57,7 +57,7 @@ class Hello(_message.Message):
     def __init__(self, gateway_id: _Optional[str] = ...) -> None: ...
 
 class SessionOpened(_message.Message):
-    __slots__ = ("session_id", "machine_key", "node_key", "cap_version", "zstd", "once", "held")
+    __slots__ = ("session_id", "machine_key", "node_key", "cap_version", "zstd", "once", "held", "whole")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     MACHINE_KEY_FIELD_NUMBER: _ClassVar[int]
     NODE_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,7 @@ class SessionOpened(_message.Message):
     ZSTD_FIELD_NUMBER: _ClassVar[int]
     ONCE_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    WHOLE_FIELD_NUMBER: _ClassVar[int]
     session_id: int
     machine_key: bytes
     node_key: bytes
@@ -72,7 +73,8 @@ class SessionOpened(_message.Message):
     zstd: bool
     once: bool
     held: _common_pb2.Cursor
-    def __init__(self, session_id: _Optional[int] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., zstd: _Optional[bool] = ..., once: _Optional[bool] = ..., held: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ...) -> None: ...
+    whole: bool
+    def __init__(self, session_id: _Optional[int] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., zstd: _Optional[bool] = ..., once: _Optional[bool] = ..., held: _Optional[_Union[_common_pb2.Cursor, _Mapping]] = ..., whole: _Optional[bool] = ...) -> None: ...
 
 class SessionClosed(_message.Message):
     __slots__ = ("session_id",)

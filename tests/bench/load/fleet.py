@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from tests.bench.load.certificate import any_certificate
@@ -85,8 +85,8 @@ class Fleet:
         for device in self.devices:
             device.mark()
 
-    async def prove(self, without: Iterable[Device] = ()) -> None:
-        """Compare the sampled netmaps with the truth.
+    async def prove(self, without: Iterable[Device] = (), restless: Collection[Device] = ()) -> None:
+        """Compare the sampled netmaps with the truth; `without` are gone, and of the `restless` nobody knows where.
 
         Raises:
             WrongNetmapError: some differ, and still do after waiting.
@@ -95,7 +95,7 @@ class Fleet:
         present = [device for device in self.devices if device not in gone]
         wrong: list[str] = []
         for _ in range(10):
-            wrong = differences(present, [device for device in self.sampled if device not in gone], self.sees)
+            wrong = differences(present, [device for device in self.sampled if device not in gone], self.sees, restless)
             if not wrong:
                 return
             await asyncio.sleep(0.5)

@@ -14,6 +14,8 @@ from tests.bench.load.wire import LostError, now
 
 CONNECTIONS = 9000
 READERS = 50
+AHEAD = 8
+"""Reports that one device has under way at a time."""
 
 
 async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
@@ -40,7 +42,7 @@ async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
     restless = asyncio.create_task(_reconnects(last, 100.0))
     flapper.slow = True
     flapping = asyncio.create_task(_flaps(flapper))
-    busy = await churn(fleet, seconds=seconds)
+    busy = await churn(fleet, seconds=seconds, restless=[flapper])
     for task in (restless, flapping):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -48,6 +50,7 @@ async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
     flapper.slow = False
     if flapper.lost:
         await flapper.reconnect()
+        await flapper.report()
     at_end = account.pss() - memory
     for sock in silent:
         sock.close()
@@ -57,6 +60,8 @@ async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
     await last.reconnect()
     last.slow = False
     fleet.devices = [device for device in fleet.devices if device not in set(deaf)]
+    # However many reports were let go: the last one of the device that moved counts.
+    await fleet.prove(without=deaf)
     return {
         "silent_connections": len(silent), "silent_growth_mib": after_silent / 2**20,
         "deaf_growth_mib": (after_deaf - after_silent) / 2**20, "growth_at_end_mib": at_end / 2**20,
@@ -79,13 +84,17 @@ async def _never_reads(fleet: Fleet) -> Device:
 
 
 async def _flaps(device: Device) -> None:
-    """Move its endpoint without end."""
-    number = 0
-    while True:
-        number += 1
-        with contextlib.suppress(LostError, OSError, TimeoutError):
-            await device.report(f"203.0.113.{number % 250 + 1}:{number % 60000 + 1024}")
-        await asyncio.sleep(0)
+    """Move its endpoint without end, and say so without waiting until the former place was heard."""
+    number, under_way = 0, set[asyncio.Task[None]]()
+    try:
+        while True:
+            number += 1
+            under_way.add(asyncio.create_task(device.report(f"203.0.113.{number % 250 + 1}:{number % 60000 + 1024}")))
+            if len(under_way) > AHEAD:
+                _, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.001)
+    finally:
+        await asyncio.gather(*under_way, return_exceptions=True)
 
 
 async def _reconnects(device: Device, rate: float) -> None:

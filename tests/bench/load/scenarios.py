@@ -124,8 +124,11 @@ async def noop(fleet: Fleet, requests: int = 2000, at_once: int = 64) -> Figures
     return {**_spread("cpu_us", cpu), "per_second": median(rates), "messages_caused": caused}
 
 
-async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 60.0) -> Figures:
-    """Endpoint changes at random moments; how long until a sampled device knows, and the load they are."""
+async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 60.0, restless: Sequence[Device] = ()) -> Figures:
+    """Endpoint changes at random moments; how long until a sampled device knows, and the load they are.
+
+    Of the `restless`, who move meanwhile too, it is not proved where they are.
+    """
     for device in fleet.sampled:
         device.catch_up()
     fleet.mark()
@@ -150,7 +153,7 @@ async def churn(fleet: Fleet, rate: float = 10.0, seconds: float = 60.0) -> Figu
             for peer in [*message.get("PeersChangedPatch", []), *message.get("PeersChanged", [])]:
                 if (began := sent.get((peer.get("Endpoints") or [""])[0])) is not None:
                     waits.append((arrived - began) * 1000)
-    await fleet.prove()
+    await fleet.prove(restless=restless)
     return {
         "core_percent": spent / took * 100, "cpu_per_change_ms": spent / len(sent) * 1000,
         "p50_ms": median(waits), "p99_ms": percentile(waits, 0.99), "changes": len(sent),

@@ -134,7 +134,8 @@ class Attachment:
             whole=session.missed,
         )
         if session.held is not None:
-            opened.held.CopyFrom(common_pb2.Cursor(registry=session.held.registry, policy=session.held.policy))
+            held = session.held
+            opened.held.CopyFrom(common_pb2.Cursor(registry=held.registry, policy=held.policy, time=held.time))
         self._say(pb.AttachRequest(opened=opened))
 
     def closed(self, route: int) -> None:
@@ -241,7 +242,7 @@ class Attachment:
 
 
 def _held(cursor: common_pb2.Cursor) -> Held:
-    return Held(registry=cursor.registry, policy=cursor.policy)
+    return Held(registry=cursor.registry, policy=cursor.policy, time=cursor.time)
 
 
 def _parts(parts: Sequence[pb.Part]) -> list[Part]:

@@ -25,10 +25,11 @@ class Cancellable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Position in each change log: what a session was last sent."""
+    """Position in each change log, and the time of what was ended by then: what a session was last sent."""
 
     registry: int
     policy: int
+    time: int = 0
 
 
 @dataclass(frozen=True, slots=True)

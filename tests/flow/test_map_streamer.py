@@ -112,7 +112,8 @@ async def test_an_endpoint_change_is_one_message_for_all_peers_and_none_for_the_
     assert len(gateway.delta_messages) == 1
     assert sorted(gateway.delta_messages[0].session_ids) == [session.id for session in sessions[1:]]
     assert sessions[1].deltas == [{"PeersChangedPatch": [{"NodeID": 1, "Endpoints": ["203.0.113.7:41641"]}]}]
-    assert sessions[1].cursor == common_pb2.Cursor(registry=lab.registry.log.last, policy=0)
+    cursor = sessions[1].cursor
+    assert cursor is not None and (cursor.registry, cursor.policy) == (lab.registry.log.last, 0)
 
 
 async def test_a_stun_mapping_that_moves_is_not_broadcast_but_is_in_full_maps(lab: Lab) -> None:

@@ -49,3 +49,19 @@ def test_a_map_of_more_bytes_than_the_cache_of_frames_keeps_is_served_all_the_sa
         world.settle()
     finally:
         world.close()
+
+
+def test_a_key_that_ends_while_no_map_streamer_lives_is_told_by_the_next_one() -> None:
+    world = World(3)
+    try:
+        world.join(1, Manner())
+        ends = world.join(1, Manner())
+        world.wait(1.0)
+        world.expire_in(ends, 0.5)
+        world.wait(0.2)
+        world.lose_streamer(0)
+        world.lose_streamer(1)
+        world.wait(1.0)
+        world.settle()
+    finally:
+        world.close()

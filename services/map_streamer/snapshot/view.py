@@ -163,7 +163,7 @@ class Sight:
 class View:
     """A snapshot and its sight; `rev` counts the views of one process."""
 
-    __slots__ = ("opaque", "rev", "sight", "snapshot", "touched")
+    __slots__ = ("opaque", "rev", "sight", "snapshot", "time", "touched")
 
     def __init__(
         self,
@@ -172,6 +172,7 @@ class View:
         touched: frozenset[int] = frozenset(),
         *,
         opaque: bool = False,
+        time: int = 0,
     ) -> None:
         self.snapshot = snapshot
         self.rev: int = 0 if before is None else before.rev + 1
@@ -179,6 +180,8 @@ class View:
         """Nodes that some fact between the view before and this one named, also those that came and went."""
         self.opaque = opaque
         """Whether policy or users changed on the way here, so that who sees whom may have changed more than once."""
+        self.time = time
+        """When it was made, in microseconds since 1970: it knows of each key that had ended by then."""
         keep = before is not None and before.snapshot.access is snapshot.access
         self.sight: Sight = before.sight if before is not None and keep else Sight(snapshot.access)
 

@@ -133,18 +133,23 @@ class Admission:
             self._tailnet.roster.supersede(node.id)
             self.opened(node.id, opened)
         self._tailnet.roster.add(session)
-        if moved and self._continue(session, _cursor(asked)):
+        if moved and self._continue(session, _cursor(asked), asked.held.time):
             return
         session.told = moved
         self._tailnet.teller.bring_up(session)
 
-    def _continue(self, session: Session, held: Cursor) -> bool:
-        """Go on where the session stood; False when only a full map is sure."""
+    def _continue(self, session: Session, held: Cursor, time: int) -> bool:
+        """Go on where the session stood; False when only a full map is sure.
+
+        A key that ended by itself after `time` may be ended in all views that are known here, and was not told.
+        """
         found = self._tailnet.history.holding(held)
         if found is None:
             return False
         view, doubt = found
         node_id = session.viewer.node_id
+        if ended := self._tailnet.endings.since(time, self._tailnet.view.snapshot.nodes):
+            doubt = ended | (doubt or frozenset())
         if node_id not in view.snapshot.nodes or (doubt is not None and node_id in doubt):
             return False
         self._tailnet.teller.tell_from(session, view, doubt)

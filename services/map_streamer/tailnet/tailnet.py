@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
@@ -18,6 +17,7 @@ from opentelemetry.trace import Link
 from services.map_streamer.diff import Difference
 from services.map_streamer.render import Renderer, RenderSettings
 from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, NodePut, View, empty, fold, swayed
+from services.map_streamer.tailnet.endings import Endings, microseconds
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.pending import Pending
@@ -72,7 +72,7 @@ class Tailnet:
         self.window = Window()
         self._spent = 0.0
         self._told = 0
-        self._endings: list[tuple[datetime, int]] = []
+        self.endings = Endings()
         self.teller = Teller(self.roster, self.history, self.renderer, clock, metrics)
         self.teller.lags = self._wake.set
 
@@ -143,8 +143,8 @@ class Tailnet:
     def _due_in(self) -> float:
         """Seconds until something is due; 0 or less means now."""
         timeout = _LONGEST_SLEEP
-        if self._endings:
-            timeout = min(timeout, (self._endings[0][0] - self._clock.now()).total_seconds())
+        if (ending := self.endings.next) is not None:
+            timeout = min(timeout, (ending - self._clock.now()).total_seconds())
         if self._pending.cursor is not None:
             due = self.window.due(self._first, newcomers=not self._hurry)
             timeout = min(timeout, due - self._clock.monotonic())
@@ -167,9 +167,9 @@ class Tailnet:
     def flush(self) -> None:
         """Fold what is pending into the next view and tell every session."""
         now = self._clock.now()
-        ended = self._ended_keys(now)
+        ended = self.endings.take(now)
         if ended:
-            self._pending.add(ended, self._pending.cursor or self.view.cursor)
+            self._pending.add([KeyEnded(node_id) for node_id in ended], self._pending.cursor or self.view.cursor)
         if self._pending.cursor is None:
             return
         pending, self._pending = self._pending, Pending()
@@ -189,20 +189,13 @@ class Tailnet:
         if self.teller.lagging:
             self._wake.set()
 
-    def _ended_keys(self, now: datetime) -> list[Fact]:
-        ended: list[Fact] = []
-        while self._endings and self._endings[0][0] <= now:
-            _, node_id = heapq.heappop(self._endings)
-            ended.append(KeyEnded(node_id))
-        return ended
-
     def _advance(self, pending: Pending, now: datetime) -> Difference:
         """Make the next view; gives what is different from the one before."""
         old = self.view
         cursor = pending.cursor or old.cursor
         snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access)
         touched = pending.touched | swayed(old.snapshot, snapshot)
-        view = View(snapshot, old, touched, opaque=pending.opaque)
+        view = View(snapshot, old, touched, opaque=pending.opaque, time=microseconds(now))
         difference = Difference(old, view, touched)
         if difference.empty:
             self.history.replace(view)
@@ -211,9 +204,8 @@ class Tailnet:
         self.renderer.show(view)
         for node_id in touched:
             was, node = old.snapshot.nodes.get(node_id), snapshot.nodes.get(node_id)
-            if node is None or node.expiry is None or node.expired:
-                continue
-            if was is None or was.expiry != node.expiry:
-                heapq.heappush(self._endings, (node.expiry, node_id))
+            if node is not None and (was is None or (was.term, was.expired) != (node.term, node.expired)):
+                self.endings.put(node, now)
+        self.endings.forget(snapshot.nodes, now)
         self._metrics.nodes.set(len(snapshot.nodes))
         return difference

@@ -179,8 +179,8 @@ class Teller:
         self._metrics.sent.labels("delta").inc(len(session_ids))
 
     def _cursor(self) -> common_pb2.Cursor:
-        cursor = self._history.current.cursor
-        return common_pb2.Cursor(registry=cursor.registry, policy=cursor.policy)
+        view = self._history.current
+        return common_pb2.Cursor(registry=view.cursor.registry, policy=view.cursor.policy, time=view.time)
 
     def _want_full(self, session: Session) -> None:
         self._roster.wait(session)

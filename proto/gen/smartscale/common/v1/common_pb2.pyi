@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Cursor(_message.Message):
-    __slots__ = ("registry", "policy")
+    __slots__ = ("registry", "policy", "time")
     REGISTRY_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
     registry: int
     policy: int
-    def __init__(self, registry: _Optional[int] = ..., policy: _Optional[int] = ...) -> None: ...
+    time: int
+    def __init__(self, registry: _Optional[int] = ..., policy: _Optional[int] = ..., time: _Optional[int] = ...) -> None: ...
 
 class LogRecord(_message.Message):
     __slots__ = ("seq", "payload")

@@ -59,9 +59,9 @@ async def hostile(fleet: Fleet, seconds: float = 10.0) -> Figures:
     await asyncio.sleep(1.0)
     await last.reconnect()
     last.slow = False
-    fleet.devices = [device for device in fleet.devices if device not in set(deaf)]
     # However many reports were let go: the last one of the device that moved counts.
-    await fleet.prove(without=deaf)
+    await fleet.prove()
+    fleet.devices = [device for device in fleet.devices if device not in set(deaf)]
     return {
         "silent_connections": len(silent), "silent_growth_mib": after_silent / 2**20,
         "deaf_growth_mib": (after_deaf - after_silent) / 2**20, "growth_at_end_mib": at_end / 2**20,

@@ -8,7 +8,7 @@ FUZZ_SECONDS ?= 60
 MODEL_SECONDS ?= 60
 MODEL_SEED ?=
 
-.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model fuzz clean
+.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model chaos fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ bench: setup-test ## Measure (BENCH=load, policy or rights for one of tests/benc
 
 model: setup-test ## Live random lives of a tailnet with fresh seeds (MODEL_SECONDS=1800; MODEL_SEED=N plays one again)
 	$(PY) -m tests.model $(MODEL_SECONDS) $(MODEL_SEED)
+
+chaos: setup-test ## Real clients among simulated ones while the stack is killed, as root (CHAOS="--devices 300 --seconds 60")
+	$(PY) -m tests.bench chaos $(CHAOS)
 
 fuzz: setup-test ## Throw texts at the readers of policies (FUZZ_SECONDS=3600 for an hour)
 	$(PY) -m tests.fuzz $(FUZZ_SECONDS)

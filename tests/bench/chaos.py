@@ -31,7 +31,11 @@ ANSWERING = ("one", "two", "three")
 """Clients whose builds tell their netmap."""
 TROUBLE = ("map-streamer-1", "gateway-2", "redis", "map-streamer-2", "registry", "gateway-1")
 """What ends, one after the other, spread over the time; gateways as planned restarts do, the rest as if killed."""
+BALANCER = "balancer"
+"""Spreads connections over the gateways; what it costs is not counted."""
 PATIENCE = 180.0
+ANSWER_TIMEOUT = 40.0
+"""Seconds for a client to write down a netmap of thousands of peers."""
 
 
 def missing() -> str | None:
@@ -49,6 +53,7 @@ class Chaos:
         self.lab = Lab(folder)
         self.real: dict[str, Client] = {}
         self.wrong: list[str] = []
+        self._account = Account([])
         self._truth = folder / "truth.json"
         try:
             self.stack = Stack(self.lab, {"log": {"level": "warn", "format": "text"}})
@@ -74,13 +79,13 @@ class Chaos:
         self._start_clients(key)
         fleet = self._start_fleet(key)
         _say(f"{self.devices} devices and {len(self.real)} real clients are there")
-        account = Account([], [process.pid for name, process in self.stack.processes.items() if name != "balancer"])
-        start, spent = time.monotonic(), account.cpu()
+        self._account = Account([], [process.pid for name, process in self.stack.processes.items() if name != BALANCER])
+        start, spent = time.monotonic(), self._account.cpu()
         self._trouble(start)
         wait_for("the fleet calms down", lambda: "\ncalm" in fleet.text(), self.seconds + PATIENCE)
         _say(fleet.text().splitlines()[1])
         took = time.monotonic() - start
-        _say(f"the processes that lived through it used {(account.cpu() - spent) / took:.0%} of one core")
+        _say(f"the stack used {(self._account.cpu() - spent) / took:.0%} of one core")
         wait_for("the devices say what they hold", lambda: len(fleet.text().splitlines()) > 2, 120 + PATIENCE)
         verdict = fleet.text().splitlines()[2]
         _say(f"sampled devices: {verdict}")
@@ -128,11 +133,13 @@ class Chaos:
         for number, name in enumerate(self.trouble, 1):
             time.sleep(max(0.0, start + number * step - time.monotonic()))
             process = self.stack.processes[name]
+            self._account.cpu()
             if name.startswith("gateway"):
                 process.stop(30)
             else:
                 process.kill()
             self.stack.restart(name)
+            self._account.add(self.stack.processes[name].pid)
             _say(f"{time.monotonic() - start:4.0f} s: {name} ended and started again")
             wait_for("administration answers", self.stack.administrable, 90)
             self._edit_policy(number)
@@ -155,12 +162,14 @@ class Chaos:
         said: dict[str, Any] = json.loads(self._truth.read_text())
         nodes = self.stack.nodes()
         for name in ANSWERING:
+            held: dict[str, Any] = {"Peers": []}
             differences = ["not asked"]
             end = time.monotonic() + PATIENCE
             while differences and time.monotonic() < end:
-                held = netmap(self.stack, int(nodes[name]["id"]))
+                held = netmap(self.stack, int(nodes[name]["id"]), ANSWER_TIMEOUT)
                 differences = compare(held["Peers"], nodes, said, name)
-            _say(f"{name}: {'equal to the truth' if not differences else '; '.join(differences[:5])}")
+            size = f"{len(held['Peers'])} peers, {len(json.dumps(held)) / 2**20:.1f} MiB"
+            _say(f"{name}: {size}, {'equal to the truth' if not differences else '; '.join(differences[:5])}")
             self.wrong += [f"{name}: {one}" for one in differences]
         try:
             self._reach()

@@ -19,6 +19,10 @@ class Account:
         self._pids, self._trees = tuple(pids), tuple(trees)
         self._seen: dict[tuple[int, str], float] = {}
 
+    def add(self, tree: int) -> None:
+        """Account for one more process and its descendants."""
+        self._trees = (*self._trees, tree)
+
     @property
     def pids(self) -> tuple[int, ...]:
         """All of now."""
@@ -26,8 +30,9 @@ class Account:
         while rest:
             pid = rest.pop()
             found.append(pid)
-            for children in Path(f"/proc/{pid}/task").glob("*/children"):
-                rest += map(int, children.read_text().split())
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                for children in Path(f"/proc/{pid}/task").glob("*/children"):
+                    rest += map(int, children.read_text().split())
         return tuple(found)
 
     def cpu(self) -> float:
@@ -40,7 +45,7 @@ class Account:
             try:
                 for task in Path(f"/proc/{pid}/task").iterdir():
                     self._seen[pid, task.name] = int((task / "schedstat").read_text().split()[0]) / 1e9
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue
             except OSError:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

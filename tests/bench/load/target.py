@@ -81,11 +81,10 @@ class Somewhere:
     async def restart(self) -> bool:
         if not self._restart_command:
             return False
-        process = await asyncio.create_subprocess_exec(
-            *shlex.split(self._restart_command), stdout=asyncio.subprocess.PIPE
-        )
-        out, _ = await process.communicate()
-        self.account = Account([int(word) for word in out.split()])
+        # Not a process of the loop: uvloop lets it inherit copies of our streams, which the server would keep open.
+        command = shlex.split(self._restart_command)
+        done = await asyncio.to_thread(subprocess.run, command, check=True, stdout=subprocess.PIPE)
+        self.account = Account([int(word) for word in done.stdout.split()])
         return True
 
     async def restart_gateway(self) -> bool:

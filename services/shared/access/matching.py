@@ -122,9 +122,9 @@ class Matching:
         return (
             self._grants is former._grants
             and not self._with_postures
-            and self._source_identities == former._source_identities
+            and self.source_identities == former.source_identities
             and self.destination_identities == former.destination_identities
-            and self._source_segments.same(former._source_segments)
+            and self.source_segments.same(former.source_segments)
             and self.destination_segments.same(former.destination_segments)
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from services.map_streamer.snapshot import Cursor, View
 
@@ -85,21 +86,39 @@ class History:
     def holding(self, held: Cursor) -> tuple[View, frozenset[int] | None] | None:
         """A view that a cursor knows, and what may have been told besides.
 
-        Another replica folds in other windows, so a cursor that it gave may lie between two views of ours. Nodes that
-        were touched in between are then in doubt. None when the ring does not reach back, or when a policy or user
-        changed in between: then only a full map is sure.
+        Another replica folds in other windows, and may hear of the two logs in another order, so a cursor that it gave
+        may lie between two views of ours, or beside several: it is surely passed only at a view that covers it. Nodes
+        that were touched until then are in doubt. None when the ring does not reach back or so far, or when a policy or
+        user changed in between: then only a full map is sure.
         """
+        later: list[_Entry] = []
         for entry in self._entries.values():
             if held in entry.cursors:
                 return entry.view, None
-        following: _Entry | None = None
         for entry in reversed(self._entries.values()):
-            if not held.covers(entry.since):
-                following = entry
-                continue
-            if entry.view.cursor.covers(held):
-                return None if entry.opaque else (entry.view, entry.murmur)
-            if following is None or following.view.opaque or entry.opaque:
-                return None
-            return entry.view, entry.murmur | following.view.touched
+            if held.covers(entry.since):
+                doubt = _touched_until(held, entry, reversed(later))
+                return None if doubt is None else (entry.view, doubt)
+            later.append(entry)
         return None
+
+
+def _touched_until(held: Cursor, begin: _Entry, later: Iterable[_Entry]) -> frozenset[int] | None:
+    """Nodes that were touched from the begin of an entry to where the cursor is covered; None when not only nodes."""
+    doubt = begin.murmur
+    if begin.opaque:
+        return None
+    if begin.view.cursor.covers(held):
+        return doubt
+    for entry in later:
+        doubt |= entry.view.touched
+        if entry.view.opaque:
+            return None
+        if entry.since.covers(held):
+            return doubt
+        doubt |= entry.murmur
+        if entry.opaque:
+            return None
+        if entry.view.cursor.covers(held):
+            return doubt
+    return None

@@ -259,7 +259,29 @@ def test_history_finds_what_a_cursor_from_elsewhere_lies_between() -> None:
     assert history.holding(Cursor(9, 0)) == (views[2], None)
     assert history.holding(Cursor(10, 0)) == (views[2], frozenset({12}))
     assert history.holding(Cursor(13, 0)) is None
-    assert history.holding(Cursor(4, 1)) == (views[0], frozenset({5}))
+    assert history.holding(Cursor(4, 0)) == (views[0], frozenset({5}))
+    assert history.holding(Cursor(4, 1)) is None
+
+
+def test_a_cursor_that_is_ahead_in_one_log_is_in_doubt_until_a_view_covers_it_in_both() -> None:
+    """Its replica heard of the policy before it heard of nodes that this one heard of first."""
+    history = History(View(empty(SETTINGS)))
+    for registry, policy in ((5, 0), (6, 0), (7, 0), (7, 1), (8, 1), (8, 2)):
+        before = history.current
+        touched = frozenset({registry}) if registry != before.cursor.registry else frozenset[int]()
+        snapshot = fold(before.snapshot, [], Cursor(registry, policy), NOW, SETTINGS)
+        history.push(View(snapshot, before, touched, opaque=policy == 1 and not touched))
+    assert history.holding(Cursor(5, 1)) is None
+    assert history.holding(Cursor(7, 2)) == (history.at(4), frozenset({8}))
+
+
+def test_a_cursor_beside_several_views_has_the_nodes_of_all_of_them_in_doubt() -> None:
+    history = History(View(empty(SETTINGS)))
+    for registry, policy in ((5, 1), (6, 1), (7, 1), (7, 2)):
+        before = history.current
+        snapshot = fold(before.snapshot, [], Cursor(registry, policy), NOW, SETTINGS)
+        history.push(View(snapshot, before, frozenset({registry})))
+    assert history.holding(Cursor(5, 2)) == (history.at(1), frozenset({6, 7}))
 
 
 def test_views_that_tell_nobody_anything_take_one_place_but_stay_known() -> None:

@@ -409,6 +409,8 @@ async def test_a_stream_stores_nothing_of_what_it_says_of_the_node(gateway: Gate
 @pytest.mark.statement(31, 67)
 async def test_a_newer_stream_supersedes_and_the_registry_hears_both(gateway: Gateway) -> None:
     old, first = await gateway.stream()
+    # One that is over before it was reported need not be told at all.
+    await gateway.registry.reports.until(lambda report: any(s.session_id == first for s in report.opened))
     new, second = await gateway.stream(after=first)
     assert old.ended and not new.ended
     said = await gateway.registry.reports.until(lambda report: any(s.session_id == second for s in report.opened))

@@ -20,6 +20,8 @@ IS_OWNER = "https://tailscale.com/cap/is-owner"
 FUNNEL_PORTS = "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"
 FUNNEL_NO_HTTPS = "https://tailscale.com/cap/warn-funnel-no-https"
 DISABLE_IPV4 = "disable-ipv4"
+SERVICE_HOST = "service-host"
+"""On a host of services: one object that tells it their addresses."""
 SUGGESTED = "suggest-exit-node"
 """On a peer: clients may recommend it. The hosted service sends it for exit nodes that `autoApprovers` approves too."""
 
@@ -89,7 +91,8 @@ class Capabilities:
 
     def key(self, one: Member) -> Hashable:
         """Equal keys mean equal maps on the nodes' own records. Cheaper than the map itself."""
-        return self._mask(one), one.user_id, one.node.attributes if self._policy.one_cgnat_route else ()
+        attributes = one.node.attributes if self._policy.one_cgnat_route else ()
+        return self._mask(one), one.user_id, attributes, self._directory.services.served_by(one.node.id)
 
     def own(self, one: Member) -> CapMap:
         """`CapMap` of the node's own record."""
@@ -102,6 +105,8 @@ class Capabilities:
         route = self._policy.one_cgnat_route
         if route and dict(one.node.attributes).get("node:os", "").lower() in _MACOS:
             caps["one-cgnat?v=true" if route == "mac-always" else "one-cgnat?v=false"] = None
+        if served := self._directory.services.served_by(one.node.id):
+            caps[SERVICE_HOST] = [{service.name: list(service.addresses) for service in served}]
         return caps
 
     def as_peer(self, one: Member) -> CapMap:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 
 from services.shared.access.directory import Directory, Member
 from services.shared.access.matching import Masks, Matching
+from services.shared.access.services import Service
 
-_Profile = tuple[int, int, int, tuple[str, ...], bool]
+_Profile = tuple[int, int, int, tuple[str, ...], bool, tuple[Service, ...]]
 
 
 class Classes:
@@ -30,7 +31,7 @@ class Classes:
     ) -> None:
         self._directory, self._matching = directory, matching
         self.masks = self._masks(former)
-        owners = self._self_owners(directory)
+        owners, serving = self._self_owners(directory), directory.services.by_node
         profiles: dict[_Profile, int] = {}
         classes: dict[tuple[int, int, bool], int] = {}
         self.of_node: dict[int, int] = {}
@@ -44,7 +45,15 @@ class Classes:
             masks = self.masks[node_id]
             hidden = hides_ipv4(one)
             profile = profiles.setdefault(
-                (masks.source, masks.source_address, masks.destination, one.subnets, hidden), len(profiles)
+                (
+                    masks.source,
+                    masks.source_address,
+                    masks.destination,
+                    one.subnets,
+                    hidden,
+                    serving.get(node_id, ()),
+                ),
+                len(profiles),
             )
             owner = one.user_id if one.user_id in owners else 0
             key = profile, owner, bool(owner and masks.source_address & matching.self)

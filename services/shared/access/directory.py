@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 from services.shared.access.posture import meets
 from services.shared.access.ranges import (
     CGNAT,
@@ -24,6 +24,7 @@ from services.shared.access.ranges import (
     span,
     subtract,
 )
+from services.shared.access.services import Services
 
 Identity = tuple[int, tuple[str, ...]]
 """What a node is to a policy: its owner, or its tags."""
@@ -90,6 +91,7 @@ class Directory:
         nodes: Iterable[AccessNode],
         prefixes: Sequence[str] = (),
         former: Directory | None = None,
+        services: Iterable[AccessService] = (),
     ) -> None:
         self.users = {user.id: user for user in users}
         known: dict[int, Member] = former.members if former is not None else {}
@@ -121,6 +123,18 @@ class Directory:
         self._identity_sets: dict[Alias, frozenset[Identity]] = {}
         self._spans: dict[Alias, Spans] = {}
         self._passing: dict[tuple[tuple[str, ...], tuple[tuple[str, str], ...]], bool] = {}
+        self._described = tuple(services)
+
+    @cached_property
+    def services(self) -> Services:
+        """The services and who serves them."""
+        if not self._described:
+            return Services((), (), (), lambda _: ())
+        tagged = {node_id for node_id, one in self.members.items() if one.identity[1]}
+        return Services(self._described, self._policy.service_approvers, tagged, self._ids_of)
+
+    def _ids_of(self, alias: Alias) -> Iterator[int]:
+        return (one.node.id for identity in self.identities_of(alias) for one in self.by_identity[identity])
 
     # People
 
@@ -239,6 +253,10 @@ class Directory:
     def _find_spans(self, alias: Alias) -> Iterator[Span]:
         if alias.kind is AliasKind.PREFIXES:
             yield from (span(text) for text in alias.ranges)
+            return
+        if alias.kind is AliasKind.SERVICE:
+            known = self.services.by_name.get(alias.name)
+            yield from known.spans if known is not None else ()
             return
         for identity in self.identities_of(alias):
             yield from ((place, place) for one in self.by_identity[identity] for place in one.places)

@@ -15,7 +15,7 @@ from services.shared.access.classes import Classes
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.directory import Directory
 from services.shared.access.filters import Filters
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 from services.shared.access.matching import Matching
 from services.shared.access.owners import Owners
 from services.shared.access.routes import Routes
@@ -42,12 +42,13 @@ class Access:
         taildrop: bool = True,
         auto_update: bool = False,
         former: Access | None = None,
+        services: Iterable[AccessService] = (),
     ) -> None:
         """`former` is one with the same settings: what it found for nodes that are the very same is not found again."""
         self._policy = policy
         self._server_url = server_url
         known: Directory | None = former._directory if former is not None else None
-        self._directory: Directory = Directory(policy, users, nodes, prefixes, known)
+        self._directory: Directory = Directory(policy, users, nodes, prefixes, known, services)
         self._capabilities = Capabilities(self._directory, policy, taildrop=taildrop, auto_update=auto_update)
         self._matching = Matching(self._directory, policy.grants)
         hides = self._capabilities.hides_ipv4
@@ -118,21 +119,27 @@ class Access:
     # Routes
 
     def allowed_routes(self, viewer_id: int, peer_id: int) -> tuple[str, ...]:
-        """Routes that the viewer is shown for a peer: AllowedIPs minus Addresses, subnets first; () for most peers."""
-        peer = self._directory.members[peer_id]
-        if not peer.subnets and not peer.exits:
+        """AllowedIPs minus Addresses as the viewer is shown them for a peer; () for most peers.
+
+        Addresses of services come first, then subnet routes, then exit routes.
+        """
+        if not self.has_routes(peer_id):
             return ()
-        return self._routes.shown(self._directory.members[viewer_id], self._classes.masks[viewer_id], peer)
+        viewer, peer = self._directory.members[viewer_id], self._directory.members[peer_id]
+        masks = self._classes.masks[viewer_id]
+        routes = self._routes.shown(viewer, masks, peer)
+        served = self._routes.served(viewer, masks, peer)
+        return (*served, *(route for route in routes if route not in served)) if served else routes
 
     def primary_routes(self, viewer_id: int, peer_id: int) -> tuple[str, ...]:
-        """`PrimaryRoutes` of a peer as one viewer is told: the allowed routes that are not exit routes."""
-        exits = self._directory.members[peer_id].exits
-        return tuple(route for route in self.allowed_routes(viewer_id, peer_id) if route not in exits)
+        """`PrimaryRoutes` of a peer as one viewer is told: the allowed routes that are subnet routes."""
+        subnets = self._directory.members[peer_id].subnets
+        return tuple(route for route in self.allowed_routes(viewer_id, peer_id) if route in subnets)
 
     def has_routes(self, peer_id: int) -> bool:
         """Whether what viewers are shown of this peer may differ by viewer. False means: all see the same record."""
         peer = self._directory.members[peer_id]
-        return bool(peer.subnets or peer.exits)
+        return bool(peer.subnets or peer.exits or self._directory.services.served_by(peer_id))
 
     def self_routes(self, node_id: int) -> tuple[str, ...]:
         """Effective routes of the node itself, exit routes included: its own AllowedIPs minus its Addresses."""

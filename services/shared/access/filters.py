@@ -92,6 +92,7 @@ class Filters:
         own = (
             one.subnets
             or one.exits
+            or self._directory.services.served_by(node_id)
             or reached & self._app
             or masks.source & self._companions
             or reached & self._matching.destination_identities.get(one.identity, 0)
@@ -146,6 +147,7 @@ class Filters:
         return any(
             alias.kind not in (AliasKind.SELF, AliasKind.SHARED)
             and (alias.kind not in IDENTITY_KINDS or self._directory.identities_of(alias))
+            and (alias.kind is not AliasKind.SERVICE or self._directory.spans_of(alias, source=False))
             for alias in grant.destination
         )
 
@@ -162,7 +164,7 @@ class Filters:
         given = [
             {"Dsts": dsts, "CapMap": _cap_map(grant.app)}
             for alias in grant.destination
-            if (dsts := self._capability_targets(self._prefixes(alias), one))
+            if (dsts := self._capability_targets(self._prefixes(alias), one, served=True))
         ]
         if given:
             texts = self._printer.text(source) if source is not None else []
@@ -187,6 +189,10 @@ class Filters:
             for text in alias.ranges:
                 if self._concerns(span(text), one):
                     yield show(span(text))
+        elif alias.kind is AliasKind.SERVICE:
+            for one_place in self._directory.spans_of(alias, source=False):
+                if self._concerns(one_place, one):
+                    yield show(one_place)
         elif alias.kind in IDENTITY_KINDS:
             yield from (
                 address for address, place in self._identified(alias, one) if self._concerns((place, place), one)
@@ -210,9 +216,11 @@ class Filters:
             found = self._on_routes[key] = {other.node.id: other for other in self._directory.inside(spans)}
         return [other for _, other in sorted({**found, one.node.id: one}.items())]
 
-    @staticmethod
-    def _concerns(target: Span, one: Member) -> bool:
+    def _concerns(self, target: Span, one: Member) -> bool:
         if any(target[0] <= place <= target[1] for place in one.places):
+            return True
+        served = self._directory.services.served_by(one.node.id)
+        if any(target[0] <= place <= target[1] for service in served for place in service.places):
             return True
         if one.subnet_spans and overlaps(one.subnet_spans, target):
             return True
@@ -224,8 +232,13 @@ class Filters:
             return ()
         return self._directory.spans_of(alias, source=False)
 
-    def _capability_targets(self, prefixes: Sequence[Span], one: Member, postures: tuple[str, ...] = ()) -> list[str]:
-        """The node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes."""
+    def _capability_targets(
+        self, prefixes: Sequence[Span], one: Member, postures: tuple[str, ...] = (), *, served: bool = False
+    ) -> list[str]:
+        """The node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes.
+
+        With `served`, the addresses of the services that it serves count as its own.
+        """
         if not prefixes or not self._directory.passes(one, postures):
             return []
         found: set[str] = set()
@@ -233,6 +246,9 @@ class Filters:
         for address, place in zip(one.addresses, one.places, strict=True):
             if contains(spans, place):
                 found.add(full_length(address))
+        for service in self._directory.services.served_by(one.node.id) if served else ():
+            here = zip(service.addresses, service.places, strict=True)
+            found.update(full_length(address) for address, place in here if contains(spans, place))
         if one.subnet_spans:
             for target in spans:
                 found.update(text for text in cidrs(target) if overlaps(one.subnet_spans, span(text)))

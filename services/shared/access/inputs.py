@@ -1,4 +1,4 @@
-"""What the evaluator is told about a tailnet: users and nodes, reduced to what a policy can ask of them."""
+"""What the evaluator is told about a tailnet: users, nodes and services, reduced to what a policy can ask of them."""
 
 from __future__ import annotations
 
@@ -38,3 +38,18 @@ class AccessNode:
     """Orders nodes by age: of several routers of one prefix the oldest that is online is primary."""
     attributes: tuple[tuple[str, str], ...] = ()
     """Posture attributes, such as ``("node:os", "linux")``."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessService:
+    """A service: a name with addresses of its own, which tagged nodes serve."""
+
+    name: str
+    """Such as ``svc:web``."""
+    ipv4: str = ""
+    """Bare virtual address; empty when it has none."""
+    ipv6: str = ""
+    tags: tuple[str, ...] = ()
+    """Tags of the service itself: `autoApprovers.services` may name it by one."""
+    hosts: tuple[int, ...] | None = None
+    """Nodes approved to serve it; None means those that the policy approves. Untagged nodes never do."""

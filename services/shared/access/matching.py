@@ -15,6 +15,15 @@ from services.shared.access.compiled import Alias, AliasKind, Grant
 from services.shared.access.directory import Directory, Identity, Member
 from services.shared.access.ranges import ALL_V4, ALL_V6, EVERYTHING, INTERNET, Spans, coalesce, covers, overlap
 
+_LITERAL_KINDS = (
+    AliasKind.ANY,
+    AliasKind.PREFIXES,
+    AliasKind.DANGER_ALL,
+    AliasKind.INTERNET,
+    AliasKind.SERVICE,
+)
+"""Aliases that stand for addresses, whoever has them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Masks:
@@ -25,7 +34,7 @@ class Masks:
     source_address: int
     """Its address is a source."""
     destination: int
-    """Its address or subnet route is a destination, or it is an exit node for one, or it is steered to by `via`."""
+    """Its address, subnet route or service is a destination, or it is an exit node for one, or `via` steers to it."""
 
 
 class Segments:
@@ -96,6 +105,7 @@ class Matching:
     def __init__(self, directory: Directory, grants: Sequence[Grant]) -> None:
         self._directory = directory
         self._grants = grants
+        self._serving = directory.services.by_node
         self._all = (1 << len(grants)) - 1
         self._sources = by_alias(grant.source for grant in grants)
         self._destinations = by_alias(() if grant.via else grant.destination for grant in grants)
@@ -126,6 +136,7 @@ class Matching:
             and self.destination_identities == former.destination_identities
             and self.source_segments.same(former.source_segments)
             and self.destination_segments.same(former.destination_segments)
+            and self._serving == former._serving
         )
 
     def _spread(self, aliases: dict[Alias, int]) -> dict[Identity, int]:
@@ -140,7 +151,7 @@ class Matching:
         for alias, mask in aliases.items():
             if wide and alias.kind is AliasKind.ANY:
                 found.append((EVERYTHING, mask))
-            elif alias.kind in (AliasKind.ANY, AliasKind.PREFIXES, AliasKind.DANGER_ALL, AliasKind.INTERNET):
+            elif alias.kind in _LITERAL_KINDS:
                 found.append((self._directory.spans_of(alias, source=source), mask))
         return found
 
@@ -182,6 +193,10 @@ class Matching:
         mask = self.destination_identities.get(one.identity, 0)
         for place in one.places:
             mask |= self.destination_segments.at(place)
+        if self._serving:
+            for served in self._serving.get(one.node.id, ()):
+                for place in served.places:
+                    mask |= self.destination_segments.at(place)
         return mask
 
     def over_route(self, spans: Spans) -> tuple[int, int]:

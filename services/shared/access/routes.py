@@ -1,4 +1,4 @@
-"""Which router serves which prefix to whom: election, what each viewer is shown, and steering by `via`."""
+"""Which router serves which prefix or service to whom: election, what each viewer is shown, and steering by `via`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from services.shared.access.compiled import AliasKind, Grant
 from services.shared.access.directory import Directory, Member
 from services.shared.access.matching import Masks, Matching
-from services.shared.access.ranges import overlap, span
+from services.shared.access.ranges import full_length, overlap, span
 
 _Election = tuple[bool, int, int]
 
 
 class Routes:
-    """Primary routers of one snapshot, and the routes that a viewer is shown for a peer."""
+    """Primary routers of one snapshot, and the routes and services that a viewer is shown for a peer."""
 
     def __init__(self, directory: Directory, matching: Matching, grants: Sequence[Grant]) -> None:
         self._directory = directory
@@ -27,6 +27,11 @@ class Routes:
         for servers in self._servers.values():
             servers.sort(key=_seniority)
         self._via = [(number, grant) for number, grant in enumerate(grants) if grant.via]
+        self._elected = {
+            name: min((directory.members[node_id] for node_id in hosts), key=_seniority)
+            for name, hosts in directory.services.hosts.items()
+            if hosts
+        }
 
     def is_primary(self, one: Member, route: str) -> bool:
         """Whether a router is the one elected for a prefix: the oldest that is online, else the oldest."""
@@ -51,6 +56,21 @@ class Routes:
             if route in include or (route not in exclude and masks.source_address & self._matching.exits):
                 shown.append(route)
         return tuple(shown)
+
+    def served(self, viewer: Member, masks: Masks, peer: Member) -> tuple[str, ...]:
+        """Addresses of services that one viewer reaches through a peer: of several hosts, the one elected.
+
+        A host keeps a service to itself, and is shown no other for it.
+        """
+        services = self._directory.services
+        own = services.served_by(viewer.node.id)
+        return tuple(
+            full_length(address)
+            for one in services.served_by(peer.node.id)
+            if self._elected[one.name] is peer and one not in own
+            for address, place in zip(one.addresses, one.places, strict=True)
+            if masks.source & self._matching.destination_segments.at(place)
+        )
 
     def _accessible(self, masks: Masks, route: str) -> bool:
         """A rule lets the viewer reach the route, or the route reach the viewer."""

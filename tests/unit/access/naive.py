@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy, Grant
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 
 EXITS = {"0.0.0.0/0", "::/0"}
 INTERNET = frozenset({"8.8.8.8", "2001:4860::1"})
@@ -32,11 +32,19 @@ class Rule:
 class Naive:
     """The slow evaluator."""
 
-    def __init__(self, policy: CompiledPolicy, users: Iterable[AccessUser], nodes: Iterable[AccessNode]) -> None:
+    def __init__(
+        self,
+        policy: CompiledPolicy,
+        users: Iterable[AccessUser],
+        nodes: Iterable[AccessNode],
+        services: Iterable[AccessService] = (),
+    ) -> None:
         self.policy = policy
         self.users = {user.id: user for user in users}
         self.nodes = {node.id: node for node in nodes}
+        self.services = {service.name: service for service in services}
         self.universe = OUTSIDE | {a for node in self.nodes.values() for a in (node.ipv4, node.ipv6)}
+        self.universe |= {a for service in self.services.values() for a in virtual(service)}
 
     def sees(self, one: int, other: int) -> bool:
         """Whether two nodes are peers."""
@@ -52,12 +60,40 @@ class Naive:
         """Whether one rule lets one node reach another."""
         if not (self.own(source) | self.routed(source)) & rule.source:
             return False
-        if rule.everything or (self.own(destination) | self.routed(destination)) & rule.destination:
+        there = self.own(destination) | self.routed(destination) | self.served(destination)
+        if rule.everything or there & rule.destination:
             return True
         return self.is_exit(destination) and rule.internet
 
     def own(self, node: AccessNode) -> set[str]:
         return {node.ipv4, node.ipv6}
+
+    def served(self, node: AccessNode) -> set[str]:
+        """Virtual addresses of the services that a node serves."""
+        return {a for service in self.services.values() if self.serves(node, service) for a in virtual(service)}
+
+    def serves(self, node: AccessNode, service: AccessService) -> bool:
+        """Whether a node may answer for a service: tagged, and approved by an administrator or the policy."""
+        if not node.tags:
+            return False
+        if service.hosts is not None:
+            return node.id in service.hosts
+        return any(
+            self.selects(alias, node)
+            for entry in self.policy.service_approvers
+            if entry.subject == service.name or entry.subject in service.tags
+            for alias in entry.approvers
+        )
+
+    def may(self, node: AccessNode, address: str, *, by_route: bool = True, network: bool = False) -> bool:
+        """Whether some rule without via lets a node, or what it routes for, reach an address; `network`: with ports."""
+        here = self.own(node) | (self.routed(node) if by_route else set())
+        return any(
+            here & rule.source and (rule.everything or address in rule.destination)
+            for grant in self.policy.grants
+            if not grant.via and (grant.network or not network)
+            for rule in self._ordinary(grant)
+        )
 
     def effective(self, node: AccessNode) -> set[str]:
         return set(node.advertised_routes) & set(node.approved_routes)
@@ -122,6 +158,8 @@ class Naive:
                 return set(INTERNET)
             case AliasKind.PREFIXES:
                 return {a for a in self.universe if any(inside(a, prefix) for prefix in alias.ranges)}
+            case AliasKind.SERVICE:
+                return virtual(self.services[alias.name]) if alias.name in self.services else set()
             case _:
                 return set(self._all(node for node in self.nodes.values() if self.selects(alias, node)))
 
@@ -144,6 +182,11 @@ class Naive:
         if alias.kind is AliasKind.ROLE:
             return user.role == alias.name or (alias.name, user.role) == ("admin", "owner")
         return False
+
+
+def virtual(service: AccessService) -> set[str]:
+    """The addresses of a service."""
+    return {service.ipv4, service.ipv6} - {""}
 
 
 def inside(address: str, prefix: str) -> bool:

@@ -14,7 +14,7 @@ from services.policy.model.compiler import compile_policy
 from services.policy.model.problems import PolicyError
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 from tests.unit.access.naive import Naive
 
 USERS = (
@@ -29,7 +29,15 @@ FRAME: dict[str, Any] = {
     "groups": {"group:g": ["ada@example.com", "eve@example.org"], "group:none": []},
     "hosts": {"first": "100.64.0.1", "wide": "10.0.0.0/8"},
     "tagOwners": {tag: ["ada@example.com"] for tag in TAGS},
+    "autoApprovers": {"services": {"svc:web": ["tag:a"], "tag:b": ["tag:r", "ada@example.com"]}},
 }
+Services = tuple[AccessService, ...]
+SERVICES = (
+    AccessService("svc:web", "100.64.0.7", "fd7a:115c:a1e0::a7"),
+    AccessService("svc:db", "100.64.9.2", tags=("tag:b",)),
+    AccessService("svc:set", "100.64.9.3", "fd7a:115c:a1e0::a9", hosts=(1, 3, 99)),
+)
+served = st.sampled_from([(), SERVICES])
 
 identities = st.sampled_from(
     [
@@ -45,7 +53,8 @@ identities = st.sampled_from(
 )
 literals = st.sampled_from(["*", "first", "wide", "100.64.0.2", "10.1.0.0/16", "10.2.0.0/16", "192.168.7.0/24"])
 sources = st.lists(st.one_of(identities, literals, st.just("autogroup:danger-all")), max_size=3)
-destinations = st.lists(st.one_of(identities, literals, st.just("autogroup:internet")), max_size=3)
+names_of_services = st.sampled_from(["svc:web", "svc:db", "svc:set", "svc:none", "100.64.9.2"])
+destinations = st.lists(st.one_of(identities, literals, names_of_services, st.just("autogroup:internet")), max_size=3)
 people = st.lists(st.sampled_from(["ada@example.com", "group:g", "autogroup:member", "bob@"]), min_size=1, max_size=2)
 ports = st.sampled_from([["*"], ["tcp:22"], ["80-90", "udp:53"]])
 
@@ -53,7 +62,7 @@ plain_grants = st.fixed_dictionaries({"src": sources, "dst": destinations, "ip":
 app_grants = st.fixed_dictionaries(
     {
         "src": sources,
-        "dst": st.lists(st.sampled_from(["*", "tag:a", "tag:r", "group:g", "10.1.0.0/16"]), max_size=2),
+        "dst": st.lists(st.sampled_from(["*", "tag:a", "tag:r", "group:g", "10.1.0.0/16", "svc:web"]), max_size=2),
         "app": st.sampled_from([{"example.com/cap": [{}]}, {"tailscale.com/cap/drive": [{"access": "rw"}]}]),
     }
 )
@@ -97,8 +106,8 @@ def compiled(rules: list[dict[str, Any]]) -> CompiledPolicy:
     return compile_policy(json.dumps(FRAME | {"grants": rules})).policy
 
 
-def access(rules: list[dict[str, Any]], nodes: list[AccessNode]) -> Access:
-    return Access(compiled(rules), USERS, nodes)
+def access(rules: list[dict[str, Any]], nodes: list[AccessNode], services: Services = ()) -> Access:
+    return Access(compiled(rules), USERS, nodes, services=services)
 
 
 def visible(found: Access, nodes: list[AccessNode]) -> set[tuple[int, int]]:
@@ -133,24 +142,24 @@ def covers(text: str, address: str) -> bool:
 
 
 @settings(max_examples=300, deadline=None)
-@given(grants, tailnets())
-def test_classes_see_what_pairs_see(rules: list[dict[str, Any]], nodes: list[AccessNode]) -> None:
+@given(grants, tailnets(), served)
+def test_classes_see_what_pairs_see(rules: list[dict[str, Any]], nodes: list[AccessNode], services: Services) -> None:
     if any("autogroup:self" in rule["dst"] for rule in rules):
         # A route into the tailnet's own range opens nothing to `autogroup:self`: see `classes.py`.
         nodes = [replace(node, approved_routes=()) if TAILNET_ROUTE in node.approved_routes else node for node in nodes]
     policy = compiled(rules)
-    found = Access(policy, USERS, nodes)
-    naive = Naive(policy, USERS, nodes)
+    found = Access(policy, USERS, nodes, services=services)
+    naive = Naive(policy, USERS, nodes, services)
     slow = {(one.id, other.id) for one in nodes for other in nodes if naive.sees(one.id, other.id)}
     assert visible(found, nodes) == slow
 
 
 @settings(max_examples=150, deadline=None)
-@given(grants, tailnets())
+@given(grants, tailnets(), served)
 def test_visibility_is_symmetric_and_told_alike_by_all_questions(
-    rules: list[dict[str, Any]], nodes: list[AccessNode]
+    rules: list[dict[str, Any]], nodes: list[AccessNode], services: Services
 ) -> None:
-    found = access(rules, nodes)
+    found = access(rules, nodes, services)
     pairs = visible(found, nodes)
     assert pairs == {(other, one) for one, other in pairs}
     for class_ in found.classes():
@@ -162,23 +171,23 @@ def test_visibility_is_symmetric_and_told_alike_by_all_questions(
 
 
 @settings(max_examples=150, deadline=None)
-@given(grants, grants, tailnets())
+@given(grants, grants, tailnets(), served)
 def test_adding_a_rule_never_removes_access(
-    rules: list[dict[str, Any]], more: list[dict[str, Any]], nodes: list[AccessNode]
+    rules: list[dict[str, Any]], more: list[dict[str, Any]], nodes: list[AccessNode], services: Services
 ) -> None:
-    before, after = access(rules, nodes), access(rules + more, nodes)
+    before, after = access(rules, nodes, services), access(rules + more, nodes, services)
     assert visible(before, nodes) <= visible(after, nodes)
     assert permitted(before, nodes) <= permitted(after, nodes)
 
 
 @settings(max_examples=150, deadline=None)
-@given(grants, tailnets(), st.randoms())
+@given(grants, tailnets(), served, st.randoms())
 def test_the_order_of_grants_never_changes_what_is_allowed(
-    rules: list[dict[str, Any]], nodes: list[AccessNode], random: Any
+    rules: list[dict[str, Any]], nodes: list[AccessNode], services: Services, random: Any
 ) -> None:
     shuffled = list(rules)
     random.shuffle(shuffled)
-    before, after = access(rules, nodes), access(shuffled, nodes)
+    before, after = access(rules, nodes, services), access(shuffled, nodes, services)
     assert visible(before, nodes) == visible(after, nodes)
     assert permitted(before, nodes) == permitted(after, nodes)
     for one in nodes:
@@ -188,11 +197,11 @@ def test_the_order_of_grants_never_changes_what_is_allowed(
 
 
 @settings(max_examples=150, deadline=None)
-@given(grants, tailnets())
+@given(grants, tailnets(), served)
 def test_equal_keys_mean_equal_filters_and_classes_share_routes(
-    rules: list[dict[str, Any]], nodes: list[AccessNode]
+    rules: list[dict[str, Any]], nodes: list[AccessNode], services: Services
 ) -> None:
-    found = access(rules, nodes)
+    found = access(rules, nodes, services)
     by_key: dict[Any, Any] = {}
     by_class: dict[tuple[int, int], Any] = {}
     for node in nodes:
@@ -205,19 +214,24 @@ def test_equal_keys_mean_equal_filters_and_classes_share_routes(
 
 
 @settings(max_examples=150, deadline=None)
-@given(grants, tailnets(), tailnets(), st.sets(st.integers(1, 6)))
+@given(grants, st.tuples(tailnets(), served), st.tuples(tailnets(), served), st.sets(st.integers(1, 6)))
 def test_what_is_carried_over_is_what_would_be_found(
-    rules: list[dict[str, Any]], before: list[AccessNode], others: list[AccessNode], stay: set[int]
+    rules: list[dict[str, Any]],
+    earlier: tuple[list[AccessNode], Services],
+    later: tuple[list[AccessNode], Services],
+    stay: set[int],
 ) -> None:
     policy = compiled(rules)
-    former = Access(policy, USERS, before)
+    (before, services), (others, more) = earlier, later
+    former = Access(policy, USERS, before, services=services)
     nodes = [node for node in before if node.id in stay] + [node for node in others if node.id not in stay]
-    carried, fresh = Access(policy, USERS, nodes, former=former), Access(policy, USERS, nodes)
+    carried, fresh = (Access(policy, USERS, nodes, former=one, services=more) for one in (former, None))
     assert visible(carried, nodes) == visible(fresh, nodes)
     for node in nodes:
         assert carried.class_of(node.id) == fresh.class_of(node.id)
         assert carried.packet_filter(node.id) == fresh.packet_filter(node.id)
         assert carried.filter_key(node.id) == fresh.filter_key(node.id)
+        assert carried.self_caps(node.id) == fresh.self_caps(node.id)
         for peer in nodes:
             assert carried.allowed_routes(node.id, peer.id) == fresh.allowed_routes(node.id, peer.id)
 

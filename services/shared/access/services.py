@@ -1,0 +1,77 @@
+"""Services: names with addresses of their own, and the tagged nodes that serve them. Looked up, never scanned for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from services.shared.access.compiled import Alias, Approver
+from services.shared.access.inputs import AccessService
+from services.shared.access.ranges import Spans, coalesce, point
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service with what follows from its record alone."""
+
+    name: str
+    addresses: tuple[str, ...]
+    """Its virtual addresses, IPv4 first."""
+    places: tuple[int, ...]
+    """The same on the line of `ranges`."""
+    spans: Spans
+    tags: tuple[str, ...]
+    hosts: tuple[int, ...] | None
+    """The nodes that an administrator approved; None leaves it to the policy."""
+
+
+def service(described: AccessService) -> Service | None:
+    """Derive a service's addresses; None when it has none, for then it grants nothing."""
+    addresses: list[str] = []
+    places: list[int] = []
+    for address in (described.ipv4, described.ipv6):
+        try:
+            places.append(point(address))
+        except ValueError:
+            continue
+        addresses.append(address)
+    if not places:
+        return None
+    spans = coalesce((place, place) for place in places)
+    return Service(described.name, tuple(addresses), tuple(places), spans, described.tags, described.hosts)
+
+
+class Services:
+    """The services of one snapshot, and who serves them."""
+
+    def __init__(
+        self,
+        described: Iterable[AccessService],
+        approvers: Sequence[Approver],
+        tagged: Collection[int],
+        nodes_of: Callable[[Alias], Iterable[int]],
+    ) -> None:
+        """`tagged` are the nodes that may serve at all; `nodes_of` tells the nodes of a name by who they are."""
+        made = sorted((one for item in described if (one := service(item)) is not None), key=lambda one: one.name)
+        self.by_name = {one.name: one for one in made}
+        self.hosts: dict[str, tuple[int, ...]] = {}
+        by_node: dict[int, list[Service]] = defaultdict(list)
+        for one in self.by_name.values():
+            named = one.hosts
+            if named is None:
+                named = tuple(node_id for alias in _aliases(approvers, one) for node_id in nodes_of(alias))
+            self.hosts[one.name] = hosts = tuple(sorted({node_id for node_id in named if node_id in tagged}))
+            for node_id in hosts:
+                by_node[node_id].append(one)
+        self.by_node = {node_id: tuple(served) for node_id, served in by_node.items()}
+
+    def served_by(self, node_id: int) -> tuple[Service, ...]:
+        """The services that a node serves, by name; () for most."""
+        return self.by_node.get(node_id, ())
+
+
+def _aliases(approvers: Sequence[Approver], one: Service) -> dict[Alias, None]:
+    """Whose nodes may serve a service without asking: those that its name, or one of its tags, approves."""
+    subjects = {one.name, *one.tags}
+    return {alias: None for entry in approvers if entry.subject in subjects for alias in entry.approvers}

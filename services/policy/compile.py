@@ -34,7 +34,7 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
         )
         check_users(document.policy, tailnet.users)
         nodes = tailnet.approved(document.policy)
-        run_tests(document, tailnet.users, nodes.values())
+        run_tests(document, tailnet.users, nodes.values(), services=tailnet.services)
     except PolicyError as error:
         return {"errors": list(error.lines)}
     access = Access(
@@ -43,6 +43,7 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
         nodes.values(),
         server_url=tailnet.server_url,
         auto_update=tailnet.auto_update,
+        services=tailnet.services,
     )
     view = _View(access, nodes)
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.policy.model.compiler import Document, compile_policy
@@ -21,7 +21,7 @@ Result = dict[str, Any]
 
 
 _MAX_PAIRS = 10_000
-_KINDS = "say a node, a user, a group, a tag, a host of the policy or an address"
+_KINDS = "say a node, a user, a group, a tag, a service, a host of the policy or an address"
 
 
 class _NameError(ValueError):
@@ -54,8 +54,8 @@ def explain(
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
-    explainer = Explainer(policy, tailnet.users, tailnet.nodes.values())
-    access = Access(policy, tailnet.users, tailnet.nodes.values())
+    explainer = Explainer(policy, tailnet.users, tailnet.nodes.values(), tailnet.services)
+    access = Access(policy, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
     answers = []
     for sender_name, sender in senders.items():
         for target_name, (target, node) in targets.items():
@@ -90,8 +90,8 @@ def preview(
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
-    before = Access(old, tailnet.users, tailnet.nodes.values())
-    after = Access(new, tailnet.users, tailnet.nodes.values())
+    before = Access(old, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
+    after = Access(new, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
     names = {node.id: node_name for node_name, node in tailnet.nodes.items()}
     changed = {}
     for node_name, node in tailnet.nodes.items():
@@ -125,6 +125,8 @@ def _read(text: str, topology: Mapping[str, Any], name: str) -> tuple[Topology, 
 def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
     if destination in tailnet.nodes or literal(destination) is not None:
         return destination, None
+    if any(one.name == destination for one in tailnet.services):
+        return destination, None
     host, colon, port = destination.rpartition(":")
     if colon and port.isascii() and port.isdecimal() and len(port) < 6 and int(port) < 65536:
         return host.removeprefix("[").removesuffix("]"), int(port)
@@ -137,7 +139,7 @@ class _Book:
     def __init__(self, tailnet: Topology, document: Document) -> None:
         self._tailnet = tailnet
         self._names = document.names
-        self._directory = Directory(document.policy, tailnet.users, tailnet.nodes.values())
+        self._directory = Directory(document.policy, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
         self._by_id = {node.id: name for name, node in tailnet.nodes.items()}
 
     def sources(self, text: str) -> dict[str, AccessNode]:
@@ -166,7 +168,20 @@ class _Book:
         alias = self._alias(text)
         if not found and alias is not None and alias.kind in (AliasKind.PREFIXES, AliasKind.INTERNET):
             found[text] = self._directory.spans_of(alias, source=False), None
+        if alias is not None and alias.kind is AliasKind.SERVICE:
+            found.update(self._served(text))
         return found
+
+    def _served(self, name: str) -> Iterator[tuple[str, tuple[Spans, AccessNode | None]]]:
+        """A service, once for each node that serves it."""
+        services = self._directory.services
+        if name not in services.by_name:
+            return
+        spans, hosts = services.by_name[name].spans, services.hosts[name]
+        for node_id in hosts:
+            yield f"{name} at {self._by_id[node_id]}", (spans, self._directory.members[node_id].node)
+        if not hosts:
+            yield name, (spans, None)
 
     def _alias(self, text: str) -> Alias | None:
         for spelled in (text, text + "@"):

@@ -16,7 +16,7 @@ from services.policy.model.sshtesting import SshTests
 from services.policy.model.testsections import AccessTest
 from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind
 from services.shared.access.directory import Directory
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 
 FAILED = "test(s) failed"
 
@@ -29,12 +29,16 @@ class _BrokenError(ValueError):
 
 
 def run_tests(
-    document: Document, users: Iterable[AccessUser], nodes: Iterable[AccessNode], prefixes: Sequence[str] = ()
+    document: Document,
+    users: Iterable[AccessUser],
+    nodes: Iterable[AccessNode],
+    prefixes: Sequence[str] = (),
+    services: Iterable[AccessService] = (),
 ) -> None:
     """Run `tests` and `sshTests`. Raises: `PolicyError` when any of them fails, with a line for each failure."""
     if not document.tests and not document.ssh_tests:
         return
-    directory = Directory(document.policy, users, nodes, prefixes)
+    directory = Directory(document.policy, users, nodes, prefixes, services=services)
     found = AccessTests(document, directory).failures() if document.tests else []
     if document.ssh_tests:
         found += SshTests(document, directory).failures()
@@ -105,7 +109,7 @@ class AccessTests:
         alias = self._document.names.alias(host)
         if alias.kind is AliasKind.INTERNET:
             raise _BrokenError("autogroup:internet not valid as a test destination")
-        if alias.kind in (AliasKind.SERVICE, AliasKind.SHARED, AliasKind.DANGER_ALL):
+        if alias.kind in (AliasKind.SHARED, AliasKind.DANGER_ALL):
             raise _BrokenError("not valid as a test destination")
         if alias.kind is AliasKind.SELF:
             return self._self_allowed(test, source, protocols, port)

@@ -1,7 +1,8 @@
-"""A tailnet described by hand, to compile a policy against: users, nodes and settings, checked when read."""
+"""A tailnet described by hand, to compile a policy against: users, nodes, services and settings, checked when read."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
@@ -10,7 +11,9 @@ from typing import Any
 from services.policy.model.compiler import ProviderGroups
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode, AccessService, AccessUser
+
+_SERVICE = re.compile(r"svc:[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
 class TopologyError(ValueError):
@@ -30,6 +33,7 @@ class Topology:
     server_url: str
     provider: ProviderGroups | None = None
     """What holds for groups of a sign-in provider; None: there is none."""
+    services: tuple[AccessService, ...] = ()
 
     def approved(self, policy: CompiledPolicy) -> dict[str, AccessNode]:
         """The nodes, with the routes that the policy approves where none are given."""
@@ -65,6 +69,7 @@ def read_topology(data: object) -> Topology:
         auto_update=tailnet.get("auto_update") in (True, "true"),
         server_url=_text(tailnet.get("server_url"), "tailnet.server_url"),
         provider=_provider(tailnet.get("provider_groups")),
+        services=_services(_object(root.get("services") or {}, "services"), nodes),
     )
 
 
@@ -127,6 +132,38 @@ def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Mapping[str
         created=node_id,
         attributes=tuple(sorted((str(key), _scalar(value)) for key, value in attributes.items())),
     )
+
+
+def _services(described: Mapping[str, Any], nodes: Mapping[str, AccessNode]) -> tuple[AccessService, ...]:
+    holders = {address: f"node {name}" for name, node in nodes.items() for address in (node.ipv4, node.ipv6)}
+    found = []
+    for name, item in described.items():
+        where = f"services.{name}"
+        if not _SERVICE.fullmatch(name):
+            raise TopologyError(f'{where}: a service is named "svc:" and a label')
+        one = _service(_object(item, where), name, where, nodes)
+        for address in filter(None, (one.ipv4, one.ipv6)):
+            if address in holders:
+                raise TopologyError(f"{where}: {address} is the address of {holders[address]}")
+            holders[address] = f"service {name}"
+        found.append(one)
+    return tuple(found)
+
+
+def _service(fields: Mapping[str, Any], name: str, where: str, nodes: Mapping[str, AccessNode]) -> AccessService:
+    ipv4, ipv6 = _address(fields.get("ipv4"), f"{where}.ipv4"), _address(fields.get("ipv6"), f"{where}.ipv6")
+    if not ipv4 and not ipv6:
+        raise TopologyError(f"{where}: has neither ipv4 nor ipv6")
+    if ":" in ipv4 or "." in ipv6:
+        raise TopologyError(f"{where}: ipv4 and ipv6 are not each of its kind")
+    hosts = None
+    if fields.get("hosts") is not None:
+        named = _texts(fields["hosts"], f"{where}.hosts")
+        for one in named:
+            if one not in nodes:
+                raise TopologyError(f'{where}.hosts: no node is named "{one}"')
+        hosts = tuple(nodes[one].id for one in named)
+    return AccessService(name, ipv4, ipv6, tuple(_texts(fields.get("tags"), f"{where}.tags")), hosts)
 
 
 def _scalar(value: object) -> str:

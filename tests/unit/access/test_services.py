@@ -6,7 +6,8 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from services.shared.access.inputs import AccessNode
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessNode, AccessService
 from services.shared.access.ranges import full_length
 from tests.unit.access.naive import Naive, virtual
 from tests.unit.access.test_properties import (
@@ -77,11 +78,46 @@ def test_only_hosts_are_told_that_they_serve(
 ) -> None:
     found = access(rules, nodes, services)
     naive = Naive(compiled(rules), USERS, nodes, services)
+    by_key: dict[Any, Any] = {}
     for node in nodes:
+        caps = found.self_caps(node.id)
+        assert by_key.setdefault(found.self_caps_key(node.id), caps) == caps
         mappings = found.self_caps(node.id).get("service-host", [])
         assert {a for mapping in mappings for told in mapping.values() for a in told} == naive.served(node)
         assert len(mappings) == (1 if naive.served(node) else 0)
         assert "service-host" not in found.peer_caps(node.id)
+
+
+HOSTS = [
+    AccessNode(number, 0, ("tag:a",), f"100.64.0.{number}", f"fd7a:115c:a1e0::{number}", created=number)
+    for number in (1, 2, 3)
+]
+
+
+def hosted(web: int, db: int) -> Services:
+    """Two services, each at one host."""
+    return (AccessService("svc:web", "100.64.9.1", hosts=(web,)), AccessService("svc:db", "100.64.9.2", hosts=(db,)))
+
+
+def test_hosts_of_two_services_in_one_rule_have_each_its_own_filter() -> None:
+    rules = [{"src": ["ada@example.com"], "dst": ["svc:web", "svc:db"], "ip": ["*"]}]
+    ada = AccessNode(9, 1, (), "100.64.0.9", "fd7a:115c:a1e0::9", created=9)
+    found = access(rules, [*HOSTS, ada], hosted(1, 2))
+    entries = {node: [e["IP"] for rule in found.packet_filter(node) for e in rule["DstPorts"]] for node in (1, 2, 3)}
+    assert entries == {1: ["100.64.9.1"], 2: ["100.64.9.2"], 3: []}
+    assert len({found.filter_key(node) for node in (1, 2, 3)}) == 3
+
+
+def test_a_service_that_moves_is_found_at_its_new_host() -> None:
+    policy = compiled([{"src": ["ada@example.com"], "dst": ["svc:web"], "ip": ["*"]}])
+    ada = AccessNode(9, 1, (), "100.64.0.9", "fd7a:115c:a1e0::9", created=9)
+    nodes = [*HOSTS, ada]
+    before = Access(policy, USERS, nodes, services=hosted(1, 3))
+    after = Access(policy, USERS, nodes, services=hosted(2, 3), former=before)
+    assert (before.peers_of(9), after.peers_of(9)) == ([1], [2])
+    assert after.allowed_routes(9, 1) == ()
+    assert after.allowed_routes(9, 2) == ("100.64.9.1/32",)
+    assert after.self_caps(2)["service-host"] == [{"svc:web": ["100.64.9.1"]}]
 
 
 def without_services(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -144,6 +144,15 @@ def test_a_service_that_is_not_described_is_nothing_and_no_error() -> None:
     assert compiled(policy(TO_WEB), {"svc:db": {"ipv4": "100.65.32.2"}}) == run(policy(), TOPOLOGY)
 
 
+def test_a_rule_to_a_service_that_is_not_described_leaves_no_place_to_merge_into() -> None:
+    to_tag = {"dst": ["tag:dev"], "ip": ["*"]}
+    rest = [to_tag | {"src": ["bob@example.com"]}, to_tag | {"src": ["ada@example.com"]}]
+    sources = [rule["SrcIPs"][0] for rule in filter_of(compiled(policy(TO_WEB | {"ip": ["*"]}, *rest), {}), "dev")]
+    assert sources == ["100.64.0.5", "100.64.0.1"]
+    described_too = compiled(policy(TO_WEB | {"ip": ["*"]}, *rest), {"svc:web": WEB})
+    assert [rule["SrcIPs"][0] for rule in filter_of(described_too, "dev")] == ["100.64.0.1", "100.64.0.5"]
+
+
 def test_the_tests_of_a_policy_may_ask_about_a_service() -> None:
     good = {"src": "ada@example.com", "accept": ["svc:web:443"], "deny": ["svc:web:22", "tag:dev:443"]}
     assert "nodes" in run(policy(TO_WEB, tests=[good]), described({"svc:web": WEB}))

@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from cli.errors import CommandError
-from services.shared.process import Build, run
 
 if TYPE_CHECKING:
     from services.shared.config import Config
+    from services.shared.process import Build
 
 # In the order of their start: each is asked by those after it.
 _WIRING: Mapping[str, str] = {
@@ -36,9 +36,26 @@ def run_processes(config: Config, names: tuple[str, ...]) -> None:
     together = not wanted
     if together:
         wanted = [name for name in _WIRING if name != "derp" or config.derp.server.enabled]
-    builds: dict[str, Build] = {name: _build_of(_WIRING[name]) for name in wanted}
-    if run(config, builds, together=together):
+    if _serve(config, wanted, together):
         raise CommandError("the server ended with an error", "the log above says which")
+
+
+def _serve(config: Config, wanted: list[str], together: bool) -> int:
+    workers = config.gateway.workers
+    if workers > 1 and wanted == ["gateway"]:
+        from gateway.workers import run_workers
+
+        return run_workers(config)
+    if workers > 1 and "gateway" in wanted:
+        raise CommandError(
+            f"gateway.workers is {workers}, but this one process would hold {', '.join(wanted)}",
+            "run each service as a process of its own (headscale serve gateway, headscale serve registry, ...), "
+            "or set gateway.workers: 1",
+        )
+    from services.shared.process import run
+
+    builds: dict[str, Build] = {name: _build_of(_WIRING[name]) for name in wanted}
+    return run(config, builds, together=together)
 
 
 def _build_of(module: str) -> Build:

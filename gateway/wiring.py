@@ -50,6 +50,7 @@ from gateway.public.control import Health, control_router
 from gateway.public.measured import HttpMetrics
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, HeldCollector
+from gateway.workers import sockets_beside
 from services.shared.config import Config
 from services.shared.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -128,13 +129,19 @@ class GatewayService:
         )
         add_debug_pages(deps.telemetry.pages, deps.channels, holding)
         self._web = WebServer(
-            config.listen_addr, app, listener_class(self._tunnels), config.tls_cert_path, config.tls_key_path
+            config.listen_addr,
+            app,
+            listener_class(self._tunnels),
+            config.tls_cert_path,
+            config.tls_key_path,
+            shared=config.gateway.worker > 0,
         )
+        siblings = debug.Siblings(sockets_beside(config))
         self._admin = AdminServer(
             config,
             calls,
             guard,
-            more=((debug.NAME, lambda server: debug.add_to(server, self.questions)),),
+            more=((debug.NAME, lambda server: debug.add_to(server, self.questions, siblings)),),
             everywhere=(
                 (policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),
                 (user_admin.NAME, lambda server: user_admin.add_to(server, people)),

@@ -104,6 +104,7 @@ class AdminServer:
         self._guard = guard
         self._more = more
         self._everywhere = everywhere
+        self._shared = config.gateway.worker > 0
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> None:
@@ -162,7 +163,7 @@ class AdminServer:
     def _new(self, interceptors: Sequence[grpc.aio.ServerInterceptor]) -> grpc.aio.Server:
         return grpc.aio.server(
             interceptors=interceptors,
-            options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", 0)),
+            options=(("grpc.max_receive_message_length", MAX_MESSAGE), ("grpc.so_reuseport", int(self._shared))),
             maximum_concurrent_rpcs=256,
         )
 

@@ -1,7 +1,13 @@
-"""Questions to connected nodes over gRPC, for administrators and tests: only translates."""
+"""Questions to connected nodes over gRPC, for administrators and tests: only translates.
+
+Where several workers share a port, a node that is not connected here may be connected to a worker beside this one, so
+that one is asked.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -17,6 +23,34 @@ DEADLINE = 30.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+_FROM_BESIDE = "smartscale-asked-by-worker"
+_NOT_THERE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE)
+
+
+class Siblings:
+    """The workers that share our ports, by their unix sockets."""
+
+    def __init__(self, sockets: Sequence[Path] = ()) -> None:
+        self._sockets = tuple(sockets)
+
+    async def ask(self, method: str, request: Any, wait: float) -> Any:
+        """The answer of the one that the node is connected to; None where it is connected to none.
+
+        Raises:
+            AioRpcError: that one has no answer.
+        """
+        for path in self._sockets:
+            # Without a limit: an answer has a netmap in it, and the worker that took it had one.
+            options = (("grpc.max_receive_message_length", -1),)
+            async with grpc.aio.insecure_channel(f"unix:{path}", options) as channel:
+                stub: Any = pb_grpc.DebugServiceStub(channel)  # type: ignore[no-untyped-call]
+                try:
+                    return await getattr(stub, method)(request, timeout=wait, metadata=((_FROM_BESIDE, "1"),))
+                except grpc.aio.AioRpcError as error:
+                    if error.code() not in _NOT_THERE:
+                        raise
+        return None
+
 
 @answers(
     {
@@ -29,22 +63,49 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class DebugServicer(pb_grpc.DebugServiceServicer):
     """`smartscale.gateway.v1.DebugService`."""
 
-    def __init__(self, questions: Questions) -> None:
+    def __init__(self, questions: Questions, siblings: Siblings) -> None:
         self._questions = questions
+        self._siblings = siblings
 
     async def C2n(self, request: pb.C2nRequest, context: Context) -> pb.C2nResponse:
         """Let a node handle an HTTP request."""
-        method = request.method or "GET"
-        answer = await self._questions.c2n(request.node_id, method, request.path, request.body, _wait(context))
-        return pb.C2nResponse(status=answer.status, body=answer.body)
+
+        async def here(wait: float) -> pb.C2nResponse:
+            method = request.method or "GET"
+            answer = await self._questions.c2n(request.node_id, method, request.path, request.body, wait)
+            return pb.C2nResponse(status=answer.status, body=answer.body)
+
+        answer: pb.C2nResponse = await self._here_or_beside("C2n", request, context, here)
+        return answer
 
     async def Ping(self, request: pb.PingRequest, context: Context) -> pb.PingResponse:
         """Let a node ping, or prove that it is there."""
-        if not request.types:
-            await self._questions.alive(request.node_id, _wait(context))
-            return pb.PingResponse()
-        result = await self._questions.ping(request.node_id, request.address, request.types, _wait(context))
-        return pb.PingResponse(result=result)
+
+        async def here(wait: float) -> pb.PingResponse:
+            if not request.types:
+                await self._questions.alive(request.node_id, wait)
+                return pb.PingResponse()
+            result = await self._questions.ping(request.node_id, request.address, request.types, wait)
+            return pb.PingResponse(result=result)
+
+        answer: pb.PingResponse = await self._here_or_beside("Ping", request, context, here)
+        return answer
+
+    async def _here_or_beside(
+        self, method: str, request: Any, context: Context, here: Callable[[float], Awaitable[Any]]
+    ) -> Any:
+        try:
+            return await here(_wait(context))
+        except NodeNotConnectedError:
+            if any(key == _FROM_BESIDE for key, _ in context.invocation_metadata() or ()):
+                raise
+            try:
+                answer = await self._siblings.ask(method, request, _wait(context))
+            except grpc.aio.AioRpcError as error:
+                await context.abort(error.code(), error.details() or "")
+            if answer is None:
+                raise
+            return answer
 
 
 def _wait(context: Context) -> float:
@@ -52,6 +113,7 @@ def _wait(context: Context) -> float:
     return DEADLINE if remaining is None else min(remaining, DEADLINE)
 
 
-def add_to(server: grpc.aio.Server, questions: Questions) -> None:
+def add_to(server: grpc.aio.Server, questions: Questions, siblings: Siblings) -> None:
     """Offer the service on a server."""
-    pb_grpc.add_DebugServiceServicer_to_server(DebugServicer(questions), server)  # type: ignore[no-untyped-call]
+    servicer = DebugServicer(questions, siblings)
+    pb_grpc.add_DebugServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]

@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-BACKLOG = 4096
-"""Connections that may wait for accept: all clients come back at once after a restart."""
+from gateway.listening import BACKLOG, listen
+
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
 """Seconds that answers under way get when the server stops."""
@@ -60,10 +60,14 @@ class WebServer:
         protocol: type[asyncio.Protocol],
         certificate: Path | None = None,
         key: Path | None = None,
+        *,
+        shared: bool = False,
     ) -> None:
+        """A `shared` address is one that other processes of ours listen on too."""
         self._address = address
         self._app, self._protocol = app, protocol
         self._certificate, self._key = certificate, key
+        self._shared = shared
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
@@ -81,7 +85,7 @@ class WebServer:
             OSError: the address is in use, or the certificate cannot be used.
         """
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
-        self._socket = listen(self._address)
+        self._socket = listen(self._address, shared=self._shared)
         self._server = _Server(self._config())
         self._task = asyncio.create_task(self._server.serve([self._socket]), name="web")
         ready = asyncio.create_task(self._server.listening.wait())
@@ -118,19 +122,3 @@ class WebServer:
             ssl_certfile=self._certificate,
             ssl_keyfile=self._key,
         )
-
-
-def listen(address: str) -> socket.socket:
-    """A listening socket on `host:port`; no host means all addresses of both families.
-
-    Raises:
-        OSError: the address is in use or not one.
-    """
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not port.isdigit():
-        raise OSError(f"listen_addr: {address!r} has no port")
-    if not host and socket.has_dualstack_ipv6():
-        return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG)
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, int(port)), family=family, backlog=BACKLOG)

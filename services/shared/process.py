@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,9 +19,11 @@ import grpc.aio
 
 from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.clock import Clock, SystemClock
-from services.shared.config import Config, ConfigError, Problem, load
+from services.shared.config import Config, ConfigError, load
+from services.shared.config.stack import check_stack
 from services.shared.garbage import settle
 from services.shared.hang_up import listen
+from services.shared.lifeline import Lifeline
 from services.shared.reload import Logs, Reloader
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
@@ -87,17 +89,26 @@ def run_alone(build: Build, name: str, argv: Sequence[str] | None = None) -> Non
     raise SystemExit(run(config, {name: build}, together=False))
 
 
-def run(config: Config, builds: Mapping[str, Build], *, together: bool) -> int:
+def run(
+    config: Config,
+    builds: Mapping[str, Build],
+    *,
+    together: bool,
+    read: Read | None = None,
+    lifeline: Lifeline | None = None,
+) -> int:
     """Run services in this process until SIGTERM: together means embedded, all over one in-process channel.
 
-    Returns the exit status.
+    With a lifeline also no longer than whoever holds its other end. Returns the exit status.
     """
     name = "embedded" if together else "-".join(builds)
     telemetry = start_telemetry(config, name)
     for warning in config.warnings:
         log.warning("configuration", warning=warning)
     try:
-        _run_in_loop(_live(config, builds, telemetry, together))
+        serve = embedded if together else alone
+        again = read or (lambda: load(config.source, os.environ))
+        _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
     except ConfigError as error:
         log.error("cannot start", reason=str(error))
     except OSError as error:
@@ -119,7 +130,7 @@ def _run_in_loop(work: Any) -> None:
             runner.run(work)
 
 
-async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetry, together: bool) -> None:
+async def _live(serving: AbstractAsyncContextManager[object], names: str, lifeline: Lifeline | None) -> None:
     stopping = asyncio.Event()
     on_its_way_up = asyncio.current_task()
 
@@ -133,13 +144,15 @@ async def _live(config: Config, builds: Mapping[str, Build], telemetry: Telemetr
         loop.add_signal_handler(number, stop)
     # Without a handler the signal would end a process that is still on its way up.
     listen(lambda: log.info("asked to reload"))
-    serve = embedded if together else alone
-    serving = serve(config, builds, telemetry, None, lambda: load(config.source, os.environ))
+    if lifeline is not None:
+        lifeline.hold(stop)
     try:
         async with serving:
             on_its_way_up = None
             settle()
-            log.info("ready", processes=",".join(builds))
+            log.info("ready", processes=names)
+            if lifeline is not None:
+                lifeline.ready()
             await stopping.wait()
             log.info("stopping")
     except asyncio.CancelledError:
@@ -198,7 +211,7 @@ async def alone(
     Raises:
         ConfigError: the stack would have no bus, or be open to strangers.
     """
-    _check_stack(config)
+    check_stack(config)
     ready = False
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
@@ -216,7 +229,7 @@ async def alone(
         for name, build in builds.items():
             service = await build(config, deps)
             stack.push_async_callback(_stop, name, service)
-            server = RpcServer(config.services, telemetry)
+            server = RpcServer(config.services, telemetry, shared=config.gateway.worker > 0)
             server.add(service)
             ports[name] = await server.start(getattr(config.services, name).listen_addr)
             stack.push_async_callback(server.stop, _GRACE)
@@ -236,21 +249,6 @@ def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:
     stack.push_async_callback(reloader.stop)
     stack.callback(listen(reloader.hang_up))
     reloader.follow()
-
-
-def _check_stack(config: Config) -> None:
-    where = str(config.source or "configuration")
-    problems: list[Problem] = []
-    if not config.bus.url:
-        problems.append(
-            Problem(where, "bus.url", "is empty", "processes that run apart need Redis: set redis://host:6379")
-        )
-    if not config.services.token and not config.services.tls.enabled:
-        problems.append(
-            Problem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
-        )
-    if problems:
-        raise ConfigError(problems)
 
 
 async def _expose_metrics(

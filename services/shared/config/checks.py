@@ -20,6 +20,7 @@ DEFAULT_V6 = "fd7a:115c:a1e0::/48"
 DEFAULT_DOMAIN = "tailnet.internal"
 
 _MOST_PER_SECOND = 1_000_000
+_MOST_WORKERS = 64
 _SHORTEST_EPHEMERAL = timedelta(seconds=65)
 _DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
@@ -80,6 +81,7 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
             _derp,
             _lifetimes,
             _limits,
+            _workers,
             login_faults,
             _processes,
         )
@@ -287,6 +289,26 @@ def _limits(config: Config) -> Iterator[Found]:
             yield f"gateway.{key}", "is below 1s", "remove it for the default"
     if gateway.idle_timeout < gateway.check_interval:
         yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
+
+
+def _workers(config: Config) -> Iterator[Found]:
+    workers = config.gateway.workers
+    if not 1 <= workers <= _MOST_WORKERS:
+        yield "gateway.workers", f"is no number from 1 to {_MOST_WORKERS}", "write the number of cores to use, or 1"
+        return
+    if workers == 1:
+        return
+    shared = {
+        "listen_addr": config.listen_addr,
+        "grpc_listen_addr": config.grpc_listen_addr,
+        "services.gateway.listen_addr": config.services.gateway.listen_addr,
+    }
+    for key, address in shared.items():
+        if address.endswith(":0"):
+            yield key, "has port 0 while gateway.workers is above 1", "write the port that the workers share"
+    _, _, port = config.metrics_listen_addr.rpartition(":")
+    if port.isdigit() and int(port) <= 65535 < int(port) + workers - 1:
+        yield "metrics_listen_addr", "leaves no port for each of gateway.workers", "write a lower port"
 
 
 def _processes(config: Config) -> Iterator[Found]:

@@ -318,6 +318,8 @@ class ServicesConfig:
 class GatewayConfig:
     """`gateway`: bounds of the only door."""
 
+    workers: int = 1
+    """Processes that share the ports of `serve gateway`, one for each core; every other limit here is each one's."""
     max_connections: int = 65536
     """Tunnels held at once."""
     max_connections_per_address: int = 0
@@ -354,6 +356,8 @@ class GatewayConfig:
     """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
     admin_wrong_keys: int = 20
     """Wrong API keys that one address may send at once; after that one every two seconds."""
+    worker: int = field(default=0, metadata={"internal": True})
+    """Which of the workers this process is, from 1; 0 where the gateway is one process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,6 @@ MAX_MESSAGE = 64 << 20
 SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
-    ("grpc.so_reuseport", 0),
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -44,8 +43,10 @@ class Servable(Protocol):
 class RpcServer:
     """One server of one process. Add services, start it, say when it is ready, stop it."""
 
-    def __init__(self, security: ServicesConfig, telemetry: Telemetry) -> None:
+    def __init__(self, security: ServicesConfig, telemetry: Telemetry, *, shared: bool = False) -> None:
         """Make a server that asks for certificates if configured, else for the deployment token.
+
+        Several processes of the same user may listen on one `shared` address.
 
         Raises:
             InsecureError: neither is configured.
@@ -56,7 +57,8 @@ class RpcServer:
             interceptors.append(TokenInterceptor(security.token))
         elif not security.tls.enabled:
             raise InsecureError("set services.token or services.tls")
-        self._server = grpc.aio.server(interceptors=interceptors, options=SERVER_OPTIONS)
+        options = (*SERVER_OPTIONS, ("grpc.so_reuseport", int(shared)))
+        self._server = grpc.aio.server(interceptors=interceptors, options=options)
         self._health = health.aio.HealthServicer()
         self._names: list[str] = []
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

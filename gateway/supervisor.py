@@ -1,0 +1,161 @@
+"""Keeps a number of worker processes alive: starts them, starts one again that died, and ends with all of them.
+
+It serves nothing itself. Each worker's standard input is a socket to us: it says there when it is ready, and its end
+tells the worker that we are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE, LONG_LIFE = 0.25, 30.0, 60.0
+
+
+class Pauses:
+    """How long a worker that died stays dead: twice as long each time, until one has lived for a minute."""
+
+    def __init__(self) -> None:
+        self._next = FIRST_PAUSE
+
+    def after(self, lived: float) -> float:
+        """The seconds to wait after a life of so many seconds."""
+        if lived >= LONG_LIFE:
+            self._next = FIRST_PAUSE
+        pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)
+        return pause
+
+
+class _Worker:
+    """One life of one worker."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
+        self.process = process
+        self.line = line
+        self.ready = False
+        self.owed_hang_up = False
+
+    def send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+
+class Supervisor:
+    """`command` gives the program of a worker by its number, from 1; `patience` is how long all may take to end."""
+
+    def __init__(self, command: Callable[[int], Sequence[str]], count: int, patience: float) -> None:
+        self._command = command
+        self._count = count
+        self._patience = patience
+        self._workers: dict[int, _Worker] = {}
+        self._were_ready: set[int] = set()
+        self._stopping = asyncio.Event()
+        self._status = 0
+
+    @property
+    def pids(self) -> dict[int, int]:
+        """The processes of the workers that run, by number."""
+        return {number: worker.process.pid for number, worker in self._workers.items()}
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT; the exit status: 0 when all workers could start, and ended as they should."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+        await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
+        return self._status
+
+    def stop(self) -> None:
+        """Let all workers end; those that do not in time are killed."""
+        if self._stopping.is_set():
+            return
+        log.info("stopping", workers=len(self._workers))
+        self._stopping.set()
+        for worker in self._workers.values():
+            worker.send(signal.SIGTERM)
+        asyncio.get_running_loop().call_later(self._patience, self._kill)
+
+    def hang_up(self) -> None:
+        """Let all workers read their configuration again. Before it is ready the signal would end one, so it waits."""
+        for worker in self._workers.values():
+            if worker.ready:
+                worker.send(signal.SIGHUP)
+            else:
+                worker.owed_hang_up = True
+
+    def _kill(self) -> None:
+        for number, worker in self._workers.items():
+            log.error("worker does not end, killing it", worker=number, pid=worker.process.pid)
+            worker.send(signal.SIGKILL)
+
+    async def _keep(self, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        pauses = Pauses()
+        while not self._stopping.is_set():
+            began = loop.time()
+            ended = await self._live(number)
+            if self._stopping.is_set():
+                # One that was not ready yet knows no better answer to SIGTERM than to die of it.
+                if ended not in (0, -signal.SIGTERM):
+                    log.error("worker ended with an error", worker=number, status=_said(ended))
+                    self._status = 1
+            elif ended > 0 and number not in self._were_ready:
+                log.error("worker cannot start", worker=number, status=_said(ended))
+                self._status = 1
+                self.stop()
+            else:
+                pause = pauses.after(loop.time() - began)
+                log.error("worker ended, starting it again", worker=number, status=_said(ended), seconds=pause)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await self._stopping.wait()
+
+    async def _live(self, number: int) -> int:
+        """One life; how it ended: a status, or less than zero for a signal."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours, theirs:
+            try:
+                # A group of its own: a terminal's Ctrl-C comes to us alone, and from us as SIGTERM.
+                process = await asyncio.create_subprocess_exec(
+                    *self._command(number), stdin=theirs.fileno(), process_group=0
+                )
+            except OSError as error:
+                log.error("no process for a worker", worker=number, reason=str(error))
+                return 1
+            theirs.close()
+            worker = self._workers[number] = _Worker(process, ours)
+            if self._stopping.is_set():
+                worker.send(signal.SIGTERM)
+            hearing = asyncio.create_task(self._hear(number, worker), name=f"worker {number}")
+            try:
+                return await process.wait()
+            finally:
+                del self._workers[number]
+                hearing.cancel()
+                await asyncio.gather(hearing, return_exceptions=True)
+
+    async def _hear(self, number: int, worker: _Worker) -> None:
+        with suppress(OSError):
+            if not await asyncio.get_running_loop().sock_recv(worker.line, 1):
+                return
+            worker.ready = True
+            log.info("worker is ready", worker=number, pid=worker.process.pid)
+            if worker.owed_hang_up:
+                worker.send(signal.SIGHUP)
+            before = len(self._were_ready)
+            self._were_ready.add(number)
+            if before < len(self._were_ready) == self._count:
+                log.info("ready", workers=self._count)
+
+
+def _said(status: int) -> str:
+    return str(status) if status >= 0 else signal.Signals(-status).name

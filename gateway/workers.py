@@ -59,13 +59,17 @@ def run_worker(config: Config, number: int) -> int:
     from services.shared.lifeline import Lifeline
     from services.shared.process import run
 
-    own = as_worker(config, number)
+    try:
+        lifeline = Lifeline.at_standard_input()
+    except OSError:
+        sys.stderr.write("smartscale serve gateway: a worker is started by its supervisor: leave --worker out\n")
+        return 1
     return run(
-        own,
+        as_worker(config, number),
         {"gateway": build},
         together=False,
         read=lambda: as_worker(load(config.source, os.environ), number),
-        lifeline=Lifeline.at_standard_input(),
+        lifeline=lifeline,
     )
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,17 @@ def free_ports(count: int) -> list[int]:
     finally:
         for made in sockets:
             made.close()
+
+
+def free_pair() -> list[int]:
+    """A free port whose next one is free too."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = int(first.getsockname()[1])
+            with suppress(OSError, OverflowError):
+                second.bind(("127.0.0.1", port + 1))
+                return [port, port + 1]
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
@@ -111,12 +122,11 @@ async def two_workers(folder: Path, *, with_services: bool = True) -> AsyncItera
         redis = RedisServer(folder)
         await redis.start()
         stack.push_async_callback(redis.stop)
-        port, admin, own, *ports = free_ports(9)
-        metrics = ports[:1]
-        metrics.append(metrics[0] + 1)
+        port, admin, own, *ports = free_ports(7)
+        metrics = free_pair()
         addresses = {
             name: ServiceConfig(listen_addr=f"127.0.0.1:{used}", addresses=(f"127.0.0.1:{used}",))
-            for name, used in zip(SERVICES, ports[1:], strict=False)
+            for name, used in zip(SERVICES, ports, strict=True)
         }
         config = config_in(folder)
         config = replace(config, bus=BusConfig(url=redis.url), services=ServicesConfig(token=TOKEN, **addresses))

@@ -17,6 +17,8 @@ from cli.parser import root
 def main() -> NoReturn:
     """Run as a program. A short command ends without taking the interpreter apart, which would take as long again."""
     gc.set_threshold(100_000)
+    # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         status = run(sys.argv[1:])
     except SystemExit as error:
@@ -34,8 +36,6 @@ def main() -> NoReturn:
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line; the status is 0 for success, 1 for a refusal, 2 for wrong use."""
-    # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if argv and argv[0] in ("__complete", "__completeNoDesc"):  # not for people: words that are not yet a command
         from cli import completion
 

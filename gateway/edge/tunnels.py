@@ -122,7 +122,7 @@ class Tunnels:
         waiting = list(self._tunnels)
         step = -(-len(waiting) // _CLOSING_STEPS) or 1
         for start in range(0, len(waiting), step):
-            for tunnel in waiting[start : start + step]:
+            for tunnel in self._tunnels.intersection(waiting[start : start + step]):  # others have gone meanwhile
                 tunnel.go_away()
                 tunnel.end_streams()
             await asyncio.sleep(grace / _CLOSING_STEPS)

@@ -136,12 +136,14 @@ class Server:
             process.stop()
 
     def faults(self) -> list[str]:
-        """Lines of the logs that no input may cause."""
+        """What no input may cause in a log, each with the lines around it."""
         found = []
         for name, process in self.processes.items():
-            for line in process.text().splitlines():
+            lines = process.text().splitlines()
+            for number, line in enumerate(lines):
                 if "Traceback" in line or "Task exception was never retrieved" in line or "never awaited" in line:
-                    found.append(f"{name}: {line}")
+                    around = "\n".join(lines[max(0, number - 2) : number + 40])
+                    found.append(f"{name}: {around}")
         return found
 
 

@@ -258,6 +258,18 @@ async def test_clients_go_one_after_the_other_and_are_served_until_their_turn():
         closing.cancel()
 
 
+async def test_a_client_that_leaves_by_itself_meanwhile_is_no_trouble():
+    async with serve_edge() as edge, await connect(edge) as one, await connect(edge) as other:
+        for client in (one, other):
+            await client.start("/stream", b"x")
+        closing = asyncio.create_task(edge.tunnels.close(5.0))
+        await until(lambda: one.going_away.is_set() or other.going_away.is_set())
+        second = other if one.going_away.is_set() else one
+        await second.close()
+        await asyncio.wait_for(closing, 20)
+        assert edge.tunnels.counts.tunnels == 0
+
+
 async def test_going_away_ends_streams_and_closes_and_takes_no_more_requests():
     async with serve_edge() as edge, await connect(edge) as client:
         stream = await client.start("/stream", b"x")

@@ -20,7 +20,7 @@ setup-test:
 	@scripts/setup.sh test
 
 run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./state
-	@STATE="$(STATE)" scripts/run.sh
+	@STATE="$(STATE)" exec scripts/run.sh
 
 test: setup-test ## Run all tests
 	$(PY) -m pytest tests

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from services.shared.config.secret import secret
+
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z")
 """What a further provider may be called: the name stands in its redirect URL."""
 
@@ -65,7 +67,7 @@ class ProviderConfig:
     provider_name: str = "OIDC"
     """What the sign-in button calls the provider."""
     client_id: str = ""
-    client_secret: str = field(default="", repr=False, metadata={"secret": True})
+    client_secret: str = secret()
     client_secret_path: Path | None = None
     """Read at every use, so that a new secret needs no restart."""
     client_auth: Literal["", "client_secret_basic", "client_secret_post", "private_key_jwt"] = ""

@@ -1,0 +1,193 @@
+"""How our processes run: databases, bus, ports, bounds, logs, and how commands reach them. Owns names and types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from services.shared.config.secret import secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SqliteConfig:
+    """`database.sqlite`."""
+
+    path: Path = Path()
+    write_ahead_log: bool = True
+    wal_autocheckpoint: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresConfig:
+    """`database.postgres`."""
+
+    host: str = "localhost"
+    port: int = 5432
+    name: str = ""
+    user: str = ""
+    password: str = secret("pass")
+    ssl: str = field(default="disable", metadata={"bools": {True: "require", False: "disable"}})
+    """`disable`, `prefer`, `require`, `verify-ca`, `verify-full`; the file may say true or false."""
+    max_open_conns: int = 10
+    max_idle_conns: int = 10
+    conn_max_idle_time_secs: int = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GormConfig:
+    """`database.gorm`: accepted for old files; only `slow_threshold` (milliseconds) means something here."""
+
+    prepare_stmt: bool = True
+    parameterized_queries: bool = True
+    skip_err_record_not_found: bool = True
+    slow_threshold: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseConfig:
+    """`database`: one database for all services, each with tables of its own."""
+
+    type: Literal["sqlite", "postgres"] = field(
+        default="sqlite", metadata={"same": {"sqlite3": "sqlite", "postgresql": "postgres"}}
+    )
+    debug: bool = False
+    sqlite: SqliteConfig = SqliteConfig()
+    postgres: PostgresConfig = PostgresConfig()
+    gorm: GormConfig = GormConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusConfig:
+    """`bus`: empty means in memory (one process); else `redis://…`, `rediss://…` or `unix://…`."""
+
+    url: str = secret()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """One of `services.*`: where it listens, and where the others find its replicas."""
+
+    listen_addr: str = ""
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesTlsConfig:
+    """`services.tls`: mutual TLS between our processes; all three or none."""
+
+    ca_path: Path | None = None
+    cert_path: Path | None = None
+    key_path: Path | None = None
+    server_name: str = ""
+    """Name in the peers' certificates when it is not the dialled host."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether certificates are configured."""
+        return self.cert_path is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesConfig:
+    """`services`: our processes, when each runs alone."""
+
+    registry: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50051", addresses=("127.0.0.1:50051",))
+    policy: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50052", addresses=("127.0.0.1:50052",))
+    auth: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50053", addresses=("127.0.0.1:50053",))
+    map_streamer: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50054", addresses=("127.0.0.1:50054",))
+    derp: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50055", addresses=("127.0.0.1:50055",))
+    gateway: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50056", addresses=("127.0.0.1:50056",))
+    token: str = secret()
+    """Shared by all processes of a deployment; needed unless `services.tls` is given."""
+    tls: ServicesTlsConfig = ServicesTlsConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """`gateway`: bounds of the only door."""
+
+    workers: int = 1
+    """Processes that share the ports of `serve gateway`, one for each core; every other limit here is each one's."""
+    max_connections: int = 65536
+    """Tunnels held at once."""
+    max_connections_per_address: int = 0
+    """Connections from one address; zero means no limit, as behind a proxy or an office all come from one."""
+    handshakes_per_second: float = 1000.0
+    """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
+    reconnects_per_second: float = 2.0
+    """Tunnels, map sessions and registrations, each, that one machine may open a second; fifteen times as many at
+    once; zero means no limit."""
+    reports_per_second: float = 2.0
+    """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
+    wait, and the newest takes the place of those before it. Zero means no limit."""
+    max_handshakes: int = 4096
+    """Connections that have not finished their handshake; older ones go first."""
+    handshake_timeout: timedelta = timedelta(seconds=10)
+    max_request_body: int = 1 << 20
+    """Bytes of a request body inside the tunnel."""
+    max_answer_body: int = 32 << 20
+    """Bytes of what a node answers to a question of ours, such as for its whole netmap."""
+    check_interval: timedelta = timedelta(seconds=60)
+    """Time between two looks at a tunnel: a silent peer gets a PING, and is dropped at the next look."""
+    idle_timeout: timedelta = timedelta(seconds=300)
+    """How long a tunnel without any request may stay."""
+    keepalive_interval: timedelta = timedelta(seconds=50)
+    high_water: int = 64 << 10
+    """Unsent bytes at which a map session is paused."""
+    initial_map_bytes: int = 64 << 20
+    """Bytes of full maps in flight at once."""
+    login_wait: timedelta = timedelta(minutes=10)
+    """How long a Followup request is held."""
+    drain_timeout: timedelta = timedelta(seconds=10)
+    """How long a planned stop may take; in the first half of it the clients are let go, one after the other."""
+    admin_calls_per_second: int = 50
+    """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
+    admin_wrong_keys: int = 20
+    """Wrong API keys that one address may send at once; after that one every two seconds."""
+    worker: int = field(default=0, metadata={"internal": True})
+    """Which of the workers this process is, from 1; 0 where the gateway is one process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """`log`."""
+
+    level: Literal["panic", "fatal", "error", "warn", "info", "debug", "trace", "disabled"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """`telemetry`: where spans go; empty means nowhere, unless OTEL_EXPORTER_OTLP_ENDPOINT is set."""
+
+    otlp_endpoint: str = ""
+    sample_ratio: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CliConfig:
+    """`cli`: how the command reaches a server elsewhere; no address means the unix socket."""
+
+    address: str = ""
+    api_key: str = secret()
+    timeout: timedelta = timedelta(seconds=5)
+    insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningConfig:
+    """`tuning`."""
+
+    notifier_send_timeout: timedelta = timedelta(milliseconds=800)
+    batch_change_delay: timedelta = timedelta(milliseconds=800)
+    node_mapsession_buffered_chan_size: int = 30
+    batcher_workers: int = 0
+    register_cache_cleanup: timedelta = timedelta(minutes=20)
+    register_cache_expiration: timedelta = timedelta(minutes=15)
+    """How long a pending login lives."""
+    register_cache_max_entries: int = 1024
+    """How many pending logins may wait at once."""
+    node_store_batch_size: int = 100
+    node_store_batch_timeout: timedelta = timedelta(milliseconds=500)

@@ -1,0 +1,172 @@
+"""What a tailnet is: its addresses, names, relays, lifetimes and policy. Owns names and types of these keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from services.shared.config.secret import secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseConfig:
+    """`noise`: the control key that clients pin."""
+
+    private_key_path: Path = Path()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefixesConfig:
+    """`prefixes`: where node addresses come from; an empty one means that family is off."""
+
+    v4: str = ""
+    v6: str = ""
+    allocation: Literal["sequential", "random"] = "sequential"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraRecord:
+    """One record of `dns.extra_records`."""
+
+    name: str = ""
+    type: str = "A"
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameserversConfig:
+    """`dns.nameservers`: for every name, and for single domains."""
+
+    global_: tuple[str, ...] = field(default=(), metadata={"key": "global"})
+    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsConfig:
+    """`dns`: what clients are told about names."""
+
+    magic_dns: bool = True
+    base_domain: str = ""
+    override_local_dns: bool | None = None
+    """Unset means: yes if there are global nameservers."""
+    nameservers: NameserversConfig = NameserversConfig()
+    search_domains: tuple[str, ...] = ()
+    extra_records: tuple[ExtraRecord, ...] = ()
+    extra_records_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerpStunConfig:
+    """`derp.server.stun`: accepted for old files."""
+
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerpServerConfig:
+    """`derp.server`: our own relay and STUN server."""
+
+    enabled: bool = True
+    """In the file unset means: yes if neither `derp.urls` nor `derp.paths` names another relay."""
+    region_id: int = 999
+    region_code: str = "headscale"
+    region_name: str = "Headscale Embedded DERP"
+    verify_clients: bool = True
+    verify_clients_fail_open: bool = False
+    """Whether clients come in while the registry does not answer."""
+    stun_listen_addr: str = "0.0.0.0:3478"
+    private_key_path: Path = Path()
+    automatically_add_embedded_derp_region: bool = True
+    ipv4: str = ""
+    ipv6: str = ""
+    stun: DerpStunConfig = DerpStunConfig()
+    listen_addr: str = "0.0.0.0:8443"
+    """Relay over TLS; what clients use. Empty turns it off."""
+    http_listen_addr: str = ""
+    """Relay without TLS, for development and for reverse proxies. Empty turns it off."""
+    hostname: str = ""
+    """Name or address that clients dial; empty means the host of `server_url`."""
+    name: str = ""
+    """Name of this relay inside its region; empty means one made of region and host name."""
+    mesh_key: str = secret()
+    """64 hex digits that relays of one region share; empty means no mesh."""
+    mesh_with: tuple[str, ...] = ()
+    """Base URLs of the other relays of the region."""
+    tls_cert_path: Path | None = None
+    """Own certificate; unset means a self-signed one, made at first start and pinned in the DERP map."""
+    tls_key_path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DerpConfig:
+    """`derp`: which relays clients learn of."""
+
+    server: DerpServerConfig = DerpServerConfig()
+    urls: tuple[str, ...] = ()
+    paths: tuple[Path, ...] = ()
+    auto_update_enabled: bool = False
+    update_frequency: timedelta = timedelta(hours=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EphemeralConfig:
+    """`node.ephemeral`."""
+
+    inactivity_timeout: timedelta = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HaConfig:
+    """`node.routes.ha`: how a lost subnet router is noticed."""
+
+    probe_interval: timedelta = timedelta(seconds=10)
+    probe_timeout: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutesConfig:
+    """`node.routes`."""
+
+    ha: HaConfig = HaConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeConfig:
+    """`node`: lifetimes."""
+
+    expiry: timedelta = timedelta(0)
+    """How long a node key stays valid; zero means for ever."""
+    ephemeral: EphemeralConfig = EphemeralConfig()
+    routes: RoutesConfig = RoutesConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreAuthKeysConfig:
+    """`preauth_keys`."""
+
+    revoked_retention: timedelta = timedelta(hours=168)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """`policy`: where the policy document lives; no path in mode `file` means allow-all."""
+
+    mode: Literal["file", "database"] = "file"
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchConfig:
+    """A section that is only on or off: `logtail`, `auto_update`."""
+
+    enabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaildropConfig:
+    """`taildrop`."""
+
+    enabled: bool = True

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Found = tuple[str, str, str]
+"""What a check says of a configuration: key, what, remedy."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

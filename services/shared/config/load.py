@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from services.shared.config.checks import check, complete
+from services.shared.config.checks import check
+from services.shared.config.completing import complete
 from services.shared.config.environment import apply_environment
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.legacy import LEGACY_SECTIONS, normalise

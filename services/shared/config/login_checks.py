@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from services.shared.config.errors import Found
 from services.shared.config.login import PROVIDER_NAME, ProviderConfig, key_of_provider
 from services.shared.config.model import Config
-
-Found = tuple[str, str, str]
-"""Key, what, remedy."""
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _SAMPLES = ("your-smartlink", "your-tenant", "your-app-id")

@@ -1,0 +1,175 @@
+"""What makes no sense in how processes run, though each value alone is right; and what of it is worth a warning."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from services.shared.config.errors import Found
+from services.shared.config.model import Config
+
+_MOST_PER_SECOND = 1_000_000
+_MOST_WORKERS = 64
+_POSITIVE = (
+    "max_connections",
+    "max_handshakes",
+    "max_request_body",
+    "high_water",
+    "admin_calls_per_second",
+    "admin_wrong_keys",
+)
+
+
+def process_faults(config: Config) -> Iterator[Found]:
+    """What forbids a start."""
+    for part in (_urls, _addresses, _database, _tls, _limits, _workers, _processes):
+        yield from part(config)
+
+
+def process_doubts(config: Config) -> Iterator[Found]:
+    """What is worth a warning."""
+    if config.database.type == "postgres" and config.database.postgres.ssl == "disable":
+        host = config.database.postgres.host
+        if host not in ("localhost", "127.0.0.1", "::1", "") and not host.startswith("/"):
+            yield "database.postgres.ssl", "is off for another host", "write require or verify-full"
+
+
+def _urls(config: Config) -> Iterator[Found]:
+    if not config.server_url:
+        yield "server_url", "is missing", "set the URL that clients reach, as in https://headscale.example.com"
+        return
+    try:
+        url = urlsplit(config.server_url)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        yield "server_url", "is no http:// or https:// URL with a host", "write it as in https://headscale.example.com"
+    elif url.query or url.fragment or url.path.strip("/"):
+        yield "server_url", "has more than a host and a port", "clients ask at the root; remove what follows the host"
+
+
+def _addresses(config: Config) -> Iterator[Found]:
+    named: dict[str, str] = {
+        "listen_addr": config.listen_addr,
+        "metrics_listen_addr": config.metrics_listen_addr,
+        "grpc_listen_addr": config.grpc_listen_addr,
+        "derp.server.listen_addr": config.derp.server.listen_addr,
+        "derp.server.http_listen_addr": config.derp.server.http_listen_addr,
+        "derp.server.stun_listen_addr": config.derp.server.stun_listen_addr,
+    }
+    for key, address in named.items():
+        if address and not is_listen_address(address):
+            yield key, "is no address to listen on", "write host:port or :port"
+    if not config.listen_addr:
+        yield "listen_addr", "is empty", "write host:port"
+    for proxy in config.trusted_proxies:
+        try:
+            network = ipaddress.ip_network(proxy, strict=False)
+        except ValueError:
+            yield "trusted_proxies", "holds something that is no address or prefix", "write addresses of your proxies"
+            continue
+        if network.prefixlen == 0:
+            yield "trusted_proxies", "trusts everybody", "write the addresses of your proxies only"
+    for text in config.metrics_allowed_networks:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            yield "metrics_allowed_networks", "holds something that is no address or prefix", "write CIDRs"
+
+
+def is_listen_address(address: str) -> bool:
+    """Whether this is `host:port` with a numeric port; the host may be empty."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        return False
+    return ":" not in host or (host.startswith("[") and host.endswith("]"))
+
+
+def _database(config: Config) -> Iterator[Found]:
+    if config.database.type == "postgres":
+        if not config.database.postgres.name:
+            yield "database.postgres.name", "is missing", "name the database"
+        if config.database.postgres.ssl not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
+            yield "database.postgres.ssl", "is no sslmode", "write true, false, or an sslmode such as verify-full"
+        if not 1 <= config.database.postgres.port <= 65535:
+            yield "database.postgres.port", "is no port", "write 5432"
+        if config.database.postgres.max_open_conns < 1:
+            yield "database.postgres.max_open_conns", "leaves no connection", "write 10"
+
+
+def _tls(config: Config) -> Iterator[Found]:
+    for section, pair in (("", config), ("derp.server.", config.derp.server)):
+        cert, key = getattr(pair, "tls_cert_path", None), getattr(pair, "tls_key_path", None)
+        if (cert is None) is not (key is None):
+            yield f"{section}tls_cert_path", "needs its key, and the key needs it", "set both or none"
+    if config.tls_letsencrypt_hostname:
+        if config.tls_cert_path is not None:
+            yield "tls_letsencrypt_hostname", "is given together with tls_cert_path", "keep one of them"
+        tls_alpn = config.tls_letsencrypt_challenge_type == "TLS-ALPN-01"
+        if tls_alpn and not config.listen_addr.endswith(":443"):
+            yield (
+                "tls_letsencrypt_challenge_type",
+                "TLS-ALPN-01 needs listen_addr on port 443",
+                "use HTTP-01 or port 443",
+            )
+    tls = config.services.tls
+    given = [path is not None for path in (tls.ca_path, tls.cert_path, tls.key_path)]
+    if any(given) and not all(given):
+        yield "services.tls", "has some of ca_path, cert_path and key_path", "set all three or none"
+
+
+def _limits(config: Config) -> Iterator[Found]:
+    gateway = config.gateway
+    for key in _POSITIVE:
+        if getattr(gateway, key) < 1:
+            yield f"gateway.{key}", "is below 1", "write a positive number, or remove it for the default"
+    for key in ("handshakes_per_second", "reconnects_per_second", "reports_per_second"):
+        if not 0 <= getattr(gateway, key) <= _MOST_PER_SECOND:
+            yield f"gateway.{key}", "is no number from 0 to 1000000", "write a rate, or 0 for no limit"
+    if gateway.max_connections_per_address < 0:
+        yield "gateway.max_connections_per_address", "is negative", "write 0 for no limit"
+    if gateway.max_answer_body < gateway.max_request_body:
+        yield "gateway.max_answer_body", "is below gateway.max_request_body", "write 33554432"
+    for key in ("check_interval", "keepalive_interval", "handshake_timeout"):
+        if getattr(gateway, key) < timedelta(seconds=1):
+            yield f"gateway.{key}", "is below 1s", "remove it for the default"
+    if gateway.idle_timeout < gateway.check_interval:
+        yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
+
+
+def _workers(config: Config) -> Iterator[Found]:
+    workers = config.gateway.workers
+    if not 1 <= workers <= _MOST_WORKERS:
+        yield "gateway.workers", f"is no number from 1 to {_MOST_WORKERS}", "write the number of cores to use, or 1"
+        return
+    if workers == 1:
+        return
+    shared = {
+        "listen_addr": config.listen_addr,
+        "grpc_listen_addr": config.grpc_listen_addr,
+        "services.gateway.listen_addr": config.services.gateway.listen_addr,
+    }
+    for key, address in shared.items():
+        if address.endswith(":0"):
+            yield key, "has port 0 while gateway.workers is above 1", "write the port that the workers share"
+    _, _, port = config.metrics_listen_addr.rpartition(":")
+    if port.isdigit() and int(port) <= 65535 < int(port) + workers - 1:
+        yield "metrics_listen_addr", "leaves no port for each of gateway.workers", "write a lower port"
+
+
+def _processes(config: Config) -> Iterator[Found]:
+    if config.bus.url and not config.bus.url.startswith(("redis://", "rediss://", "unix://")):
+        yield "bus.url", "is no Redis URL", "write redis://host:6379/0, or nothing for one process"
+    for name in ("registry", "policy", "auth", "map_streamer", "derp", "gateway"):
+        service: Any = getattr(config.services, name)
+        if not is_listen_address(service.listen_addr) and not service.listen_addr.startswith("unix:"):
+            yield f"services.{name}.listen_addr", "is no address to listen on", "write host:port"
+        for address in service.addresses:
+            if not address.startswith("unix:") and not is_listen_address(address):
+                yield f"services.{name}.addresses", "holds something that is no host:port", "write host:port"
+    if not 0 <= config.telemetry.sample_ratio <= 1:
+        yield "telemetry.sample_ratio", "is not between 0 and 1", "write 1.0 for all"

@@ -1,0 +1,122 @@
+"""What makes no sense in what a tailnet is, though each value alone is right; and what of it is worth a warning."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from services.shared.config.completing import DEFAULT_DOMAIN, DEFAULT_V4, DEFAULT_V6
+from services.shared.config.errors import Found
+from services.shared.config.model import Config
+
+_SHORTEST_EPHEMERAL = timedelta(seconds=65)
+_DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
+_HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
+
+
+def tailnet_faults(config: Config) -> Iterator[Found]:
+    """What forbids a start."""
+    for part in (_prefixes, _dns, _derp, _lifetimes):
+        yield from part(config)
+
+
+def tailnet_doubts(config: Config) -> Iterator[Found]:
+    """What is worth a warning."""
+    for key, text, whole in (
+        ("prefixes.v4", config.prefixes.v4, DEFAULT_V4),
+        ("prefixes.v6", config.prefixes.v6, DEFAULT_V6),
+    ):
+        inner, outer = (ipaddress.ip_network(text) if text else None), ipaddress.ip_network(whole)
+        if inner is not None and not inner.subnet_of(outer):  # type: ignore[arg-type]
+            yield key, f"is outside of {whole}", "clients treat only that range as the tailnet's"
+    host = (urlsplit(config.server_url).hostname or "").lower()
+    if config.dns.base_domain and host.endswith("." + config.dns.base_domain):
+        yield (
+            "dns.base_domain",
+            "contains the server's own name",
+            "nodes resolve names below it by MagicDNS; the server's name is served there too, other names are not",
+        )
+
+
+def _prefixes(config: Config) -> Iterator[Found]:
+    for key, text, version in (("prefixes.v4", config.prefixes.v4, 4), ("prefixes.v6", config.prefixes.v6, 6)):
+        if not text:
+            continue
+        try:
+            good = ipaddress.ip_network(text).version == version
+        except ValueError:
+            good = False
+        if not good:
+            yield key, f"is no IPv{version} prefix", f"write {DEFAULT_V4 if version == 4 else DEFAULT_V6}"
+    if not config.prefixes.v4 and not config.prefixes.v6:
+        yield "prefixes", "has neither v4 nor v6", f"set prefixes.v4 to {DEFAULT_V4}"
+
+
+def _dns(config: Config) -> Iterator[Found]:
+    dns = config.dns
+    if dns.base_domain and not _DOMAIN.match(dns.base_domain):
+        yield "dns.base_domain", "is no domain name", "write lower-case labels with dots between them"
+    if dns.magic_dns and not dns.base_domain:
+        yield "dns.base_domain", "is empty while dns.magic_dns is on", f"set it, as in {DEFAULT_DOMAIN}"
+    if dns.base_domain and dns.base_domain == (urlsplit(config.server_url).hostname or "").lower():
+        yield "dns.base_domain", "is the server's own name", "choose another domain for the nodes"
+    if dns.override_local_dns and not dns.nameservers.global_:
+        yield (
+            "dns.override_local_dns",
+            "is on without dns.nameservers.global",
+            "add a nameserver or write dns.override_local_dns: false",
+        )
+    if dns.extra_records and dns.extra_records_path is not None:
+        yield "dns.extra_records_path", "is given together with dns.extra_records", "keep one of them"
+    for record in dns.extra_records:
+        if record.type not in ("A", "AAAA"):
+            yield "dns.extra_records", "holds a record that is neither A nor AAAA", "clients know only these two"
+            continue
+        try:
+            good = ipaddress.ip_address(record.value).version == (4 if record.type == "A" else 6)
+        except ValueError:
+            good = False
+        if not good:
+            yield "dns.extra_records", "holds a value that is no address of its type", "write an IP address"
+
+
+def _derp(config: Config) -> Iterator[Found]:
+    server = config.derp.server
+    if not server.enabled and not config.derp.urls and not config.derp.paths:
+        yield "derp", "names no relay at all", "set derp.server.enabled: true, or derp.urls, or derp.paths"
+    if not server.enabled:
+        return
+    if not server.stun_listen_addr:
+        yield "derp.server.stun_listen_addr", "is empty while the relay is on", "write 0.0.0.0:3478"
+    if not server.listen_addr and not server.http_listen_addr:
+        yield "derp.server.listen_addr", "is empty, and http_listen_addr too", "write 0.0.0.0:8443"
+    if not 1 <= server.region_id < 1 << 31:
+        yield "derp.server.region_id", "is out of range", "write 999"
+    if server.mesh_key and not _HEX64.match(server.mesh_key):
+        yield "derp.server.mesh_key", "is not 64 hex digits", "make one with `openssl rand -hex 32`"
+    if server.mesh_with and not server.mesh_key:
+        yield "derp.server.mesh_with", "needs derp.server.mesh_key", "set the same key on every relay of the region"
+    for key, text, version in (("ipv4", server.ipv4, 4), ("ipv6", server.ipv6, 6)):
+        try:
+            good = not text or ipaddress.ip_address(text).version == version
+        except ValueError:
+            good = False
+        if not good:
+            yield f"derp.server.{key}", f"is no IPv{version} address", "write the relay's public address, or nothing"
+
+
+def _lifetimes(config: Config) -> Iterator[Found]:
+    if config.node.ephemeral.inactivity_timeout <= _SHORTEST_EPHEMERAL:
+        yield "node.ephemeral.inactivity_timeout", "is not above 65s", "clients need that long between signs of life"
+    ha = config.node.routes.ha
+    if ha.probe_interval < timedelta(seconds=2):
+        yield "node.routes.ha.probe_interval", "is below 2s", "write 10s"
+    if not timedelta(0) < ha.probe_timeout < ha.probe_interval:
+        yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 5s"
+    if config.tuning.register_cache_max_entries < 1:
+        yield "tuning.register_cache_max_entries", "leaves no room for a login", "write 1024"
+    if config.tuning.register_cache_expiration < timedelta(seconds=30):
+        yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"

@@ -207,7 +207,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("debug create-node --name x -n {email} -k {free} -r 10.0.0.0/8 --route 10.9.0.0/16 -o yaml", "/16", True),
     ),
     "dumpConfig": (
-        Use("dumpConfig -c {config}", "api_key: '********'"),
+        Use("dumpConfig -c {config}", "api_key: '***'"),
         Use("dump-config -c {config} -o json", '"timeout": "5s"'),
     ),
     "completion bash": (

@@ -172,8 +172,8 @@ async def test_mockoidc_says_what_is_wrong_with_its_settings(tmp_path: Path, cha
 
 
 async def test_what_dumpconfig_prints_is_a_configuration(tmp_path: Path, config: Path) -> None:
-    more(config, "services: {token: hidden-from-all}\n")
+    more(config, "services: {token: hidden-from-all}\noidc: {extra_params: {login_token: hidden-as-well}}\n")
     status, text = await run(tmp_path, "-c", str(config), "dumpConfig")
-    assert status == 0 and "hidden-from-all" not in text
+    assert status == 0 and "hidden" not in text
     (tmp_path / "dumped.yaml").write_text(text)
     assert load(tmp_path / "dumped.yaml", {}).state_dir == tmp_path

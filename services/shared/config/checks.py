@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.shared.config.errors import Problem
+from services.shared.config.idle import idle_doubts
 from services.shared.config.login_checks import login_doubts, login_faults
 from services.shared.config.model import Config
 from services.shared.config.process_checks import process_doubts, process_faults
@@ -22,6 +23,6 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
         return problems, []
     return [], [
         f"{where(key)}: {key} {what} — {remedy}"
-        for doubts in (login_doubts, tailnet_doubts, process_doubts)
+        for doubts in (login_doubts, tailnet_doubts, process_doubts, idle_doubts)
         for key, what, remedy in doubts(config)
     ]

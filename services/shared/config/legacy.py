@@ -40,7 +40,7 @@ _IGNORED: dict[Path, str] = {
 _SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("oidc", "enabled"))
 _DISCOURAGED: dict[Path, str] = {
     ("oidc", "expiry"): "node.expiry, which holds for every way of joining; here it stays for OpenID logins only",
-    ("randomize_client_port",): "`randomizeClientPort` in the policy",
+    ("randomize_client_port",): "`randomizeClientPort` in the policy, which alone decides",
 }
 
 LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)

@@ -37,7 +37,7 @@ class PostgresConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GormConfig:
-    """`database.gorm`: accepted for old files; only `slow_threshold` (milliseconds) means something here."""
+    """`database.gorm`: taken for old files; nothing here reads it."""
 
     prepare_stmt: bool = True
     parameterized_queries: bool = True

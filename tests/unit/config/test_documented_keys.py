@@ -1,0 +1,100 @@
+"""docs/configuration.md names every key with its default and what it means, and is right about those without effect."""
+
+from __future__ import annotations
+
+import ast
+from datetime import timedelta
+from functools import cache, reduce
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.shared.config import Config, load
+from services.shared.config.environment import keys
+from services.shared.config.idle import IDLE, QUIET
+
+ROOT = Path(__file__).parents[3]
+CONFIG = ROOT / "services" / "shared" / "config"
+UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+KEYS = {".".join(path): secret for path, secret in keys()}
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """Key to default and meaning, as the page says them."""
+    lines = (ROOT / "docs" / "configuration.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line[2:-1].split("|")] for line in lines if line.startswith("| `")]
+    return {key.strip("`"): (default.strip("`"), meaning) for key, default, meaning in cells}
+
+
+def default_of(key: str) -> str:
+    """The default as the page writes it."""
+    names = {"global": "global_", "pass": "password"}
+    value: Any = reduce(lambda level, name: getattr(level, names.get(name, name)), key.split("."), Config())
+    match value:
+        case bool():
+            return str(value).lower()
+        case timedelta() if value and value < timedelta(seconds=1):
+            return f"{value // timedelta(milliseconds=1)}ms"
+        case timedelta():
+            return next((f"{value // unit}{name}" for name, unit in UNITS if value and not value % unit), "0")
+        case tuple():
+            return f"[{', '.join(value)}]"
+        case Path():
+            return "" if value == Path() else str(value)
+        case int() if key == "unix_socket_permission":
+            return f"0{value:o}"
+    return "" if value is None else str(value)
+
+
+@cache
+def read_names() -> set[str]:
+    """Every attribute that product code reads outside of the configuration itself."""
+    files = [file for top in ("gateway", "services", "cli") for file in (ROOT / top).rglob("*.py")]
+    return {
+        node.attr
+        for file in files
+        if CONFIG not in file.parents
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+
+
+def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
+    page = rows()
+    assert list(page) == list(KEYS)
+    assert {key: default for key, (default, _) in page.items()} == {key: default_of(key) for key in KEYS}
+    assert [key for key, (_, meaning) in page.items() if not meaning] == []
+
+
+def test_the_page_marks_the_secrets() -> None:
+    assert {key for key, (_, meaning) in rows().items() if meaning.endswith("Secret.")} == {
+        key for key, secret in KEYS.items() if secret
+    }
+
+
+def test_the_page_says_which_keys_have_no_effect() -> None:
+    assert {key for key, (_, meaning) in rows().items() if meaning.startswith("No effect")} == set(IDLE) | QUIET
+
+
+def test_every_other_key_is_read_somewhere() -> None:
+    names = {"global": "global_", "pass": "password"}
+    read = read_names()
+    last = {key: key.rpartition(".")[2] for key in set(KEYS) - set(IDLE) - QUIET}
+    assert [key for key, name in last.items() if names.get(name, name) not in read] == []
+
+
+@pytest.mark.parametrize("key", [key for key in IDLE if not key.endswith(".addresses")])
+def test_a_key_without_effect_is_read_nowhere(key: str) -> None:
+    assert key.rpartition(".")[2] not in read_names()
+
+
+def test_what_is_set_in_vain_is_said_once_with_a_remedy(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(
+        "server_url: https://a.example\ntls_letsencrypt_hostname: a.example\ntuning: {batcher_workers: 0}\n"
+    )
+    assert load(file, {}).warnings == (
+        f"{file}:2: tls_letsencrypt_hostname changes nothing here — "
+        "no certificate is fetched: set tls_cert_path and tls_key_path, or end TLS in a proxy",
+    )

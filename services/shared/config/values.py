@@ -7,7 +7,7 @@ import json
 import re
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -70,6 +70,10 @@ def key_of(field: Field[Any]) -> str:
     return str(field.metadata.get("key", field.name))
 
 
+def _default(field: Field[Any]) -> Any:
+    return field.default if field.default_factory is MISSING else field.default_factory()
+
+
 @cache
 def is_section(kind: Any) -> bool:
     """Whether a type is a section of its own."""
@@ -94,8 +98,8 @@ class Reader:
         self._env = env
         self._problems = problems
 
-    def section(self, kind: type, given: Mapping[str, Given], path: tuple[str, ...] = ()) -> Any:
-        """Read one section; unknown keys are problems."""
+    def section(self, kind: type, given: Mapping[str, Given], path: tuple[str, ...] = (), default: Any = None) -> Any:
+        """Read one section; what it does not give is as in `default`, and unknown keys are problems."""
         known = {key_of(item): item for item in fields(kind) if not item.metadata.get("internal")}
         values: dict[str, Any] = {}
         empty_before: list[str] = []
@@ -113,7 +117,7 @@ class Reader:
             hint = hints_of(kind)[item.name]
             if is_section(hint):
                 if isinstance(below.value, dict):
-                    values[item.name] = self.section(hint, below.value, (*path, name))
+                    values[item.name] = self.section(hint, below.value, (*path, name), _default(item))
                 else:
                     self._add(below, (*path, name), "has a value", "put its keys below it, indented")
                 continue
@@ -124,7 +128,7 @@ class Reader:
                     values[item.name] = self._value(hint, below, item.metadata)
             except WrongValueError as error:
                 self._add(below, (*path, name), error.what, error.remedy)
-        return kind(**values)
+        return kind(**values) if default is None else replace(default, **values)
 
     def _add(self, given: Given, path: tuple[str, ...], what: str, remedy: str) -> None:
         self._problems.append(Problem(given.where, ".".join(path), what, remedy))

@@ -70,6 +70,12 @@ def test_a_server_url_is_enough(tmp_path: Path) -> None:
     assert config.warnings == ()
 
 
+def test_a_section_that_is_given_in_part_keeps_its_other_defaults(tmp_path: Path) -> None:
+    config = load(write(tmp_path, SMALL + "services:\n  registry:\n    listen_addr: 0.0.0.0:50051\n"), {})
+    assert config.services.registry.addresses == ("127.0.0.1:50051",)
+    assert config.services.policy == Config().services.policy
+
+
 def test_the_file_of_the_guide_starts(tmp_path: Path) -> None:
     config = load(write(tmp_path, GUIDE), {})
     assert config.database.type == "sqlite"

@@ -16,7 +16,7 @@ help: ## Show this list
 setup: ## Make .venv with what the server needs
 	@scripts/setup.sh run
 
-setup-test:
+setup-test: ## Make .venv with what the tests need too
 	@scripts/setup.sh test
 
 run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./state
@@ -25,13 +25,13 @@ run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./st
 test: setup-test ## Run all tests
 	$(PY) -m pytest tests
 
-fast: ## Run the tests that need no other program
+fast: setup-test ## Run the tests that need no other program
 	$(PY) -m pytest tests -m 'not e2e' -x -q
 
 e2e: setup-test ## Run only the tests with real clients, servers and containers
 	$(PY) -m pytest tests -m e2e
 
-bench: setup-test ## Measure (BENCH=load, policy or rights for one of tests/bench alone)
+bench: setup-test ## Measure (BENCH=load, relay, policy or rights for one of them)
 	$(PY) -m tests.bench $(BENCH)
 
 model: setup-test ## Live random lives of a tailnet with fresh seeds (MODEL_SECONDS=1800; MODEL_SEED=N plays one again)
@@ -43,23 +43,23 @@ chaos: setup-test ## Real clients among simulated ones while the stack is killed
 fuzz: setup-test ## Throw texts at the readers of policies (FUZZ_SECONDS=3600 for an hour)
 	$(PY) -m tests.fuzz $(FUZZ_SECONDS)
 
-check: setup-test lint types borders stubs-fresh test ## What CI runs
+check: lint types borders stubs-fresh test ## What CI runs
 
-lint: ## Style of Python, protos and shell
+lint: setup-test ## Style of Python and protos
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	cd proto && ../.venv/bin/buf lint && ../.venv/bin/buf format -d --exit-code
 
-types: ## mypy --strict
+types: setup-test ## mypy --strict
 	.venv/bin/mypy
 
-borders: ## Who may import whom
+borders: setup-test ## Who may import whom
 	.venv/bin/lint-imports
 
-stubs: ## Generate proto/gen anew
+stubs: setup-test ## Generate proto/gen anew
 	scripts/stubs.sh
 
-stubs-fresh: ## Fail when proto/gen is not what proto/ says
+stubs-fresh: setup-test ## Fail when proto/gen is not what proto/ says
 	@rm -rf .stubs-check && scripts/stubs.sh .stubs-check && diff -r -x __pycache__ .stubs-check proto/gen; status=$$?; rm -rf .stubs-check; \
 	  [ $$status = 0 ] || { echo "proto/gen is stale: run 'make stubs' and commit"; exit 1; }
 
@@ -68,7 +68,7 @@ lock: ## Pin all requirements anew (needs uv)
 	uv pip compile -q --generate-hashes --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	uv pip compile -q --generate-hashes --python-version 3.11 -c requirements/dev.txt requirements/e2e.in -o requirements/e2e.txt
 
-format: ## Format Python and protos
+format: setup-test ## Format Python and protos
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 	cd proto && ../.venv/bin/buf format -w

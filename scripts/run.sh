@@ -8,7 +8,7 @@ mkdir -p "$STATE"
 config=$STATE/config.yaml
 if [ ! -e "$config" ]; then
     cat >"$config" <<YAML
-# Made by 'make run'. Every key: docs/configuration.md
+# Made by 'make run'. Every key: docs/configuration.md. For other machines: see README.md
 server_url: http://127.0.0.1:8080
 listen_addr: 127.0.0.1:8080
 metrics_listen_addr: 127.0.0.1:9090
@@ -33,7 +33,6 @@ derp:
     region_id: 900
     region_code: home
     region_name: Home
-    hostname: 127.0.0.1
     listen_addr: 127.0.0.1:8443
     stun_listen_addr: 127.0.0.1:3478
     private_key_path: $STATE/derp_private.key
@@ -52,14 +51,15 @@ for _ in $(seq 100); do
     sleep 0.2
 done
 [ "$ready" = yes ] || { echo "smartscale: not ready after 20 seconds, see above" >&2; kill -TERM "$server"; wait "$server"; exit 1; }
+url=$(sed -n 's/^server_url: *//p' "$config")
 cat <<TEXT
 
-smartscale runs on http://127.0.0.1:8080 (metrics on http://127.0.0.1:9090/metrics), state in $STATE
+smartscale runs on $url, state in $STATE
 In another terminal, in this folder:
 
   $hs -c $config users create alice
   $hs -c $config preauthkeys create --user alice --reusable
-  tailscale up --login-server http://127.0.0.1:8080 --auth-key KEY
+  tailscale up --login-server $url --auth-key KEY
 
 Without --auth-key the client prints a page to open. Ctrl-C stops the server.
 TEXT

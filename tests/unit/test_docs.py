@@ -1,0 +1,101 @@
+"""What the pages for people say can be followed: links lead somewhere, files exist, commands are understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.parser import root as command_line
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+_FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_PATH = re.compile(
+    r"`((?:\.ci|cli|deploy|docs|gateway|proto|requirements|scripts|services|tests)(?:/[\w.-]+)+/?)(?: \w+)?`"
+)
+_SHOWN = re.compile(r"^(?: {4}(?: {3})?|ExecStart=)\$? ?(.*\bheadscale .*)$", re.MULTILINE)
+_INLINE = re.compile(r"`(headscale [a-z][^`]*)`")
+_MAKE = re.compile(r"`make ([a-z0-9 -]+)[`A-Z]|^ {4}make ([a-z0-9-]+)", re.MULTILINE)
+
+
+def name(page: Path) -> str:
+    """The page, as seen from the top."""
+    return str(page.relative_to(ROOT))
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name."""
+    titles = _HEADING.findall(_FENCE.sub("", page.read_text()))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def commands(lines: list[str]) -> Iterator[list[str]]:
+    """The words of each command line, without what the shell takes."""
+    for line in lines:
+        if line.startswith(("grpcurl", "curl", "python", "#")):
+            continue
+        words = shlex.split(line.replace("|", " | ").replace(">", " > "), comments=True)
+        while words and words[0].rpartition("/")[2] != "headscale":
+            words = words[1:]
+        ends = [words.index(stop) for stop in ("|", ">", ";", "&&") if stop in words]
+        words = words[1 : min(ends, default=len(words))]
+        if words and words[0] != "help":
+            yield words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_link_leads_to_a_page_and_a_heading(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(_FENCE.sub("", page.read_text())):
+        if "://" in link:
+            continue
+        file, _, anchor = link.partition("#")
+        target = (page.parent / file).resolve() if file else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_file_that_is_named_exists(page: Path) -> None:
+    assert [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What the command line says against it, if anything."""
+    try:
+        command_line().parse_args(words)
+    except SystemExit:
+        return capsys.readouterr().err
+    return ""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_command_that_is_shown_is_understood(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = commands(_SHOWN.findall(page.read_text()))
+    assert [said for words in shown if (said := refusal(words, capsys))] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_command_that_is_mentioned_exists(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mentioned = commands(_INLINE.findall(page.read_text()))
+    said = [said for words in mentioned if (said := refusal(words, capsys))]
+    assert [line for line in said if "the following arguments are required" not in line] == []
+
+
+def test_each_target_of_make_exists() -> None:
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {word for page in PAGES for pair in _MAKE.findall(page.read_text()) for word in " ".join(pair).split()}
+    assert named and named - targets == set()
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / link.partition("#")[0]).resolve() for link in _LINK.findall(index.read_text())}
+    assert {page for page in PAGES if page.parent != ROOT and page != index} - linked == set()

@@ -1,0 +1,1 @@
+"""The map streamer between its logs and its gateways."""

@@ -14,6 +14,7 @@ from services.shared.config.login import OidcConfig
 from tests.fakes.auth import AuthTailnet, Client, config_for
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 
+DONE, REFUSED, CONFIRMING = pb.SIGN_IN_STATE_DONE, pb.SIGN_IN_STATE_REFUSED, pb.SIGN_IN_STATE_CONFIRMING
 ALICE = {"sub": "s1", "email": "alice@example.com", "email_verified": True, "groups": ["dev"], "name": "Alice"}
 
 

@@ -20,8 +20,8 @@ from services.shared.clock import SystemClock
 from services.shared.config import Config
 from services.shared.config.login import OidcConfig, ProviderConfig
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
+from tests.fakes.sign_in_pages import ALICE, PUBLIC, World, confirmation_of
 from tests.fakes.tailnet import config_in, tailnet_in
-from tests.flow.test_sign_in_pages import ALICE, PUBLIC, World, confirmation_of
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from services.shared.config.login import OidcConfig
 from services.shared.telemetry import Telemetry
 from services.shared.telemetry.logs import configure_logging
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback
+from tests.fakes.sign_in_pages import ALICE, PUBLIC, World, confirmation_of
 from tests.fakes.tailnet import config_in, tailnet_in
-from tests.flow.test_sign_in_pages import ALICE, PUBLIC, World, confirmation_of
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import grpc
@@ -15,16 +14,9 @@ from services.auth.model.limits import Rate
 from services.auth.usecases import sign_in
 from services.shared.config.login import ProviderConfig
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
-from tests.fakes.sign_in import ALICE, Lab, lab_in
+from tests.fakes.sign_in import ALICE, CONFIRMING, REFUSED, Lab
 
-CONFIRMING, REFUSED = pb.SIGN_IN_STATE_CONFIRMING, pb.SIGN_IN_STATE_REFUSED
 CALLBACK = "https://control.example.com/oidc/callback"
-
-
-@pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with lab_in(tmp_path) as lab:
-        yield lab
 
 
 @pytest.fixture

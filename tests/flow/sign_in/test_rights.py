@@ -11,9 +11,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from sqlalchemy import text
 
 from services.shared.database import create_engine, read
-from tests.flow.test_sign_in import CONFIRMING, REFUSED, Lab, lab
-
-__all__ = ["lab"]
+from tests.fakes.sign_in import CONFIRMING, REFUSED, Lab
 
 TEXT = "this user is suspended; ask the administrator"
 WAIT = 10.0

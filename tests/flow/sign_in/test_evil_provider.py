@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -22,8 +21,8 @@ from joserfc.jwk import ECKey, RSAKey
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from tests.fakes.provider import APP, CLIENT_ID, Answer, Provider, b64
-from tests.fakes.sign_in import Lab, lab_in
-from tests.flow import test_sign_in, test_sign_in_pages, test_sign_in_providers
+from tests.fakes.sign_in import Lab
+from tests.flow.sign_in import test_dialects, test_entry, test_foreign_browsers, test_pages, test_providers, test_way_in
 
 Claims = dict[str, Any]
 Twist = Callable[[Provider], None]
@@ -340,28 +339,22 @@ OURS: dict[str, Case] = {
 }
 
 ELSEWHERE: dict[str, Any] = {
-    "a denied person": test_sign_in.test_a_denial_is_final_and_told_to_the_device,
-    "callback twice": test_sign_in.test_reload_and_back_change_nothing,
-    "callback twice at once": test_sign_in.test_the_same_answer_at_once_is_redeemed_once,
-    "two tabs": test_sign_in.test_two_tabs_do_not_disturb_each_other,
-    "state forged or foreign": test_sign_in.test_a_state_from_another_browser_or_a_forged_one_finds_nothing,
-    "state expired": test_sign_in.test_an_expired_sign_in_is_gone,
-    "code of another browser": test_sign_in.test_a_code_of_another_browser_is_worthless,
-    "a login approved for another device": test_sign_in.test_a_login_that_was_replaced_cannot_be_confirmed,
-    "prefetch": test_sign_in_pages.test_a_browser_that_looks_ahead_does_not_spend_the_code,
-    "mix-up": test_sign_in_providers.test_an_answer_at_the_redirect_url_of_another_provider_is_not_redeemed,
-    "truth lent by another document": test_sign_in.test_an_address_cannot_borrow_its_truth_from_the_other_document,
-    "signed user info": test_sign_in.test_user_info_may_be_a_signed_token_and_is_proven_as_one,
-    "logins without end": test_sign_in_providers.test_a_flood_of_logins_is_slowed_and_displaces_only_its_own,
-    "nothing in the log": test_sign_in.test_no_secret_reaches_the_log,
+    "a denied person": test_way_in.test_a_denial_is_final_and_told_to_the_device,
+    "callback twice": test_way_in.test_reload_and_back_change_nothing,
+    "callback twice at once": test_way_in.test_the_same_answer_at_once_is_redeemed_once,
+    "two tabs": test_way_in.test_two_tabs_do_not_disturb_each_other,
+    "state forged or foreign": test_foreign_browsers.test_a_state_from_another_browser_or_a_forged_one_finds_nothing,
+    "state expired": test_foreign_browsers.test_an_expired_sign_in_is_gone,
+    "code of another browser": test_foreign_browsers.test_a_code_of_another_browser_is_worthless,
+    "a login approved for another device": test_way_in.test_a_login_that_was_replaced_cannot_be_confirmed,
+    "prefetch": test_pages.test_a_browser_that_looks_ahead_does_not_spend_the_code,
+    "mix-up": test_providers.test_an_answer_at_the_redirect_url_of_another_provider_is_not_redeemed,
+    "truth lent by another document": test_entry.test_an_address_cannot_borrow_its_truth_from_the_other_document,
+    "signed user info": test_dialects.test_user_info_may_be_a_signed_token_and_is_proven_as_one,
+    "logins without end": test_providers.test_a_flood_of_logins_is_slowed_and_displaces_only_its_own,
+    "nothing in the log": test_foreign_browsers.test_no_secret_reaches_the_log,
 }
 """Cases that need more than one provider's lie, and the test of each."""
-
-
-@pytest.fixture
-async def lab(tmp_path: Path) -> AsyncIterator[Lab]:
-    async with lab_in(tmp_path) as lab:
-        yield lab
 
 
 async def outcome(lab: Lab, case: Case) -> tuple[str, bool]:

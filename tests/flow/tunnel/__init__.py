@@ -1,0 +1,1 @@
+"""The tunnel over real sockets, from its first byte to its end."""

@@ -1,0 +1,1 @@
+"""Administration over gRPC and REST under wrong use, from its door to its forms."""

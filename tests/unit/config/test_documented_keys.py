@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from datetime import timedelta
-from functools import cache, reduce
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from services.shared.config import Config, load
 from services.shared.config.environment import keys
 from services.shared.config.idle import IDLE, QUIET
+from tests.unit.config.reading import ATTRIBUTES, at
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "services" / "shared" / "config"
@@ -29,8 +30,7 @@ def rows() -> dict[str, tuple[str, str]]:
 
 def default_of(key: str) -> str:
     """The default as the page writes it."""
-    names = {"global": "global_", "pass": "password"}
-    value: Any = reduce(lambda level, name: getattr(level, names.get(name, name)), key.split("."), Config())
+    value: Any = at(Config(), key)
     match value:
         case bool():
             return str(value).lower()
@@ -78,10 +78,9 @@ def test_the_page_says_which_keys_have_no_effect() -> None:
 
 
 def test_every_other_key_is_read_somewhere() -> None:
-    names = {"global": "global_", "pass": "password"}
     read = read_names()
     last = {key: key.rpartition(".")[2] for key in set(KEYS) - set(IDLE) - QUIET}
-    assert [key for key, name in last.items() if names.get(name, name) not in read] == []
+    assert [key for key, name in last.items() if ATTRIBUTES.get(name, name) not in read] == []
 
 
 @pytest.mark.parametrize("key", [key for key in IDLE if not key.endswith(".addresses")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -19,14 +18,6 @@ from services.shared.database import create_engine, read
 from services.shared.telemetry import Telemetry
 from services.shared.telemetry.logs import JsonFormatter
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for
-
-
-@pytest.fixture
-async def tailnet(tmp_path: Path) -> AsyncIterator[AuthTailnet]:
-    async with auth_tailnet(config_for(tmp_path)) as running:
-        running.registry.add_user("alice")
-        running.registry.add_user("bob")
-        yield running
 
 
 async def status_of(call: object) -> grpc.StatusCode:

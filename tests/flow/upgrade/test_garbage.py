@@ -8,7 +8,6 @@ import random
 from urllib.parse import quote
 
 import pytest
-import uvloop
 
 from gateway.edge.http2 import frames
 from gateway.edge.settings import EdgeSettings
@@ -23,11 +22,6 @@ TIRELESS = EdgeSettings(reconnects_per_second=0)
 """One machine comes as often as it likes: what is counted here is garbage."""
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")
-
-
-@pytest.fixture
-def event_loop_policy():
-    return uvloop.EventLoopPolicy()
 
 
 @pytest.fixture(params=[1, 2])

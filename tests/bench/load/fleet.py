@@ -11,7 +11,7 @@ from tests.bench.load.device import DEADLINE, Device, Server
 from tests.bench.load.target import Target
 from tests.bench.load.truth import Sees, WrongNetmapError, differences, everyone
 from tests.bench.load.wire import now
-from tests.fakes.noise_client import fetch_control_key
+from tests.fakes.dialling import fetch_control_key
 
 SAMPLED = 20
 AT_ONCE = 32

@@ -6,8 +6,9 @@ import pytest
 
 from gateway.noise import Initiator, Session
 from services.shared.keys import PrivateKey
+from tests.fakes.dialling import SocketStream, dial_upgrade, read_frame
 from tests.fakes.edge import Edge
-from tests.fakes.noise_client import NoiseClient, SocketStream, dial_upgrade, read_frame
+from tests.fakes.noise_client import NoiseClient
 
 MACHINE = PrivateKey.clamp(b"\x22" * 32)
 BOTH = pytest.mark.parametrize("websocket", [False, True], ids=["upgrade", "websocket"])

@@ -9,8 +9,8 @@ from gateway.edge.http2 import frames
 from gateway.edge.settings import EdgeSettings
 from gateway.noise import Initiator
 from services.shared.keys import PrivateKey
+from tests.fakes.dialling import SocketStream, dial_upgrade
 from tests.fakes.edge import serve_edge, until
-from tests.fakes.noise_client import SocketStream, dial_upgrade
 from tests.flow.tunnel.opening import MACHINE, connect, handshake
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")

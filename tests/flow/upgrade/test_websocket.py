@@ -9,8 +9,9 @@ import websockets.asyncio.client
 import websockets.exceptions
 
 from gateway.noise import error_frame
+from tests.fakes.dialling import WebSocketStream, read_frame
 from tests.fakes.edge import Edge, serve_edge, until
-from tests.fakes.noise_client import NoiseClient, WebSocketStream, read_frame
+from tests.fakes.noise_client import NoiseClient
 from tests.flow.upgrade.wire import answer_to, initiator, query, status_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")

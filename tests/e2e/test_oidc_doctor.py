@@ -30,7 +30,7 @@ class Lone:
     def __init__(self, kind: type[Provider], folder: Path) -> None:
         self._folder = folder
         root = issue("an authority", authority=True)
-        own = issue("127.0.0.1", root)
+        own = issue("127.0.0.1", by=root)
         (folder / "root.pem").write_bytes(root.pem())
         (folder / "server.pem").write_bytes(own.pem())
         key = own.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -29,9 +29,18 @@ class Issued:
         """The certificate as a file has it."""
         return self.certificate.public_bytes(Encoding.PEM)
 
+    def write(self, folder: Path, stem: str = "server") -> tuple[Path, Path]:
+        """As two files, `STEM.pem` and `STEM.key`."""
+        certificate, key = folder / f"{stem}.pem", folder / f"{stem}.key"
+        certificate.write_bytes(self.pem())
+        key.write_bytes(self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        return certificate, key
 
-def issue(name: str, by: Issued | None = None, *, authority: bool = False, days: int = 90, age: int = 1) -> Issued:
-    """Make one for a host or address, signed by another or by itself; it began `age` days ago and ends in `days`."""
+
+def issue(
+    name: str, *others: str, by: Issued | None = None, authority: bool = False, days: int = 90, age: int = 1
+) -> Issued:
+    """Make one for hosts and addresses, signed by another or by itself; it began `age` days ago and ends in `days`."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
@@ -44,7 +53,7 @@ def issue(name: str, by: Issued | None = None, *, authority: bool = False, days:
         .not_valid_before(now - timedelta(days=age))
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([_general(name)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([_general(one) for one in (name, *others)]), critical=False)
     )
     return Issued(builder.sign(by.key if by is not None else key, hashes.SHA256()), key)
 
@@ -59,9 +68,8 @@ def _general(name: str) -> x509.GeneralName:
 @asynccontextmanager
 async def shown_on_loopback(folder: Path, own: Issued, others: Sequence[Issued] = ()) -> AsyncIterator[int]:
     """A listener that shows a chain and closes; gives its port."""
-    chain, key = folder / "chain.pem", folder / "key.pem"
+    chain, key = own.write(folder, "chain")
     chain.write_bytes(b"".join(one.pem() for one in (own, *others)))
-    key.write_bytes(own.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)
 

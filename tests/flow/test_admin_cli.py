@@ -18,7 +18,7 @@ import pytest
 from headscale.v1 import headscale_pb2, headscale_pb2_grpc, user_pb2
 
 from services.shared.config.model import Config
-from tests.contract.rpc.test_tcp import issue
+from tests.fakes.certificates import issue
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
 
@@ -171,8 +171,8 @@ async def test_health_tells_the_truth(shell: Shell) -> None:
 async def remote(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Config]:
     config = replace(config_in(tmp_path), grpc_listen_addr=f"127.0.0.1:{free_port()}")
     if request.param == "tls":
-        issue(tmp_path, "server")
-        config = replace(config, tls_cert_path=tmp_path / "server.pem", tls_key_path=tmp_path / "server.key")
+        certificate, key = issue("smartscale").write(tmp_path)
+        config = replace(config, tls_cert_path=certificate, tls_key_path=key)
     else:
         config = replace(config, grpc_allow_insecure=True)
     async with tailnet_in(tmp_path, config):

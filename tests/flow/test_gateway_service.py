@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from prometheus_client import generate_latest
 
 import gateway.wiring
@@ -27,6 +22,7 @@ from gateway.public.control import Health
 from services.shared.keys import MachineKey, NodeKey, PrivateKey
 from services.shared.process import embedded
 from services.shared.telemetry import Telemetry
+from tests.fakes.certificates import issue
 from tests.fakes.device import Device, machine_key_of
 from tests.fakes.noise_client import NoiseClient, StreamResetError
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
@@ -186,7 +182,7 @@ async def test_a_browser_joins_over_websocket(tailnet: Tailnet, key: str) -> Non
 
 @pytest.mark.statement(10)
 async def test_with_a_certificate_the_door_speaks_tls_without_alpn(tmp_path: Path) -> None:
-    certificate, key_file = self_signed(tmp_path)
+    certificate, key_file = issue("127.0.0.1").write(tmp_path)
     config = replace(config_in(tmp_path), tls_cert_path=certificate, tls_key_path=key_file)
     async with tailnet_in(tmp_path, config) as tailnet:
         key = await tailnet.auth_key(await tailnet.user("alice"))
@@ -197,25 +193,6 @@ async def test_with_a_certificate_the_door_speaks_tls_without_alpn(tmp_path: Pat
         assert (await device.register(key))["MachineAuthorized"]
         assert await device.open_map() == 200
         await device.until(lambda: device.netmap.node is not None)
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
-    names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "tls.crt", folder / "tls.key"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return paths
 
 
 @pytest.mark.statement(33)

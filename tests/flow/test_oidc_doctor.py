@@ -297,16 +297,16 @@ async def test_sign_in_with_a_code_tells_when_it_cannot_be(patient: Patient) -> 
 # "SSL/TLS error"
 
 ROOT = issue("an authority", authority=True)
-MIDDLE = issue("between", ROOT, authority=True)
+MIDDLE = issue("between", by=ROOT, authority=True)
 CHAINS: dict[str, tuple[Any, tuple[Any, ...], bool, str, str]] = {
-    "holds": (issue("localhost", MIDDLE), (MIDDLE,), True, "tls-expiry", ""),
-    "ends soon": (issue("localhost", MIDDLE, days=5), (MIDDLE,), True, "tls-expiry", "renew it"),
-    "has ended": (issue("localhost", MIDDLE, days=-1, age=30), (MIDDLE,), True, "tls-certificate", "renew it"),
-    "has not begun": (issue("localhost", MIDDLE, age=-1), (MIDDLE,), True, "tls-certificate", "compare the clocks"),
-    "is for another host": (issue("else.example", MIDDLE), (MIDDLE,), True, "tls-certificate", "for this name"),
-    "lacks what is between": (issue("localhost", MIDDLE), (), True, "tls-certificate", "fullchain.pem"),
+    "holds": (issue("localhost", by=MIDDLE), (MIDDLE,), True, "tls-expiry", ""),
+    "ends soon": (issue("localhost", by=MIDDLE, days=5), (MIDDLE,), True, "tls-expiry", "renew it"),
+    "has ended": (issue("localhost", by=MIDDLE, days=-1, age=30), (MIDDLE,), True, "tls-certificate", "renew it"),
+    "has not begun": (issue("localhost", by=MIDDLE, age=-1), (MIDDLE,), True, "tls-certificate", "compare the clocks"),
+    "is for another host": (issue("else.example", by=MIDDLE), (MIDDLE,), True, "tls-certificate", "for this name"),
+    "lacks what is between": (issue("localhost", by=MIDDLE), (), True, "tls-certificate", "fullchain.pem"),
     "signed by itself": (issue("localhost"), (), True, "tls-certificate", "oidc.ca_path"),
-    "a private authority": (issue("localhost", MIDDLE), (MIDDLE, ROOT), False, "tls-certificate", "oidc.ca_path"),
+    "a private authority": (issue("localhost", by=MIDDLE), (MIDDLE, ROOT), False, "tls-certificate", "oidc.ca_path"),
 }
 
 

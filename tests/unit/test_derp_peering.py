@@ -199,6 +199,14 @@ def test_a_ping_of_a_browser_gets_its_pong() -> None:
         b"\x83\x80\x00\x00\x00\x00",
         b"\x89\xff\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x00\x00",
     ],
+    ids=[
+        "text",
+        "close",
+        "unmasked",
+        "reserved bits",
+        "reserved opcode",
+        "long ping",
+    ],  # masks are random, names are not
 )
 def test_other_messages_end_the_connection(wire: bytes) -> None:
     with pytest.raises(WebSocketError):

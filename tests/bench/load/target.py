@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.bench.load.account import Account
-from tests.bench.load.certificate import write_certificate
+from tests.fakes.certificates import issue
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
@@ -166,7 +166,7 @@ class Embedded:
         port, metrics = free_port(), free_port()
         self.urls = (f"{'https' if tls else 'http'}://127.0.0.1:{port}",)
         if tls:
-            write_certificate(folder)
+            issue("localhost", "127.0.0.1").write(folder)
             more += f"\ntls_cert_path: {folder}/server.pem\ntls_key_path: {folder}/server.key"
         self.metrics = f"http://127.0.0.1:{metrics}/metrics"
         self.config = folder / "config.yaml"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +11,6 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -25,6 +20,7 @@ from services.shared.rpc import RpcServer, dial
 from services.shared.rpc.server import InsecureError
 from services.shared.telemetry import Telemetry
 from tests.contract.rpc.echo import NAME, EchoServicer, EchoStub
+from tests.fakes.certificates import issue
 
 TOKEN = ServicesConfig(token="let me in")
 
@@ -173,31 +169,6 @@ async def test_only_calls_that_read_are_sent_again(method: str, calls: int) -> N
     assert isinstance(outcome[0], StringValue if calls == 3 else grpc.aio.AioRpcError)
 
 
-def issue(folder: Path, name: str, authority: tuple[Any, Any] | None = None) -> tuple[Any, Any]:
-    """Write `name.pem` and `name.key`, signed by the authority or by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    signer, issuer = (authority[1], authority[0].subject) if authority else (key, subject)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("smartscale")]), critical=False)
-        .sign(signer, hashes.SHA256())
-    )
-    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / f"{name}.key").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate, key
-
-
 def tls_of(folder: Path, ca: str, name: str) -> ServicesConfig:
     return ServicesConfig(
         tls=ServicesTlsConfig(
@@ -210,8 +181,10 @@ def tls_of(folder: Path, ca: str, name: str) -> ServicesConfig:
 
 
 async def test_certificates_of_the_deployment_let_in_and_others_do_not(tmp_path: Path) -> None:
-    issue(tmp_path, "node", issue(tmp_path, "ours"))
-    issue(tmp_path, "stranger", issue(tmp_path, "theirs"))
+    for name, authority in (("node", "ours"), ("stranger", "theirs")):
+        signer = issue(authority, authority=True)
+        signer.write(tmp_path, authority)
+        issue("smartscale", by=signer).write(tmp_path, name)
     async with serving(tls_of(tmp_path, "ours", "node")) as (_server, port):
         async with dial(f"127.0.0.1:{port}", tls_of(tmp_path, "ours", "node")) as channel:
             assert (await EchoStub(channel).One(text("a"), timeout=10)).value == "one a"

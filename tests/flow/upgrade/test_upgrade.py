@@ -1,19 +1,14 @@
 """The upgrade on the wire: what is taken over, and that the rest of HTTP goes on as before."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.edge import tunnels as tunnels_module
 from gateway.edge.http2 import frames
 from gateway.noise import ControlKey, respond
 from services.shared.keys import PrivateKey
+from tests.fakes.certificates import issue
 from tests.fakes.edge import CONTROL, serve_edge, until
 from tests.fakes.noise_client import NoiseClient
 from tests.flow.upgrade.wire import MACHINE, SWITCHING, initiator, say, upgrade
@@ -109,31 +104,10 @@ async def test_the_rest_of_http_goes_to_the_application_and_may_be_followed_by_a
 @pytest.mark.statement(10)
 @pytest.mark.parametrize("websocket", [False, True])
 async def test_the_upgrade_works_over_tls_without_alpn(tmp_path, websocket):
-    certificate, key = self_signed(tmp_path)
+    certificate, key = issue("localhost").write(tmp_path)
     trusting = ssl.create_default_context(cafile=certificate)
     async with serve_edge(ssl_certfile=str(certificate), ssl_keyfile=str(key)) as edge:
         url = f"https://localhost:{edge.port}"
         options = {"control_key": edge.control_key, "tls": trusting, "websocket": websocket}
         async with await NoiseClient.connect(url, MACHINE, **options) as client:
             assert (await client.request("POST", "/echo", b"x" * 100_000))[2] == b"x" * 100_000
-
-
-def self_signed(folder: Path) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(*pem))
-    return folder / "cert.pem", folder / "key.pem"

@@ -17,7 +17,7 @@ from headscale.v1 import policy_pb2, user_pb2
 from cli import unverified
 from cli.errors import CommandError
 from cli.remote import Remote
-from tests.contract.rpc.test_tcp import issue
+from tests.fakes.certificates import issue
 
 LONG = "x" * (6 << 20)
 
@@ -69,8 +69,8 @@ def test_a_server_that_lacks_a_call_is_told_to_be_older(
 def test_a_certificate_that_nobody_vouches_for_is_named_as_the_reason(
     server: grpc.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    issue(tmp_path, "server")
-    pair = ((tmp_path / "server.key").read_bytes(), (tmp_path / "server.pem").read_bytes())
+    certificate, key = issue("smartscale").write(tmp_path)
+    pair = (key.read_bytes(), certificate.read_bytes())
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     server.start()
     with pytest.raises(CommandError, match="nobody vouches for the certificate") as caught:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -15,20 +15,10 @@ from services.auth.model.login import new_auth_id
 from services.auth.model.oidc.flow import Flow, FlowState, new_flow_id
 from services.auth.model.oidc.refusal import Reason
 from services.auth.sql import SqlFlows
-from services.shared.config.model import DatabaseConfig
 from services.shared.ids import DEFAULT_TAILNET, TailnetId, UserId
 from tests.contract.auth_store import migrated, sqlite
-from tests.fakes import postgres as pg
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if pg.programs() is None:
-        pytest.skip(pg.MISSING)
-    with pg.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,26 +23,16 @@ from services.auth.sql.rights import KEPT
 from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store import Room
 from services.auth.wiring import MIGRATIONS
-from services.shared.config.model import DatabaseConfig
 from services.shared.database import UtcDateTime, migrate, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from tests.contract.auth_store import migrated, sqlite
 from tests.contract.test_auth_flows import new_flow
 from tests.contract.test_auth_store import new_login
-from tests.fakes import postgres as pg
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 SUSPEND = RightsChange(UserId(1), RightsKind.SUSPEND, RightsSource.ADMINISTRATOR, NOW, "me", "left — gone")
 ROOM = Room(total=100, per_network=100)
 OTHER = TailnetId("other")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if pg.programs() is None:
-        pytest.skip(pg.MISSING)
-    with pg.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,23 +20,13 @@ from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import metadata
 from services.auth.store import Room
-from services.shared.config.model import DatabaseConfig
 from services.shared.database import read
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
 from tests.contract.auth_store import migrated, sqlite
-from tests.fakes import postgres as pg
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ROOM = Room(total=5, per_network=3)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if pg.programs() is None:
-        pytest.skip(pg.MISSING)
-    with pg.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import PostgresConfig, SqliteConfig
 from services.shared.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
-from tests.fakes import postgres
 
 metadata = MetaData()
 THINGS = Table(
@@ -58,14 +57,6 @@ def upgrade() -> None:
     op.create_table("half", sa.Column("id", sa.Integer, primary_key=True))
     raise RuntimeError("broken on purpose")
 """
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if postgres.programs() is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

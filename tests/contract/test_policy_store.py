@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,18 +25,9 @@ from services.policy.wiring import MIGRATIONS
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.database import create_engine, migrate, read, write
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
-from tests.fakes import postgres as pg
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 DRAFT = Draft('{"acls": []} // ä', b"compiled", "ada", "first", NOW)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if pg.programs() is None:
-        pytest.skip(pg.MISSING)
-    with pg.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

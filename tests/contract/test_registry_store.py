@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,20 +29,11 @@ from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey
-from tests.fakes import postgres
 from tests.fakes.registry import machine, node_key
 from tests.fakes.registry_store import FakeRegistryStore
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 CODEC = ChangeCodec(DEFAULT_TAILNET)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[DatabaseConfig]:
-    if postgres.programs() is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.postgres() as config:
-        yield config
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])

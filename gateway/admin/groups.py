@@ -11,7 +11,7 @@ from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
-from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
+from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory
 from services.shared.access.inputs import AccessUser
 
@@ -40,7 +40,7 @@ class Groups:
         ]
         self._directory = Directory(policy, people, [])
         self._listed = {group.name: group.members for group in policy.groups}
-        self._named = {alias.name for alias in _aliases(policy) if alias.kind is AliasKind.GROUP}
+        self._named = {alias.name for alias in policy.aliases() if alias.kind is AliasKind.GROUP}
         self._said: dict[tuple[int, str], list[_Said]] = {}
         for link in links:
             for group in link.groups:
@@ -114,15 +114,6 @@ def last_login(links: Iterable[registry_pb2.Link]) -> Timestamp | None:
 
 def _instant(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime()
-
-
-def _aliases(policy: CompiledPolicy) -> Iterable[Alias]:
-    for grant in policy.grants:
-        yield from grant.source
-        yield from grant.destination
-    for rule in policy.ssh:
-        yield from rule.source
-        yield from rule.destination
 
 
 def in_short(node: registry_pb2.Node, login: auth_pb2.NodeLogin | None) -> pb.UserNode:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from services.policy.model.problems import PolicyError, Problem
-from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy
+from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory
 from services.shared.access.inputs import AccessNode, AccessUser
 
@@ -38,20 +38,6 @@ def check_users(policy: CompiledPolicy, users: tuple[AccessUser, ...]) -> None:
 def _tokens(policy: CompiledPolicy) -> Iterator[str]:
     for group in policy.groups:
         yield from group.members
-    for alias in _aliases(policy):
+    for alias in policy.aliases():
         if alias.kind is AliasKind.USER:
             yield alias.name
-
-
-def _aliases(policy: CompiledPolicy) -> Iterator[Alias]:
-    for grant in policy.grants:
-        yield from grant.source
-        yield from grant.destination
-    for rule in policy.ssh:
-        yield from rule.source
-        yield from rule.destination
-    for entry in policy.node_attributes:
-        yield from entry.target
-    for approver in (*policy.tag_owners, *policy.route_approvers, *policy.service_approvers):
-        yield from approver.approvers
-    yield from policy.exit_approvers

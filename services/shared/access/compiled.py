@@ -6,6 +6,7 @@ hashable, so that evaluators can share work between rules that name the same thi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -183,6 +184,18 @@ class CompiledPolicy:
     allow_all: bool = False
     """True when the document had no access rules at all, so that everything is allowed."""
     format: int = FORMAT
+
+    def aliases(self) -> Iterator[Alias]:
+        """Every source, destination, target and approver that the document names."""
+        for grant in self.grants:
+            yield from (*grant.source, *grant.destination)
+        for rule in self.ssh:
+            yield from (*rule.source, *rule.destination)
+        for entry in self.node_attributes:
+            yield from entry.target
+        for approver in (*self.tag_owners, *self.route_approvers, *self.service_approvers):
+            yield from approver.approvers
+        yield from self.exit_approvers
 
     def to_bytes(self) -> bytes:
         """Serialise."""

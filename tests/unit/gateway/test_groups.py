@@ -1,0 +1,31 @@
+"""Which groups administrators are shown, and who says so."""
+
+from __future__ import annotations
+
+import pytest
+from smartscale.registry.v1 import registry_pb2
+
+from gateway.admin.groups import Groups
+from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy, Grant, NodeAttributes, SshRule
+
+OPS = Alias(AliasKind.GROUP, "group:ops")
+TAG = Alias(AliasKind.TAG, "tag:a")
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        CompiledPolicy(grants=(Grant((OPS,), (TAG,)),)),
+        CompiledPolicy(ssh=(SshRule(False, (TAG,), (OPS,), ("root",)),)),
+        CompiledPolicy(node_attributes=(NodeAttributes((OPS,), ("funnel",)),)),
+        CompiledPolicy(tag_owners=(Approver("tag:a", (OPS,)),)),
+        CompiledPolicy(route_approvers=(Approver("10.0.0.0/8", (OPS,)),)),
+        CompiledPolicy(service_approvers=(Approver("svc:a", (OPS,)),)),
+        CompiledPolicy(exit_approvers=(OPS,)),
+    ],
+    ids=["grants", "ssh", "nodeAttrs", "tagOwners", "routes", "services", "exit nodes"],
+)
+def test_a_group_that_a_policy_only_names_is_listed_wherever_it_is_named(policy: CompiledPolicy) -> None:
+    groups = Groups(policy, [registry_pb2.User(id=1, name="ann")], [])
+    (found,) = groups.all()
+    assert (found.name, found.in_policy, found.members) == ("ops", False, 0)

@@ -242,7 +242,7 @@ class Filters:
         if not prefixes or not self._directory.passes(one, postures):
             return []
         found: set[str] = set()
-        spans = tuple(sorted(prefixes))
+        spans = coalesce(prefixes)
         for address, place in zip(one.addresses, one.places, strict=True):
             if contains(spans, place):
                 found.add(full_length(address))
@@ -250,7 +250,7 @@ class Filters:
             here = zip(service.addresses, service.places, strict=True)
             found.update(full_length(address) for address, place in here if contains(spans, place))
         if one.subnet_spans:
-            for target in spans:
+            for target in prefixes:
                 found.update(text for text in cidrs(target) if overlaps(one.subnet_spans, span(text)))
         return sorted(found)
 

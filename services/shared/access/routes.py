@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from services.shared.access.compiled import AliasKind, Grant
 from services.shared.access.directory import Directory, Member
+from services.shared.access.filters import COMPANIONS
 from services.shared.access.matching import Masks, Matching
 from services.shared.access.ranges import full_length, overlap, span
 
@@ -26,6 +27,7 @@ class Routes:
                 self._servers[route].append(router)
         for servers in self._servers.values():
             servers.sort(key=_seniority)
+        self._reversed = sum(1 << number for number, grant in enumerate(grants) if _names_routes_back(grant))
         self._via = [(number, grant) for number, grant in enumerate(grants) if grant.via]
         self._elected = {
             name: min((directory.members[node_id] for node_id in hosts), key=_seniority)
@@ -49,7 +51,7 @@ class Routes:
             if route in include or (
                 route not in exclude
                 and self.is_primary(peer, route)
-                and (route in viewer.subnets or self._accessible(masks, route))
+                and (route in viewer.subnets or self._accessible(viewer, masks, route))
             ):
                 shown.append(route)
         for route in peer.exits:
@@ -72,11 +74,14 @@ class Routes:
             if masks.source & self._matching.destination_segments.at(place)
         )
 
-    def _accessible(self, masks: Masks, route: str) -> bool:
+    def _accessible(self, viewer: Member, masks: Masks, route: str) -> bool:
         """A rule lets the viewer reach the route, or the route reach the viewer."""
         source, destination = self._matching.over_route((span(route),))
         ordinary = ~self._matching.via
-        return bool(masks.source & destination & ordinary or masks.destination & source & ordinary)
+        if masks.source & destination & ordinary or masks.destination & source & ordinary:
+            return True
+        # A companion rule runs back from `*`, which names the subnet routes, to the sources.
+        return bool(self._reversed & (masks.source | (source if viewer.subnets else 0)))
 
     def _steered(self, masks: Masks, peer: Member) -> tuple[set[str], set[str]]:
         """Routes that via grants of the viewer add to, and take from, what it is shown of a peer."""
@@ -127,6 +132,12 @@ class Routes:
             exclude.discard(route)
             if route in include and route in peer.subnets and not self.is_primary(peer, route):
                 include.discard(route)
+
+
+def _names_routes_back(grant: Grant) -> bool:
+    """Whether the grant has companion rules whose sources are `*`."""
+    to_anyone = not grant.via and any(alias.kind is AliasKind.ANY for alias in grant.destination)
+    return to_anyone and any(capability.name in COMPANIONS for capability in grant.app)
 
 
 def _seniority(one: Member) -> _Election:

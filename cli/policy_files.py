@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,13 @@ from cli.errors import CommandError
 from cli.output import emit
 
 LIMIT = 4 << 20
+
+_RESOLVED = (
+    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
+    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
+    ("merge", r"^<<$", ["<"]),
+)
+"""What YAML may mean by a word without quotes, in a described tailnet."""
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +65,8 @@ def read_topology(path: str) -> dict[str, Any]:
     """A described tailnet, in JSON or YAML. Raises: `CommandError`."""
     text = read_file(path)
     try:
-        found = json.loads(text)
+        # Numbers with a point are versions here: 1.10 is not 1.1.
+        found = json.loads(text, parse_float=str)
     except (ValueError, RecursionError):
         found = _yaml(path, text)
     if not isinstance(found, dict):
@@ -102,9 +111,12 @@ def _read(path: str) -> bytes:
 
 
 def _yaml(path: str, text: str) -> object:
+    """Scalars stay the text that was written, but for null, true and false: versions and dates are no numbers here."""
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("TextLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
+    for tag, pattern, starts in _RESOLVED:
+        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), starts)
     try:
         return yaml.load(text, loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:

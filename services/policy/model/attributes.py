@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from services.policy.model.fields import FieldReader, Fields, known
-from services.policy.model.names import Names, literal
+from services.policy.model.names import NONROOT, Names, foreign_domain, literal
 from services.policy.model.tree import Value, to_json
 from services.shared.access.compiled import ANYONE, Alias, AliasKind, Capability, NodeAttributes
 from services.shared.access.ranges import span
@@ -57,15 +57,18 @@ class AttributeReader:
         for item in self._reader.texts(value, where):
             text = str(item.data)
             try:
-                alias = self._names.alias(text)
+                alias = None if text == NONROOT else self._names.alias(text)
             except ValueError as error:
                 named = ":" in text or "@" in text
                 self._findings.refuse(where, item.at, str(error) if named else f'"{text}": invalid address')
                 continue
-            if alias.kind in _REFUSED_TARGETS:
-                message = f'nodeAttrs target does not support this autogroup: "{text}", can be {_TARGETS}'
+            if alias is None or alias.kind in _REFUSED_TARGETS:
+                kind = "services" if alias and alias.kind is AliasKind.SERVICE else "this autogroup"
+                message = f'nodeAttrs target does not support {kind}: "{text}", can be {_TARGETS}'
                 self._findings.refuse(where, item.at, message)
                 continue
+            if alias.kind is AliasKind.DOMAIN and self._names.is_foreign(alias.name):
+                self._findings.refuse(where, item.at, f"[nodeAttrs] {foreign_domain(alias.name)}")
             targets.append(alias)
         return tuple(targets)
 

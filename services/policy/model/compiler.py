@@ -14,7 +14,7 @@ from services.policy.model.rules import RuleReader
 from services.policy.model.sections import Sections
 from services.policy.model.source import Source, read
 from services.policy.model.sshrules import SshReader
-from services.policy.model.testsections import AccessTest, SshTest, TestReader
+from services.policy.model.testsections import FAILED, AccessTest, SshTest, TestReader
 from services.policy.model.tree import Value
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 
@@ -93,8 +93,7 @@ class _Compilation:
         self._reader = FieldReader(self._findings)
         self._tree = tree
         self._is_yaml = source.is_yaml
-        self._domains = domains
-        self._names = Names(users=users, provider_groups=provider is not None)
+        self._names = Names(domains=domains, users=users, provider_groups=provider is not None)
         self._on_conflict = provider.on_conflict if provider is not None else "merge"
 
     def document(self) -> Document:
@@ -108,9 +107,9 @@ class _Compilation:
         sections.ipsets(fields.get("ipsets"))
         postures = sections.postures(fields.get("postures"))
         default_postures = sections.posture_list(fields.get("defaultSrcPosture"), "defaultSrcPosture")
-        rules = RuleReader(self._reader, self._names, sections, self._domains, default_postures)
+        rules = RuleReader(self._reader, self._names, sections, default_postures)
         grants = (*rules.grants(fields.get("grants")), *rules.acls(fields.get("acls")))
-        ssh = SshReader(self._reader, self._names, sections, self._domains, default_postures)
+        ssh = SshReader(self._reader, self._names, sections, default_postures)
         attributes = AttributeReader(self._reader, self._names).attributes(fields.get("nodeAttrs"))
         if self._reader.flag(fields.get("randomizeClientPort"), "randomizeClientPort"):
             attributes.append(RANDOMIZE_CLIENT_PORT)
@@ -133,8 +132,12 @@ class _Compilation:
             allow_all=allow_all,
         )
         tests = TestReader(self._reader)
+        before = len(self._findings.problems)
         access_tests = tests.tests(fields.get("tests"))
         ssh_tests = tests.ssh_tests(fields.get("sshTests"))
+        if len(self._findings.problems) > before:
+            # The hosted service says only this, whatever is wrong with a test.
+            self._findings.problems.insert(before, Problem(f"{FAILED}:"))
         self._check_spellings()
         if self._findings.problems:
             raise PolicyError(self._findings.problems, "parsing policy:")

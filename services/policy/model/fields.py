@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.policy.model.problems import Findings
-from services.policy.model.tree import Entry, Number, Value
+from services.policy.model.tree import Entry, Number, Plain, Value
 
 Fields = dict[str, Value]
 """Fields of an object under the document's canonical spelling of their names."""
@@ -27,6 +27,7 @@ class FieldReader:
         With `comments`, names that start with `#` are left out: some editors keep their notes there.
         """
         found: Fields = {}
+        seen: set[str] = set()
         if not isinstance(value.data, tuple):
             self.wrong(value, where, "an object")
             return found
@@ -36,10 +37,11 @@ class FieldReader:
             name = known.get(entry.key.lower())
             if name is None:
                 self.findings.refuse(where, entry.at, f'unknown field: "{entry.key}"')
-            elif name in found:
+            elif name in seen:
                 self.findings.refuse(where, entry.at, f'duplicate field: "{entry.key}"')
             elif entry.value.data is not None:
                 found[name] = entry.value
+            seen.add(name or "")
         return found
 
     def entries(self, value: Value | None, where: str) -> Iterator[Entry]:
@@ -86,12 +88,12 @@ class FieldReader:
         return None
 
     def flag(self, value: Value | None, where: str) -> bool:
-        """A boolean; absent is false. YAML text `true` and `false` count."""
+        """A boolean; absent is false. YAML has `true` and `false` as text without quotes."""
         if value is None or value.data is None:
             return False
         if isinstance(value.data, bool):
             return value.data
-        if isinstance(value.data, str) and value.data.lower() in ("true", "false"):
+        if isinstance(value.data, Plain) and value.data.lower() in ("true", "false"):
             return value.data.lower() == "true"
         self.wrong(value, where, "true or false")
         return False

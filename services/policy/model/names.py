@@ -51,6 +51,8 @@ class Names:
     tags: set[str] = field(default_factory=set)
     ipsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
     postures: set[str] = field(default_factory=set)
+    domains: frozenset[str] = frozenset()
+    """Login domains of the tailnet; when there are none, domains are not checked."""
     users: frozenset[str] = frozenset()
     """Names of users that exist, for old documents that name one without an @."""
     member_spellings: set[str] = field(default_factory=set)
@@ -78,6 +80,10 @@ class Names:
         if not colon and text:
             return self._bare(text)
         raise ValueError(f'invalid alias format: "{text}"')
+
+    def is_foreign(self, domain: str) -> bool:
+        """Whether a login domain is known not to be the tailnet's."""
+        return bool(self.domains) and domain not in self.domains
 
     def _prefixed(self, kind: str, name: str, text: str) -> Alias:
         if kind == "tag":
@@ -115,6 +121,11 @@ class Names:
             self.legacy.append(f'"{text}" names a user in an old spelling, write "{text}@"')
             return Alias(AliasKind.USER, text + "@")
         raise UnknownNameError(f'host not defined in policy: "{text}"')
+
+
+def foreign_domain(domain: str) -> str:
+    """The refusal of a login domain that is not the tailnet's."""
+    return f"{domain} is not associated with this Tailnet and cannot be used in user:*@<domain> expressions"
 
 
 def spell(alias: Alias) -> str:

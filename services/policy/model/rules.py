@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from services.policy.model.fields import FieldReader, Fields, known
-from services.policy.model.names import DOMAIN_USERS, Names
+from services.policy.model.names import Names, foreign_domain
 from services.policy.model.ports import (
     ALL_PORTS,
     check_ports,
@@ -43,14 +43,12 @@ class RuleReader:
         reader: FieldReader,
         names: Names,
         sections: Sections,
-        domains: frozenset[str],
         default_postures: tuple[str, ...],
     ) -> None:
         self._reader = reader
         self._findings = reader.findings
         self._names = names
         self._sections = sections
-        self._domains = domains
         self._default_postures = default_postures
 
     # acls
@@ -231,7 +229,7 @@ class RuleReader:
         except ValueError as error:
             self._findings.refuse(where, at, f"src={error}")
             return None
-        self.check_domain(text, where, at, where.partition("[")[0])
+        self._check_domain(alias, where, at)
         return alias
 
     def destination(self, text: str, where: str, at: int) -> Alias | None:
@@ -251,14 +249,12 @@ class RuleReader:
         except ValueError as error:
             self._findings.refuse(where, at, f'dst="{text}": {error}')
             return None
-        self.check_domain(text, where, at, where.partition("[")[0])
+        self._check_domain(alias, where, at)
         return alias
 
-    def check_domain(self, text: str, where: str, at: int, section: str) -> None:
-        """Refuse `user:*@domain` for a domain that is not the tailnet's, when its domains are known."""
-        domain = text.removeprefix(DOMAIN_USERS)
-        if text.startswith(DOMAIN_USERS) and self._domains and domain not in self._domains:
-            self._findings.refuse(where, at, f"[{section}] {foreign_domain(domain)}")
+    def _check_domain(self, alias: Alias, where: str, at: int) -> None:
+        if alias.kind is AliasKind.DOMAIN and self._names.is_foreign(alias.name):
+            self._findings.refuse(where, at, f"[{where.partition('[')[0]}] {foreign_domain(alias.name)}")
 
     def _check_self(self, source: tuple[Alias, ...], where: str, at: int, *, wildcard: bool) -> None:
         allowed = _SELF_SOURCES | {AliasKind.ANY} if wildcard else _SELF_SOURCES
@@ -269,11 +265,6 @@ class RuleReader:
         if "srcPosture" not in fields:
             return self._default_postures
         return self._sections.posture_list(fields["srcPosture"], f"{where}.srcPosture")
-
-
-def foreign_domain(domain: str) -> str:
-    """The refusal of a login domain that is not the tailnet's."""
-    return f"{domain} is not associated with this Tailnet and cannot be used in user:*@<domain> expressions"
 
 
 def parse_network(text: str) -> NetworkAccess:

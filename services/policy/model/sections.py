@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from services.policy.model.fields import FieldReader, known
-from services.policy.model.names import Names, UnknownNameError, literal
+from services.policy.model.names import Names, UnknownNameError, foreign_domain, literal
 from services.policy.model.tree import Entry, Number, Value
 from services.shared.access.compiled import Alias, AliasKind, Approver, Assertion, Group, Posture
 from services.shared.access.posture import VERSIONS
@@ -29,6 +29,7 @@ _OWNER_KINDS = frozenset(
         AliasKind.SHARED,
     }
 )
+_NO_MEMBERS = ("user:*@", "tag:", "autogroup:", "localpart:", "ipset:", "svc:")
 _ASSERTION = re.compile(
     r"(?P<attribute>[A-Za-z][\w:.\-]*)"
     r"(?:\s+(?P<state>IS\s+SET|NOT\s+SET)|\s*(?P<operator>==|!=|<=|>=|<|>|\bNOT\s+IN\b|\bIN\b)\s*(?P<value>.+))?",
@@ -82,6 +83,9 @@ class Sections:
             member = item.data.strip()
             if member.startswith("group:"):
                 nested.append((entry.key, member, item.at))
+            elif "@" in member and member.startswith(_NO_MEMBERS):
+                message = f'group members can only be users, got: "{member}"; name it in the rules'
+                self._findings.refuse(f'groups["{entry.key}"]', item.at, message)
             elif "@" in member:
                 members.append(member)
             elif member and member in self._names.users:
@@ -147,6 +151,9 @@ class Sections:
             if alias.kind not in _OWNER_KINDS:
                 self._findings.refuse(where, item.at, f'invalid {word} format: "{text}"')
                 continue
+            if alias.kind is AliasKind.DOMAIN and self._names.is_foreign(alias.name):
+                section = re.split(r"[.\[]", where, maxsplit=1)[0]
+                self._findings.refuse(where, item.at, f"[{section}] {foreign_domain(alias.name)}")
             owners.append(alias)
         return tuple(owners)
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from services.policy.model.durations import parse_duration, show_duration
 from services.policy.model.fields import FieldReader, Fields, known
-from services.policy.model.names import DOMAIN_USERS, Names, literal
+from services.policy.model.names import NONROOT, Names, foreign_domain, literal, spell
 from services.policy.model.problems import Findings
-from services.policy.model.rules import foreign_domain
 from services.policy.model.sections import Sections
 from services.policy.model.tree import Value
 from services.shared.access.compiled import Alias, AliasKind, SshRule
@@ -54,14 +53,12 @@ class SshReader:
         reader: FieldReader,
         names: Names,
         sections: Sections,
-        domains: frozenset[str],
         default_postures: tuple[str, ...],
     ) -> None:
         self._reader = reader
         self._findings: Findings = reader.findings
         self._names = names
         self._sections = sections
-        self._domains = domains
         self._default_postures = default_postures
 
     def rules(self, value: Value | None) -> tuple[SshRule, ...]:
@@ -115,7 +112,7 @@ class SshReader:
                 self._findings.refuse(where, one.at, f'user "{user}" is not valid')
                 continue
             domain = user.removeprefix(_LOCALPART)
-            if user.startswith(_LOCALPART) and self._domains and domain not in self._domains:
+            if user.startswith(_LOCALPART) and self._names.is_foreign(domain):
                 self._findings.refuse(where, one.at, foreign_domain(domain))
             users.append(user)
         return tuple(users)
@@ -125,17 +122,16 @@ class SshReader:
         for item in self._reader.texts(value, where):
             text = str(item.data)
             alias = self._alias(text, where, item.at)
-            if alias is None:
+            if alias is None and text != NONROOT:
                 continue
-            if alias.kind in (AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL):
+            if alias is None or alias.kind in (AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL):
                 can_be = "can be [autogroup:member autogroup:tagged]"
                 self._findings.refuse(where, item.at, f'autogroup not supported for SSH sources: "{text}", {can_be}')
             elif alias.kind not in _SOURCE_KINDS:
                 self._findings.refuse(where, item.at, f"alias not supported for SSH source: {text}")
             else:
-                if alias.kind is AliasKind.DOMAIN and self._domains and alias.name not in self._domains:
-                    domain = text.removeprefix(DOMAIN_USERS)
-                    self._findings.refuse(where, item.at, f"[ssh] {foreign_domain(domain)}")
+                if alias.kind is AliasKind.DOMAIN and self._names.is_foreign(alias.name):
+                    self._findings.refuse(where, item.at, f"[ssh] {foreign_domain(alias.name)}")
                 made.append(alias)
         return tuple(made)
 
@@ -143,25 +139,17 @@ class SshReader:
         made = []
         for item in self._reader.texts(value, where):
             text = str(item.data)
-            if text == "*":
-                self._findings.refuse(where, item.at, _WILDCARD)
-                continue
             alias = self._alias(text, where, item.at)
-            if alias is None:
-                continue
-            if alias.kind in _DESTINATION_KINDS:
+            if alias is not None and alias.kind in _DESTINATION_KINDS:
                 made.append(alias)
-            elif alias.kind is AliasKind.PREFIXES and literal(text) is None:
-                self._findings.refuse(where, item.at, f'invalid dst "{text}"')
-            elif alias.kind in (AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED):
-                can_be = "can be [autogroup:member autogroup:tagged autogroup:self]"
-                message = f'autogroup not supported for SSH destinations: "{text}", {can_be}'
-                self._findings.refuse(where, item.at, message)
-            else:
-                self._findings.refuse(where, item.at, f"alias not supported for SSH destination: {text}")
+            elif alias is not None or text == NONROOT:
+                self._findings.refuse(where, item.at, f'invalid dst "{text}"{_why_not(alias, text)}')
         return tuple(made)
 
     def _alias(self, text: str, where: str, at: int) -> Alias | None:
+        """None when the name is refused, and for `autogroup:nonroot`, which only stands among `users`."""
+        if text == NONROOT:
+            return None
         try:
             return self._names.alias(text)
         except ValueError as error:
@@ -191,8 +179,8 @@ class SshReader:
                     "not tags or autogroup:tagged"
                 )
                 self._findings.refuse(where, at, message)
-            elif alias.kind is AliasKind.MEMBER and has_tags:
-                message = "tags in SSH source cannot access autogroup:member (user-owned devices)"
+            elif alias.kind in (AliasKind.MEMBER, AliasKind.ROLE) and has_tags:
+                message = f"tags in SSH source cannot access {spell(alias)} (user-owned devices)"
                 self._findings.refuse(where, at, message)
 
     def _period(self, fields: Fields, action: str, where: str) -> int | None:
@@ -232,3 +220,15 @@ class SshReader:
             else:
                 tags.append(text)
         return tuple(tags)
+
+
+def _why_not(alias: Alias | None, text: str) -> str:
+    """Why something is no destination of an SSH rule, to be said after the refusal."""
+    if alias is not None and alias.kind is AliasKind.ANY:
+        return f": {_WILDCARD}"
+    if alias is None or alias.kind in (AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED):
+        can_be = "can be [autogroup:member autogroup:tagged autogroup:self]"
+        return f': autogroup not supported for SSH destinations: "{text}", {can_be}'
+    if alias.kind is AliasKind.PREFIXES and literal(text) is None:
+        return ""
+    return f": alias not supported for SSH destination: {text}"

@@ -13,12 +13,10 @@ from services.policy.model.ports import DEFAULT_PROTOCOLS, WITH_PORTS, parse_por
 from services.policy.model.problems import PolicyError, Problem
 from services.policy.model.reaching import Reaching
 from services.policy.model.sshtesting import SshTests
-from services.policy.model.testsections import AccessTest
+from services.policy.model.testsections import FAILED, AccessTest
 from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind
 from services.shared.access.directory import Directory
 from services.shared.access.inputs import AccessNode, AccessService, AccessUser
-
-FAILED = "test(s) failed"
 
 _TEST_PROTOCOLS = WITH_PORTS
 _MAX_REPORTED = 200

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from services.policy.model.fields import FieldReader, known
 from services.policy.model.tree import Entry, Value, to_json
 
+FAILED = "test(s) failed"
+"""The hosted service's whole answer."""
+
 _FIELDS = known("src", "proto", "accept", "deny", "srcPostureAttrs")
 _LEGACY = {"user": "src", "allow": "accept"}
 _SSH_FIELDS = known("src", "dst", "accept", "check", "deny", "srcPostureAttrs")

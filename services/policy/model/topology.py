@@ -9,10 +9,14 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from services.policy.model.compiler import ProviderGroups
+from services.policy.model.names import ROLES
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 
+_PARTS = ("users", "nodes", "tailnet", "services")
+_ROLES = (*ROLES, "member")
+_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _SERVICE = re.compile(r"svc:[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -49,15 +53,16 @@ class Topology:
 def read_topology(data: object) -> Topology:
     """Check a description and take it in. Raises: `TopologyError`."""
     root = _object(data, "topology")
+    if root and not any(name in root for name in _PARTS):
+        raise TopologyError(f"has none of {', '.join(_PARTS)}")
     users = _users(_list(root.get("users"), "users"))
-    by_name = {user.email: user.id for user in users} | {user.name: user.id for user in users}
     described = _object(root.get("nodes") or {}, "nodes")
     nodes: dict[str, AccessNode] = {}
     undecided = set()
     ids = _ids([_object(item, f"nodes.{name}").get("id") for name, item in described.items()], "nodes")
     for (name, item), node_id in zip(described.items(), ids, strict=True):
         fields = _object(item, f"nodes.{name}")
-        nodes[name] = _node(fields, name, node_id, by_name)
+        nodes[name] = _node(fields, name, node_id, users)
         if fields.get("approved_routes") is None:
             undecided.add(name)
     tailnet = _object(root.get("tailnet") or {}, "tailnet")
@@ -66,7 +71,7 @@ def read_topology(data: object) -> Topology:
         nodes=nodes,
         undecided=frozenset(undecided),
         domains=tuple(_texts(tailnet.get("domains"), "tailnet.domains")),
-        auto_update=tailnet.get("auto_update") in (True, "true"),
+        auto_update=_flag(tailnet.get("auto_update"), "tailnet.auto_update", absent=False),
         server_url=_text(tailnet.get("server_url"), "tailnet.server_url"),
         provider=_provider(tailnet.get("provider_groups")),
         services=_services(_object(root.get("services") or {}, "services"), nodes),
@@ -99,39 +104,57 @@ def _users(items: Sequence[object]) -> tuple[AccessUser, ...]:
 def _user(item: object, index: int, user_id: int) -> AccessUser:
     where = f"users[{index}]"
     fields = _object(item, where)
+    role = _text(fields.get("role"), f"{where}.role") or "member"
+    if role not in _ROLES:
+        raise TopologyError(f'{where}.role: "{role}" is none of {", ".join(_ROLES)}')
     return AccessUser(
         id=user_id,
         name=_text(fields.get("name"), f"{where}.name"),
         email=_text(fields.get("email"), f"{where}.email"),
         provider_id=_text(fields.get("provider_id"), f"{where}.provider_id"),
-        role=_text(fields.get("role"), f"{where}.role") or "member",
+        role=role,
         groups=frozenset(_texts(fields.get("groups"), f"{where}.groups")),
     )
 
 
-def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Mapping[str, int]) -> AccessNode:
+def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Sequence[AccessUser]) -> AccessNode:
     where = f"nodes.{name}"
     tags = tuple(_texts(fields.get("tags"), f"{where}.tags"))
-    owner = fields.get("user")
-    user_id = 0
-    if owner not in (None, "") and not tags:
-        found = users.get(str(owner))
-        if found is None:
-            raise TopologyError(f'{where}.user: no user is named "{owner}"')
-        user_id = found
+    for tag in tags:
+        if not tag.startswith("tag:"):
+            raise TopologyError(f'{where}.tags: a tag begins with tag:, got "{tag}"')
+    ipv4, ipv6 = _addresses(fields, where)
     attributes = _object(fields.get("attributes") or {}, f"{where}.attributes")
     return AccessNode(
         id=node_id,
-        user_id=user_id,
+        user_id=0 if tags else _owner(fields.get("user"), f"{where}.user", users),
         tags=tags,
-        ipv4=_address(fields.get("ipv4"), f"{where}.ipv4"),
-        ipv6=_address(fields.get("ipv6"), f"{where}.ipv6"),
+        ipv4=ipv4,
+        ipv6=ipv6,
         advertised_routes=_routes(fields.get("routable_ips"), f"{where}.routable_ips"),
         approved_routes=_routes(fields.get("approved_routes"), f"{where}.approved_routes"),
-        online=fields.get("online", True) not in (False, "false"),
+        online=_flag(fields.get("online"), f"{where}.online", absent=True),
         created=node_id,
-        attributes=tuple(sorted((str(key), _scalar(value)) for key, value in attributes.items())),
+        attributes=tuple(
+            sorted(
+                (key, _scalar(value, f"{where}.attributes.{key}"))
+                for key, value in attributes.items()
+                if value is not None
+            )
+        ),
     )
+
+
+def _owner(owner: object, where: str, users: Sequence[AccessUser]) -> int:
+    if owner in (None, ""):
+        return 0
+    text = _scalar(owner, where)
+    found = [user.id for user in users if user.name == text] or [user.id for user in users if user.email == text]
+    if not found:
+        raise TopologyError(f'{where}: no user is named "{text}"')
+    if len(found) > 1:
+        raise TopologyError(f'{where}: several users are named "{text}"')
+    return found[0]
 
 
 def _services(described: Mapping[str, Any], nodes: Mapping[str, AccessNode]) -> tuple[AccessService, ...]:
@@ -151,11 +174,9 @@ def _services(described: Mapping[str, Any], nodes: Mapping[str, AccessNode]) -> 
 
 
 def _service(fields: Mapping[str, Any], name: str, where: str, nodes: Mapping[str, AccessNode]) -> AccessService:
-    ipv4, ipv6 = _address(fields.get("ipv4"), f"{where}.ipv4"), _address(fields.get("ipv6"), f"{where}.ipv6")
+    ipv4, ipv6 = _addresses(fields, where)
     if not ipv4 and not ipv6:
         raise TopologyError(f"{where}: has neither ipv4 nor ipv6")
-    if ":" in ipv4 or "." in ipv6:
-        raise TopologyError(f"{where}: ipv4 and ipv6 are not each of its kind")
     hosts = None
     if fields.get("hosts") is not None:
         named = _texts(fields["hosts"], f"{where}.hosts")
@@ -166,8 +187,19 @@ def _service(fields: Mapping[str, Any], name: str, where: str, nodes: Mapping[st
     return AccessService(name, ipv4, ipv6, tuple(_texts(fields.get("tags"), f"{where}.tags")), hosts)
 
 
-def _scalar(value: object) -> str:
+def _scalar(value: object, where: str) -> str:
+    if isinstance(value, Mapping | list):
+        raise TopologyError(f"{where}: expected text, a number, true or false")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _flag(value: object, where: str, *, absent: bool) -> bool:
+    if value is None:
+        return absent
+    found = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
+    if found is None:
+        raise TopologyError(f"{where}: expected true or false")
+    return found
 
 
 def _object(value: object, where: str) -> Mapping[str, Any]:
@@ -202,6 +234,13 @@ def _number(value: object, where: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
         raise TopologyError(f"{where}: expected a number from zero on")
     return value
+
+
+def _addresses(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
+    ipv4, ipv6 = _address(fields.get("ipv4"), f"{where}.ipv4"), _address(fields.get("ipv6"), f"{where}.ipv6")
+    if ":" in ipv4 or (ipv6 and ":" not in ipv6):
+        raise TopologyError(f"{where}: ipv4 and ipv6 are not each of its kind")
+    return ipv4, ipv6
 
 
 def _address(value: object, where: str) -> str:

@@ -1,0 +1,115 @@
+"""What is refused in one place is refused in its like in another, in the same words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.policy.compile import run
+from services.policy.model.compiler import compile_policy
+from services.policy.model.problems import PolicyError
+from tests.unit.policy.test_semantics import TAGS, TOPOLOGY, allow, refused
+
+DOMAINS = TOPOLOGY | {"tailnet": {"domains": ["example.com"]}}
+FOREIGN = "[{}] example.org is not associated with this Tailnet and cannot be used in user:*@<domain> expressions"
+
+
+def ssh(**more: Any) -> dict[str, Any]:
+    return {"ssh": [{"action": "accept", "src": ["ada@"], "dst": ["tag:dev"], "users": ["root"]} | more]}
+
+
+def grant(**more: Any) -> dict[str, Any]:
+    return {"grants": [{"src": ["*"], "dst": ["tag:dev"], "ip": ["22"]} | more]}
+
+
+@pytest.mark.parametrize(
+    ("section", "policy"),
+    [
+        ("acls", allow("user:*@{}", "*:*")),
+        ("acls", allow("*", "user:*@{}:22")),
+        ("grants", grant(src=["user:*@{}"])),
+        ("grants", grant(dst=["user:*@{}"])),
+        ("ssh", ssh(src=["user:*@{}"])),
+        ("nodeAttrs", {"nodeAttrs": [{"target": ["user:*@{}"], "attr": ["funnel"]}]}),
+        ("tagOwners", {"tagOwners": TAGS | {"tag:new": ["user:*@{}"]}}),
+        ("autoApprovers", {"autoApprovers": {"routes": {"10.0.0.0/8": ["user:*@{}"]}}}),
+        ("autoApprovers", {"autoApprovers": {"exitNode": ["user:*@{}"]}}),
+    ],
+)
+def test_people_of_a_foreign_domain_are_named_nowhere(section: str, policy: dict[str, Any]) -> None:
+    text = repr({"tagOwners": TAGS} | policy).replace("'", '"')
+    assert "errors" not in run(text.replace("{}", "example.com"), DOMAINS)
+    answer = run(text.replace("{}", "example.org"), DOMAINS)
+    assert FOREIGN.format(section) in "\n".join(answer["errors"])
+    assert "errors" not in run(text.replace("{}", "example.org"), TOPOLOGY)
+
+
+@pytest.mark.parametrize("name", ["user:*@example.com", "tag:x@y", "localpart:*@example.com"])
+def test_a_group_lists_users_only(name: str) -> None:
+    assert f'group members can only be users, got: "{name}"' in refused({"groups": {"group:a": [name]}})
+
+
+@pytest.mark.parametrize(
+    ("dst", "why"),
+    [
+        ("*", "wildcard (*) is not supported as SSH destination"),
+        ("100.64.0.7", "alias not supported for SSH destination: 100.64.0.7"),
+        ("10.0.0.0/8", "alias not supported for SSH destination: 10.0.0.0/8"),
+        ("group:a", "alias not supported for SSH destination: group:a"),
+        ("autogroup:internet", 'autogroup not supported for SSH destinations: "autogroup:internet", can be ['),
+        ("autogroup:nonroot", 'autogroup not supported for SSH destinations: "autogroup:nonroot", can be ['),
+        ("host", ""),
+    ],
+)
+def test_what_is_no_destination_of_ssh_is_named_as_the_hosted_service_does(dst: str, why: str) -> None:
+    defined = {"groups": {"group:a": ["ada@"]}, "hosts": {"host": "100.64.0.7"}}
+    text = refused(defined | ssh(dst=[dst]))
+    assert f'invalid dst "{dst}"' in text
+    assert why in text
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (ssh(src=["autogroup:nonroot"]), 'autogroup not supported for SSH sources: "autogroup:nonroot", can be ['),
+        (
+            {"nodeAttrs": [{"target": ["autogroup:nonroot"], "attr": ["x"]}]},
+            'nodeAttrs target does not support this autogroup: "autogroup:nonroot", can be [',
+        ),
+        (
+            {"nodeAttrs": [{"target": ["svc:web"], "attr": ["x"]}]},
+            'nodeAttrs target does not support services: "svc:web"',
+        ),
+        (
+            ssh(src=["tag:prod"], dst=["autogroup:admin"]),
+            "tags in SSH source cannot access autogroup:admin (user-owned devices)",
+        ),
+        ('{"acls": null, "ACLs": []}', 'duplicate field: "ACLs"'),
+        ('{"acls": [], "disableIPv4": "true"}', "disableIPv4: expected true or false, got string"),
+    ],
+)
+def test_neighbours_of_a_mistake_are_refused_alike(policy: dict[str, Any] | str, message: str) -> None:
+    assert message in refused(policy)
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        {"tests": [{"src": 5, "accept": ["tag:dev:22"]}]},
+        {"tests": [{"src": "ada@", "accept": "tag:dev:22"}]},
+        {"tests": [{"src": "ada@", "accept": ["tag:dev:22"], "wanted": 1}]},
+        {"tests": {"src": "ada@"}},
+        {"sshTests": [{"src": "ada@", "dst": "tag:dev", "accept": ["root"]}]},
+    ],
+)
+def test_a_test_that_cannot_be_read_failed(tests: dict[str, Any]) -> None:
+    assert "test(s) failed:" in refused(tests)
+    with pytest.raises(PolicyError, match="parsing policy:"):
+        compile_policy(repr(tests).replace("'", '"'))
+
+
+def test_yaml_has_true_without_quotes_only() -> None:
+    assert compile_policy("disableIPv4: True\nacls: []\n").policy.disable_ipv4
+    with pytest.raises(PolicyError, match="expected true or false, got string"):
+        compile_policy('disableIPv4: "true"\nacls: []\n')

@@ -69,7 +69,13 @@ def emit(value: Any, style: str) -> None:
     if style == "yaml":
         import yaml
 
-        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        class Written(yaml.SafeDumper):
+            """Writes what is shared as often as it stands: anchors are for nobody who reads."""
+
+            def ignore_aliases(self, data: Any) -> bool:
+                return True
+
+        sys.stdout.write(yaml.dump(value, Dumper=Written, sort_keys=False, allow_unicode=True))
         return
     import json
 

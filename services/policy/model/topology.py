@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import ip_address, ip_network
 from typing import Any
 
 from services.policy.model.compiler import ProviderGroups
+from services.policy.model.described import (
+    TopologyError,
+    read_addresses,
+    read_flag,
+    read_items,
+    read_mapping,
+    read_number,
+    read_routes,
+    read_scalar,
+    read_text,
+    read_texts,
+)
 from services.policy.model.names import ROLES
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
@@ -16,12 +28,8 @@ from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 
 _PARTS = ("users", "nodes", "tailnet", "services")
 _ROLES = (*ROLES, "member")
-_FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+_Owners = dict[str, list[int]]
 _SERVICE = re.compile(r"svc:[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
-
-
-class TopologyError(ValueError):
-    """The description of the tailnet cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +60,36 @@ class Topology:
 
 def read_topology(data: object) -> Topology:
     """Check a description and take it in. Raises: `TopologyError`."""
-    root = _object(data, "topology")
+    root = read_mapping(data, "topology")
     if root and not any(name in root for name in _PARTS):
         raise TopologyError(f"has none of {', '.join(_PARTS)}")
-    users = _users(_list(root.get("users"), "users"))
-    described = _object(root.get("nodes") or {}, "nodes")
+    people = read_items(root.get("users"), "users")
+    users = _users(people)
+    owners = _owners(people, users)
+    described = read_mapping(root.get("nodes") or {}, "nodes")
     nodes: dict[str, AccessNode] = {}
     undecided = set()
-    ids = _ids([_object(item, f"nodes.{name}").get("id") for name, item in described.items()], "nodes")
+    ids = _ids([read_mapping(item, f"nodes.{name}").get("id") for name, item in described.items()], "nodes")
     for (name, item), node_id in zip(described.items(), ids, strict=True):
-        fields = _object(item, f"nodes.{name}")
-        nodes[name] = _node(fields, name, node_id, users)
+        fields = read_mapping(item, f"nodes.{name}")
+        nodes[name] = _node(fields, name, node_id, owners)
         if fields.get("approved_routes") is None:
             undecided.add(name)
-    tailnet = _object(root.get("tailnet") or {}, "tailnet")
+    tailnet = read_mapping(root.get("tailnet") or {}, "tailnet")
     return Topology(
         users=users,
         nodes=nodes,
         undecided=frozenset(undecided),
-        domains=tuple(_texts(tailnet.get("domains"), "tailnet.domains")),
-        auto_update=_flag(tailnet.get("auto_update"), "tailnet.auto_update", absent=False),
-        server_url=_text(tailnet.get("server_url"), "tailnet.server_url"),
+        domains=tuple(read_texts(tailnet.get("domains"), "tailnet.domains")),
+        auto_update=read_flag(tailnet.get("auto_update"), "tailnet.auto_update", absent=False),
+        server_url=read_text(tailnet.get("server_url"), "tailnet.server_url"),
         provider=_provider(tailnet.get("provider_groups")),
-        services=_services(_object(root.get("services") or {}, "services"), nodes),
+        services=_services(read_mapping(root.get("services") or {}, "services"), nodes),
     )
 
 
 def _provider(value: object) -> ProviderGroups | None:
-    text = _text(value, "tailnet.provider_groups")
+    text = read_text(value, "tailnet.provider_groups")
     if text not in ("", "merge", "static", "idp"):
         raise TopologyError('tailnet.provider_groups must be "merge", "static" or "idp"')
     return ProviderGroups(text) if text else None
@@ -87,7 +97,7 @@ def _provider(value: object) -> ProviderGroups | None:
 
 def _ids(given: Sequence[object], where: str) -> list[int]:
     """1, 2, 3, … in the order of the ids that are given; their place stands in where none is."""
-    read = [None if one in (None, "") else _number(one, f"{where}[{index}].id") for index, one in enumerate(given)]
+    read = [None if one in (None, "") else read_number(one, f"{where}[{index}].id") for index, one in enumerate(given)]
     positive = [one for one in read if one]
     if len(set(positive)) != len(positive):
         raise TopologyError(f"two {where} have the same id")
@@ -97,47 +107,47 @@ def _ids(given: Sequence[object], where: str) -> list[int]:
 
 
 def _users(items: Sequence[object]) -> tuple[AccessUser, ...]:
-    ids = _ids([_object(item, f"users[{index}]").get("id") for index, item in enumerate(items)], "users")
+    ids = _ids([read_mapping(item, f"users[{index}]").get("id") for index, item in enumerate(items)], "users")
     return tuple(_user(item, index, user_id) for index, (item, user_id) in enumerate(zip(items, ids, strict=True)))
 
 
 def _user(item: object, index: int, user_id: int) -> AccessUser:
     where = f"users[{index}]"
-    fields = _object(item, where)
-    role = _text(fields.get("role"), f"{where}.role") or "member"
+    fields = read_mapping(item, where)
+    role = read_text(fields.get("role"), f"{where}.role") or "member"
     if role not in _ROLES:
         raise TopologyError(f'{where}.role: "{role}" is none of {", ".join(_ROLES)}')
     return AccessUser(
         id=user_id,
-        name=_text(fields.get("name"), f"{where}.name"),
-        email=_text(fields.get("email"), f"{where}.email"),
-        provider_id=_text(fields.get("provider_id"), f"{where}.provider_id"),
+        name=read_text(fields.get("name"), f"{where}.name"),
+        email=read_text(fields.get("email"), f"{where}.email"),
+        provider_id=read_text(fields.get("provider_id"), f"{where}.provider_id"),
         role=role,
-        groups=frozenset(_texts(fields.get("groups"), f"{where}.groups")),
+        groups=frozenset(read_texts(fields.get("groups"), f"{where}.groups")),
     )
 
 
-def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Sequence[AccessUser]) -> AccessNode:
+def _node(fields: Mapping[str, Any], name: str, node_id: int, owners: _Owners) -> AccessNode:
     where = f"nodes.{name}"
-    tags = tuple(_texts(fields.get("tags"), f"{where}.tags"))
+    tags = tuple(read_texts(fields.get("tags"), f"{where}.tags"))
     for tag in tags:
         if not tag.startswith("tag:"):
             raise TopologyError(f'{where}.tags: a tag begins with tag:, got "{tag}"')
-    ipv4, ipv6 = _addresses(fields, where)
-    attributes = _object(fields.get("attributes") or {}, f"{where}.attributes")
+    ipv4, ipv6 = read_addresses(fields, where)
+    attributes = read_mapping(fields.get("attributes") or {}, f"{where}.attributes")
     return AccessNode(
         id=node_id,
-        user_id=0 if tags else _owner(fields.get("user"), f"{where}.user", users),
+        user_id=0 if tags else _owner(fields.get("user"), f"{where}.user", owners),
         tags=tags,
         ipv4=ipv4,
         ipv6=ipv6,
-        advertised_routes=_routes(fields.get("routable_ips"), f"{where}.routable_ips"),
-        approved_routes=_routes(fields.get("approved_routes"), f"{where}.approved_routes"),
-        online=_flag(fields.get("online"), f"{where}.online", absent=True),
+        advertised_routes=read_routes(fields.get("routable_ips"), f"{where}.routable_ips"),
+        approved_routes=read_routes(fields.get("approved_routes"), f"{where}.approved_routes"),
+        online=read_flag(fields.get("online"), f"{where}.online", absent=True),
         created=node_id,
         attributes=tuple(
             sorted(
-                (key, _scalar(value, f"{where}.attributes.{key}"))
+                (key, read_scalar(value, f"{where}.attributes.{key}"))
                 for key, value in attributes.items()
                 if value is not None
             )
@@ -145,11 +155,21 @@ def _node(fields: Mapping[str, Any], name: str, node_id: int, users: Sequence[Ac
     )
 
 
-def _owner(owner: object, where: str, users: Sequence[AccessUser]) -> int:
+def _owners(people: Sequence[object], users: Sequence[AccessUser]) -> _Owners:
+    """Who is meant by a name, else by an email, else by an id as it is given."""
+    names, emails, ids = defaultdict(list), defaultdict(list), defaultdict(list)
+    for item, user in zip(people, users, strict=True):
+        names[user.name].append(user.id)
+        emails[user.email].append(user.id)
+        ids[str(read_mapping(item, "users").get("id"))].append(user.id)
+    return {**ids, **emails, **names}
+
+
+def _owner(owner: object, where: str, owners: _Owners) -> int:
     if owner in (None, ""):
         return 0
-    text = _scalar(owner, where)
-    found = [user.id for user in users if user.name == text] or [user.id for user in users if user.email == text]
+    text = read_scalar(owner, where)
+    found = owners.get(text)
     if not found:
         raise TopologyError(f'{where}: no user is named "{text}"')
     if len(found) > 1:
@@ -164,7 +184,7 @@ def _services(described: Mapping[str, Any], nodes: Mapping[str, AccessNode]) -> 
         where = f"services.{name}"
         if not _SERVICE.fullmatch(name):
             raise TopologyError(f'{where}: a service is named "svc:" and a label')
-        one = _service(_object(item, where), name, where, nodes)
+        one = _service(read_mapping(item, where), name, where, nodes)
         for address in filter(None, (one.ipv4, one.ipv6)):
             if address in holders:
                 raise TopologyError(f"{where}: {address} is the address of {holders[address]}")
@@ -174,88 +194,14 @@ def _services(described: Mapping[str, Any], nodes: Mapping[str, AccessNode]) -> 
 
 
 def _service(fields: Mapping[str, Any], name: str, where: str, nodes: Mapping[str, AccessNode]) -> AccessService:
-    ipv4, ipv6 = _addresses(fields, where)
+    ipv4, ipv6 = read_addresses(fields, where)
     if not ipv4 and not ipv6:
         raise TopologyError(f"{where}: has neither ipv4 nor ipv6")
     hosts = None
     if fields.get("hosts") is not None:
-        named = _texts(fields["hosts"], f"{where}.hosts")
+        named = read_texts(fields["hosts"], f"{where}.hosts")
         for one in named:
             if one not in nodes:
                 raise TopologyError(f'{where}.hosts: no node is named "{one}"')
         hosts = tuple(nodes[one].id for one in named)
-    return AccessService(name, ipv4, ipv6, tuple(_texts(fields.get("tags"), f"{where}.tags")), hosts)
-
-
-def _scalar(value: object, where: str) -> str:
-    if isinstance(value, Mapping | list):
-        raise TopologyError(f"{where}: expected text, a number, true or false")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _flag(value: object, where: str, *, absent: bool) -> bool:
-    if value is None:
-        return absent
-    found = value if isinstance(value, bool) else _FLAGS.get(str(value).lower())
-    if found is None:
-        raise TopologyError(f"{where}: expected true or false")
-    return found
-
-
-def _object(value: object, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TopologyError(f"{where}: expected an object")
-    return {str(key): item for key, item in value.items()}
-
-
-def _list(value: object, where: str) -> Sequence[object]:
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise TopologyError(f"{where}: expected a list")
-    return value
-
-
-def _texts(value: object, where: str) -> list[str]:
-    return [_text(item, where) for item in _list(value, where)]
-
-
-def _text(value: object, where: str) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise TopologyError(f"{where}: expected a string")
-    return value
-
-
-def _number(value: object, where: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
-        raise TopologyError(f"{where}: expected a number from zero on")
-    return value
-
-
-def _addresses(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
-    ipv4, ipv6 = _address(fields.get("ipv4"), f"{where}.ipv4"), _address(fields.get("ipv6"), f"{where}.ipv6")
-    if ":" in ipv4 or (ipv6 and ":" not in ipv6):
-        raise TopologyError(f"{where}: ipv4 and ipv6 are not each of its kind")
-    return ipv4, ipv6
-
-
-def _address(value: object, where: str) -> str:
-    text = _text(value, where)
-    try:
-        return str(ip_address(text.partition("/")[0])) if text else ""
-    except ValueError:
-        raise TopologyError(f'{where}: not an address: "{text}"') from None
-
-
-def _routes(value: object, where: str) -> tuple[str, ...]:
-    found = []
-    for text in _texts(value, where):
-        try:
-            found.append(str(ip_network(text, strict=False)))
-        except ValueError:
-            raise TopologyError(f'{where}: not a prefix: "{text}"') from None
-    return tuple(found)
+    return AccessService(name, ipv4, ipv6, tuple(read_texts(fields.get("tags"), f"{where}.tags")), hosts)

@@ -113,6 +113,10 @@ def test_data_is_printed_in_each_form(capsys: pytest.CaptureFixture[str]) -> Non
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == rows
     emit(rows, "yaml")
     assert yaml.safe_load(capsys.readouterr().out) == rows
+    emit({"one": rows, "other": rows}, "yaml")
+    shown = capsys.readouterr().out
+    assert yaml.safe_load(shown) == {"one": rows, "other": rows}
+    assert "&" not in shown
 
 
 def test_a_table_lines_up_and_disarms_what_clients_named_themselves(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from cli.policy_files import read_topology as read_file
 from services.policy.compile import run
-from services.policy.model.topology import TopologyError, read_topology
+from services.policy.model.described import TopologyError
+from services.policy.model.topology import read_topology
 
 NODE = {"id": 1, "ipv4": "100.64.0.1", "ipv6": "fd7a:115c:a1e0::1"}
 IS_SET = {
@@ -27,6 +28,7 @@ IS_SET = {
         ({"nodes": {"a": NODE | {"ipv4": "fd7a::1"}}}, "nodes.a: ipv4 and ipv6 are not each of its kind"),
         ({"nodes": {"a": NODE | {"ipv6": "100.64.0.2"}}}, "nodes.a: ipv4 and ipv6 are not each of its kind"),
         ({"nodes": {"a": NODE | {"attributes": {"x": []}}}}, "nodes.a.attributes.x: expected text, a number, true or"),
+        ({"nodes": {"a": NODE | {"ipv6": "fe80::1%eth0"}}}, 'nodes.a.ipv6: not an address: "fe80::1%eth0"'),
         ({"nodes": {"a": NODE | {"online": 0}}}, "nodes.a.online: expected true or false"),
         ({"tailnet": {"auto_update": 1}}, "tailnet.auto_update: expected true or false"),
         (
@@ -42,11 +44,16 @@ def test_what_a_description_cannot_mean_is_refused(topology: dict[str, Any], mes
     assert message in str(refusal.value)
 
 
-def test_a_name_wins_over_an_email_and_an_unknown_owner_of_a_tagged_node_does_not_matter() -> None:
-    users = [{"id": 1, "name": "ada", "email": "bob"}, {"id": 2, "name": "bob"}]
-    nodes = {"a": NODE | {"user": "bob"}, "b": {"user": "gone", "tags": ["tag:x"]}}
-    found = read_topology({"users": users, "nodes": nodes}).nodes
-    assert (found["a"].user_id, found["b"].user_id) == (2, 0)
+def test_an_owner_is_named_by_name_else_email_else_id_and_of_a_tagged_node_by_nothing() -> None:
+    users = [
+        {"id": 7, "name": "ada", "email": "bob"},
+        {"id": 8, "name": "bob"},
+        {"id": 9, "name": "8", "email": "cy@x"},
+    ]
+    for owner, user_id in (("bob", 2), ("cy@x", 3), (8, 3), (7, 1), (9, 3), ("", 0), (None, 0)):
+        nodes = {"a": NODE | {"user": owner}, "b": {"user": "gone", "tags": ["tag:x"]}}
+        found = read_topology({"users": users, "nodes": nodes}).nodes
+        assert (found["a"].user_id, found["b"].user_id) == (user_id, 0)
 
 
 def test_an_attribute_that_is_null_is_not_set() -> None:

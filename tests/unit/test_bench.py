@@ -10,6 +10,7 @@ from tests.bench.chaos import compare
 from tests.bench.figures import GOALS, results
 from tests.bench.load.scenarios import slope
 from tests.bench.plots import bars, lines
+from tests.bench.policy import PLAIN, measure, steep
 
 KEY = "nodekey:aa"
 NODES = {
@@ -49,6 +50,24 @@ def test_a_device_that_the_registry_lost_is_found() -> None:
 def test_a_square_has_the_exponent_two_and_what_stays_level_none() -> None:
     assert slope([(60, 3600), (240, 57600)]) == pytest.approx(2)
     assert slope([(60, 7), (240, 7)]) == pytest.approx(0)
+
+
+def test_a_square_among_the_steps_of_a_policy_is_called_steep_and_what_is_linear_is_not() -> None:
+    work = {
+        size: {
+            PLAIN: lambda size=size: sum(range(size * 100)),
+            "linear": lambda size=size: sum(range(size * 200)),
+            "square": lambda size=size: sum(range(size * size)),
+        }
+        for size in (100, 1000)
+    }
+    assert steep(measure(work, turns=3)) == ["square"]
+
+
+def test_a_machine_that_gets_slower_with_size_excuses_little() -> None:
+    slow = {PLAIN: {1000: 1.0, 10000: 15.0}, "linear": {1000: 1.0, 10000: 15.0}, "more": {1000: 1.0, 10000: 20.0}}
+    assert steep(slow) == ["more"]
+    assert steep(slow | {PLAIN: {1000: 1.0, 10000: 10.0}}) == ["linear", "more"]
 
 
 def test_the_table_holds_the_spread_and_the_share_of_the_target() -> None:

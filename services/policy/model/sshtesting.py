@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from services.policy.model.compiler import Document
 from services.policy.model.names import spell
-from services.policy.model.sshverdicts import Addresses, Verdicts
+from services.policy.model.sshverdicts import Addresses, Run, Verdicts
 from services.policy.model.testsections import Attributes, SshTest
 from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind, SshRule
 from services.shared.access.directory import Directory, Member
@@ -79,9 +79,9 @@ class SshTests:
         all_sources = None if to_self else self._verdicts.addresses(source, self._members(source))
         unmet: list[tuple[int, str]] = []
         for nodes in targets.values():
-            policy = ssh.policy(nodes[0].node.id) or {"rules": []}
+            runs = ssh.runs(nodes[0].node.id)
             sources = all_sources or self._own(source, nodes[0])
-            for login, problem in self._unmet(test, sources, policy["rules"]):
+            for login, problem in self._unmet(test, sources, runs):
                 label = f"{test.source}/{login or _EMPTY}"
                 unmet.extend((node.node.id, f"{label} -> {_name(node)}: {problem}") for node in nodes)
         yield from (line for _, line in sorted(unmet, key=lambda one: one[0]))
@@ -135,20 +135,18 @@ class SshTests:
         own = [one for one in self._members(source) if one.identity == target.identity]
         return self._verdicts.addresses((source, target.identity), own)
 
-    def _unmet(
-        self, test: SshTest, sources: Addresses, rules: Sequence[dict[str, object]]
-    ) -> Iterator[tuple[str, str]]:
+    def _unmet(self, test: SshTest, sources: Addresses, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
         """Logins of a test that do not go as it says, and how they go."""
         every, any_ = self._verdicts.every, self._verdicts.any
         for login in test.accept:
-            if not login or not every(sources, rules, login, check_only=False):
+            if not login or not every(sources, runs, login, check_only=False):
                 yield login, "expected ALLOWED, got DENIED"
         for login in test.deny:
-            if not login or any_(sources, rules, login):
+            if not login or any_(sources, runs, login):
                 yield login, "expected DENIED, got ALLOWED"
         for login in test.check:
-            if not login or not every(sources, rules, login, check_only=True):
-                allowed = bool(login) and every(sources, rules, login, check_only=False)
+            if not login or not every(sources, runs, login, check_only=True):
+                allowed = bool(login) and every(sources, runs, login, check_only=False)
                 yield login, f"expected ALLOWED via check, got {'ALLOWED via accept' if allowed else 'DENIED'}"
 
 

@@ -1,8 +1,8 @@
 """Whom SSH policies let in: sets of addresses against the principals of rules.
 
 Rules that ask for a check come before those that accept, so the first that fits is one with a check exactly when
-any with a check fits. Nodes share the principals of the rules that they share, so such a set is taken from the sources
-only once.
+any with a check fits. Policies share runs of rules, so whom a run lets in is found once for each login, and taken from
+the sources only once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ from typing import Any
 from services.shared.access.directory import Member
 
 Addresses = frozenset[str]
+Run = Sequence[dict[str, Any]]
+"""Some rules, which several policies may have in common; see `services.shared.access.ssh`."""
 
+_SHORT = 2
+"""So few rules are looked at again each time."""
 _SMALL = 64
 """Below so many addresses it costs less to compare sets than to remember the answer."""
 
@@ -24,6 +28,7 @@ class Verdicts:
     def __init__(self) -> None:
         self._addresses: dict[Hashable, Addresses] = {}
         self._principals: dict[int, tuple[object, Addresses]] = {}
+        self._let_in: dict[tuple[int, str, bool], tuple[Run, Addresses]] = {}
         self._without: dict[tuple[int, int], tuple[Addresses, Addresses, Addresses]] = {}
 
     def addresses(self, key: Hashable, nodes: Iterable[Member]) -> Addresses:
@@ -32,9 +37,9 @@ class Verdicts:
             self._addresses[key] = frozenset(address for one in nodes for address in one.addresses)
         return self._addresses[key]
 
-    def every(self, sources: Addresses, rules: Sequence[dict[str, Any]], login: str, *, check_only: bool) -> bool:
+    def every(self, sources: Addresses, runs: Sequence[Run], login: str, *, check_only: bool) -> bool:
         """Whether each source may log in, or may after a check."""
-        sets = self._sets(rules, login, check_only=check_only)
+        sets = self._sets(runs, login, check_only=check_only)
         ahead = sum(map(len, sets))
         left = sources
         for place, principals in enumerate(sets):
@@ -46,20 +51,37 @@ class Verdicts:
             ahead -= len(principals)
         return not left
 
-    def any(self, sources: Addresses, rules: Sequence[dict[str, Any]], login: str) -> bool:
+    def any(self, sources: Addresses, runs: Sequence[Run], login: str) -> bool:
         """Whether some source may log in."""
-        sets = self._sets(rules, login, check_only=False)
+        sets = self._sets(runs, login, check_only=False)
         return any(self._meet(sources, principals) for principals in sets)
 
-    def _sets(self, rules: Sequence[dict[str, Any]], login: str, *, check_only: bool) -> list[Addresses]:
-        """Principals of the rules that let in under a name, the largest first."""
+    def _sets(self, runs: Sequence[Run], login: str, *, check_only: bool) -> list[Addresses]:
+        """Whom the rules let in under a name, the largest first."""
+        found: list[Addresses] = []
+        for run in runs:
+            if len(run) <= _SHORT:
+                found += self._of_rules(run, login, check_only=check_only)
+            else:
+                found.append(self._together(run, login, check_only=check_only))
+        return sorted(found, key=len, reverse=True)
+
+    def _together(self, run: Run, login: str, *, check_only: bool) -> Addresses:
+        key = id(run), login, check_only
+        if key not in self._let_in:
+            sets = self._of_rules(run, login, check_only=check_only)
+            # The run is kept too, so that no other can take its id.
+            self._let_in[key] = run, frozenset[str]().union(*sets)
+        return self._let_in[key][1]
+
+    def _of_rules(self, run: Run, login: str, *, check_only: bool) -> list[Addresses]:
         found = []
-        for rule in rules:
+        for rule in run:
             users = rule["sshUsers"]
             mapped = users.get(login, users.get("*", "") if login != "root" else "")
             if mapped and (not check_only or "holdAndDelegate" in rule["action"]):
                 found.append(self._set(rule["principals"]))
-        return sorted(found, key=len, reverse=True)
+        return found
 
     def _set(self, principals: list[dict[str, str]]) -> Addresses:
         known = self._principals.get(id(principals))

@@ -172,7 +172,7 @@ class Directory:
             case AliasKind.GROUP:
                 return self._group(alias.name)
             case AliasKind.DOMAIN:
-                return frozenset(u.id for u in self.users.values() if u.email.rpartition("@")[2] == alias.name)
+                return frozenset(self._by_domain.get(alias.name, ()))
             case AliasKind.MEMBER:
                 return frozenset(self.users)
             case AliasKind.ROLE:
@@ -180,6 +180,21 @@ class Directory:
                 return frozenset(user.id for user in self.users.values() if user.role in roles)
             case _:
                 return frozenset()
+
+    @cached_property
+    def _by_domain(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for user in self.users.values():
+            found[user.email.rpartition("@")[2]].append(user.id)
+        return found
+
+    @cached_property
+    def _by_provided_group(self) -> dict[str, list[AccessUser]]:
+        found: dict[str, list[AccessUser]] = defaultdict(list)
+        for user in self.users.values():
+            for group in user.groups:
+                found[group].append(user)
+        return found
 
     def _group(self, name: str) -> frozenset[int]:
         listed, provided = self.group_members(name)
@@ -193,11 +208,10 @@ class Directory:
             return listed, frozenset()
         wanted = name.removeprefix("group:")
         bare, _, domain = wanted.partition("@")
-        provided = frozenset(
-            user.id
-            for user in self.users.values()
-            if wanted in user.groups or (domain and bare in user.groups and user.email.endswith("@" + domain))
-        )
+        provided = frozenset(user.id for user in self._by_provided_group.get(wanted, ()))
+        if domain:
+            known = self._by_provided_group.get(bare, ())
+            provided |= {user.id for user in known if user.email.endswith("@" + domain)}
         return (frozenset() if provided and self._policy.on_conflict == "idp" else listed), provided
 
     # Nodes

@@ -7,7 +7,7 @@ rule, `=` keeps the name, and the key `*` stands for every user that has no key 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,9 @@ class Ssh:
         self._server_url = server_url.rstrip("/")
         self._sources: dict[int, _Sources] = {}
         self._policies: dict[Hashable, dict[str, Any] | None] = {}
+        self._runs: dict[Hashable, tuple[Sequence[Rule], ...]] = {}
         self._for_all: dict[int, list[Rule]] = {}
+        self._for_one: dict[tuple[int, int], list[Rule]] = {}
         self._recorders: dict[tuple[str, ...], list[str]] = {}
         self._own: dict[int, bool] = {}
         self._reached: dict[Identity, int] = defaultdict(int)
@@ -75,16 +77,24 @@ class Ssh:
         """`SSHPolicy` of a node; None when no rule concerns it. Shared by nodes with equal keys."""
         key = self.key(node_id)
         if key not in self._policies:
-            self._policies[key] = self._policy(self._directory.members[node_id])
+            rules = [rule for run in self.runs(node_id) for rule in run]
+            self._policies[key] = {"rules": rules} if rules else None
         return self._policies[key]
 
-    def _policy(self, one: Member) -> dict[str, Any] | None:
-        checks: list[Rule] = []
-        accepts: list[Rule] = []
-        for number, rule in enumerate(self._rules):
-            (checks if rule.check else accepts).extend(self._compile(number, rule, one))
-        rules = checks + accepts
-        return {"rules": rules} if rules else None
+    def runs(self, node_id: int) -> tuple[Sequence[Rule], ...]:
+        """The rules of a node's policy in runs; a run that several policies have in common is the same list in each.
+
+        A policy may name every user and be one user's own by one rule more: with runs, only that rule costs anything.
+        """
+        key = self.key(node_id)
+        if key not in self._runs:
+            one = self._directory.members[node_id]
+            checks: list[Sequence[Rule]] = []
+            accepts: list[Sequence[Rule]] = []
+            for number, rule in enumerate(self._rules):
+                (checks if rule.check else accepts).extend(self._compile(number, rule, one))
+            self._runs[key] = (*checks, *accepts)
+        return self._runs[key]
 
     def check_period(self, source_id: int, destination_id: int) -> int | None:
         """Seconds for which a check of this pair holds, by the first check rule for it; None when there is none.
@@ -122,28 +132,25 @@ class Ssh:
             found = self._sources[number] = _Sources(dict(sorted(by_user.items())), tagged, frozenset(nodes))
         return found
 
-    def _compile(self, number: int, rule: SshRule, one: Member) -> list[Rule]:
+    def _compile(self, number: int, rule: SshRule, one: Member) -> Iterator[Sequence[Rule]]:
         sources = self._sources_of(number, rule)
         if not sources.by_user and not sources.tagged:
-            return []
-        local_domains = [user.removeprefix(_LOCALPART) for user in rule.users if user.startswith(_LOCALPART)]
-        made: list[Rule] = []
+            return
         if one.user_id and _to_self(rule):
-            made += self._for_user(rule, sources, one.user_id, local_domains)
+            yield self._for_user(number, rule, one.user_id)
         if self._is_destination(number, one):
             if number not in self._for_all:
-                self._for_all[number] = self._for_everyone(rule, sources, local_domains)
-            made += self._for_all[number]
-        elif local_domains and any(alias.kind is not AliasKind.SELF for alias in rule.destination):
-            made += self._for_a_source(rule, sources, one, local_domains)
-        return made
+                self._for_all[number] = self._for_everyone(number, rule, sources)
+            yield self._for_all[number]
+        elif _is_local(rule):
+            yield self._for_a_source(number, rule, one)
 
-    def _for_everyone(self, rule: SshRule, sources: _Sources, local_domains: list[str]) -> list[Rule]:
+    def _for_everyone(self, number: int, rule: SshRule, sources: _Sources) -> list[Rule]:
         """What a rule means to its destinations, the same to all."""
-        if not local_domains:
+        if not _local_domains(rule):
             principals = [p for nodes in sources.by_user.values() for p in _principals(nodes)]
             return [self._rule(rule, principals + _tagged_principals(sources.tagged))]
-        made = [one for user_id in sources.by_user for one in self._for_user(rule, sources, user_id, local_domains)]
+        made = [one for user_id in sources.by_user for one in self._for_user(number, rule, user_id)]
         if sources.tagged:
             made.append(self._rule(rule, _tagged_principals(sources.tagged)))
         return made
@@ -155,23 +162,28 @@ class Ssh:
         sources = self._sources_of(number, rule)
         return one.user_id in sources.by_user if one.user_id else one.node.id in sources.ids
 
-    def _for_a_source(self, rule: SshRule, sources: _Sources, one: Member, domains: list[str]) -> list[Rule]:
+    def _for_a_source(self, number: int, rule: SshRule, one: Member) -> list[Rule]:
         """A node that is only a source hears of its own user's logins, as the hosted service does; it opens nothing."""
-        if one.user_id in sources.by_user:
-            return self._for_user(rule, sources, one.user_id, domains)
-        if not one.user_id and one.node.id in sources.ids:
-            return [self._rule(rule, _principals([one]))]
-        return []
+        if one.user_id:
+            return self._for_user(number, rule, one.user_id)
+        return [self._rule(rule, _principals([one]))] if self._is_source(number, rule, one) else []
 
-    def _for_user(self, rule: SshRule, sources: _Sources, user_id: int, domains: list[str]) -> list[Rule]:
-        nodes = sources.by_user.get(user_id)
+    def _for_user(self, number: int, rule: SshRule, user_id: int) -> list[Rule]:
+        """What a rule says of one user's devices, worked out once for all policies that hold it."""
+        found = self._for_one.get((number, user_id))
+        if found is None:
+            found = self._for_one[number, user_id] = self._find_for_user(number, rule, user_id)
+        return found
+
+    def _find_for_user(self, number: int, rule: SshRule, user_id: int) -> list[Rule]:
+        nodes = self._sources_of(number, rule).by_user.get(user_id)
         if not nodes:
             return []
         principals = _principals(nodes)
         made = [self._rule(rule, principals)]
         user = self._directory.users.get(user_id)
         local, _, domain = user.email.rpartition("@") if user else ("", "", "")
-        if local and domain in domains:
+        if local and domain in _local_domains(rule):
             made.append(self._rule(rule, principals, {local: local}))
         return made
 
@@ -217,10 +229,14 @@ def _to_self(rule: SshRule) -> bool:
     return any(alias.kind is AliasKind.SELF for alias in rule.destination)
 
 
+def _local_domains(rule: SshRule) -> list[str]:
+    """The domains whose users log in under their own names."""
+    return [user.removeprefix(_LOCALPART) for user in rule.users if user.startswith(_LOCALPART)]
+
+
 def _is_local(rule: SshRule) -> bool:
     """Whether the rule maps logins by user, and to others than the user's own devices."""
-    local = any(user.startswith(_LOCALPART) for user in rule.users)
-    return local and any(alias.kind is not AliasKind.SELF for alias in rule.destination)
+    return bool(_local_domains(rule)) and any(alias.kind is not AliasKind.SELF for alias in rule.destination)
 
 
 def _principals(nodes: Sequence[Member]) -> list[Rule]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,10 +11,13 @@ from hypothesis import strategies as st
 
 from services.policy.model.compiler import compile_policy
 from services.policy.model.problems import PolicyError
+from services.policy.model.sshverdicts import Verdicts
 from services.policy.model.testing import run_tests
 from services.shared.access.compiled import Alias, AliasKind, Grant
+from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
+from services.shared.access.ssh import Ssh
 from tests.unit.access.naive import Naive
 from tests.unit.access.test_properties import FRAME, USERS, grants, tailnets
 
@@ -27,7 +31,9 @@ ssh_rules = st.lists(
                 "action": st.sampled_from(["accept", "check"]),
                 "src": st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=2),
                 "dst": st.lists(
-                    st.sampled_from(["autogroup:self", "autogroup:tagged", "tag:a", "tag:b"]), min_size=1, max_size=2
+                    st.sampled_from(["autogroup:self", "autogroup:member", "autogroup:tagged", "tag:a", "tag:b"]),
+                    min_size=1,
+                    max_size=2,
                 ),
                 "users": st.sampled_from(
                     [["root"], ["autogroup:nonroot"], ["ubuntu"], ["localpart:*@example.com", "root"]]
@@ -122,6 +128,35 @@ def opens(grant: Grant, port: int) -> bool:
         and any(first <= port <= last for first, last in access.ports)
         for access in grant.network
     )
+
+
+class Counted(list[dict[str, Any]]):
+    """Rules that count how often they are gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_users_who_log_in_everywhere_by_name_share_the_rules_of_all() -> None:
+    rule = {"action": "accept", "src": ["autogroup:member"], "users": ["localpart:*@example.com"]}
+    document = {"ssh": [rule | {"dst": ["autogroup:self", "autogroup:member"]}]}
+    policy = compile_policy(json.dumps(document), domains=("example.com",)).policy
+    nodes = [AccessNode(user.id, user.id, (), f"100.64.0.{user.id}", "") for user in USERS]
+    ssh = Ssh(Directory(policy, USERS, nodes), policy.ssh, "")
+    (_, first), (_, second) = ssh.runs(nodes[0].id), ssh.runs(nodes[1].id)
+    assert first is second
+    assert len(first) >= len(nodes)
+
+
+def test_whom_many_rules_let_in_is_found_once_for_all_policies_that_have_them() -> None:
+    of_all = Counted({"principals": [{"nodeIP": f"100.64.0.{n}"}], "sshUsers": {"root": "root"}} for n in range(9))
+    verdicts = Verdicts()
+    for n in range(20):
+        assert verdicts.any(frozenset({f"100.64.0.{n}"}), ([], of_all), "root") is (n < 9)
+    assert of_all.times == 1
 
 
 @settings(max_examples=200, deadline=None)

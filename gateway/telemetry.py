@@ -26,6 +26,7 @@ _TEXTS = {
     "refused_machine_rate": "Handshakes answered 429: reconnects_per_second of their machine.",
     "half_open_dropped": "Connections dropped that proved nothing in time, or made way for younger ones.",
     "upgrades_refused": "Upgrades refused by their head.",
+    "tls_failed": "Connections that failed in TLS: most speak none, or do not trust the certificate.",
 }
 _NOW = {"tunnels", "half_open", "connections"}
 """What rises and falls; the rest is counted since the start."""

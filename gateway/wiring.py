@@ -135,6 +135,7 @@ class GatewayService:
             config.tls_cert_path,
             config.tls_key_path,
             shared=config.gateway.worker > 0,
+            on_tls_failed=self._tunnels.tls_failed,
         )
         siblings = debug.Siblings(sockets_beside(config))
         self._admin = AdminServer(

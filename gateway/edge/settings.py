@@ -55,3 +55,4 @@ class EdgeCounts:
     refused_machine_rate: int = 0
     half_open_dropped: int = 0
     upgrades_refused: int = 0
+    tls_failed: int = 0

@@ -26,6 +26,7 @@ from gateway.noise import (
 )
 from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
 from services.shared.telemetry.logs import get_logger
+from services.shared.tls import TlsConnection
 
 log = get_logger(__name__)
 
@@ -112,6 +113,12 @@ class Tunnels:
         """The tunnel is gone."""
         self._tunnels.discard(tunnel)
         self.counts.tunnels = len(self._tunnels)
+
+    def tls_failed(self, connection: TlsConnection, reason: str) -> None:
+        """A peer broke the rules of TLS; the reason is one of OpenSSL's names."""
+        self.counts.tls_failed += 1
+        peer = connection.get_extra_info("peername")
+        log.info("tls failed", reason=reason, address=peer[0] if peer else "")
 
     async def close(self, grace: float = 5.0) -> None:
         """Let the clients go one after the other, spread over `grace` seconds: GOAWAY, the end of the streams, close.

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gateway.listening import BACKLOG, listen
+from services.shared.tls import OnFailed, ignore, over_tls, server_context
 
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
@@ -62,12 +63,14 @@ class WebServer:
         key: Path | None = None,
         *,
         shared: bool = False,
+        on_tls_failed: OnFailed = ignore,
     ) -> None:
         """A `shared` address is one that other processes of ours listen on too."""
         self._address = address
         self._app, self._protocol = app, protocol
         self._certificate, self._key = certificate, key
         self._shared = shared
+        self._on_tls_failed = on_tls_failed
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
         self._task: asyncio.Task[None] | None = None
@@ -107,9 +110,12 @@ class WebServer:
 
     def _config(self) -> uvicorn.Config:
         application: Any = self._app
+        protocol: Any = self._protocol
+        if self._certificate is not None:
+            protocol = over_tls(protocol, server_context(self._certificate, self._key), self._on_tls_failed)
         return uvicorn.Config(
             application,
-            http=self._protocol,
+            http=protocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -119,6 +125,4 @@ class WebServer:
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=LAST_ANSWERS,
-            ssl_certfile=self._certificate,
-            ssl_keyfile=self._key,
         )

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -15,6 +16,7 @@ from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.exchange import Responder, StreamWriter, TunnelRequest
 from services.shared.keys import PrivateKey
+from services.shared.tls import over_tls, server_context
 
 CONTROL = PrivateKey.clamp(b"\x11" * 32)
 
@@ -93,20 +95,15 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def serve_edge(
-    settings: EdgeSettings | None = None, ssl_certfile: str | None = None, ssl_keyfile: str | None = None
+    settings: EdgeSettings | None = None, certificate: Path | None = None, key: Path | None = None
 ) -> AsyncIterator[Edge]:
-    """Run it on a port of the system's choice."""
+    """Run it on a port of the system's choice, with TLS when there is a certificate."""
     handler = TableHandler()
     tunnels = Tunnels(CONTROL, handler, settings)
-    config = uvicorn.Config(
-        application,
-        http=listener_class(tunnels),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        ssl_certfile=ssl_certfile,
-        ssl_keyfile=ssl_keyfile,
-    )
+    listener: Any = listener_class(tunnels)
+    if certificate is not None:
+        listener = over_tls(listener, server_context(certificate, key), tunnels.tls_failed)
+    config = uvicorn.Config(application, http=listener, lifespan="off", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
     listening = socket.create_server(("127.0.0.1", 0), backlog=1000)

@@ -106,7 +106,7 @@ async def test_the_rest_of_http_goes_to_the_application_and_may_be_followed_by_a
 async def test_the_upgrade_works_over_tls_without_alpn(tmp_path, websocket):
     certificate, key = issue("localhost").write(tmp_path)
     trusting = ssl.create_default_context(cafile=certificate)
-    async with serve_edge(ssl_certfile=str(certificate), ssl_keyfile=str(key)) as edge:
+    async with serve_edge(certificate=certificate, key=key) as edge:
         url = f"https://localhost:{edge.port}"
         options = {"control_key": edge.control_key, "tls": trusting, "websocket": websocket}
         async with await NoiseClient.connect(url, MACHINE, **options) as client:

@@ -6,7 +6,7 @@ control characters and is cut, because a device with an odd name should still jo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,23 +21,10 @@ MAX_SERVICES = 256
 MAX_LATENCIES = 4096
 MAX_REGION = (1 << 31) - 1
 
-# fmt: off
-_TEXTS = (
-    "IPNVersion", "FrontendLogID", "BackendLogID", "OS", "OSVersion", "Env", "Distro", "DistroVersion",
-    "DistroCodeName", "App", "Package", "DeviceModel", "PushDeviceToken", "Hostname", "Machine", "GoArch",
-    "GoArchVar", "GoVersion", "Cloud", "ServicesHash", "ExitNodeID",
-)
-_TRISTATES = (
-    "Container", "Desktop", "Userspace", "UserspaceRouter", "AppConnector", "StateEncrypted",
-)
-_FLAGS = (
-    "ShieldsUp", "ShareeNode", "NoLogsNoSupport", "RemoteConfig", "WireIngress", "IngressEnabled", "AllowsUpdate",
-    "PeerRelay",
-)
-_NET_TRISTATES = (
-    "MappingVariesByDestIP", "WorkingIPv6", "OSHasIPv6", "WorkingUDP", "WorkingICMPv4", "UPnP", "PMP", "PCP",
-)
-# fmt: on
+_Read = Callable[[Fields, str], Any]
+_Readers = Mapping[str, tuple[str, _Read]]
+"""Members by their lower-case names: how they are spelt, and how they are read."""
+
 _PRIVATE = frozenset(
     (
         "FrontendLogID",
@@ -80,7 +67,7 @@ def read_hostinfo(value: object) -> Hostinfo:
         return Hostinfo()
     if not isinstance(value, dict):
         raise BadRequestError("Hostinfo is not an object")
-    return _summary(_clean(Fields(value, "Hostinfo.")))
+    return _summary(_clean(Fields(value, "Hostinfo."), _HOSTINFO))
 
 
 def load_hostinfo(json: bytes) -> Hostinfo:
@@ -120,31 +107,20 @@ def _summary(clean: dict[str, Any]) -> Hostinfo:
     )
 
 
-def _clean(fields: Fields) -> dict[str, Any]:
+def _clean(fields: Fields, readers: _Readers) -> dict[str, Any]:
+    """The members that are known and say something. Costs by what was sent, not by what could be."""
     clean: dict[str, Any] = {}
-    _put(clean, _TEXTS, fields.text)
-    _put(clean, _TRISTATES, lambda name: _tristate(fields, name), keep_false=True)
-    _put(clean, _FLAGS, fields.flag)
-    _put(clean, ("RoutableIPs",), lambda name: list(dict.fromkeys(fields.texts(name, MAX_ROUTES, parse_prefix))))
-    _put(clean, ("RequestTags",), lambda name: list(dict.fromkeys(fields.texts(name, MAX_TAGS))))
-    _put(clean, ("WoLMACs",), lambda name: list(fields.texts(name, 32)))
-    _put(clean, ("sshHostKeys",), lambda name: list(fields.texts(name, 32, lambda key: clean_text(key, 2048))))
-    _put(clean, ("Services",), lambda name: _services(fields, name))
-    _put(clean, ("Location",), lambda name: _location(fields.object(name)))
-    _put(clean, ("TPM",), lambda name: _tpm(fields.object(name)))
-    net = fields.object("NetInfo")
-    if net is not None:
-        clean["NetInfo"] = _net_info(net)
+    for lower in fields.names():
+        if (known := readers.get(lower)) is not None:
+            name, read = known
+            value = read(fields, name)
+            if value or value is False or (name in _KEPT_EMPTY and value is not None):
+                clean[name] = value
     return clean
 
 
-def _put(
-    clean: dict[str, Any], names: tuple[str, ...] | list[str], read: Callable[[str], Any], keep_false: bool = False
-) -> None:
-    for name in names:
-        value = read(name)
-        if value or (keep_false and value is False):
-            clean[name] = value
+def _flag(fields: Fields, name: str) -> bool | None:
+    return fields.flag(name) or None
 
 
 def _tristate(fields: Fields, name: str) -> bool | None:
@@ -154,6 +130,14 @@ def _tristate(fields: Fields, name: str) -> bool | None:
     if not isinstance(value, bool):
         raise fields.wrong(name, "is not a truth value")
     return value
+
+
+def _routes(fields: Fields, name: str) -> list[str]:
+    return list(dict.fromkeys(fields.texts(name, MAX_ROUTES, parse_prefix)))
+
+
+def _tags(fields: Fields, name: str) -> list[str]:
+    return list(dict.fromkeys(fields.texts(name, MAX_TAGS)))
 
 
 def _services(fields: Fields, name: str) -> list[dict[str, Any]]:
@@ -169,35 +153,11 @@ def _services(fields: Fields, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _location(fields: Fields | None) -> dict[str, Any]:
-    clean: dict[str, Any] = {}
-    if fields is not None:
-        _put(clean, ("Country", "CountryCode", "City", "CityCode"), fields.text)
-        _put(clean, ("Latitude", "Longitude"), lambda name: _float(fields, name))
-        _put(clean, ("Priority",), lambda name: fields.number(name, -(1 << 31), MAX_REGION))
-    return clean
-
-
-def _tpm(fields: Fields | None) -> dict[str, Any]:
-    clean: dict[str, Any] = {}
-    if fields is not None:
-        _put(clean, ("Manufacturer", "Vendor", "FamilyIndicator"), fields.text)
-        _put(clean, ("Model", "FirmwareVersion", "SpecRevision"), lambda name: fields.number(name, 0, 1 << 63))
-    return clean
-
-
-def _net_info(fields: Fields) -> dict[str, Any]:
-    clean: dict[str, Any] = {}
-    _put(clean, _NET_TRISTATES, lambda name: _tristate(fields, name), keep_false=True)
-    _put(clean, ("HavePortMap",), fields.flag)
-    _put(clean, ("PreferredDERP",), lambda name: fields.number(name, 0, MAX_REGION))
-    _put(clean, ("LinkType", "FirewallMode"), fields.text)
-    latencies = fields.object("DERPLatency")
-    if latencies is not None:
-        clean["DERPLatency"] = {
-            clean_text(name, 32): _float(latencies, name) for name in sorted(latencies.names())[:MAX_LATENCIES]
-        }
-    return clean
+def _latencies(fields: Fields, name: str) -> dict[str, float] | None:
+    found = fields.object(name)
+    if found is None:
+        return None
+    return {clean_text(one, 32): _float(found, one) for one in sorted(found.names())[:MAX_LATENCIES]}
 
 
 def _float(fields: Fields, name: str) -> float:
@@ -207,3 +167,59 @@ def _float(fields: Fields, name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
         raise fields.wrong(name, "is not a number of sense")
     return float(value)
+
+
+def _nested(readers: _Readers) -> _Read:
+    def read(fields: Fields, name: str) -> dict[str, Any] | None:
+        members = fields.object(name)
+        return None if members is None else _clean(members, readers)
+
+    return read
+
+
+def _number(low: int, high: int) -> _Read:
+    return lambda fields, name: fields.number(name, low, high)
+
+
+def _readers(*groups: tuple[_Read, str]) -> _Readers:
+    return {name.lower(): (name, read) for read, names in groups for name in names.split()}
+
+
+_NET_INFO = _readers(
+    (_tristate, "MappingVariesByDestIP WorkingIPv6 OSHasIPv6 WorkingUDP WorkingICMPv4 UPnP PMP PCP"),
+    (_flag, "HavePortMap"),
+    (_number(0, MAX_REGION), "PreferredDERP"),
+    (Fields.text, "LinkType FirewallMode"),
+    (_latencies, "DERPLatency"),
+)
+_LOCATION = _readers(
+    (Fields.text, "Country CountryCode City CityCode"),
+    (_float, "Latitude Longitude"),
+    (_number(-(1 << 31), MAX_REGION), "Priority"),
+)
+_TPM = _readers(
+    (Fields.text, "Manufacturer Vendor FamilyIndicator"),
+    (_number(0, 1 << 63), "Model FirmwareVersion SpecRevision"),
+)
+_HOSTINFO = _readers(
+    (
+        Fields.text,
+        "IPNVersion FrontendLogID BackendLogID OS OSVersion Env Distro DistroVersion DistroCodeName App Package "
+        "DeviceModel PushDeviceToken Hostname Machine GoArch GoArchVar GoVersion Cloud ServicesHash ExitNodeID",
+    ),
+    (_tristate, "Container Desktop Userspace UserspaceRouter AppConnector StateEncrypted"),
+    (
+        _flag,
+        "ShieldsUp ShareeNode NoLogsNoSupport RemoteConfig WireIngress IngressEnabled AllowsUpdate PeerRelay",
+    ),
+    (_routes, "RoutableIPs"),
+    (_tags, "RequestTags"),
+    (lambda fields, name: list(fields.texts(name, 32)), "WoLMACs"),
+    (lambda fields, name: list(fields.texts(name, 32, lambda key: clean_text(key, 2048))), "sshHostKeys"),
+    (_services, "Services"),
+    (_nested(_LOCATION), "Location"),
+    (_nested(_TPM), "TPM"),
+    (_nested(_NET_INFO), "NetInfo"),
+)
+_KEPT_EMPTY = frozenset(("NetInfo", "DERPLatency"))
+"""That a client sent them says something even where they say nothing."""

@@ -109,7 +109,9 @@ class Difference:
         if not self.changes:
             return NOTHING
         visible = self.new.sight.visible_set(class_)
-        seen = sorted(node_id for node_id in self.changes if node_id in visible)
+        seen = sorted([node_id for node_id in self.changes if node_id in visible])
+        if not seen:
+            return NOTHING
         return PeerDelta(
             (),
             tuple(node_id for node_id in seen if self.changes[node_id] is WHOLE),

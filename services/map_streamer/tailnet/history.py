@@ -45,12 +45,13 @@ class History:
 
     def push(self, view: View) -> None:
         """Make this the current view."""
-        self.current = view
+        known, self.current = self.current.sight, view
         self._entries[view.rev] = _Entry(view)
         limit = min(64, max(4, _ENTRIES // max(1, len(view.snapshot.nodes))))
         while len(self._entries) > limit:
             self._entries.popitem(last=False)
-        self._forget_sights(self.sights)
+        if view.sight is not known:
+            self._forget_sights(self.sights)
 
     @property
     def sights(self) -> int:

@@ -88,9 +88,9 @@ class Roster:
             del self._audiences[session.audience]
         session.audience = None
 
-    def audiences(self) -> list[tuple[Gateway, int, dict[int, Session]]]:
-        """Live sessions by gateway, class of their nodes, and encoding; with the sessions by id."""
-        return [(gateway, class_, members) for (gateway, class_, *_), members in self._audiences.items()]
+    def audiences(self) -> list[tuple[Audience, dict[int, Session]]]:
+        """Live sessions, by those who are told the same and by id."""
+        return list(self._audiences.items())
 
     def remove(self, session: Session) -> None:
         """Forget a session; says nothing to the gateway."""

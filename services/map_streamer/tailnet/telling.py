@@ -20,7 +20,7 @@ from services.map_streamer.session import Gateway, Session, Stage
 from services.map_streamer.snapshot import View
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
-from services.map_streamer.tailnet.roster import Roster
+from services.map_streamer.tailnet.roster import Audience, Roster
 from services.shared.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -66,12 +66,13 @@ class Teller:
         old = difference.old
         deltas = Deltas(self._renderer, difference)
         self._deltas[old.rev, None] = difference, deltas
-        for gateway, class_, members in self._roster.audiences():
-            if gateway.outbox.congested:
+        apart = self._changed_themselves(difference) if difference.alike else {}
+        for audience, members in self._roster.audiences():
+            if audience[0].outbox.congested:
                 for session in list(members.values()):
                     self._roster.hold(session, old.rev)
             elif difference.alike:
-                self._tell_audience(difference, deltas, class_, members)
+                self._tell_audience(difference, deltas, audience, members, apart.get(audience, {}))
             else:
                 for session in list(members.values()):
                     self._roster.hold(session, old.rev)
@@ -83,27 +84,42 @@ class Teller:
         self._deltas.clear()
         if difference.empty:
             return
-        for gateway, _, members in self._roster.audiences():
+        for (gateway, *_), members in self._roster.audiences():
             for session in list(members.values()):
                 self._roster.hold(session, difference.old.rev)
                 if not gateway.outbox.congested:
                     self._lagging.append(session)
 
-    def _tell_audience(self, difference: Difference, deltas: Deltas, class_: int, members: dict[int, Session]) -> None:
-        apart: dict[int, Session] = {}
-        for node_id in difference.peers_between(class_, class_).named | difference.changes.keys():
+    def _changed_themselves(self, difference: Difference) -> dict[Audience, dict[int, Session]]:
+        """Live sessions of nodes that changed: each hears of the others, and perhaps of itself."""
+        apart: dict[Audience, dict[int, Session]] = {}
+        for node_id in difference.changes:
             for session in self._roster.of_node(node_id):
-                if members.get(session.id) is session:
-                    apart[session.id] = session
-        rest = [session_id for session_id in members if session_id not in apart] if apart else list(members)
-        if rest:
-            message = deltas.message(members[rest[0]].viewer)
-            if message is not None:
-                self._send(members[rest[0]].gateway, rest, message)
+                if session.audience is not None:
+                    apart.setdefault(session.audience, {})[session.id] = session
+        return apart
+
+    def _tell_audience(
+        self,
+        difference: Difference,
+        deltas: Deltas,
+        audience: Audience,
+        members: dict[int, Session],
+        apart: dict[int, Session],
+    ) -> None:
+        class_ = audience[1]
+        if difference.relays or difference.peers_between(class_, class_).named:
+            rest = [session_id for session_id in members if session_id not in apart] if apart else list(members)
+            if rest:
+                self._tell(deltas, members[rest[0]], rest)
         for session in apart.values():
-            message = deltas.message(session.viewer)
-            if message is not None:
-                self._send(session.gateway, [session.id], message)
+            self._tell(deltas, session, [session.id])
+
+    def _tell(self, deltas: Deltas, one: Session, session_ids: list[int]) -> None:
+        """Send sessions of one gateway what this one of them must hear, if anything."""
+        message = deltas.message(one.viewer)
+        if message is not None:
+            self._send(one.gateway, session_ids, message)
 
     def take_slice(self) -> None:
         """Tell some of those who lag."""

@@ -22,7 +22,7 @@ class Carrier(Protocol):
         """Send what the windows and the socket take."""
         ...
 
-    def send_straight(self, stream_id: int, buffers: Sequence[Buffer]) -> bool:
+    def send_straight(self, stream_id: int, message: Buffer) -> bool:
         """Send a small message past all queues, when nothing waits."""
         ...
 
@@ -87,8 +87,8 @@ class Answer:
         """Take one message whole, or refuse it whole."""
         if self.closed or not self.streaming:
             return False
-        if self._carrier.send_straight(self._stream_id, buffers):
-            if not self.closed and self._carrier.write_paused:
+        if len(buffers) == 1 and self._carrier.send_straight(self._stream_id, buffers[0]):
+            if self._carrier.write_paused and not self.closed:
                 self._carrier.wait(self)
             return True
         if self.paused:

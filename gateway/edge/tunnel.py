@@ -7,7 +7,6 @@ slow client has not read waits as references to shared frames, not as ciphertext
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.edge.answer import Answer
@@ -150,16 +149,16 @@ class Tunnel(asyncio.Protocol):
         if self._closing and not self.http.streams and not self._wire.is_closing():
             self._hang_up()
 
-    def send_straight(self, stream_id: int, buffers: Sequence[Buffer]) -> bool:
+    def send_straight(self, stream_id: int, message: Buffer) -> bool:
         """Send a message that fits one record past all queues; False when something waits before it."""
-        size = sum(map(len, buffers))
+        size = len(message)
         if self.write_paused or size > MAX_PLAINTEXT - HEADER_SIZE:
             return False
         head = self.http.straight(stream_id, size)
         if head is None:
             return False
         try:
-            self._wire.write(self.session.sealer.seal(b"".join((head, *buffers))))
+            self._wire.write(self.session.sealer.seal(head + message))
         except NoiseError as error:
             self._fail("noise", str(error))
         return True

@@ -232,12 +232,11 @@ class Attachment:
 
     async def _spread(self, delta: pb.Delta) -> None:
         began = time.perf_counter()
-        message, cursor, sent = (length_prefix(len(delta.data)) + delta.data,), _held(delta.cursor), 0
-        for index, route in enumerate(delta.session_ids):
-            if index and index % SLICE == 0:
+        message, cursor, routes = length_prefix(len(delta.data)) + delta.data, _held(delta.cursor), delta.session_ids
+        for start in range(0, len(routes), SLICE):
+            if start:
                 await asyncio.sleep(0)
-            sent += self._sessions.delta(route, message, cursor)
-        self._sessions.spread(sent, len(message[0]))
+            self._sessions.delta(routes[start : start + SLICE], message, cursor)
         self._metrics.spread.observe(time.perf_counter() - began)
 
 

@@ -219,23 +219,20 @@ class MapSessions:
         message = framed(pieces)
         size = sum(map(len, message))
         self._admission.measured(session, size)
-        if self._send(session, message, cursor):
+        if self._send(session, message, cursor, self._clock.monotonic()):
             session.has_map, session.missed = True, False
             self._count("full", size)
         if session.paused_since is None:
             self._admission.release(session)
 
-    def delta(self, route: int, message: Sequence[bytes], cursor: Held) -> bool:
-        """A framed message for one of several sessions; one that has no map yet could not use it.
-
-        Whether it was sent: who spreads a delta counts for all its recipients at once.
-        """
-        session = self._table.at(route)
-        return session is not None and session.has_map and self._send(session, message, cursor)
-
-    def spread(self, sent: int, size: int) -> None:
-        """So many deltas of this size were sent."""
-        self._count("change", size, sent)
+    def delta(self, routes: Iterable[int], message: bytes, cursor: Held) -> None:
+        """A framed message for several sessions; one that has no map yet could not use it."""
+        at, now, buffers, sent = self._table.at, self._clock.monotonic(), (message,), 0
+        for route in routes:
+            session = at(route)
+            if session is not None and session.has_map and self._send(session, buffers, cursor, now):
+                sent += 1
+        self._count("change", len(message), sent)
 
     def ended(self, route: int, reason: Reason) -> None:
         """A session must end."""
@@ -259,14 +256,14 @@ class MapSessions:
         self._count("ping", sum(map(len, message)))
         return True
 
-    def _send(self, session: MapSession, message: Sequence[bytes], cursor: Held) -> bool:
+    def _send(self, session: MapSession, message: Sequence[bytes], cursor: Held, now: float) -> bool:
         writer = session.writer
         if writer is None or session.behind or not writer.send(message):
             if writer is not None and not writer.closed:
                 self._fall_behind(session)
             return False
         session.held = cursor
-        session.last_sent = self._clock.monotonic()
+        session.last_sent = now
         if writer.paused and not writer.closed:
             self._note_pause(session)
         return True

@@ -128,8 +128,9 @@ class Connection:
         stream = self._streams.get(stream_id)
         if stream is None or not self._outbound.straight(stream, size):
             return None
-        self._budget = min(self._limits.budget, self._budget + _FREE_UPDATES)
-        return frames.frame_header(size, frames.DATA, 0, stream_id)
+        if self._budget < self._limits.budget:
+            self._budget = min(self._limits.budget, self._budget + _FREE_UPDATES)
+        return frames.data_header(size, stream_id)
 
     def end(self, stream_id: int) -> None:
         """End an answer after the data that waits."""

@@ -12,6 +12,7 @@ Every frame (RFC 9113 section 4.1), big-endian:
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from gateway.edge.http2.errors import ErrorCode, ProtocolError
 
@@ -55,6 +56,12 @@ _TWO = struct.Struct(">LL")
 def frame_header(length: int, kind: int, flags: int, stream_id: int) -> bytes:
     """The nine bytes before a payload."""
     return _HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream_id)
+
+
+@lru_cache(maxsize=256)
+def data_header(length: int, stream_id: int) -> bytes:
+    """The nine bytes before data after which more will come; kept, since a message goes to thousands of streams."""
+    return frame_header(length, DATA, 0, stream_id)
 
 
 def parse_header(buffer: bytes, position: int) -> tuple[int, int, int, int]:

@@ -90,9 +90,9 @@ def scene() -> Scene:
     return Scene(Timing(jitter=0.0))
 
 
-def message(text: bytes) -> list[bytes]:
+def message(text: bytes) -> bytes:
     """A framed message."""
-    return [length_prefix(len(text)), text]
+    return length_prefix(len(text)) + text
 
 
 @pytest.mark.statement(71, 72)
@@ -182,7 +182,7 @@ def test_silence_is_broken_by_the_constant_keepalive_every_interval(scene: Scene
 def test_anything_sent_puts_the_keepalive_off(scene: Scene) -> None:
     session, writer = scene.live(ask())
     scene.time.advance(30.0)
-    scene.sessions.delta(session.route, message(b"{}"), LATER)
+    scene.sessions.delta([session.route], message(b"{}"), LATER)
     scene.time.advance(49.0)
     assert writer.messages == [b"\x02\0\0\0{}"]
     scene.time.advance(1.5)
@@ -203,7 +203,7 @@ def test_a_delta_before_the_full_map_is_not_sent(scene: Scene) -> None:
     responder = FakeResponder()
     session = scene.sessions.open(ask(), responder)
     scene.sessions.accepted(session.route, 7)
-    scene.sessions.delta(session.route, message(b"{}"), LATER)
+    scene.sessions.delta([session.route], message(b"{}"), LATER)
     assert responder.writer is not None and responder.writer.messages == []
 
 
@@ -212,15 +212,15 @@ def test_a_slow_reader_is_queued_nothing_and_opened_anew_from_what_it_holds(scen
     session, writer = scene.live(ask())
     former = session.route
     writer.paused = True
-    scene.sessions.delta(former, message(b"one"), LATER)
-    scene.sessions.delta(former, message(b"two"), LATER)
+    scene.sessions.delta([former], message(b"one"), LATER)
+    scene.sessions.delta([former], message(b"two"), LATER)
     assert writer.messages == []
     assert scene.up.said.count(("paused", former)) == 1
     writer.resume()
     assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
     assert session.route != former and scene.up.held[session.route] == CURSOR
-    scene.sessions.delta(former, message(b"stray"), LATER)
-    scene.sessions.delta(session.route, message(b"merged"), LATER)
+    scene.sessions.delta([former], message(b"stray"), LATER)
+    scene.sessions.delta([session.route], message(b"merged"), LATER)
     assert writer.messages == [b"\x06\0\0\0merged"]
 
 
@@ -235,7 +235,7 @@ def test_a_pause_without_a_missed_message_costs_nothing_upstream(scene: Scene) -
 def test_a_client_that_does_not_read_for_a_minute_is_cut_off(scene: Scene) -> None:
     session, writer = scene.live(ask())
     writer.paused = True
-    scene.sessions.delta(session.route, message(b"{}"), LATER)
+    scene.sessions.delta([session.route], message(b"{}"), LATER)
     scene.time.advance(59.0)
     assert not writer.closed
     scene.time.advance(1.1)
@@ -253,7 +253,7 @@ def test_another_map_streamer_takes_over_with_what_each_session_holds_and_client
     assert scene.up.said == [("opened", session.route), ("opened", waiting.route)]
     assert scene.up.held == {session.route: CURSOR, waiting.route: None}
     scene.sessions.accepted(session.route, 7)
-    scene.sessions.delta(session.route, message(b"{}"), LATER)
+    scene.sessions.delta([session.route], message(b"{}"), LATER)
     assert writer.messages == [b"\x02\0\0\0{}"] and not writer.closed
     assert scene.seen.log == ["+7"]
 

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from services.shared import sqlite
 from services.shared.away import DatabaseAwayError as DatabaseAwayError
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
+from services.shared.prepared import run_text
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -217,7 +218,7 @@ def _sqlite(config: SqliteConfig, debug: bool) -> AsyncEngine:
     @event.listens_for(engine.sync_engine, "begin")
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        run_text(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
 

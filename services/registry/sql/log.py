@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.registry.model.state import State
 from services.registry.sql import tables
 from services.registry.sql.rows import node_of, relay_of, user_of
+from services.registry.sql.statements import POSITION
 from services.registry.store import Absence, Gateway, Record, StoreUnavailableError
 from services.shared.ids import NodeId, TailnetId
 
@@ -47,8 +48,7 @@ class SqlLog:
 
     async def position(self) -> int:
         """The number of the newest change."""
-        query = select(tables.tailnets.c.seq).where(tables.tailnets.c.tailnet_id == self._tailnet)
-        found: int | None = await self._connection.scalar(query)
+        found: int | None = await POSITION.value(self._connection, {"tailnet_id": self._tailnet})
         return found or 0
 
     async def load(self) -> State:

@@ -135,5 +135,6 @@ class SqlPeople(SqlLog):
         """Insert rows in this order, or change those that are there (with `keep`: leave them)."""
         if not rows:
             return
+        rows = [{"tailnet_id": self._tailnet, **row} for row in rows]
         statement = upsert(table, tuple(key), tuple(rows[0]), self._connection.dialect.name, keep=keep)
-        await self._connection.execute(statement, [{"tailnet_id": self._tailnet, **row} for row in rows])
+        await statement.run(self._connection, rows)

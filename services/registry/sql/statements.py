@@ -1,20 +1,33 @@
-"""Statements that are built once: SQLAlchemy spends longer on an upsert's clauses than SQLite on its row."""
+"""The statements of the busiest paths, prepared once."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 
-from sqlalchemy import Insert, Table
+from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+
+from services.registry.sql import tables
+from services.shared.prepared import Prepared
+
+_tailnets = tables.tailnets.c
+
+POSITION = Prepared(select(_tailnets.seq).where(_tailnets.tailnet_id == bindparam("tailnet_id")))
+LOCK = Prepared(select(_tailnets.seq).where(_tailnets.tailnet_id == bindparam("tailnet_id")).with_for_update())
+ADVANCE = Prepared(
+    update(tables.tailnets).where(_tailnets.tailnet_id == bindparam("tailnet")).values(seq=bindparam("position"))
+)
+RECORD = Prepared(tables.changes.insert())
 
 
 @lru_cache(maxsize=64)
-def upsert(table: Table, key: tuple[str, ...], columns: tuple[str, ...], dialect: str, *, keep: bool) -> Insert:
+def upsert(table: Table, key: tuple[str, ...], columns: tuple[str, ...], dialect: str, *, keep: bool) -> Prepared:
     """Insert rows of these columns, or change those that are there (with `keep`: leave them)."""
     statement: postgresql.Insert | sqlite.Insert
     statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    statement = statement.values({name: bindparam(name) for name in columns})
     if keep:
-        return statement.on_conflict_do_nothing(index_elements=key)
+        return Prepared(statement.on_conflict_do_nothing(index_elements=key))
     excluded = statement.excluded
     changed = {name: excluded[name] for name in columns if name not in key and name != "tailnet_id"}
-    return statement.on_conflict_do_update(index_elements=key, set_=changed)
+    return Prepared(statement.on_conflict_do_update(index_elements=key, set_=changed))

@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.registry.model.state import State
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, translated
+from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
 from services.registry.store import Absence, Codec, Gateway, Record
 from services.shared import database
@@ -51,9 +51,7 @@ class SqlStore:
         """Begin, lock the tailnet's row, and commit at the end."""
         with translated():
             async with database.write(self._engine) as connection:
-                position = await connection.scalar(
-                    select(tables.tailnets.c.seq).where(tables.tailnets.c.tailnet_id == self._tailnet).with_for_update()
-                )
+                position = await LOCK.value(connection, {"tailnet_id": self._tailnet})
                 transaction = SqlTransaction(connection, self._tailnet, self._codec, position or 0)
                 yield transaction
                 await transaction.finish()

@@ -15,6 +15,7 @@ from services.registry.sql import tables
 from services.registry.sql.log import parts
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.rows import node_columns, relay_columns, user_columns
+from services.registry.sql.statements import ADVANCE, RECORD
 from services.registry.store import Codec, Gateway, Record
 from services.shared.ids import NodeId, TailnetId
 
@@ -59,12 +60,9 @@ class SqlTransaction(SqlPeople):
             {"tailnet_id": self._tailnet, "seq": record.seq, "time": now, "payload": record.payload}
             for record in records
         ]
-        await self._connection.execute(tables.changes.insert(), rows)
+        await RECORD.run(self._connection, rows)
         self._position += len(records)
-        tailnets = tables.tailnets
-        await self._connection.execute(
-            update(tailnets).where(tailnets.c.tailnet_id == self._tailnet).values(seq=self._position)
-        )
+        await ADVANCE.run(self._connection, [{"tailnet": self._tailnet, "position": self._position}])
         return records
 
     async def trim(self, keep: int, young: datetime, at_most: int) -> int:

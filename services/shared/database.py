@@ -47,6 +47,7 @@ _STARTING = ("57P03", "57P02", "53300")
 START_TIMEOUT = 30.0
 """Seconds that a service waits at its start for its database."""
 
+_writers: WeakKeyDictionary[AsyncEngine, sqlite.Writer] = WeakKeyDictionary()
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
@@ -91,15 +92,10 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             async with engine.begin() as connection:
                 yield connection
             return
-        async with _lock(f"write {engine.url.database}"), engine.connect() as connection:
-            connection = await connection.execution_options(**{_WRITES: True})
-            await sqlite.begin(connection)
-            try:
-                yield connection
-            except BaseException:
-                await connection.rollback()
-                raise
-            await connection.commit()
+        if (writer := _writers.get(engine)) is None:
+            writer = _writers[engine] = sqlite.Writer(engine)
+        async with _lock(f"write {engine.url.database}"), writer.transaction(engine, {_WRITES: True}) as connection:
+            yield connection
 
 
 @asynccontextmanager

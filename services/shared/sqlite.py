@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +130,39 @@ def tend(engine: AsyncEngine, path: Path, pages: int) -> None:
     """Checkpoint as configured; 0 pages mean never."""
     if pages > 0:
         event.listen(engine.sync_engine, "commit", Checkpoints(path, pages).committed)
+
+
+class Writer:
+    """The connection on which an engine writes, kept from one transaction to the next; its users take turns."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._kept: AsyncConnection | None = None
+        event.listen(engine.sync_engine, "engine_disposed", self._disposed)
+
+    @asynccontextmanager
+    async def transaction(self, engine: AsyncEngine, options: Mapping[str, Any]) -> AsyncIterator[AsyncConnection]:
+        """Commits at the end of the block, rolls back when it raises; the connection has these execution options.
+
+        Raises:
+            OperationalError: another process wrote for too long.
+        """
+        connection, self._kept = self._kept, None
+        if connection is None:
+            connection = await (await engine.connect()).execution_options(**options)
+        try:
+            await begin(connection)
+            yield connection
+            await connection.commit()
+        except BaseException:
+            await connection.close()  # which rolls back; what state the connection is in is not for us to guess
+            raise
+        self._kept = connection
+
+    def _disposed(self, _engine: object) -> None:
+        connection, self._kept = self._kept, None
+        if connection is not None and connection.sync_connection is not None:
+            connection.sync_connection.invalidate()
+            connection.sync_connection.close()
 
 
 async def begin(connection: AsyncConnection) -> None:

@@ -96,6 +96,22 @@ async def test_a_transaction_that_raises_leaves_nothing(engine: AsyncEngine) -> 
     assert await names(engine) == []
 
 
+async def test_an_engine_that_was_disposed_of_holds_no_file(tmp_path: Path) -> None:
+    engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=tmp_path / "db.sqlite")))
+    for _ in range(2):
+        async with write(engine) as connection:
+            await connection.run_sync(metadata.create_all)
+        assert open_below(tmp_path)
+        await engine.dispose()
+        assert not open_below(tmp_path)
+
+
+def open_below(folder: Path) -> list[Path]:
+    """Files there that this process has open."""
+    links = (descriptor for descriptor in Path("/proc/self/fd").iterdir() if descriptor.is_symlink())
+    return [file for link in links if (file := link.readlink()).is_relative_to(folder)]
+
+
 async def test_a_cancelled_transaction_leaves_nothing_and_blocks_nobody(engine: AsyncEngine) -> None:
     written = asyncio.Event()
 

@@ -87,6 +87,10 @@ class Difference:
         """Whether nobody can have anything to be told."""
         return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.doubt)
 
+    def concerns(self, class_: int) -> bool:
+        """Whether those members of a class who did not change themselves have anything to hear; only where `alike`."""
+        return self.relays or not self.changes.keys().isdisjoint(self.new.sight.visible_set(class_))
+
     def peers(self, node_id: int) -> PeerDelta:
         """What a viewer must be told about peers; the viewer itself may be named and must be left out."""
         return self.peers_between(*self.classes(node_id))

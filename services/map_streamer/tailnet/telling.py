@@ -66,13 +66,18 @@ class Teller:
         old = difference.old
         deltas = Deltas(self._renderer, difference)
         self._deltas[old.rev, None] = difference, deltas
-        apart = self._changed_themselves(difference) if difference.alike else {}
+        alike = difference.alike
+        apart = self._changed_themselves(difference) if alike else {}
         for audience, members in self._roster.audiences():
             if audience[0].outbox.congested:
                 for session in list(members.values()):
                     self._roster.hold(session, old.rev)
-            elif difference.alike:
-                self._tell_audience(difference, deltas, audience, members, apart.get(audience, {}))
+            elif alike:
+                own = apart.get(audience, {})
+                if difference.concerns(audience[1]):
+                    self._tell_the_rest(deltas, members, own)
+                for session in own.values():
+                    self._tell(deltas, session, [session.id])
             else:
                 for session in list(members.values()):
                     self._roster.hold(session, old.rev)
@@ -99,21 +104,10 @@ class Teller:
                     apart.setdefault(session.audience, {})[session.id] = session
         return apart
 
-    def _tell_audience(
-        self,
-        difference: Difference,
-        deltas: Deltas,
-        audience: Audience,
-        members: dict[int, Session],
-        apart: dict[int, Session],
-    ) -> None:
-        class_ = audience[1]
-        if difference.relays or difference.peers_between(class_, class_).named:
-            rest = [session_id for session_id in members if session_id not in apart] if apart else list(members)
-            if rest:
-                self._tell(deltas, members[rest[0]], rest)
-        for session in apart.values():
-            self._tell(deltas, session, [session.id])
+    def _tell_the_rest(self, deltas: Deltas, members: dict[int, Session], apart: dict[int, Session]) -> None:
+        rest = [session_id for session_id in members if session_id not in apart] if apart else list(members)
+        if rest:
+            self._tell(deltas, members[rest[0]], rest)
 
     def _tell(self, deltas: Deltas, one: Session, session_ids: list[int]) -> None:
         """Send sessions of one gateway what this one of them must hear, if anything."""

@@ -158,7 +158,7 @@ def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
         disco_key=read_optional_key(DiscoKey, "disco_key", request.disco_key) or DiscoKey.zero(),
         endpoints=endpoints,
         endpoint_types=types,
-        hostinfo=read_hostinfo(request.hostinfo) if request.hostinfo else None,
+        hostinfo=request.hostinfo or None,
         cap_version=read_cap_version(request.cap_version),
         order=order,
     )

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from services.registry.model.errors import ForbiddenError, NotFoundError
-from services.registry.model.hostinfo import Hostinfo, keep_netinfo
+from services.registry.model.hostinfo import keep_netinfo, read_hostinfo
 from services.registry.model.node import Node
 from services.registry.model.state import State
 from services.registry.usecases.approval import Policies
@@ -29,15 +29,15 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """One lite map request, read and checked."""
+    """One lite map request, read and checked but for its hostinfo."""
 
     machine_key: MachineKey
     node_key: NodeKey
     disco_key: DiscoKey
     endpoints: tuple[str, ...] = ()
     endpoint_types: tuple[int, ...] = ()
-    hostinfo: Hostinfo | None = None
-    """None: unchanged."""
+    hostinfo: bytes | None = None
+    """As it was sent: it is read only when it differs from what is stored. None: unchanged."""
     cap_version: int = 0
     order: Order | None = None
     """None: not to be compared."""
@@ -58,6 +58,7 @@ class Updates:
         Raises:
             NotFoundError: no node has this key.
             ForbiddenError: the node is another machine's.
+            InvalidInputError: its hostinfo cannot be accepted.
         """
         if self._same(self._ledger.glance, report) and await self._ledger.read(lambda state: self._same(state, report)):
             return False
@@ -95,9 +96,9 @@ class Updates:
             endpoint_types=report.endpoint_types,
             cap_version=report.cap_version or node.cap_version,
         )
-        if report.hostinfo is None:
+        if report.hostinfo is None or report.hostinfo == node.hostinfo:
             return merged
-        hostinfo = keep_netinfo(report.hostinfo, node.hostinfo)
+        hostinfo = keep_netinfo(read_hostinfo(report.hostinfo), node.hostinfo)
         if hostinfo.json == node.hostinfo:
             return merged
         merged = replace(

@@ -65,6 +65,14 @@ def _general(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def any_certificate() -> ssl.SSLContext:
+    """A client's context that checks nothing, where TLS is looked at and not trust."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 @asynccontextmanager
 async def shown_on_loopback(folder: Path, own: Issued, others: Sequence[Issued] = ()) -> AsyncIterator[int]:
     """A listener that shows a chain and closes; gives its port."""

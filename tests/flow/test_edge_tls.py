@@ -16,7 +16,7 @@ import uvloop
 from gateway.edge.settings import EdgeSettings
 from services.shared.keys import PrivateKey
 from services.shared.tls import over_tls, server_context
-from tests.bench.load.certificate import any_certificate, write_certificate
+from tests.fakes.certificates import any_certificate, issue
 from tests.fakes.edge import Edge, serve_edge, until
 from tests.fakes.noise_client import NoiseClient
 
@@ -34,7 +34,7 @@ def event_loop_policy(request):
 @pytest.fixture
 def files(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """The certificate and its key; in the end nothing may have been logged that is our fault."""
-    write_certificate(tmp_path)
+    issue("localhost", "127.0.0.1").write(tmp_path)
     yield {"certificate": tmp_path / "server.pem", "key": tmp_path / "server.key"}
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 

@@ -10,7 +10,7 @@ import pytest
 
 from services.shared import tls
 from services.shared.tls import RECORD, Terminator, TlsConnection, server_context
-from tests.bench.load.certificate import any_certificate, write_certificate
+from tests.fakes.certificates import any_certificate, issue
 
 
 class Socket(asyncio.Transport):
@@ -137,7 +137,7 @@ class Pair:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
-    write_certificate(folder)
+    issue("localhost", "127.0.0.1").write(folder)
     return folder
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,20 +10,13 @@ from tests.bench.load.device import DEADLINE, Device, Server
 from tests.bench.load.target import Target
 from tests.bench.load.truth import Sees, WrongNetmapError, differences, everyone
 from tests.bench.load.wire import now
+from tests.fakes.certificates import any_certificate
 from tests.fakes.dialling import fetch_control_key
 
 SAMPLED = 20
 AT_ONCE = 32
 QUIET = 0.6
 """Seconds without a message to anyone after which all is told."""
-
-
-def any_certificate() -> ssl.SSLContext:
-    """A context that checks nothing: what TLS costs is measured here, not trust."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class Fleet:

@@ -6,7 +6,7 @@ import json
 
 from services.policy.model.fields import FieldReader, Fields, known
 from services.policy.model.names import NONROOT, Names, foreign_domain, literal
-from services.policy.model.tree import Value, to_json
+from services.policy.model.tree import Value
 from services.shared.access.compiled import ANYONE, Alias, AliasKind, Capability, NodeAttributes
 from services.shared.access.ranges import span
 
@@ -78,7 +78,8 @@ class AttributeReader:
             if entry.value.data is not None and not isinstance(entry.value.data, list):
                 self._reader.wrong(entry.value, f'{where}["{entry.key}"]', "a list")
                 continue
-            made.append(Capability(entry.key, json.dumps(to_json(entry.value), ensure_ascii=False)))
+            values = self._reader.verbatim(entry.value, where)
+            made.append(Capability(entry.key, json.dumps(values, ensure_ascii=False)))
         return tuple(made)
 
     def _pools(self, value: Value | None, where: str) -> tuple[str, ...]:

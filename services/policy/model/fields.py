@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.policy.model.problems import Findings
-from services.policy.model.tree import Entry, Number, Plain, Value
+from services.policy.model.tree import Entry, Number, Plain, Value, to_json
 
 Fields = dict[str, Value]
 """Fields of an object under the document's canonical spelling of their names."""
@@ -86,6 +86,22 @@ class FieldReader:
             return value.data.strip()
         self.wrong(value, where, "a string")
         return None
+
+    def verbatim(self, value: Value, where: str) -> object:
+        """A value of any shape as data for JSON; a name that comes twice in one of its objects is refused."""
+        waiting = [value]
+        while waiting:
+            data = waiting.pop().data
+            if isinstance(data, list):
+                waiting.extend(data)
+            elif isinstance(data, tuple):
+                seen: set[str] = set()
+                for entry in data:
+                    if entry.key in seen:
+                        self.findings.refuse(where, entry.at, f'duplicate key: "{entry.key}"')
+                    seen.add(entry.key)
+                    waiting.append(entry.value)
+        return to_json(value)
 
     def flag(self, value: Value | None, where: str) -> bool:
         """A boolean; absent is false. YAML has `true` and `false` as text without quotes."""

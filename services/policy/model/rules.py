@@ -16,7 +16,7 @@ from services.policy.model.ports import (
     split_destination,
 )
 from services.policy.model.sections import Sections
-from services.policy.model.tree import Entry, Value, to_json
+from services.policy.model.tree import Entry, Value
 from services.shared.access.compiled import Alias, AliasKind, Capability, Grant, NetworkAccess
 
 _ACL_FIELDS = known("action", "proto", "src", "dst", "srcPosture")
@@ -186,7 +186,7 @@ class RuleReader:
             elif entry.value.data is not None and not isinstance(entry.value.data, list):
                 self._reader.wrong(entry.value, f'{where}["{name}"]', "a list")
             else:
-                made.append(Capability(name, json.dumps(to_json(entry.value), ensure_ascii=False)))
+                made.append(Capability(name, json.dumps(self._reader.verbatim(entry.value, where), ensure_ascii=False)))
         return tuple(made)
 
     def _via(self, value: Value | None, where: str) -> tuple[str, ...]:

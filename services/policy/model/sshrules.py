@@ -204,10 +204,10 @@ class SshReader:
         return period // 10**9
 
     def _environment(self, value: Value | None, where: str) -> tuple[str, ...]:
-        found = self._reader.texts(value, where)
-        if any(not item.data for item in found):
-            self._findings.refuse(where, found[0].at, "acceptEnv values cannot be empty")
-        return tuple(str(item.data) for item in found)
+        for item in self._reader.texts(value, where):
+            if not item.data:
+                self._findings.refuse(where, item.at, "acceptEnv values cannot be empty")
+        return tuple(item.data for item in self._reader.items(value, where) if isinstance(item.data, str))
 
     def _recorders(self, value: Value | None, where: str) -> tuple[str, ...]:
         tags = []

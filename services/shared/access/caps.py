@@ -105,6 +105,8 @@ class Capabilities:
         route = self._policy.one_cgnat_route
         if route and dict(one.node.attributes).get("node:os", "").lower() in _MACOS:
             caps["one-cgnat?v=true" if route == "mac-always" else "one-cgnat?v=false"] = None
+        if self._policy.disable_ipv4:
+            caps[DISABLE_IPV4] = None
         if served := self._directory.services.served_by(one.node.id):
             caps[SERVICE_HOST] = [{service.name: list(service.addresses) for service in served}]
         return caps

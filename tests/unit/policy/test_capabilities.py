@@ -50,3 +50,13 @@ def test_a_companion_from_everyone_comes_from_the_subnets_too_so_its_sources_are
     assert answer["nodes"]["laptop"]["peers"].get("router") is None
     answer = shared_with(["bob@example.com"], ["tag:router"])
     assert answer["nodes"]["tablet"]["peers"]["router"]["primary_routes"] == []
+
+
+def test_ipv4_switched_off_for_all_is_the_attribute_on_every_node() -> None:
+    answer = compiled({"disableIPv4": True})
+    for name, node in answer["nodes"].items():
+        assert node["cap_map"]["disable-ipv4"] is None
+        for peer in node["peers"].values():
+            assert not any("." in address for address in peer["addresses"])
+        assert len(filter_of(answer, name)[0]["SrcIPs"]) == 4
+    assert answer["nodes"]["laptop"]["peers"]["router"]["allowed_ips"] == [V6 + "b/128", "10.1.0.0/16"]

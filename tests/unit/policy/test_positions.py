@@ -9,7 +9,7 @@ import pytest
 from services.policy.compile import run
 from services.policy.model.compiler import compile_policy
 from services.policy.model.problems import PolicyError
-from tests.unit.policy.test_semantics import TAGS, TOPOLOGY, allow, refused
+from tests.unit.policy.test_semantics import TAGS, TOPOLOGY, allow, compiled, refused
 
 DOMAINS = TOPOLOGY | {"tailnet": {"domains": ["example.com"]}}
 FOREIGN = "[{}] example.org is not associated with this Tailnet and cannot be used in user:*@<domain> expressions"
@@ -86,6 +86,14 @@ def test_what_is_no_destination_of_ssh_is_named_as_the_hosted_service_does(dst: 
             "tags in SSH source cannot access autogroup:admin (user-owned devices)",
         ),
         ('{"acls": null, "ACLs": []}', 'duplicate field: "ACLs"'),
+        (
+            '{"grants": [{"src": ["*"], "dst": ["*"], "app": {"a.b/c": [{"x": [{"y": 1, "z": 2, "y": 3}]}]}}]}',
+            'grants[0].app: duplicate key: "y" (line 1, column 84)',
+        ),
+        (
+            '{"nodeAttrs": [{"target": ["*"], "app": {"a.b/c": [{"y": 1, "y": 1}]}}]}',
+            'nodeAttrs[0].app: duplicate key: "y"',
+        ),
         ('{"acls": [], "disableIPv4": "true"}', "disableIPv4: expected true or false, got string"),
     ],
 )
@@ -107,6 +115,13 @@ def test_a_test_that_cannot_be_read_failed(tests: dict[str, Any]) -> None:
     assert "test(s) failed:" in refused(tests)
     with pytest.raises(PolicyError, match="parsing policy:"):
         compile_policy(repr(tests).replace("'", '"'))
+
+
+def test_environment_patterns_are_copied_and_other_names_trimmed() -> None:
+    rule = ssh(action=" accept ", src=["\tada@ "], dst=[" tag:dev"], users=[" root"], acceptEnv=[" A*", "B"])
+    (sent,) = compiled(rule)["nodes"]["dev"]["ssh"]
+    assert (sent["sshUsers"], sent["acceptEnv"]) == ({"root": "root"}, [" A*", "B"])
+    assert "acceptEnv values cannot be empty" in refused(ssh(acceptEnv=["A", " "]))
 
 
 def test_yaml_has_true_without_quotes_only() -> None:

@@ -55,8 +55,9 @@ def explain(
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
-    explainer = Explainer(policy, tailnet.users, tailnet.nodes.values(), tailnet.services)
-    access = Access(policy, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
+    nodes = tailnet.approved(policy).values()
+    explainer = Explainer(policy, tailnet.users, nodes, tailnet.services)
+    access = Access(policy, tailnet.users, nodes, services=tailnet.services)
     answers = []
     for sender_name, sender in senders.items():
         for target_name, (target, node) in targets.items():
@@ -91,8 +92,10 @@ def preview(
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
-    before = Access(old, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
-    after = Access(new, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
+    before, after = (
+        Access(policy, tailnet.users, tailnet.approved(policy).values(), services=tailnet.services)
+        for policy in (old, new)
+    )
     names = {node.id: node_name for node_name, node in tailnet.nodes.items()}
     changed = {}
     for node_name, node in tailnet.nodes.items():

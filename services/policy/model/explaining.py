@@ -71,7 +71,9 @@ class Explainer:
                 continue
             opened = [access for access in grant.network if _opens(access, question)]
             text = f"{grant.origin}: {_spelled(aliases)} to {_spelled(reached)}"
-            if opened and grant.via:
+            if grant.via and not self._is_steered(grant, reached, question.target):
+                near.append(f"{text}, but no node with {' or '.join(grant.via)} serves it")
+            elif opened and grant.via:
                 rules.append(f"{text}, through nodes with {' or '.join(grant.via)}")
             elif opened:
                 rules.append(text)
@@ -86,6 +88,21 @@ class Explainer:
             return True
         if alias.kind in (AliasKind.ANY, AliasKind.PREFIXES, AliasKind.DANGER_ALL):
             return overlap(self._directory.spans_of(alias, source=True), tuple((p, p) for p in one.places))
+        return False
+
+    def _is_steered(self, grant: Grant, reached: Iterable[Alias], target: Spans) -> bool:
+        """Whether a node that the grant goes through has an approved route to the target."""
+        aliases = list(reached)
+        for router in self._directory.routers:
+            if set(grant.via).isdisjoint(router.identity[1]):
+                continue
+            for alias in aliases:
+                spans = self._directory.spans_of(alias, source=False)
+                if alias.kind is AliasKind.INTERNET:
+                    if router.exits:
+                        return True
+                elif overlap(router.subnet_spans, spans) and overlap(router.subnet_spans, target):
+                    return True
         return False
 
     def _reaches(self, alias: Alias, grant: Grant, source: Member, target: Spans) -> bool:

@@ -68,3 +68,24 @@ def test_a_preview_names_who_gains_and_loses() -> None:
     assert answer["unchanged"] == 0
     assert preview(POLICY, POLICY, TOPOLOGY) == {"nodes": {}, "unchanged": 4}
     assert preview(POLICY, "{", TOPOLOGY)["errors"]
+
+
+def test_routes_that_a_description_leaves_open_are_those_that_the_policy_approves() -> None:
+    nodes = TOPOLOGY["nodes"] | {
+        "router": {"id": 5, "ipv4": "100.64.0.5", "tags": ["tag:db"], "routable_ips": ["10.1.0.0/16"]},
+        "other": {"id": 6, "ipv4": "100.64.0.6", "tags": ["tag:other"], "routable_ips": ["10.2.0.0/16"]},
+    }
+    described = TOPOLOGY | {"nodes": nodes}
+    steered = """
+tagOwners: {tag:db: [], tag:other: []}
+autoApprovers: {routes: {10.0.0.0/8: [tag:db, tag:other]}}
+grants:
+  - {src: [ada@], dst: [10.0.0.0/8, 100.64.0.0/24], ip: [443], via: [tag:db]}
+"""
+    assert preview("acls: []", steered, described)["nodes"]["router"]["peers_added"] == ["laptop", "phone"]
+    (answer,) = explain(steered, described, "laptop", "10.1.2.3:443")["answers"]
+    assert answer["rules"] == ["grants[0]: ada@ to 10.0.0.0/8, through nodes with tag:db"]
+    for elsewhere in ("10.2.3.4:443", "db:443"):
+        (answer,) = explain(steered, described, "laptop", elsewhere)["answers"]
+        assert not answer["allowed"]
+        assert answer["near"][0].endswith("but no node with tag:db serves it")

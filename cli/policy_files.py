@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from cli.errors import CommandError
 from cli.output import emit
 
 LIMIT = 4 << 20
-
-_RESOLVED = (
-    ("null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("merge", r"^<<$", ["<"]),
-)
-"""What YAML may mean by a word without quotes, in a described tailnet."""
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
@@ -61,19 +52,6 @@ def read_file(path: str) -> str:
         raise CommandError(f"{path}: not UTF-8 text") from None
 
 
-def read_topology(path: str) -> dict[str, Any]:
-    """A described tailnet, in JSON or YAML. Raises: `CommandError`."""
-    text = read_file(path)
-    try:
-        # Numbers with a point are versions here: 1.10 is not 1.1.
-        found = json.loads(text, parse_float=str)
-    except (ValueError, RecursionError):
-        found = _yaml(path, text)
-    if not isinstance(found, dict):
-        raise CommandError(f"{path}: a described tailnet is an object with users, nodes and tailnet")
-    return found
-
-
 def show_warnings(warnings: Iterable[str]) -> None:
     """Tell what should be mended, beside the answer."""
     for warning in warnings:
@@ -108,17 +86,3 @@ def _read(path: str) -> bytes:
         return sys.stdin.buffer.read(LIMIT + 1)
     with Path(path).open("rb") as file:
         return file.read(LIMIT + 1)
-
-
-def _yaml(path: str, text: str) -> object:
-    """Scalars stay the text that was written, but for null, true and false: versions and dates are no numbers here."""
-    import yaml
-
-    loader: Any = type("TextLoader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {"yaml_implicit_resolvers": {}})
-    for tag, pattern, starts in _RESOLVED:
-        loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), starts)
-    try:
-        return yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problem = str(error).replace("\n", " ")
-        raise CommandError(f"{path}: neither JSON nor YAML: {problem[:300]}") from None

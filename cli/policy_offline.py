@@ -16,11 +16,11 @@ from cli.policy_files import (
     path_of,
     read_file,
     read_text,
-    read_topology,
     refusals_as_data,
     refuse,
     show_warnings,
 )
+from cli.policy_topology import read_topology
 from cli.remote import Remote
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli.policy_files import read_topology as read_file
+from cli.errors import CommandError
+from cli.policy_topology import read_topology as read_file
 from services.policy.compile import run
 from services.policy.model.described import TopologyError
 from services.policy.model.topology import read_topology
@@ -82,7 +84,7 @@ def test_numbers_with_a_point_and_short_words_stay_what_was_written(tmp_path: Pa
 def test_yaml_has_true_false_and_null_and_anchors(tmp_path: Path) -> None:
     (tmp_path / "tailnet").write_text(
         "nodes:\n  a: &a {ipv4: 100.64.0.1, online: false, tags: ~, attributes: {x: True}}\n"
-        "  b: {<<: *a, ipv4: 100.64.0.2}\ntailnet: {auto_update: true}\n"
+        "  b: {<<: [*a, {online: true}], ipv4: 100.64.0.2}\ntailnet: {auto_update: true}\n"
     )
     described = read_topology(read_file(str(tmp_path / "tailnet")))
     assert [(node.ipv4, node.online, node.tags) for node in described.nodes.values()] == [
@@ -91,3 +93,22 @@ def test_yaml_has_true_false_and_null_and_anchors(tmp_path: Path) -> None:
     ]
     assert described.nodes["b"].attributes == (("x", "true"),)
     assert described.auto_update
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "nesting is deeper than 32 levels"),
+        ("a: " + "[" * 100_000, "nesting is deeper than 32 levels"),
+        ("x: &a [1]\ny: [" + "*a, " * 200 + "]", "more than 100 uses of anchors"),
+        ('{"nodes": {"\\ud800": {}}}', "not valid Unicode"),
+        ('{"nodes": {"a": {"id": 1, "id": 2}}}', 'duplicate key: "id"'),
+        ("nodes: {a: {}, a: {}}", 'duplicate key: "a"'),
+        ("[1]", "is an object with users, nodes and tailnet"),
+        ("nodes: [\n", "neither JSON nor YAML"),
+    ],
+)
+def test_text_that_describes_nothing_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "tailnet").write_text(text)
+    with pytest.raises(CommandError, match=re.escape(message)):
+        read_file(str(tmp_path / "tailnet"))

@@ -44,6 +44,24 @@ class FieldReader:
             seen.add(name or "")
         return found
 
+    def modern(self, value: Value, where: str, spellings: Mapping[str, str]) -> Value:
+        """An object with old spellings of names made modern; both spellings in one object are refused."""
+        if not isinstance(value.data, tuple):
+            return value
+        present = {entry.key.lower() for entry in value.data}
+        entries: list[Entry] = []
+        for entry in value.data:
+            modern = spellings.get(entry.key.lower())
+            if modern is None:
+                entries.append(entry)
+            elif modern in present:
+                message = f'both "{entry.key}" and "{modern}" in one rule: they are the same, keep "{modern}"'
+                self.findings.refuse(where, entry.at, message)
+            else:
+                self.findings.warn(where, entry.at, f'"{entry.key}" is an old spelling, write "{modern}"')
+                entries.append(Entry(modern, entry.at, entry.value))
+        return Value(tuple(entries), value.at)
+
     def entries(self, value: Value | None, where: str) -> Iterator[Entry]:
         """Members of an object with free names; a name that comes twice is refused."""
         if value is None or value.data is None:

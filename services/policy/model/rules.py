@@ -16,7 +16,7 @@ from services.policy.model.ports import (
     split_destination,
 )
 from services.policy.model.sections import Sections
-from services.policy.model.tree import Entry, Value
+from services.policy.model.tree import Value
 from services.shared.access.compiled import Alias, AliasKind, Capability, Grant, NetworkAccess
 
 _ACL_FIELDS = known("action", "proto", "src", "dst", "srcPosture")
@@ -61,7 +61,8 @@ class RuleReader:
         return made
 
     def _acl(self, item: Value, where: str) -> list[Grant]:
-        fields = self._acl_fields(item, where)
+        modern = self._reader.modern(item, where, _LEGACY_ACL_FIELDS)
+        fields = self._reader.fields(modern, where, _ACL_FIELDS, comments=True)
         if not fields and not isinstance(item.data, tuple):
             return []
         action = self._reader.text(fields.get("action"), where) or ""
@@ -82,24 +83,6 @@ class RuleReader:
         if any(grant.destination[0].kind not in _AUTOGROUP_KINDS for grant in made):
             made.sort(key=lambda grant: grant.destination[0].kind is AliasKind.SELF)
         return made
-
-    def _acl_fields(self, item: Value, where: str) -> Fields:
-        """Fields of a rule, old spellings made modern; both spellings in one rule are refused."""
-        if isinstance(item.data, tuple):
-            present = {entry.key.lower() for entry in item.data}
-            entries: list[Entry] = []
-            for entry in item.data:
-                modern = _LEGACY_ACL_FIELDS.get(entry.key.lower())
-                if modern is None:
-                    entries.append(entry)
-                elif modern in present:
-                    message = f'both "{entry.key}" and "{modern}" in one rule: they are the same, keep "{modern}"'
-                    self._findings.refuse(where, entry.at, message)
-                else:
-                    self._findings.warn(where, entry.at, f'"{entry.key}" is an old spelling, write "{modern}"')
-                    entries.append(Entry(modern, entry.at, entry.value))
-            item = Value(tuple(entries), item.at)
-        return self._reader.fields(item, where, _ACL_FIELDS, comments=True)
 
     def _protocol(self, fields: Fields, where: str) -> tuple[tuple[int, ...], str]:
         text = self._reader.text(fields.get("proto"), f"{where}.proto", number=True)

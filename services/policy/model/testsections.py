@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.policy.model.fields import FieldReader, known
-from services.policy.model.tree import Entry, Value, to_json
+from services.policy.model.tree import Value, to_json
 
 FAILED = "test(s) failed"
 """The hosted service's whole answer."""
@@ -54,7 +54,7 @@ class TestReader:
         made = []
         for index, item in enumerate(self._reader.items(value, "tests")):
             where = f"tests[{index}]"
-            fields = self._reader.fields(self._modern(item, where), where, _FIELDS)
+            fields = self._reader.fields(self._reader.modern(item, where, _LEGACY), where, _FIELDS)
             made.append(
                 AccessTest(
                     self._reader.text(fields.get("src"), where) or "",
@@ -83,18 +83,6 @@ class TestReader:
                 )
             )
         return tuple(made)
-
-    def _modern(self, item: Value, where: str) -> Value:
-        if not isinstance(item.data, tuple):
-            return item
-        entries = []
-        for entry in item.data:
-            modern = _LEGACY.get(entry.key.lower())
-            if modern is not None:
-                self._reader.findings.warn(where, entry.at, f'"{entry.key}" is an old spelling, write "{modern}"')
-                entry = Entry(modern, entry.at, entry.value)
-            entries.append(entry)
-        return Value(tuple(entries), item.at)
 
     def _texts(self, value: Value | None, where: str) -> tuple[str, ...]:
         return tuple(str(item.data) for item in self._reader.texts(value, where))

@@ -85,6 +85,9 @@ def test_what_is_no_destination_of_ssh_is_named_as_the_hosted_service_does(dst: 
             ssh(src=["tag:prod"], dst=["autogroup:admin"]),
             "tags in SSH source cannot access autogroup:admin (user-owned devices)",
         ),
+        ({"tests": [{"src": "ada@", "User": "ada@", "accept": []}]}, 'both "User" and "src" in one rule'),
+        ({"tests": [{"src": "ada@", "allow": [], "accept": []}]}, 'both "allow" and "accept" in one rule'),
+        ({"acls": [{"action": "accept", "users": ["*"], "src": ["*"]}]}, 'both "users" and "src" in one rule'),
         ('{"acls": null, "ACLs": []}', 'duplicate field: "ACLs"'),
         (
             '{"grants": [{"src": ["*"], "dst": ["*"], "app": {"a.b/c": [{"x": [{"y": 1, "z": 2, "y": 3}]}]}}]}',

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import lru_cache
 from typing import Final
 
 from services.derp import stun
@@ -16,6 +17,8 @@ from services.derp.listener import bind
 _IP_PKTINFO: Final = 8  # linux/in.h; the socket module has the name since Python 3.12 only
 _BATCH = 64
 _RECEIVE_BUFFER = 1 << 20
+_KNOWN = 256
+"""Addresses of this host for which the answer's packet information is remembered."""
 _ANCILLARY_SIZE = socket.CMSG_SPACE(64)
 
 
@@ -45,9 +48,10 @@ class StunSocket:
 
     def _readable(self) -> None:
         """Answer a batch, then let others have the loop; the socket stays readable if there is more."""
+        receive, send = self._socket.recvmsg, self._socket.sendmsg
         for _ in range(_BATCH):
             try:
-                data, ancillary, _, source = self._socket.recvmsg(stun.MAX_REQUEST + 1, _ANCILLARY_SIZE)
+                data, ancillary, _, source = receive(stun.MAX_REQUEST + 1, _ANCILLARY_SIZE)
             except (BlockingIOError, InterruptedError):
                 return
             except OSError:
@@ -57,19 +61,17 @@ class StunSocket:
                 self.ignored += 1
                 continue
             try:
-                self._socket.sendmsg([reply], _answer_from(ancillary), 0, source)
+                send((reply,), [_answer_from(*one) for one in ancillary], 0, source)
             except OSError:
                 self.ignored += 1  # no route back, or the send buffer is full: the client asks again
             else:
                 self.answered += 1
 
 
-def _answer_from(ancillary: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
+@lru_cache(_KNOWN)
+def _answer_from(level: int, kind: int, data: bytes) -> tuple[int, int, bytes]:
     """The same packet information with the destination as source, on whatever interface the route says."""
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO):
-            return [(level, kind, bytes(4) + data[4:8] + bytes(4))]
-        if (level, kind) == (socket.IPPROTO_IPV6, socket.IPV6_PKTINFO):
-            scoped = data[:2] == b"\xfe\x80"
-            return [(level, kind, data[:16] + (data[16:20] if scoped else bytes(4)))]
-    return []
+    if level == socket.IPPROTO_IP:
+        return level, kind, bytes(4) + data[4:8] + bytes(4)
+    scoped = data[:2] == b"\xfe\x80"
+    return level, kind, data[:16] + (data[16:20] if scoped else bytes(4))

@@ -17,7 +17,7 @@ forger of source addresses nothing (the answer over IPv4 is shorter than the req
 
 from __future__ import annotations
 
-import ipaddress
+import socket
 import struct
 import zlib
 from typing import Final
@@ -27,12 +27,24 @@ SOFTWARE: Final = b"tailnode"
 MAX_REQUEST: Final = 1500
 
 _BINDING_REQUEST = b"\x00\x01"
-_BINDING_SUCCESS = b"\x01\x01"
 _SOFTWARE_ATTRIBUTE = 0x8022
 _FINGERPRINT_ATTRIBUTE = 0x8028
+_FINGERPRINT_HEAD = b"\x80\x28\x00\x04"
 _FINGERPRINT_XOR = 0x5354554E
 _HEAD_SIZE = 20
 _FINGERPRINT_SIZE = 8
+
+_USUAL = struct.Struct(">8s12s16sI")
+_USUAL_HEAD = _BINDING_REQUEST + b"\x00\x14" + COOKIE
+_USUAL_REST = b"\x80\x22\x00\x08" + SOFTWARE + _FINGERPRINT_HEAD
+
+_COOKIE_NUMBER = int.from_bytes(COOKIE)
+_PORT_MASK = 0x2112
+_MAPPED = bytes(10) + b"\xff\xff"
+_ANSWER_V4 = struct.Struct(">8s12sIBBHI")
+_ANSWER_V4_HEAD = b"\x01\x01\x00\x0c" + COOKIE
+_ANSWER_V6 = struct.Struct(">8s12sIBBH16s")
+_ANSWER_V6_HEAD = b"\x01\x01\x00\x18" + COOKIE
 
 
 def read_request(data: bytes) -> bytes | None:
@@ -41,12 +53,16 @@ def read_request(data: bytes) -> bytes | None:
     The usual 40 bytes are tested at once; other orders and paddings of attributes are walked.
     """
     size = len(data)
+    if size == _USUAL.size:
+        head, transaction, rest, fingerprint = _USUAL.unpack(data)
+        if head == _USUAL_HEAD and rest == _USUAL_REST:
+            return transaction if fingerprint == zlib.crc32(data[:-_FINGERPRINT_SIZE]) ^ _FINGERPRINT_XOR else None
     if size < _HEAD_SIZE + _FINGERPRINT_SIZE or size > MAX_REQUEST:
         return None
     if data[:2] != _BINDING_REQUEST or data[4:8] != COOKIE or int.from_bytes(data[2:4]) != size - _HEAD_SIZE:
         return None
     body = size - _FINGERPRINT_SIZE
-    if data[body : body + 4] != b"\x80\x28\x00\x04":
+    if data[body : body + 4] != _FINGERPRINT_HEAD:
         return None
     if int.from_bytes(data[body + 4 :]) != zlib.crc32(data[:body]) ^ _FINGERPRINT_XOR:
         return None
@@ -68,16 +84,17 @@ def _says_tailnode(data: bytes, end: int) -> bool:
 
 def write_answer(transaction: bytes, host: str, port: int) -> bytes:
     """The binding success that tells a client its own address; IPv4 mapped in IPv6 is unmapped first."""
-    ip: ipaddress.IPv4Address | ipaddress.IPv6Address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    mask = COOKIE + transaction
-    address = bytes(a ^ b for a, b in zip(ip.packed, mask, strict=False))
-    family = 1 if ip.version == 4 else 2
-    value = struct.pack(">BBH", 0, family, port ^ 0x2112) + address
-    return b"".join(
-        (_BINDING_SUCCESS, struct.pack(">H", 4 + len(value)), mask, struct.pack(">HH", 0x0020, len(value)), value)
-    )
+    if ":" in host:
+        address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+        if not address.startswith(_MAPPED):
+            mask = int.from_bytes(COOKIE + transaction)
+            hidden = (int.from_bytes(address) ^ mask).to_bytes(16)
+            return _ANSWER_V6.pack(_ANSWER_V6_HEAD, transaction, 0x00200014, 0, 2, port ^ _PORT_MASK, hidden)
+        address = address[len(_MAPPED) :]
+    else:
+        address = socket.inet_aton(host)
+    hidden_number = int.from_bytes(address) ^ _COOKIE_NUMBER
+    return _ANSWER_V4.pack(_ANSWER_V4_HEAD, transaction, 0x00200008, 0, 1, port ^ _PORT_MASK, hidden_number)
 
 
 def answer(data: bytes, host: str, port: int) -> bytes | None:
@@ -88,5 +105,5 @@ def answer(data: bytes, host: str, port: int) -> bytes | None:
 
 def write_request(transaction: bytes) -> bytes:
     """The request that a client sends; for our own probes and tests."""
-    head = _BINDING_REQUEST + b"\x00\x14" + COOKIE + transaction + struct.pack(">HH", _SOFTWARE_ATTRIBUTE, 8) + SOFTWARE
-    return head + struct.pack(">HHI", _FINGERPRINT_ATTRIBUTE, 4, zlib.crc32(head) ^ _FINGERPRINT_XOR)
+    body = _USUAL_HEAD + transaction + _USUAL_REST[: -len(_FINGERPRINT_HEAD)]
+    return body + _FINGERPRINT_HEAD + struct.pack(">I", zlib.crc32(body) ^ _FINGERPRINT_XOR)

@@ -48,7 +48,7 @@ class StreamWriter(Protocol):
 
     @property
     def paused(self) -> bool:
-        """Whether `send` would refuse now: bytes wait for the client's window or for the socket."""
+        """Whether bytes wait for the client's window or for the socket, as of the last `send`; until `on_resume`."""
         ...
 
     @property

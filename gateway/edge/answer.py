@@ -38,7 +38,7 @@ class Carrier(Protocol):
 class Answer:
     """Open, then streaming or done; lost when the client or the connection goes first."""
 
-    __slots__ = ("_carrier", "_head_only", "_on_closed", "_on_resume", "_stream_id", "closed", "streaming")
+    __slots__ = ("_carrier", "_head_only", "_on_closed", "_on_resume", "_stream_id", "closed", "paused", "streaming")
 
     def __init__(self, carrier: Carrier, stream_id: int, head_only: bool) -> None:
         self._carrier = carrier
@@ -48,6 +48,7 @@ class Answer:
         self._on_resume: Callable[[], None] | None = None
         self.closed = False
         self.streaming = False
+        self.paused = False
 
     def respond(
         self,
@@ -79,7 +80,7 @@ class Answer:
         return self
 
     @property
-    def paused(self) -> bool:
+    def blocked(self) -> bool:
         """Whether bytes wait for the client's window or for the socket."""
         return self._carrier.write_paused or self._carrier.http.unsent(self._stream_id) > 0
 
@@ -89,17 +90,21 @@ class Answer:
             return False
         if len(buffers) == 1 and self._carrier.send_straight(self._stream_id, buffers[0]):
             if self._carrier.write_paused and not self.closed:
-                self._carrier.wait(self)
+                self._pause()
             return True
-        if self.paused:
-            self._carrier.wait(self)
+        if self.blocked:
+            self._pause()
             return False
         if not self._carrier.http.send_data(self._stream_id, buffers):
             return False
         self._carrier.flush()
-        if not self.closed and self.paused:
-            self._carrier.wait(self)
+        if not self.closed and self.blocked:
+            self._pause()
         return True
+
+    def _pause(self) -> None:
+        self.paused = True
+        self._carrier.wait(self)
 
     def end(self) -> None:
         """End the body after what was taken."""
@@ -127,6 +132,7 @@ class Answer:
 
     def resumed(self) -> None:
         """The tunnel says: what waited has been sent."""
+        self.paused = False
         if self._on_resume is not None and not self.closed:
             _call(self._on_resume)
 

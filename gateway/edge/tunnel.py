@@ -281,7 +281,7 @@ class Tunnel(asyncio.Protocol):
 
     def _resume_waiting(self) -> None:
         if self._waiting and not self.write_paused:
-            free = [answer for answer in self._waiting if not answer.paused]
+            free = [answer for answer in self._waiting if not answer.blocked]
             for answer in free:
                 self._waiting.pop(answer, None)
             for answer in free:

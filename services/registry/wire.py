@@ -15,12 +15,13 @@ from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
 
 def to_timestamp(value: datetime) -> Timestamp:
     """An instant as protobuf has it."""
-    stamp = Timestamp()
-    stamp.FromDatetime(value.astimezone(UTC))
-    return stamp
+    since = value - _EPOCH
+    return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def from_timestamp(stamp: Timestamp) -> datetime:

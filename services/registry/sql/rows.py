@@ -193,7 +193,7 @@ def relay_of(row: RowMapping) -> Relay:
 
 
 def _list(values: tuple[str, ...] | tuple[int, ...]) -> str:
-    return orjson.dumps(values).decode()
+    return orjson.dumps(values).decode() if values else "[]"
 
 
 def _tuple(text: str) -> tuple[Any, ...]:

@@ -104,11 +104,11 @@ class OutgoingChannel(grpc.aio.Channel):
         def invoke(
             request: Any, *, timeout: float | None = None, metadata: MetadataLike | None = None, **options: Any
         ) -> Any:
-            return RetriedCall(
-                lambda left: made[self._pick()](request, timeout=left, metadata=self._carried(metadata), **options),
-                UNARY_TIMEOUT if timeout is None else timeout,
-                attempts,
-            )
+            def send(left: float) -> Any:
+                return made[self._pick()](request, timeout=left, metadata=self._carried(metadata), **options)
+
+            whole = UNARY_TIMEOUT if timeout is None else timeout
+            return send(whole) if attempts == 1 else RetriedCall(send, whole, attempts)
 
         return invoke
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -25,11 +26,22 @@ T = TypeVar("T")
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
+class Untraced(trace.NoOpTracer):
+    """Spans that go nowhere, and for which no context is made and left again."""
+
+    def start_as_current_span(self, *_: Any, **__: Any) -> AbstractContextManager[trace.Span]:  # type: ignore[override]
+        """Nothing becomes current."""
+        return _NOTHING
+
+
+_NOTHING = nullcontext[trace.Span](trace.INVALID_SPAN)
+
+
 @dataclass(frozen=True, slots=True)
 class Telemetry:
     """What a process measures with: a tracer (a no-op one where tracing is off) and a metrics registry."""
 
-    tracer: trace.Tracer = field(default_factory=trace.NoOpTracer)
+    tracer: trace.Tracer = field(default_factory=Untraced)
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
     pages: Pages = field(default_factory=Pages)
     """What the process lets operators look at."""

@@ -8,15 +8,16 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import orjson
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
 from services.map_streamer import showing
 from services.map_streamer.session import Gateway
-from services.map_streamer.tailnet import Admission, Tailnet
+from services.map_streamer.tailnet import Admission, Tailnet, find_ssh_check
 from services.shared.clock import Clock, SystemClock
-from services.shared.rpc import answers
+from services.shared.rpc import answers, machine_key_of
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -24,7 +25,15 @@ log = get_logger(__name__)
 HELLO_DEADLINE = 10.0
 
 
-@answers({})
+class _NotReadyError(Exception):
+    """This cannot be told yet."""
+
+
+class _NoCheckError(Exception):
+    """There is no such check."""
+
+
+@answers({_NotReadyError: grpc.StatusCode.UNAVAILABLE, _NoCheckError: grpc.StatusCode.NOT_FOUND})
 class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     """The gRPC face of the map streamer."""
 
@@ -82,6 +91,23 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
                 gateway.outbox.drop_frames(request.dropped.frame_ids)
             case other:
                 log.warning("message of a gateway is out of place", gateway_id=gateway.id, kind=other or "unknown")
+
+    async def FindSshCheck(self, request: pb.FindSshCheckRequest, context: Any) -> pb.FindSshCheckResponse:
+        """Say what an SSH session needs of a person."""
+        machine = machine_key_of(context)
+        if not self._tailnet.ready.is_set():
+            raise _NotReadyError("the first snapshot is not here yet")
+        try:
+            found = await find_ssh_check(
+                self._tailnet, machine, request.source_id, request.destination_id, request.local_user
+            )
+        except TimeoutError:
+            raise _NotReadyError("registry or policy did not answer") from None
+        if found is None:
+            raise _NoCheckError("no rule of the policy checks such a session")
+        return pb.FindSshCheckResponse(
+            period_seconds=found.period, everywhere=found.everywhere, action=orjson.dumps(found.action)
+        )
 
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]

@@ -14,6 +14,7 @@ import orjson
 from services.map_streamer.snapshot.fold import Snapshot
 from services.map_streamer.snapshot.records import Cursor, NodeRecord
 from services.shared.access.evaluator import Access
+from services.shared.access.ssh import SshCheck
 from services.shared.encode import exact
 
 OUTSIDE = -1
@@ -158,6 +159,10 @@ class Sight:
             policy = self._access.ssh_policy(node_id)
             found = self._ssh[key] = NO_SSH if policy is None else exact(orjson.dumps(policy))
         return found
+
+    def ssh_check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
+        """What a session between two nodes needs of a person; None when no rule asks for anything."""
+        return self._access.ssh_check(source_id, destination_id, local_user)
 
 
 class View:

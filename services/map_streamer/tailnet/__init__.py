@@ -2,5 +2,6 @@
 
 from services.map_streamer.tailnet.admission import Admission as Admission
 from services.map_streamer.tailnet.metrics import Metrics as Metrics
+from services.map_streamer.tailnet.ssh import find_ssh_check as find_ssh_check
 from services.map_streamer.tailnet.tailnet import Tailnet as Tailnet
 from services.map_streamer.tailnet.window import Window as Window

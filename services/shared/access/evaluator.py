@@ -19,7 +19,7 @@ from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 from services.shared.access.matching import Matching
 from services.shared.access.owners import Owners
 from services.shared.access.routes import Routes
-from services.shared.access.ssh import Ssh
+from services.shared.access.ssh import Ssh, SshCheck
 
 Json = Any
 """A JSON value in tailcfg's spelling, ready to be encoded."""
@@ -160,9 +160,9 @@ class Access:
         """Equal keys mean equal SSH policies."""
         return self._ssh.key(node_id)
 
-    def ssh_check_period(self, source_id: int, destination_id: int) -> int | None:
-        """Seconds for which an SSH check of this pair holds; 0 asks each time, None means that no rule asks for one."""
-        return self._ssh.check_period(source_id, destination_id)
+    def ssh_check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
+        """What an SSH session of this pair needs of a person; None means that no rule asks for one."""
+        return self._ssh.check(source_id, destination_id, local_user)
 
     def self_caps(self, node_id: int) -> dict[str, Json]:
         """`CapMap` of the node's own record; values are a list or None."""

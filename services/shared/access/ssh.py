@@ -16,6 +16,14 @@ from services.shared.access.directory import Directory, Identity, Member
 
 Rule = dict[str, Any]
 
+_PERMITS: Rule = {
+    "accept": True,
+    "allowAgentForwarding": True,
+    "allowLocalPortForwarding": True,
+    "allowRemotePortForwarding": True,
+}
+"""What a session may do that is let in."""
+
 HOLD_PATH = "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
 """Where a client asks whether a checked session may go on; it fills in the names itself."""
 
@@ -33,6 +41,18 @@ class _Sources:
     tagged: list[Member]
     ids: frozenset[int]
     """All of these nodes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshCheck:
+    """What the rule that decides says of a session for which a person must vouch."""
+
+    period: int
+    """Seconds for which their word holds; 0: they are asked for each session."""
+    everywhere: bool
+    """The rule names no period, so a word given for one destination of the source holds for the others too."""
+    action: Rule
+    """What the client is told once they said yes."""
 
 
 class Ssh:
@@ -96,22 +116,39 @@ class Ssh:
             self._runs[key] = (*checks, *accepts)
         return self._runs[key]
 
-    def check_period(self, source_id: int, destination_id: int) -> int | None:
-        """Seconds for which a check of this pair holds, by the first check rule for it; None when there is none.
+    def check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
+        """What a session needs, by the first check rule for it; None when there is none.
 
         The server asks this when a client comes to the hold address, because what the address says proves nothing.
+        Where no rule has the local user, as on systems that give users longer names than they log in with, the
+        strictest of the rules for these two nodes holds: whom the destination lets in was decided there.
         """
-        source, destination = self._directory.members[source_id], self._directory.members[destination_id]
-        for number, rule in enumerate(self._rules):
-            if not rule.check:
-                continue
-            if source_id not in self._sources_of(number, rule).ids:
-                continue
-            to_self = _to_self(rule)
-            same_user = bool(source.user_id) and source.user_id == destination.user_id
-            if (to_self and same_user) or self._is_destination(number, destination):
-                return DEFAULT_CHECK_PERIOD if rule.check_period is None else rule.check_period
-        return None
+        members = self._directory.members
+        source, destination = members.get(source_id), members.get(destination_id)
+        if source is None or destination is None:
+            return None
+        found = [rule for number, rule in enumerate(self._rules) if self._checks(number, rule, source, destination)]
+        named = [rule for rule in found if self._opens(rule, source, local_user)]
+        if not found:
+            return None
+        rule = named[0] if named else min(found, key=_period)
+        return SshCheck(_period(rule), rule.check_period is None, _PERMITS | self._recording(rule))
+
+    def _checks(self, number: int, rule: SshRule, source: Member, destination: Member) -> bool:
+        if not rule.check or source.node.id not in self._sources_of(number, rule).ids:
+            return False
+        same_user = bool(source.user_id) and source.user_id == destination.user_id
+        return (_to_self(rule) and same_user) or self._is_destination(number, destination)
+
+    def _opens(self, rule: SshRule, source: Member, local_user: str) -> bool:
+        users = _ssh_users(rule)
+        return bool(users.get(local_user, users.get("*", ""))) or local_user == self._localpart(rule, source.user_id)
+
+    def _localpart(self, rule: SshRule, user_id: int) -> str | None:
+        """The login that a rule gives a user by the address; None for most."""
+        user = self._directory.users.get(user_id)
+        local, _, domain = user.email.rpartition("@") if user else ("", "", "")
+        return local if local and domain in _local_domains(rule) else None
 
     def _sources_of(self, number: int, rule: SshRule) -> _Sources:
         found = self._sources.get(number)
@@ -181,9 +218,7 @@ class Ssh:
             return []
         principals = _principals(nodes)
         made = [self._rule(rule, principals)]
-        user = self._directory.users.get(user_id)
-        local, _, domain = user.email.rpartition("@") if user else ("", "", "")
-        if local and domain in _local_domains(rule):
+        if (local := self._localpart(rule, user_id)) is not None:
             made.append(self._rule(rule, principals, {local: local}))
         return made
 
@@ -200,13 +235,7 @@ class Ssh:
     def _action(self, rule: SshRule) -> Rule:
         if rule.check:
             return {"holdAndDelegate": self._server_url + HOLD_PATH}
-        action: Rule = {
-            "accept": True,
-            "allowAgentForwarding": True,
-            "allowLocalPortForwarding": True,
-            "allowRemotePortForwarding": True,
-        }
-        return action | self._recording(rule)
+        return _PERMITS | self._recording(rule)
 
     def _recording(self, rule: SshRule) -> Rule:
         if not rule.recorders:
@@ -227,6 +256,10 @@ class Ssh:
 
 def _to_self(rule: SshRule) -> bool:
     return any(alias.kind is AliasKind.SELF for alias in rule.destination)
+
+
+def _period(rule: SshRule) -> int:
+    return DEFAULT_CHECK_PERIOD if rule.check_period is None else rule.check_period
 
 
 def _local_domains(rule: SshRule) -> list[str]:

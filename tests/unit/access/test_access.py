@@ -82,10 +82,65 @@ def test_a_check_holds_as_long_as_the_first_rule_for_the_pair_says() -> None:
         '{"action": "accept", "src": ["bob@"], "dst": ["tag:a"], "users": ["root"]}], ' + TAGS + "}"
     )
     found = access(text, node(1), node(2, "tag:a"), node(3), node(4, user_id=2))
-    assert found.ssh_check_period(1, 2) == 1200
-    assert found.ssh_check_period(1, 3) == 12 * 3600
-    assert found.ssh_check_period(4, 2) is None
-    assert found.ssh_check_period(4, 1) is None
+    assert _period(found, 1, 2) == (1200, False)
+    assert _period(found, 1, 3) == (12 * 3600, True)
+    assert found.ssh_check(4, 2, "root") is None
+    assert found.ssh_check(4, 1, "root") is None
+
+
+def test_nodes_that_are_not_there_need_no_check() -> None:
+    text = '{"ssh": [{"action": "check", "src": ["ada@"], "dst": ["tag:a"], "users": ["root"]}], ' + TAGS + "}"
+    found = access(text, node(1), node(2, "tag:a"))
+    assert found.ssh_check(1, 2, "root") is not None
+    assert [found.ssh_check(*pair, "root") for pair in ((1, 99), (99, 2), (0, 0), (-1, 2), (2**63, 2))] == [None] * 5
+
+
+def test_the_rule_that_lets_the_local_user_in_decides_how_long_a_check_holds() -> None:
+    rules = [
+        ("ada@", "root", "always"),
+        ("ada@", "autogroup:nonroot", "1h"),
+        ("autogroup:member", "localpart:*@example.com", "2h"),
+        ("autogroup:member", "backup", "30m"),
+    ]
+    text = ",".join(
+        f'{{"action": "check", "src": ["{source}"], "dst": ["tag:a"], "users": ["{user}"], "checkPeriod": "{period}"}}'
+        for source, user, period in rules
+    )
+    found = access('{"ssh": [' + text + "], " + TAGS + "}", node(1), node(2, "tag:a"), node(4, user_id=2))
+    assert _period(found, 1, 2, "root") == (0, False)
+    assert _period(found, 1, 2, "ubuntu") == (3600, False)
+    assert _period(found, 4, 2, "bob") == (7200, False)
+    assert _period(found, 4, 2, "backup") == (1800, False)
+
+
+def test_a_local_user_of_no_rule_has_the_shortest_period_of_the_pair() -> None:
+    text = (
+        '{"ssh": [{"action": "check", "src": ["ada@"], "dst": ["tag:a"], "users": ["root"]},'
+        '{"action": "check", "src": ["ada@"], "dst": ["tag:a"], "users": ["ubuntu"], "checkPeriod": "5m"},'
+        '{"action": "check", "src": ["bob@"], "dst": ["tag:a"], "users": ["ubuntu"], "checkPeriod": "1m"}], '
+        + TAGS
+        + "}"
+    )
+    found = access(text, node(1), node(2, "tag:a"), node(4, user_id=2))
+    assert _period(found, 1, 2, "CORP\\ada") == (300, False)
+    assert _period(found, 1, 2, "") == (300, False)
+
+
+def test_what_a_checked_session_may_do_is_what_an_accepted_one_may_do() -> None:
+    ssh = '"src": ["ada@"], "dst": ["tag:a"], "users": ["root"], "recorder": ["tag:b"], "enforceRecorder": true'
+    text = '{"ssh": [{"action": "%s", ' + ssh + "}], " + TAGS + "}"
+    nodes = (node(1), node(2, "tag:a"), node(3, "tag:b"))
+    check = access(text.replace("%s", "check"), *nodes).ssh_check(1, 2, "root")
+    policy = access(text.replace("%s", "accept"), *nodes).ssh_policy(2)
+    assert check is not None and policy is not None
+    assert check.action == policy["rules"][0]["action"]
+    assert check.action["recorders"] == ["100.64.0.3:80", "[fd7a:115c:a1e0::3]:80"]
+
+
+def _period(found: Access, source: int, destination: int, user: str = "root") -> tuple[int, bool]:
+    check = found.ssh_check(source, destination, user)
+    assert check is not None
+    return check.period, check.everywhere
 
 
 def test_a_name_that_two_users_answer_to_names_nobody_but_the_one_with_that_email() -> None:

@@ -186,6 +186,26 @@ class FramesRetired(_message.Message):
     frame_ids: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, frame_ids: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class FindSshCheckRequest(_message.Message):
+    __slots__ = ("source_id", "destination_id", "local_user")
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_ID_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_USER_FIELD_NUMBER: _ClassVar[int]
+    source_id: int
+    destination_id: int
+    local_user: str
+    def __init__(self, source_id: _Optional[int] = ..., destination_id: _Optional[int] = ..., local_user: _Optional[str] = ...) -> None: ...
+
+class FindSshCheckResponse(_message.Message):
+    __slots__ = ("period_seconds", "everywhere", "action")
+    PERIOD_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    EVERYWHERE_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    period_seconds: int
+    everywhere: bool
+    action: bytes
+    def __init__(self, period_seconds: _Optional[int] = ..., everywhere: _Optional[bool] = ..., action: _Optional[bytes] = ...) -> None: ...
+
 class GetStatusRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...

@@ -40,6 +40,11 @@ class MapStreamerServiceStub:
                 request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachRequest.SerializeToString,
                 response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachResponse.FromString,
                 _registered_method=True)
+        self.FindSshCheck = channel.unary_unary(
+                '/smartscale.map_streamer.v1.MapStreamerService/FindSshCheck',
+                request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckRequest.SerializeToString,
+                response_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckResponse.FromString,
+                _registered_method=True)
         self.GetStatus = channel.unary_unary(
                 '/smartscale.map_streamer.v1.MapStreamerService/GetStatus',
                 request_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.GetStatusRequest.SerializeToString,
@@ -68,6 +73,13 @@ class MapStreamerServiceServicer:
 
     def Attach(self, request_iterator, context):
         """One stream per gateway: sessions up, frames and messages down.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FindSshCheck(self, request, context):
+        """What an SSH session between two nodes needs of a person, by the policy. Machine key in metadata: the destination's. NOT_FOUND when no rule asks for a check, and alike when a node is unknown or the destination another machine's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,6 +120,11 @@ def add_MapStreamerServiceServicer_to_server(servicer, server):
                     servicer.Attach,
                     request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachRequest.FromString,
                     response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachResponse.SerializeToString,
+            ),
+            'FindSshCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindSshCheck,
+                    request_deserializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckRequest.FromString,
+                    response_serializer=smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckResponse.SerializeToString,
             ),
             'GetStatus': grpc.unary_unary_rpc_method_handler(
                     servicer.GetStatus,
@@ -158,6 +175,33 @@ class MapStreamerService:
             '/smartscale.map_streamer.v1.MapStreamerService/Attach',
             smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachRequest.SerializeToString,
             smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.AttachResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindSshCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.map_streamer.v1.MapStreamerService/FindSshCheck',
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckRequest.SerializeToString,
+            smartscale_dot_map__streamer_dot_v1_dot_map__streamer__pb2.FindSshCheckResponse.FromString,
             options,
             channel_credentials,
             insecure,

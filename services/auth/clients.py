@@ -88,6 +88,16 @@ class RegistryClient:
         metadata = with_machine_key(node.machine_key)
         await _ask(self._stub.LogOutNode(request, metadata=metadata, timeout=TIMEOUT))
 
+    async def node(self, node_id: NodeId) -> tuple[KnownNode, KnownUser | None] | None:
+        """A node and its owner; None when there is no such node."""
+        try:
+            answer = await self._stub.GetNode(registry_pb2.GetNodeRequest(id=node_id), timeout=TIMEOUT)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                return None
+            raise translated(error) from None
+        return read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None
+
     async def user(self, user_id: UserId) -> KnownUser | None:
         """A user by id."""
         if not user_id:
@@ -202,6 +212,7 @@ def read_node(node: registry_pb2.Node) -> KnownNode:
         expiry=node.expiry.ToDatetime(tzinfo=UTC) if node.HasField("expiry") else None,
         ended=node.expired,
         pre_auth_key_id=node.pre_auth_key_id,
+        name=node.given_name,
         record=node.SerializeToString(),
     )
 

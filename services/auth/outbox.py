@@ -1,4 +1,4 @@
-"""News of logins over the bus: an auth id is published when its login changed, in whichever instance.
+"""News of logins and SSH checks over the bus: an auth id is published when it was decided, in whichever instance.
 
 The bus may lose news and says so by `Reconnected`; then all who wait look again. Nothing is read from a message but
 which login to look at.
@@ -90,8 +90,8 @@ class BusLoginNews:
             self._listener = None
 
     @contextmanager
-    def watch(self, auth_id: AuthId) -> Iterator[Watch]:
-        """Begin to watch a login.
+    def watch(self, auth_id: AuthId, at_most: int = MAX_WATCHES_EACH) -> Iterator[Watch]:
+        """Begin to watch a login or an SSH check.
 
         Raises:
             TooManyError: too many watch any.
@@ -99,7 +99,7 @@ class BusLoginNews:
         if self._count >= MAX_WATCHES:
             raise TooManyError("too many requests wait for a login", 5)
         here = self._watches.get(auth_id, [])
-        if len(here) >= MAX_WATCHES_EACH:
+        if len(here) >= at_most:
             here[0].oust()
         watch = Watch()
         self._watches.setdefault(auth_id, []).append(watch)

@@ -19,7 +19,9 @@ from services.auth.store import FlowStore, NodeLoginStore
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import ProvePerson, SignInSettings
+from services.auth.usecases.purposes import JoinPurpose, SshPurpose
 from services.auth.usecases.sign_in import SignIn
+from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verdicts import Verdicts
 from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
@@ -52,6 +54,7 @@ class SignInPart:
         clock: Clock,
         flows: FlowStore,
         logins: Logins,
+        checks: SshChecks,
         node_logins: NodeLoginStore,
         registry: RegistryClient,
     ) -> None:
@@ -62,7 +65,8 @@ class SignInPart:
         self._made: dict[str, _Made] = {}
         self._started = False
         self._use(self._make(config))
-        self.sign_in = SignIn(flows, logins, node_logins, self._offers, clock)
+        purposes = (JoinPurpose(logins, node_logins, clock), SshPurpose(checks))
+        self.sign_in = SignIn(flows, purposes, self._offers, clock)
         self.verdicts = Verdicts(self._offers, registry, node_logins)
 
     async def start(self) -> None:
@@ -149,6 +153,7 @@ def build_sign_in(
     clock: Clock,
     flows: FlowStore,
     logins: Logins,
+    checks: SshChecks,
     node_logins: NodeLoginStore,
     registry: RegistryClient,
 ) -> SignInPart:
@@ -157,7 +162,7 @@ def build_sign_in(
     Raises:
         ConfigError: a key of `oidc` cannot be used.
     """
-    return SignInPart(config, clock, flows, logins, node_logins, registry)
+    return SignInPart(config, clock, flows, logins, checks, node_logins, registry)
 
 
 async def _close(made: _Made) -> None:

@@ -18,7 +18,8 @@ from services.auth.model.oidc.person import Person
 from services.auth.model.oidc.refusal import Reason
 from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.auth.model.rights import RightsChange
-from services.shared.ids import UserId
+from services.auth.model.ssh_check import SshCheck, SshWord
+from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
 
 
@@ -181,7 +182,10 @@ class RightsStore(Protocol):
         ...
 
     async def refuse_logins(self, user_id: UserId, reason: Reason, text: str) -> tuple[AuthId, ...]:
-        """Turn away what a person approved or is about to confirm; returns the logins whose devices must be told."""
+        """Turn away what a person approved or is about to confirm, and forget their word for SSH sessions.
+
+        Returns the logins and SSH checks whose devices must be told.
+        """
         ...
 
 
@@ -234,6 +238,72 @@ class FlowStore(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRoom:
+    """How many SSH sessions may wait."""
+
+    total: int
+    per_destination: int
+    """To one node, so that none can fill the table."""
+    per_source: int
+    """From one node, likewise."""
+    per_pair: int
+    """From one node to one other."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedCheck:
+    """A check was stored, perhaps in the place of another."""
+
+    check: SshCheck
+    """The given one, or the one that waited for the same word already."""
+    displaced: tuple[AuthId, ...] = ()
+
+
+class SshCheckStore(Protocol):
+    """The tables of SSH sessions that wait for a person, and of the words that people gave."""
+
+    async def open(self, check: SshCheck, room: CheckRoom) -> OpenedCheck | None:
+        """Store a check; None when there is no room.
+
+        One that waits for the same word is returned instead, unless the policy wants a word for each session. Checks
+        that have ended are forgotten; when the two nodes, the source or the destination have their share or the table
+        is full, one of theirs goes: one that was decided, or else the oldest.
+        """
+        ...
+
+    async def get(self, auth_id: AuthId) -> SshCheck | None:
+        """One check, whatever its age."""
+        ...
+
+    async def list(self, now: datetime) -> tuple[SshCheck, ...]:
+        """Those that nobody has decided and that have not ended, oldest first."""
+        ...
+
+    async def approve(self, check: SshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
+        """Write a person's word down, in one step with the check's end; None when the check was decided before.
+
+        Returns the other checks of the same source, which the word may end too.
+        """
+        ...
+
+    async def reject(self, check: SshCheck, by: str, reason: str) -> bool:
+        """Write down that a session may not begin; False when the check was decided before."""
+        ...
+
+    async def given(self, word: SshWord) -> bool:
+        """Whether a person gave such a word."""
+        ...
+
+
+class SshNodes(Protocol):
+    """The registry's side of SSH sessions."""
+
+    async def node(self, node_id: NodeId) -> tuple[KnownNode, KnownUser | None] | None:
+        """A node and its owner; None when there is no such node."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What a provider gives for a code; nothing of it is proven."""
 
@@ -282,8 +352,11 @@ class LoginWatch(Protocol):
 class LoginNews(Protocol):
     """Wakes whoever waits for a login, in any instance. News may be lost: look again now and then."""
 
-    def watch(self, auth_id: AuthId) -> AbstractContextManager[LoginWatch]:
-        """Begin to watch a login; refuses with `TooManyError` when too many wait for any."""
+    def watch(self, auth_id: AuthId, at_most: int = ...) -> AbstractContextManager[LoginWatch]:
+        """Begin to watch a login or SSH check; refuses with `TooManyError` when too many wait for any.
+
+        Of more than `at_most` that watch the same, the oldest goes.
+        """
         ...
 
     async def announce(self, auth_id: AuthId) -> None:

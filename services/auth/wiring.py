@@ -13,15 +13,24 @@ from services.auth.finisher import RightsFinisher
 from services.auth.outbox import BusLoginNews
 from services.auth.rpc.servicer import AuthServicer, UseCases
 from services.auth.sign_in_wiring import SignInPart, build_sign_in
-from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlNodeLogins, SqlPreAuthKeys, SqlRights
+from services.auth.sql import (
+    SqlApiKeys,
+    SqlFlows,
+    SqlLogins,
+    SqlNodeLogins,
+    SqlPreAuthKeys,
+    SqlRights,
+    SqlSshChecks,
+)
 from services.auth.sql.tables import VERSION_TABLE
-from services.auth.store import Room
+from services.auth.store import CheckRoom, Room
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import LoginRules, Logins
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
 from services.auth.usecases.rights import Rights
+from services.auth.usecases.ssh_checks import CheckRules, SshChecks
 from services.auth.usecases.throttle import Throttle
 from services.shared.config.model import Config
 from services.shared.database import create_engine, migrate
@@ -91,7 +100,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     lifetime = config.node.expiry
     logins = Logins(login_store, registry, owners, news, clock, _rules(config))
     node_logins = SqlNodeLogins(engine, tailnet)
-    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, node_logins, registry)
+    checks = SshChecks(SqlSshChecks(engine, tailnet), registry, news, clock, _check_rules(config))
+    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, checks, node_logins, registry)
     if deps.reloader is not None:
         deps.reloader.add(part)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
@@ -104,6 +114,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
         preauth_keys=keys,
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
         rights=rights,
+        ssh_checks=checks,
         verdicts=part.verdicts,
         sign_in=part.sign_in,
         reloader=deps.reloader,
@@ -120,3 +131,10 @@ def _rules(config: Config) -> LoginRules:
         room=Room(total=total, per_network=max(1, total // 4)),
         key_lifetime=config.node.expiry,
     )
+
+
+def _check_rules(config: Config) -> CheckRules:
+    total = max(1, config.tuning.register_cache_max_entries)
+    # An eighth for what one destination asks, a quarter for what one source opens.
+    room = CheckRoom(total, max(1, total // 8), max(1, total // 4), max(1, total // 64))
+    return CheckRules(config.server_url, config.tuning.register_cache_expiration, room)

@@ -25,7 +25,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         self.rights: dict[int, int] = {}
         """The number of the last change of each user's rights."""
         self.away = False
-        """Whether changes of rights are not answered."""
+        """Whether changes of rights and look-ups of nodes are not answered."""
         self.sign_ins: list[pb.UpsertLoginRequest] = []
         self.admissions: list[pb.AdmitNodeRequest] = []
         self.fail_before: list[tuple[grpc.StatusCode, str]] = []
@@ -75,6 +75,16 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             self.rights[user.id] = request.number
             user.suspended = request.standing == pb.STANDING_SUSPENDED
         return pb.ChangeRightsResponse(user=user)
+
+    async def GetNode(self, request: pb.GetNodeRequest, context: Any) -> pb.GetNodeResponse:
+        """By id, with its owner."""
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the registry is away")
+        node = self.nodes.get(request.id)
+        if node is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "node not found")
+            raise AssertionError
+        return pb.GetNodeResponse(node=node, user=self.users.get(node.user_id))
 
     async def FindNode(self, request: pb.FindNodeRequest, context: Any) -> pb.FindNodeResponse:
         """By keys."""

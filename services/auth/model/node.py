@@ -25,6 +25,8 @@ class KnownNode:
     ended: bool = False
     """The registry says that its key has ended; a tagged node's can, without an expiry."""
     pre_auth_key_id: int = 0
+    name: str = ""
+    """Its given name."""
     record: bytes = field(default=b"", repr=False)
     """The registry's message, serialised."""
 

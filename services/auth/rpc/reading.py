@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -14,6 +14,8 @@ from services.auth.model.errors import InvalidInputError
 from services.auth.model.login import AuthId, read_auth_id
 from services.auth.model.registration import Registration
 from services.auth.model.secret import MAX_TEXT
+from services.auth.model.ssh_check import LONGEST, MAX_LOCAL_USER, SshQuestion
+from services.shared.ids import NodeId
 from services.shared.keys import MachineKey, NodeKey
 
 MAX_ADDRESS = 64
@@ -66,6 +68,21 @@ def invented(hostinfo: bytes) -> Registration:
         device=device,
         ephemeral=False,
         remote_address="",
+    )
+
+
+def read_ssh_question(question: pb.SshQuestion) -> SshQuestion:
+    """Check a question about an SSH session.
+
+    Raises:
+        InvalidInputError: an id or a user that no node has.
+    """
+    return SshQuestion(
+        source_id=NodeId(read_id(question.source_id)),
+        destination_id=NodeId(read_id(question.destination_id)),
+        local_user=read_words("a local user", question.local_user, MAX_LOCAL_USER),
+        period=min(timedelta(seconds=question.period_seconds), LONGEST),
+        everywhere=question.everywhere,
     )
 
 

@@ -25,6 +25,7 @@ from services.auth.rpc.reading import (
     read_words,
 )
 from services.auth.rpc.sign_in import SignInServicer
+from services.auth.rpc.ssh import SshServicer
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.logins import Logins
@@ -33,6 +34,7 @@ from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.register import Register
 from services.auth.usecases.rights import Rights
 from services.auth.usecases.sign_in import SignIn
+from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verdicts import Verdicts
 from services.shared.ids import UserId
 from services.shared.reload import Reloader
@@ -50,17 +52,19 @@ class UseCases:
     preauth_keys: PreAuthKeys
     api_keys: ApiKeys
     rights: Rights
+    ssh_checks: SshChecks
     verdicts: Verdicts
     sign_in: SignIn | None = None
     reloader: Reloader | None = None
 
 
 @answers(STATUS)
-class AuthServicer(SignInServicer, auth_pb2_grpc.AuthServiceServicer):
+class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
     def __init__(self, cases: UseCases, telemetry: Telemetry) -> None:
-        super().__init__(cases.sign_in, telemetry, cases.reloader)
+        SignInServicer.__init__(self, cases.sign_in, telemetry, cases.reloader)
+        SshServicer.__init__(self, cases.ssh_checks, telemetry)
         self._cases = cases
         self._tracer = telemetry.tracer
         self._answers = Counter(

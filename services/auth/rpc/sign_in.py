@@ -8,8 +8,9 @@ from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.model.errors import ConflictError
-from services.auth.model.login import read_auth_id
-from services.auth.model.oidc.flow import FlowState
+from services.auth.model.login import Login, read_auth_id
+from services.auth.model.oidc.flow import FlowKind, FlowState
+from services.auth.model.ssh_check import SshCheck
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
 from services.auth.usecases.prove_person import Callback
@@ -117,11 +118,13 @@ class SignInServicer:
 
 
 def _sign_in(view: View) -> pb.SignIn:
-    flow = view.flow
+    flow, waiting = view.flow, view.waiting
     return pb.SignIn(
         flow_id=flow.flow_id,
         state=_STATES[flow.state],
-        login=writing.login(view.login) if view.login is not None else None,
+        login=writing.login(waiting) if isinstance(waiting, Login) else None,
+        ssh_check=writing.ssh_check(waiting) if isinstance(waiting, SshCheck) else None,
+        for_ssh=flow.kind is FlowKind.SSH,
         user=flow.user_text,
         reason=flow.reason,
         text=flow.text,

@@ -10,11 +10,23 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.registry.v1 import registry_pb2
 
 from services.auth.model.api_key import ApiKey
+from services.auth.model.device import shown
 from services.auth.model.login import Login, LoginState
 from services.auth.model.node import Admitted, KnownNode, KnownUser
 from services.auth.model.node_login import NodeLogin
 from services.auth.model.preauth_key import PreAuthKey
-from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
+from services.auth.model.ssh_check import CheckState, SshCheck
+from services.auth.usecases.outcome import (
+    Denied,
+    LoggedOut,
+    LoginNeeded,
+    NodeKeyExpired,
+    Outcome,
+    RetryAfter,
+    SshAccepted,
+    SshOutcome,
+    SshWaiting,
+)
 from services.auth.usecases.verdicts import Verdict
 
 
@@ -34,6 +46,36 @@ def outcome(result: Outcome) -> pb.RegisterResponse:
         case RetryAfter(seconds):
             return pb.RegisterResponse(retry_after=seconds)
     assert_never(result)
+
+
+def ssh_verdict(result: SshOutcome) -> pb.SshVerdict:
+    """The answer to a question about an SSH session."""
+    match result:
+        case SshAccepted():
+            return pb.SshVerdict(accepted=True)
+        case SshWaiting(auth_id, url):
+            return pb.SshVerdict(waiting=pb.SshWaiting(auth_id=auth_id, url=url))
+        case Denied(text):
+            return pb.SshVerdict(refused=text or "this SSH session was refused")
+    assert_never(result)
+
+
+def ssh_check(found: SshCheck) -> pb.SshCheck:
+    """An SSH session for the page and the list."""
+    return pb.SshCheck(
+        auth_id=found.auth_id,
+        source_id=found.source_id,
+        source_name=found.source_name,
+        user_name=found.user_name,
+        user_id=found.user_id,
+        destination_id=found.destination_id,
+        destination_name=found.destination_name,
+        local_user=shown(found.local_user),
+        created_at=instant(found.created_at),
+        expires_at=instant(found.expires_at),
+        decided=found.decided,
+        approved=found.state is CheckState.APPROVED,
+    )
 
 
 def node(known: KnownNode) -> registry_pb2.Node:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import AuthId
-from services.auth.model.oidc.flow import Flow, FlowState
+from services.auth.model.oidc.flow import Flow, FlowKind, FlowState
 from services.auth.sql.tables import flows
 from services.shared.database import read, write
 from services.shared.ids import TailnetId, UserId
@@ -52,12 +52,13 @@ class SqlFlows:
 
 
 def _row(flow: Flow) -> dict[str, Any]:
-    return {**asdict(flow), "state": flow.state.value}
+    return {**asdict(flow), "state": flow.state.value, "kind": flow.kind.value}
 
 
 def _flow(row: RowMapping) -> Flow:
     values: dict[str, Any] = {name: row[name] for name in row if name != "tailnet_id"}
     values["state"] = FlowState(row["state"])
+    values["kind"] = FlowKind(row["kind"])
     values["auth_id"] = AuthId(row["auth_id"])
     values["user_id"] = UserId(row["user_id"])
     return Flow(**values)

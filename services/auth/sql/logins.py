@@ -20,6 +20,13 @@ Displaced = list[AuthId]
 _REUSABLE = (LoginState.PENDING, LoginState.APPROVED)
 
 
+async def lock(connection: AsyncConnection, tailnet: TailnetId) -> None:
+    """Make what follows in this transaction the only one of its kind in the tailnet."""
+    await connection.execute(_NEW_TAILNET, {"tailnet": tailnet})
+    opened = tailnets.c.logins_opened
+    await connection.execute(update(tailnets).where(tailnets.c.tailnet_id == tailnet).values(logins_opened=opened + 1))
+
+
 class SqlLogins:
     """The pending logins of one tailnet."""
 
@@ -30,7 +37,7 @@ class SqlLogins:
     async def open(self, login: Login, network: str, room: Room) -> Opened | None:
         """Store a login in place of the machine's last one; None when there is no room."""
         async with write(self._engine) as connection:
-            await self._lock(connection)
+            await lock(connection, self._tailnet)
             await connection.execute(delete(logins).where(self._ours(logins.c.expires_at <= login.created_at)))
             if (same := await self._one(connection, self._ours(logins.c.auth_id == login.auth_id))) is not None:
                 return Opened(same)
@@ -82,14 +89,6 @@ class SqlLogins:
             gone = await connection.execute(delete(logins).where(self._ours(these)).returning(logins.c.auth_id))
             auth_id = gone.scalar_one_or_none()
         return AuthId(auth_id) if auth_id is not None else None
-
-    async def _lock(self, connection: AsyncConnection) -> None:
-        await connection.execute(_NEW_TAILNET, {"tailnet": self._tailnet})
-        await connection.execute(
-            update(tailnets)
-            .where(tailnets.c.tailnet_id == self._tailnet)
-            .values(logins_opened=tailnets.c.logins_opened + 1)
-        )
 
     async def _make_room(self, connection: AsyncConnection, network: str, room: Room) -> Displaced | None:
         count = select(func.count()).select_from(logins)

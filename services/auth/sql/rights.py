@@ -13,7 +13,8 @@ from services.auth.model.login import AuthId, LoginState
 from services.auth.model.oidc.flow import FlowState
 from services.auth.model.oidc.refusal import Reason
 from services.auth.model.rights import LoginGroups, RightsChange, RightsKind, RightsSource
-from services.auth.sql.tables import flows, logins, rights
+from services.auth.model.ssh_check import CheckState
+from services.auth.sql.tables import flows, logins, rights, ssh_approvals, ssh_checks
 from services.shared.database import read, write
 from services.shared.ids import TailnetId, UserId
 
@@ -60,7 +61,10 @@ class SqlRights:
             await connection.execute(update(rights).where(this).values(done_at=now))
 
     async def refuse_logins(self, user_id: UserId, reason: Reason, text: str) -> tuple[AuthId, ...]:
-        """Turn away what a person approved or is about to confirm; returns the logins whose devices must be told."""
+        """Turn away what a person approved or is about to confirm, and forget their word for SSH sessions.
+
+        Returns the logins and SSH checks whose devices must be told.
+        """
         approved = and_(
             logins.c.tailnet_id == self._tailnet,
             logins.c.user_id == user_id,
@@ -85,6 +89,16 @@ class SqlRights:
                     update(logins).where(these).values(rejected).returning(logins.c.auth_id)
                 )
                 told.update(done.scalars())
+            words = and_(ssh_approvals.c.tailnet_id == self._tailnet, ssh_approvals.c.user_id == user_id)
+            await connection.execute(delete(ssh_approvals).where(words))
+            checks = and_(
+                ssh_checks.c.tailnet_id == self._tailnet,
+                ssh_checks.c.user_id == user_id,
+                ssh_checks.c.state != CheckState.REJECTED.value,
+            )
+            no = {"state": CheckState.REJECTED.value, "reason": text}
+            done = await connection.execute(update(ssh_checks).where(checks).values(no).returning(ssh_checks.c.auth_id))
+            told.update(done.scalars())
         return tuple(AuthId(auth_id) for auth_id in sorted(told))
 
     def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:

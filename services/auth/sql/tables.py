@@ -138,6 +138,7 @@ flows = Table(
     Column("narrowed", Boolean, nullable=False, server_default=false()),
     Column("subject", Text, nullable=False, server_default=""),
     Column("sid", Text, nullable=False, server_default=""),
+    Column("kind", String(16), nullable=False, server_default="login"),
     Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
     Index("auth_flows_expires", "tailnet_id", "expires_at"),
 )
@@ -158,3 +159,44 @@ node_logins = Table(
     Index("auth_node_logins_identity", "tailnet_id", "issuer", "subject"),
 )
 """By which login each node is in: one row for each node that somebody signed in for."""
+
+ssh_checks = Table(
+    "auth_ssh_checks",
+    metadata,
+    Column("auth_id", String(38), primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("source_id", BigInteger, nullable=False),
+    Column("destination_id", BigInteger, nullable=False),
+    Column("source_key", LargeBinary(32), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("source_name", Text, nullable=False),
+    Column("user_name", Text, nullable=False),
+    Column("destination_name", Text, nullable=False),
+    Column("local_user", Text, nullable=False),
+    Column("everywhere", Boolean, nullable=False),
+    Column("each_time", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("decided_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index("auth_ssh_checks_source", "tailnet_id", "source_id"),
+    Index("auth_ssh_checks_destination", "tailnet_id", "destination_id", "created_at"),
+    Index("auth_ssh_checks_expires", "tailnet_id", "expires_at"),
+)
+"""SSH sessions that wait for a person."""
+
+ssh_approvals = Table(
+    "auth_ssh_approvals",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("destination_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("everywhere", Boolean, primary_key=True),
+    Column("source_key", LargeBinary(32), nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("approved_at", UtcDateTime, nullable=False),
+    Column("approved_by", Text, nullable=False),
+    Index("auth_ssh_approvals_user", "tailnet_id", "user_id"),
+)
+"""The last word that was given for two nodes, by rules with a period of their own and by others."""

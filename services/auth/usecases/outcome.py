@@ -42,3 +42,20 @@ class RetryAfter:
 
 Outcome = Admitted | LoginNeeded | NodeKeyExpired | LoggedOut | Denied | RetryAfter
 """Exactly one of these answers a registration."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshAccepted:
+    """The session may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshWaiting:
+    """A person must vouch for the session."""
+
+    auth_id: AuthId
+    url: str
+
+
+SshOutcome = SshAccepted | SshWaiting | Denied
+"""Exactly one of these answers a question about an SSH session."""

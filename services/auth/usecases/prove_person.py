@@ -133,8 +133,8 @@ class ProvePerson:
         self._clock = clock
         self.settings = settings
 
-    async def prove(self, callback: Callback, browser_secret: str) -> Found:
-        """Whom the provider vouches for, as a user that may enter.
+    async def prove(self, callback: Callback, browser_secret: str, *, newcomers: bool = True) -> Found:
+        """Whom the provider vouches for, as a user that may enter. Without `newcomers` nobody becomes one by it.
 
         Raises:
             SignInError: any rule of the protocol or of the operator is broken.
@@ -158,7 +158,7 @@ class ProvePerson:
         proven = await self._prove_token(tokens, expected)
         person = await self._person(metadata, proven, tokens)
         check_entry(person, self.settings.entry)
-        user = await self._user(person)
+        user = await self._user(person, newcomers)
         sid = proven.claims.get("sid")
         known = sid if isinstance(sid, str) and len(sid) <= MAX_SID else ""
         return Found(user, person.email or user.name, self._key_end(proven), proven.subject, known)
@@ -206,12 +206,13 @@ class ProvePerson:
             raise SignInError(Reason.USERINFO_MALFORMED, "the provider's user info is meant for somebody else")
         return claims
 
-    async def _user(self, person: Person) -> KnownUser:
+    async def _user(self, person: Person, newcomers: bool) -> KnownUser:
         rules = self.settings.entry
         namespace = namespace_for(person, rules)
         known = person if self.settings.groups_count else replace(person, groups=())
+        create = rules.create_users and newcomers
         user = await self._people.sign_in(
-            known, names_for(person, rules), trusted_email(person, rules), namespace, create=rules.create_users
+            known, names_for(person, rules), trusted_email(person, rules), namespace, create=create
         )
         if user is None:
             raise SignInError(Reason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one")

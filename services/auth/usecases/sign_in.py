@@ -1,32 +1,34 @@
-"""A person signs in for a device: sent to the provider, proven on return, asked whether the device is theirs.
+"""A person signs in for what waits: sent to the provider, proven on return, asked whether device or session is theirs.
 
 Every step is one row that moves on once. Any instance may take any step; the second to try finds it taken. A refusal
-that is final is told to the waiting device, any other leaves it waiting.
+that is final is told to the waiting device, any other leaves it waiting. What differs by what waits is in `purposes`.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from services.auth.model.errors import (
     AuthError,
     ConflictError,
     InvalidInputError,
     NotFoundError,
+    NotPermittedError,
     RefusedError,
     SuspendedError,
     TooManyError,
     UnavailableError,
 )
 from services.auth.model.limits import Buckets, Rate, network_of
-from services.auth.model.login import NEVER_ENDS, AuthId, Login, LoginState, RegisterMethod
-from services.auth.model.node_login import NodeLogin
+from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import (
     FLOW_ID,
     SECRET_BYTES,
     Flow,
+    FlowKind,
     FlowState,
     derived,
     digest,
@@ -35,13 +37,12 @@ from services.auth.model.oidc.flow import (
     same,
 )
 from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.store import FlowStore, NodeLoginStore
+from services.auth.store import FlowStore
 from services.auth.usecases.failures import Failure, Failures
-from services.auth.usecases.logins import Logins
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import Callback, authorization_url, check_sender, fewer_scopes
+from services.auth.usecases.purposes import Ending, Purpose, Waiting
 from services.shared.clock import Clock
-from services.shared.ids import NodeId
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -70,7 +71,7 @@ class View:
     """A sign-in as its browser may see it."""
 
     flow: Flow
-    login: Login | None
+    waiting: Waiting | None
     confirmation: str = ""
     authorization_url: str = ""
     """Where to send the browser once more."""
@@ -89,12 +90,9 @@ class ProviderHealth:
 class SignIn:
     """Sign-ins of one tailnet."""
 
-    def __init__(
-        self, flows: FlowStore, logins: Logins, node_logins: NodeLoginStore, offers: Offers, clock: Clock
-    ) -> None:
+    def __init__(self, flows: FlowStore, purposes: Sequence[Purpose], offers: Offers, clock: Clock) -> None:
         self._flows = flows
-        self._node_logins = node_logins
-        self._logins = logins
+        self._purposes: dict[FlowKind, Purpose] = {purpose.kind: purpose for purpose in purposes}
         self._offers = offers
         self._clock = clock
         self._beginnings = Buckets(BEGINNINGS, NETWORKS)
@@ -111,19 +109,19 @@ class SignIn:
         return tuple(found)
 
     async def start(self, auth_id: AuthId | None, provider: str = "", address: str = "") -> Started:
-        """Begin for a pending login at a provider; no name means the default one.
+        """Begin for a pending login or SSH session at a provider; no name means the default one.
 
         Raises:
-            NotFoundError: the login is unknown or over, or there is no such provider.
+            NotFoundError: what waits is unknown or over, or there is no such provider.
             ConflictError: it was decided, or no provider is configured.
             UnavailableError: the provider cannot be used now.
             TooManyError: too many begin from this address.
         """
         offer = self._offers.get(provider)
         self._let_begin(address)
-        login = await self._logins.get(auth_id)
-        if login.decided:
-            raise ConflictError("login was decided already")
+        purpose, waiting = await self._find(auth_id)
+        if waiting.decided:
+            raise ConflictError("this was decided already")
         now = self._clock.now()
         try:
             metadata = await offer.provider.metadata()
@@ -135,16 +133,17 @@ class SignIn:
         state = f"{flow_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
         flow = Flow(
             flow_id=flow_id,
-            auth_id=login.auth_id,
+            auth_id=waiting.auth_id,
             state_hash=digest("state", state),
             browser_hash=digest("browser", secret),
             created_at=now,
             expires_at=now + LIFETIME,
             provider=offer.name,
             issuer=metadata.issuer,
+            kind=purpose.kind,
         )
         await self._flows.add(flow, FLOWS_OF_LOGIN)
-        log.info("sign-in started", flow_id=flow_id, auth_id=login.auth_id, provider=offer.name)
+        log.info("sign-in started", flow_id=flow_id, auth_id=flow.auth_id, kind=flow.kind.value, provider=offer.name)
         return Started(flow, authorization_url(offer.prove.settings, metadata, state, secret), secret)
 
     async def finish(self, callback: Callback, browser_secret: str, provider: str = "") -> View:
@@ -166,7 +165,9 @@ class SignIn:
             offer = await self._sender(flow, callback, provider)
             if again := await self._ask_for_less(flow, taken, offer, callback, browser_secret):
                 return again
-            found = await offer.prove.prove(callback, browser_secret)
+            purpose = self._purposes[flow.kind]
+            found = await offer.prove.prove(callback, browser_secret, newcomers=purpose.newcomers)
+            await purpose.welcome(flow.auth_id, found.user.id)
         except SignInError as error:
             return await self._refuse(taken, error.reason, str(error), error.final, browser_secret)
         except AuthError as error:
@@ -191,20 +192,20 @@ class SignIn:
             text = "the server was interrupted while it checked; start again from the device's page"
             await self._flows.replace(flow, flow.refused(Reason.OUR_SIDE, text, False, self._clock.now()))
             flow = await self._of_browser(flow_id, browser_secret)
+        purpose = self._purposes[flow.kind]
         try:
-            login: Login | None = await self._logins.get(flow.auth_id)
+            waiting: Waiting | None = await purpose.find(flow.auth_id)
         except NotFoundError:
-            login = None
+            waiting = None
         if flow.state is not FlowState.CONFIRMING:
-            return View(flow, login)
-        if login is None or (login.decided and not _mine(login, flow)):
-            reason = Reason.LOGIN_OVER if login is None else Reason.LOGIN_DECIDED
-            text = "the device's request is over; look at the device for a new link"
-            return View(flow.refused(reason, text, False, self._clock.now()), login)
-        return View(flow, login, derived("confirmation", browser_secret))
+            return View(flow, waiting)
+        if waiting is None or (waiting.decided and not purpose.agrees(waiting, flow)):
+            reason = purpose.over.reason if waiting is None else purpose.decided.reason
+            return View(flow.refused(reason, purpose.over.text, False, self._clock.now()), waiting)
+        return View(flow, waiting, derived("confirmation", browser_secret))
 
     async def confirm(self, flow_id: str, browser_secret: str, confirmation: str, approve: bool) -> View:
-        """The person says whether the device is theirs; saying it again is harmless.
+        """The person says whether the device or the session is theirs; saying it again is harmless.
 
         Raises:
             NotFoundError: no such sign-in is under way in this browser.
@@ -219,25 +220,24 @@ class SignIn:
             return await self.view(flow_id, browser_secret)
         if flow.state is not FlowState.CONFIRMING:
             raise ConflictError("there is nothing to confirm yet")
+        purpose = self._purposes[flow.kind]
         if not approve:
-            text = "sign-in was refused: the person at the browser said that this device is not theirs"
-            return await self._refuse(flow, Reason.DEVICE_NOT_MINE, text, True, browser_secret)
-        if flow.key_end is not None and flow.key_end <= self._clock.now():
+            return await self._end(flow, purpose.not_mine, browser_secret, final=True)
+        if flow.kind is FlowKind.LOGIN and flow.key_end is not None and flow.key_end <= self._clock.now():
             text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
             return await self._refuse(flow, Reason.TOKEN_EXPIRED, text, False, browser_secret)
         try:
-            admitted = await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
+            await purpose.approve(flow)
         except NotFoundError:
-            text = "the device's request is over; look at the device for a new link"
-            return await self._refuse(flow, Reason.LOGIN_OVER, text, False, browser_secret)
+            return await self._end(flow, purpose.over, browser_secret)
         except ConflictError:
-            text = "the device's request was decided already"
-            return await self._refuse(flow, Reason.LOGIN_DECIDED, text, False, browser_secret)
+            return await self._end(flow, purpose.decided, browser_secret)
+        except NotPermittedError as error:
+            return await self._refuse(flow, Reason.NOT_OWNER, str(error), False, browser_secret)
         except SuspendedError as error:
             return await self._refuse(flow, Reason.USER_SUSPENDED, str(error), True, browser_secret)
         except RefusedError as error:
-            return await self._refuse(flow, Reason.DEVICE_REFUSED, str(error), False, browser_secret)
-        await self._node_logins.put(_login_of(admitted.node.id, flow, self._clock.now()))
+            return await self._refuse(flow, purpose.refused, str(error), False, browser_secret)
         await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))
         log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
         return await self.view(flow_id, browser_secret)
@@ -288,11 +288,22 @@ class SignIn:
             raise NotFoundError(NOT_HERE)
         return flow
 
+    async def _find(self, auth_id: AuthId | None) -> tuple[Purpose, Waiting]:
+        for purpose in self._purposes.values():
+            try:
+                return purpose, await purpose.find(auth_id)
+            except NotFoundError:
+                continue
+        raise NotFoundError("nothing waits under this auth id")
+
+    async def _end(self, flow: Flow, ending: Ending, browser_secret: str, *, final: bool = False) -> View:
+        return await self._refuse(flow, ending.reason, ending.text, final, browser_secret)
+
     async def _refuse(self, flow: Flow, reason: Reason, text: str, final: bool, browser_secret: str) -> View:
         told = False
         if final:
             try:
-                await self._logins.reject(flow.auth_id, text)
+                await self._purposes[flow.kind].reject(flow, text)
                 told = True
             except (NotFoundError, ConflictError):
                 pass  # over, or let in meanwhile: this sign-in has no say any more
@@ -300,13 +311,3 @@ class SignIn:
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
         await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now()))
         return await self.view(flow.flow_id, browser_secret)
-
-
-def _login_of(node_id: NodeId, flow: Flow, now: datetime) -> NodeLogin:
-    ends_at = None if flow.key_end == NEVER_ENDS else flow.key_end
-    checked_at = flow.changed_at or now
-    return NodeLogin(node_id, flow.provider, flow.issuer, flow.subject, flow.sid, now, checked_at, ends_at)
-
-
-def _mine(login: Login, flow: Flow) -> bool:
-    return login.state in (LoginState.APPROVED, LoginState.ADMITTED) and login.user_id == flow.user_id

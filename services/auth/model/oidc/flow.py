@@ -39,9 +39,18 @@ class FlowState(Enum):
     REFUSED = "refused"
 
 
+class FlowKind(Enum):
+    """What a person signs in for."""
+
+    LOGIN = "login"
+    """A device that wants to join."""
+    SSH = "ssh"
+    """A session that wants to begin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """A sign-in for one pending login in one browser."""
+    """A sign-in for what waits under one auth id, in one browser."""
 
     flow_id: str
     auth_id: AuthId
@@ -69,6 +78,7 @@ class Flow:
     """What the provider calls the session in the browser; empty: not said."""
     narrowed: bool = False
     """The provider was asked for fewer scopes, once."""
+    kind: FlowKind = FlowKind.LOGIN
 
     def alive(self, now: datetime) -> bool:
         """Whether it still counts."""

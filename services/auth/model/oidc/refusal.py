@@ -69,6 +69,12 @@ class Reason(Enum):
     LOGIN_DECIDED = "login-decided"
     DEVICE_REFUSED = "device-refused"
     DEVICE_NOT_MINE = "device-not-mine"
+    # The SSH session.
+    NOT_OWNER = "not-owner"
+    SESSION_OVER = "session-over"
+    SESSION_DECIDED = "session-decided"
+    SESSION_REFUSED = "session-refused"
+    SESSION_NOT_MINE = "session-not-mine"
     OUR_SIDE = "our-side"
 
 

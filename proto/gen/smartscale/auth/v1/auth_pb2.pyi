@@ -178,8 +178,132 @@ class RejectLoginResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class SshQuestion(_message.Message):
+    __slots__ = ("source_id", "destination_id", "local_user", "period_seconds", "everywhere")
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_ID_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_USER_FIELD_NUMBER: _ClassVar[int]
+    PERIOD_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    EVERYWHERE_FIELD_NUMBER: _ClassVar[int]
+    source_id: int
+    destination_id: int
+    local_user: str
+    period_seconds: int
+    everywhere: bool
+    def __init__(self, source_id: _Optional[int] = ..., destination_id: _Optional[int] = ..., local_user: _Optional[str] = ..., period_seconds: _Optional[int] = ..., everywhere: _Optional[bool] = ...) -> None: ...
+
+class SshWaiting(_message.Message):
+    __slots__ = ("auth_id", "url")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    url: str
+    def __init__(self, auth_id: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+
+class SshVerdict(_message.Message):
+    __slots__ = ("accepted", "waiting", "refused")
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    accepted: bool
+    waiting: SshWaiting
+    refused: str
+    def __init__(self, accepted: _Optional[bool] = ..., waiting: _Optional[_Union[SshWaiting, _Mapping]] = ..., refused: _Optional[str] = ...) -> None: ...
+
+class CheckSshRequest(_message.Message):
+    __slots__ = ("question",)
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    question: SshQuestion
+    def __init__(self, question: _Optional[_Union[SshQuestion, _Mapping]] = ...) -> None: ...
+
+class CheckSshResponse(_message.Message):
+    __slots__ = ("verdict",)
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    verdict: SshVerdict
+    def __init__(self, verdict: _Optional[_Union[SshVerdict, _Mapping]] = ...) -> None: ...
+
+class AwaitSshCheckRequest(_message.Message):
+    __slots__ = ("question", "auth_id")
+    QUESTION_FIELD_NUMBER: _ClassVar[int]
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    question: SshQuestion
+    auth_id: str
+    def __init__(self, question: _Optional[_Union[SshQuestion, _Mapping]] = ..., auth_id: _Optional[str] = ...) -> None: ...
+
+class AwaitSshCheckResponse(_message.Message):
+    __slots__ = ("verdict",)
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    verdict: SshVerdict
+    def __init__(self, verdict: _Optional[_Union[SshVerdict, _Mapping]] = ...) -> None: ...
+
+class SshCheck(_message.Message):
+    __slots__ = ("auth_id", "source_id", "source_name", "user_name", "user_id", "destination_id", "destination_name", "local_user", "created_at", "expires_at", "decided", "approved")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_NAME_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_ID_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_NAME_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_USER_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    source_id: int
+    source_name: str
+    user_name: str
+    user_id: int
+    destination_id: int
+    destination_name: str
+    local_user: str
+    created_at: _timestamp_pb2.Timestamp
+    expires_at: _timestamp_pb2.Timestamp
+    decided: bool
+    approved: bool
+    def __init__(self, auth_id: _Optional[str] = ..., source_id: _Optional[int] = ..., source_name: _Optional[str] = ..., user_name: _Optional[str] = ..., user_id: _Optional[int] = ..., destination_id: _Optional[int] = ..., destination_name: _Optional[str] = ..., local_user: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., decided: _Optional[bool] = ..., approved: _Optional[bool] = ...) -> None: ...
+
+class GetSshCheckRequest(_message.Message):
+    __slots__ = ("auth_id",)
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    def __init__(self, auth_id: _Optional[str] = ...) -> None: ...
+
+class GetSshCheckResponse(_message.Message):
+    __slots__ = ("check",)
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    check: SshCheck
+    def __init__(self, check: _Optional[_Union[SshCheck, _Mapping]] = ...) -> None: ...
+
+class ListSshChecksRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListSshChecksResponse(_message.Message):
+    __slots__ = ("checks",)
+    CHECKS_FIELD_NUMBER: _ClassVar[int]
+    checks: _containers.RepeatedCompositeFieldContainer[SshCheck]
+    def __init__(self, checks: _Optional[_Iterable[_Union[SshCheck, _Mapping]]] = ...) -> None: ...
+
+class DecideSshCheckRequest(_message.Message):
+    __slots__ = ("auth_id", "approve", "actor")
+    AUTH_ID_FIELD_NUMBER: _ClassVar[int]
+    APPROVE_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    auth_id: str
+    approve: bool
+    actor: str
+    def __init__(self, auth_id: _Optional[str] = ..., approve: _Optional[bool] = ..., actor: _Optional[str] = ...) -> None: ...
+
+class DecideSshCheckResponse(_message.Message):
+    __slots__ = ("check",)
+    CHECK_FIELD_NUMBER: _ClassVar[int]
+    check: SshCheck
+    def __init__(self, check: _Optional[_Union[SshCheck, _Mapping]] = ...) -> None: ...
+
 class SignIn(_message.Message):
-    __slots__ = ("flow_id", "state", "login", "user", "reason", "text", "final", "confirmation")
+    __slots__ = ("flow_id", "state", "login", "user", "reason", "text", "final", "confirmation", "ssh_check", "for_ssh")
     FLOW_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     LOGIN_FIELD_NUMBER: _ClassVar[int]
@@ -188,6 +312,8 @@ class SignIn(_message.Message):
     TEXT_FIELD_NUMBER: _ClassVar[int]
     FINAL_FIELD_NUMBER: _ClassVar[int]
     CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
+    SSH_CHECK_FIELD_NUMBER: _ClassVar[int]
+    FOR_SSH_FIELD_NUMBER: _ClassVar[int]
     flow_id: str
     state: SignInState
     login: PendingLogin
@@ -196,7 +322,9 @@ class SignIn(_message.Message):
     text: str
     final: bool
     confirmation: str
-    def __init__(self, flow_id: _Optional[str] = ..., state: _Optional[_Union[SignInState, str]] = ..., login: _Optional[_Union[PendingLogin, _Mapping]] = ..., user: _Optional[str] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., final: _Optional[bool] = ..., confirmation: _Optional[str] = ...) -> None: ...
+    ssh_check: SshCheck
+    for_ssh: bool
+    def __init__(self, flow_id: _Optional[str] = ..., state: _Optional[_Union[SignInState, str]] = ..., login: _Optional[_Union[PendingLogin, _Mapping]] = ..., user: _Optional[str] = ..., reason: _Optional[str] = ..., text: _Optional[str] = ..., final: _Optional[bool] = ..., confirmation: _Optional[str] = ..., ssh_check: _Optional[_Union[SshCheck, _Mapping]] = ..., for_ssh: _Optional[bool] = ...) -> None: ...
 
 class StartSignInRequest(_message.Message):
     __slots__ = ("auth_id", "remote_address", "provider")

@@ -70,6 +70,31 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.FromString,
                 _registered_method=True)
+        self.CheckSsh = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/CheckSsh',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshResponse.FromString,
+                _registered_method=True)
+        self.AwaitSshCheck = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/AwaitSshCheck',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckResponse.FromString,
+                _registered_method=True)
+        self.GetSshCheck = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/GetSshCheck',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckResponse.FromString,
+                _registered_method=True)
+        self.ListSshChecks = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/ListSshChecks',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksResponse.FromString,
+                _registered_method=True)
+        self.DecideSshCheck = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/DecideSshCheck',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckResponse.FromString,
+                _registered_method=True)
         self.StartSignIn = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/StartSignIn',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.StartSignInRequest.SerializeToString,
@@ -215,8 +240,43 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckSsh(self, request, context):
+        """A client asks whether an SSH session to its node, for which the policy wants a person's word, may begin. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AwaitSshCheck(self, request, context):
+        """A client waits for a person's word on a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSshCheck(self, request, context):
+        """Returns an SSH session for the page that shows it. NOT_FOUND when unknown or expired.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSshChecks(self, request, context):
+        """Lists SSH sessions that wait.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecideSshCheck(self, request, context):
+        """An administrator lets an SSH session begin, or not. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise, or its source is gone, expired or another's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def StartSignIn(self, request, context):
-        """A person begins to sign in for a pending login. NOT_FOUND when the login is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or the login was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network.
+        """A person begins to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -378,6 +438,31 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.RejectLogin,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.SerializeToString,
+            ),
+            'CheckSsh': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckSsh,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshResponse.SerializeToString,
+            ),
+            'AwaitSshCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.AwaitSshCheck,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckResponse.SerializeToString,
+            ),
+            'GetSshCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSshCheck,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckResponse.SerializeToString,
+            ),
+            'ListSshChecks': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSshChecks,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksResponse.SerializeToString,
+            ),
+            'DecideSshCheck': grpc.unary_unary_rpc_method_handler(
+                    servicer.DecideSshCheck,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckResponse.SerializeToString,
             ),
             'StartSignIn': grpc.unary_unary_rpc_method_handler(
                     servicer.StartSignIn,
@@ -660,6 +745,141 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/RejectLogin',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.RejectLoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckSsh(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/CheckSsh',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.CheckSshResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AwaitSshCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/AwaitSshCheck',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.AwaitSshCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSshCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/GetSshCheck',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetSshCheckResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSshChecks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/ListSshChecks',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ListSshChecksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecideSshCheck(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/DecideSshCheck',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.DecideSshCheckResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,159 @@
+"""SSH sessions that wait for a person, and the words that people gave, in the database."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.auth.model.login import AuthId
+from services.auth.model.ssh_check import LONGEST, CheckState, SshCheck, SshWord
+from services.auth.sql.logins import lock
+from services.auth.sql.tables import ssh_approvals, ssh_checks
+from services.auth.store import CheckRoom, OpenedCheck
+from services.shared.database import read, write
+from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.keys import NodeKey
+
+_AGE = (ssh_checks.c.created_at, ssh_checks.c.auth_id)
+_PENDING = ssh_checks.c.state == CheckState.PENDING.value
+
+
+class SqlSshChecks:
+    """The checks and the words of one tailnet."""
+
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
+        self._engine = engine
+        self._tailnet = tailnet
+
+    async def open(self, check: SshCheck, room: CheckRoom) -> OpenedCheck | None:
+        """Store a check; None when there is no room."""
+        async with write(self._engine) as connection:
+            await lock(connection, self._tailnet)
+            await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.expires_at <= check.created_at)))
+            if not check.each_time and (same := await self._same(connection, check)) is not None:
+                return OpenedCheck(same)
+            displaced = await self._make_room(connection, check, room)
+            if displaced is None:
+                return None
+            if displaced:
+                await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.auth_id.in_(displaced))))
+            await connection.execute(insert(ssh_checks).values({**_row(check), "tailnet_id": self._tailnet}))
+        return OpenedCheck(check, displaced)
+
+    async def get(self, auth_id: AuthId) -> SshCheck | None:
+        """One check, whatever its age."""
+        query = select(ssh_checks).where(self._ours(ssh_checks.c.auth_id == auth_id))
+        async with read(self._engine) as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        return _check(row) if row is not None else None
+
+    async def list(self, now: datetime) -> tuple[SshCheck, ...]:
+        """Those that nobody has decided and that have not ended, oldest first."""
+        query = select(ssh_checks).where(self._ours(_PENDING, ssh_checks.c.expires_at > now)).order_by(*_AGE)
+        async with read(self._engine) as connection:
+            return tuple(_check(row) for row in (await connection.execute(query)).mappings())
+
+    async def approve(self, check: SshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
+        """Write a person's word down; the checks that it may end, or None when the check was decided before."""
+        after = check.approved(by)
+        word = {
+            "tailnet_id": self._tailnet,
+            "source_id": check.source_id,
+            "destination_id": check.destination_id,
+            "everywhere": check.everywhere,
+            "source_key": check.source_key.raw,
+            "user_id": check.user_id,
+            "approved_at": now,
+            "approved_by": by,
+        }
+        table = ssh_approvals.c
+        old = and_(table.tailnet_id == self._tailnet, table.approved_at <= now - LONGEST)
+        this = and_(*(table[name] == word[name] for name in ssh_approvals.primary_key.columns.keys()))  # noqa: SIM118
+        here = ssh_checks.c.destination_id == check.destination_id
+        there = or_(here, ssh_checks.c.everywhere) if check.everywhere else here
+        mine = self._ours(_PENDING, ssh_checks.c.source_id == check.source_id, there)
+        others = select(ssh_checks.c.auth_id).where(mine).order_by(*_AGE)
+        async with write(self._engine) as connection:
+            await lock(connection, self._tailnet)
+            if not await self._move(connection, check, after):
+                return None
+            await connection.execute(delete(ssh_approvals).where(or_(old, this)))
+            await connection.execute(insert(ssh_approvals).values(word))
+            return tuple(AuthId(auth_id) for auth_id in (await connection.execute(others)).scalars())
+
+    async def reject(self, check: SshCheck, by: str, reason: str) -> bool:
+        """Write down that a session may not begin; False when the check was decided before."""
+        async with write(self._engine) as connection:
+            return await self._move(connection, check, check.rejected(by, reason))
+
+    async def given(self, word: SshWord) -> bool:
+        """Whether a person gave such a word."""
+        table = ssh_approvals.c
+        here = table.destination_id == word.destination_id
+        query = select(func.count()).where(
+            table.tailnet_id == self._tailnet,
+            table.source_id == word.source_id,
+            table.source_key == word.source_key.raw,
+            table.user_id == word.user_id,
+            table.approved_at > word.since,
+            or_(here, table.everywhere) if word.everywhere else here,
+        )
+        async with read(self._engine) as connection:
+            return bool((await connection.execute(query)).scalar_one())
+
+    async def _same(self, connection: AsyncConnection, check: SshCheck) -> SshCheck | None:
+        """One that waits for the same word already."""
+        names = ("source_id", "destination_id", "local_user", "user_id", "source_key", "everywhere", "each_time")
+        alike = [ssh_checks.c[name] == value for name, value in _row(check).items() if name in names]
+        query = select(ssh_checks).where(self._ours(_PENDING, *alike)).order_by(*_AGE).limit(1)
+        row = (await connection.execute(query)).mappings().one_or_none()
+        return _check(row) if row is not None else None
+
+    async def _make_room(
+        self, connection: AsyncConnection, check: SshCheck, room: CheckRoom
+    ) -> tuple[AuthId, ...] | None:
+        """The check that must go for a new one: of the same two nodes, of the same source, or of the destination."""
+        destination = ssh_checks.c.destination_id == check.destination_id
+        source = ssh_checks.c.source_id == check.source_id
+        for those, most in ((and_(source, destination), room.per_pair), (source, room.per_source)):
+            if await self._count(connection, those) >= most:
+                return await self._oldest(connection, those)
+        here = await self._count(connection, destination)
+        if here < room.per_destination and await self._count(connection) < room.total:
+            return ()
+        return await self._oldest(connection, destination) if here else None
+
+    async def _count(self, connection: AsyncConnection, *where: ColumnElement[bool]) -> int:
+        query = select(func.count()).select_from(ssh_checks).where(self._ours(*where))
+        return int((await connection.execute(query)).scalar_one())
+
+    async def _oldest(self, connection: AsyncConnection, where: ColumnElement[bool]) -> tuple[AuthId, ...]:
+        # Those that were decided go first: nobody waits for them any more.
+        query = select(ssh_checks.c.auth_id).where(self._ours(where)).order_by(_PENDING, *_AGE).limit(1)
+        return tuple(AuthId(auth_id) for auth_id in (await connection.execute(query)).scalars())
+
+    async def _move(self, connection: AsyncConnection, before: SshCheck, after: SshCheck) -> bool:
+        unchanged = self._ours(ssh_checks.c.auth_id == before.auth_id, _PENDING)
+        values = {"state": after.state.value, "decided_by": after.decided_by, "reason": after.reason}
+        return (await connection.execute(update(ssh_checks).where(unchanged).values(values))).rowcount == 1
+
+    def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
+        return and_(ssh_checks.c.tailnet_id == self._tailnet, *where)
+
+
+def _row(check: SshCheck) -> dict[str, Any]:
+    return {**asdict(check), "source_key": check.source_key.raw, "state": check.state.value}
+
+
+def _check(row: RowMapping) -> SshCheck:
+    values: dict[str, Any] = {name: row[name] for name in row if name != "tailnet_id"}
+    values["auth_id"] = AuthId(row["auth_id"])
+    values["source_id"], values["destination_id"] = NodeId(row["source_id"]), NodeId(row["destination_id"])
+    values["source_key"] = NodeKey(row["source_key"])
+    values["user_id"] = UserId(row["user_id"])
+    values["state"] = CheckState(row["state"])
+    return SshCheck(**values)

@@ -1,4 +1,4 @@
-"""`headscale auth`: devices that asked to be let in and wait for a person."""
+"""`headscale auth`: devices and SSH sessions that asked to be let in and wait for a person."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ _EXAMPLE = "hskey-authreq-0123456789abcdef01234567"
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
-    noun = Noun(nouns, "auth", "Logins that wait for an administrator")
-    noun.verb("list", _list, "List logins that nobody has decided", ("ls", "show"))
+    noun = Noun(nouns, "auth", "Logins and SSH sessions that wait for a person")
+    noun.verb("list", _list, "List logins and SSH sessions that nobody has decided", ("ls", "show"))
     register = noun.verb(
         "register", _register, "Let the device of a login in, for a user", (),
         f"headscale auth register --auth-id {_EXAMPLE} --user alice",
     )  # fmt: skip
     add_user(register, "owner", required=True)
     approve = noun.verb(
-        "approve", _approve, "Say yes to what waits for it", (), f"headscale auth approve --auth-id {_EXAMPLE}"
+        "approve", _approve, "Let an SSH session begin", (), f"headscale auth approve --auth-id {_EXAMPLE}"
     )
-    reject = noun.verb("reject", _reject, "Refuse a login", (), f"headscale auth reject --auth-id {_EXAMPLE}")
+    reject = noun.verb(
+        "reject", _reject, "Refuse a login or an SSH session", (), f"headscale auth reject --auth-id {_EXAMPLE}"
+    )
     for parser in (register, approve, reject):
         parser.add_argument("--auth-id", required=True, metavar="AUTH_ID", help="from: headscale auth list")
 
@@ -35,9 +37,10 @@ def _list(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import pending_login_pb2 as pb
 
     with Remote(arguments) as remote:
-        logins = remote.logins().call("ListPendingLogins", pb.ListPendingLoginsRequest()).logins
+        answer = remote.logins().call("ListPendingLogins", pb.ListPendingLoginsRequest())
+    logins, sessions = answer.logins, answer.ssh_sessions
     if arguments.output:
-        emit([data(login) for login in logins], arguments.output)
+        emit([data(one) for one in (*logins, *sessions)], arguments.output)
         return
     table(
         ("Auth id", "Hostname", "System", "From", "Since", "Until"),
@@ -50,6 +53,19 @@ def _list(arguments: argparse.Namespace) -> None:
         ],
         spare=("Since", "System", "From"),
     )  # fmt: skip
+    if sessions:
+        print()
+        table(
+            ("Auth id", "SSH from", "Owner", "To", "As", "Since", "Until"),
+            [
+                (
+                    session.auth_id, session.source, session.user, session.destination, session.local_user,
+                    when(session.created_at), when(session.expires_at),
+                )
+                for session in sessions
+            ],
+            spare=("Since", "Owner"),
+        )  # fmt: skip
 
 
 def _register(arguments: argparse.Namespace) -> None:

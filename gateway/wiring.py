@@ -23,6 +23,7 @@ from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
+from gateway.clients.ssh import SshClient
 from gateway.debug.wiring import add_debug_pages
 from gateway.edge.listener import listener_class
 from gateway.edge.settings import EdgeSettings
@@ -42,12 +43,14 @@ from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.session import MapAsk
+from gateway.machine.ssh import MAX_HELD, MAX_HELD_PER_MACHINE, Ssh
 from gateway.machine.work import Work
 from gateway.proxies import parse_networks
 from gateway.public import sign_in
 from gateway.public.app import build_app
 from gateway.public.control import Health, control_router
 from gateway.public.measured import HttpMetrics
+from gateway.public.offered import Offered
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, HeldCollector
 from gateway.workers import sockets_beside
@@ -96,14 +99,27 @@ class GatewayService:
             deps.telemetry.tracer,
             pace,
         )
+        self._held = Work(MAX_HELD, MAX_HELD_PER_MACHINE)
+        ssh = Ssh(
+            SshClient(deps.channels["map_streamer"], deps.channels["auth"]),
+            self._held,
+            pace,
+            deps.telemetry.tracer,
+            config.server_url,
+            config.gateway.login_wait.total_seconds(),
+        )
         key = keyfile.load_or_create(config.noise.private_key_path)
-        router = Router(register, map_, self.questions)
+        router = Router(register, map_, ssh, self.questions)
         self._tunnels = Tunnels(key, router, edge_settings_of(config), wheel, self.questions.body_limit)
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         deps.telemetry.registry.register(
             HeldCollector(
                 {
                     "machine_requests_waiting": ("Requests of nodes that wait for a service.", lambda: len(self._work)),
+                    "machine_ssh_waiting": (
+                        "SSH sessions that wait for a person or a service.",
+                        lambda: len(self._held),
+                    ),
                     "machine_questions_open": ("Questions to nodes without an answer.", lambda: len(self.questions)),
                     "map_full_bytes_in_flight": ("Bytes of full maps under way.", lambda: self.sessions.full_bytes),
                 }
@@ -115,7 +131,7 @@ class GatewayService:
         calls = Calls(services, counted)
         guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
         policies, people, itself = PolicyAdmin(services), UserAdmin(services), ServerAdmin(services)
-        offered = sign_in.Offered(config)
+        offered = Offered(config)
         if deps.reloader is not None:
             deps.reloader.add(offered)
         routers = [
@@ -178,6 +194,7 @@ class GatewayService:
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
         self.sessions.stop()
         await self._work.stop()
+        await self._held.stop()
         await self._presence.stop()
         await self._attachment.stop()
         await self._admin.stop()

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import grpc
+import grpc.aio
 import orjson
 from headscale.v1 import auth_pb2 as login_pb2
 from headscale.v1 import node_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import convert
+from gateway.admin import author, convert
 from gateway.admin.checks import wrong
 from gateway.admin.stubs import DEADLINE, Refused, Services
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -139,10 +140,16 @@ class Devices:
         )
 
     async def AuthApprove(self, request: login_pb2.AuthApproveRequest, context: Any) -> login_pb2.AuthApproveResponse:
-        """Approve what waits for a yes. A login waits for an owner instead, and says so; saying yes twice is fine."""
+        """Approve what waits for a yes: an SSH session. A login waits for an owner instead, and says so.
+
+        Saying yes twice is fine.
+        """
+        auth_id = _auth_id("auth_id", request.auth_id)
+        if await self._decide_ssh(auth_id, approve=True):
+            return login_pb2.AuthApproveResponse()
         login = (
             await self._services.auth.GetPendingLogin(
-                auth_pb2.GetPendingLoginRequest(auth_id=_auth_id("auth_id", request.auth_id)), timeout=DEADLINE
+                auth_pb2.GetPendingLoginRequest(auth_id=auth_id), timeout=DEADLINE
             )
         ).login
         if not login.approved:
@@ -151,10 +158,22 @@ class Devices:
         return login_pb2.AuthApproveResponse()
 
     async def AuthReject(self, request: login_pb2.AuthRejectRequest, context: Any) -> login_pb2.AuthRejectResponse:
-        """Refuse a pending login."""
+        """Refuse a pending login or an SSH session."""
         auth_id = _auth_id("auth_id", request.auth_id)
-        await self._services.auth.RejectLogin(auth_pb2.RejectLoginRequest(auth_id=auth_id), timeout=DEADLINE)
+        if not await self._decide_ssh(auth_id, approve=False):
+            await self._services.auth.RejectLogin(auth_pb2.RejectLoginRequest(auth_id=auth_id), timeout=DEADLINE)
         return login_pb2.AuthRejectResponse()
+
+    async def _decide_ssh(self, auth_id: str, *, approve: bool) -> bool:
+        """Decide the SSH session under this auth id; False when there is none, so that it may be a login's."""
+        request = auth_pb2.DecideSshCheckRequest(auth_id=auth_id, approve=approve, actor=author.current())
+        try:
+            await self._services.auth.DecideSshCheck(request, timeout=DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def _approve(self, name: str, auth_id: str) -> node_pb2.Node:
         user = await self._services.user_named(name)

@@ -1,4 +1,4 @@
-"""smartscale.admin.v1: nodes in the words of their clients, and devices that wait to become nodes."""
+"""smartscale.admin.v1: nodes in the words of their clients; devices and SSH sessions that wait to be let in."""
 
 from __future__ import annotations
 
@@ -46,8 +46,10 @@ class PendingLoginAdmin:
     async def ListPendingLogins(
         self, request: pending_login_pb2.ListPendingLoginsRequest
     ) -> pending_login_pb2.ListPendingLoginsResponse:
-        """List the logins that nobody has decided."""
-        answer = await self._services.auth.ListPendingLogins(auth_pb2.ListPendingLoginsRequest(), timeout=DEADLINE)
+        """List the logins and SSH sessions that nobody has decided."""
+        auth = self._services.auth
+        answer = await auth.ListPendingLogins(auth_pb2.ListPendingLoginsRequest(), timeout=DEADLINE)
+        sessions = await auth.ListSshChecks(auth_pb2.ListSshChecksRequest(), timeout=DEADLINE)
         return pending_login_pb2.ListPendingLoginsResponse(
             logins=[
                 pending_login_pb2.PendingLogin(
@@ -61,7 +63,21 @@ class PendingLoginAdmin:
                 )
                 for login in answer.logins
                 if not login.decided
-            ]
+            ],
+            ssh_sessions=[
+                pending_login_pb2.PendingSshSession(
+                    auth_id=check.auth_id,
+                    source_id=check.source_id,
+                    source=check.source_name,
+                    user=check.user_name,
+                    destination_id=check.destination_id,
+                    destination=check.destination_name,
+                    local_user=check.local_user,
+                    created_at=check.created_at,
+                    expires_at=check.expires_at,
+                )
+                for check in sessions.checks
+            ],
         )
 
 

@@ -40,12 +40,16 @@ def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) ->
     async def logins(_: Parameters) -> Document:
         with answering("auth"):
             answer = await services.auth.ListPendingLogins(auth_pb2.ListPendingLoginsRequest(), timeout=DEADLINE)
-        return {"pending_logins": [_login(login) for login in answer.logins]}
+            sessions = await services.auth.ListSshChecks(auth_pb2.ListSshChecksRequest(), timeout=DEADLINE)
+        return {
+            "pending_logins": [_login(login) for login in answer.logins],
+            "ssh_sessions": [_ssh_session(check) for check in sessions.checks],
+        }
 
     pages.add("overview", "How much there is of everything, and whether the services answer.", overview)
     pages.add("nodestore", "Every node as the registry knows it; ?node=ID or NAME for one.", nodestore)
     pages.add("routes", "Routers with the routes they offer, may serve and serve.", routes)
-    pages.add("registration-cache", "Logins that wait for somebody, their secrets cut short.", logins)
+    pages.add("registration-cache", "Logins and SSH sessions that wait for somebody, their secrets cut short.", logins)
 
 
 async def _overview(services: Services, here: Document) -> Document:
@@ -155,10 +159,26 @@ def _routes(node: registry_pb2.Node, primary: dict[int, list[str]]) -> Document:
     }
 
 
-def _login(login: auth_pb2.PendingLogin) -> Document:
-    head, _, secret = login.auth_id.rpartition("-")
+def _ssh_session(check: auth_pb2.SshCheck) -> Document:
     return {
-        "auth_id": f"{head}-{secret[:_SHOWN_OF_A_LOGIN]}***",
+        "auth_id": _cut(check.auth_id),
+        "source": check.source_name,
+        "owner": check.user_name,
+        "destination": check.destination_name,
+        "local_user": check.local_user,
+        "created_at": time_of(check, "created_at"),
+        "expires_at": time_of(check, "expires_at"),
+    }
+
+
+def _cut(auth_id: str) -> str:
+    head, _, secret = auth_id.rpartition("-")
+    return f"{head}-{secret[:_SHOWN_OF_A_LOGIN]}***"
+
+
+def _login(login: auth_pb2.PendingLogin) -> Document:
+    return {
+        "auth_id": _cut(login.auth_id),
         "hostname": login.hostname,
         "os": login.os,
         "remote_address": login.remote_address,

@@ -1,7 +1,8 @@
-"""How often one machine may do what costs us and others: open map sessions, register, report. The clock is an argument.
+"""How often one machine may do what costs us and others: open map sessions, register, ask about SSH sessions, report.
 
-Opening and registering too often is refused with the time to wait. A report is never refused for that: it waits for
-its turn, and one that comes later takes its place, so the last word of a node is always stored.
+The clock is an argument. Opening, registering and asking too often is refused with the time to wait. A report is never
+refused for that: it waits for its turn, and one that comes later takes its place, so the last word of a node is always
+stored.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from gateway.machine.refusal import Refusal
 from gateway.rate import Buckets
 from services.shared.keys import MachineKey, NodeKey
 
-What = Literal["map", "register"]
+What = Literal["map", "register", "ssh"]
 ATTEMPT_BURST_SECONDS = 15
 REPORT_BURST_SECONDS = 10
 CAPACITY = 1 << 17
@@ -53,6 +54,7 @@ class Pace:
         self._attempts: dict[What, Buckets | None] = {
             "map": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
             "register": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
+            "ssh": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
         }
         self._reports = _buckets(reports_per_second, REPORT_BURST_SECONDS)
         self._turns: dict[_Node, _Turns] = {}

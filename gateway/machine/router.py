@@ -16,6 +16,8 @@ from gateway.machine.c2n import Questions
 from gateway.machine.map import Map
 from gateway.machine.refusal import Refusal, refuse
 from gateway.machine.register import Register
+from gateway.machine.ssh import PREFIX as SSH
+from gateway.machine.ssh import Ssh
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -32,7 +34,6 @@ NOT_OFFERED_PREFIXES = (
     "/machine/set-device-attr",
     "/machine/webclient/",
     "/machine/tka/",
-    "/machine/ssh/",
 )
 
 _TEXT_LIMIT = 200
@@ -41,8 +42,8 @@ _TEXT_LIMIT = 200
 class Router:
     """The handler that the edge calls for each request of a tunnel."""
 
-    def __init__(self, register: Register, map_: Map, questions: Questions) -> None:
-        self._questions = questions
+    def __init__(self, register: Register, map_: Map, ssh: Ssh, questions: Questions) -> None:
+        self._questions, self._ssh = questions, ssh
         self._answers: Mapping[str, Mapping[str, Answer]] = {
             "/machine/register": {"POST": register.handle},
             "/machine/map": {"POST": map_.handle},
@@ -61,6 +62,8 @@ class Router:
                 responder.respond(405, b"method not allowed\n", "text/plain; charset=utf-8", (("allow", allow),))
         elif request.path.startswith(C2N):
             self._questions.answer(request, responder)
+        elif request.path.startswith(SSH):
+            self._ssh.handle(request, responder)
         elif request.path.startswith(NOT_OFFERED_PREFIXES):
             refuse(responder, NOT_OFFERED)
         else:

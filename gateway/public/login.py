@@ -1,4 +1,6 @@
-"""The browser's way into a login: pages that show and never change anything. Knows the stubs, decides nothing.
+"""The browser's way to what waits: pages that show and never change anything. Knows the stubs, decides nothing.
+
+A device has its page at /register/{auth_id}, an SSH session at /auth/{auth_id}; each is found by the other's path too.
 
 GET has no effect, so previews, prefetching and reloads are harmless. A sign-in provider adds its own way to approve to
 `ways`; without one the command line is the only way, and no other is shown.
@@ -17,6 +19,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 from smartscale.auth.v1 import auth_pb2 as pb
 
+from gateway.public.pages import ssh
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.help import apple_page, apple_profile, windows_page
 from gateway.public.pages.html import Html
@@ -30,7 +33,7 @@ TIMEOUT = 5.0
 READ = ["GET", "HEAD"]
 
 Way = Callable[[str], Html]
-"""A section of the page for an auth id: one way to approve its login."""
+"""A section of the page for an auth id: one way to approve what waits."""
 
 AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
@@ -40,6 +43,7 @@ def router(
     server_url: str,
     *,
     ways: Callable[[], Sequence[Way]] = lambda: (by_command,),
+    ssh_ways: Callable[[], Sequence[Way]] = lambda: (ssh.by_command,),
     form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
@@ -49,14 +53,25 @@ def router(
 
     @routes.api_route("/register/{auth_id}", methods=READ)
     async def register(auth_id: str) -> Response:
+        return await landing(auth_id, unknown_page(url))
+
+    @routes.api_route("/auth/{auth_id}", methods=READ)
+    async def session(auth_id: str) -> Response:
+        return await landing(auth_id, ssh.unknown_page())
+
+    async def landing(auth_id: str, unknown: Html) -> Response:
         try:
-            login = await _find(auth_stub, auth_id)
+            found = await _find(auth_stub, auth_id)
         except grpc.aio.AioRpcError as error:
             log.warning("pending login cannot be shown", code=error.code().name, auth_id=auth_id)
             return answer_page(unavailable_page(auth_id), 503, {"Retry-After": "5"})
-        if login is None:
-            return answer_page(unknown_page(url), 404)
-        return answer_page(login_page(login, now(), [way(login.auth_id) for way in ways()]), form=form())
+        match found:
+            case None:
+                return answer_page(unknown, 404)
+            case LoginView():
+                return answer_page(login_page(found, now(), [way(auth_id) for way in ways()]), form=form())
+            case ssh.SshView():
+                return answer_page(ssh.ssh_page(found, now(), [way(auth_id) for way in ssh_ways()]), form=form())
 
     @routes.api_route("/apple", methods=READ)
     async def apple() -> Response:
@@ -77,16 +92,36 @@ def router(
     return routes
 
 
-async def _find(auth_stub: Any, auth_id: str) -> LoginView | None:
+async def _find(auth_stub: Any, auth_id: str) -> LoginView | ssh.SshView | None:
     if not AUTH_ID.match(auth_id):
         return None
     try:
         answer = await auth_stub.GetPendingLogin(pb.GetPendingLoginRequest(auth_id=auth_id), timeout=TIMEOUT)
+        return view_of(answer.login)
     except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.NOT_FOUND:
-            return None
-        raise
-    return view_of(answer.login)
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+    try:
+        found = await auth_stub.GetSshCheck(pb.GetSshCheckRequest(auth_id=auth_id), timeout=TIMEOUT)
+        return ssh_view_of(found.check)
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.NOT_FOUND:
+            raise
+    return None
+
+
+def ssh_view_of(check: pb.SshCheck) -> ssh.SshView:
+    """What is shown of an SSH session."""
+    return ssh.SshView(
+        auth_id=check.auth_id,
+        source=check.source_name,
+        owner=check.user_name,
+        destination=check.destination_name,
+        local_user=check.local_user,
+        created_at=check.created_at.ToDatetime(tzinfo=UTC),
+        expires_at=check.expires_at.ToDatetime(tzinfo=UTC),
+        decided=check.decided,
+    )
 
 
 def view_of(login: pb.PendingLogin) -> LoginView:

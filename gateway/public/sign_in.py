@@ -13,9 +13,8 @@ callback, which works once and is not taken from a browser that only looks ahead
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,12 +26,13 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from starlette.requests import Request
 
 from gateway.public import login
-from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, view_of
+from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, ssh_view_of, view_of
+from gateway.public.offered import Offered
 from gateway.public.pages import sign_in as pages
+from gateway.public.pages import ssh
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.html import Html, html
-from gateway.public.pages.login import by_command, by_command_folded, device_of, unavailable_page, unknown_page
-from services.shared.config import Config
+from gateway.public.pages.login import device_of, unavailable_page, unknown_page
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -46,44 +46,9 @@ _FLOW_ID = re.compile(r"[0-9a-f]{24}\Z", re.ASCII)
 _NO_LOOKING_AHEAD = ("prefetch", "prerender", "preview")
 
 
-class Offered:
-    """The providers that the pages offer; they may change while we run."""
-
-    def __init__(self, config: Config) -> None:
-        self._providers = config.oidc.in_use()
-
-    async def prepare(self, config: Config) -> Callable[[], None]:
-        """Make ready for another configuration."""
-        providers = config.oidc.in_use()
-
-        def use() -> None:
-            self._providers = providers
-
-        return use
-
-    def ways(self) -> Sequence[login.Way]:
-        """The ways to approve a login: buttons where there are providers, the command line always."""
-        if not self._providers:
-            return (by_command,)
-        buttons = [(name, one.provider_name) for name, one in self._providers.items()]
-        return (partial(pages.by_buttons, providers=buttons), by_command_folded)
-
-    def form(self) -> str:
-        """Where the buttons lead, for the browser's policy: it holds the redirects of a form to it too."""
-        if not self._providers:
-            return "'none'"
-        secure = all(one.issuer.startswith("https:") for one in self._providers.values())
-        return "'self' https:" if secure else "'self' https: http:"
-
-    def label(self, name: str) -> str:
-        """What a provider is called; text of strangers is no name."""
-        found = self._providers.get(name) or next(iter(self._providers.values()), None)
-        return found.provider_name if found is not None else "the provider"
-
-
 def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[APIRouter]:
     """All pages that people read."""
-    landing = login.router(auth_stub, server_url, ways=offered.ways, form=offered.form)
+    landing = login.router(auth_stub, server_url, ways=offered.ways, ssh_ways=offered.ssh_ways, form=offered.form)
     return [landing, router(auth_stub, server_url, offered.label)]
 
 
@@ -176,6 +141,8 @@ def router(
 
 
 def _shown(found: pb.SignIn, now: datetime) -> Response:
+    if found.for_ssh:
+        return _shown_ssh(found, now)
     device = device_of(view_of(found.login), now) if found.HasField("login") else html("")
     match found.state:
         case pb.SIGN_IN_STATE_CONFIRMING:
@@ -187,6 +154,26 @@ def _shown(found: pb.SignIn, now: datetime) -> Response:
             again = pages.again_link(found.login.auth_id) if waits else None
             refused = pages.refused_page(found.reason, found.text, found.flow_id, told=found.final, again=again)
             return answer_page(refused, 403)
+    return answer_page(pages.waiting_page(), headers={"Refresh": "2"})
+
+
+def _shown_ssh(found: pb.SignIn, now: datetime) -> Response:
+    check = found.ssh_check
+    session = ssh.session_of(ssh_view_of(check), now) if found.HasField("ssh_check") else html("")
+    match found.state:
+        case pb.SIGN_IN_STATE_CONFIRMING:
+            return answer_page(ssh.confirm_page(found.flow_id, found.user, session, found.confirmation), form="'self'")
+        case pb.SIGN_IN_STATE_DONE:
+            return answer_page(ssh.done_page(session))
+        case pb.SIGN_IN_STATE_REFUSED:
+            waits = found.HasField("ssh_check") and not check.decided
+            again = pages.again_link(check.auth_id, "session") if waits else None
+            return answer_page(
+                pages.refused_page(
+                    found.reason, found.text, found.flow_id, told=found.final, again=again, what="session"
+                ),
+                403,
+            )
     return answer_page(pages.waiting_page(), headers={"Refresh": "2"})
 
 

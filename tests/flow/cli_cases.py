@@ -121,6 +121,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
     "auth reject": (
         Use("auth reject --auth-id {login}", "refused", True),
         Use("auth reject --auth-id {login} -o json", "authId", True),
+        Use("auth reject --auth-id {session}", "refused", True),
     ),
     "routes list": (
         Use("routes list", "Prefix"), Use("route ls -i {router} -o json", '"advertised": true'),
@@ -225,7 +226,11 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("nodes move -i {nodeid} -u {user}", "", False, 1),
         Use("nodes mv --identifier {node} -n {user}", "", False, 1),
     ),
-    "auth approve": (Use("auth approve --auth-id {login}", "", False, 1),),
+    "auth approve": (
+        Use("auth approve --auth-id {session}", "approved", True),
+        Use("auth approve --auth-id {session} -o json", "authId", True),
+        Use("auth approve --auth-id {login}", "", False, 1),
+    ),
 }  # fmt: skip
 
 WRONG: dict[str, tuple[Use, ...]] = {
@@ -304,6 +309,7 @@ WRONG: dict[str, tuple[Use, ...]] = {
         wrong("auth register --auth-id nonsense -u root", "auth id"),
         wrong(f"auth register --auth-id {AUTH_ID} -u root", "not found"),
         wrong("auth register --auth-id {login} -u nobody", "user not found"),
+        wrong("auth register --auth-id {session} -u root", "not found"),
     ),
     "auth approve": (
         misuse("auth approve", "--auth-id"), wrong("auth approve --auth-id nonsense", "auth id"),

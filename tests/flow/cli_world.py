@@ -15,6 +15,7 @@ import grpc.aio
 from headscale.v1 import apikey_pb2, auth_pb2, node_pb2, policy_pb2, preauthkey_pb2, user_pb2
 from smartscale.admin.v1 import pending_login_pb2, pending_login_pb2_grpc
 
+from tests.fakes.ssh import session_that_waits
 from tests.fakes.tailnet import Tailnet
 
 PROGRAM = Path(sys.executable).with_name("headscale")
@@ -90,19 +91,19 @@ class World:
             return ""
 
     async def waiting(self) -> list[str]:
-        """The logins that wait."""
+        """The logins and SSH sessions that wait."""
         async with grpc.aio.insecure_channel(f"unix:{self.socket}") as channel:
             stub: Any = pending_login_pb2_grpc.PendingLoginAdminServiceStub(channel)  # type: ignore[no-untyped-call]
             answer = await stub.ListPendingLogins(pending_login_pb2.ListPendingLoginsRequest(), timeout=10)
-        return [login.auth_id for login in answer.logins]
+        return [one.auth_id for one in (*answer.logins, *answer.ssh_sessions)]
 
     async def fill(self, template: str) -> list[str]:
         """The words of a command, with fresh things in the places that it names."""
         return [await self._word(word) for word in template.split()]
 
     async def _word(self, word: str) -> str:
-        for name in ("name", "email", "user", "userid", "node", "nodeid", "router", "free", "login", "key", "secret",
-                     "apikey", "apikeyid", "route", "policy", "bad", "folder", "config"):  # fmt: skip
+        for name in ("name", "email", "user", "userid", "node", "nodeid", "router", "free", "login", "session", "key",
+                     "secret", "apikey", "apikeyid", "route", "policy", "bad", "folder", "config"):  # fmt: skip
             if f"{{{name}}}" in word:
                 word = word.replace(f"{{{name}}}", await getattr(self, f"_{name}")())
         return word.replace("~", " ")
@@ -132,6 +133,9 @@ class World:
         request = node_pb2.DebugCreateNodeRequest(user="root", key=auth_id, name=name, routes=routes)
         await self.tailnet.admin.DebugCreateNode(request, timeout=10)
         return auth_id
+
+    async def _session(self) -> str:
+        return await session_that_waits(self.folder / "db.sqlite", await self._made(), await self._made())
 
     async def _made(self, *routes: str) -> node_pb2.Node:
         request = auth_pb2.AuthRegisterRequest(user="root", auth_id=await self._login(*routes))

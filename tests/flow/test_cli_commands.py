@@ -128,3 +128,11 @@ async def test_a_remote_command_with_its_key_does_its_work(world: World) -> None
     assert (await world.run("nodes", "list", "--wide", **remote)).out.count("laptop") == 2
     assert (await world.run("auth", "list", "-o", "json", **remote)).status == 0
     assert (await world.run("policy", "get", **remote)).out == TAGS
+
+
+async def test_the_list_of_what_waits_has_ssh_sessions_in_a_table_of_their_own(world: World) -> None:
+    (auth_id,) = await world.fill("{session}")
+    table, listed = await world.run("auth", "list"), await world.run("auth", "list", "-o", "json")
+    assert "SSH from" in table.out and auth_id in table.out
+    (found,) = [one for one in listed.data if one["authId"] == auth_id]
+    assert found["localUser"] == "root" and found["user"] == "root" and found["source"] and found["destination"]

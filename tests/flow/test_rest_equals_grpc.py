@@ -19,6 +19,7 @@ from headscale.v1 import apikey_pb2, headscale_pb2
 
 from gateway.admin.rest.operations import BY_RPC, OPERATIONS
 from gateway.admin.rest.problem import STATUS
+from tests.fakes.ssh import session_that_waits
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
 SERVICE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
@@ -222,6 +223,33 @@ async def test_logins_are_made_approved_and_refused_alike(both: Both) -> None:
             assert one == other
         else:
             assert set(one[1].get("node", {})) == set(other[1].get("node", {}))
+
+
+async def test_ssh_sessions_are_approved_and_refused_alike(both: Both, tmp_path: Path) -> None:
+    await both.tailnet.user("alice")
+    await node(both, 1)
+    await node(both, 2)
+    source, destination = await both.tailnet.nodes()
+    said = []
+    for way in (both.grpc, both.rest):
+        yes, no = [await session_that_waits(tmp_path / "db.sqlite", source, destination) for _ in range(2)]
+        said.append(
+            [
+                await way(rpc, {"auth_id": auth_id, **more})
+                for rpc, auth_id, more in (
+                    ("AuthApprove", yes, {}),
+                    ("AuthApprove", yes, {}),
+                    ("AuthReject", yes, {}),
+                    ("AuthReject", no, {}),
+                    ("AuthReject", no, {}),
+                    ("AuthApprove", no, {}),
+                    ("AuthRegister", no, {"user": "alice"}),
+                )
+            ]
+        )
+    assert said[0] == said[1]
+    codes = ["OK", "OK", "FAILED_PRECONDITION", "OK", "OK", "FAILED_PRECONDITION", "NOT_FOUND"]
+    assert [code for code, _ in said[0]] == codes
 
 
 WRONG: tuple[tuple[str, dict[str, Any], str], ...] = (

@@ -13,7 +13,6 @@ NOT_YET: dict[int, str] = {
     91: "Debug is only ever DisableLogTail; nothing here can send SleepSeconds or Exit",
     93: "PopBrowserURL is never sent",
     112: "UnsignedPeerAPIOnly belongs to tailnet lock, which is not offered",
-    115: "ssh check mode needs a sign-in page; it comes with OpenID Connect",
     131: "CertDomains is never sent, because set-dns is not offered",
     132: "set-dns is not offered",
     135: "no session recorder is configured, so no NotifyURL is ever handed out",

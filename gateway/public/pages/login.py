@@ -29,7 +29,7 @@ def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
     """The device, and one section for each way to approve it."""
     if login.decided:
         return page("This device was decided", html(_DECIDED, device=device_of(login, now)))
-    body = html(_LOGIN, device=device_of(login, now), ways=join(ways), left=_minutes(login.expires_at - now))
+    body = html(_LOGIN, device=device_of(login, now), ways=join(ways), left=minutes(login.expires_at - now))
     return page("Let this device in?", body)
 
 
@@ -70,15 +70,16 @@ def device_of(login: LoginView, now: datetime) -> Html:
         machine_key=login.machine_key,
         address=login.remote_address or "(not known)",
         when=f"{login.created_at:%Y-%m-%d %H:%M} UTC",
-        ago=_minutes(now - login.created_at),
+        ago=minutes(now - login.created_at),
     )
 
 
-def _minutes(span: timedelta) -> str:
-    minutes = max(0, int(span.total_seconds() // 60))
-    if minutes < 1:
+def minutes(span: timedelta) -> str:
+    """A span for people, to the minute."""
+    whole = max(0, int(span.total_seconds() // 60))
+    if whole < 1:
         return "less than a minute"
-    return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{whole} minute{'s' if whole > 1 else ''}"
 
 
 _DEVICE = """<dl>

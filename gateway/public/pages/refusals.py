@@ -17,6 +17,11 @@ TITLES = {
     "device-not-mine": "The device was turned away",
     "login-over": "The device's request is over",
     "login-decided": "The device was decided already",
+    "not-owner": "This machine belongs to somebody else",
+    "session-over": "The SSH session does not wait any more",
+    "session-decided": "The SSH session was decided already",
+    "session-refused": "The SSH session cannot begin",
+    "session-not-mine": "The SSH session was refused",
     "provider-unreachable": "The identity provider cannot be reached",
 }
 """What a page says first, by the reason of a refusal."""
@@ -38,5 +43,9 @@ ADVICE = {
     "namespace-missing": "Ask the administrator: the provider has to say what you belong to.",
     "user-unknown": "Ask the administrator to make a user for your address, then try again.",
     "user-suspended": "Ask the administrator.",
+    "not-owner": "Sign in as the owner of the machine that opens the session, if that is you too: sign out at the "
+    "provider first, or it may choose the same account again. Otherwise send the link to the owner.",
+    "session-not-mine": "If you did not open it, somebody else may be using your machine: look at it, and ask the "
+    "administrator.",
 }
 """What a person can do, besides trying again."""

@@ -9,11 +9,14 @@ from gateway.public.pages.html import Html, html
 from gateway.public.pages.refusals import ADVICE, TITLES
 
 
-def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]]) -> Html:
-    """The way of a sign-in: a button for each provider, by name and label. It posts: only who presses it begins one."""
+def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]], what: str = "device") -> Html:
+    """The way of a sign-in: a button for each provider, by name and label. It posts: only who presses it begins one.
+
+    `what` is what waits: a device, or an SSH session.
+    """
     paths = [(f"{auth_id}/{name}" if name else auth_id, label) for name, label in providers]
     buttons = "".join(html(_BUTTON, path=path, provider=label) for path, label in paths)
-    return html(_BUTTONS, buttons=Html(buttons))
+    return html(_BUTTONS, buttons=Html(buttons), what=what)
 
 
 def confirm_page(flow_id: str, user: str, device: Html, confirmation: str) -> Html:
@@ -32,24 +35,27 @@ def waiting_page() -> Html:
     return page("One moment", html(_WAITING))
 
 
-def refused_page(reason: str, text: str, reference: str, *, told: bool, again: Html | None) -> Html:
-    """Why it did not end well, and what to do; `again` leads back to a device that still waits."""
+def refused_page(
+    reason: str, text: str, reference: str, *, told: bool, again: Html | None, what: str = "device"
+) -> Html:
+    """Why it did not end well, and what to do; `again` leads back to what still waits."""
     said = text.rstrip(".")
-    waits = html(_WAITS) if again is not None else html("")
+    waits = html(_WAITS, what=what) if again is not None else html("")
     body = html(
         _REFUSED,
         text=f"{said[:1].upper()}{said[1:]}.",
-        device=html(_TOLD) if told else waits,
+        device=html(_TOLD, what=what) if told else waits,
         advice=html("<p>{advice}</p>", advice=ADVICE[reason]) if reason in ADVICE else html(""),
-        then=html(_ANEW) if again is None else again,
+        then=html(_ANEW if what == "device" else _ANEW_SSH) if again is None else again,
         reference=reference_of(reason, reference),
     )
     return page(TITLES.get(reason, "Sign-in did not work"), body)
 
 
-def again_link(auth_id: str) -> Html:
-    """Back to the device's page."""
-    return html('<p><a href="/register/{auth_id}">Try again from the device\'s page</a></p>', auth_id=auth_id)
+def again_link(auth_id: str, what: str = "device") -> Html:
+    """Back to the page of what waits."""
+    link = '<p><a href="/register/{auth_id}">Try again from the {what}\'s page</a></p>'
+    return html(link, auth_id=auth_id, what=what)
 
 
 def lost_page(reference: str = "") -> Html:
@@ -77,7 +83,7 @@ _BUTTON = """<form method="post" action="/oidc/start/{path}">
 
 _BUTTONS = """<section>
 <h2>Sign in</h2>
-{buttons}<p class="soft">You are sent to your identity provider and come back here to confirm the device.</p>
+{buttons}<p class="soft">You are sent to your identity provider and come back here to confirm the {what}.</p>
 </section>
 """
 
@@ -107,9 +113,10 @@ _REFUSED = """<p>{text} {device}</p>
 {reference}
 """
 
-_TOLD = "The device was told so."
-_WAITS = "The device still waits."
+_TOLD = "The {what} was told so."
+_WAITS = "The {what} still waits."
 _ANEW = "<p>To try again, start anew at the device: it shows a new link.</p>"
+_ANEW_SSH = "<p>To try again, open the SSH session again: it shows a new link.</p>"
 
 _LOST = """<p>It was begun in another browser, took longer than a quarter of an hour, or this browser keeps no
 cookies.</p>

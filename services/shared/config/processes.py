@@ -117,8 +117,8 @@ class GatewayConfig:
     handshakes_per_second: float = 1000.0
     """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
     reconnects_per_second: float = 2.0
-    """Tunnels, map sessions and registrations, each, that one machine may open a second; fifteen times as many at
-    once; zero means no limit."""
+    """Tunnels, map sessions, registrations and questions about SSH sessions, each, that one machine may open a second;
+    fifteen times as many at once; zero means no limit."""
     reports_per_second: float = 2.0
     """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
     wait, and the newest takes the place of those before it. Zero means no limit."""
@@ -139,7 +139,7 @@ class GatewayConfig:
     initial_map_bytes: int = 64 << 20
     """Bytes of full maps in flight at once."""
     login_wait: timedelta = timedelta(minutes=10)
-    """How long a Followup request is held."""
+    """How long a Followup request, or one about an SSH session, is held."""
     drain_timeout: timedelta = timedelta(seconds=10)
     """How long a planned stop may take; in the first half of it the clients are let go, one after the other."""
     admin_calls_per_second: int = 50
@@ -186,8 +186,8 @@ class TuningConfig:
     batcher_workers: int = 0
     register_cache_cleanup: timedelta = timedelta(minutes=20)
     register_cache_expiration: timedelta = timedelta(minutes=15)
-    """How long a pending login lives."""
+    """How long a pending login or SSH session lives."""
     register_cache_max_entries: int = 1024
-    """How many pending logins may wait at once."""
+    """How many pending logins, and how many SSH sessions, may wait at once."""
     node_store_batch_size: int = 100
     node_store_batch_timeout: timedelta = timedelta(milliseconds=500)

@@ -18,15 +18,18 @@ from smartscale.registry.v1 import registry_pb2
 from gateway.clients.auth import AuthClient
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
+from gateway.clients.ssh import SshClient
 from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import Questions
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
+from gateway.machine.pace import Pace
 from gateway.machine.presence import Presence, PresenceReport
 from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
+from gateway.machine.ssh import Ssh
 from gateway.machine.work import Work
 from services.shared.clock import SystemClock
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -63,7 +66,16 @@ class Gateway:
         self.questions = Questions(self.sessions)
         register = Register(AuthClient(self.channel), reports, self.work, metrics, tracer, login_wait)
         map_ = Map(self.registry_client, self.sessions, reports, self.work, metrics, tracer)
-        self.router = Router(register, map_, self.questions)
+        self.held = Work()
+        self.ssh = Ssh(
+            SshClient(self.channel, self.channel),
+            self.held,
+            Pace(0, 0, metrics),
+            tracer,
+            "https://hs.example.net",
+            login_wait,
+        )
+        self.router = Router(register, map_, self.ssh, self.questions)
 
     async def _report(self, report: PresenceReport) -> bool:
         return await self.registry_client.report_sessions(

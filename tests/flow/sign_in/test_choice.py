@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from headscale.v1 import apikey_pb2
 
 from gateway.public import sign_in
+from gateway.public.offered import Offered
 from services.auth.model.limits import Rate
 from services.auth.usecases import sign_in as beginnings
 from services.shared.clock import SystemClock
@@ -133,7 +134,7 @@ async def test_the_buttons_follow_the_configuration() -> None:
     async def find(*_: object, **__: object) -> pb.GetPendingLoginResponse:
         return pb.GetPendingLoginResponse(login=login)
 
-    offered = sign_in.Offered(Config())
+    offered = Offered(Config())
     app = FastAPI()
     for router in sign_in.page_routers(offered, PUBLIC, SimpleNamespace(GetPendingLogin=find)):
         app.include_router(router)

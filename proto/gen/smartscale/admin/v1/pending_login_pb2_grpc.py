@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PendingLoginAdminServiceStub:
-    """Devices that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class PendingLoginAdminServiceStub:
 
 
 class PendingLoginAdminServiceServicer:
-    """Devices that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
     """
 
     def ListPendingLogins(self, request, context):
-        """Lists the logins that nobody has decided.
+        """Lists the logins and SSH sessions that nobody has decided.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_PendingLoginAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PendingLoginAdminService:
-    """Devices that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
     """
 
     @staticmethod

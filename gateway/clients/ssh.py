@@ -1,0 +1,138 @@
+"""Calls that an SSH session causes: to a map streamer for the policy's part, to auth for the person's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc.aio
+from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
+from smartscale.map_streamer.v1 import map_streamer_pb2, map_streamer_pb2_grpc
+
+from gateway.clients.failure import Unavailable, raise_failure
+from services.shared.keys import MachineKey
+from services.shared.rpc.identity import with_machine_key
+
+DEADLINE = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class SshSession:
+    """A session that a destination asks about, as its client describes it."""
+
+    source_id: int
+    destination_id: int
+    local_user: str
+
+
+@dataclass(frozen=True, slots=True)
+class SshRule:
+    """What the policy wants for it."""
+
+    period_seconds: int
+    everywhere: bool
+    action: bytes = field(repr=False)
+    """SSHAction as JSON: what the client is told once a person said yes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshAccepted:
+    """It may begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class SshWaiting:
+    """A person must act."""
+
+    auth_id: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class SshRefused:
+    """What the person should read."""
+
+    text: str
+
+
+SshVerdict = SshAccepted | SshWaiting | SshRefused
+
+
+class SshStillWaiting(Exception):  # noqa: N818  the end of a wait, not a failure
+    """Nobody decided within the time that a request is held."""
+
+
+class SshClient:
+    """A map streamer and auth, as SSH sessions need them."""
+
+    def __init__(self, map_streamer: grpc.aio.Channel, auth: grpc.aio.Channel) -> None:
+        self._rules: Any = map_streamer_pb2_grpc.MapStreamerServiceStub(map_streamer)  # type: ignore[no-untyped-call]
+        self._auth: Any = auth_pb2_grpc.AuthServiceStub(auth)  # type: ignore[no-untyped-call]
+
+    async def rule(self, machine: MachineKey, session: SshSession) -> SshRule:
+        """What the policy in force wants for a session.
+
+        Raises:
+            ServiceError: no rule checks it, a node is unknown or the destination another machine's; or no answer.
+        """
+        request = map_streamer_pb2.FindSshCheckRequest(
+            source_id=session.source_id, destination_id=session.destination_id, local_user=session.local_user
+        )
+        try:
+            found = await self._rules.FindSshCheck(request, timeout=DEADLINE, metadata=with_machine_key(machine))
+        except grpc.aio.AioRpcError as error:
+            raise_failure(error)
+        return SshRule(found.period_seconds, found.everywhere, found.action)
+
+    async def check(self, machine: MachineKey, session: SshSession, rule: SshRule) -> SshVerdict:
+        """Whether a session may begin.
+
+        Raises:
+            ServiceError: as `rule`.
+        """
+        request = auth_pb2.CheckSshRequest(question=_question(session, rule))
+        try:
+            answer = await self._auth.CheckSsh(request, timeout=DEADLINE, metadata=with_machine_key(machine))
+        except grpc.aio.AioRpcError as error:
+            raise_failure(error)
+        return _verdict(answer.verdict)
+
+    async def wait(
+        self, machine: MachineKey, session: SshSession, rule: SshRule, auth_id: str, deadline: float
+    ) -> SshVerdict:
+        """Wait until a person has decided; cancelling this cancels the call.
+
+        Raises:
+            SshStillWaiting: nobody decided within `deadline` seconds.
+            ServiceError: as `rule`, or too many wait.
+        """
+        request = auth_pb2.AwaitSshCheckRequest(question=_question(session, rule), auth_id=auth_id)
+        try:
+            answer = await self._auth.AwaitSshCheck(request, timeout=deadline, metadata=with_machine_key(machine))
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise SshStillWaiting from None
+            raise_failure(error)
+        return _verdict(answer.verdict)
+
+
+def _question(session: SshSession, rule: SshRule) -> auth_pb2.SshQuestion:
+    return auth_pb2.SshQuestion(
+        source_id=session.source_id,
+        destination_id=session.destination_id,
+        local_user=session.local_user,
+        period_seconds=rule.period_seconds,
+        everywhere=rule.everywhere,
+    )
+
+
+def _verdict(verdict: auth_pb2.SshVerdict) -> SshVerdict:
+    match verdict.WhichOneof("outcome"):
+        case "accepted":
+            return SshAccepted()
+        case "waiting":
+            return SshWaiting(verdict.waiting.auth_id, verdict.waiting.url)
+        case "refused":
+            return SshRefused(verdict.refused)
+        case _:
+            raise Unavailable("auth gave no outcome")

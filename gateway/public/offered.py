@@ -1,0 +1,54 @@
+"""The providers that the pages offer, as the configuration of now names them. Knows no request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from gateway.public import login
+from gateway.public.pages import sign_in as pages
+from gateway.public.pages import ssh
+from gateway.public.pages.login import by_command, by_command_folded
+from services.shared.config import Config
+
+
+class Offered:
+    """The providers that the pages offer; they may change while we run."""
+
+    def __init__(self, config: Config) -> None:
+        self._providers = config.oidc.in_use()
+
+    async def prepare(self, config: Config) -> Callable[[], None]:
+        """Make ready for another configuration."""
+        providers = config.oidc.in_use()
+
+        def use() -> None:
+            self._providers = providers
+
+        return use
+
+    def ways(self) -> Sequence[login.Way]:
+        """The ways to approve a login: buttons where there are providers, the command line always."""
+        if not self._providers:
+            return (by_command,)
+        buttons = [(name, one.provider_name) for name, one in self._providers.items()]
+        return (partial(pages.by_buttons, providers=buttons), by_command_folded)
+
+    def ssh_ways(self) -> Sequence[login.Way]:
+        """The ways to let an SSH session in, likewise."""
+        if not self._providers:
+            return (ssh.by_command,)
+        buttons = [(name, one.provider_name) for name, one in self._providers.items()]
+        return (partial(pages.by_buttons, providers=buttons, what="session"), ssh.by_command_folded)
+
+    def form(self) -> str:
+        """Where the buttons lead, for the browser's policy: it holds the redirects of a form to it too."""
+        if not self._providers:
+            return "'none'"
+        secure = all(one.issuer.startswith("https:") for one in self._providers.values())
+        return "'self' https:" if secure else "'self' https: http:"
+
+    def label(self, name: str) -> str:
+        """What a provider is called; text of strangers is no name."""
+        found = self._providers.get(name) or next(iter(self._providers.values()), None)
+        return found.provider_name if found is not None else "the provider"

@@ -203,6 +203,7 @@ async def test_what_is_odd_or_unknown_has_one_answer(pair: Pair, caplog: pytest.
     assert not caplog.records
 
 
+@pytest.mark.statement(115)
 async def test_only_the_destination_is_answered(pair: Pair) -> None:
     incoming, verdict = pair.open()
     auth_id = await incoming.auth_id()

@@ -65,14 +65,14 @@ def lost_page(reference: str = "") -> Html:
 
 def busy_page(auth_id: str) -> Html:
     """Too many sign-ins begin where this browser is."""
-    again, reference = again_link(auth_id), reference_of(auth_id)
+    again, reference = html(_BACK, auth_id=auth_id), reference_of(auth_id)
     return page("Too many sign-ins at once", html(_BUSY, again=again, reference=reference))
 
 
 def unreachable_page(provider: str, text: str, auth_id: str) -> Html:
     """The provider cannot be used now."""
     reference = reference_of(text.partition(":")[0], auth_id)
-    body = html(_UNREACHABLE, provider=provider, again=again_link(auth_id), reference=reference)
+    body = html(_UNREACHABLE, provider=provider, again=html(_BACK, auth_id=auth_id), reference=reference)
     return page("The identity provider cannot be reached", body)
 
 
@@ -125,13 +125,16 @@ cookies.</p>
 {reference}
 """
 
-_BUSY = """<p>Many people or devices where you are begin to sign in just now. The device keeps waiting; try again in a
-minute.</p>
+_BACK = '<p><a href="/register/{auth_id}">Back to the page before</a></p>'
+
+_BUSY = """<p>Many people or devices where you are begin to sign in just now. What waits for you keeps waiting; try
+again in a minute.</p>
 {again}
 {reference}
 """
 
-_UNREACHABLE = """<p>{provider} does not answer as it should. The device keeps waiting; try again in a minute.</p>
+_UNREACHABLE = """<p>{provider} does not answer as it should. What waits for you keeps waiting; try again in a
+minute.</p>
 {again}
 {reference}
 """

@@ -189,7 +189,7 @@ class SignIn:
         """
         flow = await self._of_browser(flow_id, browser_secret)
         if flow.stuck(self._clock.now()):
-            text = "the server was interrupted while it checked; start again from the device's page"
+            text = "the server was interrupted while it checked; start again from the page before"
             await self._flows.replace(flow, flow.refused(Reason.OUR_SIDE, text, False, self._clock.now()))
             flow = await self._of_browser(flow_id, browser_secret)
         purpose = self._purposes[flow.kind]

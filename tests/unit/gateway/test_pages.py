@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
 
 from gateway.public.pages import help as help_pages
-from gateway.public.pages import login, sign_in
+from gateway.public.pages import login, sign_in, ssh
 from gateway.public.pages.frame import STYLE
 from gateway.public.pages.html import Html
 from gateway.public.pages.refusals import ADVICE, TITLES
@@ -23,6 +24,9 @@ VIEW = login.LoginView(
 )
 DEVICE = login.device_of(VIEW, NOW)
 AGAIN = sign_in.again_link(AUTH_ID)
+SESSION = ssh.SshView(AUTH_ID, "laptop", "alice@example.com", "server", "root", NOW, NOW + timedelta(minutes=15), False)
+DETAILS = ssh.session_of(SESSION, NOW)
+SSH_WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink")], "session"), ssh.by_command_folded(AUTH_ID))
 WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink"), ("other", "Other")]), login.by_command_folded(AUTH_ID))
 PAGES: dict[str, Html] = {
     "landing": login.login_page(VIEW, NOW, WAYS),
@@ -35,6 +39,15 @@ PAGES: dict[str, Html] = {
     "lost": sign_in.lost_page(FLOW_ID),
     "busy": sign_in.busy_page(AUTH_ID),
     "unreachable": sign_in.unreachable_page("SmartLink", "provider-unreachable: x", AUTH_ID),
+    "ssh": ssh.ssh_page(SESSION, NOW, SSH_WAYS),
+    "ssh-command": ssh.ssh_page(SESSION, NOW, (ssh.by_command(AUTH_ID),)),
+    "ssh-decided": ssh.ssh_page(replace(SESSION, decided=True), NOW, SSH_WAYS),
+    "ssh-unknown": ssh.unknown_page(),
+    "ssh-confirm": ssh.confirm_page(FLOW_ID, "alice@example.com", DETAILS, "x"),
+    "ssh-done": ssh.done_page(DETAILS),
+    "ssh-refused": sign_in.refused_page(
+        "not-owner", "text", FLOW_ID, told=False, again=sign_in.again_link(AUTH_ID, "session"), what="session"
+    ),
     "apple": help_pages.apple_page("https://a.example"),
     "windows": help_pages.windows_page("https://a.example"),
     **{reason: sign_in.refused_page(reason, "text", FLOW_ID, told=True, again=None) for reason in {*TITLES, *ADVICE}},
@@ -119,3 +132,15 @@ def test_words_stand_out_from_their_ground(scheme: str, front: str, back: str) -
     colours = palette(scheme)
     bright, dim = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
     assert (bright + 0.05) / (dim + 0.05) >= 4.5
+
+
+def test_what_others_chose_is_text_on_the_pages_of_a_session() -> None:
+    evil = '"><script>alert(1)</script>'
+    session = ssh.SshView(AUTH_ID, evil, evil, evil, evil, NOW, NOW + timedelta(minutes=15), False)
+    details = ssh.session_of(session, NOW)
+    for page in (
+        ssh.ssh_page(session, NOW, ()),
+        ssh.confirm_page(FLOW_ID, evil, details, evil),
+        ssh.done_page(details),
+    ):
+        assert "<script" not in page and page.count("&lt;script&gt;") >= 4

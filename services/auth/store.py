@@ -265,9 +265,9 @@ class SshCheckStore(Protocol):
     async def open(self, check: SshCheck, room: CheckRoom) -> OpenedCheck | None:
         """Store a check; None when there is no room.
 
-        One that waits for the same word is returned instead, unless the policy wants a word for each session. Checks
-        that have ended are forgotten; when the two nodes, the source or the destination have their share or the table
-        is full, one of theirs goes: one that was decided, or else the oldest.
+        One that waits for the same word, and for half of its time yet, is returned instead, unless the policy wants a
+        word for each session. Checks that have ended are forgotten; when the two nodes, the source or the destination
+        have their share or the table is full, one of theirs goes: one that was decided, or else the oldest.
         """
         ...
 

@@ -123,6 +123,14 @@ async def test_who_waits_for_the_same_word_waits_on_the_same_check(stores: Store
     assert len(await stores.checks.list(NOW)) == 9
 
 
+async def test_nobody_is_sent_to_a_check_that_is_about_to_end(stores: Stores) -> None:
+    await opened(stores.checks, new_check(1))
+    early = await stores.checks.open(new_check(2, at=NOW + timedelta(minutes=7)), ROOM)
+    late = await stores.checks.open(new_check(3, at=NOW + timedelta(minutes=8)), ROOM)
+    assert early is not None and early.check.auth_id == new_check(1).auth_id
+    assert late is not None and late.check.auth_id == new_check(3).auth_id
+
+
 async def test_a_word_holds_for_what_it_was_given_and_no_longer(stores: Stores) -> None:
     check = new_check(1)
     await opened(stores.checks, check)

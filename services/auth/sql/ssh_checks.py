@@ -106,10 +106,11 @@ class SqlSshChecks:
             return bool((await connection.execute(query)).scalar_one())
 
     async def _same(self, connection: AsyncConnection, check: SshCheck) -> SshCheck | None:
-        """One that waits for the same word already."""
+        """One that waits for the same word already, and for half of its time yet."""
         names = ("source_id", "destination_id", "local_user", "user_id", "source_key", "everywhere", "each_time")
         alike = [ssh_checks.c[name] == value for name, value in _row(check).items() if name in names]
-        query = select(ssh_checks).where(self._ours(_PENDING, *alike)).order_by(*_AGE).limit(1)
+        young = ssh_checks.c.created_at > check.created_at - (check.expires_at - check.created_at) / 2
+        query = select(ssh_checks).where(self._ours(_PENDING, young, *alike)).order_by(*_AGE).limit(1)
         row = (await connection.execute(query)).mappings().one_or_none()
         return _check(row) if row is not None else None
 

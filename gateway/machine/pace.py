@@ -22,6 +22,8 @@ from services.shared.keys import MachineKey, NodeKey
 What = Literal["map", "register", "ssh"]
 ATTEMPT_BURST_SECONDS = 15
 REPORT_BURST_SECONDS = 10
+SSH_FACTOR = 5
+"""A script may well open SSH sessions faster than a machine has reason to reconnect, and each asks."""
 CAPACITY = 1 << 17
 """Machines that are remembered; the one seen least recently is forgotten first."""
 
@@ -54,7 +56,7 @@ class Pace:
         self._attempts: dict[What, Buckets | None] = {
             "map": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
             "register": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
-            "ssh": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
+            "ssh": _buckets(attempts_per_second * SSH_FACTOR, ATTEMPT_BURST_SECONDS),
         }
         self._reports = _buckets(reports_per_second, REPORT_BURST_SECONDS)
         self._turns: dict[_Node, _Turns] = {}

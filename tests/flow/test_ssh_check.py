@@ -234,7 +234,7 @@ async def test_an_auth_id_of_another_session_begins_anew(pair: Pair) -> None:
 
 
 async def test_sessions_that_come_too_often_are_told_when_to_come_back(tmp_path: Path) -> None:
-    config = config_in(tmp_path, reconnects_per_second=1.0)
+    config = config_in(tmp_path, reconnects_per_second=0.2)
     async with tailnet_in(tmp_path, config) as tailnet:
         pair = await pair_in(tailnet, tailnet.device("laptop"), tailnet.device("server"))
         path = "{0.path}?{0.query}".format(urlsplit(Incoming(pair.server, pair.laptop).url()))

@@ -117,8 +117,8 @@ class GatewayConfig:
     handshakes_per_second: float = 1000.0
     """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
     reconnects_per_second: float = 2.0
-    """Tunnels, map sessions, registrations and questions about SSH sessions, each, that one machine may open a second;
-    fifteen times as many at once; zero means no limit."""
+    """Tunnels, map sessions and registrations, each, that one machine may open a second, fifteen times as many at once;
+    five times as many questions about SSH sessions; zero means no limit."""
     reports_per_second: float = 2.0
     """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
     wait, and the newest takes the place of those before it. Zero means no limit."""

@@ -106,11 +106,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequenc
         sys.stdout.write(line + "\n")
 
 
-def bold(text: str) -> str:
-    """Emphasis, where the output is a terminal that wants it."""
-    return f"\x1b[1m{text}\x1b[0m" if _colours() else text
-
-
 def _colours() -> bool:
     """Whether the output is a terminal that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

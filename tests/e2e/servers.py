@@ -207,10 +207,6 @@ class Stack(Server):
         """The administration socket of a gateway; the first one's is the configured path."""
         return str(self.folder / ("headscale.sock" if gateway == 1 else f"headscale{gateway}.sock"))
 
-    def restart_redis(self) -> None:
-        """Start the bus again after its loss."""
-        self._start_redis()
-
     def restart_postgres(self) -> None:
         """Start the database server on its data."""
         programs, data = postgres_programs(), self.postgres_data

@@ -2,7 +2,7 @@
 
 client = await NoiseClient.connect("http://127.0.0.1:8080", machine_private_key)
 status, headers, body = await client.request("POST", "/machine/register", b"{}")
-async for chunk in client.open_stream("/machine/map", b"{}"): ...
+stream = await client.start("/machine/map", b"{}")
 await client.close()
 """
 
@@ -34,7 +34,6 @@ from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
 from tests.fakes.dialling import (
     DEADLINE,
     ByteStream,
-    UpgradeRefusedError,
     dial_upgrade,
     dial_websocket,
     fetch_control_key,
@@ -133,24 +132,6 @@ class NoiseClient:
             status, answer = await exchange.head
             chunks = [chunk async for chunk in self._chunks(stream_id, exchange)]
         return status, answer, b"".join(chunks)
-
-    async def open_stream(
-        self, path: str, body: bytes = b"", method: str = "POST", headers: Sequence[tuple[str, str]] = ()
-    ) -> AsyncIterator[bytes]:
-        """Ask, and give the raw chunks of the body as they come; leaving early cancels the stream.
-
-        Raises:
-            StreamResetError: the stream was broken off.
-            UpgradeRefusedError: the status is not 200.
-        """
-        stream = await self.start(path, body, method, headers)
-        try:
-            if stream.status != 200:
-                raise UpgradeRefusedError(stream.status, (await stream.read_all()).decode(errors="replace"))
-            while (chunk := await stream.read()) is not None:
-                yield chunk
-        finally:
-            await stream.cancel()
 
     async def start(
         self, path: str, body: bytes = b"", method: str = "POST", headers: Sequence[tuple[str, str]] = ()

@@ -44,22 +44,6 @@ class Owners:
                     return True
         return False
 
-    def tag_owned_by(self, tag: str, tags: frozenset[str]) -> bool:
-        """Whether a holder of some tags, such as a tagged key, may give this tag: it is one of them or they own it."""
-        if tag not in self._owners:
-            return False
-        seen = {tag}
-        waiting = [tag]
-        while waiting:
-            current = waiting.pop()
-            if current in tags:
-                return True
-            for alias in self._owners.get(current, ()):
-                if alias.kind is AliasKind.TAG and alias.name not in seen:
-                    seen.add(alias.name)
-                    waiting.append(alias.name)
-        return False
-
     def approved(self, one: Member) -> tuple[str, ...]:
         """The node's advertised routes that it may serve without asking."""
         found = []

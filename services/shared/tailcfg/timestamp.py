@@ -1,4 +1,4 @@
-"""Times on the wire: RFC 3339 as Go writes and reads it, where the zero time means "none"."""
+"""Times on the wire: RFC 3339 as Go writes it, where the zero time means "none"."""
 
 from __future__ import annotations
 
@@ -38,14 +38,3 @@ def parse_time(text: str) -> datetime | None:
     except OverflowError:
         return None if local.year == 1 else datetime.max.replace(tzinfo=UTC)
     return None if value.year == 1 else value
-
-
-def format_time(value: datetime | None) -> str:
-    """Write a time in UTC with as many fraction digits as it has; None is Go's zero time."""
-    if value is None:
-        return ZERO_TIME
-    value = value.astimezone(UTC)
-    text = value.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0")
-    if value.microsecond:
-        text += f".{value.microsecond:06d}".rstrip("0")
-    return text + "Z"

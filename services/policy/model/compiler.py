@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from services.policy.model.acls import AclReader
 from services.policy.model.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
 from services.policy.model.derpmap import DerpMapReader
+from services.policy.model.ends import Ends
 from services.policy.model.fields import FieldReader, Fields, known
+from services.policy.model.grants import GrantReader
+from services.policy.model.ipsets import IpSets
 from services.policy.model.names import Names
+from services.policy.model.postures import Postures
 from services.policy.model.problems import Findings, PolicyError, Problem
-from services.policy.model.rules import RuleReader
 from services.policy.model.sections import Sections
 from services.policy.model.source import Source, read
 from services.policy.model.sshrules import SshReader
@@ -104,12 +108,15 @@ class _Compilation:
         groups = sections.groups(fields.get("groups"))
         sections.hosts(fields.get("hosts"))
         tag_owners = sections.tag_owners(fields.get("tagOwners"))
-        sections.ipsets(fields.get("ipsets"))
-        postures = sections.postures(fields.get("postures"))
-        default_postures = sections.posture_list(fields.get("defaultSrcPosture"), "defaultSrcPosture")
-        rules = RuleReader(self._reader, self._names, sections, default_postures)
-        grants = (*rules.grants(fields.get("grants")), *rules.acls(fields.get("acls")))
-        ssh = SshReader(self._reader, self._names, sections, default_postures)
+        IpSets(self._reader, self._names).read(fields.get("ipsets"))
+        asked = Postures(self._reader, self._names)
+        postures = asked.read(fields.get("postures"), fields.get("defaultSrcPosture"))
+        ends = Ends(self._reader, self._names)
+        grants = (
+            *GrantReader(self._reader, self._names, ends, asked).read(fields.get("grants")),
+            *AclReader(self._reader, ends, asked).read(fields.get("acls")),
+        )
+        ssh = SshReader(self._reader, self._names, asked)
         attributes = AttributeReader(self._reader, self._names).attributes(fields.get("nodeAttrs"))
         if self._reader.flag(fields.get("randomizeClientPort"), "randomizeClientPort"):
             attributes.append(RANDOMIZE_CLIENT_PORT)

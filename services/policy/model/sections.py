@@ -1,4 +1,4 @@
-"""The sections that define names: groups, hosts, tagOwners, ipsets, postures; and autoApprovers."""
+"""The sections that say who is who and who decides: groups, hosts, tagOwners; and autoApprovers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ import re
 from services.policy.model.fields import FieldReader, known
 from services.policy.model.names import Names, UnknownNameError, foreign_domain, literal
 from services.policy.model.tree import Entry, Number, Value
-from services.shared.access.compiled import Alias, AliasKind, Approver, Assertion, Group, Posture
-from services.shared.access.posture import VERSIONS
-from services.shared.access.ranges import INTERNET, Span, Spans, coalesce, show, span, subtract
+from services.shared.access.compiled import Alias, AliasKind, Approver, Group
 
 _TAG_START = re.compile(r"tag:[A-Za-z]")
-MAX_IPSET_STEPS = 500
-"""Turns between adding and removing in one ipset."""
-MAX_IPSET_RANGES = 200_000
-"""Ranges of all ipsets together."""
-
 _OWNER_KINDS = frozenset(
     {
         AliasKind.USER,
@@ -30,14 +23,6 @@ _OWNER_KINDS = frozenset(
     }
 )
 _NO_MEMBERS = ("user:*@", "tag:", "autogroup:", "localpart:", "ipset:", "svc:")
-_ASSERTION = re.compile(
-    r"(?P<attribute>[A-Za-z][\w:.\-]*)"
-    r"(?:\s+(?P<state>IS\s+SET|NOT\s+SET)|\s*(?P<operator>==|!=|<=|>=|<|>|\bNOT\s+IN\b|\bIN\b)\s*(?P<value>.+))?",
-    re.ASCII | re.DOTALL,
-)
-_QUOTED = re.compile(r"'([^']*)'")
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
-_SIMPLE = re.compile(r"-?[0-9][\w.\-]*|true|false", re.ASCII)
 
 
 class Sections:
@@ -47,7 +32,6 @@ class Sections:
         self._reader = reader
         self._findings = reader.findings
         self._names = names
-        self._ipset_room = MAX_IPSET_RANGES
 
     # groups, hosts
 
@@ -180,151 +164,3 @@ class Sections:
                 continue
             services.append(Approver(entry.key, self._owners(entry.value, where, "auto approver")))
         return tuple(routes), exits, tuple(services)
-
-    # ipsets
-
-    def ipsets(self, value: Value | None) -> None:
-        """Read `ipsets`: each a list of additions and removals, in order."""
-        definitions: dict[str, Entry] = {}
-        for entry in self._reader.entries(value, "ipsets"):
-            if not entry.key.startswith("ipset:") or entry.key == "ipset:":
-                self._findings.refuse("ipsets", entry.at, f"ipset must start with 'ipset:', got: \"{entry.key}\"")
-                continue
-            definitions[entry.key] = entry
-        done: dict[str, Spans] = {}
-        for name in definitions:
-            self._ipset(name, definitions, done, ())
-        self._names.ipsets = {name: tuple(show(part) for part in spans) for name, spans in done.items()}
-
-    def _ipset(self, name: str, definitions: dict[str, Entry], done: dict[str, Spans], above: tuple[str, ...]) -> Spans:
-        if name in done or self._ipset_room < 0:
-            return done.get(name, ())
-        entry = definitions[name]
-        where = f'ipsets["{name}"]'
-        if name in above or len(above) > 30:
-            self._findings.refuse(where, entry.at, "ipsets cannot contain each other in a circle")
-            return ()
-        items = self._reader.texts(entry.value, where)
-        spans = self._ipset_steps(where, items, definitions, done, (*above, name))
-        self._ipset_room -= len(spans)
-        if self._ipset_room < 0:
-            self._findings.refuse(where, entry.at, f"ipsets have more than {MAX_IPSET_RANGES} ranges in all")
-            spans = ()
-        done[name] = spans
-        return spans
-
-    def _ipset_steps(
-        self,
-        where: str,
-        items: list[Value],
-        definitions: dict[str, Entry],
-        done: dict[str, Spans],
-        above: tuple[str, ...],
-    ) -> Spans:
-        """Carry out additions and removals; neighbouring ones of a kind are one step."""
-        removes = any(str(item.data).startswith("remove ") for item in items)
-        steps: list[tuple[str, list[Span]]] = []
-        for item in items:
-            text = str(item.data)
-            verb, _, target = text.partition(" ")
-            if verb not in ("add", "remove"):
-                verb, target = "add", text
-                if removes:
-                    self._findings.refuse(where, item.at, f'"{text}": write add or remove in a set that removes')
-                    continue
-            found = self._ipset_target(target.strip(), definitions, done, above)
-            if found is None:
-                self._findings.refuse(where, item.at, f'invalid ipset target: "{text}"')
-                continue
-            if not steps or steps[-1][0] != verb:
-                steps.append((verb, []))
-            steps[-1][1].extend(found)
-            if len(steps) > MAX_IPSET_STEPS or len(steps[-1][1]) > MAX_IPSET_RANGES:
-                message = f"more than {MAX_IPSET_STEPS} turns between add and remove, or {MAX_IPSET_RANGES} ranges"
-                self._findings.refuse(where, item.at, message)
-                return ()
-        spans: Spans = ()
-        for verb, found_spans in steps:
-            step = coalesce(found_spans)
-            spans = coalesce([*spans, *step]) if verb == "add" else subtract(spans, step)
-        return spans
-
-    def _ipset_target(
-        self, text: str, definitions: dict[str, Entry], done: dict[str, Spans], above: tuple[str, ...]
-    ) -> Spans | None:
-        if text == "autogroup:internet":
-            return INTERNET
-        if text in definitions:
-            return self._ipset(text, definitions, done, above)
-        address = self._names.hosts.get(text.removeprefix("host:")) if text.startswith("host:") else literal(text)
-        return (span(address),) if address is not None else None
-
-    # postures
-
-    def postures(self, value: Value | None) -> tuple[Posture, ...]:
-        """Read `postures`: named lists of assertions that must all hold."""
-        made = []
-        for entry in self._reader.entries(value, "postures"):
-            where = f'postures["{entry.key}"]'
-            if not entry.key.startswith("posture:") or entry.key == "posture:":
-                self._findings.refuse("postures", entry.at, f"posture must start with 'posture:', got: \"{entry.key}\"")
-                continue
-            self._names.postures.add(entry.key)
-            assertions = []
-            for item in self._reader.texts(entry.value, where):
-                assertion = parse_assertion(str(item.data))
-                if assertion is None:
-                    self._findings.refuse(where, item.at, f'invalid posture assertion: "{item.data}"')
-                else:
-                    assertions.append(assertion)
-            if not assertions and isinstance(entry.value.data, list) and not entry.value.data:
-                self._findings.refuse(where, entry.at, "a posture needs at least one assertion")
-            made.append(Posture(entry.key, tuple(assertions)))
-        return tuple(made)
-
-    def posture_list(self, value: Value | None, where: str) -> tuple[str, ...]:
-        """Read a `srcPosture` list; every name must be defined."""
-        found = []
-        for item in self._reader.texts(value, where):
-            name = str(item.data)
-            if name not in self._names.postures:
-                self._findings.refuse(where, item.at, f'posture not defined in policy: "{name}"')
-            found.append(name)
-        return tuple(found)
-
-
-def parse_assertion(text: str) -> Assertion | None:
-    """Read ``ATTRIBUTE OPERATOR VALUE``, ``ATTRIBUTE IS SET`` or a bare boolean attribute; None when it is neither."""
-    found = _ASSERTION.fullmatch(text.strip())
-    if found is None:
-        return None
-    attribute = found["attribute"]
-    if found["state"]:
-        return Assertion(attribute, " ".join(found["state"].split()))
-    if not found["operator"]:
-        return Assertion(attribute, "==", ("true",))
-    operator = " ".join(found["operator"].split())
-    values = _values(found["value"].strip(), many=operator.endswith("IN"))
-    if values is None:
-        return None
-    if operator[0] in "<>" and attribute not in VERSIONS and not _NUMBER.fullmatch(values[0]):
-        return None
-    return Assertion(attribute, operator, values)
-
-
-def _values(text: str, *, many: bool) -> tuple[str, ...] | None:
-    if not many:
-        one = _scalar(text)
-        return None if one is None else (one,)
-    if not (text.startswith("[") and text.endswith("]")):
-        return None
-    inside = text[1:-1].strip()
-    found = [_scalar(part.strip()) for part in re.findall(r"'[^']*'|[^,]+", inside)] if inside else []
-    values = tuple(value for value in found if value is not None)
-    return values if values and len(values) == len(found) else None
-
-
-def _scalar(text: str) -> str | None:
-    if quoted := _QUOTED.fullmatch(text):
-        return quoted[1]
-    return text if _SIMPLE.fullmatch(text) else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from services.policy.model.durations import parse_duration, show_duration
 from services.policy.model.fields import FieldReader, Fields, known
 from services.policy.model.names import NONROOT, Names, foreign_domain, literal, spell
+from services.policy.model.postures import Postures
 from services.policy.model.problems import Findings
-from services.policy.model.sections import Sections
 from services.policy.model.tree import Value
 from services.shared.access.compiled import Alias, AliasKind, SshRule
 
@@ -48,18 +48,11 @@ _WILDCARD = (
 class SshReader:
     """Reads SSH rules of one document."""
 
-    def __init__(
-        self,
-        reader: FieldReader,
-        names: Names,
-        sections: Sections,
-        default_postures: tuple[str, ...],
-    ) -> None:
+    def __init__(self, reader: FieldReader, names: Names, postures: Postures) -> None:
         self._reader = reader
         self._findings: Findings = reader.findings
         self._names = names
-        self._sections = sections
-        self._default_postures = default_postures
+        self._postures = postures
 
     def rules(self, value: Value | None) -> tuple[SshRule, ...]:
         """The `ssh` section."""
@@ -76,10 +69,7 @@ class SshReader:
         source = self._source(fields.get("src"), f"{where}.src")
         destination = self._destination(fields.get("dst"), f"{where}.dst")
         self._check_pairs(source, destination, where, item.at)
-        if "srcPosture" in fields:
-            postures = self._sections.posture_list(fields["srcPosture"], f"{where}.srcPosture")
-        else:
-            postures = self._default_postures
+        postures = self._postures.of(fields, where)
         return SshRule(
             check=action == "check",
             source=source,

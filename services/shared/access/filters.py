@@ -13,25 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from services.shared.access.classes import Classes
-from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind, Capability, Grant, NetworkAccess
+from services.shared.access.compiled import IDENTITY_KINDS, AliasKind, Capability, Grant, NetworkAccess
 from services.shared.access.directory import Directory, Member
 from services.shared.access.matching import Matching
 from services.shared.access.printing import Printer
 from services.shared.access.ranges import (
-    INTERNET,
     INTERNET_TEXT,
-    Span,
-    Spans,
-    cidrs,
-    coalesce,
-    contains,
-    covers,
     full_length,
     overlap,
-    overlaps,
     show,
     span,
 )
+from services.shared.access.targets import Targets
 
 Rule = dict[str, Any]
 Position = tuple[int, int, int]
@@ -80,7 +73,7 @@ class Filters:
         self._grants = grants
         self._printer = Printer(directory)
         self._firsts: dict[tuple[int, tuple[int, ...]], Position] | None = None
-        self._on_routes: dict[tuple[Spans, bool], dict[int, Member]] = {}
+        self._targets = Targets(directory)
         self._own: dict[tuple[int, int], _OwnDevices | None] = {}
         self._companions = sum(1 << n for n, g in enumerate(grants) if any(c.name in COMPANIONS for c in g.app))
         self._app = sum(1 << n for n, g in enumerate(grants) if g.app)
@@ -156,7 +149,7 @@ class Filters:
     def _ordinary(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
         source = self._printer.sources(grant)
         if grant.network and source is not None:
-            targets = [text for alias in grant.destination for text in self._targets(alias, one)]
+            targets = [text for alias in grant.destination for text in self._targets.texts(alias, one)]
             for item, access in enumerate(grant.network if targets else ()):
                 collected.add((number, _NETWORK, item), (source, access.protocols), _ports(targets, access))
         if not grant.app or not grant.source:
@@ -164,95 +157,18 @@ class Filters:
         given = [
             {"Dsts": dsts, "CapMap": _cap_map(grant.app)}
             for alias in grant.destination
-            if (dsts := self._capability_targets(self._prefixes(alias), one, served=True))
+            if (dsts := self._targets.of_capability(self._targets.prefixes(alias), one, served=True))
         ]
         if given:
             texts = self._printer.text(source) if source is not None else []
             collected.other.append(((number, _APP, 0), {"SrcIPs": texts, "CapGrant": given}))
         for item, companion in enumerate(_companions(grant)):
-            prefixes = [prefix for alias in grant.source for prefix in self._prefixes(alias)]
-            dsts = self._capability_targets(prefixes, one, grant.postures)
+            prefixes = [prefix for alias in grant.source for prefix in self._targets.prefixes(alias)]
+            dsts = self._targets.of_capability(prefixes, one, grant.postures)
             texts = self._printer.destinations(grant)
             if dsts and texts:
                 rule = {"SrcIPs": texts, "CapGrant": [{"Dsts": dsts, "CapMap": {companion: None}}]}
                 collected.other.append(((number, _COMPANION, item), rule))
-
-    def _targets(self, alias: Alias, one: Member) -> Iterator[str]:
-        """Destinations of an alias that concern the node, as they are sent: kept whole, never narrowed."""
-        if alias.kind is AliasKind.ANY:
-            yield "*"
-        elif alias.kind is AliasKind.INTERNET:
-            for text in INTERNET_TEXT:
-                if self._concerns(span(text), one):
-                    yield text
-        elif alias.kind is AliasKind.PREFIXES:
-            for text in alias.ranges:
-                if self._concerns(span(text), one):
-                    yield show(span(text))
-        elif alias.kind is AliasKind.SERVICE:
-            for one_place in self._directory.spans_of(alias, source=False):
-                if self._concerns(one_place, one):
-                    yield show(one_place)
-        elif alias.kind in IDENTITY_KINDS:
-            yield from (
-                address for address, place in self._identified(alias, one) if self._concerns((place, place), one)
-            )
-
-    def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
-        """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
-        if one.subnets or one.exits:
-            for other in self._near(one):
-                if self._directory.selects(alias, other):
-                    yield from zip(other.addresses, other.places, strict=True)
-        elif self._directory.selects(alias, one):
-            yield from zip(one.addresses, one.places, strict=True)
-
-    def _near(self, one: Member) -> list[Member]:
-        """A node with routes and those on its routes, by id: of all nodes only these can concern it."""
-        key = one.subnet_spans, bool(one.exits)
-        found = self._on_routes.get(key)
-        if found is None:
-            spans = coalesce([*one.subnet_spans, *(INTERNET if one.exits else ())])
-            found = self._on_routes[key] = {other.node.id: other for other in self._directory.inside(spans)}
-        return [other for _, other in sorted({**found, one.node.id: one}.items())]
-
-    def _concerns(self, target: Span, one: Member) -> bool:
-        if any(target[0] <= place <= target[1] for place in one.places):
-            return True
-        served = self._directory.services.served_by(one.node.id)
-        if any(target[0] <= place <= target[1] for service in served for place in service.places):
-            return True
-        if one.subnet_spans and overlaps(one.subnet_spans, target):
-            return True
-        return bool(one.exits) and covers(INTERNET, [target])
-
-    def _prefixes(self, alias: Alias) -> Sequence[Span]:
-        """What an alias stands for as destinations of a capability."""
-        if alias.kind in (AliasKind.SELF, AliasKind.SHARED):
-            return ()
-        return self._directory.spans_of(alias, source=False)
-
-    def _capability_targets(
-        self, prefixes: Sequence[Span], one: Member, postures: tuple[str, ...] = (), *, served: bool = False
-    ) -> list[str]:
-        """The node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes.
-
-        With `served`, the addresses of the services that it serves count as its own.
-        """
-        if not prefixes or not self._directory.passes(one, postures):
-            return []
-        found: set[str] = set()
-        spans = coalesce(prefixes)
-        for address, place in zip(one.addresses, one.places, strict=True):
-            if contains(spans, place):
-                found.add(full_length(address))
-        for service in self._directory.services.served_by(one.node.id) if served else ():
-            here = zip(service.addresses, service.places, strict=True)
-            found.update(full_length(address) for address, place in here if contains(spans, place))
-        if one.subnet_spans:
-            for target in prefixes:
-                found.update(text for text in cidrs(target) if overlaps(one.subnet_spans, span(text)))
-        return sorted(found)
 
     # Rules to `autogroup:self`, and rules that steer
 

@@ -17,7 +17,8 @@ from services.shared.config.legacy import LEGACY_KEYS
 from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
 from services.shared.config.source import Given, Scalar, Tree
-from services.shared.config.values import WrongValueError, hints_of, is_section, key_of, split_mapping
+from services.shared.config.spelling import WrongValueError, split_mapping
+from services.shared.config.values import hints_of, is_section, key_of
 
 PREFIX = "HEADSCALE_"
 CREDENTIALS = "CREDENTIALS_DIRECTORY"

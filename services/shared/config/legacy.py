@@ -9,7 +9,7 @@ import ipaddress
 
 from services.shared.config.errors import Problem
 from services.shared.config.source import Given, Scalar, Tree, same
-from services.shared.config.values import WrongValueError, split_list
+from services.shared.config.spelling import WrongValueError, split_list
 
 Path = tuple[str, ...]
 

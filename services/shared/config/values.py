@@ -1,10 +1,8 @@
-"""From written values to typed ones: durations, paths, lists, modes; and the dataclass tree that holds them."""
+"""From written values to typed ones, section by section: the dataclass tree that holds the configuration."""
 
 from __future__ import annotations
 
 import difflib
-import json
-import re
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
@@ -16,47 +14,10 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from services.shared.config.errors import Problem
 from services.shared.config.source import Given, Scalar
+from services.shared.config.spelling import WrongValueError, parse_duration, parse_mode, split_list, split_mapping
 
-_UNITS = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "s": 1,
-    "m": 60,
-    "h": 3600,
-    "d": 86400,
-    "w": 604800,
-    "y": 31536000,
-}
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+\Z")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
 _TRUE = frozenset(("true", "yes", "on", "1", "t", "y"))
 _FALSE = frozenset(("false", "no", "off", "0", "f", "n"))
-
-
-class WrongValueError(ValueError):
-    """A value that its key cannot take: what it is, and what to write instead."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what, self.remedy = what, remedy
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read `1h30m`, `180d`, `500ms` or `0`.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if text in ("0", ""):
-        return timedelta(0)
-    if not _DURATION.match(text):
-        raise ValueError("not a duration")
-    try:
-        return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
-    except OverflowError:
-        raise ValueError("not a duration") from None
 
 
 @cache
@@ -164,7 +125,7 @@ class Reader:
         if origin is Literal:
             return self._choice(get_args(hint), given.value, metadata)
         if metadata.get("mode"):
-            return _mode(given.value.text)
+            return parse_mode(given.value.text)
         return self._scalars[hint](self, given.value, metadata)
 
     def _list(self, kind: Any, given: Given, metadata: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -245,54 +206,3 @@ class Reader:
         timedelta: _duration,
         Path: _path,
     }
-
-
-def _mode(text: str) -> int:
-    """A file mode: always octal, `0770`, `0o770` or `770`."""
-    try:
-        mode = int(text.removeprefix("0o"), 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= 0o777:
-        raise WrongValueError("is not a file mode", "write octal digits in quotes, as in '0770'")
-    return mode
-
-
-def split_list(text: str, where: str) -> list[Given]:
-    """A list written in one line: JSON, or items between commas or white space."""
-    if text.lstrip().startswith("["):
-        value = _json(text)
-        if not isinstance(value, list):
-            raise WrongValueError("is not a JSON list", 'write it as in ["a", "b"]')
-        return [_given(item, where) for item in value]
-    return [Given(Scalar(item), where) for item in re.split(r"[,\s]+", text.strip()) if item]
-
-
-def split_mapping(text: str, where: str) -> dict[str, Given]:
-    """A mapping written in one line: JSON, or `name=value` between commas or white space."""
-    if text.lstrip().startswith("{"):
-        value = _json(text)
-        if not isinstance(value, dict):
-            raise WrongValueError("is not a JSON object", 'write it as in {"a": "b"}')
-        return {str(name): _given(item, where) for name, item in value.items()}
-    pairs = [item.partition("=") for item in re.split(r"[,\s]+", text.strip()) if item]
-    if not all(equals for _name, equals, _value in pairs):
-        raise WrongValueError("is not a mapping", "write it as name=value,name=value or as JSON")
-    return {name: Given(Scalar(value), where) for name, _equals, value in pairs}
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise WrongValueError("is not JSON", "check brackets and quotes") from None
-
-
-def _given(value: Any, where: str) -> Given:
-    if isinstance(value, dict):
-        return Given({str(name): _given(item, where) for name, item in value.items()}, where)
-    if isinstance(value, list):
-        return Given([_given(item, where) for item in value], where)
-    if value is None:
-        return Given(Scalar("", "null"), where)
-    return Given(Scalar(json.dumps(value) if isinstance(value, bool) else str(value)), where)

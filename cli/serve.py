@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import signal
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -32,6 +34,10 @@ def run_processes(config: Config, names: tuple[str, ...]) -> None:
     """
     # A server outlives the peers that hang up on it: the command line's own way with closed pipes would end it.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    # Each client is a file. systemd and shells start programs with 1,024 and let them have more if they ask.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS says "without limit" and does not take it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     wanted = [name for name in _WIRING if name in {given.replace("-", "_") for given in names}]
     together = not wanted
     if together:

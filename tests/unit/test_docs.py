@@ -38,7 +38,7 @@ def anchors(page: Path) -> set[str]:
 def commands(lines: list[str]) -> Iterator[list[str]]:
     """The words of each command line, without what the shell takes."""
     for line in lines:
-        if line.startswith(("grpcurl", "curl", "python", "#")):
+        if line.startswith(("grpcurl", "curl", "python", "ln", "#")):
             continue
         words = shlex.split(line.replace("|", " | ").replace(">", " > "), comments=True)
         while words and words[0].rpartition("/")[2] != "headscale":

@@ -15,6 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from services.shared.sqlite import at_once
+
 Values = Mapping[str, Any]
 
 
@@ -46,11 +48,11 @@ class Prepared:
 
     async def run(self, connection: AsyncConnection, rows: Sequence[Values]) -> None:
         """Execute it once for each row of values."""
-        await connection.run_sync(self._run, rows)
+        await at_once(connection, self._run, rows)
 
     async def value(self, connection: AsyncConnection, values: Values) -> Any:
         """The first column of its first row; None when there is no row."""
-        return await connection.run_sync(self._value, values)
+        return await at_once(connection, self._value, values)
 
     def _run(self, connection: Connection, rows: Sequence[Values]) -> None:
         form = self._begun(connection)

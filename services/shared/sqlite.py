@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.dialects import registry
@@ -31,6 +31,9 @@ from sqlalchemy.util import await_only
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 BUSY_TIMEOUT = 20
 """Milliseconds that a statement may hold the loop up for another process's lock."""
@@ -132,6 +135,17 @@ def tend(engine: AsyncEngine, path: Path, pages: int) -> None:
         event.listen(engine.sync_engine, "commit", Checkpoints(path, pages).committed)
 
 
+async def at_once(connection: AsyncConnection, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
+    """Do something with a connection; where the driver never waits, without the greenlet in which it could.
+
+    Each greenlet has a stack that is mapped and unmapped: 30 us of CPU, as much as a statement.
+    """
+    if isinstance(connection.dialect, OnLoopDialect):
+        assert connection.sync_connection is not None
+        return work(connection.sync_connection, *arguments)
+    return await connection.run_sync(work, *arguments)
+
+
 class Writer:
     """The connection on which an engine writes, kept from one transaction to the next; its users take turns."""
 
@@ -152,7 +166,7 @@ class Writer:
         try:
             await begin(connection)
             yield connection
-            await connection.commit()
+            await at_once(connection, Connection.commit)
         except BaseException:
             await connection.close()  # which rolls back; what state the connection is in is not for us to guess
             raise
@@ -175,7 +189,7 @@ async def begin(connection: AsyncConnection) -> None:
     deadline = loop.time() + LOCK_TIMEOUT
     while True:
         try:
-            await connection.begin()
+            await at_once(connection, Connection.begin)
             return
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or loop.time() > deadline:

@@ -49,17 +49,22 @@ class Encoder:
 class Frame:
     """Bytes that several messages share; gateways keep them by id."""
 
-    __slots__ = ("data", "id", "kept")
+    __slots__ = ("data", "id", "kept", "key")
 
-    def __init__(self, id_: int, data: bytes) -> None:
+    def __init__(self, id_: int, data: bytes, key: Hashable = None) -> None:
         self.id = id_
+        self.key = key
         self.data = data
         self.kept = True
         """Whether the cache still has it; one that it has not must not be named any more."""
 
 
 class FrameCache:
-    """Frames by content. Bounded by bytes: the longest unused go first, and are then named once in `take_retired`."""
+    """Frames by content. Those that will not be named any more are retired, which `take_retired` tells once.
+
+    What changed in a frame is known by whoever made it, who retires it; beside that the cache is bounded by bytes, and
+    the longest unused go first.
+    """
 
     def __init__(self, limit: int = 32 << 20) -> None:
         self._limit = limit
@@ -71,20 +76,26 @@ class FrameCache:
 
     def get(self, key: Hashable, pieces: Iterable[bytes], *, zstd: bool, lead: bytes = b"") -> Frame:
         """The frame of this content; when it must be made, `pieces` are joined by commas behind `lead`."""
-        frame = self._frames.get((zstd, key))
+        key = zstd, key
+        frame = self._frames.get(key)
         if frame is not None:
-            self._frames.move_to_end((zstd, key))
+            self._frames.move_to_end(key)
             return frame
-        frame = Frame(self._next, exact(self.encoder.encode(lead + b",".join(pieces), zstd=zstd)))
+        frame = Frame(self._next, exact(self.encoder.encode(lead + b",".join(pieces), zstd=zstd)), key)
         self._next += 1
-        self._frames[zstd, key] = frame
+        self._frames[key] = frame
         self._bytes += len(frame.data)
         while self._bytes > self._limit and len(self._frames) > 1:
-            _, old = self._frames.popitem(last=False)
-            self._bytes -= len(old.data)
-            old.kept = False
-            self._retired.append(old.id)
+            self.retire(next(iter(self._frames.values())))
         return frame
+
+    def retire(self, frame: Frame) -> None:
+        """Let go of a frame that will not be named any more; harmless when said before."""
+        if frame.kept:
+            frame.kept = False
+            del self._frames[frame.key]
+            self._bytes -= len(frame.data)
+            self._retired.append(frame.id)
 
     def take_retired(self) -> list[int]:
         """Ids of frames that will not be named again, since the last call."""

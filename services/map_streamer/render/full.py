@@ -67,6 +67,9 @@ class Layout:
             pieces = (fragment.json for fragment in fragments)
             frame = self._cache.get(key, pieces, zstd=self._zstd, lead=b"," if number else b"")
             self._frames[number] = frame
+            if frame not in fragments[0].frames:
+                for fragment in fragments:
+                    fragment.joined(frame)
         return frame
 
     def _without(self, number: int, viewer_id: int, *, first: bool) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import orjson
 
 from services.map_streamer.diff import Patch
+from services.map_streamer.render.frames import Frame
 from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.encode import exact
@@ -36,11 +38,18 @@ PLAIN = Shape()
 class Fragment:
     """One form of one node; `serial` stands for the bytes."""
 
-    __slots__ = ("json", "serial")
+    __slots__ = ("frames", "json", "serial", "shape")
 
-    def __init__(self, serial: int, json: bytes) -> None:
+    def __init__(self, serial: int, json: bytes, shape: Shape = PLAIN) -> None:
         self.serial = serial
         self.json = json
+        self.shape = shape
+        self.frames: tuple[Frame, ...] = ()
+        """Those that it is part of; they are of no use any more when it is not."""
+
+    def joined(self, frame: Frame) -> None:
+        """It is part of this frame, and no longer of those that are gone."""
+        self.frames = *(other for other in self.frames if other.kept), frame
 
 
 def _addresses(node: NodeRecord, shape: Shape) -> list[str]:
@@ -145,25 +154,43 @@ def patch_json(node: NodeRecord, patch: Patch) -> bytes:
 class Fragments:
     """Peer fragments of the current records, one per shape in use."""
 
-    def __init__(self, domain: str) -> None:
+    def __init__(self, domain: str, retire: Callable[[Frame], None] = lambda _frame: None) -> None:
+        """`retire` hears of frames that hold a node as it is no more."""
         self._domain = domain
-        self._known: dict[int, tuple[NodeRecord, dict[Shape, Fragment]]] = {}
+        self._retire = retire
+        self._known: dict[int, tuple[NodeRecord, Fragment]] = {}
+        self._others: dict[int, dict[Shape, Fragment]] = {}
+        """More forms of the few nodes that have several."""
         self._next = 1
 
     def peer(self, node: NodeRecord, shape: Shape) -> Fragment:
         """The node as a peer; encoded when its record or shape is new."""
         known = self._known.get(node.id)
         if known is None or known[0] is not node:
-            known = self._known[node.id] = node, {}
-        fragment = known[1].get(shape)
-        if fragment is None:
-            fragment = known[1][shape] = Fragment(self._next, exact(peer_json(node, self._domain, shape)))
-            self._next += 1
-        return fragment
+            self.forget(node.id)
+            fragment = self._make(node, shape)
+            self._known[node.id] = node, fragment
+            return fragment
+        if known[1].shape == shape:
+            return known[1]
+        others = self._others.setdefault(node.id, {})
+        other = others.get(shape)
+        if other is None:
+            other = others[shape] = self._make(node, shape)
+        return other
+
+    def _make(self, node: NodeRecord, shape: Shape) -> Fragment:
+        self._next += 1
+        return Fragment(self._next, exact(peer_json(node, self._domain, shape)), shape)
 
     def forget(self, node_id: int) -> None:
-        """Drop what is known of a node that is gone."""
-        self._known.pop(node_id, None)
+        """Drop what is known of a node that is gone, or is not any more what it was."""
+        known = self._known.pop(node_id, None)
+        if known is None:
+            return
+        for fragment in (known[1], *self._others.pop(node_id, {}).values()):
+            for frame in fragment.frames:
+                self._retire(frame)
 
 
 def profile_json(user_id: int, user: UserRecord | None) -> bytes:

@@ -37,7 +37,7 @@ class Renderer:
         self._domain = settings.dns.base_domain.strip(".")
         self._dns: tuple[object, bytes] | None = None
         self.cache = cache if cache is not None else FrameCache()
-        self._fragments = Fragments(self._domain)
+        self._fragments = Fragments(self._domain, self.cache.retire)
         self._derp: tuple[tuple[object, ...], bytes] | None = None
         self._layouts: dict[tuple[int, bool, bool], Layout] = {}
         self._shared: dict[tuple[int, int], bytes] = {}

@@ -14,7 +14,16 @@ from services.map_streamer.render.derp import derp_map
 from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_resolvers
 from services.map_streamer.render.frames import Encoder, Frame, FrameCache, stored
 from services.map_streamer.render.full import Layout, chunks
-from services.map_streamer.render.nodes import PLAIN, Fragment, Shape, patch_json, peer_json, profile_json, self_json
+from services.map_streamer.render.nodes import (
+    PLAIN,
+    Fragment,
+    Fragments,
+    Shape,
+    patch_json,
+    peer_json,
+    profile_json,
+    self_json,
+)
 from services.map_streamer.snapshot import NodeRecord, RelayRecord, UserRecord
 from services.shared.ids import TAGGED_DEVICES_USER
 from tests.fakes.netmap import unpack
@@ -118,6 +127,31 @@ def test_a_frame_that_was_retired_is_not_named_again() -> None:
     assert isinstance(second, Frame)
     assert second.id > first.id
     assert second.data == first.data
+
+
+def test_frames_of_nodes_as_they_are_no_more_are_retired() -> None:
+    cache = FrameCache()
+    fragments = Fragments("", cache.retire)
+    nodes = {node_id: changed(id=node_id) for node_id in range(64)}
+
+    def lay_out(legacy: bool = False) -> list[Frame]:
+        shape = Shape(legacy=legacy)
+        layout = Layout(tuple(nodes), lambda node_id: fragments.peer(nodes[node_id], shape), cache, zstd=False)
+        return [part for part in layout.peers(-1) if isinstance(part, Frame)]
+
+    first, second = lay_out()
+    old_first, old_second = lay_out(legacy=True)
+    assert lay_out() == [first, second] and cache.take_retired() == []
+    for _ in range(100):
+        nodes[7] = changed(id=7)
+        lay_out()
+    assert {first.id, old_first.id} < set(cache.take_retired())
+    assert second.kept and old_second.kept and len(cache) == 3
+    nodes.pop(40)
+    fragments.forget(40)
+    assert set(cache.take_retired()) == {second.id, old_second.id} and len(cache) == 1
+    lay_out(), lay_out(legacy=True)
+    assert len(cache) == 4 and all(len(fragments.peer(node, PLAIN).frames) == 1 for node in nodes.values())
 
 
 @pytest.mark.statement(86, 88, 94, 95, 96, 101, 102)

@@ -133,9 +133,9 @@ class MapSessions:
 
     def open(self, ask: MapAsk, responder: Responder) -> MapSession:
         """A client asks for a map session; its answer begins when the map streamer accepts it."""
-        session = self._table.create(ask, responder)
+        session = self._table.create(ask, responder, self)
         session.deadline = self._timer(self._timing.open_timeout, partial(self._not_opened, session))
-        responder.on_closed(partial(self._end, session, "client"))
+        responder.on_closed(session.gone)
         if responder.closed:
             self._end(session, "client")
         else:
@@ -174,8 +174,8 @@ class MapSessions:
         if older is not None:
             self._close(older, "superseded")
         self._metrics.sessions.set(len(self._table))
-        session.writer.on_resume(partial(self._resumed, session))
-        session.writer.on_closed(partial(self._end, session, "client"))
+        session.writer.on_resume(session.resumed)
+        session.writer.on_closed(session.gone)
         if not session.writer.closed:
             self._rest(session)
 
@@ -281,7 +281,12 @@ class MapSessions:
             session.told_paused = True
             self._uplink.paused(session.route)
 
-    def _resumed(self, session: MapSession) -> None:
+    def gone(self, session: MapSession) -> None:
+        """The client, or its connection, went."""
+        self._end(session, "client")
+
+    def resumed(self, session: MapSession) -> None:
+        """The client reads again."""
         session.paused_since = None
         self._paused.discard(session.session_id)
         self._metrics.paused.set(len(self._paused))
@@ -316,7 +321,7 @@ class MapSessions:
     def _rest(self, session: MapSession) -> None:
         """Choose when silence has lasted long enough, and look again then."""
         session.keepalive_after = self._timing.keepalive + random.uniform(0, self._timing.jitter)
-        session.timer = self._timer(self._wait_of(session), partial(self._tick, session))
+        session.timer = self._timer(self._wait_of(session), session.look)
 
     def _wait_of(self, session: MapSession) -> float:
         wait = session.last_sent + session.keepalive_after - self._clock.monotonic()
@@ -324,7 +329,8 @@ class MapSessions:
             wait = session.paused_since + self._timing.slow_timeout - self._clock.monotonic()
         return max(wait, 0.001)
 
-    def _tick(self, session: MapSession) -> None:
+    def looked_at(self, session: MapSession) -> None:
+        """Send a keep-alive if silence has lasted long enough; drop a client that does not read."""
         writer = session.writer
         if writer is None or writer.closed:
             return
@@ -333,7 +339,7 @@ class MapSessions:
             self._close(session, "slow")
             return
         if now - session.last_sent < session.keepalive_after or session.paused_since is not None:
-            session.timer = self._timer(self._wait_of(session), partial(self._tick, session))
+            session.timer = self._timer(self._wait_of(session), session.look)
             return
         message = ZSTD_KEEPALIVE if session.ask.zstd else PLAIN_KEEPALIVE
         if not session.ask.once and writer.send((message,)):

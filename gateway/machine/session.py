@@ -44,6 +44,22 @@ class MapAsk:
     """One full map and the end."""
 
 
+class Keeper(Protocol):
+    """Who serves sessions and hears what becomes of them."""
+
+    def gone(self, session: MapSession) -> None:
+        """The client, or its connection, went."""
+        ...
+
+    def resumed(self, session: MapSession) -> None:
+        """The client reads again."""
+        ...
+
+    def looked_at(self, session: MapSession) -> None:
+        """The time has come that was chosen for the next look."""
+        ...
+
+
 class MapSession:
     """A map session: opening until the map streamer accepts it, then live until someone ends it."""
 
@@ -54,6 +70,7 @@ class MapSession:
         "has_map",
         "held",
         "keepalive_after",
+        "keeper",
         "last_sent",
         "missed",
         "node_id",
@@ -68,7 +85,8 @@ class MapSession:
         "writer",
     )
 
-    def __init__(self, session_id: int, ask: MapAsk, responder: Responder) -> None:
+    def __init__(self, session_id: int, ask: MapAsk, responder: Responder, keeper: Keeper) -> None:
+        self.keeper = keeper
         self.session_id = session_id
         self.route = session_id
         self.ask = ask
@@ -93,6 +111,20 @@ class MapSession:
         self.deadline: Cancellable | None = None
         self.timer: Cancellable | None = None
 
+    # What others call back: each is half as large as a partial of the keeper's.
+
+    def gone(self) -> None:
+        """The client, or its connection, went."""
+        self.keeper.gone(self)
+
+    def resumed(self) -> None:
+        """The client reads again."""
+        self.keeper.resumed(self)
+
+    def look(self) -> None:
+        """The time has come that was chosen for the next look."""
+        self.keeper.looked_at(self)
+
 
 class SessionTable:
     """Every map session of this gateway, found by each of its names."""
@@ -111,9 +143,9 @@ class SessionTable:
     def __iter__(self) -> Iterator[MapSession]:
         return iter(list(self._by_route.values()))
 
-    def create(self, ask: MapAsk, responder: Responder) -> MapSession:
+    def create(self, ask: MapAsk, responder: Responder, keeper: Keeper) -> MapSession:
         """A new session, opening."""
-        session = MapSession(self._next(), ask, responder)
+        session = MapSession(self._next(), ask, responder, keeper)
         self._by_route[session.route] = session
         return session
 

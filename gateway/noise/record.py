@@ -23,6 +23,11 @@ _NONCE = struct.Struct(">IQ")
 _HEAD = struct.Struct(">BH")
 _LAST_NONCE = (1 << 64) - 1
 """The all-ones counter is never used (`controlbase/conn.go` errors with errCipherExhausted there)."""
+_BUSY = 2
+"""Records between two looks from which on a sealer is busy: with a keep-alive now and then it is not.
+
+One busy time is not enough, or every client that has just come would be taken for one.
+"""
 
 
 class RecordReader:
@@ -94,13 +99,20 @@ def _frame_end(buffer: bytes, start: int) -> int | None:
 
 
 class RecordSealer:
-    """Seals records. The order of calls is the order on the wire; what was sealed must be sent."""
+    """Seals records. The order of calls is the order on the wire; what was sealed must be sent.
 
-    __slots__ = ("_cipher", "_nonce")
+    Keeps the key, and a cipher object only while it is busy: an idle one would cost 2 KiB per connection, where making
+    one costs about as much as sealing a short record.
+    """
+
+    __slots__ = ("_busy", "_cipher", "_key", "_nonce", "_seen")
 
     def __init__(self, key: bytes) -> None:
-        self._cipher: ChaCha20Poly1305 | None = ChaCha20Poly1305(key)
+        self._key: bytes | None = key
+        self._cipher: ChaCha20Poly1305 | None = None
         self._nonce = 0
+        self._seen = 0
+        self._busy = False
 
     def seal(self, data: bytes | Iterable[bytes | bytearray | memoryview]) -> bytes:
         """The frames for one buffer, or for several as if they were joined; as few frames as fit.
@@ -108,22 +120,38 @@ class RecordSealer:
         Raises:
             NoiseError: the counter is used up, now or before.
         """
-        if self._cipher is None:
-            raise NoiseError("the connection has failed before")
+        cipher = self._cipher
+        if cipher is None:
+            cipher = self._make()
         if isinstance(data, bytes) and 0 < len(data) <= MAX_PLAINTEXT and self._nonce < _LAST_NONCE:
             # Nearly every message: one change for one client, a thousand times in a row.
-            sealed = self._cipher.encrypt(_NONCE.pack(0, self._nonce), data, None)
+            sealed = cipher.encrypt(_NONCE.pack(0, self._nonce), data, None)
             self._nonce += 1
             return _HEAD.pack(TYPE_RECORD, len(sealed)) + sealed
         frames = []
         for plain in _cut([data] if isinstance(data, bytes) else data):
             if self._nonce >= _LAST_NONCE:
-                self._cipher = None
+                self._cipher = self._key = None
                 raise NoiseError("the cipher is exhausted")
             frames.append(_HEAD.pack(TYPE_RECORD, len(plain) + TAG_SIZE))
-            frames.append(self._cipher.encrypt(_NONCE.pack(0, self._nonce), plain, None))
+            frames.append(cipher.encrypt(_NONCE.pack(0, self._nonce), plain, None))
             self._nonce += 1
         return b"".join(frames)
+
+    def look(self) -> bool:
+        """Call at an even pace: from the second busy time in a row on the cipher is kept. Whether one was let go."""
+        busy = self._nonce - self._seen >= _BUSY
+        self._seen = self._nonce
+        keep, self._busy = busy and self._busy, busy
+        if keep == (self._cipher is not None):
+            return False
+        self._cipher = self._make() if keep else None
+        return not keep
+
+    def _make(self) -> ChaCha20Poly1305:
+        if self._key is None:
+            raise NoiseError("the connection has failed before")
+        return ChaCha20Poly1305(self._key)
 
 
 def _cut(buffers: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes | memoryview]:

@@ -1,4 +1,5 @@
-"""When Python looks for cyclic garbage: seldom, because our state has no cycles and is large.
+"""When Python looks for cyclic garbage: seldom, because our state has no cycles and is large. And when the C library
+gives memory back to the system.
 
 A full collection visits every record of every node and stops the loop for it: with the defaults a tailnet of a thousand
 nodes pauses for tens of milliseconds in the middle of a fan-out.
@@ -6,7 +7,9 @@ nodes pauses for tens of milliseconds in the middle of a fan-out.
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import sys
 
 THRESHOLDS = (10_000, 20, 50)
 """Net allocations of containers before a young collection; young ones before a middle one; those before a full one."""
@@ -17,3 +20,9 @@ def settle() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+
+
+def give_back() -> None:
+    """Give back pages that nobody uses, after a burst: by itself glibc does so only at the end of its heap."""
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

@@ -362,6 +362,19 @@ def test_the_last_counter_is_never_used():
         reader.receive(Cipher(V["key_to_client"]).record(b"x"))
 
 
+def test_only_a_sealer_that_stays_busy_keeps_its_cipher_and_that_alters_no_byte():
+    sealer, reader = RecordSealer(V["key_to_client"]), RecordReader(V["key_to_client"])
+    kept, let_go = [], []
+    for records in (40, 0, 1, 2, 9, 5, 1, 1, 0):
+        for number in range(records):
+            assert reader.receive(sealer.seal(b"%d" % number)) == b"%d" % number
+        let_go.append(sealer.look())
+        kept.append(sealer._cipher is not None)
+
+    assert kept == [False, False, False, False, True, True, False, False, False]
+    assert let_go == [False, False, False, False, False, False, True, False, False]
+
+
 @pytest.mark.statement(26)
 def test_the_early_payload_is_that_of_the_vector_and_small_enough_for_every_client():
     payload = encode_early(ChallengeKey(b"\xab" * 32))

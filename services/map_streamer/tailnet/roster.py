@@ -20,7 +20,7 @@ class Roster:
         self._metrics = metrics
         self._gateways: list[Gateway] = []
         self._sessions: dict[Session, None] = {}
-        self._of_node: dict[int, dict[Session, None]] = {}
+        self._of_node: dict[int, tuple[Session, ...]] = {}
         self._audiences: dict[Audience, dict[int, Session]] = {}
 
     def attach(self, gateway_id: str, build: Callable[[Session], None], relieved: Callable[[Session], None]) -> Gateway:
@@ -55,7 +55,8 @@ class Roster:
         """A session was accepted."""
         session.gateway.sessions[session.id] = session
         self._sessions[session] = None
-        self._of_node.setdefault(session.viewer.node_id, {})[session] = None
+        node_id = session.viewer.node_id
+        self._of_node[node_id] = *self._of_node.get(node_id, ()), session
         self._metrics.sessions.set(len(self._sessions))
 
     def go_live(self, session: Session, class_: int) -> None:
@@ -98,10 +99,11 @@ class Roster:
         session.gateway.sessions.pop(session.id, None)
         session.gateway.outbox.unwant(session.id)
         self._sessions.pop(session, None)
-        of_node = self._of_node.get(session.viewer.node_id, {})
-        of_node.pop(session, None)
-        if not of_node:
-            self._of_node.pop(session.viewer.node_id, None)
+        node_id = session.viewer.node_id
+        if others := tuple(other for other in self._of_node.get(node_id, ()) if other is not session):
+            self._of_node[node_id] = others
+        else:
+            self._of_node.pop(node_id, None)
         self._metrics.sessions.set(len(self._sessions))
 
     def end(self, session: Session, reason: pb.EndReason) -> None:

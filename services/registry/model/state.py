@@ -35,7 +35,7 @@ class State:
         self._users: dict[UserId, User] = {}
         self._relays: dict[str, Relay] = {}
         self._by_node_key: dict[NodeKey, NodeId] = {}
-        self._of_machine: dict[MachineKey, set[NodeId]] = {}
+        self._of_machine: dict[MachineKey, tuple[NodeId, ...]] = {}
         self._by_name: dict[str, NodeId] = {}
         self._held: dict[str, NodeId] = {}
         for user in users:
@@ -121,7 +121,7 @@ class State:
     def _add(self, node: Node) -> None:
         self._nodes[node.id] = node
         self._by_node_key[node.node_key] = node.id
-        self._of_machine.setdefault(node.machine_key, set()).add(node.id)
+        self._of_machine[node.machine_key] = *self._of_machine.get(node.machine_key, ()), node.id
         self._by_name[node.given_name] = node.id
         for address in (node.ipv4, node.ipv6):
             if address:
@@ -140,9 +140,9 @@ class State:
         self.name_hints = {}
         _forget(self._held, node.ipv4, node_id)
         _forget(self._held, node.ipv6, node_id)
-        of_machine = self._of_machine[node.machine_key]
-        of_machine.discard(node_id)
-        if not of_machine:
+        if others := tuple(other for other in self._of_machine[node.machine_key] if other != node_id):
+            self._of_machine[node.machine_key] = others
+        else:
             del self._of_machine[node.machine_key]
         return node
 

@@ -109,6 +109,9 @@ async def run(target: Target, names: list[str], clients: int, sampled: int) -> d
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
             figures[name] = await (hostile if name == "hostile" else SCENARIOS[name])(fleet)
+            if name == "idle":
+                each = (figures[name]["pss_mib"] * 2**20 - empty) / len(fleet.devices)
+                figures[name]["memory_per_client_kib"] = each / 1024
         except Exception as error:
             print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
             figures[name] = {"wrong": 1.0}

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cli.naming import add_user
-from cli.node_changes import show
+from cli.output import tell
 from cli.parser import Noun
 from cli.remote import Remote
 from cli.values import commas
@@ -34,4 +34,4 @@ def _create_node(arguments: argparse.Namespace) -> None:
             user=user.name, key=arguments.key, name=arguments.name, routes=arguments.route
         )
         node = remote.call("DebugCreateNode", request).node
-    show(arguments, node, f"{arguments.name} waits: headscale auth register --auth-id {arguments.key} -u {user.name}")
+    tell(arguments, node, f"{arguments.name} waits: headscale auth register --auth-id {arguments.key} -u {user.name}")

@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from cli.naming import add_user
-from cli.node_changes import show
-from cli.output import data, emit, table, when
+from cli.output import data, emit, table, tell, when
 from cli.parser import Noun
 from cli.remote import Remote
 
@@ -74,7 +73,7 @@ def _register(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(arguments.user)
         answer = remote.call("AuthRegister", auth_pb2.AuthRegisterRequest(user=user.name, auth_id=arguments.auth_id))
-    show(arguments, answer.node, f"node {answer.node.given_name} registered")
+    tell(arguments, answer.node, f"node {answer.node.given_name} registered")
 
 
 def _approve(arguments: argparse.Namespace) -> None:

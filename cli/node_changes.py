@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from cli.errors import CommandError
 from cli.naming import add_node, add_user
-from cli.output import data, emit, when
+from cli.output import data, emit, tell, when
 from cli.parser import Noun
 from cli.remote import Remote
 from cli.values import commas, confirm, moment, timestamp
@@ -59,7 +58,7 @@ def _register(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(arguments.user)
         answer = remote.call("RegisterNode", node_pb2.RegisterNodeRequest(user=user.name, key=arguments.key))
-    show(arguments, answer.node, f"node {answer.node.given_name} registered")
+    tell(arguments, answer.node, f"node {answer.node.given_name} registered")
 
 
 def _expire(arguments: argparse.Namespace) -> None:
@@ -74,7 +73,7 @@ def _expire(arguments: argparse.Namespace) -> None:
             request.expiry.CopyFrom(timestamp(arguments.expiry))
         answer = remote.call("ExpireNode", request)
     told = "never ends" if arguments.disable else f"ends {when(answer.node.expiry)} UTC"
-    show(arguments, answer.node, f"the key of node {node.given_name} {told}")
+    tell(arguments, answer.node, f"the key of node {node.given_name} {told}")
 
 
 def _key(arguments: argparse.Namespace) -> None:
@@ -84,7 +83,7 @@ def _key(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("ExpireNode", node_pb2.ExpireNodeRequest(node_id=node.id))
-    show(
+    tell(
         arguments,
         answer.node,
         f"the key of node {node.given_name} has ended: it makes a new one when its user signs in again",
@@ -97,7 +96,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("RenameNode", node_pb2.RenameNodeRequest(node_id=node.id, new_name=arguments.new_name))
-    show(arguments, answer.node, f"node {node.given_name} is now {answer.node.given_name}")
+    tell(arguments, answer.node, f"node {node.given_name} is now {answer.node.given_name}")
 
 
 def _delete(arguments: argparse.Namespace) -> None:
@@ -107,7 +106,7 @@ def _delete(arguments: argparse.Namespace) -> None:
         node = remote.node(arguments.identifier)
         confirm(f"delete node {node.given_name} (id {node.id})?", arguments.force)
         remote.call("DeleteNode", node_pb2.DeleteNodeRequest(node_id=node.id))
-    show(arguments, node, f"node {node.given_name} deleted")
+    tell(arguments, node, f"node {node.given_name} deleted")
 
 
 def _tag(arguments: argparse.Namespace) -> None:
@@ -116,7 +115,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("SetTags", node_pb2.SetTagsRequest(node_id=node.id, tags=arguments.tags))
-    show(arguments, answer.node, f"node {answer.node.given_name} has the tags {', '.join(answer.node.tags)}")
+    tell(arguments, answer.node, f"node {answer.node.given_name} has the tags {', '.join(answer.node.tags)}")
 
 
 def _approve_routes(arguments: argparse.Namespace) -> None:
@@ -127,7 +126,7 @@ def _approve_routes(arguments: argparse.Namespace) -> None:
         request = node_pb2.SetApprovedRoutesRequest(node_id=node.id, routes=arguments.routes)
         answer = remote.call("SetApprovedRoutes", request)
     approved = ", ".join(answer.node.approved_routes) or "none"
-    show(arguments, answer.node, f"approved routes of {answer.node.given_name}: {approved}")
+    tell(arguments, answer.node, f"approved routes of {answer.node.given_name}: {approved}")
 
 
 def _backfill(arguments: argparse.Namespace) -> None:
@@ -150,11 +149,3 @@ def _move(arguments: argparse.Namespace) -> None:
         f"node {node.given_name} was not moved: nodes are not moved between users any more",
         f"sign in on it again as {user.name}, or give it tags: headscale nodes tag -i {node.id} -t tag:…",
     )
-
-
-def show(arguments: argparse.Namespace, node: Any, sentence: str) -> None:
-    """Print a node for programs, or say in a sentence what was done."""
-    if arguments.output:
-        emit(data(node), arguments.output)
-    else:
-        print(sentence)

@@ -15,6 +15,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from google.protobuf.message import Message
     from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -84,6 +86,14 @@ def emit(value: Any, style: str) -> None:
             sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(json.dumps(value, indent="\t", ensure_ascii=False) + "\n")
+
+
+def tell(arguments: Namespace, answer: Message, sentence: str) -> None:
+    """Say what was done: the answer as data for programs, or a sentence for people."""
+    if arguments.output:
+        emit(data(answer), arguments.output)
+    else:
+        print(sentence)
 
 
 def refusal(text: str, remedy: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli.output import data, emit, table, when
+from cli.output import data, emit, table, tell, when
 from cli.parser import Noun
 from cli.remote import Remote
 from cli.values import confirm, positive
@@ -136,7 +136,7 @@ def _link(arguments: argparse.Namespace) -> None:
     request = pb.LinkUserRequest(user=arguments.who, issuer=arguments.issuer, subject=arguments.subject)
     with Remote(arguments) as remote:
         user = remote.people().call("LinkUser", request).user
-    _tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is user {user.name}")
+    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is user {user.name}")
 
 
 def _unlink(arguments: argparse.Namespace) -> None:
@@ -145,7 +145,7 @@ def _unlink(arguments: argparse.Namespace) -> None:
     request = pb.UnlinkUserRequest(issuer=arguments.issuer, subject=arguments.subject)
     with Remote(arguments) as remote:
         user = remote.people().call("UnlinkUser", request).user
-    _tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is no longer user {user.name}")
+    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is no longer user {user.name}")
 
 
 def _relink(arguments: argparse.Namespace) -> None:
@@ -157,11 +157,4 @@ def _relink(arguments: argparse.Namespace) -> None:
     sentence = f"user {moved.user.name} has {moved.links} more identities and {moved.nodes} more nodes"
     if moved.left:
         sentence += f"; {moved.left} nodes stay, because {moved.user.name} has one on the same machine"
-    _tell(arguments, moved, sentence)
-
-
-def _tell(arguments: argparse.Namespace, answer: Any, sentence: str) -> None:
-    if arguments.output:
-        emit(data(answer), arguments.output)
-    else:
-        print(sentence)
+    tell(arguments, moved, sentence)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from cli.output import data, emit
+from cli.output import tell
 from cli.parser import Noun
 from cli.remote import Remote
 
@@ -37,7 +36,7 @@ def _suspend(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = pb.SuspendUserRequest(user=arguments.who, reason=arguments.reason)
         user = remote.people().call("SuspendUser", request).user
-    _print(arguments, user, f"user {user.name} is suspended: their nodes have no access")
+    tell(arguments, user, f"user {user.name} is suspended: their nodes have no access")
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -46,11 +45,4 @@ def _restore(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = pb.RestoreUserRequest(user=arguments.who, reason=arguments.reason)
         user = remote.people().call("RestoreUser", request).user
-    _print(arguments, user, f"user {user.name} is restored: their nodes go on as before")
-
-
-def _print(arguments: argparse.Namespace, user: Any, sentence: str) -> None:
-    if arguments.output:
-        emit(data(user), arguments.output)
-    else:
-        print(sentence)
+    tell(arguments, user, f"user {user.name} is restored: their nodes go on as before")

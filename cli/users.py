@@ -7,7 +7,7 @@ from typing import Any
 
 from cli import people, user_rights
 from cli.errors import CommandError
-from cli.output import data, emit, table, when
+from cli.output import data, emit, table, tell, when
 from cli.parser import Noun
 from cli.remote import Remote
 from cli.values import confirm, positive
@@ -71,7 +71,7 @@ def _create(arguments: argparse.Namespace) -> None:
                 picture_url=arguments.picture_url,
             ),
         )
-    _print(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
+    tell(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
 
 
 def list_users(arguments: argparse.Namespace) -> None:
@@ -118,7 +118,7 @@ def _destroy(arguments: argparse.Namespace) -> None:
         user = remote.user(_named(arguments, arguments.who))
         confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
         remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
-    _print(arguments, user, f"user {user.name} deleted")
+    tell(arguments, user, f"user {user.name} deleted")
 
 
 def _rename(arguments: argparse.Namespace) -> None:
@@ -131,7 +131,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(_named(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
-    _print(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+    tell(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
 
 
 def _role(arguments: argparse.Namespace) -> None:
@@ -141,11 +141,4 @@ def _role(arguments: argparse.Namespace) -> None:
         user = remote.user(arguments.who)
         request = pb.SetRoleRequest(user=user.name, role=arguments.role)
         changed = remote.people().call("SetRole", request).user
-    _print(arguments, changed, f"user {changed.name} is now {changed.role}")
-
-
-def _print(arguments: argparse.Namespace, user: Any, sentence: str) -> None:
-    if arguments.output:
-        emit(data(user), arguments.output)
-    else:
-        print(sentence)
+    tell(arguments, changed, f"user {changed.name} is now {changed.role}")

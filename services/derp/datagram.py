@@ -56,7 +56,7 @@ class StunSocket:
                 return
             except OSError:
                 continue  # an ICMP error about an earlier answer
-            reply = stun.answer(data, source[0], source[1])
+            reply = stun.answer(data, packed(source[0]), source[1])
             if reply is None:
                 self.ignored += 1
                 continue
@@ -66,6 +66,13 @@ class StunSocket:
                 self.ignored += 1  # no route back, or the send buffer is full: the client asks again
             else:
                 self.answered += 1
+
+
+def packed(host: str) -> bytes:
+    """The bytes of an address, without the zone that IPv6 may have."""
+    if ":" in host:
+        return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
+    return socket.inet_aton(host)
 
 
 @lru_cache(_KNOWN)

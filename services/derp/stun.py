@@ -17,7 +17,6 @@ forger of source addresses nothing (the answer over IPv4 is shorter than the req
 
 from __future__ import annotations
 
-import socket
 import struct
 import zlib
 from typing import Final
@@ -82,25 +81,19 @@ def _says_tailnode(data: bytes, end: int) -> bool:
     return found and position == end
 
 
-def write_answer(transaction: bytes, host: str, port: int) -> bytes:
-    """The binding success that tells a client its own address; IPv4 mapped in IPv6 is unmapped first."""
-    if ":" in host:
-        address = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-        if not address.startswith(_MAPPED):
-            mask = int.from_bytes(COOKIE + transaction)
-            hidden = (int.from_bytes(address) ^ mask).to_bytes(16)
-            return _ANSWER_V6.pack(_ANSWER_V6_HEAD, transaction, 0x00200014, 0, 2, port ^ _PORT_MASK, hidden)
-        address = address[len(_MAPPED) :]
-    else:
-        address = socket.inet_aton(host)
-    hidden_number = int.from_bytes(address) ^ _COOKIE_NUMBER
-    return _ANSWER_V4.pack(_ANSWER_V4_HEAD, transaction, 0x00200008, 0, 1, port ^ _PORT_MASK, hidden_number)
+def write_answer(transaction: bytes, address: bytes, port: int) -> bytes:
+    """The binding success that tells a client its own address, of 4 or 16 bytes; a mapped IPv4 is unmapped first."""
+    if len(address) == 4 or address.startswith(_MAPPED):
+        hidden_v4 = int.from_bytes(address[-4:]) ^ _COOKIE_NUMBER
+        return _ANSWER_V4.pack(_ANSWER_V4_HEAD, transaction, 0x00200008, 0, 1, port ^ _PORT_MASK, hidden_v4)
+    hidden = (int.from_bytes(address) ^ int.from_bytes(COOKIE + transaction)).to_bytes(16)
+    return _ANSWER_V6.pack(_ANSWER_V6_HEAD, transaction, 0x00200014, 0, 2, port ^ _PORT_MASK, hidden)
 
 
-def answer(data: bytes, host: str, port: int) -> bytes | None:
-    """What to send back to `host`, `port` for this datagram; None means say nothing."""
+def answer(data: bytes, address: bytes, port: int) -> bytes | None:
+    """What to send back to an address for this datagram; None means say nothing."""
     transaction = read_request(data)
-    return None if transaction is None else write_answer(transaction, host, port)
+    return None if transaction is None else write_answer(transaction, address, port)
 
 
 def write_request(transaction: bytes) -> bytes:

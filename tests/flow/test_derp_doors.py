@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from services.derp import frames, handshake, stun
 from services.derp.admission import OpenAdmission
+from services.derp.datagram import packed
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings
 from services.shared.clock import SystemClock
@@ -334,7 +335,8 @@ async def test_stun_answers_from_the_address_that_was_asked(
     async with asyncio.timeout(DEADLINE):
         data, source = await asking.answers.get()
     assert source[:2] == (target, server.stun_port)
-    assert data == stun.write_answer(transaction, *transport.get_extra_info("sockname")[:2])
+    host, port = transport.get_extra_info("sockname")[:2]
+    assert data == stun.write_answer(transaction, packed(host), port)
     assert data[25] == want
     transport.close()
     assert server.stun is not None and (server.stun.answered, server.stun.ignored) == (1, 1)

@@ -44,9 +44,10 @@ class Renderer:
         self.view = view
 
     def show(self, view: View) -> None:
-        """Make this the current view."""
-        for node_id in self.view.snapshot.nodes.keys() - view.snapshot.nodes.keys():
-            self._fragments.forget(node_id)
+        """Make this the current view; it follows the one before."""
+        for node_id in view.touched:
+            if node_id not in view.snapshot.nodes:
+                self._fragments.forget(node_id)
         self.view = view
         self._layouts.clear()
         self._shared.clear()

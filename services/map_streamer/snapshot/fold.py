@@ -111,15 +111,14 @@ class _Draft:
 
     def __init__(self, before: Snapshot, now: datetime) -> None:
         self.now = now
-        self.nodes = dict(before.nodes)
-        self.users = dict(before.users)
-        self.relays = dict(before.relays)
+        self.nodes = Table(before.nodes)
+        self.users = Table(before.users)
+        self.relays = Table(before.relays)
         self.by_key = Table(before.by_key)
         self.access_nodes = Table(before.access_nodes)
         self.policy = before.policy
         self.regions = before.regions
         self.dns_records = before.dns_records
-        self.changed = False
         self.reshaped = False
 
     def apply(self, fact: Fact) -> None:
@@ -129,17 +128,17 @@ class _Draft:
             case NodeRemoved(node_id):
                 self._remove_node(node_id)
             case KeyEnded(node_id):
-                if node_id in self.nodes:
-                    self._put_node(self.nodes[node_id])
+                if node_id in self.nodes.now:
+                    self._put_node(self.nodes.now[node_id])
             case UserPut(user):
                 self._put_user(user)
             case UserRemoved(user_id):
-                self.reshaped |= self.users.pop(user_id, None) is not None
+                self.reshaped |= self.users.drop(user_id)
             case RelayPut(relay):
-                if self.relays.get(relay.name) != relay:
-                    self.relays[relay.name] = relay
+                if self.relays.now.get(relay.name) != relay:
+                    self.relays.put(relay.name, relay)
             case RelayRemoved(name):
-                self.relays.pop(name, None)
+                self.relays.drop(name)
             case PolicyPut(policy):
                 self.reshaped |= policy != self.policy
                 self.policy = policy
@@ -157,11 +156,10 @@ class _Draft:
         expiry = node.created if ended and not past else node.term
         if node.expiry != expiry or node.expired != (past or ended):
             node = msgspec.structs.replace(node, expiry=expiry, expired=past or ended)
-        old = self.nodes.get(node.id)
+        old = self.nodes.now.get(node.id)
         if old == node:
             return
-        self.nodes[node.id] = node
-        self.changed = True
+        self.nodes.put(node.id, node)
         if old is None or old.node_key != node.node_key:
             if old is not None:
                 self._forget_key(old)
@@ -170,7 +168,7 @@ class _Draft:
 
     def _is_cut(self, node: NodeRecord) -> bool:
         """Whether its owner is suspended; tags are nobody."""
-        owner = None if node.tags else self.users.get(node.user_id)
+        owner = None if node.tags else self.users.now.get(node.user_id)
         return owner is not None and owner.suspended
 
     def _place(self, node: NodeRecord) -> None:
@@ -183,10 +181,10 @@ class _Draft:
             self.reshaped = True
 
     def _remove_node(self, node_id: int) -> None:
-        node = self.nodes.pop(node_id, None)
+        node = self.nodes.now.get(node_id)
         if node is None:
             return
-        self.changed = True
+        self.nodes.drop(node_id)
         self._forget_key(node)
         self.reshaped |= self.access_nodes.drop(node_id)
 
@@ -195,14 +193,14 @@ class _Draft:
             self.by_key.drop(node.node_key)
 
     def _put_user(self, user: UserRecord) -> None:
-        old = self.users.get(user.id)
+        old = self.users.now.get(user.id)
         if old == user:
             return
-        self.users[user.id] = user
+        self.users.put(user.id, user)
         if old is None or _identity(old) != _identity(user):
             self.reshaped = True
         if user.suspended != (old is not None and old.suspended):
-            for node in [node for node in self.nodes.values() if node.user_id == user.id]:
+            for node in [node for node in self.nodes.now.values() if node.user_id == user.id]:
                 self._put_node(node)
                 self._place(node)  # also where the node looks as before, because its key had ended by itself
 
@@ -216,7 +214,7 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
     draft = _Draft(before, now)
     for fact in facts:
         draft.apply(fact)
-    users = before.users if before.users == draft.users else draft.users
+    users = draft.users.settled()
     access = before.access
     if draft.reshaped:
         access = _evaluator(draft.policy, users, draft.access_nodes.now, settings, before.access)
@@ -224,9 +222,9 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
         before,
         access=access,
         cursor=cursor,
-        nodes=draft.nodes if draft.changed else before.nodes,
+        nodes=draft.nodes.now,
         users=users,
-        relays=before.relays if before.relays == draft.relays else draft.relays,
+        relays=draft.relays.settled(),
         policy=draft.policy,
         regions=draft.regions,
         dns_records=draft.dns_records,

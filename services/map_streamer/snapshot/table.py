@@ -12,10 +12,10 @@ V = TypeVar("V")
 class Table(Generic[K, V]):
     """What was known before, with changes. `now` is never changed in place once somebody else may hold it."""
 
-    __slots__ = ("_copy", "now")
+    __slots__ = ("_before", "_copy", "now")
 
     def __init__(self, before: Mapping[K, V]) -> None:
-        self.now = before
+        self.now = self._before = before
         self._copy: dict[K, V] | None = None
 
     def own(self) -> dict[K, V]:
@@ -31,3 +31,7 @@ class Table(Generic[K, V]):
     def drop(self, key: K) -> bool:
         """Remove an entry; whether there was one."""
         return key in self.now and self.own().pop(key) is not None
+
+    def settled(self) -> Mapping[K, V]:
+        """The table in the end: the one from before where all changes came to nothing. Looks at every entry."""
+        return self._before if self._copy is None or self._copy == self._before else self._copy

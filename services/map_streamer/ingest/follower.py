@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import grpc.aio
@@ -132,22 +133,21 @@ class Follower:
         return answer.seq, PolicyPut(compiled(answer.compiled))
 
     async def _follow(self, messages: AsyncIterator[Message | Reconnected]) -> None:
-        news = asyncio.ensure_future(anext(messages))
         now = asyncio.get_running_loop().time
         heard = dict.fromkeys(self._topics, now())
         try:
             while True:
-                longest = min(heard.values()) + self._quiet - now()
-                done, _ = await asyncio.wait({news}, timeout=max(0.0, longest))
-                if longest <= 0 or not done:
+                message: Message | Reconnected | None = None
+                if (longest := min(heard.values()) + self._quiet - now()) > 0:
+                    # A reader of the bus loses nothing when it is cancelled: it waits, and only then takes.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(longest):
+                            message = await anext(messages)
+                if message is None:
                     quiet = [topic for topic, at in heard.items() if now() - at >= self._quiet]
                     await self._catch_up(*(self._topics[topic] for topic in quiet))
                     heard.update(dict.fromkeys(quiet, now()))
-                if not done:
-                    continue
-                message = news.result()
-                news = asyncio.ensure_future(anext(messages))
-                if isinstance(message, Reconnected):
+                elif isinstance(message, Reconnected):
                     log.info("bus came back, asking the change logs")
                     await self._catch_up(*_FACT)
                 else:
@@ -155,8 +155,6 @@ class Follower:
                     await self._take(message)
         except StopAsyncIteration:
             log.info("bus subscription ended")
-        finally:
-            news.cancel()
 
     async def _catch_up(self, *services: str) -> None:
         async with self._lock:

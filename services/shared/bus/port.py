@@ -38,6 +38,8 @@ class Bus(Protocol):
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message | Reconnected]]:
         """Receive what is published to these topics; entering returns once the subscription is live.
 
+        Whoever is cancelled while it waits for the next message loses none.
+
         When the bus is away it returns after some seconds all the same, and `Reconnected` comes once it is live:
         whoever follows a log reads it from its owner, with the bus or without.
         """

@@ -14,6 +14,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from redis.exceptions import RedisError
 
 from services.shared.bus import Bus, MemoryBus, Message, Reconnected
+from services.shared.bus.queue import Inbox
 from services.shared.bus.redis import RedisBus, pack, unpack
 from tests.fakes.redis_server import PROGRAM, RedisServer
 
@@ -124,6 +125,17 @@ async def test_a_reader_that_is_too_slow_hears_that_something_is_missing(case: C
         while heard != b"after":
             heard = getattr(await next_of(slow), "payload", b"")
     await bus.close()
+
+
+async def test_a_reader_cancelled_in_the_moment_of_a_message_does_not_lose_it() -> None:
+    inbox, message = Inbox(), Message("a", b"x")
+    waiting = asyncio.ensure_future(anext(inbox))
+    await asyncio.sleep(0)
+    inbox.put(message)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await anext(inbox) == message
 
 
 async def test_a_cut_connection_is_told_and_then_works_again(bus: Bus, case: Case) -> None:

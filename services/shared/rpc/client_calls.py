@@ -125,16 +125,20 @@ class _UnaryAnswer(LocalCall):
         return self._result().__await__()
 
     async def _result(self) -> Any:
-        if self._answer is None:
-            self._answer = asyncio.get_running_loop().create_future()
-            try:
-                self._answer.set_result(await self._receive())
-            except asyncio.CancelledError:
-                self._answer.cancel()
-                raise
-            except Exception as error:
-                self._answer.set_exception(error)
-        return await asyncio.shield(self._answer)
+        if self._answer is not None:
+            return await asyncio.shield(self._answer)
+        self._answer = asyncio.get_running_loop().create_future()
+        try:
+            response = await self._receive()
+        except asyncio.CancelledError:
+            self._answer.cancel()
+            raise
+        except Exception as error:
+            self._answer.set_exception(error)
+            self._answer.exception()  # told to who waits here, so nobody need ask again
+            raise
+        self._answer.set_result(response)
+        return response
 
     async def _receive(self) -> Any:
         response = await self._take()

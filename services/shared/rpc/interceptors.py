@@ -26,6 +26,8 @@ Continue: TypeAlias = "Callable[[Any], Awaitable[Handler | None]]"
 
 _OPEN = ("/grpc.health.v1.Health/",)
 """Methods that need no token: a load balancer must be able to ask for health."""
+_KNOWN_METHODS = 1024
+"""A stranger may name as many as it likes."""
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
@@ -70,16 +72,23 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         self._tracer = telemetry.tracer
         self._traces = telemetry.tracing
         self._metrics = telemetry.once(RpcMetrics)
+        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
 
     async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
         """Wrap the handler that will answer."""
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN):
             return handler
-        return around(handler, self._observe(handler_call_details, handler))
+        name = handler_call_details.method
+        known = self._wrapped.get(name)
+        if known is None or known[0] is not handler:
+            if len(self._wrapped) >= _KNOWN_METHODS:
+                self._wrapped.clear()
+            known = self._wrapped[name] = handler, around(handler, self._observe(name, handler))
+        return known[1]
 
-    def _observe(self, details: Any, handler: Handler) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-        service, _, method = details.method.lstrip("/").partition("/")
+    def _observe(self, name: str, handler: Handler) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+        service, _, method = name.lstrip("/").partition("/")
         endless = handler.request_streaming and handler.response_streaming
 
         @asynccontextmanager
@@ -89,7 +98,7 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
             span: trace.Span = trace.INVALID_SPAN
             token = None
             if self._traces and not endless:
-                parent = next((str(value) for name, value in details.invocation_metadata or () if name == HEADER), "")
+                parent = next((str(value) for key, value in context.invocation_metadata() or () if key == HEADER), "")
                 span = self._tracer.start_span(
                     f"{service}/{method}",
                     context_of(parent),

@@ -70,7 +70,7 @@ class Shell:
     refusals: Refusals = field(default_factory=Refusals)
     connections: set[Connection] = field(default_factory=set)
     stalled: dict[Connection, tuple[int, float]] = field(default_factory=dict)
-    scratch: bytearray = field(default_factory=lambda: bytearray(frames.SCRATCH_SIZE))
+    scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(frames.SCRATCH_SIZE)))
     stopping: bool = False
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -175,20 +175,24 @@ class Connection(asyncio.BufferedProtocol):
         """Where the next bytes go."""
         session = self._session
         if session is None or self._messages is not None:
-            return memoryview(self._shell.scratch)[:LOGIN_READ]
+            return self._shell.scratch[:LOGIN_READ]
         space = session.reader.space()
         return space if session.stage is Stage.OPEN else space[:LOGIN_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""
+        session = self._session
         try:
-            if self._session is None:
+            if session is None:
                 self._read_head(bytes(self._shell.scratch[:nbytes]))
-            elif self._messages is None:
-                self._session.reader.filled(nbytes)
-                self._process(self._session)
+            elif self._messages is not None:
+                self._read_messages(session, self._messages, bytes(self._shell.scratch[:nbytes]))
             else:
-                self._read_messages(self._session, self._messages, bytes(self._shell.scratch[:nbytes]))
+                session.reader.filled(nbytes)
+                if session.client is not None:
+                    session.relay(self._shell.clock.monotonic())
+                else:
+                    self._process(session)
         except (frames.FrameError, LoginError, ProtocolError) as error:
             self._shell.refusals.protocol += 1
             self.close(str(error))

@@ -105,6 +105,7 @@ CLIENT_BOUNDS: Final[Bounds] = {
 """What a client takes from a server."""
 
 _HEADER = struct.Struct(">BI")
+_NOTHING = memoryview(b"")
 _OWN_BUFFER_FROM = 8 << 10
 SCRATCH_SIZE: Final = 256 << 10
 
@@ -147,12 +148,12 @@ class FrameReader:
         "view",
     )
 
-    def __init__(self, bounds: Bounds, *, strict: bool = False, scratch: bytearray | None = None) -> None:
+    def __init__(self, bounds: Bounds, *, strict: bool = False, scratch: memoryview | None = None) -> None:
         """Read frames within `bounds`; other types are skipped, or refused when `strict`."""
         self.bounds = bounds
         self.strict = strict
         self._scratch = scratch
-        self.view = memoryview(b"")
+        self.view = _NOTHING
         self._position = 0
         self._end = 0
         self._skip = 0
@@ -180,10 +181,13 @@ class FrameReader:
         if self._whole is not None:
             return memoryview(self._whole)[self._have :]
         if self._scratch is None:
-            self._scratch = bytearray(SCRATCH_SIZE)
+            self._scratch = memoryview(bytearray(SCRATCH_SIZE))
+        if not self._tail:
+            self._given = 0
+            return self._scratch
         self._given = len(self._tail)
         self._scratch[: self._given] = self._tail
-        return memoryview(self._scratch)[self._given :]
+        return self._scratch[self._given :]
 
     def filled(self, count: int) -> None:
         """Tell that `count` bytes were put in `space`; then call `advance` until it answers None."""
@@ -194,7 +198,8 @@ class FrameReader:
                 self._load(memoryview(whole))
             return
         assert self._scratch is not None
-        self._load(memoryview(self._scratch)[: self._given + count])
+        self._tail, self.view = b"", self._scratch
+        self._position, self._end = 0, self._given + count
 
     def advance(self) -> tuple[int, int, int] | None:
         """The next whole frame as (type, start, end) of its payload in `view`, or None when more bytes are needed.
@@ -235,8 +240,8 @@ class FrameReader:
 
     def hold(self) -> None:
         """Keep what was not read yet and let go of the buffer; `receive(b"")` goes on from here."""
-        self._tail = bytes(self.view[self._position : self._end])
-        self.view = memoryview(b"")
+        self._tail = bytes(self.view[self._position : self._end]) if self._position < self._end else b""
+        self.view = _NOTHING
         self._position = self._end = 0
 
     def frames(self, data: bytes) -> Iterator[Frame]:

@@ -240,7 +240,8 @@ class Relay:
         """Account for frames of one source that went to `target` at once."""
         self.counters.packets_sent += packets
         self.counters.bytes_sent += size
-        self._heard(target, source)
+        if source not in target.heard:
+            self._heard(target, source)
 
     def ping(self, client: Client, data: bytes) -> None:
         """Answer a ping, unless the client does not take the answers as fast as it asks."""

@@ -82,7 +82,7 @@ class Session:
         *,
         nonce: Callable[[int], bytes],
         not_ideal: bool = False,
-        scratch: bytearray | None = None,
+        scratch: memoryview | None = None,
     ) -> None:
         """`nonce` gives that many random bytes; `scratch` may be shared by all sessions of a thread."""
         self._relay = relay
@@ -107,7 +107,7 @@ class Session:
             FrameError, LoginError, ProtocolError: the connection must end.
         """
         if self.stage is Stage.OPEN:
-            self._frames(now)
+            self.relay(now)
             return None
         if self.stage is Stage.ADMISSION:
             self.reader.hold()
@@ -140,7 +140,7 @@ class Session:
         self._relay.join(self.client, now)
         self.reader.bounds, self.reader.strict = frames.SERVER_BOUNDS, False
         self.reader.receive(b"")
-        self._frames(now)
+        self.relay(now)
 
     def end(self) -> None:
         """The connection is gone."""
@@ -148,9 +148,13 @@ class Session:
             self._relay.leave(self.client)
             self.client = None
 
-    def _frames(self, now: float) -> None:
-        """The hot loop. Packets that follow each other to one client that takes them leave as one run of bytes,
-        each rewritten from SendPacket to RecvPacket where it lies."""
+    def relay(self, now: float) -> None:
+        """Handle every whole frame of a client that was let in. Packets that follow each other to one client that takes
+        them leave as one run of bytes, each rewritten from SendPacket to RecvPacket where it lies.
+
+        Raises:
+            FrameError, ProtocolError: the connection must end.
+        """
         client, relay, reader = self.client, self._relay, self.reader
         assert client is not None
         source = client.raw

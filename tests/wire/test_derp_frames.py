@@ -92,7 +92,7 @@ def test_a_stream_in_slices_of_any_size_gives_the_same_frames(size: int) -> None
 
 @pytest.mark.parametrize("size", range(1, 80))
 def test_two_readers_that_share_a_scratch_buffer_do_not_mix(size: int) -> None:
-    scratch = bytearray(128)
+    scratch = memoryview(bytearray(128))
     left = frames.FrameReader(frames.SERVER_BOUNDS, scratch=scratch)
     right = frames.FrameReader(frames.CLIENT_BOUNDS, scratch=scratch)
     seen: tuple[list[frames.Frame], list[frames.Frame]] = ([], [])

@@ -6,10 +6,14 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from cli.parser import root as command_line
+from services.shared.config import ConfigError, load
+from services.shared.config.environment import PREFIX, keys, variable
+from services.shared.config.legacy import LEGACY_KEYS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -21,6 +25,9 @@ _PATH = re.compile(
 )
 _SHOWN = re.compile(r"^(?: {4}(?: {3})?|ExecStart=)\$? ?(.*\bheadscale .*)$", re.MULTILINE)
 _INLINE = re.compile(r"`(headscale [a-z][^`]*)`")
+_YAML = re.compile(r"^```yaml\n(.*?)^```$|^ +```yaml\n(.*?)^ +```$", re.MULTILINE | re.DOTALL)
+_DOTTED = re.compile(r"`([a-z_]+(?:\.[a-z_0-9]+)+)(?::[^`]*)?`")
+_VARIABLES = re.compile(rf"\b{PREFIX}[A-Z0-9_]+\b")
 _MAKE = re.compile(r"`make ([a-z0-9 -]+)[`A-Z]|^ {4}make ([a-z0-9-]+)", re.MULTILINE)
 
 
@@ -87,6 +94,31 @@ def test_each_command_that_is_mentioned_exists(page: Path, capsys: pytest.Captur
     mentioned = commands(_INLINE.findall(page.read_text()))
     said = [said for words in mentioned if (said := refusal(words, capsys))]
     assert [line for line in said if "the following arguments are required" not in line] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_key_of_a_configuration_that_is_shown_exists(page: Path, tmp_path: Path) -> None:
+    unknown = []
+    for blocks in _YAML.findall(page.read_text()):
+        file = tmp_path / "config.yaml"
+        file.write_text(dedent("".join(blocks)))
+        try:
+            load(file, {})
+        except ConfigError as error:
+            unknown += [problem.key for problem in error.problems if problem.what == "no such key"]
+    assert unknown == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "docs"], ids=name)
+def test_each_key_and_variable_that_is_mentioned_exists(page: Path) -> None:
+    known = {path for path, _ in keys()} | set(LEGACY_KEYS)
+    sections = {path[:depth] for path in known for depth in range(1, len(path))}
+    named = [tuple(match.split(".")) for match in _DOTTED.findall(page.read_text())]
+    ours = [path for path in named if path[:1] in sections and path[1] not in ("hujson", "yaml", "v1", "admin")]
+    assert [path for path in ours if path not in known | sections] == []
+    variables = {variable(path) for path in known} | {f"{variable(path)}_FILE" for path in known} | {f"{PREFIX}CONFIG"}
+    said = set(_VARIABLES.findall(page.read_text()))
+    assert {word for word in said if not word.startswith(f"{PREFIX}OIDC_PROVIDERS_")} - variables == set()
 
 
 def test_each_target_of_make_exists() -> None:

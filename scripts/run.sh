@@ -51,7 +51,7 @@ for _ in $(seq 100); do
     sleep 0.2
 done
 [ "$ready" = yes ] || { echo "smartscale: not ready after 20 seconds, see above" >&2; kill -TERM "$server"; wait "$server"; exit 1; }
-url=$(sed -n 's/^server_url: *//p' "$config")
+url=$(sed -n 's/^server_url: *//p' "$config" | tr -d '"'"'")
 cat <<TEXT
 
 smartscale runs on $url, state in $STATE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from headscale.v1 import apikey_pb2, headscale_pb2_grpc
 
 from tests.e2e.waiting import wait_for
 from tests.fakes.certificates import issue
+from tests.fakes.ports import free_port
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
@@ -116,13 +116,6 @@ class Alone:
                 return answer.status == 200 and self.socket.exists()
         except OSError:
             return False
-
-
-def free_port() -> int:
-    """A port that nobody has now."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def write_certificate(folder: Path, *others: str) -> Path:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import socket
-import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,53 +16,9 @@ from headscale.v1 import headscale_pb2, headscale_pb2_grpc, user_pb2
 
 from services.shared.config.model import Config
 from tests.fakes.certificates import issue
+from tests.fakes.ports import free_port
+from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
-
-
-@dataclass
-class Answer:
-    """What a command did."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """The output as JSON."""
-        return json.loads(self.out)
-
-
-class Shell:
-    """Runs `headscale` as a person does."""
-
-    def __init__(self, folder: Path, **env: str) -> None:
-        self._folder = folder
-        ours = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-        self._env = {"HOME": str(folder), **ours, **env}
-
-    async def __call__(self, *words: str, stdin: str = "") -> Answer:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "cli", *words),
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            cwd=self._folder, env=self._env,
-        )  # fmt: skip
-        async with asyncio.timeout(60):
-            out, err = await process.communicate(stdin.encode())
-        assert b"Traceback" not in err, err.decode()
-        return Answer(process.returncode or 0, out.decode(), err.decode())
-
-    async def ok(self, *words: str) -> Any:
-        """Run with JSON output; it must succeed."""
-        answer = await self(*words, "-o", "json")
-        assert answer.status == 0, answer.err
-        return answer.data
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @pytest.fixture

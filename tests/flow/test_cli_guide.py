@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, tailnet_in
-from tests.flow.test_admin_cli import Shell
 
 ACLS = """
 groups:

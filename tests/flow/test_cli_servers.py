@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,15 +14,10 @@ import httpx
 import pytest
 
 from services.shared.config import load
+from tests.fakes.ports import free_port
 from tests.flow.cli_world import PROGRAM
 
 USERS = '[{"Subject": "s1", "Email": "alice@example.com", "EmailVerified": true, "Groups": ["dev"]}]'
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 @asynccontextmanager

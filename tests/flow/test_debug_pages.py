@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields, is_dataclass, replace
@@ -20,6 +19,7 @@ from services.shared.rpc import LocalChannel, LocalServer
 from services.shared.telemetry.pages import PageError, Pages
 from tests.fakes.device import Device
 from tests.fakes.metrics_page import fetch, fetch_json
+from tests.fakes.ports import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
 CANARY = "canary-5ecret"
@@ -53,12 +53,6 @@ def with_canaries(section: Any) -> Any:
         elif is_dataclass(value):
             values[field.name] = with_canaries(value)
     return replace(section, **values)
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class Watched:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from services.shared.process import alone
 from services.shared.telemetry import Telemetry
 from tests.fakes.device import Device
 from tests.fakes.noise_client import StreamResetError
+from tests.fakes.ports import free_pair, free_ports
 from tests.fakes.redis_server import PROGRAM, RedisServer
 from tests.fakes.tailnet import BUILDS, Tailnet, config_in
 
@@ -34,28 +35,6 @@ TOKEN = "workers-deployment-token-0123456789"
 SERVICES = ("policy", "registry", "auth", "map_streamer")
 DEADLINE = 60.0
 STACK = f"gateway: {{workers: 2}}\nbus: {{url: 'redis://127.0.0.1:1'}}\nservices: {{token: {TOKEN}}}\n"
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for made in sockets:
-            made.bind(("127.0.0.1", 0))
-        return [int(made.getsockname()[1]) for made in sockets]
-    finally:
-        for made in sockets:
-            made.close()
-
-
-def free_pair() -> list[int]:
-    """A free port whose next one is free too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            with suppress(OSError, OverflowError):
-                second.bind(("127.0.0.1", port + 1))
-                return [port, port + 1]
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:

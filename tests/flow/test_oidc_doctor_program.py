@@ -12,9 +12,9 @@ from headscale.v1 import node_pb2, policy_pb2
 from services.shared.clock import SystemClock
 from services.shared.config import load
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
+from tests.fakes.shell import Answer, Shell
 from tests.fakes.sign_in_pages import ALICE, BOB, PUBLIC, World
 from tests.fakes.tailnet import tailnet_in
-from tests.flow.test_admin_cli import Answer, Shell
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from smartscale.admin.v1 import user_pb2_grpc
 from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback
+from tests.fakes.shell import Shell
 from tests.fakes.sign_in_pages import ALICE, BOB, PUBLIC, World
 from tests.fakes.tailnet import config_in, tailnet_in
-from tests.flow.test_admin_cli import Shell
 
 POLICY = """{
   "groups": {"group:dev": ["alice@example.com", "bob@example.com"]},

@@ -13,8 +13,9 @@ import pytest
 from smartscale.admin.v1 import policy_pb2 as pb
 from smartscale.admin.v1 import policy_pb2_grpc
 
+from tests.fakes.ports import free_port
+from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
-from tests.flow.test_admin_cli import Shell, free_port
 
 OPEN = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]} // all\n'
 SOME = (

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import sys
 import urllib.request
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +22,9 @@ from services.shared.process import Deps, alone, embedded
 from services.shared.rpc import dial
 from services.shared.telemetry import Telemetry
 from tests.contract.rpc.echo import EchoServicer, EchoStub
+from tests.fakes.ports import free_port
+from tests.fakes.program import headscale, write_config
 from tests.fakes.redis_server import PROGRAM, RedisServer
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 class EchoService(EchoServicer):
@@ -121,31 +113,6 @@ async def test_processes_of_a_stack_find_each_other_and_tell_their_health(tmp_pa
         with pytest.raises(grpc.aio.AioRpcError):
             await EchoStub(channel).One(StringValue(value="a"), timeout=0.3)
     await redis.stop()
-
-
-@asynccontextmanager
-async def headscale(folder: Path, *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "cli", "-c", str(folder / "config.yaml"), *words),
-        stderr=asyncio.subprocess.PIPE,
-        cwd="/",
-        env={"HOME": str(folder), "PATH": os.environ["PATH"]},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-
-
-def write_config(folder: Path, port: int) -> None:
-    derp, stun = free_port(), free_port()
-    (folder / "config.yaml").write_text(
-        f"server_url: http://127.0.0.1:{port}\nlisten_addr: 127.0.0.1:{port}\nmetrics_listen_addr: 127.0.0.1:0\n"
-        "state_dir: ./state\nderp:\n  server:\n"
-        f"    listen_addr: 127.0.0.1:{derp}\n    stun_listen_addr: 127.0.0.1:{stun}\n"
-    )
 
 
 def is_healthy(port: int) -> bool:

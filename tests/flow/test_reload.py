@@ -25,11 +25,12 @@ from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.config.login import ProviderConfig
 from services.shared.reload import Reloader, changed_keys
 from services.shared.rpc.client import dial
+from tests.fakes.ports import free_port
+from tests.fakes.program import headscale, write_config
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 from tests.fakes.redis_server import PROGRAM, RedisServer
+from tests.fakes.shell import Shell
 from tests.fakes.sign_in import ALICE, Lab, lab_in
-from tests.flow.test_admin_cli import Shell
-from tests.flow.test_process import free_port, headscale, write_config
 
 CONFIRMING = pb.SIGN_IN_STATE_CONFIRMING
 

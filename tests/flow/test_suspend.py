@@ -17,8 +17,8 @@ from smartscale.admin.v1 import user_pb2_grpc
 
 from services.shared.config.model import NodeConfig
 from tests.fakes.device import Device
+from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
-from tests.flow.test_admin_cli import Shell
 
 SUSPENDED = "this user is suspended; ask the administrator"
 

@@ -13,8 +13,8 @@ from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.admin.v1 import user_pb2_grpc
 
 from tests.fakes.device import Device
+from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, tailnet_in
-from tests.flow.test_admin_cli import Shell
 
 POLICY = '{"acls": [{"action": "accept", "src": ["autogroup:admin"], "dst": ["bob@:22"]}]}'
 ROLES = ("owner", "admin", "network-admin", "it-admin", "billing-admin", "auditor", "member")

@@ -20,12 +20,12 @@ from tests.bench.load.target import (
     HEADSCALE,
     cli,
     faults_of,
-    free_port,
     make_keys,
     put_policy,
     wait_for_port,
     write_config,
 )
+from tests.fakes.ports import free_port
 
 GATEWAYS = STREAMERS = 2
 _MORE = """

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from tests.bench.load.account import Account
 from tests.fakes.certificates import issue
+from tests.fakes.ports import free_port
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
@@ -239,12 +240,6 @@ def wait_for_port(url: str, deadline: float = 40.0) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def raise_limits() -> None:

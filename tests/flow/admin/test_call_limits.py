@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from gateway.admin.server import address_of
 from gateway.rate import Buckets, network_of
-from tests.e2e.alone import free_port
+from tests.fakes.ports import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 from tests.flow.admin.answers import refused
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from services.auth.model.login import new_auth_id
-from services.auth.model.oidc.flow import Flow, FlowState, new_flow_id
+from services.auth.model.oidc.flow import FlowState
 from services.auth.model.oidc.refusal import Reason
 from services.auth.sql import SqlFlows
 from services.shared.ids import DEFAULT_TAILNET, TailnetId, UserId
-from tests.contract.auth_store import migrated, sqlite
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+from tests.contract.auth_store import NOW, migrated, new_flow, sqlite
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -26,17 +23,6 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     config = sqlite(tmp_path) if request.param == "sqlite" else request.getfixturevalue("server")
     async with migrated(config) as engine:
         yield SqlFlows(engine, DEFAULT_TAILNET), SqlFlows(engine, TailnetId("other"))
-
-
-def new_flow(number: int, login: int = 1, at: datetime = NOW) -> Flow:
-    return Flow(
-        flow_id=new_flow_id(at, number.to_bytes(8, "big")),
-        auth_id=new_auth_id(login.to_bytes(12, "big")),
-        state_hash="s" * 64,
-        browser_hash="b" * 64,
-        created_at=at,
-        expires_at=at + timedelta(minutes=15),
-    )
 
 
 async def test_a_flow_comes_back_as_it_was_at_every_step(stores: tuple[SqlFlows, SqlFlows]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,11 +25,8 @@ from services.auth.store import Room
 from services.auth.wiring import MIGRATIONS
 from services.shared.database import UtcDateTime, migrate, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
-from tests.contract.auth_store import migrated, sqlite
-from tests.contract.test_auth_flows import new_flow
-from tests.contract.test_auth_store import new_login
+from tests.contract.auth_store import NOW, migrated, new_flow, new_login, sqlite
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 SUSPEND = RightsChange(UserId(1), RightsKind.SUSPEND, RightsSource.ADMINISTRATOR, NOW, "me", "left — gone")
 ROOM = Room(total=100, per_network=100)
 OTHER = TailnetId("other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,17 +15,15 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.api_key import ApiKey
-from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
+from services.auth.model.login import AuthId, LoginState, RegisterMethod
 from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import metadata
 from services.auth.store import Room
 from services.shared.database import read
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
-from services.shared.keys import MachineKey, NodeKey
-from tests.contract.auth_store import migrated, sqlite
+from tests.contract.auth_store import NOW, machine, migrated, new_login, node, sqlite
 
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ROOM = Room(total=5, per_network=3)
 
 
@@ -51,36 +49,9 @@ def logins(engine: AsyncEngine) -> SqlLogins:
     return SqlLogins(engine, DEFAULT_TAILNET)
 
 
-def machine(number: int) -> MachineKey:
-    return MachineKey(number.to_bytes(32, "big"))
-
-
-def node(number: int) -> NodeKey:
-    return NodeKey(number.to_bytes(32, "big"))
-
-
 def new_key(prefix: str = "abcdefghijkl", **more: object) -> PreAuthKey:
     key = PreAuthKey(0, prefix, UserId(7), False, True, ("tag:a", "tag:b"), NOW, NOW + timedelta(hours=1))
     return replace(key, **more)  # type: ignore[arg-type]
-
-
-def new_login(number: int, at: datetime = NOW, node_number: int | None = None) -> Login:
-    return Login(
-        auth_id=new_auth_id(number.to_bytes(2, "big") + (node_number or 0).to_bytes(10, "big")),
-        machine_key=machine(number),
-        node_key=node(node_number if node_number is not None else 1000 + number),
-        old_node_key=NodeKey.zero(),
-        hostinfo=b'{"Hostname":"n\xc3\xbc"}',
-        hostname="nü",
-        os="linux",
-        tags=("tag:a",),
-        version=113,
-        ephemeral=True,
-        remote_address="192.0.2.1",
-        created_at=at,
-        expires_at=at + timedelta(minutes=15),
-        wanted_expiry=at + timedelta(days=3),
-    )
 
 
 def _differences(connection: Connection) -> list[object]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2 as pb
@@ -24,6 +25,7 @@ from services.shared.telemetry import Telemetry
 
 V4 = "100.64.0.0/10"
 V6 = "fd7a:115c:a1e0::/48"
+ISSUER = "https://idp.example/api/oidc/app-1"
 TOPIC = f"smartscale.{DEFAULT_TAILNET}.registry.changes"
 
 
@@ -145,3 +147,9 @@ def node_key(number: int) -> NodeKey:
 def with_prefixes(config: Config, v4: str, v6: str, allocation: str = "sequential") -> Config:
     """The configuration with other prefixes."""
     return replace(config, prefixes=PrefixesConfig(v4=v4, v6=v6, allocation=allocation))  # type: ignore[arg-type]
+
+
+async def sign_in(registry: RegistryClient, subject: str, **fields: Any) -> pb.UpsertLoginResponse:
+    """What a sign-in tells the registry; a new identity becomes a user."""
+    request = pb.UpsertLoginRequest(**{"issuer": ISSUER, "subject": subject, "create": True, **fields})
+    return await registry.stub.UpsertLogin(request, timeout=10)

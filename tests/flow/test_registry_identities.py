@@ -10,8 +10,7 @@ import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
 
-from tests.fakes.registry import RegistryClient, machine, node_key, start_registry
-from tests.flow.test_registry_people import ISSUER, sign_in
+from tests.fakes.registry import ISSUER, RegistryClient, machine, node_key, sign_in, start_registry
 
 
 @pytest.fixture

@@ -10,9 +10,7 @@ import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
 
-from tests.fakes.registry import RegistryClient, start_registry
-
-ISSUER = "https://idp.example/api/oidc/app-1"
+from tests.fakes.registry import ISSUER, RegistryClient, sign_in, start_registry
 
 
 @pytest.fixture
@@ -20,11 +18,6 @@ async def registry(tmp_path: Path) -> AsyncIterator[RegistryClient]:
     service, channel, _ = await start_registry(tmp_path)
     yield RegistryClient(channel)
     await service.stop()
-
-
-async def sign_in(registry: RegistryClient, subject: str, **fields: Any) -> pb.UpsertLoginResponse:
-    request = pb.UpsertLoginRequest(**{"issuer": ISSUER, "subject": subject, "create": True, **fields})
-    return await registry.stub.UpsertLogin(request, timeout=10)
 
 
 async def test_the_same_identity_is_the_same_user_whatever_else_changes(registry: RegistryClient) -> None:

@@ -11,7 +11,7 @@ from services.policy.model.derpmap import DerpMapReader
 from services.policy.model.ends import Ends
 from services.policy.model.fields import FieldReader, Fields, known
 from services.policy.model.grants import GrantReader
-from services.policy.model.ipsets import IpSets
+from services.policy.model.ipsets import IpsetReader
 from services.policy.model.names import Names
 from services.policy.model.postures import Postures
 from services.policy.model.problems import Findings, PolicyError, Problem
@@ -108,7 +108,7 @@ class _Compilation:
         groups = sections.groups(fields.get("groups"))
         sections.hosts(fields.get("hosts"))
         tag_owners = sections.tag_owners(fields.get("tagOwners"))
-        IpSets(self._reader, self._names).read(fields.get("ipsets"))
+        IpsetReader(self._reader, self._names).read(fields.get("ipsets"))
         asked = Postures(self._reader, self._names)
         postures = asked.read(fields.get("postures"), fields.get("defaultSrcPosture"))
         ends = Ends(self._reader, self._names)

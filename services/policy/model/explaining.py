@@ -98,10 +98,9 @@ class Explainer:
                 continue
             for alias in aliases:
                 spans = self._directory.spans_of(alias, source=False)
-                if alias.kind is AliasKind.INTERNET:
-                    if router.exits:
-                        return True
-                elif overlap(router.subnet_spans, spans) and overlap(router.subnet_spans, target):
+                if router.exits and (alias.kind is AliasKind.INTERNET or alias.internet):
+                    return True
+                if overlap(router.subnet_spans, spans) and overlap(router.subnet_spans, target):
                     return True
         return False
 

@@ -50,6 +50,8 @@ class Names:
     hosts: dict[str, str] = field(default_factory=dict)
     tags: set[str] = field(default_factory=set)
     ipsets: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    internet_sets: set[str] = field(default_factory=set)
+    """Ipsets that are a part of `autogroup:internet`, perhaps with more added."""
     postures: set[str] = field(default_factory=set)
     domains: frozenset[str] = frozenset()
     """Login domains of the tailnet; when there are none, domains are not checked."""
@@ -99,7 +101,7 @@ class Names:
         if kind == "ipset":
             if text not in self.ipsets:
                 raise UnknownNameError(f'ipset not defined in policy: "{text}"')
-            return Alias(AliasKind.PREFIXES, text, self.ipsets[text])
+            return Alias(AliasKind.PREFIXES, text, self.ipsets[text], text in self.internet_sets)
         if kind == "svc":
             if not name:
                 raise ValueError(f'invalid service name: "{text}"')

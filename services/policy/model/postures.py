@@ -53,9 +53,12 @@ class Postures:
 
     def of(self, fields: Fields, where: str) -> tuple[str, ...]:
         """What a rule asks of its sources: its own `srcPosture`, or else what the document asks of all."""
-        if "srcPosture" not in fields:
+        given = fields.get("srcPosture")
+        if given is None:
             return self._default
-        return self._list(fields["srcPosture"], f"{where}.srcPosture")
+        if given.data == []:
+            self._findings.refuse(f"{where}.srcPosture", given.at, "name at least one posture, or leave it out")
+        return self._list(given, f"{where}.srcPosture")
 
     def _list(self, value: Value | None, where: str) -> tuple[str, ...]:
         found = []

@@ -62,6 +62,8 @@ class Alias:
     """The user token, domain, role or full group or tag name; for literals, the text as written."""
     ranges: tuple[str, ...] = ()
     """For literals: CIDRs or ``first-last`` ranges."""
+    internet: bool = False
+    """For an ipset: it is a part of `autogroup:internet`, which exit nodes serve."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from services.shared.access.ranges import (
     show,
     span,
 )
-from services.shared.access.targets import Targets
+from services.shared.access.targets import Targets, is_internet
 
 Rule = dict[str, Any]
 Position = tuple[int, int, int]
@@ -214,7 +214,11 @@ class Filters:
             if alias.kind is AliasKind.INTERNET and one.exits:
                 targets.extend(INTERNET_TEXT)
             elif alias.kind is AliasKind.PREFIXES:
-                targets.extend(show(span(text)) for text in alias.ranges if overlap((span(text),), one.subnet_spans))
+                targets.extend(
+                    show(target)
+                    for target in map(span, alias.ranges)
+                    if overlap((target,), one.subnet_spans) or (one.exits and is_internet(alias, target))
+                )
         if source is None or not targets:
             return
         for item, access in enumerate(grant.network):

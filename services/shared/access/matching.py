@@ -156,12 +156,14 @@ class Matching:
         return found
 
     def _exit_mask(self, app_only: int) -> int:
-        """Grants whose destination holds the internet, or all of one address family."""
+        """Grants whose destination holds the internet, an ipset made of it, or all of one address family."""
         mask = 0
         for number, grant in enumerate(self._grants):
             bit = 1 << number
             if grant.via:
                 continue
+            if any(alias.internet for alias in grant.destination):
+                mask |= bit
             literals = self._literals(dict.fromkeys(grant.destination, bit), source=False, wide=not app_only & bit)
             if not literals:
                 continue
@@ -223,7 +225,7 @@ class Matching:
     def serves(self, one: Member, grant: Grant) -> bool:
         """Whether a node's effective routes overlap a destination of the grant."""
         for alias in grant.destination:
-            if alias.kind is AliasKind.INTERNET and one.exits:
+            if one.exits and (alias.kind is AliasKind.INTERNET or alias.internet):
                 return True
             if alias.kind is AliasKind.PREFIXES and overlap(
                 self._directory.spans_of(alias, source=False), one.subnet_spans

@@ -105,9 +105,9 @@ class Routes:
     def _affected(self, peer: Member, grant: Grant) -> set[str]:
         affected: set[str] = set()
         for alias in grant.destination:
-            if alias.kind is AliasKind.INTERNET:
+            if alias.kind is AliasKind.INTERNET or alias.internet:
                 affected.update(peer.exits)
-            elif alias.kind is AliasKind.PREFIXES:
+            if alias.kind is AliasKind.PREFIXES:
                 spans = self._directory.spans_of(alias, source=False)
                 affected.update(route for route in peer.subnets if overlap(spans, (span(route),)))
         return affected

@@ -38,9 +38,9 @@ class Targets:
                 if self._concerns(span(text), one):
                     yield text
         elif alias.kind is AliasKind.PREFIXES:
-            for text in alias.ranges:
-                if self._concerns(span(text), one):
-                    yield show(span(text))
+            for target in map(span, alias.ranges):
+                if self._concerns(target, one) or (one.exits and is_internet(alias, target)):
+                    yield show(target)
         elif alias.kind is AliasKind.SERVICE:
             for one_place in self._directory.spans_of(alias, source=False):
                 if self._concerns(one_place, one):
@@ -105,3 +105,8 @@ class Targets:
             for target in prefixes:
                 found.update(text for text in cidrs(target) if overlaps(one.subnet_spans, span(text)))
         return sorted(found)
+
+
+def is_internet(alias: Alias, target: Span) -> bool:
+    """Whether a range of an ipset is to be reached through exit nodes."""
+    return alias.internet and overlaps(INTERNET, target)

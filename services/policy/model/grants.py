@@ -15,7 +15,8 @@ from services.shared.access.compiled import AliasKind, Capability, Grant, Networ
 
 _FIELDS = known("src", "dst", "ip", "app", "via", "srcPosture")
 _OWN_CAPABILITIES = frozenset(
-    f"tailscale.com/cap/{name}" for name in ("drive", "relay", "webui", "kubernetes", "tsidp", "secrets")
+    f"tailscale.com/cap/{name}"
+    for name in ("drive", "golink", "kubernetes", "relay", "secrets", "tailsql", "tsidp", "webui")
 )
 _CAPABILITY = re.compile(r"[^/:\s]+/\S+")
 

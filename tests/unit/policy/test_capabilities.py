@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.policy.test_semantics import V6, compiled, filter_of
+from tests.unit.policy.test_semantics import V6, compiled, filter_of, refused
 
 DRIVE = {"tailscale.com/cap/drive": [{"shares": ["*"], "access": "rw"}]}
 SHARER = {"tailscale.com/cap/drive-sharer": None}
@@ -50,6 +50,15 @@ def test_a_companion_from_everyone_comes_from_the_subnets_too_so_its_sources_are
     assert answer["nodes"]["laptop"]["peers"].get("router") is None
     answer = shared_with(["bob@example.com"], ["tag:router"])
     assert answer["nodes"]["tablet"]["peers"]["router"]["primary_routes"] == []
+
+
+@pytest.mark.parametrize("name", ["golink", "kubernetes", "secrets", "tailsql", "tsidp", "webui"])
+def test_capabilities_of_the_hosted_services_own_programs_may_be_granted(name: str) -> None:
+    grant = {"src": ["ada@example.com"], "dst": ["tag:dev"], "app": {f"tailscale.com/cap/{name}": [{"admin": True}]}}
+    (rule,) = filter_of(compiled({"grants": [grant]}), "dev")
+    assert rule["CapGrant"][0]["CapMap"] == grant["app"]
+    foreign = grant | {"app": {f"tailscale.com/cap/{name}-more": []}}
+    assert "capability name must not be in the tailscale.com domain" in refused({"grants": [foreign]})
 
 
 def test_ipv4_switched_off_for_all_is_the_attribute_on_every_node() -> None:

@@ -12,7 +12,7 @@ from services.shared.access.posture import VERSIONS
 
 _ASSERTION = re.compile(
     r"(?P<attribute>[A-Za-z][\w:.\-]*)"
-    r"(?:\s+(?P<state>IS\s+SET|NOT\s+SET)|\s*(?P<operator>==|!=|<=|>=|<|>|\bNOT\s+IN\b|\bIN\b)\s*(?P<value>.+))?",
+    r"(?:\s+(?P<state>(?i:IS\s+SET|NOT\s+SET))|\s*(?P<operator>==|!=|<=|>=|<|>|(?i:\bNOT\s+IN\b|\bIN\b))\s*(?P<value>.+))?",
     re.ASCII | re.DOTALL,
 )
 _QUOTED = re.compile(r"'([^']*)'")
@@ -77,10 +77,10 @@ def parse_assertion(text: str) -> Assertion | None:
         return None
     attribute = found["attribute"]
     if found["state"]:
-        return Assertion(attribute, " ".join(found["state"].split()))
+        return Assertion(attribute, " ".join(found["state"].upper().split()))
     if not found["operator"]:
         return Assertion(attribute, "==", ("true",))
-    operator = " ".join(found["operator"].split())
+    operator = " ".join(found["operator"].upper().split())
     values = _values(found["value"].strip(), many=operator.endswith("IN"))
     if values is None:
         return None

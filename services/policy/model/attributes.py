@@ -14,7 +14,9 @@ _FIELDS = known("target", "attr", "ipPool", "app")
 _POOL_SPACE = span("100.64.0.0/10")
 _RESERVED = tuple(span(text) for text in ("100.100.0.0/24", "100.100.100.0/24", "100.115.92.0/23"))
 _TARGETS = "[autogroup:member autogroup:tagged autogroup:owner autogroup:admin]"
-_REFUSED_TARGETS = frozenset({AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SERVICE})
+_REFUSED_TARGETS = frozenset(
+    {AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED, AliasKind.SERVICE}
+)
 
 RANDOMIZE_CLIENT_PORT = NodeAttributes((ANYONE,), ("randomize-client-port",), origin="randomizeClientPort")
 
@@ -62,8 +64,8 @@ class AttributeReader:
                 named = ":" in text or "@" in text
                 self._findings.refuse(where, item.at, str(error) if named else f'"{text}": invalid address')
                 continue
-            if alias is None or alias.kind in _REFUSED_TARGETS:
-                kind = "services" if alias and alias.kind is AliasKind.SERVICE else "this autogroup"
+            if alias is None or alias.kind in _REFUSED_TARGETS or text.startswith("ipset:"):
+                kind = {"svc": "services", "ipset": "ipsets"}.get(text.partition(":")[0], "this autogroup")
                 message = f'nodeAttrs target does not support {kind}: "{text}", can be {_TARGETS}'
                 self._findings.refuse(where, item.at, message)
                 continue

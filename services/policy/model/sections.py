@@ -19,7 +19,6 @@ _OWNER_KINDS = frozenset(
         AliasKind.TAGGED,
         AliasKind.ROLE,
         AliasKind.DOMAIN,
-        AliasKind.SHARED,
     }
 )
 _NO_MEMBERS = ("user:*@", "tag:", "autogroup:", "localpart:", "ipset:", "svc:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.policy.model.durations import parse_duration, show_duration
 from services.policy.model.fields import FieldReader, Fields, known
-from services.policy.model.names import NONROOT, Names, foreign_domain, literal, spell
+from services.policy.model.names import NONROOT, Names, foreign_domain, literal
 from services.policy.model.postures import Postures
 from services.policy.model.problems import Findings
 from services.policy.model.tree import Value
@@ -33,12 +33,11 @@ _SOURCE_KINDS = frozenset(
         AliasKind.MEMBER,
         AliasKind.ROLE,
         AliasKind.DOMAIN,
-        AliasKind.SHARED,
     }
 )
-_DESTINATION_KINDS = frozenset(
-    {AliasKind.TAG, AliasKind.USER, AliasKind.SELF, AliasKind.MEMBER, AliasKind.TAGGED, AliasKind.ROLE}
-)
+_DESTINATION_KINDS = frozenset({AliasKind.TAG, AliasKind.USER, AliasKind.SELF, AliasKind.MEMBER, AliasKind.TAGGED})
+_NO_SOURCE_AUTOGROUPS = frozenset({AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED})
+_NO_DESTINATION_AUTOGROUPS = frozenset({AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED, AliasKind.ROLE})
 _WILDCARD = (
     "wildcard (*) is not supported as SSH destination; use 'autogroup:member' for user-owned devices, "
     "'autogroup:tagged' for tagged devices, or specific tags/users"
@@ -114,7 +113,7 @@ class SshReader:
             alias = self._alias(text, where, item.at)
             if alias is None and text != NONROOT:
                 continue
-            if alias is None or alias.kind in (AliasKind.SELF, AliasKind.INTERNET, AliasKind.DANGER_ALL):
+            if alias is None or alias.kind in _NO_SOURCE_AUTOGROUPS:
                 can_be = "can be [autogroup:member autogroup:tagged]"
                 self._findings.refuse(where, item.at, f'autogroup not supported for SSH sources: "{text}", {can_be}')
             elif alias.kind not in _SOURCE_KINDS:
@@ -169,8 +168,8 @@ class SshReader:
                     "not tags or autogroup:tagged"
                 )
                 self._findings.refuse(where, at, message)
-            elif alias.kind in (AliasKind.MEMBER, AliasKind.ROLE) and has_tags:
-                message = f"tags in SSH source cannot access {spell(alias)} (user-owned devices)"
+            elif alias.kind is AliasKind.MEMBER and has_tags:
+                message = "tags in SSH source cannot access autogroup:member (user-owned devices)"
                 self._findings.refuse(where, at, message)
 
     def _period(self, fields: Fields, action: str, where: str) -> int | None:
@@ -216,7 +215,7 @@ def _why_not(alias: Alias | None, text: str) -> str:
     """Why something is no destination of an SSH rule, to be said after the refusal."""
     if alias is not None and alias.kind is AliasKind.ANY:
         return f": {_WILDCARD}"
-    if alias is None or alias.kind in (AliasKind.INTERNET, AliasKind.DANGER_ALL, AliasKind.SHARED):
+    if alias is None or alias.kind in _NO_DESTINATION_AUTOGROUPS:
         can_be = "can be [autogroup:member autogroup:tagged autogroup:self]"
         return f': autogroup not supported for SSH destinations: "{text}", {can_be}'
     if alias.kind is AliasKind.PREFIXES and literal(text) is None:

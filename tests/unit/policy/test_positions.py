@@ -45,6 +45,24 @@ def test_people_of_a_foreign_domain_are_named_nowhere(section: str, policy: dict
     assert "errors" not in run(text.replace("{}", "example.org"), TOPOLOGY)
 
 
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (ssh(src=["autogroup:shared"]), "autogroup not supported for SSH sources"),
+        (
+            {"nodeAttrs": [{"target": ["autogroup:shared"], "attr": ["x"]}]},
+            "nodeAttrs target does not support this autogr",
+        ),
+        ({"tagOwners": TAGS | {"tag:new": ["autogroup:shared"]}}, 'invalid owner format: "autogroup:shared"'),
+        ({"autoApprovers": {"exitNode": ["autogroup:shared"]}}, 'invalid auto approver format: "autogroup:shared"'),
+        (allow("*", "autogroup:shared:22"), "autogroup not supported for ACL destinations"),
+    ],
+)
+def test_people_of_other_tailnets_are_sources_of_access_only(policy: dict[str, Any], message: str) -> None:
+    compiled(allow("autogroup:shared", "tag:dev:22"))
+    assert message in refused(policy)
+
+
 @pytest.mark.parametrize("name", ["user:*@example.com", "tag:x@y", "localpart:*@example.com"])
 def test_a_group_lists_users_only(name: str) -> None:
     assert f'group members can only be users, got: "{name}"' in refused({"groups": {"group:a": [name]}})
@@ -58,6 +76,8 @@ def test_a_group_lists_users_only(name: str) -> None:
         ("10.0.0.0/8", "alias not supported for SSH destination: 10.0.0.0/8"),
         ("group:a", "alias not supported for SSH destination: group:a"),
         ("autogroup:internet", 'autogroup not supported for SSH destinations: "autogroup:internet", can be ['),
+        ("autogroup:admin", 'autogroup not supported for SSH destinations: "autogroup:admin", can be ['),
+        ("autogroup:shared", 'autogroup not supported for SSH destinations: "autogroup:shared", can be ['),
         ("autogroup:nonroot", 'autogroup not supported for SSH destinations: "autogroup:nonroot", can be ['),
         ("host", ""),
     ],
@@ -82,8 +102,8 @@ def test_what_is_no_destination_of_ssh_is_named_as_the_hosted_service_does(dst: 
             'nodeAttrs target does not support services: "svc:web"',
         ),
         (
-            ssh(src=["tag:prod"], dst=["autogroup:admin"]),
-            "tags in SSH source cannot access autogroup:admin (user-owned devices)",
+            {"ipsets": {"ipset:a": []}, "nodeAttrs": [{"target": ["ipset:a"], "attr": ["x"]}]},
+            'nodeAttrs target does not support ipsets: "ipset:a"',
         ),
         ({"tests": [{"src": "ada@", "User": "ada@", "accept": []}]}, 'both "User" and "src" in one rule'),
         ({"tests": [{"src": "ada@", "allow": [], "accept": []}]}, 'both "allow" and "accept" in one rule'),

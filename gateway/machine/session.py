@@ -7,7 +7,7 @@ the former opening find nobody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,11 +129,13 @@ class MapSession:
 class SessionTable:
     """Every map session of this gateway, found by each of its names."""
 
-    __slots__ = ("_by_keys", "_by_node", "_by_route", "_last")
+    __slots__ = ("_by_keys", "_by_node", "_by_route", "_last", "at")
 
     def __init__(self) -> None:
         self._last = 0
         self._by_route: dict[int, MapSession] = {}
+        self.at: Callable[[int], MapSession | None] = self._by_route.get
+        """The session that the map streamer calls so, if it still does."""
         self._by_keys: dict[tuple[MachineKey, NodeKey], MapSession] = {}
         self._by_node: dict[int, MapSession] = {}
 
@@ -148,10 +150,6 @@ class SessionTable:
         session = MapSession(self._next(), ask, responder, keeper)
         self._by_route[session.route] = session
         return session
-
-    def at(self, route: int) -> MapSession | None:
-        """The session that the map streamer calls so, if it still does."""
-        return self._by_route.get(route)
 
     def of_node(self, node_id: int) -> MapSession | None:
         """The live session of a node."""

@@ -123,11 +123,11 @@ class RecordSealer:
         cipher = self._cipher
         if cipher is None:
             cipher = self._make()
-        if isinstance(data, bytes) and 0 < len(data) <= MAX_PLAINTEXT and self._nonce < _LAST_NONCE:
+        if isinstance(data, bytes) and 0 < (size := len(data)) <= MAX_PLAINTEXT and self._nonce < _LAST_NONCE:
             # Nearly every message: one change for one client, a thousand times in a row.
             sealed = cipher.encrypt(_NONCE.pack(0, self._nonce), data, None)
             self._nonce += 1
-            return _HEAD.pack(TYPE_RECORD, len(sealed)) + sealed
+            return _HEAD.pack(TYPE_RECORD, size + TAG_SIZE) + sealed
         frames = []
         for plain in _cut([data] if isinstance(data, bytes) else data):
             if self._nonce >= _LAST_NONCE:

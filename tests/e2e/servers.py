@@ -177,7 +177,7 @@ class Stack(Server):
             "  policy: {listen_addr: '127.0.0.1:50052', addresses: ['127.0.0.1:50052']}\n"
             "  auth: {listen_addr: '127.0.0.1:50053', addresses: ['127.0.0.1:50053']}\n"
             "  map_streamer: {listen_addr: '127.0.0.1:50054', addresses: ['127.0.0.1:50054', '127.0.0.1:50055']}\n"
-            "  derp: {listen_addr: '127.0.0.1:50056', addresses: ['127.0.0.1:50056']}\n"
+            "  derp: {listen_addr: '127.0.0.1:50056'}\n"
         )
         self._configure(settings, database, more)
         for name in ("registry", "policy", "auth", "derp"):
@@ -206,6 +206,10 @@ class Stack(Server):
     def socket_of(self, gateway: int) -> str:
         """The administration socket of a gateway; the first one's is the configured path."""
         return str(self.folder / ("headscale.sock" if gateway == 1 else f"headscale{gateway}.sock"))
+
+    def restart_redis(self) -> None:
+        """Start the bus again after its loss."""
+        self._start_redis()
 
     def restart_postgres(self) -> None:
         """Start the database server on its data."""

@@ -215,3 +215,11 @@ def machine_key_of(device: Device) -> MachineKey:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
     return MachineKey(X25519PrivateKey.from_private_bytes(device.machine.raw).public_key().public_bytes_raw())
+
+
+def admits(device: Device, other: Device) -> bool:
+    """Whether a device's filter names the other's address as a source."""
+    assert other.netmap.node is not None
+    address = other.netmap.node["Addresses"][0].partition("/")[0]
+    rules = [rule for rules in device.netmap.filters.values() for rule in rules or ()]
+    return any(address in str(rule["SrcIPs"]) for rule in rules)

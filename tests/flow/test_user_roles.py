@@ -12,7 +12,7 @@ from headscale.v1 import policy_pb2
 from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.admin.v1 import user_pb2_grpc
 
-from tests.fakes.device import Device
+from tests.fakes.device import admits
 from tests.fakes.shell import Shell
 from tests.fakes.tailnet import Tailnet, tailnet_in
 
@@ -29,14 +29,6 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[Tailnet]:
 @pytest.fixture
 def shell(tailnet: Tailnet, tmp_path: Path) -> Shell:
     return Shell(tmp_path, HEADSCALE_UNIX_SOCKET=str(tmp_path / "admin.sock"))
-
-
-def admits(device: Device, other: Device) -> bool:
-    """Whether a device's filter names the other's address as a source."""
-    assert other.netmap.node is not None
-    address = other.netmap.node["Addresses"][0].partition("/")[0]
-    rules = [rule for rules in device.netmap.filters.values() for rule in rules or ()]
-    return any(address in str(rule["SrcIPs"]) for rule in rules)
 
 
 async def test_an_admins_node_reaches_what_the_policy_lets_admins_reach(tailnet: Tailnet, shell: Shell) -> None:

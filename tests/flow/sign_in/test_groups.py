@@ -12,10 +12,10 @@ from headscale.v1 import policy_pb2
 
 from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig, OidcGroupsConfig
+from tests.fakes.device import admits
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback
 from tests.fakes.sign_in_pages import ALICE, BOB, PUBLIC, World
 from tests.fakes.tailnet import config_in, tailnet_in
-from tests.flow.test_user_roles import admits
 
 POLICY = '{"acls": [{"action": "accept", "src": ["group:admins"], "dst": ["bob@example.com:22"]}]}'
 

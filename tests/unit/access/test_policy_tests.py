@@ -19,7 +19,7 @@ from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
 from services.shared.access.ssh import Ssh
 from tests.unit.access.naive import Naive
-from tests.unit.access.test_properties import FRAME, USERS, grants, tailnets
+from tests.unit.access.random_tailnets import FRAME, USERS, grants, tailnets
 
 PEOPLE = ["ada@example.com", "bob@", "group:g", "autogroup:member", "autogroup:admin"]
 NAMES = [*PEOPLE, "tag:a", "tag:b", "autogroup:tagged", "first", "100.64.0.2"]

@@ -10,7 +10,7 @@ from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessService
 from services.shared.access.ranges import full_length
 from tests.unit.access.naive import Naive, virtual
-from tests.unit.access.test_properties import (
+from tests.unit.access.random_tailnets import (
     SERVICES,
     USERS,
     Services,

@@ -9,7 +9,7 @@ import pytest
 
 from services.policy.compile import run
 from services.policy.explain import explain, preview
-from tests.unit.policy.test_semantics import ALL, TAGS, TOPOLOGY, V6, filter_of, peers_of
+from tests.unit.policy.small_tailnet import ALL, TAGS, TOPOLOGY, V6, filter_of, peers_of
 
 WEB = {"ipv4": "100.65.32.1", "ipv6": V6 + "1234"}
 SHOWN = ["100.65.32.1/32", V6 + "1234/128"]

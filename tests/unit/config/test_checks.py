@@ -1,0 +1,120 @@
+"""Each thing that the checks look at is refused, at its own key and with a remedy, where it makes no sense."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.shared.config import ConfigError
+from tests.unit.config.reading import from_file
+
+CONFIG = Path(__file__).parents[3] / "services" / "shared" / "config"
+POSTGRES = {"database.type": "postgres", "database.postgres.name": "n"}
+
+# what is written, the key that is named, and a part of what is said of it
+CASES: list[tuple[dict[str, Any], str, str]] = [
+    ({"server_url": ""}, "server_url", "is missing"),
+    ({"server_url": "ftp://a.example"}, "server_url", "is no http://"),
+    ({"server_url": "https://a.example:x"}, "server_url", "is no http://"),
+    ({"server_url": "https://a.example/control"}, "server_url", "more than a host"),
+    ({"metrics_listen_addr": "9090"}, "metrics_listen_addr", "is no address"),
+    ({"derp.server.stun_listen_addr": "::1:3478"}, "derp.server.stun_listen_addr", "is no address"),
+    ({"listen_addr": ""}, "listen_addr", "is empty"),
+    ({"trusted_proxies": ["proxy"]}, "trusted_proxies", "no address or prefix"),
+    ({"trusted_proxies": ["::/0"]}, "trusted_proxies", "trusts everybody"),
+    ({"metrics_allowed_networks": ["here"]}, "metrics_allowed_networks", "no address or prefix"),
+    ({"database.type": "postgres"}, "database.postgres.name", "is missing"),
+    ({**POSTGRES, "database.postgres.ssl": "maybe"}, "database.postgres.ssl", "is no sslmode"),
+    ({**POSTGRES, "database.postgres.port": 0}, "database.postgres.port", "is no port"),
+    ({**POSTGRES, "database.postgres.max_open_conns": 0}, "database.postgres.max_open_conns", "leaves no connection"),
+    ({"tls_key_path": "/k"}, "tls_cert_path", "needs its key"),
+    ({"derp.server.tls_cert_path": "/c"}, "derp.server.tls_cert_path", "needs its key"),
+    (
+        {"tls_letsencrypt_hostname": "a", "tls_cert_path": "/c", "tls_key_path": "/k"},
+        "tls_letsencrypt_hostname",
+        "is given together",
+    ),
+    (
+        {"tls_letsencrypt_hostname": "a", "tls_letsencrypt_challenge_type": "TLS-ALPN-01"},
+        "tls_letsencrypt_challenge_type",
+        "port 443",
+    ),
+    ({"services.tls.ca_path": "/ca"}, "services.tls", "has some of"),
+    *(
+        ({f"gateway.{key}": 0}, f"gateway.{key}", "is below 1")
+        for key in ("max_connections", "max_handshakes", "max_request_body", "high_water", "admin_calls_per_second",
+                    "admin_wrong_keys")
+    ),
+    ({"gateway.handshakes_per_second": -1}, "gateway.handshakes_per_second", "is no number from 0"),
+    ({"gateway.reports_per_second": 2_000_000}, "gateway.reports_per_second", "is no number from 0"),
+    ({"gateway.max_connections_per_address": -1}, "gateway.max_connections_per_address", "is negative"),
+    ({"gateway.max_answer_body": 5}, "gateway.max_answer_body", "is below gateway.max_request_body"),
+    ({"gateway.keepalive_interval": "100ms"}, "gateway.keepalive_interval", "is below 1s"),
+    ({"gateway.idle_timeout": "10s"}, "gateway.idle_timeout", "is below gateway.check_interval"),
+    ({"gateway.workers": 0}, "gateway.workers", "is no number from 1"),
+    ({"gateway.workers": 65}, "gateway.workers", "is no number from 1"),
+    ({"gateway.workers": 2, "listen_addr": "a:0"}, "listen_addr", "has port 0"),
+    ({"gateway.workers": 2, "grpc_listen_addr": "a:0"}, "grpc_listen_addr", "has port 0"),
+    ({"gateway.workers": 2, "services.gateway.listen_addr": "a:0"}, "services.gateway.listen_addr", "has port 0"),
+    ({"gateway.workers": 3, "metrics_listen_addr": ":65534"}, "metrics_listen_addr", "leaves no port"),
+    ({"bus.url": "http://a"}, "bus.url", "is no Redis URL"),
+    ({"services.auth.listen_addr": "x"}, "services.auth.listen_addr", "is no address"),
+    ({"services.policy.addresses": ["x"]}, "services.policy.addresses", "no host:port"),
+    ({"telemetry.sample_ratio": 1.5}, "telemetry.sample_ratio", "between 0 and 1"),
+    ({"prefixes.v6": "100.64.0.0/10"}, "prefixes.v6", "is no IPv6 prefix"),
+    ({"prefixes.v4": "", "prefixes.v6": ""}, "prefixes", "has neither"),
+    ({"dns.base_domain": "a b"}, "dns.base_domain", "is no domain name"),
+    ({"dns.base_domain": ""}, "dns.base_domain", "is empty while"),
+    ({"dns.base_domain": "headscale.example.com"}, "dns.base_domain", "own name"),
+    ({"dns.override_local_dns": True}, "dns.override_local_dns", "is on without"),
+    (
+        {"dns.extra_records": [{"name": "a", "value": "1.2.3.4"}], "dns.extra_records_path": "/r"},
+        "dns.extra_records_path",
+        "is given together",
+    ),
+    ({"dns.extra_records": [{"name": "a", "type": "TXT", "value": "x"}]}, "dns.extra_records", "neither A nor AAAA"),
+    ({"dns.extra_records": [{"name": "a", "type": "AAAA", "value": "1.2.3.4"}]}, "dns.extra_records", "of its type"),
+    ({"derp.server.enabled": False}, "derp", "names no relay"),
+    ({"derp.server.stun_listen_addr": ""}, "derp.server.stun_listen_addr", "is empty while"),
+    ({"derp.server.listen_addr": ""}, "derp.server.listen_addr", "is empty, and"),
+    ({"derp.server.region_id": 0}, "derp.server.region_id", "is out of range"),
+    ({"derp.server.mesh_key": "ab"}, "derp.server.mesh_key", "is not 64 hex digits"),
+    ({"derp.server.mesh_with": ["https://a"]}, "derp.server.mesh_with", "needs derp.server.mesh_key"),
+    ({"derp.server.ipv4": "::1"}, "derp.server.ipv4", "is no IPv4 address"),
+    ({"node.ephemeral.inactivity_timeout": "65s"}, "node.ephemeral.inactivity_timeout", "is not above 65s"),
+    ({"node.routes.ha.probe_interval": "1s"}, "node.routes.ha.probe_interval", "is below 2s"),
+    ({"node.routes.ha.probe_timeout": "10s"}, "node.routes.ha.probe_timeout", "is not between"),
+    ({"tuning.register_cache_max_entries": 0}, "tuning.register_cache_max_entries", "leaves no room"),
+    ({"tuning.register_cache_expiration": "5s"}, "tuning.register_cache_expiration", "is below 30s"),
+]  # fmt: skip
+
+
+def spellings() -> dict[str, int]:
+    """How often each check says what it says: the constant parts, by module and line."""
+    found: dict[str, int] = {}
+    for module in ("process_checks", "tailnet_checks"):
+        for function in ast.parse((CONFIG / f"{module}.py").read_text()).body:
+            if isinstance(function, ast.FunctionDef) and not function.name.endswith("_doubts"):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
+                        what = node.value.elts[1]
+                        parts = what.values if isinstance(what, ast.JoinedStr) else [what]
+                        text = next(str(part.value) for part in parts if isinstance(part, ast.Constant))
+                        found[text] = node.lineno
+    return found
+
+
+@pytest.mark.parametrize(("flat", "key", "said"), CASES, ids=[f"{key} {said}" for _, key, said in CASES])
+def test_what_makes_no_sense_is_refused_at_its_key(tmp_path: Path, flat: dict[str, Any], key: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        from_file(tmp_path, flat)
+    (problem,) = [problem for problem in caught.value.problems if problem.key == key]
+    assert said in problem.what and problem.remedy and problem.where.startswith(str(tmp_path))
+
+
+def test_every_check_has_a_case() -> None:
+    said = [part for _, _, part in CASES]
+    assert [text for text in spellings() if not any(text.strip() in part or part in text for part in said)] == []

@@ -36,6 +36,19 @@ async def _silence(fleet: Fleet, since: float, seconds: float = _SETTLE) -> None
         await asyncio.sleep(rest)
 
 
+async def _told(devices: Sequence[Device]) -> None:
+    """Wait until each has heard something, however busy the machine is.
+
+    Raises:
+        WrongNetmapError: some never do.
+    """
+    end = now() + DEADLINE
+    while lacking := sum(1 for device in devices if not device.messages):
+        if now() > end:
+            raise WrongNetmapError(f"{lacking} of {len(devices)} were not told")
+        await asyncio.sleep(_SETTLE / 10)
+
+
 def _spread(name: str, values: list[float]) -> Figures:
     return {name: median(values), f"{name}_min": min(values), f"{name}_max": max(values)}
 
@@ -49,10 +62,9 @@ async def fanout_patch(fleet: Fleet, repeats: int = REPEATS) -> Figures:
         fleet.mark()
         before, start = fleet.target.account.cpu(), now()
         await mover.report(_fresh(mover))
+        await _told(watchers)
         await _silence(fleet, start)
         cpu.append((fleet.target.account.cpu() - before) * 1000)
-        if lacking := sum(1 for device in watchers if not device.messages):
-            raise WrongNetmapError(f"{lacking} of {len(watchers)} were not told")
         ends.append((max(device.last for device in watchers) - start) * 1000)
         firsts.append((min(device.first for device in watchers) - start) * 1000)
         messages.append(sum(device.messages for device in watchers) / len(watchers))
@@ -91,6 +103,7 @@ async def join(fleet: Fleet, repeats: int = 7) -> Figures:
         newcomer.open_map()
         await newcomer.report()
         await asyncio.wait_for(newcomer.has_map.wait(), DEADLINE)
+        await _told(others)
         await _silence(fleet, start)
         cpu.append((fleet.target.account.cpu() - before) * 1000)
         heard.append((max(device.first for device in others) - start) * 1000)
@@ -200,10 +213,9 @@ async def policy_change(fleet: Fleet) -> Figures:
         if not await asyncio.to_thread(fleet.target.set_policy, policy_for_all(edit + 1)):
             return {}
         # Not from the start: the command line alone may take a second.
+        await _told(fleet.devices)
         await _silence(fleet, now(), 0.5)
         cpu.append(fleet.target.account.cpu() - before)
-        if lacking := sum(1 for device in fleet.devices if not device.messages):
-            raise WrongNetmapError(f"{lacking} were not told of the policy")
         first = min(device.first for device in fleet.devices)
         lasts.append(max(device.last for device in fleet.devices) - first)
     await fleet.prove()

@@ -7,6 +7,8 @@ import re
 
 from services.shared.tailcfg.errors import BadRequestError
 
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\Z", re.ASCII)
 _BITS = re.compile(r"0|[1-9]\d{0,2}\Z", re.ASCII)
 _PORT = re.compile(r"\d{1,5}\Z", re.ASCII)
 
@@ -19,8 +21,10 @@ def parse_address(text: str) -> str:
     """
     if "%" in text or len(text) > 64:
         raise BadRequestError("not an IP address")
+    if _IPV4.match(text):
+        return text  # there is only one spelling
     try:
-        return str(ipaddress.ip_address(text))
+        return str(ipaddress.IPv6Address(text))
     except ValueError:
         raise BadRequestError("not an IP address") from None
 

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from services.shared.upper import Upper
+
 RECORD = 16 << 10
 """A TLS record holds so much plaintext at most (RFC 8446 section 5.1)."""
 LINGER = 30.0
@@ -78,17 +80,16 @@ class Terminator:
         self.plaintext = memoryview(bytearray(RECORD))
 
 
-class TlsConnection(asyncio.Protocol, asyncio.Transport):
+class TlsConnection(asyncio.Protocol, Upper):
     """One connection: to the socket's transport a protocol, to the protocol a transport."""
 
-    __slots__ = ("_closing", "_failure", "_linger", "_protocol", "_ready", "_shared", "_socket", "_tls")
+    __slots__ = ("_failure", "_linger", "_ready", "_shared", "_tls")
 
     def __init__(self, shared: Terminator, protocol: asyncio.Protocol) -> None:
+        super().__init__(protocol)
         self._shared = shared
-        self._protocol: asyncio.BaseProtocol | None = protocol
-        self._socket: asyncio.Transport | None = None
         self._tls: ssl.SSLObject | None = None
-        self._ready = self._closing = False
+        self._ready = False
         self._failure: Exception | None = None
         self._linger: asyncio.TimerHandle | None = None
 
@@ -267,8 +268,6 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             if self._socket is not None:
                 self._socket.write(data)
 
-    # What is the socket's business
-
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """What asyncio's TLS transport says, and what the socket's says."""
         if name == "sslcontext":
@@ -277,48 +276,4 @@ class TlsConnection(asyncio.Protocol, asyncio.Transport):
             return self._tls if self._tls is not None else default
         if name in ("peercert", "cipher") and self._tls is not None:
             return self._tls.getpeercert() if name == "peercert" else self._tls.cipher()
-        return self._socket.get_extra_info(name, default) if self._socket is not None else default
-
-    def is_closing(self) -> bool:
-        """Whether the end has begun."""
-        return self._closing
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection over."""
-        self._protocol = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Whose connection it is."""
-        assert self._protocol is not None
-        return self._protocol
-
-    def is_reading(self) -> bool:
-        """Whether bytes are taken from the socket."""
-        return self._socket is not None and self._socket.is_reading()
-
-    def pause_reading(self) -> None:
-        """Take no bytes from the socket; what was taken has been handed on."""
-        if not self._closing and self._socket is not None:
-            self._socket.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Take bytes again."""
-        if not self._closing and self._socket is not None:
-            self._socket.resume_reading()
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """When to call the protocol's `pause_writing` and `resume_writing`, in bytes on the wire."""
-        if self._socket is not None:
-            self._socket.set_write_buffer_limits(high, low)
-
-    def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Those limits, low and high."""
-        return self._socket.get_write_buffer_limits() if self._socket is not None else (0, 0)
-
-    def get_write_buffer_size(self) -> int:
-        """Bytes that wait for the socket."""
-        return self._socket.get_write_buffer_size() if self._socket is not None else 0
-
-    def can_write_eof(self) -> bool:
-        """No: one direction alone cannot be ended."""
-        return False
+        return super().get_extra_info(name, default)

@@ -149,7 +149,7 @@ class Sources:
             try:
                 text = await asyncio.to_thread(Path(path).read_text)
                 self._known[str(path)] = read_regions(yaml.safe_load(text))
-            except (OSError, ValueError, yaml.YAMLError) as error:
+            except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
                 log.error("DERP file cannot be used", path=str(path), error=type(error).__name__)
         self._tell_regions()
 

@@ -31,7 +31,7 @@ from services.shared.tls import TlsConnection
 
 log = get_logger(__name__)
 
-_LOOK_EVERY = 5.0
+_LOOK_EVERY = 2.0
 """Seconds between two looks at which tunnels are busy."""
 _MANY = 256
 """Ciphers let go at once, half a megabyte, that are worth the millisecond of giving memory back."""

@@ -176,9 +176,9 @@ class Difference:
             return None
         return rules
 
-    def ssh_policy(self, node_id: int) -> bytes | None:
-        """The viewer's SSH policy as JSON when it changed."""
-        policy = self.new.sight.ssh_policy(node_id) if self.reshaped or self.doubt is not None else None
-        if policy is None or (self.doubt is None and self.old.sight.ssh_policy(node_id) == policy):
+    def ssh_runs(self, node_id: int) -> tuple[bytes, ...] | None:
+        """The viewer's SSH rules, in runs, when they changed."""
+        runs = self.new.sight.ssh_runs(node_id) if self.reshaped or self.doubt is not None else None
+        if runs is None or (self.doubt is None and self.old.sight.ssh_runs(node_id) == runs):
             return None
-        return policy
+        return runs

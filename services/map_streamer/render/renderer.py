@@ -15,7 +15,7 @@ from services.map_streamer.render.frames import FrameCache
 from services.map_streamer.render.full import Layout, Part
 from services.map_streamer.render.nodes import PLAIN, Fragment, Fragments, Shape, patch_json, profile_json, self_json
 from services.map_streamer.render.viewer import Viewer
-from services.map_streamer.snapshot import NodeRecord, View
+from services.map_streamer.snapshot import NodeRecord, View, ssh_json
 
 _LEGACY = Shape(legacy=True)
 
@@ -155,7 +155,7 @@ class Deltas:
         classes = difference.classes(node_id)
         own = self._own(viewer) if difference.own_record(node_id) else b""
         excluded = node_id if node_id in difference.peers(node_id).named else 0
-        rules, ssh = difference.packet_filter(node_id), difference.ssh_policy(node_id)
+        rules, ssh = difference.packet_filter(node_id), difference.ssh_runs(node_id)
         dns = self._dns(node_id)
         key = (classes, viewer.legacy, viewer.zstd, excluded, own, rules, ssh, dns)
         if key not in self._made:
@@ -176,7 +176,9 @@ class Deltas:
             return None
         return text
 
-    def _compose(self, viewer: Viewer, own: bytes, rules: bytes | None, ssh: bytes | None, dns: bytes | None) -> bytes:
+    def _compose(
+        self, viewer: Viewer, own: bytes, rules: bytes | None, ssh: tuple[bytes, ...] | None, dns: bytes | None
+    ) -> bytes:
         difference, renderer = self._difference, self._renderer
         view, class_ = difference.new, difference.classes(viewer.node_id)[1]
         peers = difference.peers(viewer.node_id)
@@ -206,7 +208,7 @@ class Deltas:
         if rules is not None:
             members.append(b'"PacketFilters":{"base":' + rules + b"}")
         if ssh is not None:
-            members.append(b'"SSHPolicy":' + ssh)
+            members.append(b'"SSHPolicy":' + ssh_json(ssh))
         return b"{" + b",".join(members) + b"}" if members else b""
 
     def _patch(self, node_id: int) -> bytes:

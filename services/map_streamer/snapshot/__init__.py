@@ -24,3 +24,4 @@ from services.map_streamer.snapshot.records import UserRecord as UserRecord
 from services.map_streamer.snapshot.view import OUTSIDE as OUTSIDE
 from services.map_streamer.snapshot.view import Sight as Sight
 from services.map_streamer.snapshot.view import View as View
+from services.map_streamer.snapshot.view import ssh_json as ssh_json

@@ -5,7 +5,7 @@ A `Sight` depends on `Access` alone, so it outlives every endpoint change; a `Vi
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,6 @@ from services.shared.encode import exact
 OUTSIDE = -1
 """The class of nodes that the evaluator does not know: they see nobody and nobody sees them."""
 
-NO_SSH = b'{"rules":[]}'
 NO_FILTER = b"[]"
 
 Routes = tuple[tuple[str, ...], tuple[str, ...]]
@@ -29,6 +28,11 @@ Routes = tuple[tuple[str, ...], tuple[str, ...]]
 def _cap_map(caps: dict[str, Any]) -> bytes:
     """Flags as empty arrays: both client families take them, and null stands for no array on this wire."""
     return exact(orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())}))
+
+
+def ssh_json(runs: Iterable[bytes]) -> bytes:
+    """An `SSHPolicy` of such runs."""
+    return b'{"rules":[' + b",".join(runs) + b"]}"
 
 
 class Sight:
@@ -40,7 +44,8 @@ class Sight:
         self._visible_sets: dict[int, frozenset[int]] = {OUTSIDE: frozenset()}
         self._filters: dict[Hashable, bytes] = {}
         self._filter_of: dict[int, bytes] = {}
-        self._ssh: dict[Hashable, bytes] = {}
+        self._ssh: dict[Hashable, tuple[bytes, ...]] = {}
+        self._ssh_runs: dict[int, tuple[object, bytes]] = {}
         self._own_caps: dict[int, bytes] = {}
         self._routes: dict[tuple[int, int], Routes] = {}
         self._caps: dict[Hashable, bytes] = {}
@@ -149,16 +154,25 @@ class Sight:
             found = self._filters[key] = exact(orjson.dumps(self._access.packet_filter(node_id)))
         return found
 
-    def ssh_policy(self, node_id: int) -> bytes:
-        """The node's SSH policy as JSON; no rule means nobody may."""
+    def ssh_runs(self, node_id: int) -> tuple[bytes, ...]:
+        """The node's SSH rules in runs, each as the inside of a JSON array; a run is kept once for all who have it."""
         if node_id not in self._nodes:
-            return NO_SSH
+            return ()
         key = self._access.ssh_key(node_id)
         found = self._ssh.get(key)
         if found is None:
-            policy = self._access.ssh_policy(node_id)
-            found = self._ssh[key] = NO_SSH if policy is None else exact(orjson.dumps(policy))
+            found = self._ssh[key] = tuple(map(self._encode_run, self._access.ssh_runs(node_id)))
         return found
+
+    def _encode_run(self, run: Sequence[dict[str, Any]]) -> bytes:
+        if id(run) not in self._ssh_runs:
+            # The run is kept too, so that no other can take its id.
+            self._ssh_runs[id(run)] = run, orjson.dumps(run)[1:-1]
+        return self._ssh_runs[id(run)][1]
+
+    def ssh_policy(self, node_id: int) -> bytes:
+        """The node's SSH policy as JSON; no rule means nobody may. Not kept: a policy may name every user."""
+        return ssh_json(self.ssh_runs(node_id))
 
     def ssh_check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
         """What a session between two nodes needs of a person; None when no rule asks for anything."""

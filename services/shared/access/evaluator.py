@@ -156,6 +156,10 @@ class Access:
         """The tailcfg `SSHPolicy` for this node as a destination; None when it has no rule."""
         return self._ssh.policy(node_id) if self._policy.ssh else None
 
+    def ssh_runs(self, node_id: int) -> tuple[Sequence[dict[str, Json]], ...]:
+        """The rules of `ssh_policy` in runs: a run that several policies have in common is the same list in each."""
+        return self._ssh.runs(node_id) if self._policy.ssh else ()
+
     def ssh_key(self, node_id: int) -> Hashable:
         """Equal keys mean equal SSH policies."""
         return self._ssh.key(node_id)

@@ -113,7 +113,7 @@ class Ssh:
             accepts: list[Sequence[Rule]] = []
             for number, rule in enumerate(self._rules):
                 (checks if rule.check else accepts).extend(self._compile(number, rule, one))
-            self._runs[key] = (*checks, *accepts)
+            self._runs[key] = tuple(run for run in checks + accepts if run)
         return self._runs[key]
 
     def check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:

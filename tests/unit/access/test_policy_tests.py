@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.map_streamer.snapshot import Sight
 from services.policy.model.compiler import compile_policy
 from services.policy.model.problems import PolicyError
 from services.policy.model.sshverdicts import Verdicts
@@ -149,6 +151,9 @@ def test_users_who_log_in_everywhere_by_name_share_the_rules_of_all() -> None:
     (_, first), (_, second) = ssh.runs(nodes[0].id), ssh.runs(nodes[1].id)
     assert first is second
     assert len(first) >= len(nodes)
+    sight = Sight(Access(policy, USERS, nodes))
+    (_, first_sent), (_, second_sent) = sight.ssh_runs(nodes[0].id), sight.ssh_runs(nodes[1].id)
+    assert first_sent is second_sent
 
 
 def test_whom_many_rules_let_in_is_found_once_for_all_policies_that_have_them() -> None:
@@ -173,6 +178,10 @@ def test_shared_ssh_policies_are_those_of_each_node_and_answer_tests_alike(
     shared = Access(compiled.policy, USERS, nodes)
     policies = {node.id: Access(compiled.policy, USERS, nodes).ssh_policy(node.id) for node in nodes}
     assert {node.id: shared.ssh_policy(node.id) for node in nodes} == policies
+    sight = Sight(shared)
+    assert {node.id: orjson.loads(sight.ssh_policy(node.id)) for node in nodes} == {
+        node_id: policy or {"rules": []} for node_id, policy in policies.items()
+    }
     naive = Naive(compiled.policy, USERS, nodes)
 
     def named(text: str) -> list[AccessNode]:

@@ -31,6 +31,8 @@ from services.shared.telemetry.propagation import context_of, current_traceparen
 log = get_logger(__name__)
 
 _LONGEST_SLEEP = 60.0
+_TICK = 0.001
+"""uvloop counts whole milliseconds, so a shorter sleep is none, and many of them fit into one."""
 _PUT_OFF = 8
 """Views that may follow each other before the others are told of the newcomers in them."""
 
@@ -126,7 +128,7 @@ class Tailnet:
                 continue
             with contextlib.suppress(TimeoutError):
                 # Not `wait_for`: where both come at once it gives the result and forgets that it was cancelled.
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(max(timeout, _TICK)):
                     await self._wake.wait()
 
     def _turn(self) -> float:

@@ -26,15 +26,14 @@ Continue: TypeAlias = "Callable[[Any], Awaitable[Handler | None]]"
 
 _OPEN = ("/grpc.health.v1.Health/",)
 """Methods that need no token: a load balancer must be able to ask for health."""
-_KNOWN_METHODS = 1024
-"""A stranger may name as many as it likes."""
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Lets in only callers that show the deployment token."""
+    """Lets in only callers that show the deployment token. Stands before what counts calls by their names."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: str, telemetry: Telemetry) -> None:
         self._token = token.encode()
+        self._metrics = telemetry.once(RpcMetrics)
 
     async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
         """Pass the call on, or refuse it."""
@@ -43,6 +42,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         shown = [value for name, value in handler_call_details.invocation_metadata or () if name == TOKEN]
         if len(shown) == 1 and hmac.compare_digest(_bytes(shown[0]), self._token):
             return await continuation(handler_call_details)
+        self._metrics.refused.inc()
         return grpc.stream_stream_rpc_method_handler(_refuse)
 
 
@@ -60,6 +60,9 @@ class RpcMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         names = ("service", "method", "code")
         self.served = Counter("smartscale_rpc_served", "Calls answered, by status.", names, registry=registry)
+        self.refused = Counter(
+            "smartscale_rpc_refused", "Calls that did not show the deployment token.", registry=registry
+        )
         self.seconds = Histogram(
             "smartscale_rpc_seconds", "Time from a unary call's start to its answer.", names[:2], registry=registry
         )
@@ -82,8 +85,6 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         name = handler_call_details.method
         known = self._wrapped.get(name)
         if known is None or known[0] is not handler:
-            if len(self._wrapped) >= _KNOWN_METHODS:
-                self._wrapped.clear()
             known = self._wrapped[name] = handler, around(handler, self._observe(name, handler))
         return known[1]
 

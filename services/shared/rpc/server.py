@@ -54,7 +54,7 @@ class RpcServer:
         self._tls = security.tls
         interceptors: list[grpc.aio.ServerInterceptor] = [ObserveInterceptor(telemetry)]
         if security.token:
-            interceptors.append(TokenInterceptor(security.token))
+            interceptors.insert(0, TokenInterceptor(security.token, telemetry))
         elif not security.tls.enabled:
             raise InsecureError("set services.token or services.tls")
         options = (*SERVER_OPTIONS, ("grpc.so_reuseport", int(shared)))

@@ -14,6 +14,7 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from prometheus_client import generate_latest
 
 from services.shared.config.model import ServicesConfig, ServicesTlsConfig
 from services.shared.rpc import RpcServer, dial
@@ -31,9 +32,12 @@ def text(value: str) -> StringValue:
 
 @asynccontextmanager
 async def serving(
-    security: ServicesConfig = TOKEN, address: str = "127.0.0.1:0", servicer: EchoServicer | None = None
+    security: ServicesConfig = TOKEN,
+    address: str = "127.0.0.1:0",
+    servicer: EchoServicer | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[tuple[RpcServer, int]]:
-    server = RpcServer(security, Telemetry())
+    server = RpcServer(security, telemetry or Telemetry())
     server.add(servicer or EchoServicer())
     port = await server.start(address)
     await server.set_ready(True)
@@ -51,6 +55,22 @@ async def test_a_stranger_is_refused(shown: tuple[tuple[str, str], ...]) -> None
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await call.read()
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_what_strangers_call_is_counted_and_leaves_no_name_behind() -> None:
+    telemetry = Telemetry()
+    async with (
+        serving(telemetry=telemetry) as (_server, port),
+        grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+    ):
+        for number in range(20):
+            call = channel.unary_unary(f"/made.up/Method{number}")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await call(b"", timeout=5)
+            assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    series = generate_latest(telemetry.registry).decode()
+    assert "smartscale_rpc_refused_total 20.0" in series
+    assert "made.up" not in series
 
 
 def test_a_server_open_to_strangers_is_not_made() -> None:

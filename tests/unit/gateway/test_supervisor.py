@@ -145,8 +145,9 @@ async def test_workers_notice_that_their_supervisor_was_killed(tmp_path: Path) -
     await until(lambda: len(children.read_text().split()) == 2)
     process.kill()
     await process.wait()
-    await until(lambda: all((tmp_path / name).exists() for name in "12"))
-    assert {(tmp_path / name).read_text() for name in "12"} == {"alone\n"}
+    said = [tmp_path / name for name in "12"]
+    await until(lambda: all(one.exists() and one.read_text().endswith("\n") for one in said))
+    assert {one.read_text() for one in said} == {"alone\n"}
 
 
 def test_a_worker_shares_the_ports_and_has_the_rest_for_itself() -> None:

@@ -141,9 +141,7 @@ class Listener(HttpToolsProtocol):
             return
         visit = self._visit
         assert visit is not None
-        if trusted := self.tunnels.settings.trusted_proxies:
-            visit.client = client_address(visit.address, header_fields(self.headers), trusted)
-        if wait := self.tunnels.attempts.from_address(visit.client):
+        if wait := self.tunnels.attempts.from_address(self._learn_client(visit)):
             self._refuse(429, f"too many connections from this address, try again in {wait} s", wait)
             return
         if websocket:
@@ -161,6 +159,12 @@ class Listener(HttpToolsProtocol):
         self.transport.set_protocol(tunnel)
         if read_ahead:
             tunnel.data_received(read_ahead)
+
+    def _learn_client(self, visit: Visit) -> str:
+        """The client's own address, which a trusted proxy says in the request."""
+        if trusted := self.tunnels.settings.trusted_proxies:
+            visit.client = client_address(visit.address, header_fields(self.headers or ()), trusted)
+        return visit.client
 
     def _leave_uvicorn(self) -> None:
         """From here on uvicorn knows nothing of this connection, and its end of a request does not end it."""
@@ -197,7 +201,8 @@ class Listener(HttpToolsProtocol):
         self._over = True
         self._disarm()
         self.tunnels.counts.upgrades_refused += self._for_tunnel
-        log.info("request refused", status=status, reason=text, address=self.client[0] if self.client else "")
+        address = self._learn_client(self._visit) if self._visit is not None else ""
+        log.info("request refused", status=status, reason=text, address=address)
         if self.cycle is None or self.cycle.response_complete:
             body = text.encode() + b"\n"
             later = b"retry-after: %d\r\n" % retry_after if retry_after else b""

@@ -258,7 +258,7 @@ class Tunnel(asyncio.Protocol):
         settings = self._shared.settings
         if (self._pinged and not self._heard) or self._stalled:
             self._shared.counts.peers_lost += 1
-            log.info("tunnel lost", connection=self.connection_id, address=self._visit.address)
+            log.info("tunnel lost", connection=self.connection_id, address=self._visit.client)
             self._wire.abort()
             return
         self._stalled = self.write_paused
@@ -296,9 +296,7 @@ class Tunnel(asyncio.Protocol):
     def _fail(self, layer: str, reason: str) -> None:
         """End the connection because of what its peer did; a GOAWAY that waits still goes out."""
         self._shared.counts.tunnels_failed += 1
-        log.info(
-            "tunnel failed", layer=layer, reason=reason, connection=self.connection_id, address=self._visit.address
-        )
+        log.info("tunnel failed", layer=layer, reason=reason, connection=self.connection_id, address=self._visit.client)
         self._closing = True
         self._lose_answers()
         if layer == "http2":

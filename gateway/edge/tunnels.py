@@ -165,7 +165,7 @@ class Tunnels:
 
     def _refuse(self, wire: Wire, visit: Visit, last_words: bytes, reason: str) -> None:
         self.counts.handshakes_refused += 1
-        log.info("handshake refused", reason=reason, address=visit.address)
+        log.info("handshake refused", reason=reason, address=visit.client)
         if last_words:
             wire.write(last_words)
         wire.close()

@@ -50,6 +50,11 @@ def acls() -> str:
     return indented(_between("Create an acls.yaml", "2. Applying ACLs"))
 
 
+def nginx() -> str:
+    """Its reverse proxy."""
+    return _between("Nginx configuration example for Headscale", "Group-Based ACL Configuration")
+
+
 def environment() -> dict[str, str]:
     """The variables that it exports."""
     return {name: value.strip('"') for name, value in re.findall(r"^export (\w+)=(.*)$", text(), re.MULTILINE)}

@@ -147,13 +147,13 @@ class Device:
         for attempt in range(1, attempts + 1):
             try:
                 await self.connect()
+                self.open_map()  # it may have ended again by now, as where a gateway is stopping
                 break
             except (OSError, LostError, TimeoutError):
                 if attempt == attempts:
                     raise
                 # As `util/backoff` has it: the square of the attempts in hundredths of a second.
                 await asyncio.sleep(min(30.0, attempt * attempt * 0.01) * random.uniform(0.5, 1.5))
-        self.open_map()
 
     @property
     def lost(self) -> bool:

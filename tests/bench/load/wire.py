@@ -61,7 +61,7 @@ class Wire(asyncio.Protocol):
         self.map_status = 0
         self.transport: asyncio.Transport | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.lost = False
+        self._gone = False
 
     # Life
 
@@ -77,7 +77,7 @@ class Wire(asyncio.Protocol):
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self._gone = True
         error = LostError(str(exc or "closed"))
         if not self.ready.done():
             self.ready.set_exception(error)
@@ -88,6 +88,11 @@ class Wire(asyncio.Protocol):
                 future.exception()
         self._answers.clear()
         self._on_lost()
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended, or is about to hear that it has."""
+        return self._gone or (self.transport is not None and self.transport.is_closing())
 
     def cut(self) -> None:
         """End it without a word."""
@@ -109,7 +114,13 @@ class Wire(asyncio.Protocol):
         return future
 
     def open_map(self, body: bytes) -> None:
-        """A map request whose answer stays open."""
+        """A map request whose answer stays open.
+
+        Raises:
+            LostError: the connection has ended.
+        """
+        if self.lost:
+            raise LostError("closed")
         self._map_stream = self._next_stream
         self._next_stream += 2
         self.map_status = 0

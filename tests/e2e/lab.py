@@ -24,6 +24,7 @@ SERVER_IP = "10.80.0.1"
 PUBLIC_IP = "198.51.100.1"
 """The same host on the shared network, for relays and STUN (TEST-NET-2, RFC 5737)."""
 
+SERVERS_PORTS = "50051-50069"
 SERVERS = "inet"
 
 _NAT_RULES = """
@@ -236,6 +237,8 @@ class Lab:
         _run("ip", "netns", "add", self.namespace(host))
         self._namespaces.append(self.namespace(host))
         self.exec(host, "ip", "link", "set", "lo", "up")
+        # Thousands of clients on one machine would sooner or later be given a port that a server wants back.
+        self.exec(host, "sh", "-c", f"echo {SERVERS_PORTS} > /proc/sys/net/ipv4/ip_local_reserved_ports")
 
     def _address(self, host: str, device: str, address: str) -> None:
         self.exec(host, "ip", "addr", "add", address, "dev", device)

@@ -122,6 +122,7 @@ class Near:
 
     def __init__(self, send: Callable[[bytes], None], cut: Callable[[], None]) -> None:
         self._send, self._cut = send, cut
+        self._closing = False
 
     def write(self, data: bytes) -> None:
         """Send to the gateway."""
@@ -129,4 +130,9 @@ class Near:
 
     def abort(self) -> None:
         """Cut the connection."""
+        self._closing = True
         self._cut()
+
+    def is_closing(self) -> bool:
+        """Whether the device has cut it."""
+        return self._closing

@@ -1,17 +1,23 @@
 """One timer for all: thousands of coarse deadlines behind a single handle of the event loop.
 
-A deadline is never early and at most two ticks late. While nothing is armed nothing ticks.
+A deadline is never early and at most two ticks late, or as much later as those before it in its tick take: they fire in
+slices, with the loop's other work in between, since thousands of connections that came together end together. While
+nothing is armed nothing ticks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable
 
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
+
+SLICE = 64
+"""Deadlines that fire in one step of the loop: dropping a connection costs up to 0.1 ms where it has TLS."""
 
 
 class Timer:
@@ -48,6 +54,7 @@ class TimerWheel:
     ) -> None:
         self._now, self._call_later, self._tick = now, call_later, tick
         self._due: dict[int, list[Timer]] = {}
+        self._firing: deque[Timer] = deque()
         self._done = 0
         """The last tick that has fired."""
         self._ticking = False
@@ -76,11 +83,12 @@ class TimerWheel:
         return math.floor(self._now() / self._tick)
 
     def _turn(self) -> None:
-        current = self._current()
+        current, firing = self._current(), self._firing
         for tick in range(self._done + 1, current + 1):
             self._done = tick
-            for timer in self._due.pop(tick, ()):
-                timer.fire()
-        self._ticking = bool(self._due)
+            firing.extend(self._due.pop(tick, ()))
+        for _ in range(min(SLICE, len(firing))):
+            firing.popleft().fire()
+        self._ticking = bool(firing or self._due)
         if self._ticking:
-            self._call_later(self._tick, self._turn)
+            self._call_later(0.0 if firing else self._tick, self._turn)

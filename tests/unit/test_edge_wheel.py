@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.edge.wheel import TimerWheel
+from gateway.edge.wheel import SLICE, TimerWheel
 
 
 class Loop:
@@ -85,6 +85,30 @@ def test_a_deadline_may_arm_the_next_even_after_a_long_stop(loop, wheel):
     wheel.after(0.1, lambda: fired.append("c"))
     loop.advance(0.5)
     assert fired == ["a", "b", "c"]
+
+
+def test_many_deadlines_of_one_moment_leave_the_loop_its_turns(loop, wheel):
+    fired = []
+    for number in range(1000):
+        wheel.after(1, lambda number=number: fired.append(number))
+
+    most, before = 0, 0
+    for _ in range(1000):
+        loop.advance(0.01)
+        most, before = max(most, len(fired) - before), len(fired)
+
+    assert fired == list(range(1000))
+    assert 0 < most <= SLICE
+    assert loop.handles == []
+
+
+def test_what_is_taken_back_while_others_of_its_moment_fire_does_not(loop, wheel):
+    fired = []
+    timers = [wheel.after(1, lambda: fired.append(timers[-1].cancel())) for _ in range(SLICE + 1)]
+
+    loop.advance(3)
+
+    assert len(fired) == SLICE
 
 
 def test_a_fault_in_one_deadline_leaves_the_others_alone(loop, wheel, caplog):

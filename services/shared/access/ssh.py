@@ -13,19 +13,9 @@ from typing import Any
 
 from services.shared.access.compiled import AliasKind, SshRule
 from services.shared.access.directory import Directory, Identity, Member
+from services.shared.access.sshactions import SshActions
 
 Rule = dict[str, Any]
-
-_PERMITS: Rule = {
-    "accept": True,
-    "allowAgentForwarding": True,
-    "allowLocalPortForwarding": True,
-    "allowRemotePortForwarding": True,
-}
-"""What a session may do that is let in."""
-
-HOLD_PATH = "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
-"""Where a client asks whether a checked session may go on; it fills in the names itself."""
 
 DEFAULT_CHECK_PERIOD = 12 * 3600
 """Seconds for which a check holds when the rule does not say."""
@@ -61,13 +51,12 @@ class Ssh:
     def __init__(self, directory: Directory, rules: Sequence[SshRule], server_url: str) -> None:
         self._directory = directory
         self._rules = rules
-        self._server_url = server_url.rstrip("/")
+        self._actions = SshActions(directory, server_url)
         self._sources: dict[int, _Sources] = {}
         self._policies: dict[Hashable, dict[str, Any] | None] = {}
         self._runs: dict[Hashable, tuple[Sequence[Rule], ...]] = {}
         self._for_all: dict[int, list[Rule]] = {}
         self._for_one: dict[tuple[int, int], list[Rule]] = {}
-        self._recorders: dict[tuple[str, ...], list[str]] = {}
         self._own: dict[int, bool] = {}
         self._reached: dict[Identity, int] = defaultdict(int)
         for number, rule in enumerate(rules):
@@ -132,7 +121,7 @@ class Ssh:
         if not found:
             return None
         rule = named[0] if named else min(found, key=_period)
-        return SshCheck(_period(rule), rule.check_period is None, _PERMITS | self._recording(rule))
+        return SshCheck(_period(rule), rule.check_period is None, self._actions.permit(rule))
 
     def _checks(self, number: int, rule: SshRule, source: Member, destination: Member) -> bool:
         if not rule.check or source.node.id not in self._sources_of(number, rule).ids:
@@ -226,31 +215,10 @@ class Ssh:
         made: Rule = {
             "principals": principals,
             "sshUsers": _ssh_users(rule) if users is None else users,
-            "action": self._action(rule),
+            "action": self._actions.first(rule),
         }
         if rule.accept_env:
             made["acceptEnv"] = list(rule.accept_env)
-        return made
-
-    def _action(self, rule: SshRule) -> Rule:
-        if rule.check:
-            return {"holdAndDelegate": self._server_url + HOLD_PATH}
-        return _PERMITS | self._recording(rule)
-
-    def _recording(self, rule: SshRule) -> Rule:
-        if not rule.recorders:
-            return {}
-        if rule.recorders not in self._recorders:
-            tags = set(rule.recorders)
-            nodes = (one for one in self._directory.members.values() if not tags.isdisjoint(one.identity[1]))
-            addresses = [address for one in nodes for address in one.addresses]
-            self._recorders[rule.recorders] = [f"[{a}]:80" if ":" in a else f"{a}:80" for a in addresses]
-        made: Rule = {"recorders": self._recorders[rule.recorders]}
-        if rule.enforce_recorder:
-            made["onRecordingFailure"] = {
-                "RejectSessionWithMessage": "session refused: its recording cannot be started",
-                "TerminateSessionWithMessage": "session ended: its recording failed",
-            }
         return made
 
 

@@ -26,6 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.derp.frames import PROTOCOL_VERSION
 from services.shared.keys import NodeKey
+from services.shared.tls import bare_context
 
 PIN_PREFIX: Final = "sha256-raw:"
 _LIFE = timedelta(days=3650)
@@ -89,9 +90,7 @@ def tls_context(certificate: Certificate) -> ssl.SSLContext:
     Raises:
         CertificateError: the key does not belong to the certificate, or OpenSSL refuses either.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.num_tickets = 0
+    context = bare_context()
     context.set_alpn_protocols(["http/1.1"])
     load(context, certificate)
     return context

@@ -44,18 +44,26 @@ def ignore(_connection: TlsConnection, _reason: str) -> None:
 OnFailed = Callable[["TlsConnection", str], None]
 
 
-def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
-    """A server's context: TLS 1.2 and newer, no client certificates, no ALPN, no tickets.
+def bare_context() -> ssl.SSLContext:
+    """A server's context: TLS 1.2 and newer, no client certificates, no ALPN, no tickets; without a certificate yet.
 
-    Clients that resume sessions are browsers, which come seldom; the clients of the control protocol never do, and each
-    ticket would cost a copy of the session and its encryption.
+    Clients that resume sessions are browsers, which come seldom; the clients of the control protocol and of relays
+    never do, and each ticket would cost a copy of the session and its encryption.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.num_tickets = 0
+    return context
+
+
+def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
+    """The same with a certificate.
 
     Raises:
         OSError: the files are no certificate and its key.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = bare_context()
     context.load_cert_chain(certificate, key)
-    context.num_tickets = 0
     return context
 
 

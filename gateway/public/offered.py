@@ -8,7 +8,7 @@ from functools import partial
 from gateway.public import login
 from gateway.public.pages import sign_in as pages
 from gateway.public.pages import ssh
-from gateway.public.pages.login import by_command, by_command_folded
+from gateway.public.pages.login import by_command, folded
 from services.shared.config import Config
 
 
@@ -29,17 +29,17 @@ class Offered:
 
     def ways(self) -> Sequence[login.Way]:
         """The ways to approve a login: buttons where there are providers, the command line always."""
-        if not self._providers:
-            return (by_command,)
-        buttons = [(name, one.provider_name) for name, one in self._providers.items()]
-        return (partial(pages.by_buttons, providers=buttons), by_command_folded)
+        return self._ways(by_command, "device")
 
     def ssh_ways(self) -> Sequence[login.Way]:
         """The ways to let an SSH session in, likewise."""
+        return self._ways(ssh.by_command, "session")
+
+    def _ways(self, command: login.Way, what: str) -> Sequence[login.Way]:
         if not self._providers:
-            return (ssh.by_command,)
+            return (command,)
         buttons = [(name, one.provider_name) for name, one in self._providers.items()]
-        return (partial(pages.by_buttons, providers=buttons, what="session"), ssh.by_command_folded)
+        return (partial(pages.by_buttons, providers=buttons, what=what), lambda auth_id: folded(command(auth_id)))
 
     def form(self) -> str:
         """Where the buttons lead, for the browser's policy: it holds the redirects of a form to it too."""

@@ -38,10 +38,10 @@ def by_command(auth_id: str) -> Html:
     return html(_BY_COMMAND, auth_id=auth_id)
 
 
-def by_command_folded(auth_id: str) -> Html:
-    """The same where people have another way: there, but not in their face."""
-    folded = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
-    return html(folded, inner=by_command(auth_id))
+def folded(way: Html) -> Html:
+    """The way of the command line where people have another one: there, but not in their face."""
+    outer = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
+    return html(outer, inner=way)
 
 
 def unknown_page(server_url: str) -> Html:

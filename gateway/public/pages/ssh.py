@@ -44,12 +44,6 @@ def by_command(auth_id: str) -> Html:
     return html(_BY_COMMAND, auth_id=auth_id)
 
 
-def by_command_folded(auth_id: str) -> Html:
-    """The same where people have another way."""
-    folded = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
-    return html(folded, inner=by_command(auth_id))
-
-
 def confirm_page(flow_id: str, user: str, session: Html, confirmation: str) -> Html:
     """Whether the person opens the session."""
     body = html(_CONFIRM, flow_id=flow_id, user=user, session=session, confirmation=confirmation)

@@ -26,8 +26,8 @@ DEVICE = login.device_of(VIEW, NOW)
 AGAIN = sign_in.again_link(AUTH_ID)
 SESSION = ssh.SshView(AUTH_ID, "laptop", "alice@example.com", "server", "root", NOW, NOW + timedelta(minutes=15), False)
 DETAILS = ssh.session_of(SESSION, NOW)
-SSH_WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink")], "session"), ssh.by_command_folded(AUTH_ID))
-WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink"), ("other", "Other")]), login.by_command_folded(AUTH_ID))
+SSH_WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink")], "session"), login.folded(ssh.by_command(AUTH_ID)))
+WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink"), ("other", "Other")]), login.folded(login.by_command(AUTH_ID)))
 PAGES: dict[str, Html] = {
     "landing": login.login_page(VIEW, NOW, WAYS),
     "command": login.login_page(VIEW, NOW, (login.by_command(AUTH_ID),)),

@@ -83,16 +83,18 @@ class Chaos:
         start, spent = time.monotonic(), self._account.cpu()
         self._trouble(start)
         wait_for("the fleet calms down", lambda: "\ncalm" in fleet.text(), self.seconds + PATIENCE)
-        _say(fleet.text().splitlines()[1])
+        _say(_line(fleet, "calm"))
         took = time.monotonic() - start
         _say(f"the stack used {(self._account.cpu() - spent) / took:.0%} of one core")
-        wait_for("the devices say what they hold", lambda: len(fleet.text().splitlines()) > 2, 120 + PATIENCE)
-        verdict = fleet.text().splitlines()[2]
+        wait_for("the devices say what they hold", lambda: _line(fleet, "proved", "wrong"), 120 + PATIENCE)
+        verdict = _line(fleet, "proved", "wrong")
         _say(f"sampled devices: {verdict}")
         if verdict != "proved":
             self.wrong.append(verdict)
         self._prove_clients()
         self.wrong += self.stack.faults()
+        if "Traceback" in fleet.text():
+            self.wrong.append(f"a fault of the simulated devices: {fleet.text()[-500:]}")
         fleet.stdin.close()
         fleet.stop()
 
@@ -142,6 +144,8 @@ class Chaos:
             self._account.add(self.stack.processes[name].pid)
             _say(f"{time.monotonic() - start:4.0f} s: {name} ended and started again")
             wait_for("administration answers", self.stack.administrable, 90)
+            if not self.stack.processes[name].running():
+                raise RuntimeError(f"{name} did not start again: {self.stack.processes[name].text()[-500:]}")
             self._edit_policy(number)
 
     def _edit_policy(self, number: int) -> None:
@@ -206,6 +210,11 @@ def compare(peers: list[Any], nodes: dict[str, Any], said: dict[str, Any], viewe
     if absent := said.keys() - truth.keys():
         found.append(f"the registry lacks {len(absent)} devices")
     return found
+
+
+def _line(fleet: Process, *beginnings: str) -> str:
+    """What the simulated devices said that begins so; empty when they have not."""
+    return next((line for line in fleet.text().splitlines() if line.startswith(beginnings)), "")
 
 
 def _say(text: str) -> None:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cli import output
-from cli.errors import CommandError
-from cli.parser import root
+from cli.frame import output
+from cli.frame.errors import CommandError
+from cli.frame.parser import root
 
 
 def main() -> NoReturn:
@@ -29,7 +29,7 @@ def main() -> NoReturn:
         sys.stderr.write(f"headscale: output: {error.strerror}\n")
         status = status or 1
     sys.stderr.flush()
-    if "cli.serve" in sys.modules:  # what a server owes others, such as its last spans, is sent on the way out
+    if "cli.server.serve" in sys.modules:  # what a server owes others, such as its last spans, is sent on the way out
         sys.exit(status)
     os._exit(status)
 
@@ -37,7 +37,7 @@ def main() -> NoReturn:
 def run(argv: Sequence[str]) -> int:
     """Run a command line; the status is 0 for success, 1 for a refusal, 2 for wrong use."""
     if argv and argv[0] in ("__complete", "__completeNoDesc"):  # not for people: words that are not yet a command
-        from cli import completion
+        from cli.frame import completion
 
         completion.answer(argv[1:], described=argv[0] == "__complete")
         return 0

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from gateway.workers import run_worker, run_workers
+from gateway.process.workers import run_worker, run_workers
 from services.shared.config import ConfigError, load
 
 
@@ -27,7 +27,7 @@ def main() -> int:
     if config.gateway.workers > 1:
         return run_workers(config)
     from gateway.wiring import build
-    from services.shared.process import run
+    from services.shared.runtime.process import run
 
     return run(config, {"gateway": build}, together=False)
 

@@ -9,7 +9,7 @@ from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import Questions
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.session import MapSession
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry.pages import Document
 
 PING_TIMEOUT = 10.0

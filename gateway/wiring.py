@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 
-from gateway import keyfile
 from gateway.admin import node_admin, policy_admin, server_admin, user_admin
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
@@ -45,6 +44,8 @@ from gateway.machine.router import Router
 from gateway.machine.session import MapAsk
 from gateway.machine.ssh import MAX_HELD, MAX_HELD_PER_MACHINE, Ssh
 from gateway.machine.work import Work
+from gateway.process import keyfile
+from gateway.process.workers import sockets_beside
 from gateway.proxies import parse_networks
 from gateway.public import sign_in
 from gateway.public.app import build_app
@@ -53,9 +54,8 @@ from gateway.public.measured import HttpMetrics
 from gateway.public.offered import Offered
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, HeldCollector
-from gateway.workers import sockets_beside
 from services.shared.config import Config
-from services.shared.process import Deps
+from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -11,7 +11,7 @@ from headscale.v1 import apikey_pb2, preauthkey_pb2, user_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
-from gateway.admin import convert, older, stubs
+from gateway.admin import convert, legacy_requests, stubs
 from gateway.admin.stubs import DEADLINE, Refused, Services
 
 
@@ -89,7 +89,7 @@ class People:
         self, request: preauthkey_pb2.ExpirePreAuthKeyRequest, context: Any
     ) -> preauthkey_pb2.ExpirePreAuthKeyResponse:
         """End a pre-auth key now."""
-        key_text = older.text(request, 2)
+        key_text = legacy_requests.text(request, 2)
         key_id = request.id if key_text is None else await self._key_id(request, key_text)
         await self._services.auth.ExpirePreAuthKey(auth_pb2.ExpirePreAuthKeyRequest(id=key_id), timeout=DEADLINE)
         return preauthkey_pb2.ExpirePreAuthKeyResponse()
@@ -106,7 +106,7 @@ class People:
     ) -> preauthkey_pb2.ListPreAuthKeysResponse:
         """List pre-auth keys, masked."""
         users, keys = await self._services.users(), await self._services.keys()
-        if user_id := older.integer(request, 1) or await self._user_id(request, 0):
+        if user_id := legacy_requests.integer(request, 1) or await self._user_id(request, 0):
             keys = {number: key for number, key in keys.items() if key.user_id == user_id}
         return preauthkey_pb2.ListPreAuthKeysResponse(
             pre_auth_keys=[convert.pre_auth_key(key, users) for _, key in sorted(keys.items())]
@@ -149,7 +149,7 @@ class People:
 
     async def _user_id(self, request: Message, user_id: int) -> int:
         """The id that a request has, or that of the name which older clients send in its place."""
-        name = older.text(request, 1)
+        name = legacy_requests.text(request, 1)
         return user_id if name is None else (await self._services.user_named(name)).id
 
     async def _key_id(self, request: preauthkey_pb2.ExpirePreAuthKeyRequest, text: str) -> int:

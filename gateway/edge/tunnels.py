@@ -24,10 +24,10 @@ from gateway.noise import (
     error_frame,
     respond,
 )
-from services.shared.garbage import give_back
 from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
+from services.shared.net.tls import TlsConnection
+from services.shared.runtime.gc_tuning import give_back
 from services.shared.telemetry.logs import get_logger
-from services.shared.tls import TlsConnection
 
 log = get_logger(__name__)
 

@@ -26,7 +26,7 @@ from gateway.machine.keepalive import INTERVAL, JITTER, PLAIN_KEEPALIVE, ZSTD_KE
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import NOBODY_HOME, Refusal, refuse
 from gateway.machine.session import Cancellable, Held, MapAsk, MapSession, SessionTable
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from gateway.clients.failure import ServiceError
-from services.shared.built import built
 from services.shared.keys import KeyFormatError, MachineKey, NodeKey
+from services.shared.runtime.build_info import built
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

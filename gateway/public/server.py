@@ -13,8 +13,8 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
-from gateway.listening import BACKLOG, listen
-from services.shared.tls import OnFailed, ignore, over_tls, server_context
+from gateway.process.listening import BACKLOG, listen
+from services.shared.net.tls import OnFailed, ignore, over_tls, server_context
 
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3

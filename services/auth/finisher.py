@@ -6,7 +6,7 @@ import asyncio
 
 from services.auth.model.errors import AuthError
 from services.auth.usecases.rights import Rights
-from services.shared.database import DatabaseAwayError
+from services.shared.db.database import DatabaseAwayError
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

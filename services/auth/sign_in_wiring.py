@@ -23,10 +23,10 @@ from services.auth.usecases.purposes import JoinPurpose, SshPurpose
 from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verdicts import Verdicts
-from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.login import ProviderConfig, key_of_provider
 from services.shared.config.model import Config
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

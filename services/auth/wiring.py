@@ -33,9 +33,9 @@ from services.auth.usecases.rights import Rights
 from services.auth.usecases.ssh_checks import CheckRules, SshChecks
 from services.auth.usecases.throttle import Throttle
 from services.shared.config.model import Config
-from services.shared.database import create_engine, migrate
+from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
+from services.shared.runtime.process import Deps
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 

@@ -26,7 +26,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from services.derp.frames import PROTOCOL_VERSION
 from services.shared.keys import NodeKey
-from services.shared.tls import bare_context
+from services.shared.net.tls import bare_context
 
 PIN_PREFIX: Final = "sha256-raw:"
 _LIFE = timedelta(days=3650)

@@ -21,7 +21,7 @@ from services.derp.lobby import Lobby
 from services.derp.relay import Relay
 from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, Session, Stage
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -26,8 +26,8 @@ from services.derp.handshake import LoginError
 from services.derp.peering import Peering
 from services.derp.relay import Relay
 from services.derp.session import Identity, ProtocolError
-from services.shared.clock import Clock
 from services.shared.keys import NodeKey
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -11,8 +11,8 @@ import grpc
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from services.shared.clock import Clock
 from services.shared.keys import NodeKey
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

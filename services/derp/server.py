@@ -16,7 +16,7 @@ from services.derp.listener import Listener
 from services.derp.lobby import Lobby
 from services.derp.relay import KEEP_ALIVE_SECONDS, Relay
 from services.derp.session import Identity
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 
 _FAREWELL_SPREAD_MS = 2_000
 _FAREWELL_TRY_MS = 30_000

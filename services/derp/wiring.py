@@ -23,11 +23,11 @@ from services.derp.revocation import Revocation
 from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
-from services.shared.clock import Clock
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config, DerpServerConfig
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
+from services.shared.runtime.clock import Clock
+from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

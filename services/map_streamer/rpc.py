@@ -16,8 +16,8 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 from services.map_streamer import showing
 from services.map_streamer.session import Gateway
 from services.map_streamer.tailnet import Admission, Tailnet, find_ssh_check
-from services.shared.clock import Clock, SystemClock
 from services.shared.rpc import answers, machine_key_of
+from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -17,7 +17,7 @@ from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet
 from services.shared.config.model import Config, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
+from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

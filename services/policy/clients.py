@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 
-from services.policy.model.population import Population
+from services.policy.model.checks.population import Population
 from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.access.posture import hostinfo_attributes
 from services.shared.bus import Bus, Message

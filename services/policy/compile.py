@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.policy.model.checks.described import TopologyError
+from services.policy.model.checks.population import check_users
+from services.policy.model.checks.testing import run_tests
+from services.policy.model.checks.topology import read_topology
 from services.policy.model.compiler import compile_policy
-from services.policy.model.described import TopologyError
-from services.policy.model.population import check_users
-from services.policy.model.problems import PolicyError
-from services.policy.model.testing import run_tests
-from services.policy.model.topology import read_topology
+from services.policy.model.text.problems import PolicyError
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
 from services.shared.access.ranges import full_length

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from services.policy.model.checks.described import TopologyError
+from services.policy.model.checks.explaining import Explainer, Question
+from services.policy.model.checks.topology import Topology, read_topology
 from services.policy.model.compiler import Document, compile_policy
-from services.policy.model.described import TopologyError
-from services.policy.model.explaining import Explainer, Question
-from services.policy.model.names import literal
-from services.policy.model.ports import DEFAULT_PROTOCOLS, parse_protocol
-from services.policy.model.problems import PolicyError
-from services.policy.model.topology import Topology, read_topology
+from services.policy.model.sections.names import literal
+from services.policy.model.sections.ports import DEFAULT_PROTOCOLS, parse_protocol
+from services.policy.model.text.problems import PolicyError
 from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind
 from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access

@@ -13,7 +13,7 @@ from smartscale.policy.v1 import policy_pb2_grpc
 
 from services.policy.explain import Result
 from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError
-from services.policy.model.problems import PolicyError, Problem
+from services.policy.model.text.problems import PolicyError, Problem
 from services.policy.usecases import Policies
 from services.policy.wire import population_from_proto, topology_from_proto, version_to_proto
 from services.shared.ids import DEFAULT_TAILNET, TailnetId

@@ -9,15 +9,15 @@ from typing import Protocol
 
 from services.policy import explain
 from services.policy.explain import Result
+from services.policy.model.checks.population import Population, check_users
+from services.policy.model.checks.testing import run_tests
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError
-from services.policy.model.population import Population, check_users
-from services.policy.model.problems import PolicyError
-from services.policy.model.testing import run_tests
+from services.policy.model.text.problems import PolicyError
 from services.policy.model.version import Draft, InForce, Record, Records, Version
 from services.policy.store import Store
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from services.policy.model.tree import MAX_TEXT
+from services.policy.model.text.tree import MAX_TEXT
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -8,7 +8,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2 as pb
 
-from services.policy.model.population import Population
+from services.policy.model.checks.population import Population
 from services.policy.model.version import Version
 from services.shared.access.inputs import AccessNode, AccessUser
 

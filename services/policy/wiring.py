@@ -21,10 +21,10 @@ from services.policy.watch import PolicyFile
 from services.policy.wire import ChangeCodec
 from services.shared.bus import Bus
 from services.shared.config.model import Config
-from services.shared.database import create_engine, migrate
-from services.shared.hang_up import listen
+from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
+from services.shared.runtime.process import Deps
+from services.shared.runtime.sighup import listen
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

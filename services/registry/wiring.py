@@ -30,9 +30,9 @@ from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
 from services.registry.wire import ChangeCodec
 from services.shared.config.model import Config
-from services.shared.database import create_engine
+from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
+from services.shared.runtime.process import Deps
 
 
 class RegistryService:

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from math import inf, log
 
+from services.policy.model.checks.testing import run_tests
 from services.policy.model.compiler import compile_policy
-from services.policy.model.testing import run_tests
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
 

@@ -25,7 +25,7 @@ from services.derp.admission import OpenAdmission
 from services.derp.certificate import self_signed, tls_context
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings
-from services.shared.clock import SystemClock
+from services.shared.runtime.clock import SystemClock
 from tests.bench.load.account import Account, machine, median
 from tests.bench.load.command import table
 from tests.bench.load.scenarios import Figures

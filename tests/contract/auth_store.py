@@ -15,7 +15,7 @@ from services.auth.model.oidc.flow import Flow, new_flow_id
 from services.auth.sql.tables import VERSION_TABLE, metadata
 from services.auth.wiring import MIGRATIONS
 from services.shared.config.model import DatabaseConfig, SqliteConfig
-from services.shared.database import create_engine, migrate, write
+from services.shared.db.database import create_engine, migrate, write
 from services.shared.keys import MachineKey, NodeKey
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

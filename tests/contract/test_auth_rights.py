@@ -23,7 +23,7 @@ from services.auth.sql.rights import KEPT
 from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store import Room
 from services.auth.wiring import MIGRATIONS
-from services.shared.database import UtcDateTime, migrate, write
+from services.shared.db.database import UtcDateTime, migrate, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from tests.contract.auth_store import NOW, migrated, new_flow, new_login, sqlite
 

@@ -20,7 +20,7 @@ from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import metadata
 from services.auth.store import Room
-from services.shared.database import read
+from services.shared.db.database import read
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from tests.contract.auth_store import NOW, machine, migrated, new_login, node, sqlite
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import PostgresConfig, SqliteConfig
-from services.shared.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
+from services.shared.db.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
 
 metadata = MetaData()
 THINGS = Table(
@@ -28,7 +28,7 @@ THINGS = Table(
     sqlite_autoincrement=True,
 )
 
-ENV = "from services.shared.database import run_migrations\n\nrun_migrations()\n"
+ENV = "from services.shared.db.database import run_migrations\n\nrun_migrations()\n"
 FIRST = """
 from alembic import op
 import sqlalchemy as sa
@@ -213,7 +213,7 @@ async def test_a_database_that_starts_later_is_waited_for(
         waited.append(seconds)
 
     monkeypatch.setattr(AsyncEngine, "connect", lambda _engine: failing())
-    monkeypatch.setattr("services.shared.database.asyncio.sleep", no_wait)
+    monkeypatch.setattr("services.shared.db.database.asyncio.sleep", no_wait)
     await migrate(engine, write_migrations(tmp_path / "m", FIRST), "test_version")
     assert len(waited) == 2
     await forget(engine)

@@ -23,7 +23,7 @@ from services.policy.store import KEPT_CHANGES
 from services.policy.wire import ChangeCodec
 from services.policy.wiring import MIGRATIONS
 from services.shared.config.model import DatabaseConfig, SqliteConfig
-from services.shared.database import create_engine, migrate, read, write
+from services.shared.db.database import create_engine, migrate, read, write
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import SqliteConfig
-from services.shared.database import DatabaseAwayError, UtcDateTime, create_engine, read, write
-from services.shared.prepared import Prepared
+from services.shared.db.database import DatabaseAwayError, UtcDateTime, create_engine, read, write
+from services.shared.db.prepared import Prepared
 from tests.fakes import postgres
 
 metadata = MetaData()

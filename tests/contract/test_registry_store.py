@@ -26,7 +26,7 @@ from services.registry.sql.tables import metadata
 from services.registry.store import Absence, Gateway, Store, StoreUnavailableError
 from services.registry.wire import ChangeCodec
 from services.shared.config.model import DatabaseConfig, SqliteConfig
-from services.shared.database import UtcDateTime, create_engine, write
+from services.shared.db.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey
 from tests.fakes.registry import machine, node_key

@@ -22,7 +22,7 @@ from services.derp.certificate import self_signed, tls_context
 from services.derp.identity import load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.server import DerpServer, ServerSettings
-from services.shared.clock import SystemClock
+from services.shared.runtime.clock import SystemClock
 from services.shared.telemetry.logs import configure_logging
 
 MESH_KEY = bytes(range(32))

@@ -21,9 +21,9 @@ from services.auth.wiring import AuthService, build
 from services.shared.bus import MemoryBus
 from services.shared.config.model import Config, DatabaseConfig, NodeConfig, SqliteConfig, TuningConfig
 from services.shared.keys import MachineKey, NodeKey
-from services.shared.process import Deps
-from services.shared.reload import Reloader
 from services.shared.rpc import LocalChannel, LocalServer, with_machine_key
+from services.shared.runtime.process import Deps
+from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
 from tests.fakes.clock import FakeClock
 from tests.fakes.neighbours import FakePolicy, FakeRegistry

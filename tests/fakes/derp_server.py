@@ -15,8 +15,8 @@ from services.derp.admission import OpenAdmission
 from services.derp.certificate import Certificate, self_signed, tls_context
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings
-from services.shared.clock import SystemClock
 from services.shared.keys import NodeKey
+from services.shared.runtime.clock import SystemClock
 from tests.fakes.derp_client import DEADLINE, open_raw, read_head
 
 MESH = bytes(range(32))

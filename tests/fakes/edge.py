@@ -16,7 +16,7 @@ from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.exchange import Responder, StreamWriter, TunnelRequest
 from services.shared.keys import PrivateKey
-from services.shared.tls import over_tls, server_context
+from services.shared.net.tls import over_tls, server_context
 
 CONTROL = PrivateKey.clamp(b"\x11" * 32)
 

@@ -10,9 +10,9 @@ from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
 
 from services.shared.access.compiled import CompiledPolicy
-from services.shared.clock import Clock
 from services.shared.keys import MachineKey
 from services.shared.rpc import machine_key_of
+from services.shared.runtime.clock import Clock
 
 
 class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):

@@ -18,7 +18,7 @@ import uvicorn
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, RSAKey
 
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 
 APP = "/api/oidc/app-7f3c"
 CLIENT_ID = "client:1"

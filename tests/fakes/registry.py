@@ -15,12 +15,12 @@ from smartscale.registry.v1 import registry_pb2_grpc
 from services.registry.usecases.settings import Settings
 from services.registry.wiring import RegistryService, build
 from services.shared.bus import Bus, MemoryBus
-from services.shared.clock import Clock, SystemClock
 from services.shared.config.model import Config, DatabaseConfig, PrefixesConfig, SqliteConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.keys import MachineKey, NodeKey
-from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer, with_machine_key
+from services.shared.runtime.clock import Clock, SystemClock
+from services.shared.runtime.process import Deps
 from services.shared.telemetry import Telemetry
 
 V4 = "100.64.0.0/10"

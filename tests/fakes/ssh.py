@@ -18,7 +18,7 @@ from services.auth.model.ssh_check import SshCheck
 from services.auth.sql import SqlSshChecks
 from services.auth.store import CheckRoom
 from services.shared.config.model import DatabaseConfig, SqliteConfig
-from services.shared.database import create_engine
+from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET, NodeId, UserId
 from services.shared.keys import NodeKey
 from tests.fakes.device import Device

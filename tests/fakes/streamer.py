@@ -19,10 +19,10 @@ from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet
 from services.map_streamer.wiring import MapStreamerService
 from services.shared.bus.memory import MemoryBus
-from services.shared.clock import Clock, SystemClock
 from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.clock import Clock, SystemClock
 from tests.fakes.change_logs import FakePolicy, FakeRegistry, make_user
 from tests.fakes.gateway_stream import GatewayStream
 

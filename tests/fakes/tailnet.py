@@ -26,7 +26,7 @@ from services.shared.config.model import (
     PrefixesConfig,
     SqliteConfig,
 )
-from services.shared.process import Build, embedded
+from services.shared.runtime.process import Build, embedded
 from services.shared.telemetry import Telemetry
 from tests.fakes.device import Device
 

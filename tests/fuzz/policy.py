@@ -7,10 +7,10 @@ from typing import Any
 
 from services.policy.compile import run
 from services.policy.model.compiler import compile_policy
-from services.policy.model.hujson import read_hujson
-from services.policy.model.problems import Lines, PolicyError, SyntaxProblem
-from services.policy.model.tree import Value
-from services.policy.model.yamltext import read_yaml
+from services.policy.model.text.hujson import read_hujson
+from services.policy.model.text.problems import Lines, PolicyError, SyntaxProblem
+from services.policy.model.text.tree import Value
+from services.policy.model.text.yamltext import read_yaml
 from services.shared.access.compiled import CompiledPolicy
 from tests.fuzz.oracle import NotHuJsonError, Pairs, parse
 

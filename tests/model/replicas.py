@@ -30,11 +30,11 @@ from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet
 from services.map_streamer.wiring import MapStreamerService
 from services.shared.bus import Bus
-from services.shared.clock import Clock
 from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.keys import PrivateKey
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.clock import Clock
 from tests.fakes.streamer import ACCESS, RENDER
 
 CONTROL = PrivateKey.clamp(b"\x11" * 32)

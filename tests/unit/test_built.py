@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.built import UNKNOWN, VARIABLE, built, commit_of
+from services.shared.runtime.build_info import UNKNOWN, VARIABLE, built, commit_of
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 

@@ -10,7 +10,7 @@ from textwrap import dedent
 
 import pytest
 
-from cli.parser import root as command_line
+from cli.frame.parser import root as command_line
 from services.shared.config import ConfigError, load
 from services.shared.config.environment import PREFIX, keys, variable
 from services.shared.config.legacy import LEGACY_KEYS

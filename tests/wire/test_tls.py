@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.shared import tls
-from services.shared.tls import RECORD, Terminator, TlsConnection, server_context
+from services.shared.net import tls
+from services.shared.net.tls import RECORD, Terminator, TlsConnection, server_context
 from tests.fakes.certificates import any_certificate, issue
 
 

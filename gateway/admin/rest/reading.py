@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.admin import older
+from gateway.admin import legacy_requests
 from gateway.admin.checks import wrong
 from gateway.admin.reflect import json_name
 
@@ -101,7 +101,7 @@ def _put(request: Any, name: str, value: object) -> None:
     if value is None:
         return
     if isinstance(value, _Name):
-        request.MergeFromString(older.encoded({value.number: value.text}))
+        request.MergeFromString(legacy_requests.encoded({value.number: value.text}))
     elif isinstance(value, Timestamp):
         getattr(request, name).CopyFrom(value)
     elif isinstance(value, list):
@@ -117,7 +117,7 @@ def _put_older_key(request: Any, body: Mapping[str, object]) -> None:
         request.id = read_number("user", user)
     elif user is not None:
         texts[1] = _text("user", user)
-    request.MergeFromString(older.encoded(texts))
+    request.MergeFromString(legacy_requests.encoded(texts))
 
 
 class _Name:

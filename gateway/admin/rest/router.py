@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from gateway.admin import etag
 from gateway.admin.guard import Guard
-from gateway.admin.rest import historic, published
+from gateway.admin.rest import legacy_output, published
 from gateway.admin.rest.lists import narrow
 from gateway.admin.rest.operations import EVERY, Operation
 from gateway.admin.rest.problem import of_refusal, problem
@@ -39,7 +39,7 @@ def router(calls: Calls, guard: Guard) -> APIRouter:
     published.add_to(routes, PREFIX)
     resources: dict[str, dict[str, Handler]] = {}
     today = [(one.verb, one.path, _handler(calls, one)) for one in EVERY]
-    for verb, path, handler in (*today, *historic.handlers(calls, read)):
+    for verb, path, handler in (*today, *legacy_output.handlers(calls, read)):
         resources.setdefault(_shape(path), {}).setdefault(verb, _naming(path, handler))
     known = {(verb, _shape(path)) for verb, path, _ in today}
     # A word in the path wins over a parameter at the same place: /node/register is no node.

@@ -19,7 +19,7 @@ from services.auth.model.oidc.discovery import WELL_KNOWN, Metadata, effective_i
 from services.auth.model.oidc.keys import KeySet, read_keys
 from services.auth.model.oidc.refusal import Reason, SignInError
 from services.auth.store import Tokens
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -1,5 +1,5 @@
 """Alembic's entry: runs inside the transaction that the service opened."""
 
-from services.shared.database import run_migrations
+from services.shared.db.database import run_migrations
 
 run_migrations()

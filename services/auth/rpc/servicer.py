@@ -37,8 +37,8 @@ from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verdicts import Verdicts
 from services.shared.ids import UserId
-from services.shared.reload import Reloader
 from services.shared.rpc import answers, machine_key_of
+from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
 
 

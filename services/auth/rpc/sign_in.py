@@ -15,8 +15,8 @@ from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
 from services.auth.usecases.prove_person import Callback
 from services.auth.usecases.sign_in import ProviderHealth, SignIn, View
-from services.shared.reload import Reloader
 from services.shared.rpc import answers
+from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
 
 MAX_PARAMETER = 8192

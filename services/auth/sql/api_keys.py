@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.api_key import ApiKey
 from services.auth.sql.tables import api_keys as keys
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import TailnetId
 
 

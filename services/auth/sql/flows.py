@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import Flow, FlowKind, FlowState
 from services.auth.sql.tables import flows
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import TailnetId, UserId
 
 

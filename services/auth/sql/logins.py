@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
 from services.auth.sql.tables import logins, tailnets
 from services.auth.store import Opened, Room
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
 

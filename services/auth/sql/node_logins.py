@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.node_login import NodeLogin
 from services.auth.sql.tables import node_logins
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.preauth_key import Claim, PreAuthKey
 from services.auth.sql.tables import preauth_keys as keys
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
 

@@ -15,7 +15,7 @@ from services.auth.model.oidc.refusal import Reason
 from services.auth.model.rights import LoginGroups, RightsChange, RightsKind, RightsSource
 from services.auth.model.ssh_check import CheckState
 from services.auth.sql.tables import flows, logins, rights, ssh_approvals, ssh_checks
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import TailnetId, UserId
 
 AT_ONCE = 100

@@ -14,7 +14,7 @@ from services.auth.model.ssh_check import LONGEST, CheckState, SshCheck, SshWord
 from services.auth.sql.logins import lock
 from services.auth.sql.tables import ssh_approvals, ssh_checks
 from services.auth.store import CheckRoom, OpenedCheck
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import NodeKey
 

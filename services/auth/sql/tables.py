@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-from services.shared.database import UtcDateTime
+from services.shared.db.database import UtcDateTime
 
 VERSION_TABLE = "auth_alembic_version"
 

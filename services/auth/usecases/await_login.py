@@ -15,7 +15,7 @@ from services.auth.usecases.logins import SUPERSEDED, Logins
 from services.auth.usecases.outcome import Denied, LoginNeeded, Outcome
 from services.auth.usecases.register import Register
 from services.auth.usecases.throttle import Throttle
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -13,8 +13,8 @@ from services.auth.model.node import Admission, Admitted, KnownUser
 from services.auth.model.registration import Registration, first_expiry
 from services.auth.model.rights import SUSPENDED
 from services.auth.store import LoginNews, LoginStore, Registry, Room, TagOwners
-from services.shared.clock import Clock
 from services.shared.ids import UserId
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -12,9 +12,9 @@ from services.auth.model.preauth_key import DEFAULT_LIFETIME, Claim, PreAuthKey,
 from services.auth.model.secret import KeyKind, mint, read
 from services.auth.model.tag import read_tags
 from services.auth.store import PreAuthKeyStore, Registry
-from services.shared.clock import Clock
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

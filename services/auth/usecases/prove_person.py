@@ -22,7 +22,7 @@ from services.auth.model.oidc.person import ClaimNames, Document, Person, read_p
 from services.auth.model.oidc.refusal import Reason, SignInError
 from services.auth.model.rights import SUSPENDED
 from services.auth.store import People, Provider, Tokens
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -18,8 +18,8 @@ from services.auth.model.ssh_check import CheckState, SshCheck
 from services.auth.store import NodeLoginStore
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.ssh_checks import SshChecks
-from services.shared.clock import Clock
 from services.shared.ids import NodeId, UserId
+from services.shared.runtime.clock import Clock
 
 Waiting = Login | SshCheck
 

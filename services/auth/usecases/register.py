@@ -26,8 +26,8 @@ from services.auth.usecases.logins import Logins, not_permitted
 from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.throttle import Throttle
-from services.shared.clock import Clock
 from services.shared.keys import NodeKey
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -13,8 +13,8 @@ from services.auth.model.node import KnownUser
 from services.auth.model.oidc.refusal import Reason
 from services.auth.model.rights import SUSPENDED, LoginGroups, RightsChange, RightsKind, RightsSource
 from services.auth.store import LoginNews, RightsKeeper, RightsStore
-from services.shared.clock import Clock
 from services.shared.ids import UserId
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -42,7 +42,7 @@ from services.auth.usecases.failures import Failure, Failures
 from services.auth.usecases.offers import Offer, Offers
 from services.auth.usecases.prove_person import Callback, authorization_url, check_sender, fewer_scopes
 from services.auth.usecases.purposes import Ending, Purpose, Waiting
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -18,9 +18,9 @@ from services.auth.model.rights import SUSPENDED
 from services.auth.model.ssh_check import CheckState, SshCheck, SshQuestion, SshWord
 from services.auth.store import CheckRoom, LoginNews, SshCheckStore, SshNodes
 from services.auth.usecases.outcome import Denied, SshAccepted, SshOutcome, SshWaiting
-from services.shared.clock import Clock
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

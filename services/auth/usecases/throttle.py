@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from services.auth.model.errors import TooManyError
 from services.auth.model.limits import Buckets, Rate, network_of
-from services.shared.clock import Clock
 from services.shared.keys import MachineKey
+from services.shared.runtime.clock import Clock
 
 MACHINE = Rate(burst=60, per_second=1)
 """A client whose key is refused asks about 11 times in its first 5 seconds, then every 30."""

@@ -13,7 +13,7 @@ from services.map_streamer.session import Gateway, Session
 from services.map_streamer.snapshot import Cursor, NodeRecord
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.tailnet import Tailnet
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -24,7 +24,7 @@ from services.map_streamer.tailnet.pending import Pending
 from services.map_streamer.tailnet.roster import Roster
 from services.map_streamer.tailnet.telling import Teller
 from services.map_streamer.tailnet.window import Window
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 from services.shared.telemetry.propagation import context_of, current_traceparent
 

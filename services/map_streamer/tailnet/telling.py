@@ -21,7 +21,7 @@ from services.map_streamer.snapshot import View
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.roster import Audience, Roster
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.policy.model.acls import AclReader
-from services.policy.model.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
-from services.policy.model.derpmap import DerpMapReader
-from services.policy.model.ends import Ends
-from services.policy.model.fields import FieldReader, Fields, known
-from services.policy.model.grants import GrantReader
-from services.policy.model.ipsets import IpsetReader
-from services.policy.model.names import Names
-from services.policy.model.postures import Postures
-from services.policy.model.problems import Findings, PolicyError, Problem
-from services.policy.model.sections import Sections
-from services.policy.model.source import Source, read
-from services.policy.model.sshrules import SshReader
-from services.policy.model.testsections import FAILED, AccessTest, SshTest, TestReader
-from services.policy.model.tree import Value
+from services.policy.model.sections.acls import AclReader
+from services.policy.model.sections.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
+from services.policy.model.sections.derpmap import DerpMapReader
+from services.policy.model.sections.ends import Ends
+from services.policy.model.sections.grants import GrantReader
+from services.policy.model.sections.ipsets import IpsetReader
+from services.policy.model.sections.names import Names
+from services.policy.model.sections.postures import Postures
+from services.policy.model.sections.sections import Sections
+from services.policy.model.sections.sshrules import SshReader
+from services.policy.model.sections.testsections import FAILED, AccessTest, SshTest, TestReader
+from services.policy.model.text.fields import FieldReader, Fields, known
+from services.policy.model.text.problems import Findings, PolicyError, Problem
+from services.policy.model.text.source import Source, read
+from services.policy.model.text.tree import Value
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 
 _SECTIONS = known(

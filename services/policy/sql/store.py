@@ -11,7 +11,7 @@ from services.policy.model.errors import OvertakenError
 from services.policy.model.version import NO_POLICY_ETAG, Draft, InForce, Record, Records, Version
 from services.policy.sql.tables import changes, tailnets, versions
 from services.policy.store import KEPT_CHANGES, Codec
-from services.shared.database import read, write
+from services.shared.db.database import read, write
 from services.shared.ids import TailnetId
 
 _NEW_TAILNET = text(

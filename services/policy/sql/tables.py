@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, String, Table, Text
 
-from services.shared.database import UtcDateTime
+from services.shared.db.database import UtcDateTime
 
 VERSION_TABLE = "policy_alembic_version"
 

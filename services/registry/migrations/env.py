@@ -1,5 +1,5 @@
-"""Alembic's entry into the registry's migrations; the connection comes from `services.shared.database`."""
+"""Alembic's entry into the registry's migrations; the connection comes from `services.shared.db.database`."""
 
-from services.shared.database import run_migrations
+from services.shared.db.database import run_migrations
 
 run_migrations()

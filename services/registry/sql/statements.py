@@ -8,7 +8,7 @@ from sqlalchemy import Table, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.registry.sql import tables
-from services.shared.prepared import Prepared
+from services.shared.db.prepared import Prepared
 
 _tailnets = tables.tailnets.c
 

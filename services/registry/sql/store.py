@@ -16,7 +16,7 @@ from services.registry.sql.log import SqlLog, translated
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
 from services.registry.store import Absence, Codec, Gateway, Record
-from services.shared import database
+from services.shared.db import database
 from services.shared.ids import TailnetId
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

@@ -15,7 +15,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from services.shared.database import UtcDateTime
+from services.shared.db.database import UtcDateTime
 
 metadata = MetaData()
 

@@ -17,7 +17,7 @@ from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.presence import leave
 from services.registry.usecases.settings import Settings
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

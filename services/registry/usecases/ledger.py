@@ -23,7 +23,7 @@ from services.registry.model.fact import Fact
 from services.registry.model.state import State
 from services.registry.store import Codec, Log, Record, Store, StoreUnavailableError
 from services.registry.usecases.draft import Draft
-from services.shared.clock import Clock
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

@@ -18,7 +18,7 @@ from typing import Any, Never, TypeVar
 import grpc
 import grpc.aio
 
-from services.shared.away import DatabaseAwayError
+from services.shared.db.unavailable import DatabaseAwayError
 from services.shared.rpc.identity import NoIdentityError
 from services.shared.rpc.pipe import PipeClosedError
 from services.shared.telemetry.logs import get_logger

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from headscale.v1 import preauthkey_pb2, user_pb2
 
-from gateway.admin import older
+from gateway.admin import legacy_requests
 from tests.fakes.tailnet import Tailnet
 from tests.flow.admin.answers import refused
 
@@ -19,7 +19,7 @@ async def test_requests_of_older_command_lines_are_understood(tailnet: Tailnet) 
     admin = tailnet.admin
 
     def old(kind: Any, texts: dict[int, str], more: bytes = b"") -> Any:
-        return kind.FromString(older.encoded(texts) + more)
+        return kind.FromString(legacy_requests.encoded(texts) + more)
 
     await tailnet.user("alice")
     renamed = await admin.RenameUser(old(user_pb2.RenameUserRequest, {1: "alice", 2: "anna"}))

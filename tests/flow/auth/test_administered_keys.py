@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from smartscale.auth.v1 import auth_pb2 as pb
 from sqlalchemy import text
 
-from services.shared.database import create_engine, read
+from services.shared.db.database import create_engine, read
 from services.shared.telemetry import Telemetry
 from services.shared.telemetry.logs import JsonFormatter
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for

@@ -23,8 +23,8 @@ from services.registry.wiring import build as build_registry
 from services.shared.bus import MemoryBus
 from services.shared.config.model import PolicyConfig, PrefixesConfig
 from services.shared.keys import MachineKey, NodeKey
-from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.process import Deps
 from tests.fakes.auth import WAIT, Client, config_for
 from tests.fakes.clock import FakeClock
 

@@ -31,9 +31,9 @@ from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.ssh import Ssh
 from gateway.machine.work import Work
-from services.shared.clock import SystemClock
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 from services.shared.rpc import LocalChannel
+from services.shared.runtime.clock import SystemClock
 from tests.fakes.services import DEADLINE, ScriptedAuth, ScriptedRegistry, ScriptedStreamer, serve
 from tests.fakes.tunnel import FakeResponder, FakeWriter, tunnel_request
 

@@ -16,8 +16,8 @@ from services.map_streamer.snapshot.fold import access_node
 from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
-from services.shared.clock import SystemClock
 from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.runtime.clock import SystemClock
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.gateway_stream import GatewaySession, GatewayStream
 from tests.fakes.netmap import Json

@@ -10,8 +10,8 @@ import grpc
 import pytest
 from headscale.v1 import policy_pb2
 
-from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig, OidcGroupsConfig
+from services.shared.runtime.clock import SystemClock
 from tests.fakes.device import admits
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback
 from tests.fakes.sign_in_pages import ALICE, BOB, PUBLIC, World

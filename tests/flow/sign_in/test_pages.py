@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from headscale.v1 import auth_pb2, policy_pb2
 
-from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig
+from services.shared.runtime.clock import SystemClock
 from services.shared.telemetry.logs import JsonFormatter
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback
 from tests.fakes.sign_in_pages import ALICE, BOB, PUBLIC, World, confirmation_of

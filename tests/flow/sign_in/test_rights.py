@@ -10,7 +10,7 @@ import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 from sqlalchemy import text
 
-from services.shared.database import create_engine, read
+from services.shared.db.database import create_engine, read
 from tests.fakes.sign_in import CONFIRMING, REFUSED, Lab
 
 TEXT = "this user is suspended; ask the administrator"

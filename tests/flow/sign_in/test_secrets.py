@@ -15,8 +15,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.shared.clock import SystemClock
 from services.shared.config.login import OidcConfig
+from services.shared.runtime.clock import SystemClock
 from services.shared.telemetry import Telemetry
 from services.shared.telemetry.logs import configure_logging
 from tests.fakes.provider import CLIENT_ID, SECRET, provider_on_loopback

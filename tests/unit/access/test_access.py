@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.policy.model.compiler import ProviderGroups, compile_policy
-from services.policy.model.postures import parse_assertion
+from services.policy.model.sections.postures import parse_assertion
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, Alias, AliasKind, CompiledPolicy, Posture
 from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access

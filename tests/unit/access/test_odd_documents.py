@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.policy.model.compiler import compile_policy
-from services.policy.model.problems import PolicyError
+from services.policy.model.text.problems import PolicyError
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.map_streamer.snapshot import Sight
+from services.policy.model.checks.sshverdicts import Verdicts
+from services.policy.model.checks.testing import run_tests
 from services.policy.model.compiler import compile_policy
-from services.policy.model.problems import PolicyError
-from services.policy.model.sshverdicts import Verdicts
-from services.policy.model.testing import run_tests
+from services.policy.model.text.problems import PolicyError
 from services.shared.access.compiled import Alias, AliasKind, Grant
 from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access

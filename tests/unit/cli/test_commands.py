@@ -16,13 +16,13 @@ import yaml
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cli.__main__ import run
-from cli.commands import MODULES
-from cli.errors import CommandError
-from cli.output import emit, table, when
-from cli.parser import root
-from cli.policy import LIMIT
-from cli.values import commas, confirm, duration, moment, positive
-from services.shared.built import VARIABLE, built
+from cli.frame.commands import MODULES
+from cli.frame.errors import CommandError
+from cli.frame.output import emit, table, when
+from cli.frame.parser import root
+from cli.frame.values import commas, confirm, duration, moment, positive
+from cli.policy.policy import LIMIT
+from services.shared.runtime.build_info import VARIABLE, built
 
 NODE = ["-i", "4"]
 

@@ -14,9 +14,9 @@ import grpc
 import pytest
 from headscale.v1 import policy_pb2, user_pb2
 
-from cli import unverified
-from cli.errors import CommandError
-from cli.remote import Remote
+from cli.frame.errors import CommandError
+from cli.link import unverified
+from cli.link.remote import Remote
 from tests.fakes.certificates import issue
 
 LONG = "x" * (6 << 20)
@@ -43,7 +43,7 @@ def server(tmp_path: Path) -> Iterator[grpc.Server]:
 def ask(monkeypatch: pytest.MonkeyPatch, name: str = "ListUsers", request: Any = None, **env: str) -> Any:
     for key in [key for key in os.environ if key.startswith("HEADSCALE_")]:
         monkeypatch.delenv(key)
-    monkeypatch.setattr("cli.settings._FOLDERS", ())
+    monkeypatch.setattr("cli.link.settings._FOLDERS", ())
     for key, value in env.items():
         monkeypatch.setenv(f"HEADSCALE_{key}", value)
     with Remote(Namespace(config=None)) as remote:

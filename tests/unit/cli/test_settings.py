@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import settings
-from cli.errors import CommandError
+from cli.frame.errors import CommandError
+from cli.link import settings
 
 FILES = [
     "", "# nothing\n", "server_url: nonsense\nlisten_adr: x\n",
@@ -65,7 +65,8 @@ def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
 NOT_NEEDED = [
     "asyncpg", "authlib", "cryptography", "fastapi", "httpx", "importlib.metadata", "json", "joserfc", "msgspec",
     "opentelemetry", "orjson", "pathlib", "prometheus_client", "services", "shutil", "sqlalchemy", "uvicorn", "uvloop",
-    "cli.serve", "cli.server", "cli.users", "cli.policy", "gateway", "redis", "zstandard", "smartscale",
+    "cli.server.serve", "cli.server.server", "cli.users.users", "cli.policy.policy", "gateway", "redis", "zstandard",
+    "smartscale",
 ]  # fmt: skip
 
 

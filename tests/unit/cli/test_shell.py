@@ -13,14 +13,15 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import node_pb2, user_pb2
 
-from cli import output, progress
-from cli.completion import SCRIPTS, candidates
-from cli.historic import shape
-from cli.manual import name_of, page
-from cli.output import data
-from cli.parser import root
-from cli.tables import lines
-from cli.tree import Command, tree, walk
+from cli.frame import output
+from cli.frame.completion import SCRIPTS, candidates
+from cli.frame.legacy_output import shape
+from cli.frame.manual import name_of, page
+from cli.frame.output import data
+from cli.frame.parser import root
+from cli.frame.tables import lines
+from cli.frame.tree import Command, tree, walk
+from cli.link import progress
 
 PROGRAM = Path(sys.executable).with_name("headscale")
 COMMANDS = [command for command in walk(tree()) if command.summary]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cli.parser import root as command_line
-from cli.server import PROCESSES
+from cli.frame.parser import root as command_line
+from cli.server.server import PROCESSES
 from services.shared.config import Config, load
 from services.shared.config.stack import check_stack
 

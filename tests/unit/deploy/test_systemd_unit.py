@@ -6,7 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
-from cli.parser import root as command_line
+from cli.frame.parser import root as command_line
 from services.shared.config import Config, GatewayConfig
 from services.shared.config.environment import keys
 from services.shared.config.model import DEFAULT_SOCKET, DEFAULT_STATE_DIR

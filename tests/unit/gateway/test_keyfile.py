@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.keyfile import load_or_create
+from gateway.process.keyfile import load_or_create
 from services.shared.keys import KeyFormatError
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway import supervisor
-from gateway.supervisor import FIRST_PAUSE, LONG_LIFE, LONGEST_PAUSE, Pauses, Supervisor
-from gateway.workers import as_worker, sockets_beside
+from gateway.process import supervisor
+from gateway.process.supervisor import FIRST_PAUSE, LONG_LIFE, LONGEST_PAUSE, Pauses, Supervisor
+from gateway.process.workers import as_worker, sockets_beside
 from services.shared.config.model import Config, GatewayConfig, ServiceConfig, ServicesConfig
 from tests.fakes import edge
 
@@ -135,7 +135,7 @@ async def test_a_hang_up_reaches_all_and_waits_for_one_that_is_not_ready(tmp_pat
 
 async def test_workers_notice_that_their_supervisor_was_killed(tmp_path: Path) -> None:
     program = (
-        "import asyncio, sys; from gateway.supervisor import Supervisor; from pathlib import Path\n"
+        "import asyncio, sys; from gateway.process.supervisor import Supervisor; from pathlib import Path\n"
         "from tests.unit.gateway.test_supervisor import obedient\n"
         "asyncio.run(Supervisor(obedient(Path(sys.argv[1])), 2, 60).run())"
     )

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from services.policy.compile import run
+from services.policy.model.checks.testing import run_tests
 from services.policy.model.compiler import compile_policy
-from services.policy.model.hujson import read_hujson
-from services.policy.model.problems import PolicyError
-from services.policy.model.testing import run_tests
-from services.policy.model.tree import to_json
+from services.policy.model.text.hujson import read_hujson
+from services.policy.model.text.problems import PolicyError
+from services.policy.model.text.tree import to_json
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.access.ranges import coalesce, full_length, point, span

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.policy.model.compiler import compile_policy
-from services.policy.model.problems import PolicyError
+from services.policy.model.text.problems import PolicyError
 
 NODE = {"HostName": "derp.example.net"}
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.policy.compile import run
 from services.policy.model.compiler import compile_policy
-from services.policy.model.problems import PolicyError
+from services.policy.model.text.problems import PolicyError
 from tests.unit.policy.test_semantics import TAGS, TOPOLOGY, allow, compiled, refused
 
 DOMAINS = TOPOLOGY | {"tailnet": {"domains": ["example.com"]}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.policy.model.postures import parse_assertion
+from services.policy.model.sections.postures import parse_assertion
 from services.shared.access.compiled import Posture
 from services.shared.access.posture import meets
 

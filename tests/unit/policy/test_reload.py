@@ -14,9 +14,9 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from services.policy import wiring
 from services.shared.bus import MemoryBus
 from services.shared.config.model import Config, DatabaseConfig, PolicyConfig, SqliteConfig
-from services.shared.process import Deps
-from services.shared.reload import Reloader
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.process import Deps
+from services.shared.runtime.reload import Reloader
 from tests.fakes.clock import FakeClock
 
 TEXT = '{"groups": {"group:dev": ["ann@"]}, "acls": [{"action": "accept", "src": ["group:dev"], "dst": ["*:*"]}]}'

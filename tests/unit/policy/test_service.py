@@ -24,10 +24,10 @@ from services.policy.sql.tables import tailnets, versions
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
 from services.shared.bus import MemoryBus, Message
 from services.shared.config.model import Config, DatabaseConfig, PolicyConfig, SqliteConfig
-from services.shared.database import create_engine, write
+from services.shared.db.database import create_engine, write
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.process import Deps
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.process import Deps
 from tests.fakes.clock import FakeClock
 
 Run = Callable[..., AbstractAsyncContextManager[Any]]

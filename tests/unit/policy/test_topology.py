@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from cli.errors import CommandError
-from cli.policy_topology import read_topology as read_file
+from cli.frame.errors import CommandError
+from cli.policy.topology import read_topology as read_file
 from services.policy.compile import run
-from services.policy.model.described import TopologyError
-from services.policy.model.topology import read_topology
+from services.policy.model.checks.described import TopologyError
+from services.policy.model.checks.topology import read_topology
 
 NODE = {"id": 1, "ipv4": "100.64.0.1", "ipv6": "fd7a:115c:a1e0::1"}
 IS_SET = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from services.shared.database import UtcDateTime
+from services.shared.db.database import UtcDateTime
 
 revision = "0006"
 down_revision = "0005"

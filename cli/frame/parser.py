@@ -1,0 +1,152 @@
+"""How commands are declared: a noun, a verb, its aliases, its arguments, and what runs it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from cli.frame.commands import MODULES
+from cli.frame.output import FORMATS, columns
+
+# Texts of argparse are looked up in catalogues that nobody has, with dozens of file accesses before each short command.
+setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
+
+Run = Callable[[argparse.Namespace], None]
+
+
+class Help(argparse.RawDescriptionHelpFormatter):
+    """Fits the terminal. One is made for each declared option, so that it must be cheap."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=min(columns(), 120) - 2, max_help_position=32)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, with where to read more. Options are never guessed from their beginnings."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, "formatter_class": Help, **keywords})
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2, as other commands do on wrong use."""
+        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+
+    def format_help(self) -> str:
+        """The help, with every command in it."""
+        for action in self._actions:
+            if isinstance(action, Nouns):
+                action.load_all()
+        return super().format_help()
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
+            from difflib import get_close_matches
+
+            if isinstance(action, Nouns):
+                action.load_all()
+            close = get_close_matches(str(value), list(action.choices), 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise argparse.ArgumentError(None, f"unknown command {str(value)!r}{hint}")
+        super()._check_value(action, value)
+
+
+class Nouns(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic only for checkers, not when it runs
+    """The nouns; the module of one is imported when its name is looked up."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._name_parser_map = self.choices = _Names(self)
+        self._modules = {name: module for module, names in MODULES for name in names}
+
+    def load(self, name: str) -> None:
+        """Import the module that declares a name, unless that was done."""
+        module = self._modules.get(name)
+        if module is not None:
+            self._modules = {other: at for other, at in self._modules.items() if at != module}
+            import_module(module).declare(self)
+
+    def load_all(self) -> None:
+        """Import every module, in the order of the help."""
+        for _, names in MODULES:
+            self.load(names[0])
+        order = [name for _, names in MODULES for name in names]
+        self._choices_actions.sort(key=lambda action: order.index(action.dest))
+
+
+class _Names(dict[str, Any]):
+    """Parsers by name; asking for one loads it, and asking for one that there is not loads all."""
+
+    def __init__(self, nouns: Nouns) -> None:
+        super().__init__()
+        self._nouns = nouns
+
+    def __contains__(self, name: object) -> bool:
+        self._nouns.load(str(name))
+        return super().__contains__(name)
+
+
+def root() -> Parser:
+    """The parser of the whole command."""
+    parser = Parser(
+        prog="headscale",
+        description="smartscale: a Tailscale control plane that you host yourself",
+        epilog="examples:\n  headscale serve\n  headscale users create alice\n"
+        "  headscale preauthkeys create --user alice --reusable\n  headscale nodes list -o json",
+    )
+    _common(parser, top=True)
+    parser.add_subparsers(dest="noun", metavar="COMMAND", action=Nouns, parser_class=Parser, prog=parser.prog)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, top: bool = False) -> None:
+    default: Any = None if top else argparse.SUPPRESS
+    off: Any = False if top else argparse.SUPPRESS
+    group = parser.add_argument_group("everywhere")
+    group.add_argument("-c", "--config", metavar="FILE", default=default, help="configuration file")
+    group.add_argument("-o", "--output", choices=FORMATS, default=default, help="for programs instead of people")
+    group.add_argument("--historic", action="store_true", default=off, help="with -o: as Headscale up to 0.29 had it")
+    group.add_argument("--force", action="store_true", default=off, help="do not ask before what cannot be undone")
+
+
+class Noun:
+    """A group of verbs, such as `users`."""
+
+    def __init__(self, nouns: Any, name: str, help_text: str, aliases: Sequence[str] = ()) -> None:
+        self._name = name
+        self._parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
+        _common(self._parser)
+        self._verbs = self._parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, prog=self._parser.prog)
+
+    def verb(
+        self, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""
+    ) -> argparse.ArgumentParser:
+        """Declare a verb; arguments are added to what is returned. Further examples go on lines of their own."""
+        example = example or f"headscale {self._name} {name}"
+        self._parser.epilog = f"{self._parser.epilog or 'examples:'}\n  {example}"
+        return declare(self._verbs, name, run, help_text, aliases, example)
+
+
+def declare(
+    commands: Any, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""
+) -> argparse.ArgumentParser:
+    """Declare a command that runs something."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        aliases=list(aliases),
+        help=help_text,
+        description=help_text,
+        epilog=f"examples:\n  {example or f'headscale {name}'}",
+    )
+    _common(parser)
+    parser.set_defaults(run=run)
+    return parser
+
+
+def declare_hidden(commands: Any, name: str, run: Run, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Declare a command that help does not show."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, aliases=list(aliases), epilog=f"example:\n  {name}")
+    _common(parser)
+    parser.set_defaults(run=run)
+    return parser

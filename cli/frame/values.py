@@ -1,0 +1,85 @@
+"""What people type as values: durations, times, ids, and whether they are sure."""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentTypeError
+from typing import TYPE_CHECKING
+
+from cli.frame.errors import CommandError
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+_PART = re.compile(r"(\d+(?:\.\d+)?)([smhdwy])")
+
+
+def duration(text: str) -> timedelta:
+    """Read `90d`, `1h30m`, `45s`; days are 24 hours, years 365 days."""
+    from datetime import timedelta
+
+    parts = _PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ArgumentTypeError(f"{text!r} is not a duration; write it like 90d, 24h or 1h30m")
+    return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+
+
+def moment(text: str) -> datetime:
+    """Read a time in RFC 3339."""
+    from datetime import UTC, datetime
+
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not a time; write it like 2027-01-31T12:00:00Z") from None
+    if read.tzinfo is None:
+        raise ArgumentTypeError(f"{text!r} lacks its time zone; write it like 2027-01-31T12:00:00Z")
+    return read.astimezone(UTC)
+
+
+def positive(text: str) -> int:
+    """Read an id."""
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 1 << 63:
+        raise ArgumentTypeError(f"{text!r} is not an id; ids are positive numbers")
+    return int(text)
+
+
+def commas(text: str) -> list[str]:
+    """Read a list that may be written with commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def timestamp(at: datetime) -> Timestamp:
+    """A time as the API wants it."""
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    made = Timestamp()
+    made.FromDatetime(at)
+    return made
+
+
+def after(span: timedelta) -> Timestamp:
+    """The time that lies so far ahead."""
+    from datetime import UTC, datetime
+
+    return timestamp(datetime.now(UTC) + span)
+
+
+def confirm(question: str, force: bool) -> None:
+    """Ask before what cannot be undone.
+
+    Raises:
+        CommandError: the answer was no, or there is nobody to ask.
+    """
+    if force:
+        return
+    if not sys.stdin.isatty():
+        raise CommandError(f"{question}: not confirmed", "add --force to do it without being asked")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise CommandError("not confirmed, nothing was changed")

@@ -1,0 +1,1 @@
+"""`headscale preauthkeys`, `apikeys`, `auth`, `oauth-clients` and `generate`: secrets and logins."""

@@ -1,0 +1,79 @@
+"""`headscale apikeys`: secrets for the administration API."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.output import data, emit, table, when
+from cli.frame.parser import Noun
+from cli.frame.values import after, confirm, duration, positive
+from cli.keys.preauthkeys import done
+from cli.link.remote import Remote
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "apikeys", "Secrets for the administration API", ("apikey", "api"))
+    create = noun.verb(
+        "create", _create, "Make an API key; it is shown only now", ("c", "new"),
+        "headscale apikeys create --expiration 30d",
+    )  # fmt: skip
+    create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 24h or 1y (90d)")
+    noun.verb("list", _list, "List API keys, masked", ("ls", "show"))
+    for name, run, text, aliases in (
+        ("expire", _expire, "End an API key now", ("revoke", "exp", "e")),
+        ("delete", _delete, "Forget an API key", ("remove", "del")),
+    ):
+        verb = noun.verb(name, run, text, aliases, f"headscale apikeys {name} --prefix abcdefghijkl")
+        which = verb.add_mutually_exclusive_group(required=True)
+        which.add_argument("-p", "--prefix", default="", help="from: headscale apikeys list")
+        which.add_argument("-i", "--id", "--identifier", type=positive, default=0, help="the same")
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import apikey_pb2
+
+    expiration = after(arguments.expiration or duration("90d"))
+    with Remote(arguments) as remote:
+        key = remote.call("CreateApiKey", apikey_pb2.CreateApiKeyRequest(expiration=expiration)).api_key
+    if arguments.output:
+        emit(key, arguments.output)
+    else:
+        print(key)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import apikey_pb2
+
+    with Remote(arguments) as remote:
+        keys = remote.call("ListApiKeys", apikey_pb2.ListApiKeysRequest()).api_keys
+    if arguments.output:
+        emit([data(key) for key in keys], arguments.output)
+        return
+    table(
+        ("ID", "Prefix", "Expiration", "Created", "Last used"),
+        [
+            (str(key.id), key.prefix, when(key.expiration, absent="never"), when(key.created_at), when(key.last_seen))
+            for key in keys
+        ],
+    )
+
+
+def _expire(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import apikey_pb2
+
+    with Remote(arguments) as remote:
+        request = apikey_pb2.ExpireApiKeyRequest(prefix=arguments.prefix, id=arguments.id)
+        answer = remote.call("ExpireApiKey", request)
+    done(arguments, arguments.prefix or arguments.id, answer, "the API key has ended")
+
+
+def _delete(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import apikey_pb2
+
+    confirm(f"forget API key {arguments.prefix or arguments.id}?", arguments.force)
+    with Remote(arguments) as remote:
+        request = apikey_pb2.DeleteApiKeyRequest(prefix=arguments.prefix, id=arguments.id)
+        answer = remote.call("DeleteApiKey", request)
+    done(arguments, arguments.prefix or arguments.id, answer, "API key deleted")

@@ -1,0 +1,99 @@
+"""`headscale auth`: devices and SSH sessions that asked to be let in and wait for a person."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.naming import add_user
+from cli.frame.output import data, emit, table, tell, when
+from cli.frame.parser import Noun
+from cli.link.remote import Remote
+
+_EXAMPLE = "hskey-authreq-0123456789abcdef01234567"
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "auth", "Logins and SSH sessions that wait for a person")
+    noun.verb("list", _list, "List logins and SSH sessions that nobody has decided", ("ls", "show"))
+    register = noun.verb(
+        "register", _register, "Let the device of a login in, for a user", (),
+        f"headscale auth register --auth-id {_EXAMPLE} --user alice",
+    )  # fmt: skip
+    add_user(register, "owner", required=True)
+    approve = noun.verb(
+        "approve", _approve, "Let an SSH session begin", (), f"headscale auth approve --auth-id {_EXAMPLE}"
+    )
+    reject = noun.verb(
+        "reject", _reject, "Refuse a login or an SSH session", (), f"headscale auth reject --auth-id {_EXAMPLE}"
+    )
+    for parser in (register, approve, reject):
+        parser.add_argument("--auth-id", required=True, metavar="AUTH_ID", help="from: headscale auth list")
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import pending_login_pb2 as pb
+
+    with Remote(arguments) as remote:
+        answer = remote.logins().call("ListPendingLogins", pb.ListPendingLoginsRequest())
+    logins, sessions = answer.logins, answer.ssh_sessions
+    if arguments.output:
+        emit([data(one) for one in (*logins, *sessions)], arguments.output)
+        return
+    table(
+        ("Auth id", "Hostname", "System", "From", "Since", "Until"),
+        [
+            (
+                login.auth_id, login.hostname, login.os or "-", login.remote_address or "-",
+                when(login.created_at), when(login.expires_at),
+            )
+            for login in logins
+        ],
+        spare=("Since", "System", "From"),
+    )  # fmt: skip
+    if sessions:
+        print()
+        table(
+            ("Auth id", "SSH from", "Owner", "To", "As", "Since", "Until"),
+            [
+                (
+                    session.auth_id, session.source, session.user, session.destination, session.local_user,
+                    when(session.created_at), when(session.expires_at),
+                )
+                for session in sessions
+            ],
+            spare=("Since", "Owner"),
+        )  # fmt: skip
+
+
+def _register(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import auth_pb2
+
+    with Remote(arguments) as remote:
+        user = remote.user(arguments.user)
+        answer = remote.call("AuthRegister", auth_pb2.AuthRegisterRequest(user=user.name, auth_id=arguments.auth_id))
+    tell(arguments, answer.node, f"node {answer.node.given_name} registered")
+
+
+def _approve(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import auth_pb2
+
+    with Remote(arguments) as remote:
+        remote.call("AuthApprove", auth_pb2.AuthApproveRequest(auth_id=arguments.auth_id))
+    _done(arguments, "approved")
+
+
+def _reject(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import auth_pb2
+
+    with Remote(arguments) as remote:
+        remote.call("AuthReject", auth_pb2.AuthRejectRequest(auth_id=arguments.auth_id))
+    _done(arguments, "refused")
+
+
+def _done(arguments: argparse.Namespace, word: str) -> None:
+    if arguments.output:
+        emit({"authId": arguments.auth_id}, arguments.output)
+    else:
+        print(f"{arguments.auth_id} {word}")

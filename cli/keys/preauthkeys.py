@@ -1,0 +1,140 @@
+"""`headscale preauthkeys`: secrets that admit nodes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.errors import CommandError
+from cli.frame.naming import add_user
+from cli.frame.output import data, emit, historic, table, when
+from cli.frame.parser import Noun
+from cli.frame.values import after, commas, confirm, duration, positive
+from cli.link.remote import Remote
+
+_MASK = "***"
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "preauthkeys", "Secrets that admit nodes", ("preauthkey", "authkey", "pre"))
+    create = noun.verb(
+        "create", _create, "Make a pre-auth key; it is shown only now", ("c", "new"),
+        "headscale preauthkeys create --user alice --reusable --expiration 24h\n"
+        "  headscale preauthkeys create --tags tag:server",
+    )  # fmt: skip
+    add_user(create, "owner")
+    create.add_argument("--reusable", action="store_true", help="admits more than one node")
+    create.add_argument("--ephemeral", action="store_true", help="its nodes are deleted when they go")
+    create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 30m or 90d (1h)")
+    create.add_argument("--tags", type=commas, action="extend", default=[], help="tags that own its nodes")
+    listing = noun.verb("list", _list, "List pre-auth keys, masked", ("ls", "show"), "headscale preauthkeys list")
+    add_user(listing, "only of this user")
+    for name, run, text, aliases in (
+        ("expire", _expire, "End a pre-auth key now", ("revoke", "exp", "e")),
+        ("delete", _delete, "Forget a pre-auth key", ("del", "rm", "d")),
+    ):
+        verb = noun.verb(name, run, text, aliases, f"headscale preauthkeys {name} --id 3")
+        verb.add_argument("key", nargs="?", metavar="KEY", default="", help="the key itself, or its id")
+        verb.add_argument(
+            "-i", "--id", "--identifier", type=positive, default=0, help="from: headscale preauthkeys list"
+        )
+        add_user(verb, "whose key it is")
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import preauthkey_pb2
+
+    if not arguments.user and not arguments.tags:
+        raise CommandError("a pre-auth key needs an owner", "say --user USER, or --tags tag:x", status=2)
+    with Remote(arguments) as remote:
+        answer = remote.call(
+            "CreatePreAuthKey",
+            preauthkey_pb2.CreatePreAuthKeyRequest(
+                user=remote.user(arguments.user).id if arguments.user else 0,
+                reusable=arguments.reusable,
+                ephemeral=arguments.ephemeral,
+                expiration=after(arguments.expiration or duration("1h")),
+                acl_tags=arguments.tags,
+            ),
+        )
+    if arguments.output:
+        emit(data(answer.pre_auth_key), arguments.output)
+    else:
+        print(answer.pre_auth_key.key)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    with Remote(arguments) as remote:
+        keys = _keys(remote, arguments.user)
+    if arguments.output:
+        emit([data(key) for key in keys], arguments.output)
+        return
+    table(
+        ("ID", "Key/Prefix", "Reusable", "Ephemeral", "Used", "Expiration", "Created", "Owner"),
+        [
+            (
+                str(key.id), key.key, _truth(key.reusable), _truth(key.ephemeral), _truth(key.used),
+                when(key.expiration, absent="never"), when(key.created_at),
+                ",".join(key.acl_tags) or key.user.name or "-",
+            )
+            for key in keys
+        ],
+        spare=("Created", "Used", "Ephemeral"),
+    )  # fmt: skip
+
+
+def _keys(remote: Remote, user: str) -> list[Any]:
+    from headscale.v1 import preauthkey_pb2
+
+    owner = remote.user(user).id if user else 0
+    keys = remote.call("ListPreAuthKeys", preauthkey_pb2.ListPreAuthKeysRequest()).pre_auth_keys
+    return [key for key in keys if not owner or key.user.id == owner]
+
+
+def _which(arguments: argparse.Namespace, remote: Remote) -> int:
+    """The id of the key that is meant: by its id, or by the key itself as older versions want it.
+
+    Raises:
+        CommandError: there is none, or none is named.
+    """
+    text = str(arguments.id or "") or arguments.key
+    if not text or (arguments.id and arguments.key):
+        raise CommandError("which key?", "say --id ID, from: headscale preauthkeys list", status=2)
+    if arguments.id and not arguments.user:
+        return int(arguments.id)
+    for key in _keys(remote, arguments.user):
+        if text == str(key.id) or (not text.isdigit() and text.startswith(key.key.removesuffix(_MASK))):
+            return int(key.id)
+    raise CommandError("pre-auth key not found", "see: headscale preauthkeys list")
+
+
+def _expire(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import preauthkey_pb2
+
+    with Remote(arguments) as remote:
+        number = _which(arguments, remote)
+        answer = remote.call("ExpirePreAuthKey", preauthkey_pb2.ExpirePreAuthKeyRequest(id=number))
+    done(arguments, number, answer, f"pre-auth key {number} has ended")
+
+
+def _delete(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import preauthkey_pb2
+
+    with Remote(arguments) as remote:
+        number = _which(arguments, remote)
+        confirm(f"forget pre-auth key {number}?", arguments.force)
+        answer = remote.call("DeletePreAuthKey", preauthkey_pb2.DeletePreAuthKeyRequest(id=number))
+    done(arguments, number, answer, f"pre-auth key {number} deleted")
+
+
+def done(arguments: argparse.Namespace, which: object, answer: Any, sentence: str) -> None:
+    """Say that a key was changed."""
+    if arguments.output:
+        emit(data(answer) if historic() else {"id": str(which)}, arguments.output)
+    else:
+        print(sentence)
+
+
+def _truth(flag: bool) -> str:
+    return "true" if flag else "false"

@@ -1,0 +1,1 @@
+"""How a command reaches a server, and how the refusals of the server are shown."""

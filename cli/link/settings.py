@@ -1,0 +1,150 @@
+"""How a command reaches its server: the `cli` section, the socket, and their variables, read without the rest.
+
+The whole configuration costs more time to read than a short command has. This reads what is written plainly; at the
+slightest doubt (a fault, a template, a variable that names a file) it asks the reader of the whole, which explains.
+"""
+
+# pathlib takes longer to import than all this takes:
+# ruff: noqa: PTH111, PTH112, PTH113, PTH118, PTH123
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from os.path import expanduser, isdir, isfile, join
+from typing import Any, NamedTuple
+
+from cli.frame.errors import CommandError
+
+_FOLDERS = ("/etc/headscale", "~/.headscale", "")
+_NAMES = ("config.yaml", "config.yml", "config.json")
+_DEFAULT_STATE = "/var/lib/headscale"
+_DEFAULT_SOCKET = "/var/run/headscale/headscale.sock"
+_SECONDS = re.compile(r"(\d{1,6})(s|m)\Z", re.ASCII)
+_KEYS = frozenset(("address", "api_key", "timeout", "insecure"))
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
+
+
+class Settings(NamedTuple):
+    """Where the server is, and how to talk to it; no address means the unix socket."""
+
+    address: str
+    api_key: str
+    timeout: float
+    insecure: bool
+    unix_socket: str
+
+
+class _Doubt(Exception):  # noqa: N818  not an error: the other reader is asked
+    """Not written plainly."""
+
+
+def read(config: str | None, env: Mapping[str, str]) -> Settings:
+    """The settings from the file that is named or found, and from the variables, which win.
+
+    Raises:
+        CommandError: the file cannot be read, or what it says of these is wrong.
+    """
+    try:
+        return _plainly(config, env)
+    except _Doubt:
+        return carefully(config, env)
+
+
+def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
+    """The same by the reader of the whole configuration. Raises: as `read`."""
+    from pathlib import Path
+
+    from services.shared.config import ConfigError, load_client
+
+    try:
+        found = load_client(Path(config) if config else None, env)
+    except ConfigError as error:
+        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
+    cli = found.cli
+    return Settings(cli.address, cli.api_key, cli.timeout.total_seconds(), cli.insecure, str(found.unix_socket))
+
+
+def _plainly(config: str | None, env: Mapping[str, str]) -> Settings:
+    if env.get("HEADSCALE_CLI_API_KEY_FILE"):
+        raise _Doubt
+    file = _file(config or env.get("HEADSCALE_CONFIG") or "")
+    written = _written(file) if file else {}
+    section = written.get("cli")
+    if section is None:
+        section = {}
+    if not isinstance(section, dict) or not _KEYS.issuperset(section):
+        raise _Doubt
+    given = {key: env.get(f"HEADSCALE_CLI_{key.upper()}") or section.get(key) for key in _KEYS}
+    return Settings(
+        address=_text(given["address"]),
+        api_key=_text(given["api_key"]),
+        timeout=_seconds(given["timeout"]),
+        insecure=_flag(given["insecure"]),
+        unix_socket=_socket(written, env),
+    )
+
+
+def _file(named: str) -> str:
+    """The file to read; empty: there is none."""
+    if named and not isdir(named):
+        return named
+    folders = (named,) if named else _FOLDERS
+    places = [join(expanduser(folder), name) for folder in folders for name in _NAMES]
+    return next((place for place in places if isfile(place)), "")
+
+
+def _written(file: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        raise _Doubt from None
+    if found is None:
+        return {}
+    keys = re.findall(r"(?m)^[\"']?(cli|unix_socket|state_dir)\b", text)
+    if not isinstance(found, dict) or len(keys) != len(set(keys)):
+        raise _Doubt
+    return found
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str) or "$" in value or value != value.strip():
+        raise _Doubt
+    return value
+
+
+def _seconds(value: object) -> float:
+    if value is None:
+        return 5.0
+    match = _SECONDS.match(value) if isinstance(value, str) else None
+    if match is None:
+        raise _Doubt
+    return float(match[1]) * (60 if match[2] == "m" else 1)
+
+
+def _flag(value: object) -> bool:
+    if isinstance(value, str):
+        value = _FLAGS.get(value)
+    elif value is None:
+        value = False
+    if not isinstance(value, bool):
+        raise _Doubt
+    return value
+
+
+def _socket(written: Mapping[str, Any], env: Mapping[str, str]) -> str:
+    for key, tail in (("unix_socket", ""), ("state_dir", "/headscale.sock")):
+        value = env.get(f"HEADSCALE_{key.upper()}") or written.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value.startswith("/") or {"$", "~"} & set(value) or "//" in value:
+            raise _Doubt
+        if value.endswith("/"):
+            raise _Doubt
+        return value + tail if value != _DEFAULT_STATE else _DEFAULT_SOCKET
+    return _DEFAULT_SOCKET

@@ -1,0 +1,1 @@
+"""`headscale nodes` and `routes`: the devices of a tailnet."""

@@ -1,0 +1,95 @@
+"""`headscale nodes`: devices in the tailnet. Lists them; `node_changes` changes them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.naming import add_node, add_user
+from cli.frame.output import data, emit, table
+from cli.frame.parser import Noun
+from cli.frame.values import commas
+from cli.link.remote import Remote
+from cli.nodes import changes
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "nodes", "Devices in the tailnet", ("node", "machine", "machines"))
+    listing = noun.verb(
+        "list", _list, "List nodes", ("ls", "show"),
+        "headscale nodes list --user alice\n  headscale nodes list --wide\n  headscale nodes list -o json",
+    )  # fmt: skip
+    listing.add_argument("node", nargs="?", metavar="NODE", default="", help="only this node: id or given name")
+    add_user(listing, "only of this user")
+    listing.add_argument("-t", "--tags", action="store_true", help=argparse.SUPPRESS)
+    listing.add_argument("-w", "--wide", action="store_true", help="also what its client is and how it is connected")
+    listing.add_argument("--columns", type=commas, default=[], metavar="NAME,…", help="these columns alone")
+    routes = noun.verb(
+        "list-routes", _list_routes, "List routes of nodes", ("lsr", "routes"), "headscale nodes list-routes -i router"
+    )
+    add_node(routes, required=False, text="only of this node: ")
+    changes.declare(noun)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import node_pb2
+
+    from cli.nodes import columns
+
+    chosen = columns.chosen(arguments.columns, arguments.wide)
+    described: dict[int, Any] = {}
+    with Remote(arguments) as remote:
+        name = remote.user(arguments.user).name if arguments.user else ""
+        nodes = list(remote.call("ListNodes", node_pb2.ListNodesRequest(user=name)).nodes)
+        if arguments.node:
+            nodes = [remote.node(arguments.node)]
+        if arguments.wide or any(column.described for column in chosen):
+            described = _described(remote)
+    if arguments.output:
+        emit([_shown(node, described) for node in nodes], arguments.output)
+        return
+    table(
+        [column.head for column in chosen],
+        [[column.cell(node, described.get(node.id)) for column in chosen] for node in nodes],
+        spare=[column.head for column in columns.SPARE if column in chosen and not arguments.columns],
+    )
+
+
+def _described(remote: Remote) -> dict[int, Any]:
+    from smartscale.admin.v1 import node_pb2 as pb
+
+    found = remote.nodes().call("DescribeNodes", pb.DescribeNodesRequest()).nodes
+    return {one.id: one for one in found}
+
+
+def _shown(node: Any, described: dict[int, Any]) -> Any:
+    """A node as data, with the words of its client where they were asked for."""
+    shown = data(node)
+    if node.id in described:
+        shown["client"] = data(described[node.id])
+    return shown
+
+
+def _list_routes(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import node_pb2
+
+    with Remote(arguments) as remote:
+        if arguments.identifier:
+            nodes = [remote.node(arguments.identifier)]
+        else:
+            nodes = list(remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes)
+    nodes = [node for node in nodes if node.available_routes or node.approved_routes]
+    if arguments.output:
+        emit([data(node) for node in nodes], arguments.output)
+        return
+    table(
+        ("ID", "Hostname", "Approved", "Available", "Serving (Primary)"),
+        [
+            (
+                str(node.id), node.given_name, ", ".join(node.approved_routes), ", ".join(node.available_routes),
+                ", ".join(node.subnet_routes),
+            )
+            for node in nodes
+        ],
+    )  # fmt: skip

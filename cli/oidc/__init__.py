@@ -1,0 +1,1 @@
+"""`headscale oidc` and `mockoidc`: the identity provider as an administrator examines it."""

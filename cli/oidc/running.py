@@ -1,0 +1,175 @@
+"""What the running server adds to an examination: what it uses, what went wrong lately, and what it knows of a user."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from typing import Any
+
+from cli.frame.errors import CommandError
+from cli.frame.output import when
+from cli.link.remote import Remote
+from services.auth.doctor import Report
+from services.auth.doctor.claims import near_misses
+from services.auth.model.oidc.discovery import effective_issuer, origin_of
+from services.auth.model.oidc.entry import check_entry
+from services.auth.model.oidc.person import Person
+from services.auth.model.oidc.refusal import SignInError
+from services.auth.sign_in_wiring import settings_of
+from services.shared.config import Config, ProviderConfig
+
+DESTINATIONS = 20
+"""Nodes that the policy is asked about; one that may be reached is enough."""
+
+
+def examine_running(report: Report, arguments: argparse.Namespace, config: Config) -> bool:
+    """Compare with the configuration, and tell of the last failures; whether there is a server to ask."""
+    from smartscale.admin.v1 import server_pb2 as pb
+
+    try:
+        with Remote(arguments) as remote:
+            health = remote.itself().call("GetSignInHealth", pb.GetSignInHealthRequest())
+    except CommandError as error:
+        report.skip("running", f"{error}; what follows from the configuration file was looked at")
+        return False
+    known = {one.name: one for one in health.providers}
+    report.facts["providers"] = {
+        one.label: {"accepted": one.accepted_issuer, "usable": one.usable} for one in known.values()
+    }
+    wanted = {name: one.issuer for name, one in config.oidc.in_use().items()}
+    if {name: one.issuer for name, one in known.items()} != wanted:
+        text = "the running server uses other providers than the configuration"
+        report.warn("running", text, "it was changed since", "headscale oidc reload, or restart the server")
+    for one in known.values():
+        if one.usable:
+            report.ok("running", f"{one.label} can be used; its redirect URL is {one.redirect_uri}")
+        else:
+            report.fail("running", f"{one.label} cannot be used: {one.text}", one.reason, "see the checks above")
+    _examine_failures(report, health.failures)
+    return True
+
+
+def _examine_failures(report: Report, failures: Any) -> None:
+    report.facts["failures"] = [{"time": when(one.time), "flow": one.flow_id, "reason": one.reason} for one in failures]
+    newest = {one.reason: one for one in reversed(failures)}
+    for reason, number in Counter(one.reason for one in failures).most_common():
+        one = newest[reason]
+        text = f"{number} of the last {len(failures)} failures: {one.text}"
+        cause = f"{reason}, last at {when(one.time)}"
+        report.warn("failures", text, cause, f"look for flow_id {one.flow_id or '-'} in the log")
+    if not failures:
+        report.ok("failures", "no sign-in went wrong lately")
+
+
+def examine_user(report: Report, arguments: argparse.Namespace, config: Config) -> None:
+    """Why a user that exists cannot connect."""
+    from headscale.v1 import node_pb2
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    with Remote(arguments) as remote:
+        everybody = remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes
+        try:
+            answer = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.user))
+        except CommandError as error:
+            cause = "the person has not signed in yet, or oidc.auto_create_users is false"
+            remedy = "let them sign in, or: headscale users create NAME --email ADDRESS"
+            report.fail("user", str(error), cause, remedy)
+            return
+        user, nodes = answer.user, list(answer.nodes)
+        groups = ", ".join(user.groups) or "none"
+        report.ok("user", f"{user.name}, {user.email or 'no address'}, role {user.role or 'member'}, groups: {groups}")
+        if user.suspended:
+            remedy = f"headscale users restore {user.name}"
+            report.fail("suspended", f"{user.name} is suspended", "an administrator suspended them", remedy)
+        if not answer.links:
+            report.skip("entry", "a local user: no sign-in provider vouches for them, and its lists are not asked")
+        for link in answer.links:
+            _examine_entry(report, link, config)
+        _examine_nodes(report, user, nodes)
+        if nodes:
+            others = [node.given_name for node in everybody if node.user.id != user.id]
+            _examine_policy(report, remote, user, others)
+
+
+def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | None:
+    """The provider that an identity is of: by its issuer, or by the host where that names no application."""
+    providers = config.oidc.in_use()
+    exact = [
+        (name, one) for name, one in providers.items() if effective_issuer(one.issuer, one.app_id) == issuer.rstrip("/")
+    ]
+    near = [(name, one) for name, one in providers.items() if origin_of(one.issuer) == issuer.rstrip("/").lower()]
+    return next(iter((*exact, *near)), None)
+
+
+def _examine_entry(report: Report, link: Any, config: Config) -> None:
+    """Replay the rules of the configuration on what the last sign-in said."""
+    found = _provider_of(link.issuer, config)
+    if found is None:
+        report.warn(
+            "link", f"their identity at {link.issuer} is of no provider that is configured",
+            "they signed in at another provider, or the issuer was changed",
+            "let them sign in again, and give the new identity to this user: headscale users relink",
+        )  # fmt: skip
+        return
+    name, provider = found
+    rules = settings_of(config.server_url, name, provider).entry
+    groups = tuple(group.name for group in link.groups) if link.groups_known else None
+    vouched = bool(link.email)
+    person = Person(link.issuer, link.subject, email=link.email, email_verified=vouched, groups=groups)
+    try:
+        check_entry(person, rules)
+    except SignInError as error:
+        remedy = {
+            "domain-not-allowed": "add the domain to oidc.allowed_domains",
+            "user-not-allowed": "add the address to oidc.allowed_users",
+            "group-not-allowed": "add one of their groups to oidc.allowed_groups, or them to a group at the provider",
+            "groups-missing": "enable the groups scope at the provider and in oidc.scope; they must sign in again",
+            "email-missing": "let the provider send an address that it vouches for",
+        }.get(error.reason.value, "compare oidc.allowed_* with what the provider says")
+        when_ = when(link.last_login)
+        report.fail("entry", f"by their last sign-in ({when_}): {error}", error.reason.value, remedy)
+    else:
+        report.ok("entry", f"by their last sign-in ({when(link.last_login)}) they may enter")
+    for mine, wanted in near_misses(groups or (), rules.groups):
+        text = f"allowed_groups has {wanted!r}, the provider said {mine!r}"
+        report.warn("groups-names", text, "names must be equal exactly", f"write {mine!r} into oidc.allowed_groups")
+
+
+def _examine_nodes(report: Report, user: Any, nodes: list[Any]) -> None:
+    key = f"headscale preauthkeys create --user {user.email or user.name}"
+    again = f"on the device: tailscale up --force-reauth; or with a key: {key}"
+    if not nodes:
+        report.warn("nodes", f"{user.name} has no device", "no login was ever finished", again)
+        return
+    expired = [node.given_name for node in nodes if node.expired]
+    if len(expired) == len(nodes):
+        report.fail(
+            "nodes", f"the key of every device has ended: {', '.join(expired)}", "nobody signed in again", again
+        )
+    elif expired:
+        report.warn("nodes", f"the key of some devices has ended: {', '.join(expired)}", "no new sign-in there", again)
+    else:
+        online = sum(node.online for node in nodes)
+        report.ok("nodes", f"{len(nodes)} with keys that hold, {online} connected")
+
+
+def _examine_policy(report: Report, remote: Remote, user: Any, others: list[str]) -> None:
+    """Whether the policy lets the user's devices reach anything."""
+    from smartscale.admin.v1 import policy_pb2
+
+    if not others:
+        report.skip("policy", "there are no devices of others to reach")
+        return
+    policies = remote.policies()
+    for other in others[:DESTINATIONS]:
+        request = policy_pb2.ExplainPolicyRequest(source=user.name, destination=other)
+        try:
+            answer = policies.call("ExplainPolicy", request)
+        except CommandError as error:
+            report.skip("policy", f"it cannot be asked: {error}")
+            return
+        if any(one.allowed for one in answer.answers):
+            report.ok("policy", f"it lets them reach {other}, for one")
+            return
+    text = f"it lets them reach none of {min(len(others), DESTINATIONS)} devices of others"
+    report.warn("policy", text, "no rule has them as source", "headscale policy get; add them or a group of theirs")

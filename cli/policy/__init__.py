@@ -1,0 +1,1 @@
+"""`headscale policy`: read, check, change, explain and preview the policy."""

@@ -1,0 +1,1 @@
+"""Commands of the server itself: `serve`, `version`, `configtest`, `health`, `debug`, `dumpConfig`."""

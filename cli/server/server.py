@@ -1,0 +1,109 @@
+"""Commands about the server itself: serve, version, configtest, health."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from cli.frame.errors import CommandError
+from cli.frame.output import data, emit
+from cli.frame.parser import declare as declare_command
+from cli.link.remote import Remote, configuration
+
+PROCESSES = ("gateway", "registry", "policy", "auth", "map-streamer", "derp")
+
+
+def declare(nouns: Any) -> None:
+    """Add the commands."""
+    serve = declare_command(
+        nouns, "serve", _serve, "Run the server: everything in one process, or the named process alone", (),
+        "headscale -c config.yaml serve\n  headscale -c config.yaml serve registry",
+    )  # fmt: skip
+    serve.add_argument("process", nargs="*", choices=[[], *PROCESSES], metavar="PROCESS", help=", ".join(PROCESSES))
+    declare_command(nouns, "version", _version, "Print the version")
+    declare_command(nouns, "configtest", _configtest, "Check the configuration without starting anything")
+    health = declare_command(nouns, "health", _health, "Ask a running server whether it is well")
+    health.add_argument("--process", choices=PROCESSES, default="", help="ask one process of a stack instead")
+
+
+def _serve(arguments: argparse.Namespace) -> None:
+    from cli.server import serve
+
+    serve.run_processes(configuration(arguments), tuple(arguments.process))
+
+
+def _version(arguments: argparse.Namespace) -> None:
+    import platform
+
+    from services.shared.runtime.build_info import built
+
+    made = built()
+    known = {
+        "version": made.version,
+        "commit": made.commit,
+        "dirty": made.dirty,
+        "python": platform.python_version(),
+        "platform": sys.platform,
+    }
+    if arguments.output:
+        emit(known, arguments.output)
+    else:
+        commit = made.commit[:12] + ("-dirty" if made.dirty else "")
+        print(f"smartscale {made.version} ({commit}, Python {known['python']}, {known['platform']})")
+
+
+def _configtest(arguments: argparse.Namespace) -> None:
+    config = configuration(arguments)
+    for warning in config.warnings:
+        sys.stderr.write(f"headscale: {warning}\n")
+    print(f"{config.source}: ok" if config.source else "ok")
+
+
+def _health(arguments: argparse.Namespace) -> None:
+    if arguments.process and arguments.process != "gateway":
+        _process_health(arguments)
+        return
+    from headscale.v1 import headscale_pb2
+
+    with Remote(arguments) as remote:
+        answer = remote.call("Health", headscale_pb2.HealthRequest())
+    if arguments.output:
+        emit(data(answer), arguments.output)
+    if not answer.database_connectivity:
+        raise CommandError("the database does not answer", "look at the logs of the registry")
+    if not arguments.output:
+        print("ok")
+
+
+def _process_health(arguments: argparse.Namespace) -> None:
+    """Ask the health service of one process where it listens on this host."""
+    import grpc
+    from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    config = configuration(arguments)
+    name = arguments.process.replace("-", "_")
+    address = str(getattr(config.services, name).listen_addr)
+    host, _, port = address.rpartition(":")
+    target = f"127.0.0.1:{port}" if host in ("", "0.0.0.0", "[::]") else address
+    tls = config.services.tls
+    if tls.enabled and tls.ca_path and tls.key_path and tls.cert_path:
+        credentials = grpc.ssl_channel_credentials(
+            tls.ca_path.read_bytes(), tls.key_path.read_bytes(), tls.cert_path.read_bytes()
+        )
+        override = (("grpc.ssl_target_name_override", tls.server_name),) if tls.server_name else ()
+        channel = grpc.secure_channel(target, credentials, options=override)
+    else:
+        channel = grpc.insecure_channel(target)
+    with channel:
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(),
+                timeout=4,
+                metadata=(("smartscale-token", config.services.token),) if config.services.token else (),
+            )
+        except grpc.RpcError as error:
+            raise CommandError(f"{arguments.process} does not answer: {error.code().name.lower()}") from None
+    if answer.status != health_pb2.HealthCheckResponse.SERVING:
+        raise CommandError(f"{arguments.process} is not ready")
+    print("ok")

@@ -1,0 +1,160 @@
+"""`headscale users show`, `link`, `unlink` and `relink`: all that is known of a person, and who is who."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.output import data, emit, table, tell, when
+from cli.frame.parser import Noun
+from cli.frame.values import confirm, positive
+from cli.link.remote import Remote
+
+Rows = list[tuple[str, ...]]
+
+
+def add_to(noun: Noun) -> None:
+    """Add the verbs to `users`."""
+    show = noun.verb(
+        "show",
+        _show,
+        "Show a user: identities, groups and who says so, nodes, and whether they may enter",
+        (),
+        "headscale users show alice@example.com -o json",
+    )
+    show.add_argument("who", nargs="?", default="", metavar="USER", help="id, name or e-mail; none: list users")
+    show.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID", help="as of users list")
+    show.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="as of users list")
+    show.add_argument("-e", "--email", default="", help="as of users list")
+    show.add_argument("--history", action="store_true", help="also what became of each attribute")
+    link = noun.verb(
+        "link",
+        _link,
+        "Say that an identity at a provider is a user's; it need not have signed in yet",
+        (),
+        "headscale users link alice https://idp.example.com 248289761001",
+    )
+    link.add_argument("who", metavar="USER", help="id, name or e-mail")
+    unlink = noun.verb(
+        "unlink",
+        _unlink,
+        "Say that an identity is nobody's any more",
+        (),
+        "headscale users unlink https://idp.example.com 248289761001",
+    )
+    for parser in (link, unlink):
+        parser.add_argument("issuer", metavar="ISSUER", help="the provider's issuer, as users show tells it")
+        parser.add_argument("subject", metavar="SUBJECT", help="the person's id there (sub)")
+    relink = noun.verb(
+        "relink",
+        _relink,
+        "Say that two users are one person: identities and nodes of the first become the second's",
+        (),
+        "headscale users relink alice-2 alice",
+    )
+    relink.add_argument("who", metavar="USER", help="who is given up: id, name or e-mail")
+    relink.add_argument("to", metavar="TO", help="who goes on: id, name or e-mail")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    if not arguments.who:  # Headscale's other word for `users list`
+        from cli.users.users import list_users
+
+        list_users(arguments)
+        return
+    with Remote(arguments) as remote:
+        found = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.who))
+    if arguments.output:
+        emit(data(found), arguments.output)
+        return
+    user = found.user
+    print(user.name + (f" ({user.display_name})" if user.display_name else ""))
+    said = found.standing
+    rows = [
+        ("id", str(user.id)),
+        ("e-mail", user.email or "-"),
+        ("role", user.role),
+        ("created", when(user.created_at)),
+        ("last login", when(found.last_login, absent="never")),
+        ("standing", _standing(user.suspended, said)),
+    ]
+    for name, value in rows:
+        print(f"  {name:<11} {value}")
+    _section("identities", ("Issuer", "Subject", "E-mail", "Last login", "May enter"), _identities(found))
+    groups: Rows = [
+        (group.name, group.source, group.issuer or "-", when(group.since), "yes" if group.counts else "no")
+        for group in found.groups
+    ]
+    _section("groups", ("Group", "Source", "Issuer", "Since", "Counts"), groups)
+    _section(
+        "nodes", ("ID", "Name", "Addresses", "Connected", "Expires", "Signed in"), [_node(node) for node in found.nodes]
+    )
+    if arguments.history:
+        told: Rows = [
+            (when(one.at), one.attribute, one.before or "-", one.after or "-", one.source) for one in found.history
+        ]
+        _section("history", ("When", "What", "Before", "After", "By"), told)
+
+
+def _standing(suspended: bool, said: Any) -> str:
+    if not suspended:
+        return "active"
+    by = f" by {said.actor or said.source}" if said.source else ""
+    return f"suspended since {when(said.since)}{by}" + (f": {said.reason}" if said.reason else "")
+
+
+def _identities(found: Any) -> Rows:
+    verdicts = {(verdict.issuer, verdict.subject): verdict for verdict in found.verdicts}
+    rows: Rows = []
+    for link in found.links:
+        verdict = verdicts.get((link.issuer, link.subject))
+        word = "?" if verdict is None else "yes" if verdict.may_enter else f"no: {verdict.text} ({verdict.reason})"
+        rows.append((link.issuer, link.subject, link.email or "-", when(link.last_login, absent="never"), word))
+    return rows
+
+
+def _node(node: Any) -> tuple[str, ...]:
+    seen = "now" if node.online else when(node.last_seen)
+    end = "expired" if node.expired else when(node.expiry, absent="never")
+    signed_in = f"{when(node.login.started_at)} as {node.login.subject}" if node.HasField("login") else "-"
+    return str(node.id), node.given_name, ", ".join(node.addresses), seen, end, signed_in
+
+
+def _section(title: str, heads: tuple[str, ...], rows: Rows) -> None:
+    print(f"\n{title}")
+    if rows:
+        table(heads, rows)
+    else:
+        print("  none")
+
+
+def _link(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    request = pb.LinkUserRequest(user=arguments.who, issuer=arguments.issuer, subject=arguments.subject)
+    with Remote(arguments) as remote:
+        user = remote.people().call("LinkUser", request).user
+    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is user {user.name}")
+
+
+def _unlink(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    request = pb.UnlinkUserRequest(issuer=arguments.issuer, subject=arguments.subject)
+    with Remote(arguments) as remote:
+        user = remote.people().call("UnlinkUser", request).user
+    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is no longer user {user.name}")
+
+
+def _relink(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    confirm(f"make all identities and nodes of user {arguments.who} those of {arguments.to}?", arguments.force)
+    with Remote(arguments) as remote:
+        moved = remote.people().call("RelinkUser", pb.RelinkUserRequest(user=arguments.who, to=arguments.to))
+    sentence = f"user {moved.user.name} has {moved.links} more identities and {moved.nodes} more nodes"
+    if moved.left:
+        sentence += f"; {moved.left} nodes stay, because {moved.user.name} has one on the same machine"
+    tell(arguments, moved, sentence)

@@ -1,0 +1,144 @@
+"""`headscale users`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from cli.frame.errors import CommandError
+from cli.frame.output import data, emit, table, tell, when
+from cli.frame.parser import Noun
+from cli.frame.values import confirm, positive
+from cli.link.remote import Remote
+from cli.users import people, rights
+
+
+def declare(nouns: Any) -> None:
+    """Add the noun and its verbs."""
+    noun = Noun(nouns, "users", "People in the tailnet", ("user", "namespace", "namespaces", "ns"))
+    create = noun.verb(
+        "create", _create, "Create a user", ("c", "new"), "headscale users create alice -e alice@example.com"
+    )
+    create.add_argument("name")
+    create.add_argument("-d", "--display-name", default="", help="name shown to people")
+    create.add_argument("-e", "--email", default="")
+    create.add_argument("-p", "--picture-url", default="")
+    listing = noun.verb("list", list_users, "List users", ("ls",), "headscale users list -o json")
+    listing.add_argument("who", nargs="?", default="", help="id, name or e-mail: show only this user")
+    _which(listing, required=False)
+    destroy = noun.verb(
+        "destroy", _destroy, "Delete a user that has no nodes", ("delete",), "headscale users destroy -n alice"
+    )
+    destroy.add_argument("who", nargs="?", default="", help="id, name or e-mail")
+    _which(destroy)
+    rename = noun.verb("rename", _rename, "Give a user another name", ("mv",), "headscale users rename -n alice -r bob")
+    rename.add_argument("names", nargs="*", metavar="OLD NEW", help="older spelling: old and new name")
+    _which(rename)
+    rename.add_argument("-r", "--new-name", default="")
+    role = noun.verb("role", _role, "Give a user another role", (), "headscale users role alice admin")
+    role.add_argument("who", metavar="USER", help="id, name or e-mail")
+    role.add_argument(
+        "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
+    )
+    rights.add_to(noun)
+    people.add_to(noun)
+
+
+def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID")
+    parser.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="")
+    if not required:
+        parser.add_argument("-e", "--email", default="")
+
+
+def _named(arguments: argparse.Namespace, who: str) -> str:
+    text = str(arguments.identifier or "") or arguments.by_name or who
+    if not text:
+        raise CommandError("which user?", "say --identifier ID or --name NAME", status=2)
+    return str(text)
+
+
+def _create(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        answer = remote.call(
+            "CreateUser",
+            user_pb2.CreateUserRequest(
+                name=arguments.name,
+                display_name=arguments.display_name,
+                email=arguments.email,
+                picture_url=arguments.picture_url,
+            ),
+        )
+    tell(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
+
+
+def list_users(arguments: argparse.Namespace) -> None:
+    """List users, or those that the options name."""
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        if arguments.who:
+            users = [remote.user(arguments.who)]
+        else:
+            request = user_pb2.ListUsersRequest(id=arguments.identifier, name=arguments.by_name, email=arguments.email)
+            users = list(remote.call("ListUsers", request).users)
+        roles = _roles(remote)
+    if arguments.output:
+        emit([{**data(user), **_role_of(user, roles)} for user in users], arguments.output)
+        return
+    table(
+        ("ID", "Name", "Display name", "E-mail", "Role", "Created"),
+        [
+            (str(user.id), user.name, user.display_name, user.email, roles.get(user.id, "-"), when(user.created_at))
+            for user in users
+        ],
+    )
+
+
+def _roles(remote: Remote) -> dict[int, str]:
+    """Roles by user id; none from a server that knows none, such as Headscale's."""
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    try:
+        return {user.id: user.role for user in remote.people().call("ListUsers", pb.ListUsersRequest()).users}
+    except CommandError:
+        return {}
+
+
+def _role_of(user: Any, roles: dict[int, str]) -> dict[str, str]:
+    return {"role": roles[user.id]} if user.id in roles else {}
+
+
+def _destroy(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    with Remote(arguments) as remote:
+        user = remote.user(_named(arguments, arguments.who))
+        confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
+        remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
+    tell(arguments, user, f"user {user.name} deleted")
+
+
+def _rename(arguments: argparse.Namespace) -> None:
+    from headscale.v1 import user_pb2
+
+    old, new = [*arguments.names, "", ""][:2]
+    new = arguments.new_name or new or (old if arguments.identifier or arguments.by_name else "")
+    if not new:
+        raise CommandError("which new name?", "say --new-name NAME", status=2)
+    with Remote(arguments) as remote:
+        user = remote.user(_named(arguments, old))
+        answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
+    tell(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+
+
+def _role(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import user_pb2 as pb
+
+    with Remote(arguments) as remote:
+        user = remote.user(arguments.who)
+        request = pb.SetRoleRequest(user=user.name, role=arguments.role)
+        changed = remote.people().call("SetRole", request).user
+    tell(arguments, changed, f"user {changed.name} is now {changed.role}")

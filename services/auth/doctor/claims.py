@@ -1,0 +1,150 @@
+"""What the provider says of a person, by a token that somebody lends us: address, groups, and how they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from services.auth.doctor.report import Report
+from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.discovery import Metadata
+from services.auth.model.oidc.entry import check_entry
+from services.auth.model.oidc.person import dig, read_person
+from services.auth.model.oidc.refusal import SignInError
+from services.auth.usecases.prove_person import SignInSettings
+
+_KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", dict: "an object", type(None): "null"}
+
+
+async def examine_claims(
+    report: Report,
+    metadata: Metadata,
+    http: ProviderHttp,
+    settings: SignInSettings,
+    token: str,
+    id_claims: Mapping[str, Any] | None = None,
+) -> None:
+    """Ask the user info with a token, and replay the rules of entry on it and on the ID token's claims."""
+    if not token:
+        report.skip("claims", "say --login, or --token ACCESS_TOKEN, to look at what the provider says of a person")
+        return
+    if not metadata.userinfo_endpoint:
+        report.skip("claims", "the provider has no user info to ask")
+        return
+    try:
+        answer = await http.get(metadata.userinfo_endpoint, {"Authorization": f"Bearer {token}"})
+    except SignInError as error:
+        report.refusal("claims", error, "ask the provider")
+        return
+    if answer.status != 200:
+        text = f"user info answers with {answer.status}"
+        cause = "the token has ended, is of another application, or lacks the scope openid"
+        report.fail("claims", text, cause, "get a new access token for this application")
+        return
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        document = None
+    if not isinstance(document, dict):
+        report.skip("claims", "user info is signed or no JSON object, and is not read here")
+        return
+    report.facts["claims"] = {name: kind_of(value) for name, value in document.items()}
+    report.ok("claims", f"user info has {', '.join(sorted(document))}")
+    if id_claims is not None:
+        _tell_where(report, {"user info": document, "ID token": id_claims}, settings)
+    known = {**(id_claims or {}), **document}
+    _examine_address(report, known, settings)
+    _examine_groups(report, known, settings)
+    _replay(report, metadata, [document, *([id_claims] if id_claims is not None else [])], settings)
+
+
+def kind_of(value: Any) -> str:
+    """The kind of a claim's value, without the value."""
+    if isinstance(value, list):
+        return "a list of " + (" and ".join(sorted({kind_of(item) for item in value})) or "nothing")
+    return _KINDS.get(type(value), type(value).__name__)
+
+
+def _examine_address(report: Report, document: Mapping[str, Any], settings: SignInSettings) -> None:
+    rules, claim = settings.entry, settings.claims.email
+    if dig(document, claim) is None:
+        report.warn(
+            "email", f"no claim {claim!r}", "the scope email is not allowed, or the account has no address",
+            "allow the scope email for the application, or set oidc.claims.email",
+        )  # fmt: skip
+    elif document.get("email_verified") is None and rules.email_verified_required:
+        report.warn(
+            "email", "the provider does not say whether the address is verified",
+            "an unverified address counts for nothing here",
+            "let the provider send email_verified, or set oidc.email_verified_required: false if it checks all",
+        )  # fmt: skip
+    else:
+        report.ok("email", f"{claim} is {kind_of(dig(document, claim))}, and verified or not is said")
+
+
+def _examine_groups(report: Report, document: Mapping[str, Any], settings: SignInSettings) -> None:
+    claim, value = settings.claims.groups, dig(document, settings.claims.groups)
+    if value is None and (document.get("hasgroups") or claim in (document.get("_claim_names") or {})):
+        text = "the provider has too many groups of this person to send"
+        report.fail("groups", text, "it sends a pointer instead", "let it send only those of the application")
+    elif value is None:
+        report.warn(
+            "groups", f"no claim {claim!r}", "the scope groups is not allowed, or the claim has another name",
+            "enable the groups scope at the provider and in oidc.scope, or set oidc.claims.groups",
+        )  # fmt: skip
+    elif isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+        names = [value] if isinstance(value, str) else value
+        report.ok("groups", f"{claim} is {kind_of(value)}: {', '.join(names) or 'no group'}")
+        _examine_misses(report, settings.groups.ours(tuple(names)), settings.entry.groups)
+    else:
+        text = f"{claim} is {kind_of(value)}"
+        report.fail("groups", text, "groups should be a list of texts", "change the mapping at the provider")
+
+
+def near_misses(have: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs that differ only in case, a leading slash, or what follows an @."""
+
+    def bare(name: str) -> str:
+        return name.rpartition("/")[2].partition("@")[0].casefold()
+
+    held = set(have)
+    return [(mine, name) for name in wanted if name not in held for mine in sorted(held) if bare(mine) == bare(name)]
+
+
+def _examine_misses(report: Report, have: Iterable[str], wanted: Iterable[str]) -> None:
+    for mine, name in near_misses(have, wanted):
+        report.warn(
+            "groups-names", f"allowed_groups has {name!r}, the provider says {mine!r}", "names must be equal exactly",
+            f"write {mine!r} into oidc.allowed_groups",
+        )  # fmt: skip
+
+
+def _tell_where(report: Report, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings) -> None:
+    names = settings.claims
+    found = {
+        claim: " and ".join(name for name, document in documents.items() if dig(document, claim) is not None)
+        or "nowhere"
+        for claim in (names.email, "email_verified", names.groups, names.username, names.name)
+    }
+    report.facts["claims_in"] = found
+    report.ok("claims-where", "; ".join(f"{claim}: {where}" for claim, where in found.items()))
+    if len({document.get("sub") for document in documents.values()}) > 1:
+        text = "user info and ID token name different people"
+        report.fail("claims-where", text, "every sign-in is refused then", "ask the provider")
+
+
+def _replay(
+    report: Report, metadata: Metadata, documents: Sequence[Mapping[str, Any]], settings: SignInSettings
+) -> None:
+    try:
+        person = read_person(metadata.identity, str(documents[0].get("sub", "")), documents, settings.claims)
+        if person.groups is not None:
+            person = replace(person, groups=settings.groups.ours(person.groups))
+        check_entry(person, settings.entry)
+    except SignInError as error:
+        report.fail("entry", f"{error} ({error.reason.value})", "the lists of who may enter", "compare allowed_*")
+    else:
+        report.ok("entry", "this person may enter")

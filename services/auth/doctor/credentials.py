@@ -1,0 +1,103 @@
+"""Whether client id and secret can be right: their form, and what the token endpoint says of a code that is none."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from datetime import datetime
+
+import orjson
+
+from services.auth.doctor.report import Report
+from services.auth.idp.client_auth import METHODS, Credentials, UnusableSecretError, authenticate, method_of
+from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.discovery import Metadata
+from services.auth.model.oidc.refusal import SignInError
+
+_PLACEHOLDERS = ("xxxxxx", "secret-xxx", "changeme", "change-me", "your-", "<", "[")
+_COPY = "copy it again from the provider's page; look for spaces and hidden characters"
+
+
+def examine_form(report: Report, credentials: Credentials) -> bool:
+    """Look at what was copied; whether it may be shown to the provider."""
+    client_id = credentials.client_id
+    if client_id != client_id.strip() or not client_id.isascii() or not client_id.isprintable():
+        text = "the client id has a blank or a hidden character"
+        report.fail("client-id", text, "it was copied with more than itself", _COPY)
+        return False
+    if any(mark in client_id.lower() for mark in _PLACEHOLDERS):
+        report.fail("client-id", f"{client_id!r} is the sample of a guide", "it was not replaced", _COPY)
+        return False
+    if credentials.key_path is not None and not credentials.secret and credentials.secret_path is None:
+        report.ok("client-secret", "a key is used in place of a secret")
+        return True
+    try:
+        secret = credentials.current_secret()
+    except UnusableSecretError as error:
+        report.fail("client-secret", str(error), "it was copied with more than itself, or not at all", _COPY)
+        return False
+    if any(mark in secret.lower() for mark in _PLACEHOLDERS):
+        report.fail("client-secret", "the secret is the sample of a guide", "it was not replaced", _COPY)
+        return False
+    report.ok("client-secret", "it looks like one: no blanks, quotes or hidden characters")
+    return True
+
+
+async def examine_proof(
+    report: Report, credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+) -> None:
+    """Show the secret with a code that is none: a provider that takes the secret refuses only the code."""
+    method = method_of(credentials, metadata)
+    report.facts["token_auth"] = {"used": method, "offered": list(metadata.auth_methods)}
+    said = await _probe(credentials, metadata, http, redirect_uri, now)
+    if said == "invalid_grant":
+        report.ok("credentials", f"the provider knows client id and secret ({method})")
+    elif said in ("invalid_client", "unauthorized_client"):
+        await _try_others(report, credentials, metadata, http, redirect_uri, now)
+    elif said.startswith("!"):
+        report.fail("credentials", said[1:], "the provider was not asked", "mend that first")
+    else:
+        text = f"the token endpoint answers {said!r} to a code that is none"
+        cause = "neither a yes nor a no to client id and secret"
+        report.warn("credentials", text, cause, "sign in once and read the reason on the page")
+
+
+async def _try_others(
+    report: Report, credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+) -> None:
+    used = method_of(credentials, metadata)
+    text = f"the provider does not accept client id and secret ({used})"
+    for other in METHODS[:2]:
+        if other == used or credentials.key_path is not None:
+            continue
+        said = await _probe(replace(credentials, method=other), metadata, http, redirect_uri, now)
+        if said == "invalid_grant":
+            remedy = f"write {report.subject}.client_auth: {other}"
+            report.fail("credentials", text, f"it wants them shown as {other}", remedy)
+            return
+    report.fail("credentials", text, "one of both is wrong, or of another application", _COPY)
+
+
+async def _probe(
+    credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+) -> str:
+    """The OAuth error that the provider answers; with a `!` before it: why it was not asked."""
+    form = {
+        "grant_type": "authorization_code",
+        "code": "doctor-" + secrets.token_urlsafe(16),
+        "redirect_uri": redirect_uri,
+        "code_verifier": secrets.token_urlsafe(32),
+    }
+    try:
+        headers, proof = authenticate(credentials, metadata, now)
+        answer = await http.post(metadata.token_endpoint, {**form, **proof}, headers)
+    except SignInError as error:
+        return f"!{error}"
+    try:
+        document = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        document = None
+    said = document.get("error") if isinstance(document, dict) else None
+    if isinstance(said, str) and said:
+        return said[:64]
+    return "invalid_client" if answer.status == 401 else str(answer.status)

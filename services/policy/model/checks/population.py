@@ -1,0 +1,43 @@
+"""The tailnet that a policy is checked against before it comes into force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.policy.model.text.problems import PolicyError, Problem
+from services.shared.access.compiled import AliasKind, CompiledPolicy
+from services.shared.access.directory import Directory
+from services.shared.access.inputs import AccessNode, AccessUser
+
+_LEAD = "validating policy user references:"
+_MAX_REPORTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Users and nodes."""
+
+    users: tuple[AccessUser, ...] = ()
+    nodes: tuple[AccessNode, ...] = ()
+
+
+def check_users(policy: CompiledPolicy, users: tuple[AccessUser, ...]) -> None:
+    """Refuse a policy with a name that several users answer to. Raises: `PolicyError`."""
+    directory = Directory(policy, users, ())
+    problems = []
+    for token in sorted({*_tokens(policy)}):
+        found = directory.candidates(token)
+        if len(found) > 1:
+            shown = ", ".join(f"{user.name} (id {user.id})" for user in found[:10])
+            problems.append(Problem(f'{_LEAD} multiple users found: token "{token}" found: {shown}'))
+    if problems:
+        raise PolicyError(problems[:_MAX_REPORTED])
+
+
+def _tokens(policy: CompiledPolicy) -> Iterator[str]:
+    for group in policy.groups:
+        yield from group.members
+    for alias in policy.aliases():
+        if alias.kind is AliasKind.USER:
+            yield alias.name

@@ -1,0 +1,61 @@
+"""From the text of a policy to its tree: which language it is in, and the bounds on it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from services.policy.model.text.hujson import read_hujson
+from services.policy.model.text.problems import Lines, PolicyError, Problem, SyntaxProblem
+from services.policy.model.text.tree import MAX_TEXT, Value
+from services.policy.model.text.yamltext import read_yaml
+
+_BLANK = re.compile(r"(?:\s|(?://|#)[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
+_LEADING = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that could be read."""
+
+    tree: Value | None
+    """None when the text is empty: there is no policy."""
+    lines: Lines
+    is_yaml: bool
+
+
+def read(text: str, name: str = "") -> Source:
+    """Read a policy text. A file name that ends in .yml or .yaml says that it is YAML; else its first character does.
+
+    Raises: `PolicyError` when it cannot be read.
+    """
+    if len(text) > MAX_TEXT:
+        raise PolicyError([Problem(f"the policy is longer than {MAX_TEXT >> 20} MiB")], "parsing policy:")
+    body = text.removeprefix("\ufeff")
+    lines = Lines(body)
+    if not body:
+        return Source(None, lines, is_yaml=False)
+    if _BLANK.fullmatch(body):
+        message = 'the policy is blank: write {} to allow everything, or {"acls": []} to allow nothing'
+        raise PolicyError([Problem(message)], "parsing policy:")
+    is_yaml = looks_like_yaml(body, name)
+    try:
+        tree = read_yaml(body) if is_yaml else read_hujson(body)
+        if not isinstance(tree.data, tuple):
+            raise SyntaxProblem(
+                f"the policy must be an object with sections such as acls or grants, got {tree.kind}", 0
+            )
+    except SyntaxProblem as problem:
+        raise PolicyError([Problem(problem.message, "", *lines.place(problem.at))], "parsing policy:") from None
+    return Source(tree, lines, is_yaml)
+
+
+def looks_like_yaml(text: str, name: str = "") -> bool:
+    """Whether a text is to be read as YAML."""
+    if name.lower().endswith((".yml", ".yaml")):
+        return True
+    if name.lower().endswith((".json", ".hujson")):
+        return False
+    found = _LEADING.match(text)
+    start = found.end() if found else 0
+    return not text.startswith(("{", "/"), start)

@@ -1,0 +1,1 @@
+"""Access to the database: engines, prepared statements, SQLite on the event loop, failure to connect."""

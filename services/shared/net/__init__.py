@@ -1,0 +1,1 @@
+"""Transports between a socket and a protocol."""

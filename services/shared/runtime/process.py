@@ -1,0 +1,270 @@
+"""How one of our processes lives: what it is handed, how it starts, alone or together with the others, how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import grpc.aio
+
+from services.shared.bus import Bus, MemoryBus, connect_bus
+from services.shared.config import Config, ConfigError, load
+from services.shared.config.stack import check_stack
+from services.shared.rpc.client import OutgoingChannel, dial
+from services.shared.rpc.interceptors import ObserveInterceptor
+from services.shared.rpc.local import LocalChannel, LocalServer
+from services.shared.rpc.server import RpcServer
+from services.shared.runtime.clock import Clock, SystemClock
+from services.shared.runtime.gc_tuning import settle
+from services.shared.runtime.lifeline import Lifeline
+from services.shared.runtime.reload import Logs, Reloader
+from services.shared.runtime.sighup import listen
+from services.shared.telemetry import Telemetry, get_logger, runtime, start_telemetry
+from services.shared.telemetry.exposition import MetricsServer
+
+log = get_logger(__name__)
+
+CALLED = ("registry", "policy", "auth", "map_streamer")
+"""Services that others call."""
+
+_GRACE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """What every service is handed by whoever starts it."""
+
+    clock: Clock
+    bus: Bus
+    channels: Mapping[str, grpc.aio.Channel]
+    """By service name: "registry", "policy", "auth", "map_streamer"."""
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    reloader: Reloader | None = None
+    """Tells of a changed configuration; None where there is nobody to read it."""
+
+
+class Service(Protocol):
+    """One of our services, the same object embedded and alone."""
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Register its servicers."""
+        ...
+
+    async def start(self) -> None:
+        """Begin its background work; returns when ready to answer."""
+        ...
+
+    async def stop(self) -> None:
+        """End its work and give back what it holds."""
+        ...
+
+
+Build = Callable[[Config, Deps], Awaitable[Service]]
+"""Each service's `wiring.build`."""
+
+Read = Callable[[], Config]
+"""Reads the configuration again; raises `ConfigError`."""
+
+
+def run_alone(build: Build, name: str, argv: Sequence[str] | None = None) -> None:
+    """The body of a service's `__main__`: read the configuration, serve until SIGTERM, exit with the truth."""
+    parser = argparse.ArgumentParser(prog=f"smartscale serve {name}")
+    parser.add_argument("-c", "--config", type=Path, default=None, metavar="FILE")
+    arguments = parser.parse_args(argv)
+    try:
+        config = load(arguments.config, os.environ)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from None
+    raise SystemExit(run(config, {name: build}, together=False))
+
+
+def run(
+    config: Config,
+    builds: Mapping[str, Build],
+    *,
+    together: bool,
+    read: Read | None = None,
+    lifeline: Lifeline | None = None,
+) -> int:
+    """Run services in this process until SIGTERM: together means embedded, all over one in-process channel.
+
+    With a lifeline also no longer than whoever holds its other end. Returns the exit status.
+    """
+    name = "embedded" if together else "-".join(builds)
+    telemetry = start_telemetry(config, name)
+    for warning in config.warnings:
+        log.warning("configuration", warning=warning)
+    try:
+        serve = embedded if together else alone
+        again = read or (lambda: load(config.source, os.environ))
+        _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
+    except ConfigError as error:
+        log.error("cannot start", reason=str(error))
+    except OSError as error:
+        log.error("cannot start", reason=str(error))
+    except Exception:
+        log.exception("cannot start")
+    else:
+        return 0
+    return 1
+
+
+def _run_in_loop(work: Any) -> None:
+    try:
+        import uvloop
+    except ImportError:  # uvloop has no build for every platform
+        asyncio.run(work)
+    else:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+
+
+async def _live(serving: AbstractAsyncContextManager[object], names: str, lifeline: Lifeline | None) -> None:
+    stopping = asyncio.Event()
+    on_its_way_up = asyncio.current_task()
+
+    def stop() -> None:
+        stopping.set()
+        if on_its_way_up is not None:
+            on_its_way_up.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    # Without a handler the signal would end a process that is still on its way up.
+    listen(lambda: log.info("asked to reload"))
+    if lifeline is not None:
+        lifeline.hold(stop)
+    try:
+        async with serving:
+            on_its_way_up = None
+            settle()
+            log.info("ready", processes=names)
+            if lifeline is not None:
+                lifeline.ready()
+            await stopping.wait()
+            log.info("stopping")
+    except asyncio.CancelledError:
+        if not stopping.is_set():
+            raise
+        log.info("stopped before it was ready")
+
+
+@asynccontextmanager
+async def embedded(
+    config: Config,
+    builds: Mapping[str, Build],
+    telemetry: Telemetry,
+    clock: Clock | None = None,
+    read: Read | None = None,
+) -> AsyncIterator[Mapping[str, Service]]:
+    """Run services together: one in-process gRPC server, the bus in memory. Gives the services, all started.
+
+    They start in the order of `builds` and stop in the reverse order.
+    """
+    ready = False
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(telemetry.stop)
+        bus = await connect_bus(config.bus.url, telemetry) if config.bus.url else MemoryBus()
+        stack.push_async_callback(bus.close)
+        server = LocalServer([ObserveInterceptor(telemetry)])
+        stack.push_async_callback(server.stop, 0)
+        channel = OutgoingChannel([LocalChannel(server)])
+        stack.push_async_callback(channel.close)
+        reloader = Reloader(config, read, bus)
+        deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry, reloader)
+        await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
+        services: dict[str, Service] = {}
+        for name, build in builds.items():
+            services[name] = service = await build(config, deps)
+            stack.push_async_callback(_stop, name, service)
+            service.add_to(server)
+        for service in services.values():
+            await service.start()
+        _follow(reloader, stack)
+        ready = True
+        yield services
+        ready = False
+
+
+@asynccontextmanager
+async def alone(
+    config: Config,
+    builds: Mapping[str, Build],
+    telemetry: Telemetry,
+    clock: Clock | None = None,
+    read: Read | None = None,
+) -> AsyncIterator[Mapping[str, int]]:
+    """Run services as processes of a stack: gRPC on sockets, the bus on Redis. Gives the port of each.
+
+    Raises:
+        ConfigError: the stack would have no bus, or be open to strangers.
+    """
+    check_stack(config)
+    ready = False
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(telemetry.stop)
+        bus = await connect_bus(config.bus.url, telemetry)
+        stack.push_async_callback(bus.close)
+        channels: dict[str, grpc.aio.Channel] = {}
+        for name in CALLED:
+            channels[name] = dial(getattr(config.services, name).addresses, config.services)
+            stack.push_async_callback(channels[name].close)
+        reloader = Reloader(config, read, bus)
+        deps = Deps(clock or SystemClock(), bus, channels, telemetry, reloader)
+        await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
+        servers: list[RpcServer] = []
+        ports: dict[str, int] = {}
+        for name, build in builds.items():
+            service = await build(config, deps)
+            stack.push_async_callback(_stop, name, service)
+            server = RpcServer(config.services, telemetry, shared=config.gateway.worker > 0)
+            server.add(service)
+            ports[name] = await server.start(getattr(config.services, name).listen_addr)
+            stack.push_async_callback(server.stop, _GRACE)
+            await service.start()
+            servers.append(server)
+        _follow(reloader, stack)
+        for server in servers:
+            await server.set_ready(True)
+        ready = True
+        yield ports
+        ready = False
+
+
+def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:
+    """Reload at SIGHUP, and when another process says so."""
+    reloader.add(Logs())
+    stack.push_async_callback(reloader.stop)
+    stack.callback(listen(reloader.hang_up))
+    reloader.follow()
+
+
+async def _expose_metrics(
+    config: Config, telemetry: Telemetry, stack: AsyncExitStack, ready: Callable[[], bool], processes: str
+) -> None:
+    if config.metrics_listen_addr:
+        runtime.add_pages(telemetry.pages, config, processes)
+        allowed = [ipaddress.ip_network(text, strict=False) for text in config.metrics_allowed_networks]
+        metrics = MetricsServer(telemetry.registry, ready, telemetry.pages, allowed)
+        await metrics.start(config.metrics_listen_addr)
+        stack.push_async_callback(metrics.stop)
+
+
+async def _stop(name: str, service: Service) -> None:
+    try:
+        with contextlib.suppress(asyncio.CancelledError):
+            await service.stop()
+    except Exception:
+        log.exception("service did not stop cleanly", service=name)

@@ -1,0 +1,1 @@
+"""A policy that changes under a running tailnet: file mode, live edits, postures."""

@@ -1,0 +1,1 @@
+"""Processes: start, reload, debug pages, metrics."""

@@ -1,0 +1,1 @@
+"""REST against gRPC: the same truth, entity tags, versions of the policy."""

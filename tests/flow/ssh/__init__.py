@@ -1,0 +1,1 @@
+"""SSH sessions that somebody must approve, and sign-in for them."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
 from smartscale.auth.v1 import auth_pb2
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -22,15 +23,15 @@ TAGGED_DEVICES = user_pb2.User(
 
 EXIT_ROUTES = ("0.0.0.0/0", "::/0")
 
-Users = Mapping[int, registry_pb2.User]
+Users = Mapping[int, user_types.User]
 
 
-def by_id(users: Iterable[registry_pb2.User]) -> dict[int, registry_pb2.User]:
+def by_id(users: Iterable[user_types.User]) -> dict[int, user_types.User]:
     """Users by their id."""
     return {user.id: user for user in users}
 
 
-def user(found: registry_pb2.User) -> user_pb2.User:
+def user(found: user_types.User) -> user_pb2.User:
     """A user; one without a name shows its e-mail or provider id instead, as Headscale's does."""
     return user_pb2.User(
         id=found.id,
@@ -78,7 +79,7 @@ def api_key(found: auth_pb2.ApiKey) -> apikey_pb2.ApiKey:
 
 
 def node(
-    found: registry_pb2.Node,
+    found: node_types.Node,
     users: Users,
     keys: Mapping[int, auth_pb2.PreAuthKey] | None = None,
     served: Iterable[str] = (),
@@ -107,7 +108,7 @@ def node(
     )
 
 
-def _last_seen(found: registry_pb2.Node) -> Timestamp:
+def _last_seen(found: node_types.Node) -> Timestamp:
     """Older clients need a time: now for a node that is connected, its admission for one that never was."""
     if found.HasField("last_seen"):
         return found.last_seen
@@ -118,10 +119,10 @@ def _last_seen(found: registry_pb2.Node) -> Timestamp:
     return now
 
 
-def served(nodes: Iterable[registry_pb2.Node]) -> dict[int, list[str]]:
+def served(nodes: Iterable[node_types.Node]) -> dict[int, list[str]]:
     """The routes that each of all nodes serves: of each prefix the oldest router that is online, else the oldest."""
     mine: dict[int, list[str]] = {node.id: [] for node in nodes}
-    routers: dict[str, list[registry_pb2.Node]] = {}
+    routers: dict[str, list[node_types.Node]] = {}
     for node in nodes:
         for route in sorted(set(node.approved_routes).intersection(node.advertised_routes), key=network_order):
             routers.setdefault(route, []).append(node)

@@ -14,6 +14,7 @@ from headscale.v1 import auth_pb2 as login_pb2
 from headscale.v1 import node_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.admin import author, convert
 from gateway.admin.checks import wrong
@@ -182,7 +183,7 @@ class Devices:
         )
         return convert.node(answer.node, {user.id: user})
 
-    async def _shown(self, node: registry_pb2.Node, served: Sequence[str] = ()) -> node_pb2.Node:
+    async def _shown(self, node: node_types.Node, served: Sequence[str] = ()) -> node_pb2.Node:
         return convert.node(node, await self._services.users() if node.user_id else {}, served=served)
 
 

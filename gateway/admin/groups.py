@@ -9,7 +9,8 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.admin.v1 import user_pb2 as pb
 from smartscale.auth.v1 import auth_pb2
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory
@@ -31,7 +32,7 @@ class Groups:
     """The groups of one tailnet at one moment."""
 
     def __init__(
-        self, policy: CompiledPolicy, users: Iterable[registry_pb2.User], links: Iterable[registry_pb2.Link]
+        self, policy: CompiledPolicy, users: Iterable[user_types.User], links: Iterable[user_types.Link]
     ) -> None:
         self._users = {user.id: user for user in users}
         people = [
@@ -106,7 +107,7 @@ class Groups:
         return found
 
 
-def last_login(links: Iterable[registry_pb2.Link]) -> Timestamp | None:
+def last_login(links: Iterable[user_types.Link]) -> Timestamp | None:
     """When any of these identities last signed in."""
     times = [link.last_login for link in links if link.HasField("last_login")]
     return max(times, key=_instant, default=None)
@@ -116,7 +117,7 @@ def _instant(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime()
 
 
-def in_short(node: registry_pb2.Node, login: auth_pb2.NodeLogin | None) -> pb.UserNode:
+def in_short(node: node_types.Node, login: auth_pb2.NodeLogin | None) -> pb.UserNode:
     """A node of a user."""
     found = pb.UserNode(
         id=node.id,

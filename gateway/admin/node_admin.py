@@ -10,6 +10,7 @@ import orjson
 from smartscale.admin.v1 import node_pb2, node_pb2_grpc, pending_login_pb2, pending_login_pb2_grpc
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.admin import answering
 from gateway.admin.stubs import DEADLINE, Services
@@ -81,7 +82,7 @@ class PendingLoginAdmin:
         )
 
 
-def describe(node: registry_pb2.Node) -> node_pb2.NodeDescription:
+def describe(node: node_types.Node) -> node_pb2.NodeDescription:
     """What is known of a node's client. Its record was cleaned when it came; whatever is strange in it is left out."""
     said = _read(node.hostinfo)
     distribution = " ".join(filter(None, (_text(said, f"Distro{part}") for part in ("", "Version", "CodeName"))))

@@ -10,6 +10,7 @@ import grpc.aio
 from smartscale.admin.v1 import policy_pb2 as pb
 from smartscale.admin.v1 import policy_pb2_grpc
 from smartscale.policy.v1 import policy_pb2 as inner
+from smartscale.types.v1 import policy_pb2 as policy_types
 
 from gateway.admin import answering, author, etag
 from gateway.admin.stubs import DEADLINE, Refused, Services
@@ -98,9 +99,9 @@ class PolicyAdmin:
             differences=answer.differences, unchanged=answer.unchanged, warnings=answer.warnings
         )
 
-    async def _version(self, number: int) -> inner.Version:
+    async def _version(self, number: int) -> policy_types.PolicyVersion:
         answer = await self._services.policy.GetPolicy(inner.GetPolicyRequest(number=number), timeout=DEADLINE)
-        version: inner.Version = answer.version
+        version: policy_types.PolicyVersion = answer.version
         return version
 
     async def _set(self, text: str, reason: str, if_match: str) -> inner.SetPolicyResponse:

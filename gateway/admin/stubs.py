@@ -11,6 +11,8 @@ import grpc.aio
 from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from gateway.admin import convert
 from services.shared.access.posture import hostinfo_attributes
@@ -46,7 +48,7 @@ class Services:
         self.auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
         self.policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
 
-    async def users(self) -> dict[int, registry_pb2.User]:
+    async def users(self) -> dict[int, user_types.User]:
         """All users by id."""
         return convert.by_id((await self.registry.ListUsers(registry_pb2.ListUsersRequest(), timeout=DEADLINE)).users)
 
@@ -55,7 +57,7 @@ class Services:
         answer = await self.auth.ListPreAuthKeys(auth_pb2.ListPreAuthKeysRequest(), timeout=DEADLINE)
         return {key.id: key for key in answer.pre_auth_keys}
 
-    async def user_named(self, name: str) -> registry_pb2.User:
+    async def user_named(self, name: str) -> user_types.User:
         """The one user with a name; an e-mail or an id in digits will do as well.
 
         Raises:
@@ -104,7 +106,7 @@ class Services:
         )
 
 
-def _attributes(node: registry_pb2.Node) -> dict[str, str]:
+def _attributes(node: node_types.Node) -> dict[str, str]:
     """What postures ask of the device; nothing when its record cannot be read."""
     try:
         return dict(hostinfo_attributes(node.hostinfo))

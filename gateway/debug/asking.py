@@ -14,6 +14,7 @@ from smartscale.auth.v1 import auth_pb2_grpc
 from smartscale.map_streamer.v1 import map_streamer_pb2, map_streamer_pb2_grpc
 from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.shared.telemetry.pages import PageError, Parameters
 
@@ -38,7 +39,7 @@ class Services:
             channels["map_streamer"]
         )
 
-    async def nodes(self) -> list[registry_pb2.Node]:
+    async def nodes(self) -> list[node_types.Node]:
         """All nodes.
 
         Raises:

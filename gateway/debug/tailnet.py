@@ -10,6 +10,7 @@ from smartscale.auth.v1 import auth_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2
 from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.debug.asking import DEADLINE, Services, answering, time_of
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -87,7 +88,7 @@ async def _nodes_of(services: Services) -> Document:
     }
 
 
-def _versions(nodes: Iterable[registry_pb2.Node]) -> list[tuple[int, int]]:
+def _versions(nodes: Iterable[node_types.Node]) -> list[tuple[int, int]]:
     return sorted(Counter(node.cap_version for node in nodes).items())
 
 
@@ -121,7 +122,7 @@ async def _streamer_of(services: Services) -> Document:
     }
 
 
-def _node(node: registry_pb2.Node) -> Document:
+def _node(node: node_types.Node) -> Document:
     return {
         "id": node.id,
         "given_name": node.given_name,
@@ -144,11 +145,11 @@ def _node(node: registry_pb2.Node) -> Document:
     }
 
 
-def _routers(nodes: Iterable[registry_pb2.Node]) -> Iterable[registry_pb2.Node]:
+def _routers(nodes: Iterable[node_types.Node]) -> Iterable[node_types.Node]:
     return (node for node in nodes if node.advertised_routes or node.approved_routes)
 
 
-def _routes(node: registry_pb2.Node, primary: dict[int, list[str]]) -> Document:
+def _routes(node: node_types.Node, primary: dict[int, list[str]]) -> Document:
     return {
         "id": node.id,
         "given_name": node.given_name,

@@ -15,6 +15,8 @@ import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
 from services.auth.model.login import NEVER_ENDS
@@ -75,7 +77,7 @@ class RegistryClient:
             no_expiry=admission.expiry == NEVER_ENDS,
             hostinfo=admission.hostinfo,
             cap_version=admission.version,
-            register_method=registry_pb2.RegisterMethod.Name(int(admission.method)),
+            register_method=node_types.RegisterMethod.Name(int(admission.method)),
             pre_auth_key_id=admission.pre_auth_key_id,
         )
         metadata = with_machine_key(admission.machine_key)
@@ -201,7 +203,7 @@ class PolicyTagOwners:
         return not user.suspended and all(access.may_own_tag(user.id, tag) for tag in tags)
 
 
-def read_node(node: registry_pb2.Node) -> KnownNode:
+def read_node(node: node_types.Node) -> KnownNode:
     """What we need of a node; the whole record rides along."""
     return KnownNode(
         id=NodeId(node.id),
@@ -217,7 +219,7 @@ def read_node(node: registry_pb2.Node) -> KnownNode:
     )
 
 
-def read_user(user: registry_pb2.User) -> KnownUser:
+def read_user(user: user_types.User) -> KnownUser:
     """What we need of a user; the whole record rides along."""
     return KnownUser(
         id=UserId(user.id),
@@ -231,7 +233,7 @@ def read_user(user: registry_pb2.User) -> KnownUser:
     )
 
 
-def read_link(link: registry_pb2.Link) -> KnownLink:
+def read_link(link: user_types.Link) -> KnownLink:
     """What we need of an identity."""
     return KnownLink(
         issuer=link.issuer,

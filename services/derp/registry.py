@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import relay_pb2 as relay_types
 
 from services.shared.keys import NodeKey
 from services.shared.runtime.clock import Clock
@@ -148,7 +149,7 @@ class Announcer:
 
     async def _announce(self) -> None:
         record = self._record()
-        relay = registry_pb2.Relay(
+        relay = relay_types.Relay(
             region_id=record.region_id,
             region_code=record.region_code,
             region_name=record.region_name,

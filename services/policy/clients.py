@@ -13,6 +13,8 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.policy.model.checks.population import Population
 from services.shared.access.inputs import AccessNode, AccessUser
@@ -71,11 +73,11 @@ def _tells_of_users(payload: bytes) -> bool:
     return not kinds.isdisjoint(("user_put", "user_removed"))
 
 
-def _user(user: registry_pb2.User) -> AccessUser:
+def _user(user: user_types.User) -> AccessUser:
     return AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
 
 
-def _node(node: registry_pb2.Node) -> AccessNode:
+def _node(node: node_types.Node) -> AccessNode:
     try:
         attributes = hostinfo_attributes(node.hostinfo)
     except ValueError:

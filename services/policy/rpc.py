@@ -10,6 +10,7 @@ from opentelemetry import trace
 from smartscale.common.v1 import common_pb2
 from smartscale.policy.v1 import policy_pb2 as pb
 from smartscale.policy.v1 import policy_pb2_grpc
+from smartscale.types.v1 import policy_pb2 as policy_types
 
 from services.policy.explain import Result
 from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError
@@ -82,7 +83,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
                 text=request.text,
             )
         )
-        found = [pb.Explanation(**one) for one in answer["answers"]]
+        found = [policy_types.PolicyExplanation(**one) for one in answer["answers"]]
         return pb.ExplainPolicyResponse(allowed=answer["allowed"], answers=found)
 
     async def PreviewPolicy(self, request: pb.PreviewPolicyRequest, context: Any) -> pb.PreviewPolicyResponse:
@@ -93,7 +94,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             except PolicyError as error:
                 raise _RefusedError(_fitting(error)) from error
             answer = await self._answered(self._policies.preview(topology_from_proto(request.population), request.text))
-        found = [pb.Difference(node=name, **one) for name, one in answer["nodes"].items()]
+        found = [policy_types.PolicyDifference(node=name, **one) for name, one in answer["nodes"].items()]
         return pb.PreviewPolicyResponse(differences=found, unchanged=answer["unchanged"], warnings=warnings)
 
     @staticmethod

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2 as pb
+from smartscale.types.v1 import policy_pb2 as policy_types
 
 from services.policy.model.checks.population import Population
 from services.policy.model.version import Version
@@ -28,9 +29,9 @@ def timestamp(value: datetime) -> Timestamp:
     return stamp
 
 
-def version_to_proto(version: Version) -> pb.Version:
+def version_to_proto(version: Version) -> policy_types.PolicyVersion:
     """A version as a message."""
-    return pb.Version(
+    return policy_types.PolicyVersion(
         number=version.number,
         author=version.author,
         reason=version.reason,

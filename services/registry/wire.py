@@ -7,6 +7,9 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import relay_pb2 as relay_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node, RegisterMethod
@@ -29,9 +32,9 @@ def from_timestamp(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
 
 
-def node_to_proto(node: Node, tailnet: TailnetId) -> pb.Node:
+def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
     """A node as a message."""
-    message = pb.Node(
+    message = node_types.Node(
         id=node.id,
         tailnet_id=tailnet,
         stable_id=node.stable_id,
@@ -54,7 +57,7 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> pb.Node:
         expired=node.expired,
         online=node.online,
         ephemeral=node.ephemeral,
-        register_method=pb.RegisterMethod.Name(node.register_method),
+        register_method=node_types.RegisterMethod.Name(node.register_method),
         pre_auth_key_id=node.pre_auth_key_id,
         advertised_routes=node.advertised_routes,
         approved_routes=node.approved_routes,
@@ -69,7 +72,7 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> pb.Node:
     return message
 
 
-def node_from_proto(message: pb.Node) -> Node:
+def node_from_proto(message: node_types.Node) -> Node:
     """A node from a message that we wrote."""
     return Node(
         id=NodeId(message.id),
@@ -105,9 +108,9 @@ def node_from_proto(message: pb.Node) -> Node:
     )
 
 
-def user_to_proto(user: User, tailnet: TailnetId) -> pb.User:
+def user_to_proto(user: User, tailnet: TailnetId) -> user_types.User:
     """A user as a message."""
-    return pb.User(
+    return user_types.User(
         id=user.id,
         tailnet_id=tailnet,
         name=user.name,
@@ -123,7 +126,7 @@ def user_to_proto(user: User, tailnet: TailnetId) -> pb.User:
     )
 
 
-def user_from_proto(message: pb.User) -> User:
+def user_from_proto(message: user_types.User) -> User:
     """A user from a message that we wrote."""
     return User(
         id=UserId(message.id),
@@ -140,9 +143,9 @@ def user_from_proto(message: pb.User) -> User:
     )
 
 
-def relay_to_proto(relay: Relay) -> pb.Relay:
+def relay_to_proto(relay: Relay) -> relay_types.Relay:
     """A relay as a message."""
-    return pb.Relay(
+    return relay_types.Relay(
         region_id=relay.region_id,
         region_code=relay.region_code,
         region_name=relay.region_name,
@@ -156,7 +159,7 @@ def relay_to_proto(relay: Relay) -> pb.Relay:
     )
 
 
-def relay_from_proto(message: pb.Relay) -> Relay:
+def relay_from_proto(message: relay_types.Relay) -> Relay:
     """A relay from a message, unchecked."""
     return Relay(
         region_id=message.region_id,

@@ -9,6 +9,9 @@ from typing import Any
 from smartscale.common.v1 import common_pb2
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import relay_pb2 as relay_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 from services.shared.bus import Bus
@@ -64,11 +67,11 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
 
     def __init__(self, bus: Bus) -> None:
         self.log = _Log(bus, "registry")
-        self.nodes: dict[int, registry_pb2.Node] = {}
-        self.users: dict[int, registry_pb2.User] = {}
-        self.relays: dict[str, registry_pb2.Relay] = {}
+        self.nodes: dict[int, node_types.Node] = {}
+        self.users: dict[int, user_types.User] = {}
+        self.relays: dict[str, relay_types.Relay] = {}
 
-    async def put_node(self, *nodes: registry_pb2.Node) -> None:
+    async def put_node(self, *nodes: node_types.Node) -> None:
         """Nodes are now so."""
         for node in nodes:
             self.nodes[node.id] = node
@@ -79,12 +82,12 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         del self.nodes[node_id]
         await self.log.append(registry_pb2.Change(node_removed=node_id))
 
-    async def put_user(self, user: registry_pb2.User) -> None:
+    async def put_user(self, user: user_types.User) -> None:
         """A user is now so."""
         self.users[user.id] = user
         await self.log.append(registry_pb2.Change(user_put=user))
 
-    async def put_relay(self, relay: registry_pb2.Relay) -> None:
+    async def put_relay(self, relay: relay_types.Relay) -> None:
         """A relay is now so."""
         self.relays[relay.name] = relay
         await self.log.append(registry_pb2.Change(relay_put=relay))
@@ -125,13 +128,13 @@ class FakePolicy(policy_pb2_grpc.PolicyServiceServicer):
         return policy_pb2.GetChangesResponse(records=records, reset=reset, last=self.log.last)
 
 
-def make_user(user_id: int, **fields: Any) -> registry_pb2.User:
+def make_user(user_id: int, **fields: Any) -> user_types.User:
     """A user with a name made of its id."""
     given = {"name": f"user{user_id}", "email": f"user{user_id}@example.com", "role": "member", **fields}
-    return registry_pb2.User(id=user_id, tailnet_id=TAILNET, **given)
+    return user_types.User(id=user_id, tailnet_id=TAILNET, **given)
 
 
-def make_node(node_id: int, user_id: int = 1, **fields: Any) -> registry_pb2.Node:
+def make_node(node_id: int, user_id: int = 1, **fields: Any) -> node_types.Node:
     """A node with keys, name and addresses made of its id."""
     given: dict[str, Any] = {
         "stable_id": f"n{node_id}CNTRL",
@@ -150,14 +153,14 @@ def make_node(node_id: int, user_id: int = 1, **fields: Any) -> registry_pb2.Nod
         "online": True,
         **fields,
     }
-    node = registry_pb2.Node(id=node_id, tailnet_id=TAILNET, user_id=user_id, **given)
+    node = node_types.Node(id=node_id, tailnet_id=TAILNET, user_id=user_id, **given)
     node.created_at.FromDatetime(datetime(2026, 1, 1, tzinfo=UTC))
     return node
 
 
-def changed(node: registry_pb2.Node, **fields: Any) -> registry_pb2.Node:
+def changed(node: node_types.Node, **fields: Any) -> node_types.Node:
     """A copy of a node with other values."""
-    copy = registry_pb2.Node()
+    copy = node_types.Node()
     copy.CopyFrom(node)
     for name, value in fields.items():
         if isinstance(value, list):

@@ -8,6 +8,8 @@ import grpc
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.keys import MachineKey
@@ -20,8 +22,8 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self.users: dict[int, pb.User] = {}
-        self.nodes: dict[int, pb.Node] = {}
+        self.users: dict[int, user_types.User] = {}
+        self.nodes: dict[int, node_types.Node] = {}
         self.rights: dict[int, int] = {}
         """The number of the last change of each user's rights."""
         self.away = False
@@ -37,10 +39,10 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     def add_user(self, name: str, **fields: Any) -> int:
         """Create a user."""
         number = len(self.users) + 1
-        self.users[number] = pb.User(id=number, tailnet_id="default", name=name, role="member", **fields)
+        self.users[number] = user_types.User(id=number, tailnet_id="default", name=name, role="member", **fields)
         return number
 
-    def node_of(self, machine: MachineKey) -> pb.Node:
+    def node_of(self, machine: MachineKey) -> node_types.Node:
         """The only node of a machine."""
         (node,) = [node for node in self.nodes.values() if node.machine_key == machine.raw]
         return node
@@ -116,7 +118,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         node = self._known(request, machine, owner)
         if node is None:
             self._last += 1
-            node = self.nodes[self._last] = pb.Node(id=self._last, tailnet_id="default", machine_key=machine)
+            node = self.nodes[self._last] = node_types.Node(id=self._last, tailnet_id="default", machine_key=machine)
         node.node_key = request.node_key
         node.user_id = owner
         node.tags[:] = request.tags
@@ -146,10 +148,10 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             node.expired = True
         return pb.LogOutNodeResponse()
 
-    def _by_key(self, raw: bytes) -> pb.Node | None:
+    def _by_key(self, raw: bytes) -> node_types.Node | None:
         return next((node for node in self.nodes.values() if raw and node.node_key == raw), None)
 
-    def _known(self, request: pb.AdmitNodeRequest, machine: bytes, owner: int) -> pb.Node | None:
+    def _known(self, request: pb.AdmitNodeRequest, machine: bytes, owner: int) -> node_types.Node | None:
         mine = [node for node in self.nodes.values() if node.machine_key == machine]
         named = [node for node in mine if node.node_key in (request.node_key, request.old_node_key)]
         if request.tags:

@@ -11,6 +11,8 @@ from typing import Any
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.usecases.settings import Settings
 from services.registry.wiring import RegistryService, build
@@ -65,7 +67,7 @@ class RegistryClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
-    async def user(self, name: str) -> pb.User:
+    async def user(self, name: str) -> user_types.User:
         """Create a user."""
         response: pb.CreateUserResponse = await self.stub.CreateUser(pb.CreateUserRequest(name=name), timeout=10)
         return response.user
@@ -81,7 +83,7 @@ class RegistryClient:
         expiry: datetime | None = None,
         ephemeral: bool = False,
         old: NodeKey | None = None,
-    ) -> pb.Node:
+    ) -> node_types.Node:
         """Let a node in."""
         request = pb.AdmitNodeRequest(
             node_key=node_key.raw,
@@ -100,12 +102,12 @@ class RegistryClient:
         )
         return response.node
 
-    async def node(self, node_id: int) -> pb.Node:
+    async def node(self, node_id: int) -> node_types.Node:
         """Fetch a node."""
         response: pb.GetNodeResponse = await self.stub.GetNode(pb.GetNodeRequest(id=node_id), timeout=10)
         return response.node
 
-    async def nodes(self) -> list[pb.Node]:
+    async def nodes(self) -> list[node_types.Node]:
         """List all nodes."""
         response: pb.ListNodesResponse = await self.stub.ListNodes(pb.ListNodesRequest(), timeout=10)
         return list(response.nodes)

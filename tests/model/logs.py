@@ -9,6 +9,8 @@ from typing import Any
 
 import grpc
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.bus.memory import MemoryBus
@@ -51,12 +53,12 @@ class ModelRegistry(FakeRegistry):
     def __init__(self, bus: WeakBus, now: Callable[[], datetime]) -> None:
         super().__init__(bus)
         self._now = now
-        self.states: dict[int, tuple[dict[int, pb.Node], dict[int, pb.User]]] = {0: ({}, {})}
+        self.states: dict[int, tuple[dict[int, node_types.Node], dict[int, user_types.User]]] = {0: ({}, {})}
         self._sessions: dict[str, dict[int, int]] = {}
         self._heard: dict[str, float] = {}
         self._orders: dict[tuple[str, int], int] = {}
 
-    async def put_node(self, *nodes: pb.Node) -> None:
+    async def put_node(self, *nodes: node_types.Node) -> None:
         for node in nodes:
             self.nodes[node.id] = node
             await self._logged(pb.Change(node_put=node))
@@ -65,7 +67,7 @@ class ModelRegistry(FakeRegistry):
         del self.nodes[node_id]
         await self._logged(pb.Change(node_removed=node_id))
 
-    async def put_user(self, user: pb.User) -> None:
+    async def put_user(self, user: user_types.User) -> None:
         self.users[user.id] = user
         await self._logged(pb.Change(user_put=user))
 

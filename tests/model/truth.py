@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.map_streamer.ingest.records import node_record, user_record
 from services.map_streamer.snapshot.fold import access_node
@@ -30,8 +31,8 @@ class Truth:
 
     def __init__(
         self,
-        nodes: Mapping[int, registry_pb2.Node],
-        users: Mapping[int, registry_pb2.User],
+        nodes: Mapping[int, node_types.Node],
+        users: Mapping[int, user_types.User],
         policy: CompiledPolicy,
         now: datetime,
     ) -> None:

@@ -9,7 +9,8 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from smartscale.policy.v1 import policy_pb2_grpc
-from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.registry.v1 import registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.edge.settings import EdgeSettings
 from services.shared.keys import DiscoKey, NodeKey
@@ -113,7 +114,7 @@ class World:
         there = [gateway for gateway in self.gateways if not gateway.gone]
         return self.random.choice(there) if there else None
 
-    def node(self, device: Device) -> registry_pb2.Node:
+    def node(self, device: Device) -> node_types.Node:
         """Its record."""
         return self.registry.nodes[device.number]
 

@@ -67,9 +67,12 @@ def operation_id(rpc: str) -> str:
 
 
 def schema_name(kind: Descriptor) -> str:
-    """A message's name; those of our own services carry the service's, as some have names of Headscale's."""
+    """Return a message's name; those of our own packages carry the package's, as some have names of Headscale's."""
     package = str(kind.file.package).split(".")
-    return kind.name if package[0] == "headscale" else package[1].title().replace("_", "") + kind.name
+    if package[0] == "headscale":
+        return kind.name
+    owner = "tailnet" if package[1] == "types" else package[1]
+    return owner.title().replace("_", "") + kind.name
 
 
 def _operation(operation: Operation, schemas: Schema) -> Schema:

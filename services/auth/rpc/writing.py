@@ -7,7 +7,8 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.auth.v1 import auth_pb2 as pb
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.device import shown
@@ -78,14 +79,14 @@ def ssh_check(found: SshCheck) -> pb.SshCheck:
     )
 
 
-def node(known: KnownNode) -> registry_pb2.Node:
+def node(known: KnownNode) -> node_types.Node:
     """The registry's record of a node."""
-    return registry_pb2.Node.FromString(known.record)
+    return node_types.Node.FromString(known.record)
 
 
-def user(known: KnownUser | None) -> registry_pb2.User | None:
+def user(known: KnownUser | None) -> user_types.User | None:
     """The registry's record of a user."""
-    return registry_pb2.User.FromString(known.record) if known is not None else None
+    return user_types.User.FromString(known.record) if known is not None else None
 
 
 def verdict(found: Verdict) -> pb.Verdict:

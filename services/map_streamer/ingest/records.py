@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import relay_pb2 as relay_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.map_streamer.snapshot import (
     Fact,
@@ -35,7 +38,7 @@ def _time(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(UTC)
 
 
-def _shown(node: registry_pb2.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+def _shown(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """The node's hostinfo for peers and its attributes; one bad record must not stop the whole log."""
     try:
         return for_peers(node.hostinfo), hostinfo_attributes(node.hostinfo)
@@ -44,7 +47,7 @@ def _shown(node: registry_pb2.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]
         return b"{}", ()
 
 
-def node_record(node: registry_pb2.Node) -> NodeRecord:
+def node_record(node: node_types.Node) -> NodeRecord:
     """A node as the registry tells it."""
     hostinfo, attributes = _shown(node)
     return NodeRecord(
@@ -74,7 +77,7 @@ def node_record(node: registry_pb2.Node) -> NodeRecord:
     )
 
 
-def user_record(user: registry_pb2.User) -> UserRecord:
+def user_record(user: user_types.User) -> UserRecord:
     """A user as the registry tells it."""
     return UserRecord(
         id=user.id,
@@ -89,7 +92,7 @@ def user_record(user: registry_pb2.User) -> UserRecord:
     )
 
 
-def relay_record(relay: registry_pb2.Relay) -> RelayRecord:
+def relay_record(relay: relay_types.Relay) -> RelayRecord:
     """A relay as the registry tells it."""
     return RelayRecord(
         name=relay.name,

@@ -12,6 +12,8 @@ from grpc import StatusCode
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry import wire
 from services.registry.model import errors
@@ -266,17 +268,17 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         if tailnet not in ("", self._tailnet):
             raise errors.NotFoundError("tailnet not found")
 
-    def _node(self, node: Node) -> pb.Node:
+    def _node(self, node: Node) -> node_types.Node:
         return wire.node_to_proto(node, self._tailnet)
 
-    def _nodes(self, nodes: Iterable[Node]) -> list[pb.Node]:
+    def _nodes(self, nodes: Iterable[Node]) -> list[node_types.Node]:
         return [wire.node_to_proto(node, self._tailnet) for node in nodes]
 
-    def _user(self, user: User) -> pb.User:
+    def _user(self, user: User) -> user_types.User:
         return wire.user_to_proto(user, self._tailnet)
 
-    def _optional_node(self, node: Node | None) -> pb.Node | None:
+    def _optional_node(self, node: Node | None) -> node_types.Node | None:
         return None if node is None else self._node(node)
 
-    def _optional_user(self, user: User | None) -> pb.User | None:
+    def _optional_user(self, user: User | None) -> user_types.User | None:
         return None if user is None else self._user(user)

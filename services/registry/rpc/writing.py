@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.model.link import NEVER, Link
 from services.registry.model.standing import Entry, Standing
 from services.registry.wire import to_timestamp
 
 
-def link(found: Link) -> pb.Link:
+def link(found: Link) -> user_types.Link:
     """An identity."""
-    return pb.Link(
+    return user_types.Link(
         issuer=found.issuer,
         subject=found.subject,
         user_id=found.user_id,
@@ -21,22 +21,22 @@ def link(found: Link) -> pb.Link:
         email=found.email,
         namespace=found.namespace,
         groups_known=found.groups is not None,
-        groups=[pb.Membership(name=name, since=to_timestamp(since)) for name, since in found.memberships()],
+        groups=[user_types.Membership(name=name, since=to_timestamp(since)) for name, since in found.memberships()],
     )
 
 
-def standing(found: Standing | None) -> pb.StandingRecord | None:
+def standing(found: Standing | None) -> user_types.StandingRecord | None:
     """The last change of a standing."""
     if found is None or not found.source:
         return None
-    return pb.StandingRecord(
+    return user_types.StandingRecord(
         since=to_timestamp(found.since), source=found.source, actor=found.actor, reason=found.reason
     )
 
 
-def entry(found: Entry) -> pb.HistoryEntry:
+def entry(found: Entry) -> user_types.HistoryEntry:
     """An entry of a history."""
-    return pb.HistoryEntry(
+    return user_types.HistoryEntry(
         at=to_timestamp(found.at),
         attribute=found.attribute,
         before=found.before,

@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.auth.usecases import await_login
 from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy
@@ -98,7 +98,7 @@ class TestApproval:
         approved = await tailnet.approve(login.auth_id, 1, tailnet.stubs[0])
         answer = await asyncio.wait_for(waiting, WAIT)
         assert answer.admitted.node == approved.node and answer.admitted.user.name == "alice"
-        assert approved.node.register_method == registry_pb2.REGISTER_METHOD_CLI
+        assert approved.node.register_method == node_types.REGISTER_METHOD_CLI
 
     async def test_a_decision_before_the_wait_is_found(self, tailnet: AuthTailnet) -> None:
         client = tailnet.client()

@@ -16,6 +16,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.auth.wiring import build as build_auth
 from services.policy.wiring import build as build_policy
@@ -50,7 +51,7 @@ class Tailnet:
         """A new pre-auth key."""
         return str((await self.auth.CreatePreAuthKey(pb.CreatePreAuthKeyRequest(**fields))).pre_auth_key.key)
 
-    async def nodes(self) -> list[registry_pb2.Node]:
+    async def nodes(self) -> list[node_types.Node]:
         """All nodes."""
         return list((await self.registry.ListNodes(registry_pb2.ListNodesRequest())).nodes)
 
@@ -83,7 +84,7 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[Tailnet]:
         yield running
 
 
-async def admitted(answer: pb.RegisterResponse) -> registry_pb2.Node:
+async def admitted(answer: pb.RegisterResponse) -> node_types.Node:
     assert answer.WhichOneof("outcome") == "admitted", answer
     return answer.admitted.node
 

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 from prometheus_client import generate_latest
 from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import relay_pb2 as relay_types
 
 from services.derp.certificate import CertificateError, configured, self_signed, tls_context
 from services.derp.connection import Limits
@@ -50,7 +51,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
     def __init__(self) -> None:
         self.allowed: set[bytes] = set()
         self.asked: list[bytes] = []
-        self.announced: asyncio.Queue[registry_pb2.Relay] = asyncio.Queue()
+        self.announced: asyncio.Queue[relay_types.Relay] = asyncio.Queue()
         self.failing = False
         self.gate = asyncio.Event()
         self.gate.set()

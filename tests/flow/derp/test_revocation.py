@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.derp import frames
 from services.derp.handshake import public_key
@@ -71,16 +73,16 @@ def _deleted(alice: RelayClient) -> registry_pb2.Change:
 
 
 def _expired(alice: RelayClient) -> registry_pb2.Change:
-    node = registry_pb2.Node(id=node_id_of(alice.key.raw), node_key=alice.key.raw, expired=True)
+    node = node_types.Node(id=node_id_of(alice.key.raw), node_key=alice.key.raw, expired=True)
     return registry_pb2.Change(node_put=node)
 
 
 def _new_key(alice: RelayClient) -> registry_pb2.Change:
-    return registry_pb2.Change(node_put=registry_pb2.Node(id=node_id_of(alice.key.raw), node_key=bytes(32)))
+    return registry_pb2.Change(node_put=node_types.Node(id=node_id_of(alice.key.raw), node_key=bytes(32)))
 
 
 def _suspended(alice: RelayClient) -> registry_pb2.Change:
-    return registry_pb2.Change(user_put=registry_pb2.User(id=1, suspended=True))
+    return registry_pb2.Change(user_put=user_types.User(id=1, suspended=True))
 
 
 @pytest.mark.parametrize("fact", [_deleted, _expired, _new_key, _suspended])

@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from smartscale.auth.v1 import auth_pb2
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as streamer_pb2
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from gateway.clients.auth import AuthClient
 from gateway.clients.map_streamer import MapStreamerClient
@@ -123,8 +124,8 @@ async def until(condition: Any) -> None:
 
 def admitted(**user: Any) -> auth_pb2.RegisterResponse:
     """A node was let in."""
-    node = registry_pb2.Node(id=7)
-    owner = registry_pb2.User(id=3, name="ann", **user)
+    node = node_types.Node(id=7)
+    owner = user_types.User(id=3, name="ann", **user)
     return auth_pb2.RegisterResponse(admitted=auth_pb2.Admitted(node=node, user=owner))
 
 

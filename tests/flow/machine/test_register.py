@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 from smartscale.auth.v1 import auth_pb2
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from tests.flow.machine.scripted import MACHINE, NODE, Gateway, admitted, until
 
@@ -31,7 +31,7 @@ async def test_success_names_the_user_and_has_every_member(gateway: Gateway) -> 
 
 
 async def test_a_tagged_node_belongs_to_the_user_of_all_tagged_devices(gateway: Gateway) -> None:
-    node = registry_pb2.Node(id=7, tags=["tag:web"])
+    node = node_types.Node(id=7, tags=["tag:web"])
     gateway.auth.answer = auth_pb2.RegisterResponse(admitted=auth_pb2.Admitted(node=node))
     body = orjson.loads((await gateway.register()).body)
     assert body["User"]["ID"] == 2147455555 and body["Login"]["LoginName"] == "tagged-devices"

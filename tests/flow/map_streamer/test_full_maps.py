@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import relay_pb2 as relay_types
 
 from tests.fakes.change_logs import changed, key, make_node
 from tests.fakes.streamer import Lab
 
-RELAY = registry_pb2.Relay(
+RELAY = relay_types.Relay(
     region_id=900, region_code="home", region_name="Home", name="900a", host_name="derp.example.net", derp_port=443
 )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.map_streamer.ingest.records import node_record, user_record
 from services.map_streamer.snapshot.fold import access_node
@@ -126,7 +126,7 @@ class Story:
         self.gateway: GatewayStream | None = None
         self.told = 0
 
-    def node(self) -> registry_pb2.Node:
+    def node(self) -> node_types.Node:
         return self.random.choice(list(self.lab.registry.nodes.values()))
 
     async def join(self) -> None:

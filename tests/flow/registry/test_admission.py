@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.registry.wiring import RegistryService
 from services.shared.config.model import NodeConfig
@@ -63,7 +64,7 @@ async def test_rotation_keeps_id_stable_id_addresses_and_name(registry: Registry
     alice = await registry.user("alice")
     first = await registry.admit(machine(1), node_key(1), user_id=alice.id)
     rotated = await registry.admit(machine(1), node_key(2), user_id=alice.id, old=node_key(1))
-    expected = pb.Node.FromString(first.SerializeToString())
+    expected = node_types.Node.FromString(first.SerializeToString())
     expected.node_key = node_key(2).raw
     assert rotated == expected
 

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import user_pb2 as user_types
 
 from tests.fakes.registry import ISSUER, RegistryClient, machine, node_key, sign_in, start_registry
 
@@ -24,12 +25,12 @@ async def person(registry: RegistryClient, user_id: int) -> pb.GetPersonResponse
     return await registry.stub.GetPerson(pb.GetPersonRequest(user_id=user_id), timeout=10)
 
 
-async def link(registry: RegistryClient, user_id: int, subject: str, issuer: str = ISSUER) -> pb.User:
+async def link(registry: RegistryClient, user_id: int, subject: str, issuer: str = ISSUER) -> user_types.User:
     request = pb.LinkUserRequest(user_id=user_id, issuer=issuer, subject=subject, actor="me")
     return (await registry.stub.LinkUser(request, timeout=10)).user
 
 
-async def unlink(registry: RegistryClient, subject: str) -> pb.User:
+async def unlink(registry: RegistryClient, subject: str) -> user_types.User:
     request = pb.UnlinkUserRequest(issuer=ISSUER, subject=subject, actor="me")
     return (await registry.stub.UnlinkUser(request, timeout=10)).user
 

@@ -12,6 +12,8 @@ import grpc
 import pytest
 from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.policy.wiring import build as build_policy
 from services.shared.bus import MemoryBus
@@ -39,7 +41,7 @@ class World:
     async def set_policy(self, document: object) -> None:
         await self.policy.SetPolicy(policy_pb2.SetPolicyRequest(text=json.dumps(document)), timeout=10)
 
-    async def until(self, done: Callable[[list[pb.Node]], bool]) -> list[pb.Node]:
+    async def until(self, done: Callable[[list[node_types.Node]], bool]) -> list[node_types.Node]:
         """Wait, change by change, until the nodes are so."""
         async with asyncio.timeout(10), self.bus.subscribe(TOPIC) as messages:
             while not done(nodes := await self.registry.nodes()):
@@ -175,7 +177,7 @@ async def test_routes_are_approved_when_their_owner_comes_to_be_who_the_policy_a
 async def test_the_only_owner_can_neither_step_down_nor_be_deleted(world: World) -> None:
     alice, bob = await world.registry.user("alice"), await world.registry.user("bob")
 
-    async def give(user: pb.User, role: str) -> str:
+    async def give(user: user_types.User, role: str) -> str:
         answer = await world.registry.stub.SetUserRole(pb.SetUserRoleRequest(id=user.id, role=role, actor="root"))
         return str(answer.user.role)
 

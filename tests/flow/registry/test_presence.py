@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import relay_pb2 as relay_types
 
 from services.registry.wiring import RegistryService
 from tests.fakes.clock import FakeClock
@@ -39,10 +41,10 @@ class World:
         self.clock.advance(seconds)
         await self.service.keeper.act()
 
-    async def join(self, number: int = 1, ephemeral: bool = False) -> pb.Node:
+    async def join(self, number: int = 1, ephemeral: bool = False) -> node_types.Node:
         return await self.registry.admit(machine(number), node_key(number), tags=["tag:a"], ephemeral=ephemeral)
 
-    async def node(self, node: pb.Node) -> pb.Node:
+    async def node(self, node: node_types.Node) -> node_types.Node:
         return await self.registry.node(node.id)
 
 
@@ -219,7 +221,7 @@ async def test_the_timer_acts_by_itself(tmp_path: Path) -> None:
 
 
 async def test_relays_are_told_when_new_or_changed_and_forgotten_when_silent(world: World) -> None:
-    relay = pb.Relay(
+    relay = relay_types.Relay(
         region_id=900, region_code="lab", region_name="Lab", name="900a", host_name="192.0.2.1", derp_port=443
     )
     for _ in range(3):

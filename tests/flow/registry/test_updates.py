@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.registry.wiring import RegistryService
 from tests.fakes.registry import RegistryClient, machine, node_key, start_registry
@@ -27,7 +28,7 @@ def registry(service: tuple[RegistryService, RegistryClient]) -> RegistryClient:
     return service[1]
 
 
-async def join(registry: RegistryClient, number: int = 1, hostname: str = "host") -> pb.Node:
+async def join(registry: RegistryClient, number: int = 1, hostname: str = "host") -> node_types.Node:
     return await registry.admit(machine(number), node_key(number), tags=["tag:a"], hostname=hostname)
 
 

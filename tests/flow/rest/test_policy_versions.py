@@ -113,4 +113,4 @@ def test_the_document_names_every_operation_once() -> None:
     ids = [one["operationId"] for path in document["paths"].values() for one in path.values()]
     assert len(ids) == len(set(ids)) == len(EVERY)
     assert {"412"} <= document["paths"]["/policy/version/{number}/rollback"]["post"]["responses"].keys()
-    assert "role" in document["components"]["schemas"]["RegistryUser"]["properties"]
+    assert "role" in document["components"]["schemas"]["TailnetUser"]["properties"]

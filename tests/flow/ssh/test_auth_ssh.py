@@ -13,7 +13,7 @@ import grpc
 import grpc.aio
 import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.auth.usecases import ssh_checks
 from services.shared.bus import MemoryBus
@@ -32,9 +32,9 @@ class Lab:
 
     tailnet: AuthTailnet
 
-    def node(self, number: int, user: int = 0, **fields: Any) -> registry_pb2.Node:
+    def node(self, number: int, user: int = 0, **fields: Any) -> node_types.Node:
         """A node that the registry has."""
-        made = registry_pb2.Node(
+        made = node_types.Node(
             id=number, machine_key=bytes([number]) * 32, node_key=bytes([100 + number]) * 32, user_id=user,
             given_name=f"node{number}", **fields,
         )  # fmt: skip

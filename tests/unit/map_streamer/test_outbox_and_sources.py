@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
-from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
 
 from services.map_streamer.ingest.records import compiled, node_record
 from services.map_streamer.ingest.sources import read_records, read_regions
@@ -115,7 +115,7 @@ def test_a_policy_that_cannot_be_read_denies_everything() -> None:
 
 @pytest.mark.parametrize("hostinfo", [b"", b"{", b"[]", b"5", b"\xff"])
 def test_a_record_with_bad_hostinfo_is_a_node_without_any(hostinfo: bytes) -> None:
-    record = node_record(registry_pb2.Node(id=1, hostinfo=hostinfo))
+    record = node_record(node_types.Node(id=1, hostinfo=hostinfo))
     assert record.hostinfo == b"{}"
 
 

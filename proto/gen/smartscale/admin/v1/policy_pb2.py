@@ -22,48 +22,48 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
-from smartscale.policy.v1 import policy_pb2 as smartscale_dot_policy_dot_v1_dot_policy__pb2
+from smartscale.types.v1 import policy_pb2 as smartscale_dot_types_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/policy.proto\x12\x13smartscale.admin.v1\x1a!smartscale/policy/v1/policy.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"C\n\x11GetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\"B\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"U\n\x11SetPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"G\n\x14ListVersionsResponse\x12/\n\x08versions\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Version\"4\n\x13\x44iffVersionsRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05other\x18\x02 \x01(\x04\"\x82\x01\n\x14\x44iffVersionsResponse\x12,\n\x05\x66irst\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12-\n\x06second\x18\x02 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\r\n\x05lines\x18\x03 \x03(\t\"I\n\x15RollBackPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"Z\n\x16RollBackPolicyResponse\x12.\n\x07version\x18\x01 \x01(\x0b\x32\x1d.smartscale.policy.v1.Version\x12\x10\n\x08warnings\x18\x02 \x03(\t\"[\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\\\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x32\n\x07\x61nswers\x18\x02 \x03(\x0b\x32!.smartscale.policy.v1.Explanation\"$\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"s\n\x15PreviewPolicyResponse\x12\x35\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32 .smartscale.policy.v1.Difference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xb3\x06\n\x12PolicyAdminService\x12Z\n\tGetPolicy\x12%.smartscale.admin.v1.GetPolicyRequest\x1a&.smartscale.admin.v1.GetPolicyResponse\x12Z\n\tSetPolicy\x12%.smartscale.admin.v1.SetPolicyRequest\x1a&.smartscale.admin.v1.SetPolicyResponse\x12`\n\x0b\x43heckPolicy\x12\'.smartscale.admin.v1.CheckPolicyRequest\x1a(.smartscale.admin.v1.CheckPolicyResponse\x12\x63\n\x0cListVersions\x12(.smartscale.admin.v1.ListVersionsRequest\x1a).smartscale.admin.v1.ListVersionsResponse\x12\x63\n\x0c\x44iffVersions\x12(.smartscale.admin.v1.DiffVersionsRequest\x1a).smartscale.admin.v1.DiffVersionsResponse\x12i\n\x0eRollBackPolicy\x12*.smartscale.admin.v1.RollBackPolicyRequest\x1a+.smartscale.admin.v1.RollBackPolicyResponse\x12\x66\n\rExplainPolicy\x12).smartscale.admin.v1.ExplainPolicyRequest\x1a*.smartscale.admin.v1.ExplainPolicyResponse\x12\x66\n\rPreviewPolicy\x12).smartscale.admin.v1.PreviewPolicyRequest\x1a*.smartscale.admin.v1.PreviewPolicyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/policy.proto\x12\x13smartscale.admin.v1\x1a smartscale/types/v1/policy.proto\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"H\n\x11GetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\"B\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"Z\n\x11SetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\"\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x14ListVersionsResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".smartscale.types.v1.PolicyVersion\"4\n\x13\x44iffVersionsRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\r\n\x05other\x18\x02 \x01(\x04\"\x8c\x01\n\x14\x44iffVersionsResponse\x12\x31\n\x05\x66irst\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\x32\n\x06second\x18\x02 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\r\n\x05lines\x18\x03 \x03(\t\"I\n\x15RollBackPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08if_match\x18\x03 \x01(\t\"_\n\x16RollBackPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\x10\n\x08warnings\x18\x02 \x03(\t\"[\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"a\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x37\n\x07\x61nswers\x18\x02 \x03(\x0b\x32&.smartscale.types.v1.PolicyExplanation\"$\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\"x\n\x15PreviewPolicyResponse\x12:\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32%.smartscale.types.v1.PolicyDifference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t2\xb3\x06\n\x12PolicyAdminService\x12Z\n\tGetPolicy\x12%.smartscale.admin.v1.GetPolicyRequest\x1a&.smartscale.admin.v1.GetPolicyResponse\x12Z\n\tSetPolicy\x12%.smartscale.admin.v1.SetPolicyRequest\x1a&.smartscale.admin.v1.SetPolicyResponse\x12`\n\x0b\x43heckPolicy\x12\'.smartscale.admin.v1.CheckPolicyRequest\x1a(.smartscale.admin.v1.CheckPolicyResponse\x12\x63\n\x0cListVersions\x12(.smartscale.admin.v1.ListVersionsRequest\x1a).smartscale.admin.v1.ListVersionsResponse\x12\x63\n\x0c\x44iffVersions\x12(.smartscale.admin.v1.DiffVersionsRequest\x1a).smartscale.admin.v1.DiffVersionsResponse\x12i\n\x0eRollBackPolicy\x12*.smartscale.admin.v1.RollBackPolicyRequest\x1a+.smartscale.admin.v1.RollBackPolicyResponse\x12\x66\n\rExplainPolicy\x12).smartscale.admin.v1.ExplainPolicyRequest\x1a*.smartscale.admin.v1.ExplainPolicyResponse\x12\x66\n\rPreviewPolicy\x12).smartscale.admin.v1.PreviewPolicyRequest\x1a*.smartscale.admin.v1.PreviewPolicyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.admin.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETPOLICYREQUEST']._serialized_start=92
-  _globals['_GETPOLICYREQUEST']._serialized_end=126
-  _globals['_GETPOLICYRESPONSE']._serialized_start=128
-  _globals['_GETPOLICYRESPONSE']._serialized_end=195
-  _globals['_SETPOLICYREQUEST']._serialized_start=197
-  _globals['_SETPOLICYREQUEST']._serialized_end=263
-  _globals['_SETPOLICYRESPONSE']._serialized_start=265
-  _globals['_SETPOLICYRESPONSE']._serialized_end=350
-  _globals['_CHECKPOLICYREQUEST']._serialized_start=352
-  _globals['_CHECKPOLICYREQUEST']._serialized_end=386
-  _globals['_CHECKPOLICYRESPONSE']._serialized_start=388
-  _globals['_CHECKPOLICYRESPONSE']._serialized_end=427
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=429
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=481
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=483
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=554
-  _globals['_DIFFVERSIONSREQUEST']._serialized_start=556
-  _globals['_DIFFVERSIONSREQUEST']._serialized_end=608
-  _globals['_DIFFVERSIONSRESPONSE']._serialized_start=611
-  _globals['_DIFFVERSIONSRESPONSE']._serialized_end=741
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=743
-  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=816
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=818
-  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=908
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=910
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=1001
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=1003
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=1095
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=1097
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=1133
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=1135
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1250
-  _globals['_POLICYADMINSERVICE']._serialized_start=1253
-  _globals['_POLICYADMINSERVICE']._serialized_end=2072
+  _globals['_GETPOLICYREQUEST']._serialized_start=91
+  _globals['_GETPOLICYREQUEST']._serialized_end=125
+  _globals['_GETPOLICYRESPONSE']._serialized_start=127
+  _globals['_GETPOLICYRESPONSE']._serialized_end=199
+  _globals['_SETPOLICYREQUEST']._serialized_start=201
+  _globals['_SETPOLICYREQUEST']._serialized_end=267
+  _globals['_SETPOLICYRESPONSE']._serialized_start=269
+  _globals['_SETPOLICYRESPONSE']._serialized_end=359
+  _globals['_CHECKPOLICYREQUEST']._serialized_start=361
+  _globals['_CHECKPOLICYREQUEST']._serialized_end=395
+  _globals['_CHECKPOLICYRESPONSE']._serialized_start=397
+  _globals['_CHECKPOLICYRESPONSE']._serialized_end=436
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=438
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=490
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=492
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=568
+  _globals['_DIFFVERSIONSREQUEST']._serialized_start=570
+  _globals['_DIFFVERSIONSREQUEST']._serialized_end=622
+  _globals['_DIFFVERSIONSRESPONSE']._serialized_start=625
+  _globals['_DIFFVERSIONSRESPONSE']._serialized_end=765
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_start=767
+  _globals['_ROLLBACKPOLICYREQUEST']._serialized_end=840
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_start=842
+  _globals['_ROLLBACKPOLICYRESPONSE']._serialized_end=937
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=939
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=1030
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=1032
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=1129
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=1131
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=1167
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=1169
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1289
+  _globals['_POLICYADMINSERVICE']._serialized_start=1292
+  _globals['_POLICYADMINSERVICE']._serialized_end=2111
 # @@protoc_insertion_point(module_scope)

@@ -1,4 +1,4 @@
-from smartscale.policy.v1 import policy_pb2 as _policy_pb2
+from smartscale.types.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -16,8 +16,8 @@ class GetPolicyRequest(_message.Message):
 class GetPolicyResponse(_message.Message):
     __slots__ = ("version",)
     VERSION_FIELD_NUMBER: _ClassVar[int]
-    version: _policy_pb2.Version
-    def __init__(self, version: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ...) -> None: ...
+    version: _policy_pb2.PolicyVersion
+    def __init__(self, version: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ...) -> None: ...
 
 class SetPolicyRequest(_message.Message):
     __slots__ = ("text", "reason", "if_match")
@@ -33,9 +33,9 @@ class SetPolicyResponse(_message.Message):
     __slots__ = ("version", "warnings")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
-    version: _policy_pb2.Version
+    version: _policy_pb2.PolicyVersion
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckPolicyRequest(_message.Message):
     __slots__ = ("text",)
@@ -60,8 +60,8 @@ class ListVersionsRequest(_message.Message):
 class ListVersionsResponse(_message.Message):
     __slots__ = ("versions",)
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
-    versions: _containers.RepeatedCompositeFieldContainer[_policy_pb2.Version]
-    def __init__(self, versions: _Optional[_Iterable[_Union[_policy_pb2.Version, _Mapping]]] = ...) -> None: ...
+    versions: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyVersion]
+    def __init__(self, versions: _Optional[_Iterable[_Union[_policy_pb2.PolicyVersion, _Mapping]]] = ...) -> None: ...
 
 class DiffVersionsRequest(_message.Message):
     __slots__ = ("number", "other")
@@ -76,10 +76,10 @@ class DiffVersionsResponse(_message.Message):
     FIRST_FIELD_NUMBER: _ClassVar[int]
     SECOND_FIELD_NUMBER: _ClassVar[int]
     LINES_FIELD_NUMBER: _ClassVar[int]
-    first: _policy_pb2.Version
-    second: _policy_pb2.Version
+    first: _policy_pb2.PolicyVersion
+    second: _policy_pb2.PolicyVersion
     lines: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, first: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., second: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., lines: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, first: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ..., second: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ..., lines: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RollBackPolicyRequest(_message.Message):
     __slots__ = ("number", "reason", "if_match")
@@ -95,9 +95,9 @@ class RollBackPolicyResponse(_message.Message):
     __slots__ = ("version", "warnings")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
-    version: _policy_pb2.Version
+    version: _policy_pb2.PolicyVersion
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[_Union[_policy_pb2.Version, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExplainPolicyRequest(_message.Message):
     __slots__ = ("source", "destination", "protocol", "text")
@@ -116,8 +116,8 @@ class ExplainPolicyResponse(_message.Message):
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
-    answers: _containers.RepeatedCompositeFieldContainer[_policy_pb2.Explanation]
-    def __init__(self, allowed: _Optional[bool] = ..., answers: _Optional[_Iterable[_Union[_policy_pb2.Explanation, _Mapping]]] = ...) -> None: ...
+    answers: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyExplanation]
+    def __init__(self, allowed: _Optional[bool] = ..., answers: _Optional[_Iterable[_Union[_policy_pb2.PolicyExplanation, _Mapping]]] = ...) -> None: ...
 
 class PreviewPolicyRequest(_message.Message):
     __slots__ = ("text",)
@@ -130,7 +130,7 @@ class PreviewPolicyResponse(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
-    differences: _containers.RepeatedCompositeFieldContainer[_policy_pb2.Difference]
+    differences: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyDifference]
     unchanged: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, differences: _Optional[_Iterable[_Union[_policy_pb2.Difference, _Mapping]]] = ..., unchanged: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, differences: _Optional[_Iterable[_Union[_policy_pb2.PolicyDifference, _Mapping]]] = ..., unchanged: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -24,64 +24,64 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from smartscale.auth.v1 import auth_pb2 as smartscale_dot_auth_dot_v1_dot_auth__pb2
-from smartscale.registry.v1 import registry_pb2 as smartscale_dot_registry_dot_v1_dot_registry__pb2
+from smartscale.types.v1 import user_pb2 as smartscale_dot_types_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsmartscale/auth/v1/auth.proto\x1a%smartscale/registry/v1/registry.proto\"I\n\x10ListUsersRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\"@\n\x11ListUsersResponse\x12+\n\x05users\x18\x01 \x03(\x0b\x32\x1c.smartscale.registry.v1.User\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"=\n\x0fSetRoleResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12SuspendUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13SuspendUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"2\n\x12RestoreUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"A\n\x13RestoreUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"t\n\tUserGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ounts\x18\x05 \x01(\x08\"\xe7\x01\n\x08UserNode\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x11\n\taddresses\x18\x03 \x03(\t\x12\x0e\n\x06online\x18\x04 \x01(\x08\x12-\n\tlast_seen\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65xpiry\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65xpired\x18\x07 \x01(\x08\x12,\n\x05login\x18\x08 \x01(\x0b\x32\x1d.smartscale.auth.v1.NodeLogin\"\x1f\n\x0fShowUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"\x99\x03\n\x10ShowUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\x12+\n\x05links\x18\x02 \x03(\x0b\x32\x1c.smartscale.registry.v1.Link\x12.\n\nlast_login\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06groups\x18\x04 \x03(\x0b\x32\x1e.smartscale.admin.v1.UserGroup\x12\x38\n\x08standing\x18\x05 \x01(\x0b\x32&.smartscale.registry.v1.StandingRecord\x12-\n\x08verdicts\x18\x06 \x03(\x0b\x32\x1b.smartscale.auth.v1.Verdict\x12,\n\x05nodes\x18\x07 \x03(\x0b\x32\x1d.smartscale.admin.v1.UserNode\x12\x35\n\x07history\x18\x08 \x03(\x0b\x32$.smartscale.registry.v1.HistoryEntry\"@\n\x0fLinkUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\">\n\x10LinkUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"4\n\x11UnlinkUserRequest\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"@\n\x12UnlinkUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\"-\n\x11RelinkUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\"l\n\x12RelinkUserResponse\x12*\n\x04user\x18\x01 \x01(\x0b\x32\x1c.smartscale.registry.v1.User\x12\r\n\x05links\x18\x02 \x01(\r\x12\r\n\x05nodes\x18\x03 \x01(\r\x12\x0c\n\x04left\x18\x04 \x01(\r\"a\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tin_policy\x18\x02 \x01(\x08\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x11\n\tby_policy\x18\x04 \x01(\r\x12\x13\n\x0b\x62y_provider\x18\x05 \x01(\r\"o\n\x0bGroupMember\x12\x0f\n\x07user_id\x18\x01 \x01(\x04\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x32\n\nmembership\x18\x04 \x01(\x0b\x32\x1e.smartscale.admin.v1.UserGroup\"\x13\n\x11ListGroupsRequest\"@\n\x12ListGroupsResponse\x12*\n\x06groups\x18\x01 \x03(\x0b\x32\x1a.smartscale.admin.v1.Group\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"p\n\x10GetGroupResponse\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x1a.smartscale.admin.v1.Group\x12\x31\n\x07members\x18\x02 \x03(\x0b\x32 .smartscale.admin.v1.GroupMember2\xb0\x07\n\x10UserAdminService\x12Z\n\tListUsers\x12%.smartscale.admin.v1.ListUsersRequest\x1a&.smartscale.admin.v1.ListUsersResponse\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponse\x12`\n\x0bSuspendUser\x12\'.smartscale.admin.v1.SuspendUserRequest\x1a(.smartscale.admin.v1.SuspendUserResponse\x12`\n\x0bRestoreUser\x12\'.smartscale.admin.v1.RestoreUserRequest\x1a(.smartscale.admin.v1.RestoreUserResponse\x12W\n\x08ShowUser\x12$.smartscale.admin.v1.ShowUserRequest\x1a%.smartscale.admin.v1.ShowUserResponse\x12W\n\x08LinkUser\x12$.smartscale.admin.v1.LinkUserRequest\x1a%.smartscale.admin.v1.LinkUserResponse\x12]\n\nUnlinkUser\x12&.smartscale.admin.v1.UnlinkUserRequest\x1a\'.smartscale.admin.v1.UnlinkUserResponse\x12]\n\nRelinkUser\x12&.smartscale.admin.v1.RelinkUserRequest\x1a\'.smartscale.admin.v1.RelinkUserResponse\x12]\n\nListGroups\x12&.smartscale.admin.v1.ListGroupsRequest\x1a\'.smartscale.admin.v1.ListGroupsResponse\x12W\n\x08GetGroup\x12$.smartscale.admin.v1.GetGroupRequest\x1a%.smartscale.admin.v1.GetGroupResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/user.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dsmartscale/auth/v1/auth.proto\x1a\x1esmartscale/types/v1/user.proto\"I\n\x10ListUsersRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x0c\n\x04role\x18\x04 \x01(\t\"=\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.smartscale.types.v1.User\",\n\x0eSetRoleRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\":\n\x0fSetRoleResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\"2\n\x12SuspendUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\">\n\x13SuspendUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\"2\n\x12RestoreUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\">\n\x13RestoreUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\"t\n\tUserGroup\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63ounts\x18\x05 \x01(\x08\"\xe7\x01\n\x08UserNode\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x11\n\taddresses\x18\x03 \x03(\t\x12\x0e\n\x06online\x18\x04 \x01(\x08\x12-\n\tlast_seen\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x65xpiry\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x65xpired\x18\x07 \x01(\x08\x12,\n\x05login\x18\x08 \x01(\x0b\x32\x1d.smartscale.auth.v1.NodeLogin\"\x1f\n\x0fShowUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\"\x8d\x03\n\x10ShowUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\x12(\n\x05links\x18\x02 \x03(\x0b\x32\x19.smartscale.types.v1.Link\x12.\n\nlast_login\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x06groups\x18\x04 \x03(\x0b\x32\x1e.smartscale.admin.v1.UserGroup\x12\x35\n\x08standing\x18\x05 \x01(\x0b\x32#.smartscale.types.v1.StandingRecord\x12-\n\x08verdicts\x18\x06 \x03(\x0b\x32\x1b.smartscale.auth.v1.Verdict\x12,\n\x05nodes\x18\x07 \x03(\x0b\x32\x1d.smartscale.admin.v1.UserNode\x12\x32\n\x07history\x18\x08 \x03(\x0b\x32!.smartscale.types.v1.HistoryEntry\"@\n\x0fLinkUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0e\n\x06issuer\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\";\n\x10LinkUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\"4\n\x11UnlinkUserRequest\x12\x0e\n\x06issuer\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\"=\n\x12UnlinkUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\"-\n\x11RelinkUserRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\n\n\x02to\x18\x02 \x01(\t\"i\n\x12RelinkUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.User\x12\r\n\x05links\x18\x02 \x01(\r\x12\r\n\x05nodes\x18\x03 \x01(\r\x12\x0c\n\x04left\x18\x04 \x01(\r\"a\n\x05Group\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tin_policy\x18\x02 \x01(\x08\x12\x0f\n\x07members\x18\x03 \x01(\r\x12\x11\n\tby_policy\x18\x04 \x01(\r\x12\x13\n\x0b\x62y_provider\x18\x05 \x01(\r\"o\n\x0bGroupMember\x12\x0f\n\x07user_id\x18\x01 \x01(\x04\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x32\n\nmembership\x18\x04 \x01(\x0b\x32\x1e.smartscale.admin.v1.UserGroup\"\x13\n\x11ListGroupsRequest\"@\n\x12ListGroupsResponse\x12*\n\x06groups\x18\x01 \x03(\x0b\x32\x1a.smartscale.admin.v1.Group\"\x1f\n\x0fGetGroupRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"p\n\x10GetGroupResponse\x12)\n\x05group\x18\x01 \x01(\x0b\x32\x1a.smartscale.admin.v1.Group\x12\x31\n\x07members\x18\x02 \x03(\x0b\x32 .smartscale.admin.v1.GroupMember2\xb0\x07\n\x10UserAdminService\x12Z\n\tListUsers\x12%.smartscale.admin.v1.ListUsersRequest\x1a&.smartscale.admin.v1.ListUsersResponse\x12T\n\x07SetRole\x12#.smartscale.admin.v1.SetRoleRequest\x1a$.smartscale.admin.v1.SetRoleResponse\x12`\n\x0bSuspendUser\x12\'.smartscale.admin.v1.SuspendUserRequest\x1a(.smartscale.admin.v1.SuspendUserResponse\x12`\n\x0bRestoreUser\x12\'.smartscale.admin.v1.RestoreUserRequest\x1a(.smartscale.admin.v1.RestoreUserResponse\x12W\n\x08ShowUser\x12$.smartscale.admin.v1.ShowUserRequest\x1a%.smartscale.admin.v1.ShowUserResponse\x12W\n\x08LinkUser\x12$.smartscale.admin.v1.LinkUserRequest\x1a%.smartscale.admin.v1.LinkUserResponse\x12]\n\nUnlinkUser\x12&.smartscale.admin.v1.UnlinkUserRequest\x1a\'.smartscale.admin.v1.UnlinkUserResponse\x12]\n\nRelinkUser\x12&.smartscale.admin.v1.RelinkUserRequest\x1a\'.smartscale.admin.v1.RelinkUserResponse\x12]\n\nListGroups\x12&.smartscale.admin.v1.ListGroupsRequest\x1a\'.smartscale.admin.v1.ListGroupsResponse\x12W\n\x08GetGroup\x12$.smartscale.admin.v1.GetGroupRequest\x1a%.smartscale.admin.v1.GetGroupResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.admin.v1.user_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTUSERSREQUEST']._serialized_start=158
-  _globals['_LISTUSERSREQUEST']._serialized_end=231
-  _globals['_LISTUSERSRESPONSE']._serialized_start=233
-  _globals['_LISTUSERSRESPONSE']._serialized_end=297
-  _globals['_SETROLEREQUEST']._serialized_start=299
-  _globals['_SETROLEREQUEST']._serialized_end=343
-  _globals['_SETROLERESPONSE']._serialized_start=345
-  _globals['_SETROLERESPONSE']._serialized_end=406
-  _globals['_SUSPENDUSERREQUEST']._serialized_start=408
-  _globals['_SUSPENDUSERREQUEST']._serialized_end=458
-  _globals['_SUSPENDUSERRESPONSE']._serialized_start=460
-  _globals['_SUSPENDUSERRESPONSE']._serialized_end=525
-  _globals['_RESTOREUSERREQUEST']._serialized_start=527
-  _globals['_RESTOREUSERREQUEST']._serialized_end=577
-  _globals['_RESTOREUSERRESPONSE']._serialized_start=579
-  _globals['_RESTOREUSERRESPONSE']._serialized_end=644
-  _globals['_USERGROUP']._serialized_start=646
-  _globals['_USERGROUP']._serialized_end=762
-  _globals['_USERNODE']._serialized_start=765
-  _globals['_USERNODE']._serialized_end=996
-  _globals['_SHOWUSERREQUEST']._serialized_start=998
-  _globals['_SHOWUSERREQUEST']._serialized_end=1029
-  _globals['_SHOWUSERRESPONSE']._serialized_start=1032
-  _globals['_SHOWUSERRESPONSE']._serialized_end=1441
-  _globals['_LINKUSERREQUEST']._serialized_start=1443
-  _globals['_LINKUSERREQUEST']._serialized_end=1507
-  _globals['_LINKUSERRESPONSE']._serialized_start=1509
-  _globals['_LINKUSERRESPONSE']._serialized_end=1571
-  _globals['_UNLINKUSERREQUEST']._serialized_start=1573
-  _globals['_UNLINKUSERREQUEST']._serialized_end=1625
-  _globals['_UNLINKUSERRESPONSE']._serialized_start=1627
-  _globals['_UNLINKUSERRESPONSE']._serialized_end=1691
-  _globals['_RELINKUSERREQUEST']._serialized_start=1693
-  _globals['_RELINKUSERREQUEST']._serialized_end=1738
-  _globals['_RELINKUSERRESPONSE']._serialized_start=1740
-  _globals['_RELINKUSERRESPONSE']._serialized_end=1848
-  _globals['_GROUP']._serialized_start=1850
-  _globals['_GROUP']._serialized_end=1947
-  _globals['_GROUPMEMBER']._serialized_start=1949
-  _globals['_GROUPMEMBER']._serialized_end=2060
-  _globals['_LISTGROUPSREQUEST']._serialized_start=2062
-  _globals['_LISTGROUPSREQUEST']._serialized_end=2081
-  _globals['_LISTGROUPSRESPONSE']._serialized_start=2083
-  _globals['_LISTGROUPSRESPONSE']._serialized_end=2147
-  _globals['_GETGROUPREQUEST']._serialized_start=2149
-  _globals['_GETGROUPREQUEST']._serialized_end=2180
-  _globals['_GETGROUPRESPONSE']._serialized_start=2182
-  _globals['_GETGROUPRESPONSE']._serialized_end=2294
-  _globals['_USERADMINSERVICE']._serialized_start=2297
-  _globals['_USERADMINSERVICE']._serialized_end=3241
+  _globals['_LISTUSERSREQUEST']._serialized_start=151
+  _globals['_LISTUSERSREQUEST']._serialized_end=224
+  _globals['_LISTUSERSRESPONSE']._serialized_start=226
+  _globals['_LISTUSERSRESPONSE']._serialized_end=287
+  _globals['_SETROLEREQUEST']._serialized_start=289
+  _globals['_SETROLEREQUEST']._serialized_end=333
+  _globals['_SETROLERESPONSE']._serialized_start=335
+  _globals['_SETROLERESPONSE']._serialized_end=393
+  _globals['_SUSPENDUSERREQUEST']._serialized_start=395
+  _globals['_SUSPENDUSERREQUEST']._serialized_end=445
+  _globals['_SUSPENDUSERRESPONSE']._serialized_start=447
+  _globals['_SUSPENDUSERRESPONSE']._serialized_end=509
+  _globals['_RESTOREUSERREQUEST']._serialized_start=511
+  _globals['_RESTOREUSERREQUEST']._serialized_end=561
+  _globals['_RESTOREUSERRESPONSE']._serialized_start=563
+  _globals['_RESTOREUSERRESPONSE']._serialized_end=625
+  _globals['_USERGROUP']._serialized_start=627
+  _globals['_USERGROUP']._serialized_end=743
+  _globals['_USERNODE']._serialized_start=746
+  _globals['_USERNODE']._serialized_end=977
+  _globals['_SHOWUSERREQUEST']._serialized_start=979
+  _globals['_SHOWUSERREQUEST']._serialized_end=1010
+  _globals['_SHOWUSERRESPONSE']._serialized_start=1013
+  _globals['_SHOWUSERRESPONSE']._serialized_end=1410
+  _globals['_LINKUSERREQUEST']._serialized_start=1412
+  _globals['_LINKUSERREQUEST']._serialized_end=1476
+  _globals['_LINKUSERRESPONSE']._serialized_start=1478
+  _globals['_LINKUSERRESPONSE']._serialized_end=1537
+  _globals['_UNLINKUSERREQUEST']._serialized_start=1539
+  _globals['_UNLINKUSERREQUEST']._serialized_end=1591
+  _globals['_UNLINKUSERRESPONSE']._serialized_start=1593
+  _globals['_UNLINKUSERRESPONSE']._serialized_end=1654
+  _globals['_RELINKUSERREQUEST']._serialized_start=1656
+  _globals['_RELINKUSERREQUEST']._serialized_end=1701
+  _globals['_RELINKUSERRESPONSE']._serialized_start=1703
+  _globals['_RELINKUSERRESPONSE']._serialized_end=1808
+  _globals['_GROUP']._serialized_start=1810
+  _globals['_GROUP']._serialized_end=1907
+  _globals['_GROUPMEMBER']._serialized_start=1909
+  _globals['_GROUPMEMBER']._serialized_end=2020
+  _globals['_LISTGROUPSREQUEST']._serialized_start=2022
+  _globals['_LISTGROUPSREQUEST']._serialized_end=2041
+  _globals['_LISTGROUPSRESPONSE']._serialized_start=2043
+  _globals['_LISTGROUPSRESPONSE']._serialized_end=2107
+  _globals['_GETGROUPREQUEST']._serialized_start=2109
+  _globals['_GETGROUPREQUEST']._serialized_end=2140
+  _globals['_GETGROUPRESPONSE']._serialized_start=2142
+  _globals['_GETGROUPRESPONSE']._serialized_end=2254
+  _globals['_USERADMINSERVICE']._serialized_start=2257
+  _globals['_USERADMINSERVICE']._serialized_end=3201
 # @@protoc_insertion_point(module_scope)

@@ -2,7 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from smartscale.auth.v1 import auth_pb2 as _auth_pb2
-from smartscale.registry.v1 import registry_pb2 as _registry_pb2
+from smartscale.types.v1 import user_pb2 as _user_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -26,8 +26,8 @@ class ListUsersRequest(_message.Message):
 class ListUsersResponse(_message.Message):
     __slots__ = ("users",)
     USERS_FIELD_NUMBER: _ClassVar[int]
-    users: _containers.RepeatedCompositeFieldContainer[_registry_pb2.User]
-    def __init__(self, users: _Optional[_Iterable[_Union[_registry_pb2.User, _Mapping]]] = ...) -> None: ...
+    users: _containers.RepeatedCompositeFieldContainer[_user_pb2.User]
+    def __init__(self, users: _Optional[_Iterable[_Union[_user_pb2.User, _Mapping]]] = ...) -> None: ...
 
 class SetRoleRequest(_message.Message):
     __slots__ = ("user", "role")
@@ -40,8 +40,8 @@ class SetRoleRequest(_message.Message):
 class SetRoleResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class SuspendUserRequest(_message.Message):
     __slots__ = ("user", "reason")
@@ -54,8 +54,8 @@ class SuspendUserRequest(_message.Message):
 class SuspendUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class RestoreUserRequest(_message.Message):
     __slots__ = ("user", "reason")
@@ -68,8 +68,8 @@ class RestoreUserRequest(_message.Message):
 class RestoreUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class UserGroup(_message.Message):
     __slots__ = ("name", "source", "issuer", "since", "counts")
@@ -121,15 +121,15 @@ class ShowUserResponse(_message.Message):
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    links: _containers.RepeatedCompositeFieldContainer[_registry_pb2.Link]
+    user: _user_pb2.User
+    links: _containers.RepeatedCompositeFieldContainer[_user_pb2.Link]
     last_login: _timestamp_pb2.Timestamp
     groups: _containers.RepeatedCompositeFieldContainer[UserGroup]
-    standing: _registry_pb2.StandingRecord
+    standing: _user_pb2.StandingRecord
     verdicts: _containers.RepeatedCompositeFieldContainer[_auth_pb2.Verdict]
     nodes: _containers.RepeatedCompositeFieldContainer[UserNode]
-    history: _containers.RepeatedCompositeFieldContainer[_registry_pb2.HistoryEntry]
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ..., links: _Optional[_Iterable[_Union[_registry_pb2.Link, _Mapping]]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[UserGroup, _Mapping]]] = ..., standing: _Optional[_Union[_registry_pb2.StandingRecord, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[_auth_pb2.Verdict, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[UserNode, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_registry_pb2.HistoryEntry, _Mapping]]] = ...) -> None: ...
+    history: _containers.RepeatedCompositeFieldContainer[_user_pb2.HistoryEntry]
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., links: _Optional[_Iterable[_Union[_user_pb2.Link, _Mapping]]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., groups: _Optional[_Iterable[_Union[UserGroup, _Mapping]]] = ..., standing: _Optional[_Union[_user_pb2.StandingRecord, _Mapping]] = ..., verdicts: _Optional[_Iterable[_Union[_auth_pb2.Verdict, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[UserNode, _Mapping]]] = ..., history: _Optional[_Iterable[_Union[_user_pb2.HistoryEntry, _Mapping]]] = ...) -> None: ...
 
 class LinkUserRequest(_message.Message):
     __slots__ = ("user", "issuer", "subject")
@@ -144,8 +144,8 @@ class LinkUserRequest(_message.Message):
 class LinkUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class UnlinkUserRequest(_message.Message):
     __slots__ = ("issuer", "subject")
@@ -158,8 +158,8 @@ class UnlinkUserRequest(_message.Message):
 class UnlinkUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class RelinkUserRequest(_message.Message):
     __slots__ = ("user", "to")
@@ -175,11 +175,11 @@ class RelinkUserResponse(_message.Message):
     LINKS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
+    user: _user_pb2.User
     links: int
     nodes: int
     left: int
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ..., links: _Optional[int] = ..., nodes: _Optional[int] = ..., left: _Optional[int] = ...) -> None: ...
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., links: _Optional[int] = ..., nodes: _Optional[int] = ..., left: _Optional[int] = ...) -> None: ...
 
 class Group(_message.Message):
     __slots__ = ("name", "in_policy", "members", "by_policy", "by_provider")

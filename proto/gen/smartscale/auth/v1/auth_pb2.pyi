@@ -1,7 +1,8 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
-from smartscale.registry.v1 import registry_pb2 as _registry_pb2
+from smartscale.types.v1 import node_pb2 as _node_pb2
+from smartscale.types.v1 import user_pb2 as _user_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -50,9 +51,9 @@ class Admitted(_message.Message):
     __slots__ = ("node", "user")
     NODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
-    node: _registry_pb2.Node
-    user: _registry_pb2.User
-    def __init__(self, node: _Optional[_Union[_registry_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    user: _user_pb2.User
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class LoginNeeded(_message.Message):
     __slots__ = ("auth_id", "auth_url")
@@ -164,9 +165,9 @@ class ApproveLoginResponse(_message.Message):
     __slots__ = ("node", "user")
     NODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
-    node: _registry_pb2.Node
-    user: _registry_pb2.User
-    def __init__(self, node: _Optional[_Union[_registry_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    user: _user_pb2.User
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class RejectLoginRequest(_message.Message):
     __slots__ = ("auth_id",)
@@ -419,8 +420,8 @@ class SuspendUserRequest(_message.Message):
 class SuspendUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class RestoreUserRequest(_message.Message):
     __slots__ = ("user_id", "actor", "reason")
@@ -435,8 +436,8 @@ class RestoreUserRequest(_message.Message):
 class RestoreUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: _registry_pb2.User
-    def __init__(self, user: _Optional[_Union[_registry_pb2.User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class Verdict(_message.Message):
     __slots__ = ("issuer", "subject", "provider", "may_enter", "reason", "text")

@@ -2,6 +2,7 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from smartscale.common.v1 import common_pb2 as _common_pb2
+from smartscale.types.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -9,22 +10,6 @@ from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class Version(_message.Message):
-    __slots__ = ("number", "author", "reason", "created_at", "etag", "text")
-    NUMBER_FIELD_NUMBER: _ClassVar[int]
-    AUTHOR_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    ETAG_FIELD_NUMBER: _ClassVar[int]
-    TEXT_FIELD_NUMBER: _ClassVar[int]
-    number: int
-    author: str
-    reason: str
-    created_at: _timestamp_pb2.Timestamp
-    etag: str
-    text: str
-    def __init__(self, number: _Optional[int] = ..., author: _Optional[str] = ..., reason: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., text: _Optional[str] = ...) -> None: ...
 
 class Subject(_message.Message):
     __slots__ = ("id", "user_id", "tags", "ipv4", "ipv6", "advertised_routes", "approved_routes", "name", "attributes")
@@ -100,8 +85,8 @@ class GetPolicyRequest(_message.Message):
 class GetPolicyResponse(_message.Message):
     __slots__ = ("version",)
     VERSION_FIELD_NUMBER: _ClassVar[int]
-    version: Version
-    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ...) -> None: ...
+    version: _policy_pb2.PolicyVersion
+    def __init__(self, version: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ...) -> None: ...
 
 class SetPolicyRequest(_message.Message):
     __slots__ = ("text", "author", "reason", "if_match", "population")
@@ -121,9 +106,9 @@ class SetPolicyResponse(_message.Message):
     __slots__ = ("version", "warnings")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
-    version: Version
+    version: _policy_pb2.PolicyVersion
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[_Union[Version, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, version: _Optional[_Union[_policy_pb2.PolicyVersion, _Mapping]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CheckPolicyRequest(_message.Message):
     __slots__ = ("text", "population")
@@ -138,40 +123,6 @@ class CheckPolicyResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     warnings: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, warnings: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class Explanation(_message.Message):
-    __slots__ = ("source", "destination", "allowed", "visible", "rules", "near")
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
-    DESTINATION_FIELD_NUMBER: _ClassVar[int]
-    ALLOWED_FIELD_NUMBER: _ClassVar[int]
-    VISIBLE_FIELD_NUMBER: _ClassVar[int]
-    RULES_FIELD_NUMBER: _ClassVar[int]
-    NEAR_FIELD_NUMBER: _ClassVar[int]
-    source: str
-    destination: str
-    allowed: bool
-    visible: bool
-    rules: _containers.RepeatedScalarFieldContainer[str]
-    near: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, source: _Optional[str] = ..., destination: _Optional[str] = ..., allowed: _Optional[bool] = ..., visible: _Optional[bool] = ..., rules: _Optional[_Iterable[str]] = ..., near: _Optional[_Iterable[str]] = ...) -> None: ...
-
-class Difference(_message.Message):
-    __slots__ = ("node", "peers_added", "peers_removed", "packet_filter", "ssh", "capabilities", "routes")
-    NODE_FIELD_NUMBER: _ClassVar[int]
-    PEERS_ADDED_FIELD_NUMBER: _ClassVar[int]
-    PEERS_REMOVED_FIELD_NUMBER: _ClassVar[int]
-    PACKET_FILTER_FIELD_NUMBER: _ClassVar[int]
-    SSH_FIELD_NUMBER: _ClassVar[int]
-    CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
-    ROUTES_FIELD_NUMBER: _ClassVar[int]
-    node: str
-    peers_added: _containers.RepeatedScalarFieldContainer[str]
-    peers_removed: _containers.RepeatedScalarFieldContainer[str]
-    packet_filter: bool
-    ssh: bool
-    capabilities: bool
-    routes: bool
-    def __init__(self, node: _Optional[str] = ..., peers_added: _Optional[_Iterable[str]] = ..., peers_removed: _Optional[_Iterable[str]] = ..., packet_filter: _Optional[bool] = ..., ssh: _Optional[bool] = ..., capabilities: _Optional[bool] = ..., routes: _Optional[bool] = ...) -> None: ...
 
 class ExplainPolicyRequest(_message.Message):
     __slots__ = ("source", "destination", "protocol", "population", "text")
@@ -192,8 +143,8 @@ class ExplainPolicyResponse(_message.Message):
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
-    answers: _containers.RepeatedCompositeFieldContainer[Explanation]
-    def __init__(self, allowed: _Optional[bool] = ..., answers: _Optional[_Iterable[_Union[Explanation, _Mapping]]] = ...) -> None: ...
+    answers: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyExplanation]
+    def __init__(self, allowed: _Optional[bool] = ..., answers: _Optional[_Iterable[_Union[_policy_pb2.PolicyExplanation, _Mapping]]] = ...) -> None: ...
 
 class PreviewPolicyRequest(_message.Message):
     __slots__ = ("text", "population")
@@ -208,10 +159,10 @@ class PreviewPolicyResponse(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
-    differences: _containers.RepeatedCompositeFieldContainer[Difference]
+    differences: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyDifference]
     unchanged: int
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., unchanged: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, differences: _Optional[_Iterable[_Union[_policy_pb2.PolicyDifference, _Mapping]]] = ..., unchanged: _Optional[int] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListVersionsRequest(_message.Message):
     __slots__ = ("limit", "before")
@@ -224,8 +175,8 @@ class ListVersionsRequest(_message.Message):
 class ListVersionsResponse(_message.Message):
     __slots__ = ("versions",)
     VERSIONS_FIELD_NUMBER: _ClassVar[int]
-    versions: _containers.RepeatedCompositeFieldContainer[Version]
-    def __init__(self, versions: _Optional[_Iterable[_Union[Version, _Mapping]]] = ...) -> None: ...
+    versions: _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyVersion]
+    def __init__(self, versions: _Optional[_Iterable[_Union[_policy_pb2.PolicyVersion, _Mapping]]] = ...) -> None: ...
 
 class GetCompiledRequest(_message.Message):
     __slots__ = ("tailnet_id",)

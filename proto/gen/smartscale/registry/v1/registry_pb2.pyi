@@ -2,6 +2,9 @@ import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from smartscale.common.v1 import common_pb2 as _common_pb2
+from smartscale.types.v1 import node_pb2 as _node_pb2
+from smartscale.types.v1 import relay_pb2 as _relay_pb2
+from smartscale.types.v1 import user_pb2 as _user_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -11,143 +14,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class RegisterMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
-    __slots__ = ()
-    REGISTER_METHOD_UNSPECIFIED: _ClassVar[RegisterMethod]
-    REGISTER_METHOD_AUTH_KEY: _ClassVar[RegisterMethod]
-    REGISTER_METHOD_CLI: _ClassVar[RegisterMethod]
-    REGISTER_METHOD_OIDC: _ClassVar[RegisterMethod]
-
 class Standing(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     STANDING_UNSPECIFIED: _ClassVar[Standing]
     STANDING_SUSPENDED: _ClassVar[Standing]
     STANDING_GOOD: _ClassVar[Standing]
-REGISTER_METHOD_UNSPECIFIED: RegisterMethod
-REGISTER_METHOD_AUTH_KEY: RegisterMethod
-REGISTER_METHOD_CLI: RegisterMethod
-REGISTER_METHOD_OIDC: RegisterMethod
 STANDING_UNSPECIFIED: Standing
 STANDING_SUSPENDED: Standing
 STANDING_GOOD: Standing
-
-class User(_message.Message):
-    __slots__ = ("id", "tailnet_id", "name", "display_name", "email", "provider_id", "provider", "profile_pic_url", "created_at", "role", "groups", "suspended")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
-    EMAIL_FIELD_NUMBER: _ClassVar[int]
-    PROVIDER_ID_FIELD_NUMBER: _ClassVar[int]
-    PROVIDER_FIELD_NUMBER: _ClassVar[int]
-    PROFILE_PIC_URL_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    ROLE_FIELD_NUMBER: _ClassVar[int]
-    GROUPS_FIELD_NUMBER: _ClassVar[int]
-    SUSPENDED_FIELD_NUMBER: _ClassVar[int]
-    id: int
-    tailnet_id: str
-    name: str
-    display_name: str
-    email: str
-    provider_id: str
-    provider: str
-    profile_pic_url: str
-    created_at: _timestamp_pb2.Timestamp
-    role: str
-    groups: _containers.RepeatedScalarFieldContainer[str]
-    suspended: bool
-    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., name: _Optional[str] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., provider_id: _Optional[str] = ..., provider: _Optional[str] = ..., profile_pic_url: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., role: _Optional[str] = ..., groups: _Optional[_Iterable[str]] = ..., suspended: _Optional[bool] = ...) -> None: ...
-
-class Node(_message.Message):
-    __slots__ = ("id", "tailnet_id", "stable_id", "machine_key", "node_key", "disco_key", "user_id", "hostname", "given_name", "given_name_fixed", "ipv4", "ipv6", "tags", "hostinfo", "endpoints", "endpoint_types", "home_derp", "cap_version", "created_at", "expiry", "last_seen", "online", "ephemeral", "register_method", "pre_auth_key_id", "advertised_routes", "approved_routes", "requested_tags", "expired", "reported_by", "report_order")
-    ID_FIELD_NUMBER: _ClassVar[int]
-    TAILNET_ID_FIELD_NUMBER: _ClassVar[int]
-    STABLE_ID_FIELD_NUMBER: _ClassVar[int]
-    MACHINE_KEY_FIELD_NUMBER: _ClassVar[int]
-    NODE_KEY_FIELD_NUMBER: _ClassVar[int]
-    DISCO_KEY_FIELD_NUMBER: _ClassVar[int]
-    USER_ID_FIELD_NUMBER: _ClassVar[int]
-    HOSTNAME_FIELD_NUMBER: _ClassVar[int]
-    GIVEN_NAME_FIELD_NUMBER: _ClassVar[int]
-    GIVEN_NAME_FIXED_FIELD_NUMBER: _ClassVar[int]
-    IPV4_FIELD_NUMBER: _ClassVar[int]
-    IPV6_FIELD_NUMBER: _ClassVar[int]
-    TAGS_FIELD_NUMBER: _ClassVar[int]
-    HOSTINFO_FIELD_NUMBER: _ClassVar[int]
-    ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
-    ENDPOINT_TYPES_FIELD_NUMBER: _ClassVar[int]
-    HOME_DERP_FIELD_NUMBER: _ClassVar[int]
-    CAP_VERSION_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    EXPIRY_FIELD_NUMBER: _ClassVar[int]
-    LAST_SEEN_FIELD_NUMBER: _ClassVar[int]
-    ONLINE_FIELD_NUMBER: _ClassVar[int]
-    EPHEMERAL_FIELD_NUMBER: _ClassVar[int]
-    REGISTER_METHOD_FIELD_NUMBER: _ClassVar[int]
-    PRE_AUTH_KEY_ID_FIELD_NUMBER: _ClassVar[int]
-    ADVERTISED_ROUTES_FIELD_NUMBER: _ClassVar[int]
-    APPROVED_ROUTES_FIELD_NUMBER: _ClassVar[int]
-    REQUESTED_TAGS_FIELD_NUMBER: _ClassVar[int]
-    EXPIRED_FIELD_NUMBER: _ClassVar[int]
-    REPORTED_BY_FIELD_NUMBER: _ClassVar[int]
-    REPORT_ORDER_FIELD_NUMBER: _ClassVar[int]
-    id: int
-    tailnet_id: str
-    stable_id: str
-    machine_key: bytes
-    node_key: bytes
-    disco_key: bytes
-    user_id: int
-    hostname: str
-    given_name: str
-    given_name_fixed: bool
-    ipv4: str
-    ipv6: str
-    tags: _containers.RepeatedScalarFieldContainer[str]
-    hostinfo: bytes
-    endpoints: _containers.RepeatedScalarFieldContainer[str]
-    endpoint_types: _containers.RepeatedScalarFieldContainer[int]
-    home_derp: int
-    cap_version: int
-    created_at: _timestamp_pb2.Timestamp
-    expiry: _timestamp_pb2.Timestamp
-    last_seen: _timestamp_pb2.Timestamp
-    online: bool
-    ephemeral: bool
-    register_method: RegisterMethod
-    pre_auth_key_id: int
-    advertised_routes: _containers.RepeatedScalarFieldContainer[str]
-    approved_routes: _containers.RepeatedScalarFieldContainer[str]
-    requested_tags: _containers.RepeatedScalarFieldContainer[str]
-    expired: bool
-    reported_by: str
-    report_order: int
-    def __init__(self, id: _Optional[int] = ..., tailnet_id: _Optional[str] = ..., stable_id: _Optional[str] = ..., machine_key: _Optional[bytes] = ..., node_key: _Optional[bytes] = ..., disco_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., hostname: _Optional[str] = ..., given_name: _Optional[str] = ..., given_name_fixed: _Optional[bool] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., hostinfo: _Optional[bytes] = ..., endpoints: _Optional[_Iterable[str]] = ..., endpoint_types: _Optional[_Iterable[int]] = ..., home_derp: _Optional[int] = ..., cap_version: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_seen: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., online: _Optional[bool] = ..., ephemeral: _Optional[bool] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., advertised_routes: _Optional[_Iterable[str]] = ..., approved_routes: _Optional[_Iterable[str]] = ..., requested_tags: _Optional[_Iterable[str]] = ..., expired: _Optional[bool] = ..., reported_by: _Optional[str] = ..., report_order: _Optional[int] = ...) -> None: ...
-
-class Relay(_message.Message):
-    __slots__ = ("region_id", "region_code", "region_name", "name", "host_name", "cert_name", "ipv4", "ipv6", "derp_port", "stun_port")
-    REGION_ID_FIELD_NUMBER: _ClassVar[int]
-    REGION_CODE_FIELD_NUMBER: _ClassVar[int]
-    REGION_NAME_FIELD_NUMBER: _ClassVar[int]
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    HOST_NAME_FIELD_NUMBER: _ClassVar[int]
-    CERT_NAME_FIELD_NUMBER: _ClassVar[int]
-    IPV4_FIELD_NUMBER: _ClassVar[int]
-    IPV6_FIELD_NUMBER: _ClassVar[int]
-    DERP_PORT_FIELD_NUMBER: _ClassVar[int]
-    STUN_PORT_FIELD_NUMBER: _ClassVar[int]
-    region_id: int
-    region_code: str
-    region_name: str
-    name: str
-    host_name: str
-    cert_name: str
-    ipv4: str
-    ipv6: str
-    derp_port: int
-    stun_port: int
-    def __init__(self, region_id: _Optional[int] = ..., region_code: _Optional[str] = ..., region_name: _Optional[str] = ..., name: _Optional[str] = ..., host_name: _Optional[str] = ..., cert_name: _Optional[str] = ..., ipv4: _Optional[str] = ..., ipv6: _Optional[str] = ..., derp_port: _Optional[int] = ..., stun_port: _Optional[int] = ...) -> None: ...
 
 class Change(_message.Message):
     __slots__ = ("seq", "time", "node_put", "node_removed", "user_put", "user_removed", "relay_put", "relay_removed")
@@ -161,13 +35,13 @@ class Change(_message.Message):
     RELAY_REMOVED_FIELD_NUMBER: _ClassVar[int]
     seq: int
     time: _timestamp_pb2.Timestamp
-    node_put: Node
+    node_put: _node_pb2.Node
     node_removed: int
-    user_put: User
+    user_put: _user_pb2.User
     user_removed: int
-    relay_put: Relay
+    relay_put: _relay_pb2.Relay
     relay_removed: str
-    def __init__(self, seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., node_put: _Optional[_Union[Node, _Mapping]] = ..., node_removed: _Optional[int] = ..., user_put: _Optional[_Union[User, _Mapping]] = ..., user_removed: _Optional[int] = ..., relay_put: _Optional[_Union[Relay, _Mapping]] = ..., relay_removed: _Optional[str] = ...) -> None: ...
+    def __init__(self, seq: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., node_put: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., node_removed: _Optional[int] = ..., user_put: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., user_removed: _Optional[int] = ..., relay_put: _Optional[_Union[_relay_pb2.Relay, _Mapping]] = ..., relay_removed: _Optional[str] = ...) -> None: ...
 
 class CreateUserRequest(_message.Message):
     __slots__ = ("name", "display_name", "email", "profile_pic_url")
@@ -184,8 +58,8 @@ class CreateUserRequest(_message.Message):
 class CreateUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
     __slots__ = ("id", "name", "email")
@@ -200,8 +74,8 @@ class ListUsersRequest(_message.Message):
 class ListUsersResponse(_message.Message):
     __slots__ = ("users",)
     USERS_FIELD_NUMBER: _ClassVar[int]
-    users: _containers.RepeatedCompositeFieldContainer[User]
-    def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+    users: _containers.RepeatedCompositeFieldContainer[_user_pb2.User]
+    def __init__(self, users: _Optional[_Iterable[_Union[_user_pb2.User, _Mapping]]] = ...) -> None: ...
 
 class UpsertLoginRequest(_message.Message):
     __slots__ = ("issuer", "subject", "names", "display_name", "email", "profile_pic_url", "groups", "groups_unknown", "create", "namespace")
@@ -231,9 +105,9 @@ class UpsertLoginResponse(_message.Message):
     __slots__ = ("user", "created")
     USER_FIELD_NUMBER: _ClassVar[int]
     CREATED_FIELD_NUMBER: _ClassVar[int]
-    user: User
+    user: _user_pb2.User
     created: bool
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., created: _Optional[bool] = ...) -> None: ...
 
 class ChangeRightsRequest(_message.Message):
     __slots__ = ("user_id", "number", "standing", "source", "actor", "reason", "groups")
@@ -263,64 +137,6 @@ class LoginGroups(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class Link(_message.Message):
-    __slots__ = ("issuer", "subject", "user_id", "created_at", "last_login", "display_name", "email", "groups_known", "groups", "namespace")
-    ISSUER_FIELD_NUMBER: _ClassVar[int]
-    SUBJECT_FIELD_NUMBER: _ClassVar[int]
-    USER_ID_FIELD_NUMBER: _ClassVar[int]
-    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
-    LAST_LOGIN_FIELD_NUMBER: _ClassVar[int]
-    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
-    EMAIL_FIELD_NUMBER: _ClassVar[int]
-    GROUPS_KNOWN_FIELD_NUMBER: _ClassVar[int]
-    GROUPS_FIELD_NUMBER: _ClassVar[int]
-    NAMESPACE_FIELD_NUMBER: _ClassVar[int]
-    issuer: str
-    subject: str
-    user_id: int
-    created_at: _timestamp_pb2.Timestamp
-    last_login: _timestamp_pb2.Timestamp
-    display_name: str
-    email: str
-    groups_known: bool
-    groups: _containers.RepeatedCompositeFieldContainer[Membership]
-    namespace: str
-    def __init__(self, issuer: _Optional[str] = ..., subject: _Optional[str] = ..., user_id: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., display_name: _Optional[str] = ..., email: _Optional[str] = ..., groups_known: _Optional[bool] = ..., groups: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ..., namespace: _Optional[str] = ...) -> None: ...
-
-class Membership(_message.Message):
-    __slots__ = ("name", "since")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    SINCE_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    since: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
-
-class HistoryEntry(_message.Message):
-    __slots__ = ("at", "attribute", "before", "after", "source")
-    AT_FIELD_NUMBER: _ClassVar[int]
-    ATTRIBUTE_FIELD_NUMBER: _ClassVar[int]
-    BEFORE_FIELD_NUMBER: _ClassVar[int]
-    AFTER_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
-    at: _timestamp_pb2.Timestamp
-    attribute: str
-    before: str
-    after: str
-    source: str
-    def __init__(self, at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attribute: _Optional[str] = ..., before: _Optional[str] = ..., after: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
-
-class StandingRecord(_message.Message):
-    __slots__ = ("since", "source", "actor", "reason")
-    SINCE_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
-    ACTOR_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    since: _timestamp_pb2.Timestamp
-    source: str
-    actor: str
-    reason: str
-    def __init__(self, since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., source: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
-
 class GetPersonRequest(_message.Message):
     __slots__ = ("user_id",)
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -334,12 +150,12 @@ class GetPersonResponse(_message.Message):
     STANDING_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    links: _containers.RepeatedCompositeFieldContainer[Link]
-    standing: StandingRecord
-    history: _containers.RepeatedCompositeFieldContainer[HistoryEntry]
-    nodes: _containers.RepeatedCompositeFieldContainer[Node]
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., links: _Optional[_Iterable[_Union[Link, _Mapping]]] = ..., standing: _Optional[_Union[StandingRecord, _Mapping]] = ..., history: _Optional[_Iterable[_Union[HistoryEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+    user: _user_pb2.User
+    links: _containers.RepeatedCompositeFieldContainer[_user_pb2.Link]
+    standing: _user_pb2.StandingRecord
+    history: _containers.RepeatedCompositeFieldContainer[_user_pb2.HistoryEntry]
+    nodes: _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., links: _Optional[_Iterable[_Union[_user_pb2.Link, _Mapping]]] = ..., standing: _Optional[_Union[_user_pb2.StandingRecord, _Mapping]] = ..., history: _Optional[_Iterable[_Union[_user_pb2.HistoryEntry, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[_node_pb2.Node, _Mapping]]] = ...) -> None: ...
 
 class ListLinksRequest(_message.Message):
     __slots__ = ()
@@ -348,8 +164,8 @@ class ListLinksRequest(_message.Message):
 class ListLinksResponse(_message.Message):
     __slots__ = ("links",)
     LINKS_FIELD_NUMBER: _ClassVar[int]
-    links: _containers.RepeatedCompositeFieldContainer[Link]
-    def __init__(self, links: _Optional[_Iterable[_Union[Link, _Mapping]]] = ...) -> None: ...
+    links: _containers.RepeatedCompositeFieldContainer[_user_pb2.Link]
+    def __init__(self, links: _Optional[_Iterable[_Union[_user_pb2.Link, _Mapping]]] = ...) -> None: ...
 
 class LinkUserRequest(_message.Message):
     __slots__ = ("user_id", "issuer", "subject", "actor")
@@ -366,8 +182,8 @@ class LinkUserRequest(_message.Message):
 class LinkUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class UnlinkUserRequest(_message.Message):
     __slots__ = ("issuer", "subject", "actor")
@@ -382,8 +198,8 @@ class UnlinkUserRequest(_message.Message):
 class UnlinkUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class RelinkUserRequest(_message.Message):
     __slots__ = ("from_user_id", "to_user_id", "actor")
@@ -401,19 +217,19 @@ class RelinkUserResponse(_message.Message):
     LINKS_FIELD_NUMBER: _ClassVar[int]
     NODES_FIELD_NUMBER: _ClassVar[int]
     LEFT_FIELD_NUMBER: _ClassVar[int]
-    user: User
+    user: _user_pb2.User
     links: int
     nodes: int
     left: int
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., links: _Optional[int] = ..., nodes: _Optional[int] = ..., left: _Optional[int] = ...) -> None: ...
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., links: _Optional[int] = ..., nodes: _Optional[int] = ..., left: _Optional[int] = ...) -> None: ...
 
 class ChangeRightsResponse(_message.Message):
     __slots__ = ("user", "changed")
     USER_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
-    user: User
+    user: _user_pb2.User
     changed: bool
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ..., changed: _Optional[bool] = ...) -> None: ...
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ..., changed: _Optional[bool] = ...) -> None: ...
 
 class RenameUserRequest(_message.Message):
     __slots__ = ("id", "new_name")
@@ -426,8 +242,8 @@ class RenameUserRequest(_message.Message):
 class RenameUserResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class SetUserRoleRequest(_message.Message):
     __slots__ = ("id", "role", "actor")
@@ -442,8 +258,8 @@ class SetUserRoleRequest(_message.Message):
 class SetUserRoleResponse(_message.Message):
     __slots__ = ("user",)
     USER_FIELD_NUMBER: _ClassVar[int]
-    user: User
-    def __init__(self, user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    user: _user_pb2.User
+    def __init__(self, user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class DeleteUserRequest(_message.Message):
     __slots__ = ("id",)
@@ -469,11 +285,11 @@ class FindNodeResponse(_message.Message):
     BY_OLD_NODE_KEY_FIELD_NUMBER: _ClassVar[int]
     OF_MACHINE_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
-    by_node_key: Node
-    by_old_node_key: Node
-    of_machine: _containers.RepeatedCompositeFieldContainer[Node]
-    users: _containers.RepeatedCompositeFieldContainer[User]
-    def __init__(self, by_node_key: _Optional[_Union[Node, _Mapping]] = ..., by_old_node_key: _Optional[_Union[Node, _Mapping]] = ..., of_machine: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+    by_node_key: _node_pb2.Node
+    by_old_node_key: _node_pb2.Node
+    of_machine: _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]
+    users: _containers.RepeatedCompositeFieldContainer[_user_pb2.User]
+    def __init__(self, by_node_key: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., by_old_node_key: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., of_machine: _Optional[_Iterable[_Union[_node_pb2.Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[_user_pb2.User, _Mapping]]] = ...) -> None: ...
 
 class AdmitNodeRequest(_message.Message):
     __slots__ = ("node_key", "old_node_key", "user_id", "tags", "ephemeral", "expiry", "hostinfo", "cap_version", "register_method", "pre_auth_key_id", "no_expiry")
@@ -496,18 +312,18 @@ class AdmitNodeRequest(_message.Message):
     expiry: _timestamp_pb2.Timestamp
     hostinfo: bytes
     cap_version: int
-    register_method: RegisterMethod
+    register_method: _node_pb2.RegisterMethod
     pre_auth_key_id: int
     no_expiry: bool
-    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ephemeral: _Optional[bool] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., register_method: _Optional[_Union[RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., no_expiry: _Optional[bool] = ...) -> None: ...
+    def __init__(self, node_key: _Optional[bytes] = ..., old_node_key: _Optional[bytes] = ..., user_id: _Optional[int] = ..., tags: _Optional[_Iterable[str]] = ..., ephemeral: _Optional[bool] = ..., expiry: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hostinfo: _Optional[bytes] = ..., cap_version: _Optional[int] = ..., register_method: _Optional[_Union[_node_pb2.RegisterMethod, str]] = ..., pre_auth_key_id: _Optional[int] = ..., no_expiry: _Optional[bool] = ...) -> None: ...
 
 class AdmitNodeResponse(_message.Message):
     __slots__ = ("node", "user")
     NODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    user: User
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    user: _user_pb2.User
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class LogOutNodeRequest(_message.Message):
     __slots__ = ("node_key", "expiry")
@@ -585,9 +401,9 @@ class GetNodeResponse(_message.Message):
     __slots__ = ("node", "user")
     NODE_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    user: User
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ..., user: _Optional[_Union[User, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    user: _user_pb2.User
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ..., user: _Optional[_Union[_user_pb2.User, _Mapping]] = ...) -> None: ...
 
 class ListNodesRequest(_message.Message):
     __slots__ = ("user_id",)
@@ -599,9 +415,9 @@ class ListNodesResponse(_message.Message):
     __slots__ = ("nodes", "users")
     NODES_FIELD_NUMBER: _ClassVar[int]
     USERS_FIELD_NUMBER: _ClassVar[int]
-    nodes: _containers.RepeatedCompositeFieldContainer[Node]
-    users: _containers.RepeatedCompositeFieldContainer[User]
-    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
+    nodes: _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]
+    users: _containers.RepeatedCompositeFieldContainer[_user_pb2.User]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[_node_pb2.Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[_user_pb2.User, _Mapping]]] = ...) -> None: ...
 
 class ExpireNodeRequest(_message.Message):
     __slots__ = ("id", "expiry", "disable_expiry")
@@ -616,8 +432,8 @@ class ExpireNodeRequest(_message.Message):
 class ExpireNodeResponse(_message.Message):
     __slots__ = ("node",)
     NODE_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ...) -> None: ...
 
 class RenameNodeRequest(_message.Message):
     __slots__ = ("id", "new_name")
@@ -630,8 +446,8 @@ class RenameNodeRequest(_message.Message):
 class RenameNodeResponse(_message.Message):
     __slots__ = ("node",)
     NODE_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ...) -> None: ...
 
 class DeleteNodeRequest(_message.Message):
     __slots__ = ("id",)
@@ -654,8 +470,8 @@ class SetTagsRequest(_message.Message):
 class SetTagsResponse(_message.Message):
     __slots__ = ("node",)
     NODE_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ...) -> None: ...
 
 class SetApprovedRoutesRequest(_message.Message):
     __slots__ = ("id", "routes")
@@ -668,8 +484,8 @@ class SetApprovedRoutesRequest(_message.Message):
 class SetApprovedRoutesResponse(_message.Message):
     __slots__ = ("node",)
     NODE_FIELD_NUMBER: _ClassVar[int]
-    node: Node
-    def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ...) -> None: ...
+    node: _node_pb2.Node
+    def __init__(self, node: _Optional[_Union[_node_pb2.Node, _Mapping]] = ...) -> None: ...
 
 class BackfillNodeIpsRequest(_message.Message):
     __slots__ = ()
@@ -698,8 +514,8 @@ class VerifyNodeKeyResponse(_message.Message):
 class AnnounceRelayRequest(_message.Message):
     __slots__ = ("relay",)
     RELAY_FIELD_NUMBER: _ClassVar[int]
-    relay: Relay
-    def __init__(self, relay: _Optional[_Union[Relay, _Mapping]] = ...) -> None: ...
+    relay: _relay_pb2.Relay
+    def __init__(self, relay: _Optional[_Union[_relay_pb2.Relay, _Mapping]] = ...) -> None: ...
 
 class AnnounceRelayResponse(_message.Message):
     __slots__ = ()
@@ -718,10 +534,10 @@ class GetSnapshotResponse(_message.Message):
     USERS_FIELD_NUMBER: _ClassVar[int]
     RELAYS_FIELD_NUMBER: _ClassVar[int]
     seq: int
-    nodes: _containers.RepeatedCompositeFieldContainer[Node]
-    users: _containers.RepeatedCompositeFieldContainer[User]
-    relays: _containers.RepeatedCompositeFieldContainer[Relay]
-    def __init__(self, seq: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[User, _Mapping]]] = ..., relays: _Optional[_Iterable[_Union[Relay, _Mapping]]] = ...) -> None: ...
+    nodes: _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]
+    users: _containers.RepeatedCompositeFieldContainer[_user_pb2.User]
+    relays: _containers.RepeatedCompositeFieldContainer[_relay_pb2.Relay]
+    def __init__(self, seq: _Optional[int] = ..., nodes: _Optional[_Iterable[_Union[_node_pb2.Node, _Mapping]]] = ..., users: _Optional[_Iterable[_Union[_user_pb2.User, _Mapping]]] = ..., relays: _Optional[_Iterable[_Union[_relay_pb2.Relay, _Mapping]]] = ...) -> None: ...
 
 class GetChangesRequest(_message.Message):
     __slots__ = ("tailnet_id", "after")

@@ -67,42 +67,42 @@ class Remote:
     def __enter__(self) -> Remote:
         from headscale.v1 import headscale_pb2_grpc
 
-        self._stub = headscale_pb2_grpc.HeadscaleServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = headscale_pb2_grpc.HeadscaleServiceStub(self._channel)
         return self
 
     def policies(self) -> Remote:
         """From here on calls go to the administration of the policy."""
         from smartscale.admin.v1 import policy_pb2_grpc
 
-        self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)
         return self
 
     def nodes(self) -> Remote:
         """From here on calls go to the descriptions of nodes."""
         from smartscale.admin.v1 import node_pb2_grpc
 
-        self._stub = node_pb2_grpc.NodeAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = node_pb2_grpc.NodeAdminServiceStub(self._channel)
         return self
 
     def logins(self) -> Remote:
         """From here on calls go to the logins that wait."""
         from smartscale.admin.v1 import pending_login_pb2_grpc
 
-        self._stub = pending_login_pb2_grpc.PendingLoginAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = pending_login_pb2_grpc.PendingLoginAdminServiceStub(self._channel)
         return self
 
     def people(self) -> Remote:
         """From here on calls go to the administration of users."""
         from smartscale.admin.v1 import user_pb2_grpc
 
-        self._stub = user_pb2_grpc.UserAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = user_pb2_grpc.UserAdminServiceStub(self._channel)
         return self
 
     def itself(self) -> Remote:
         """From here on calls go to the server's own administration, which may have to ask others that are slow."""
         from smartscale.admin.v1 import server_pb2_grpc
 
-        self._stub = server_pb2_grpc.ServerAdminServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._stub = server_pb2_grpc.ServerAdminServiceStub(self._channel)
         self._timeout = max(self._timeout, SLOW)
         return self
 

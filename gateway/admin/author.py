@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import Any
+
+from google.protobuf.message import Message
+from grpc.aio import ServicerContext
 
 UNIX = "unix socket"
 
@@ -20,7 +22,7 @@ def note_key(prefix: str) -> None:
     _current.set(f"api key {prefix}")
 
 
-def note_peer(context: Any) -> None:
+def note_peer(context: ServicerContext[Message, Message]) -> None:
     """A call over the unix socket has no key: whoever may open the socket is trusted."""
     if str(context.peer()).startswith("unix:"):
         _current.set(UNIX)

@@ -98,7 +98,7 @@ def node(
         expiry=found.expiry if found.HasField("expiry") else None,
         pre_auth_key=pre_auth_key(key, users) if key is not None else None,
         created_at=found.created_at if found.HasField("created_at") else None,
-        register_method=node_pb2.RegisterMethod.Name(found.register_method),
+        register_method=node_pb2.RegisterMethod.ValueType(found.register_method),
         given_name=found.given_name,
         online=found.online,
         approved_routes=found.approved_routes,

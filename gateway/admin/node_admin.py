@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc.aio
 import orjson
-from smartscale.admin.v1 import node_pb2, node_pb2_grpc, pending_login_pb2, pending_login_pb2_grpc
+from smartscale.admin.v1 import node_pb2, pending_login_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
@@ -34,7 +34,7 @@ class NodeAdmin:
         if request.id:
             found = [(await registry.GetNode(registry_pb2.GetNodeRequest(id=request.id), timeout=DEADLINE)).node]
         else:
-            found = (await registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)).nodes
+            found = list((await registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)).nodes)
         return node_pb2.DescribeNodesResponse(nodes=[describe(node) for node in found])
 
 
@@ -136,12 +136,9 @@ def registrations(services: Services) -> tuple[tuple[str, Callable[[grpc.aio.Ser
     """Both services by name, as listeners want them; every failure becomes a status with a text for people."""
 
     def nodes(server: grpc.aio.Server) -> None:
-        servicer: Any = answering.fill(node_pb2_grpc.NodeAdminServiceServicer(), _NODES, NodeAdmin(services))
-        node_pb2_grpc.add_NodeAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        answering.add_to(server, _NODES, NodeAdmin(services))
 
     def logins(server: grpc.aio.Server) -> None:
-        empty = pending_login_pb2_grpc.PendingLoginAdminServiceServicer()
-        servicer: Any = answering.fill(empty, _LOGINS, PendingLoginAdmin(services))
-        pending_login_pb2_grpc.add_PendingLoginAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+        answering.add_to(server, _LOGINS, PendingLoginAdmin(services))
 
     return ((_NODES.full_name, nodes), (_LOGINS.full_name, logins))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any
 
 import grpc
 import grpc.aio
 from smartscale.admin.v1 import policy_pb2 as pb
-from smartscale.admin.v1 import policy_pb2_grpc
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.types.v1 import policy_pb2 as policy_types
 
@@ -121,5 +119,4 @@ class PolicyAdmin:
 
 def add_to(server: grpc.aio.Server, calls: PolicyAdmin) -> None:
     """Register the service; every failure becomes a status with a text for people."""
-    servicer: Any = answering.fill(policy_pb2_grpc.PolicyAdminServiceServicer(), SERVICE, calls)
-    policy_pb2_grpc.add_PolicyAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    answering.add_to(server, SERVICE, calls)

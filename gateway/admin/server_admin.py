@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc.aio
 from smartscale.admin.v1 import server_pb2 as pb
-from smartscale.admin.v1 import server_pb2_grpc
 from smartscale.auth.v1 import auth_pb2
 
 from gateway.admin import answering
@@ -43,5 +40,4 @@ class ServerAdmin:
 
 def add_to(server: grpc.aio.Server, calls: ServerAdmin) -> None:
     """Register the service; every failure becomes a status with a text for people."""
-    servicer: Any = answering.fill(server_pb2_grpc.ServerAdminServiceServicer(), SERVICE, calls)
-    server_pb2_grpc.add_ServerAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    answering.add_to(server, SERVICE, calls)

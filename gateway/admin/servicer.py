@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Never
 
 import grpc
 import grpc.aio
 from google.protobuf.message import Message
+from grpc.aio import ServicerContext
 from headscale.v1 import headscale_pb2, headscale_pb2_grpc, policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 from smartscale.registry.v1 import registry_pb2
@@ -20,11 +21,13 @@ from gateway.admin.policy_admin import PolicyAdmin
 from gateway.admin.server_admin import ServerAdmin
 from gateway.admin.stubs import DEADLINE, Refused, Services
 from gateway.admin.user_admin import UserAdmin
+from services.shared.rpc.handlers import UnaryBehaviour, add_unary_methods
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-HEADSCALE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].full_name
+_SERVICE = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
+HEADSCALE = _SERVICE.full_name
 
 
 class Documents:
@@ -125,21 +128,18 @@ class Calls:
 
 def add_to(server: grpc.aio.Server, calls: Calls) -> None:
     """Register the service; every failure becomes a status with a text for people."""
-    servicer = headscale_pb2_grpc.HeadscaleServiceServicer()
-    for name in headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"].methods_by_name:
-        setattr(servicer, name, _answering(calls, name))
-    headscale_pb2_grpc.add_HeadscaleServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    add_unary_methods(server, _SERVICE, lambda name: _answering(calls, name))
 
 
-async def abort(context: Any, refusal: Refused) -> None:
+async def abort(context: ServicerContext[Message, Message], refusal: Refused) -> Never:
     """End a gRPC call with a refusal."""
     if refusal.retry_after:
         context.set_trailing_metadata((("retry-after", str(refusal.retry_after)),))
     await context.abort(refusal.code, str(refusal))
 
 
-def _answering(calls: Calls, name: str) -> Any:
-    async def answer(request: Any, context: Any) -> Any:
+def _answering(calls: Calls, name: str) -> UnaryBehaviour:
+    async def answer(request: Message, context: ServicerContext[Message, Message]) -> Message:
         author.note_peer(context)
         try:
             return await calls.call(name, request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -44,9 +43,9 @@ class Services:
     """Stubs of registry, auth and policy."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
-        self.registry: Any = registry_pb2_grpc.RegistryServiceStub(channels["registry"])  # type: ignore[no-untyped-call]
-        self.auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
-        self.policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
+        self.registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
+        self.auth = auth_pb2_grpc.AuthServiceStub(channels["auth"])
+        self.policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
 
     async def users(self) -> dict[int, user_types.User]:
         """All users by id."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc
 import grpc.aio
 from smartscale.admin.v1 import user_pb2 as pb
-from smartscale.admin.v1 import user_pb2_grpc
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
 
@@ -57,5 +54,4 @@ class UserAdmin(PersonCalls):
 
 def add_to(server: grpc.aio.Server, calls: UserAdmin) -> None:
     """Register the service; every failure becomes a status with a text for people."""
-    servicer: Any = answering.fill(user_pb2_grpc.UserAdminServiceServicer(), SERVICE, calls)
-    user_pb2_grpc.add_UserAdminServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    answering.add_to(server, SERVICE, calls)

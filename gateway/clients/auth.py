@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2 as pb
@@ -87,7 +86,7 @@ class AuthClient:
     """Auth, as the tunnel sees it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: Any = pb_grpc.AuthServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = pb_grpc.AuthServiceStub(channel)
 
     async def register(self, machine: MachineKey, registration: Registration) -> Outcome:
         """Register a node.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -29,12 +28,10 @@ class Liveness:
     """Asks registry, policy, auth and map streamer."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
-        registry: Any = registry_pb2_grpc.RegistryServiceStub(channels["registry"])  # type: ignore[no-untyped-call]
-        policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
-        auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
-        streamer: Any = map_streamer_pb2_grpc.MapStreamerServiceStub(  # type: ignore[no-untyped-call]
-            channels["map_streamer"]
-        )
+        registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
+        policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
+        auth = auth_pb2_grpc.AuthServiceStub(channels["auth"])
+        streamer = map_streamer_pb2_grpc.MapStreamerServiceStub(channels["map_streamer"])
         self._questions: dict[str, Callable[[], Awaitable[object]]] = {
             "registry": lambda: registry.VerifyNodeKey(
                 registry_pb2.VerifyNodeKeyRequest(node_key=bytes(32)), timeout=DEADLINE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
@@ -16,7 +15,7 @@ class MapStreamerClient:
     """One map streamer, as the gateway sees it."""
 
     def __init__(self, channel: grpc.aio.Channel, address: str) -> None:
-        self._stub: Any = pb_grpc.MapStreamerServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = pb_grpc.MapStreamerServiceStub(channel)
         self.address = address
 
     async def attach(self, requests: AsyncIterator[pb.AttachRequest]) -> AsyncIterator[pb.AttachResponse]:

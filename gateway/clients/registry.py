@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2 as pb
@@ -39,7 +38,7 @@ class RegistryClient:
     def __init__(self, channel: grpc.aio.Channel, gateway_id: str) -> None:
         """`gateway_id` is unique per run: numbers of reports and sessions mean something only within it."""
         self._gateway_id = gateway_id
-        self._stub: Any = pb_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = pb_grpc.RegistryServiceStub(channel)
 
     async def update_node(self, machine: MachineKey, state: NodeState) -> bool:
         """Store what a client reports; whether anything was new.

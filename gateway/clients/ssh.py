@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
@@ -66,8 +65,8 @@ class SshClient:
     """A map streamer and auth, as SSH sessions need them."""
 
     def __init__(self, map_streamer: grpc.aio.Channel, auth: grpc.aio.Channel) -> None:
-        self._rules: Any = map_streamer_pb2_grpc.MapStreamerServiceStub(map_streamer)  # type: ignore[no-untyped-call]
-        self._auth: Any = auth_pb2_grpc.AuthServiceStub(auth)  # type: ignore[no-untyped-call]
+        self._rules = map_streamer_pb2_grpc.MapStreamerServiceStub(map_streamer)
+        self._auth = auth_pb2_grpc.AuthServiceStub(auth)
 
     async def rule(self, machine: MachineKey, session: SshSession) -> SshRule:
         """What the policy in force wants for a session.

@@ -32,12 +32,10 @@ class Services:
     """Stubs of the four services, and the look-ups that several pages share."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
-        self.registry: Any = registry_pb2_grpc.RegistryServiceStub(channels["registry"])  # type: ignore[no-untyped-call]
-        self.auth: Any = auth_pb2_grpc.AuthServiceStub(channels["auth"])  # type: ignore[no-untyped-call]
-        self.policy: Any = policy_pb2_grpc.PolicyServiceStub(channels["policy"])  # type: ignore[no-untyped-call]
-        self.map_streamer: Any = map_streamer_pb2_grpc.MapStreamerServiceStub(  # type: ignore[no-untyped-call]
-            channels["map_streamer"]
-        )
+        self.registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
+        self.auth = auth_pb2_grpc.AuthServiceStub(channels["auth"])
+        self.policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
+        self.map_streamer = map_streamer_pb2_grpc.MapStreamerServiceStub(channels["map_streamer"])
 
     async def nodes(self) -> list[node_types.Node]:
         """All nodes.

@@ -43,7 +43,7 @@ class Siblings:
             # Without a limit: an answer has a netmap in it, and the worker that took it had one.
             options = (("grpc.max_receive_message_length", -1),)
             async with grpc.aio.insecure_channel(f"unix:{path}", options) as channel:
-                stub: Any = pb_grpc.DebugServiceStub(channel)  # type: ignore[no-untyped-call]
+                stub = pb_grpc.DebugServiceStub(channel)
                 try:
                     return await getattr(stub, method)(request, timeout=wait, metadata=((_FROM_BESIDE, "1"),))
                 except grpc.aio.AioRpcError as error:
@@ -67,7 +67,9 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
         self._questions = questions
         self._siblings = siblings
 
-    async def C2n(self, request: pb.C2nRequest, context: Context) -> pb.C2nResponse:
+    async def C2n(
+        self, request: pb.C2nRequest, context: grpc.aio.ServicerContext[pb.C2nRequest, pb.C2nResponse]
+    ) -> pb.C2nResponse:
         """Let a node handle an HTTP request."""
 
         async def here(wait: float) -> pb.C2nResponse:
@@ -78,7 +80,9 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
         answer: pb.C2nResponse = await self._here_or_beside("C2n", request, context, here)
         return answer
 
-    async def Ping(self, request: pb.PingRequest, context: Context) -> pb.PingResponse:
+    async def Ping(
+        self, request: pb.PingRequest, context: grpc.aio.ServicerContext[pb.PingRequest, pb.PingResponse]
+    ) -> pb.PingResponse:
         """Let a node ping, or prove that it is there."""
 
         async def here(wait: float) -> pb.PingResponse:
@@ -116,4 +120,4 @@ def _wait(context: Context) -> float:
 def add_to(server: grpc.aio.Server, questions: Questions, siblings: Siblings) -> None:
     """Offer the service on a server."""
     servicer = DebugServicer(questions, siblings)
-    pb_grpc.add_DebugServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]
+    pb_grpc.add_DebugServiceServicer_to_server(servicer, server)

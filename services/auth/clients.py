@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 import grpc.aio
@@ -51,7 +51,7 @@ class RegistryClient:
     """The registry of one tailnet, over a channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: Any = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
         """What is known under these keys."""
@@ -77,7 +77,7 @@ class RegistryClient:
             no_expiry=admission.expiry == NEVER_ENDS,
             hostinfo=admission.hostinfo,
             cap_version=admission.version,
-            register_method=node_types.RegisterMethod.Name(int(admission.method)),
+            register_method=node_types.RegisterMethod.ValueType(admission.method),
             pre_auth_key_id=admission.pre_auth_key_id,
         )
         metadata = with_machine_key(admission.machine_key)
@@ -180,7 +180,7 @@ class PolicyTagOwners:
     """Tag ownership by the policy in force."""
 
     def __init__(self, channel: grpc.aio.Channel, tailnet: TailnetId) -> None:
-        self._stub: Any = policy_pb2_grpc.PolicyServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = policy_pb2_grpc.PolicyServiceStub(channel)
         self._tailnet = tailnet
 
     async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
@@ -263,7 +263,7 @@ def _optional(key: NodeKey) -> bytes:
     return b"" if key.is_zero else key.raw
 
 
-def _timestamp(instant: datetime | None) -> Any:
+def _timestamp(instant: datetime | None) -> Timestamp | None:
     if instant is None:
         return None
     stamp = Timestamp()

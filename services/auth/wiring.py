@@ -59,7 +59,7 @@ class AuthService:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
-        auth_pb2_grpc.add_AuthServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(self._servicer, server)
 
     @property
     def parked(self) -> int:

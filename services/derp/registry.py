@@ -36,7 +36,7 @@ class RegistryAdmission:
     """
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock, *, fail_open: bool = False) -> None:
-        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._clock = clock
         self._fail_open = fail_open
         self._known: OrderedDict[NodeKey, tuple[bool, float, int]] = OrderedDict()
@@ -118,7 +118,7 @@ class Announcer:
 
     def __init__(self, channel: grpc.aio.Channel, record: Callable[[], RelayRecord]) -> None:
         """`record` is asked each time: the certificate may have been replaced."""
-        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._record = record
         self._task: asyncio.Task[None] | None = None
         self.announced = asyncio.Event()

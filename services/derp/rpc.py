@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import grpc.aio
+from grpc.aio import ServicerContext
 from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
 
 from services.derp.mesh import Mesh
@@ -23,7 +23,7 @@ class DerpServicer(derp_pb2_grpc.DerpServiceServicer):
     async def GetStatus(
         self,
         request: derp_pb2.GetStatusRequest,
-        context: grpc.aio.ServicerContext[derp_pb2.GetStatusRequest, derp_pb2.GetStatusResponse],
+        context: ServicerContext[derp_pb2.GetStatusRequest, derp_pb2.GetStatusResponse],
     ) -> derp_pb2.GetStatusResponse:
         """Says who the relay is and what it carries."""
         record, counters = self._record(), self._server.relay.counters

@@ -110,7 +110,7 @@ class DerpService:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
-        derp_pb2_grpc.add_DerpServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+        derp_pb2_grpc.add_DerpServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
         """Bind the sockets and begin to serve; then become known.

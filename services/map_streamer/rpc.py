@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import grpc
 import grpc.aio
 import orjson
+from grpc.aio import ServicerContext
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
@@ -43,7 +43,9 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         self._clock = clock or SystemClock()
 
     async def Attach(
-        self, request_iterator: AsyncIterator[pb.AttachRequest], context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        request_iterator: AsyncIterator[pb.AttachRequest],
+        context: ServicerContext[pb.AttachRequest, pb.AttachResponse],
     ) -> AsyncIterator[pb.AttachResponse]:
         """Serve one gateway until either side goes."""
         requests = aiter(request_iterator)
@@ -92,7 +94,11 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
             case other:
                 log.warning("message of a gateway is out of place", gateway_id=gateway.id, kind=other or "unknown")
 
-    async def FindSshCheck(self, request: pb.FindSshCheckRequest, context: Any) -> pb.FindSshCheckResponse:
+    async def FindSshCheck(
+        self,
+        request: pb.FindSshCheckRequest,
+        context: ServicerContext[pb.FindSshCheckRequest, pb.FindSshCheckResponse],
+    ) -> pb.FindSshCheckResponse:
         """Say what an SSH session needs of a person."""
         machine = machine_key_of(context)
         if not self._tailnet.ready.is_set():
@@ -110,7 +116,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         )
 
     async def GetStatus(
-        self, request: pb.GetStatusRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.GetStatusRequest, context: ServicerContext[pb.GetStatusRequest, pb.GetStatusResponse]
     ) -> pb.GetStatusResponse:
         """Say how far this replica is and what it holds."""
         view, roster = self._tailnet.view, self._tailnet.roster
@@ -122,20 +128,24 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         )
 
     async def ShowNodes(
-        self, request: pb.ShowNodesRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self, request: pb.ShowNodesRequest, context: ServicerContext[pb.ShowNodesRequest, pb.ShowNodesResponse]
     ) -> pb.ShowNodesResponse:
         """Show what is worked out for nodes."""
         now = self._clock.now()
         return showing.nodes(self._tailnet, list(request.node_ids), now, with_map=request.with_map)
 
     async def ShowDerpMap(
-        self, request: pb.ShowDerpMapRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        request: pb.ShowDerpMapRequest,
+        context: ServicerContext[pb.ShowDerpMapRequest, pb.ShowDerpMapResponse],
     ) -> pb.ShowDerpMapResponse:
         """Show the DERP map."""
         return pb.ShowDerpMapResponse(derp_map=self._tailnet.renderer.derp_json())
 
     async def ShowSessions(
-        self, request: pb.ShowSessionsRequest, context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        request: pb.ShowSessionsRequest,
+        context: ServicerContext[pb.ShowSessionsRequest, pb.ShowSessionsResponse],
     ) -> pb.ShowSessionsResponse:
         """Show sessions and queues."""
         return showing.sessions(self._tailnet)

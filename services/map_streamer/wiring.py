@@ -47,7 +47,7 @@ class MapStreamerService:
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
         add = map_streamer_pb2_grpc.add_MapStreamerServiceServicer_to_server
-        add(self._servicer, server)  # type: ignore[no-untyped-call]
+        add(self._servicer, server)
 
     async def start(self) -> None:
         """Follow the logs and tell; returns with the first snapshot, or when it is long in coming."""

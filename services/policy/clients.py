@@ -7,7 +7,6 @@ nobody. An answer is never waited for long, and none is needed to start.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import grpc.aio
 from google.protobuf.message import DecodeError
@@ -32,7 +31,7 @@ class RegistryClient:
     """The nodes and users of the tailnet, over a channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._stub: Any = registry_pb2_grpc.RegistryServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def population(self) -> Population | None:
         """The tailnet as it is; None when the registry does not answer."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Any
 
 import grpc
+from grpc.aio import ServicerContext
 from opentelemetry import trace
 from smartscale.common.v1 import common_pb2
 from smartscale.policy.v1 import policy_pb2 as pb
@@ -44,11 +44,15 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         self._tracer = tracer
         self._tailnet = tailnet
 
-    async def GetPolicy(self, request: pb.GetPolicyRequest, context: Any) -> pb.GetPolicyResponse:
+    async def GetPolicy(
+        self, request: pb.GetPolicyRequest, context: ServicerContext[pb.GetPolicyRequest, pb.GetPolicyResponse]
+    ) -> pb.GetPolicyResponse:
         """One version."""
         return pb.GetPolicyResponse(version=version_to_proto(await self._policies.get(request.number)))
 
-    async def SetPolicy(self, request: pb.SetPolicyRequest, context: Any) -> pb.SetPolicyResponse:
+    async def SetPolicy(
+        self, request: pb.SetPolicyRequest, context: ServicerContext[pb.SetPolicyRequest, pb.SetPolicyResponse]
+    ) -> pb.SetPolicyResponse:
         """Check, store, put in force."""
         with self._tracer.start_as_current_span("policy set"):
             try:
@@ -63,7 +67,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
                 raise _RefusedError(_fitting(error)) from error
         return pb.SetPolicyResponse(version=version_to_proto(version), warnings=warnings)
 
-    async def CheckPolicy(self, request: pb.CheckPolicyRequest, context: Any) -> pb.CheckPolicyResponse:
+    async def CheckPolicy(
+        self,
+        request: pb.CheckPolicyRequest,
+        context: ServicerContext[pb.CheckPolicyRequest, pb.CheckPolicyResponse],
+    ) -> pb.CheckPolicyResponse:
         """Check only."""
         with self._tracer.start_as_current_span("policy check"):
             try:
@@ -72,7 +80,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
                 raise _RefusedError(_fitting(error)) from error
         return pb.CheckPolicyResponse(warnings=warnings)
 
-    async def ExplainPolicy(self, request: pb.ExplainPolicyRequest, context: Any) -> pb.ExplainPolicyResponse:
+    async def ExplainPolicy(
+        self,
+        request: pb.ExplainPolicyRequest,
+        context: ServicerContext[pb.ExplainPolicyRequest, pb.ExplainPolicyResponse],
+    ) -> pb.ExplainPolicyResponse:
         """Which rules decide."""
         answer = await self._answered(
             self._policies.explain(
@@ -86,7 +98,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         found = [policy_types.PolicyExplanation(**one) for one in answer["answers"]]
         return pb.ExplainPolicyResponse(allowed=answer["allowed"], answers=found)
 
-    async def PreviewPolicy(self, request: pb.PreviewPolicyRequest, context: Any) -> pb.PreviewPolicyResponse:
+    async def PreviewPolicy(
+        self,
+        request: pb.PreviewPolicyRequest,
+        context: ServicerContext[pb.PreviewPolicyRequest, pb.PreviewPolicyResponse],
+    ) -> pb.PreviewPolicyResponse:
         """What would change for whom."""
         with self._tracer.start_as_current_span("policy preview"):
             try:
@@ -104,18 +120,30 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             raise _RefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
         return answer
 
-    async def ListVersions(self, request: pb.ListVersionsRequest, context: Any) -> pb.ListVersionsResponse:
+    async def ListVersions(
+        self,
+        request: pb.ListVersionsRequest,
+        context: ServicerContext[pb.ListVersionsRequest, pb.ListVersionsResponse],
+    ) -> pb.ListVersionsResponse:
         """Versions, newest first."""
         found = await self._policies.versions(request.before, request.limit)
         return pb.ListVersionsResponse(versions=[version_to_proto(version) for version in found])
 
-    async def GetCompiled(self, request: pb.GetCompiledRequest, context: Any) -> pb.GetCompiledResponse:
+    async def GetCompiled(
+        self,
+        request: pb.GetCompiledRequest,
+        context: ServicerContext[pb.GetCompiledRequest, pb.GetCompiledResponse],
+    ) -> pb.GetCompiledResponse:
         """What is in force."""
         self._check_tailnet(request.tailnet_id)
         found = await self._policies.in_force()
         return pb.GetCompiledResponse(seq=found.seq, compiled=found.compiled, version=found.number)
 
-    async def GetChanges(self, request: pb.GetChangesRequest, context: Any) -> pb.GetChangesResponse:
+    async def GetChanges(
+        self,
+        request: pb.GetChangesRequest,
+        context: ServicerContext[pb.GetChangesRequest, pb.GetChangesResponse],
+    ) -> pb.GetChangesResponse:
         """The log after a position."""
         self._check_tailnet(request.tailnet_id)
         found = await self._policies.changes(request.after)

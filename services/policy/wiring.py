@@ -62,7 +62,7 @@ class PolicyService:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
-        policy_pb2_grpc.add_PolicyServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+        policy_pb2_grpc.add_PolicyServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
         """Bring the tables up to date and the policy in force; returns when ready to answer."""

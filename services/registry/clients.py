@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import grpc
 import grpc.aio
@@ -29,7 +28,7 @@ class PolicyFollower:
     """Fetches the policy at start and at each change; approval rests until it is known."""
 
     def __init__(self, channel: grpc.aio.Channel, bus: Bus, change: PolicyChange, tailnet: TailnetId) -> None:
-        self._stub: Any = policy_pb2_grpc.PolicyServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._stub = policy_pb2_grpc.PolicyServiceStub(channel)
         self._bus = bus
         self._change = change
         self._tailnet = tailnet

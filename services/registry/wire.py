@@ -57,7 +57,7 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
         expired=node.expired,
         online=node.online,
         ephemeral=node.ephemeral,
-        register_method=node_types.RegisterMethod.Name(node.register_method),
+        register_method=node_types.RegisterMethod.ValueType(node.register_method),
         pre_auth_key_id=node.pre_auth_key_id,
         advertised_routes=node.advertised_routes,
         approved_routes=node.approved_routes,

@@ -77,7 +77,7 @@ class RegistryService:
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
-        registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._servicer, server)  # type: ignore[no-untyped-call]
+        registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
         """Bring the tables up to date, load the tailnet, begin to act on time; returns when ready to answer.

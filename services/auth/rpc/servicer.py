@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
+from grpc.aio import ServicerContext
 from opentelemetry import trace
 from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
@@ -74,69 +74,105 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
             registry=telemetry.registry,
         )
 
-    async def Register(self, request: pb.RegisterRequest, context: Any) -> pb.RegisterResponse:
+    async def Register(
+        self, request: pb.RegisterRequest, context: ServicerContext[pb.RegisterRequest, pb.RegisterResponse]
+    ) -> pb.RegisterResponse:
         """A client registers."""
         with self._span("auth register") as span:
             result = await self._cases.register.register(read_registration(request, machine_key_of(context)))
             return self._answer(result, span)
 
-    async def AwaitLogin(self, request: pb.AwaitLoginRequest, context: Any) -> pb.AwaitLoginResponse:
+    async def AwaitLogin(
+        self,
+        request: pb.AwaitLoginRequest,
+        context: ServicerContext[pb.AwaitLoginRequest, pb.AwaitLoginResponse],
+    ) -> pb.AwaitLoginResponse:
         """A client waits for its login."""
         with self._span("auth await login") as span:
             registration = read_registration(request.registration, machine_key_of(context))
             result = await self._cases.await_login.wait(registration, request.followup)
             return pb.AwaitLoginResponse(response=self._answer(result, span))
 
-    async def OpenLogin(self, request: pb.OpenLoginRequest, context: Any) -> pb.OpenLoginResponse:
+    async def OpenLogin(
+        self, request: pb.OpenLoginRequest, context: ServicerContext[pb.OpenLoginRequest, pb.OpenLoginResponse]
+    ) -> pb.OpenLoginResponse:
         """Make a login without a client."""
         auth_id = read_new_auth_id(request.auth_id) if request.auth_id else None
         login = await self._cases.logins.open(invented(request.hostinfo), auth_id)
         return pb.OpenLoginResponse(login=writing.login(login))
 
-    async def GetPendingLogin(self, request: pb.GetPendingLoginRequest, context: Any) -> pb.GetPendingLoginResponse:
+    async def GetPendingLogin(
+        self,
+        request: pb.GetPendingLoginRequest,
+        context: ServicerContext[pb.GetPendingLoginRequest, pb.GetPendingLoginResponse],
+    ) -> pb.GetPendingLoginResponse:
         """A login for the page that shows it."""
         found = await self._cases.logins.get(read_auth_id(request.auth_id))
         return pb.GetPendingLoginResponse(login=writing.login(found))
 
     async def ListPendingLogins(
-        self, request: pb.ListPendingLoginsRequest, context: Any
+        self,
+        request: pb.ListPendingLoginsRequest,
+        context: ServicerContext[pb.ListPendingLoginsRequest, pb.ListPendingLoginsResponse],
     ) -> pb.ListPendingLoginsResponse:
         """All pending logins."""
         found = await self._cases.logins.list()
         return pb.ListPendingLoginsResponse(logins=[writing.login(login) for login in found])
 
-    async def ApproveLogin(self, request: pb.ApproveLoginRequest, context: Any) -> pb.ApproveLoginResponse:
+    async def ApproveLogin(
+        self,
+        request: pb.ApproveLoginRequest,
+        context: ServicerContext[pb.ApproveLoginRequest, pb.ApproveLoginResponse],
+    ) -> pb.ApproveLoginResponse:
         """An administrator lets a device in."""
         with self._span("auth approve login"):
             user_id = UserId(read_id(request.user_id))
             admitted = await self._cases.logins.approve(read_auth_id(request.auth_id), user_id, RegisterMethod.CLI)
             return pb.ApproveLoginResponse(node=writing.node(admitted.node), user=writing.user(admitted.user))
 
-    async def RejectLogin(self, request: pb.RejectLoginRequest, context: Any) -> pb.RejectLoginResponse:
+    async def RejectLogin(
+        self,
+        request: pb.RejectLoginRequest,
+        context: ServicerContext[pb.RejectLoginRequest, pb.RejectLoginResponse],
+    ) -> pb.RejectLoginResponse:
         """An administrator turns a device away."""
         await self._cases.logins.reject(read_auth_id(request.auth_id))
         return pb.RejectLoginResponse()
 
-    async def SuspendUser(self, request: pb.SuspendUserRequest, context: Any) -> pb.SuspendUserResponse:
+    async def SuspendUser(
+        self,
+        request: pb.SuspendUserRequest,
+        context: ServicerContext[pb.SuspendUserRequest, pb.SuspendUserResponse],
+    ) -> pb.SuspendUserResponse:
         """End a person's access."""
         with self._span("auth suspend user"):
             user = await self._cases.rights.suspend(*_rights(request))
             return pb.SuspendUserResponse(user=writing.user(user))
 
-    async def RestoreUser(self, request: pb.RestoreUserRequest, context: Any) -> pb.RestoreUserResponse:
+    async def RestoreUser(
+        self,
+        request: pb.RestoreUserRequest,
+        context: ServicerContext[pb.RestoreUserRequest, pb.RestoreUserResponse],
+    ) -> pb.RestoreUserResponse:
         """Take a suspension back."""
         with self._span("auth restore user"):
             user = await self._cases.rights.restore(*_rights(request))
             return pb.RestoreUserResponse(user=writing.user(user))
 
-    async def JudgeUser(self, request: pb.JudgeUserRequest, context: Any) -> pb.JudgeUserResponse:
+    async def JudgeUser(
+        self, request: pb.JudgeUserRequest, context: ServicerContext[pb.JudgeUserRequest, pb.JudgeUserResponse]
+    ) -> pb.JudgeUserResponse:
         """Say whether a person may enter."""
         verdicts, node_logins = await self._cases.verdicts.of(UserId(read_id(request.user_id)))
         return pb.JudgeUserResponse(
             verdicts=map(writing.verdict, verdicts), node_logins=map(writing.node_login, node_logins)
         )
 
-    async def CreatePreAuthKey(self, request: pb.CreatePreAuthKeyRequest, context: Any) -> pb.CreatePreAuthKeyResponse:
+    async def CreatePreAuthKey(
+        self,
+        request: pb.CreatePreAuthKeyRequest,
+        context: ServicerContext[pb.CreatePreAuthKeyRequest, pb.CreatePreAuthKeyResponse],
+    ) -> pb.CreatePreAuthKeyResponse:
         """Make a pre-auth key."""
         key, text = await self._cases.preauth_keys.create(
             UserId(read_id(request.user_id)),
@@ -147,42 +183,74 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         )
         return pb.CreatePreAuthKeyResponse(pre_auth_key=writing.preauth_key(key, text))
 
-    async def ListPreAuthKeys(self, request: pb.ListPreAuthKeysRequest, context: Any) -> pb.ListPreAuthKeysResponse:
+    async def ListPreAuthKeys(
+        self,
+        request: pb.ListPreAuthKeysRequest,
+        context: ServicerContext[pb.ListPreAuthKeysRequest, pb.ListPreAuthKeysResponse],
+    ) -> pb.ListPreAuthKeysResponse:
         """All pre-auth keys, or those of one user."""
         user_id = UserId(read_id(request.user_id)) if request.user_id else None
         keys = await self._cases.preauth_keys.list(user_id)
         return pb.ListPreAuthKeysResponse(pre_auth_keys=[writing.preauth_key(key) for key in keys])
 
-    async def ExpirePreAuthKey(self, request: pb.ExpirePreAuthKeyRequest, context: Any) -> pb.ExpirePreAuthKeyResponse:
+    async def ExpirePreAuthKey(
+        self,
+        request: pb.ExpirePreAuthKeyRequest,
+        context: ServicerContext[pb.ExpirePreAuthKeyRequest, pb.ExpirePreAuthKeyResponse],
+    ) -> pb.ExpirePreAuthKeyResponse:
         """End a pre-auth key."""
         await self._cases.preauth_keys.expire(read_id(request.id))
         return pb.ExpirePreAuthKeyResponse()
 
-    async def DeletePreAuthKey(self, request: pb.DeletePreAuthKeyRequest, context: Any) -> pb.DeletePreAuthKeyResponse:
+    async def DeletePreAuthKey(
+        self,
+        request: pb.DeletePreAuthKeyRequest,
+        context: ServicerContext[pb.DeletePreAuthKeyRequest, pb.DeletePreAuthKeyResponse],
+    ) -> pb.DeletePreAuthKeyResponse:
         """Forget a pre-auth key."""
         await self._cases.preauth_keys.delete(read_id(request.id))
         return pb.DeletePreAuthKeyResponse()
 
-    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Any) -> pb.CreateApiKeyResponse:
+    async def CreateApiKey(
+        self,
+        request: pb.CreateApiKeyRequest,
+        context: ServicerContext[pb.CreateApiKeyRequest, pb.CreateApiKeyResponse],
+    ) -> pb.CreateApiKeyResponse:
         """Make an API key."""
         key, text = await self._cases.api_keys.create(read_optional(request, "expiration"))
         return pb.CreateApiKeyResponse(key=text, api_key=writing.api_key(key))
 
-    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Any) -> pb.ListApiKeysResponse:
+    async def ListApiKeys(
+        self,
+        request: pb.ListApiKeysRequest,
+        context: ServicerContext[pb.ListApiKeysRequest, pb.ListApiKeysResponse],
+    ) -> pb.ListApiKeysResponse:
         """All API keys."""
         return pb.ListApiKeysResponse(api_keys=[writing.api_key(key) for key in await self._cases.api_keys.list()])
 
-    async def ExpireApiKey(self, request: pb.ExpireApiKeyRequest, context: Any) -> pb.ExpireApiKeyResponse:
+    async def ExpireApiKey(
+        self,
+        request: pb.ExpireApiKeyRequest,
+        context: ServicerContext[pb.ExpireApiKeyRequest, pb.ExpireApiKeyResponse],
+    ) -> pb.ExpireApiKeyResponse:
         """End an API key."""
         await self._cases.api_keys.expire(read_id(request.id), request.prefix)
         return pb.ExpireApiKeyResponse()
 
-    async def DeleteApiKey(self, request: pb.DeleteApiKeyRequest, context: Any) -> pb.DeleteApiKeyResponse:
+    async def DeleteApiKey(
+        self,
+        request: pb.DeleteApiKeyRequest,
+        context: ServicerContext[pb.DeleteApiKeyRequest, pb.DeleteApiKeyResponse],
+    ) -> pb.DeleteApiKeyResponse:
         """Forget an API key."""
         await self._cases.api_keys.delete(read_id(request.id), request.prefix)
         return pb.DeleteApiKeyResponse()
 
-    async def VerifyApiKey(self, request: pb.VerifyApiKeyRequest, context: Any) -> pb.VerifyApiKeyResponse:
+    async def VerifyApiKey(
+        self,
+        request: pb.VerifyApiKeyRequest,
+        context: ServicerContext[pb.VerifyApiKeyRequest, pb.VerifyApiKeyResponse],
+    ) -> pb.VerifyApiKeyResponse:
         """Check an API key."""
         key = await self._cases.api_keys.verify(request.key)
         return pb.VerifyApiKeyResponse(api_key=writing.api_key(key))

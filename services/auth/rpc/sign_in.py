@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from grpc.aio import ServicerContext
 from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 
@@ -45,7 +44,11 @@ class SignInServicer:
             registry=telemetry.registry,
         )
 
-    async def StartSignIn(self, request: pb.StartSignInRequest, context: Any) -> pb.StartSignInResponse:
+    async def StartSignIn(
+        self,
+        request: pb.StartSignInRequest,
+        context: ServicerContext[pb.StartSignInRequest, pb.StartSignInResponse],
+    ) -> pb.StartSignInResponse:
         """A person begins to sign in."""
         started = await self._use().start(read_auth_id(request.auth_id), request.provider, request.remote_address)
         return pb.StartSignInResponse(
@@ -55,7 +58,11 @@ class SignInServicer:
             expires_at=writing.instant(started.flow.expires_at),
         )
 
-    async def FinishSignIn(self, request: pb.FinishSignInRequest, context: Any) -> pb.FinishSignInResponse:
+    async def FinishSignIn(
+        self,
+        request: pb.FinishSignInRequest,
+        context: ServicerContext[pb.FinishSignInRequest, pb.FinishSignInResponse],
+    ) -> pb.FinishSignInResponse:
         """The provider sent the person back."""
         callback = Callback(
             unverified_state=request.state[:MAX_PARAMETER],
@@ -70,16 +77,26 @@ class SignInServicer:
         self._ended.labels(view.flow.reason).inc()
         return pb.FinishSignInResponse(sign_in=_sign_in(view))
 
-    async def GetSignIn(self, request: pb.GetSignInRequest, context: Any) -> pb.GetSignInResponse:
+    async def GetSignIn(
+        self, request: pb.GetSignInRequest, context: ServicerContext[pb.GetSignInRequest, pb.GetSignInResponse]
+    ) -> pb.GetSignInResponse:
         """How far a sign-in is."""
         return pb.GetSignInResponse(sign_in=_sign_in(await self._use().view(request.flow_id, request.browser_secret)))
 
-    async def ConfirmSignIn(self, request: pb.ConfirmSignInRequest, context: Any) -> pb.ConfirmSignInResponse:
+    async def ConfirmSignIn(
+        self,
+        request: pb.ConfirmSignInRequest,
+        context: ServicerContext[pb.ConfirmSignInRequest, pb.ConfirmSignInResponse],
+    ) -> pb.ConfirmSignInResponse:
         """The person says whether the device is theirs."""
         view = await self._use().confirm(request.flow_id, request.browser_secret, request.confirmation, request.approve)
         return pb.ConfirmSignInResponse(sign_in=_sign_in(view))
 
-    async def GetSignInHealth(self, request: pb.GetSignInHealthRequest, context: Any) -> pb.GetSignInHealthResponse:
+    async def GetSignInHealth(
+        self,
+        request: pb.GetSignInHealthRequest,
+        context: ServicerContext[pb.GetSignInHealthRequest, pb.GetSignInHealthResponse],
+    ) -> pb.GetSignInHealthResponse:
         """The providers, and the last failures."""
         sign_in = self._use()
         providers = await sign_in.providers()
@@ -98,7 +115,9 @@ class SignInServicer:
         )
 
     async def ReloadConfiguration(
-        self, request: pb.ReloadConfigurationRequest, context: Any
+        self,
+        request: pb.ReloadConfigurationRequest,
+        context: ServicerContext[pb.ReloadConfigurationRequest, pb.ReloadConfigurationResponse],
     ) -> pb.ReloadConfigurationResponse:
         """Read the configuration again, here and everywhere."""
         if self._reloader is None:

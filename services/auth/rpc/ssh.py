@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grpc.aio import ServicerContext
 from opentelemetry import trace
 from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
@@ -34,30 +35,48 @@ class SshServicer:
             registry=telemetry.registry,
         )
 
-    async def CheckSsh(self, request: pb.CheckSshRequest, context: Any) -> pb.CheckSshResponse:
+    async def CheckSsh(
+        self, request: pb.CheckSshRequest, context: ServicerContext[pb.CheckSshRequest, pb.CheckSshResponse]
+    ) -> pb.CheckSshResponse:
         """Whether a session may begin."""
         with self._ssh_span("auth check ssh") as span:
             question = read_ssh_question(request.question)
             verdict = writing.ssh_verdict(await self._checks.ask(machine_key_of(context), question))
             return pb.CheckSshResponse(verdict=self._counted(verdict, span))
 
-    async def AwaitSshCheck(self, request: pb.AwaitSshCheckRequest, context: Any) -> pb.AwaitSshCheckResponse:
+    async def AwaitSshCheck(
+        self,
+        request: pb.AwaitSshCheckRequest,
+        context: ServicerContext[pb.AwaitSshCheckRequest, pb.AwaitSshCheckResponse],
+    ) -> pb.AwaitSshCheckResponse:
         """Wait for a person's word."""
         with self._ssh_span("auth await ssh check") as span:
             question, auth_id = read_ssh_question(request.question), read_auth_id(request.auth_id)
             verdict = writing.ssh_verdict(await self._checks.wait(machine_key_of(context), question, auth_id))
             return pb.AwaitSshCheckResponse(verdict=self._counted(verdict, span))
 
-    async def GetSshCheck(self, request: pb.GetSshCheckRequest, context: Any) -> pb.GetSshCheckResponse:
+    async def GetSshCheck(
+        self,
+        request: pb.GetSshCheckRequest,
+        context: ServicerContext[pb.GetSshCheckRequest, pb.GetSshCheckResponse],
+    ) -> pb.GetSshCheckResponse:
         """A session for the page that shows it."""
         found = await self._checks.get(read_auth_id(request.auth_id))
         return pb.GetSshCheckResponse(check=writing.ssh_check(found))
 
-    async def ListSshChecks(self, request: pb.ListSshChecksRequest, context: Any) -> pb.ListSshChecksResponse:
+    async def ListSshChecks(
+        self,
+        request: pb.ListSshChecksRequest,
+        context: ServicerContext[pb.ListSshChecksRequest, pb.ListSshChecksResponse],
+    ) -> pb.ListSshChecksResponse:
         """All that wait."""
         return pb.ListSshChecksResponse(checks=map(writing.ssh_check, await self._checks.list()))
 
-    async def DecideSshCheck(self, request: pb.DecideSshCheckRequest, context: Any) -> pb.DecideSshCheckResponse:
+    async def DecideSshCheck(
+        self,
+        request: pb.DecideSshCheckRequest,
+        context: ServicerContext[pb.DecideSshCheckRequest, pb.DecideSshCheckResponse],
+    ) -> pb.DecideSshCheckResponse:
         """An administrator decides."""
         with self._ssh_span("auth decide ssh check"):
             auth_id = read_auth_id(request.auth_id)

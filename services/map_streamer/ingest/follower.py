@@ -63,8 +63,8 @@ class Follower:
         self._id = tailnet_id
         self._tailnet = tailnet
         self._bus = bus
-        self._registry = registry_pb2_grpc.RegistryServiceStub(registry)  # type: ignore[no-untyped-call]
-        self._policy = policy_pb2_grpc.PolicyServiceStub(policy)  # type: ignore[no-untyped-call]
+        self._registry = registry_pb2_grpc.RegistryServiceStub(registry)
+        self._policy = policy_pb2_grpc.PolicyServiceStub(policy)
         self._metrics = metrics
         self._quiet = quiet
         self._topics = {f"smartscale.{tailnet_id}.{service}.changes": service for service in _FACT}

@@ -111,7 +111,7 @@ class Admission:
         else:
             self._admit(gateway, asked, node)
 
-    def _refuse(self, gateway: Gateway, session_id: int, reason: pb.RefusalReason) -> None:
+    def _refuse(self, gateway: Gateway, session_id: int, reason: pb.RefusalReason.ValueType) -> None:
         self._metrics.refused.labels(pb.RefusalReason.Name(reason).removeprefix("REFUSAL_REASON_").lower()).inc()
         refused = pb.SessionRefused(session_id=session_id, reason=reason)
         gateway.outbox.put(pb.AttachResponse(refused=refused))

@@ -106,7 +106,7 @@ class Roster:
             self._of_node.pop(node_id, None)
         self._metrics.sessions.set(len(self._sessions))
 
-    def end(self, session: Session, reason: pb.EndReason) -> None:
+    def end(self, session: Session, reason: pb.EndReason.ValueType) -> None:
         """Forget a session and tell its gateway why."""
         self.remove(session)
         ended = pb.SessionEnded(session_id=session.id, reason=reason)

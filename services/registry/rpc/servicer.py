@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import grpc
 from grpc import StatusCode
+from grpc.aio import ServicerContext
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc
@@ -34,7 +34,7 @@ from services.shared.ids import TailnetId
 from services.shared.keys import NodeKey
 from services.shared.rpc import answers, machine_key_of
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+Context: TypeAlias = "ServicerContext[Any, Any]"
 
 SNAPSHOT_NODES = 500
 """Nodes in one message of a snapshot."""
@@ -74,7 +74,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self._cases = cases
         self._tailnet = tailnet
 
-    async def CreateUser(self, request: pb.CreateUserRequest, context: Context) -> pb.CreateUserResponse:
+    async def CreateUser(
+        self,
+        request: pb.CreateUserRequest,
+        context: ServicerContext[pb.CreateUserRequest, pb.CreateUserResponse],
+    ) -> pb.CreateUserResponse:
         """Create a user."""
         user = await self._cases.users.create(
             NewUser(
@@ -86,18 +90,26 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         )
         return pb.CreateUserResponse(user=self._user(user))
 
-    async def ListUsers(self, request: pb.ListUsersRequest, context: Context) -> pb.ListUsersResponse:
+    async def ListUsers(
+        self, request: pb.ListUsersRequest, context: ServicerContext[pb.ListUsersRequest, pb.ListUsersResponse]
+    ) -> pb.ListUsersResponse:
         """List users."""
         user_id = requests.read_user_id(request.id) if request.id else None
         users = await self._cases.users.find(user_id, request.name, request.email)
         return pb.ListUsersResponse(users=map(self._user, users))
 
-    async def UpsertLogin(self, request: pb.UpsertLoginRequest, context: Context) -> pb.UpsertLoginResponse:
+    async def UpsertLogin(
+        self,
+        request: pb.UpsertLoginRequest,
+        context: ServicerContext[pb.UpsertLoginRequest, pb.UpsertLoginResponse],
+    ) -> pb.UpsertLoginResponse:
         """Find or make the user of a person who signed in."""
         user, created = await self._cases.people.sign_in(requests.person(request), create=request.create)
         return pb.UpsertLoginResponse(user=self._user(user), created=created)
 
-    async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
+    async def GetPerson(
+        self, request: pb.GetPersonRequest, context: ServicerContext[pb.GetPersonRequest, pb.GetPersonResponse]
+    ) -> pb.GetPersonResponse:
         """Return all that is known of a person."""
         found = await self._cases.identities.dossier(requests.read_user_id(request.user_id))
         return pb.GetPersonResponse(
@@ -108,48 +120,78 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             nodes=self._nodes(found.nodes),
         )
 
-    async def ListLinks(self, request: pb.ListLinksRequest, context: Context) -> pb.ListLinksResponse:
+    async def ListLinks(
+        self, request: pb.ListLinksRequest, context: ServicerContext[pb.ListLinksRequest, pb.ListLinksResponse]
+    ) -> pb.ListLinksResponse:
         """List the links of everybody."""
         return pb.ListLinksResponse(links=map(writing.link, await self._cases.identities.links()))
 
-    async def LinkUser(self, request: pb.LinkUserRequest, context: Context) -> pb.LinkUserResponse:
+    async def LinkUser(
+        self, request: pb.LinkUserRequest, context: ServicerContext[pb.LinkUserRequest, pb.LinkUserResponse]
+    ) -> pb.LinkUserResponse:
         """Make an identity a user's."""
         user_id = requests.read_user_id(request.user_id)
         user = await self._cases.identities.link(user_id, request.issuer, request.subject, request.actor)
         return pb.LinkUserResponse(user=self._user(user))
 
-    async def UnlinkUser(self, request: pb.UnlinkUserRequest, context: Context) -> pb.UnlinkUserResponse:
+    async def UnlinkUser(
+        self,
+        request: pb.UnlinkUserRequest,
+        context: ServicerContext[pb.UnlinkUserRequest, pb.UnlinkUserResponse],
+    ) -> pb.UnlinkUserResponse:
         """Make an identity nobody's."""
         user = await self._cases.identities.unlink(request.issuer, request.subject, request.actor)
         return pb.UnlinkUserResponse(user=self._user(user))
 
-    async def RelinkUser(self, request: pb.RelinkUserRequest, context: Context) -> pb.RelinkUserResponse:
+    async def RelinkUser(
+        self,
+        request: pb.RelinkUserRequest,
+        context: ServicerContext[pb.RelinkUserRequest, pb.RelinkUserResponse],
+    ) -> pb.RelinkUserResponse:
         """Make all identities and nodes of a user another's."""
         old, new = requests.read_user_id(request.from_user_id), requests.read_user_id(request.to_user_id)
         moved = await self._cases.identities.relink(old, new, request.actor)
         return pb.RelinkUserResponse(user=self._user(moved.user), links=moved.links, nodes=moved.nodes, left=moved.left)
 
-    async def ChangeRights(self, request: pb.ChangeRightsRequest, context: Context) -> pb.ChangeRightsResponse:
+    async def ChangeRights(
+        self,
+        request: pb.ChangeRightsRequest,
+        context: ServicerContext[pb.ChangeRightsRequest, pb.ChangeRightsResponse],
+    ) -> pb.ChangeRightsResponse:
         """Take a change of a person's rights."""
         user, changed = await self._cases.rights.change(requests.rights_change(request))
         return pb.ChangeRightsResponse(user=self._user(user), changed=changed)
 
-    async def RenameUser(self, request: pb.RenameUserRequest, context: Context) -> pb.RenameUserResponse:
+    async def RenameUser(
+        self,
+        request: pb.RenameUserRequest,
+        context: ServicerContext[pb.RenameUserRequest, pb.RenameUserResponse],
+    ) -> pb.RenameUserResponse:
         """Rename a user."""
         user = await self._cases.users.rename(requests.read_user_id(request.id), request.new_name)
         return pb.RenameUserResponse(user=self._user(user))
 
-    async def SetUserRole(self, request: pb.SetUserRoleRequest, context: Context) -> pb.SetUserRoleResponse:
+    async def SetUserRole(
+        self,
+        request: pb.SetUserRoleRequest,
+        context: ServicerContext[pb.SetUserRoleRequest, pb.SetUserRoleResponse],
+    ) -> pb.SetUserRoleResponse:
         """Give a user another role."""
         user = await self._cases.users.set_role(requests.read_user_id(request.id), request.role, request.actor)
         return pb.SetUserRoleResponse(user=self._user(user))
 
-    async def DeleteUser(self, request: pb.DeleteUserRequest, context: Context) -> pb.DeleteUserResponse:
+    async def DeleteUser(
+        self,
+        request: pb.DeleteUserRequest,
+        context: ServicerContext[pb.DeleteUserRequest, pb.DeleteUserResponse],
+    ) -> pb.DeleteUserResponse:
         """Delete a user."""
         await self._cases.users.delete(requests.read_user_id(request.id))
         return pb.DeleteUserResponse()
 
-    async def FindNode(self, request: pb.FindNodeRequest, context: Context) -> pb.FindNodeResponse:
+    async def FindNode(
+        self, request: pb.FindNodeRequest, context: ServicerContext[pb.FindNodeRequest, pb.FindNodeResponse]
+    ) -> pb.FindNodeResponse:
         """Find the nodes that a registering client may be."""
         found = await self._cases.admission.find(
             machine_key_of(context),
@@ -163,12 +205,18 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             users=map(self._user, found.users),
         )
 
-    async def AdmitNode(self, request: pb.AdmitNodeRequest, context: Context) -> pb.AdmitNodeResponse:
+    async def AdmitNode(
+        self, request: pb.AdmitNodeRequest, context: ServicerContext[pb.AdmitNodeRequest, pb.AdmitNodeResponse]
+    ) -> pb.AdmitNodeResponse:
         """Let a node in."""
         node, owner = await self._cases.admission.admit(requests.application(request, machine_key_of(context)))
         return pb.AdmitNodeResponse(node=self._node(node), user=self._optional_user(owner))
 
-    async def LogOutNode(self, request: pb.LogOutNodeRequest, context: Context) -> pb.LogOutNodeResponse:
+    async def LogOutNode(
+        self,
+        request: pb.LogOutNodeRequest,
+        context: ServicerContext[pb.LogOutNodeRequest, pb.LogOutNodeResponse],
+    ) -> pb.LogOutNodeResponse:
         """End a client's own key."""
         await self._cases.nodes.log_out(
             machine_key_of(context),
@@ -177,71 +225,113 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         )
         return pb.LogOutNodeResponse()
 
-    async def UpdateNode(self, request: pb.UpdateNodeRequest, context: Context) -> pb.UpdateNodeResponse:
+    async def UpdateNode(
+        self,
+        request: pb.UpdateNodeRequest,
+        context: ServicerContext[pb.UpdateNodeRequest, pb.UpdateNodeResponse],
+    ) -> pb.UpdateNodeResponse:
         """Take a client's report."""
         changed = await self._cases.updates.report(requests.report(request, machine_key_of(context)))
         return pb.UpdateNodeResponse(changed=changed)
 
-    async def ReportSessions(self, request: pb.ReportSessionsRequest, context: Context) -> pb.ReportSessionsResponse:
+    async def ReportSessions(
+        self,
+        request: pb.ReportSessionsRequest,
+        context: ServicerContext[pb.ReportSessionsRequest, pb.ReportSessionsResponse],
+    ) -> pb.ReportSessionsResponse:
         """Take a gateway's report."""
         resend = await self._cases.presence.report(requests.session_report(request))
         return pb.ReportSessionsResponse(resend=resend)
 
-    async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.GetNodeResponse:
+    async def GetNode(
+        self, request: pb.GetNodeRequest, context: ServicerContext[pb.GetNodeRequest, pb.GetNodeResponse]
+    ) -> pb.GetNodeResponse:
         """Fetch one node."""
         node, owner = await self._cases.nodes.get(requests.read_node_id(request.id))
         return pb.GetNodeResponse(node=self._node(node), user=self._optional_user(owner))
 
-    async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesResponse:
+    async def ListNodes(
+        self, request: pb.ListNodesRequest, context: ServicerContext[pb.ListNodesRequest, pb.ListNodesResponse]
+    ) -> pb.ListNodesResponse:
         """List nodes."""
         listing = await self._cases.nodes.find(requests.read_user_id(request.user_id) if request.user_id else None)
         return pb.ListNodesResponse(nodes=self._nodes(listing.nodes), users=map(self._user, listing.users))
 
-    async def ExpireNode(self, request: pb.ExpireNodeRequest, context: Context) -> pb.ExpireNodeResponse:
+    async def ExpireNode(
+        self,
+        request: pb.ExpireNodeRequest,
+        context: ServicerContext[pb.ExpireNodeRequest, pb.ExpireNodeResponse],
+    ) -> pb.ExpireNodeResponse:
         """Set the end of a node's key."""
         expiry = requests.read_instant("expiry", request.expiry) if request.HasField("expiry") else None
         node = await self._cases.nodes.expire(requests.read_node_id(request.id), expiry, request.disable_expiry)
         return pb.ExpireNodeResponse(node=self._node(node))
 
-    async def RenameNode(self, request: pb.RenameNodeRequest, context: Context) -> pb.RenameNodeResponse:
+    async def RenameNode(
+        self,
+        request: pb.RenameNodeRequest,
+        context: ServicerContext[pb.RenameNodeRequest, pb.RenameNodeResponse],
+    ) -> pb.RenameNodeResponse:
         """Rename a node."""
         node = await self._cases.nodes.rename(requests.read_node_id(request.id), request.new_name)
         return pb.RenameNodeResponse(node=self._node(node))
 
-    async def DeleteNode(self, request: pb.DeleteNodeRequest, context: Context) -> pb.DeleteNodeResponse:
+    async def DeleteNode(
+        self,
+        request: pb.DeleteNodeRequest,
+        context: ServicerContext[pb.DeleteNodeRequest, pb.DeleteNodeResponse],
+    ) -> pb.DeleteNodeResponse:
         """Delete a node."""
         await self._cases.nodes.delete(requests.read_node_id(request.id))
         return pb.DeleteNodeResponse()
 
-    async def SetTags(self, request: pb.SetTagsRequest, context: Context) -> pb.SetTagsResponse:
+    async def SetTags(
+        self, request: pb.SetTagsRequest, context: ServicerContext[pb.SetTagsRequest, pb.SetTagsResponse]
+    ) -> pb.SetTagsResponse:
         """Replace a node's tags."""
         node = await self._cases.nodes.set_tags(requests.read_node_id(request.id), list(request.tags))
         return pb.SetTagsResponse(node=self._node(node))
 
     async def SetApprovedRoutes(
-        self, request: pb.SetApprovedRoutesRequest, context: Context
+        self,
+        request: pb.SetApprovedRoutesRequest,
+        context: ServicerContext[pb.SetApprovedRoutesRequest, pb.SetApprovedRoutesResponse],
     ) -> pb.SetApprovedRoutesResponse:
         """Replace a node's approved routes."""
         node = await self._cases.nodes.approve_routes(requests.read_node_id(request.id), list(request.routes))
         return pb.SetApprovedRoutesResponse(node=self._node(node))
 
-    async def BackfillNodeIps(self, request: pb.BackfillNodeIpsRequest, context: Context) -> pb.BackfillNodeIpsResponse:
+    async def BackfillNodeIps(
+        self,
+        request: pb.BackfillNodeIpsRequest,
+        context: ServicerContext[pb.BackfillNodeIpsRequest, pb.BackfillNodeIpsResponse],
+    ) -> pb.BackfillNodeIpsResponse:
         """Give nodes the addresses that they lack."""
         return pb.BackfillNodeIpsResponse(changes=await self._cases.nodes.backfill())
 
-    async def VerifyNodeKey(self, request: pb.VerifyNodeKeyRequest, context: Context) -> pb.VerifyNodeKeyResponse:
+    async def VerifyNodeKey(
+        self,
+        request: pb.VerifyNodeKeyRequest,
+        context: ServicerContext[pb.VerifyNodeKeyRequest, pb.VerifyNodeKeyResponse],
+    ) -> pb.VerifyNodeKeyResponse:
         """Say whether a node key may use the relays."""
         key = requests.read_key(NodeKey, "node_key", request.node_key)
         node = await self._cases.nodes.may_relay(key)
         return pb.VerifyNodeKeyResponse(allow=node is not None, node_id=node or 0)
 
-    async def AnnounceRelay(self, request: pb.AnnounceRelayRequest, context: Context) -> pb.AnnounceRelayResponse:
+    async def AnnounceRelay(
+        self,
+        request: pb.AnnounceRelayRequest,
+        context: ServicerContext[pb.AnnounceRelayRequest, pb.AnnounceRelayResponse],
+    ) -> pb.AnnounceRelayResponse:
         """Take a relay's announcement."""
         await self._cases.relays.announce(wire.relay_from_proto(request.relay))
         return pb.AnnounceRelayResponse()
 
     async def GetSnapshot(
-        self, request: pb.GetSnapshotRequest, context: Context
+        self,
+        request: pb.GetSnapshotRequest,
+        context: ServicerContext[pb.GetSnapshotRequest, pb.GetSnapshotResponse],
     ) -> AsyncIterator[pb.GetSnapshotResponse]:
         """Stream everything, at one position."""
         self._check_tailnet(request.tailnet_id)
@@ -257,7 +347,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             yield pb.GetSnapshotResponse(seq=snapshot.position, nodes=self._nodes(part))
             await asyncio.sleep(0)  # a large tailnet must not hold up the others' calls
 
-    async def GetChanges(self, request: pb.GetChangesRequest, context: Context) -> pb.GetChangesResponse:
+    async def GetChanges(
+        self,
+        request: pb.GetChangesRequest,
+        context: ServicerContext[pb.GetChangesRequest, pb.GetChangesResponse],
+    ) -> pb.GetChangesResponse:
         """Return the records after a position."""
         self._check_tailnet(request.tailnet_id)
         page = await self._cases.feed.changes(min(request.after, requests.MAX_ID))

@@ -11,6 +11,9 @@ from services.map_streamer.snapshot import RelayRecord
 
 Region = Mapping[str, Any]
 
+NO_REGIONS = b'"Regions":{}}'
+"""How a map without any region ends. A client that is sent one loses every relay."""
+
 
 def _region_node(relay: RelayRecord) -> dict[str, Any]:
     node: dict[str, Any] = {"Name": relay.name, "RegionID": relay.region_id, "HostName": relay.host_name}

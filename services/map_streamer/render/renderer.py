@@ -9,6 +9,7 @@ from datetime import datetime
 import orjson
 
 from services.map_streamer.diff import Difference, Patch
+from services.map_streamer.render.derp import NO_REGIONS as _NO_REGIONS
 from services.map_streamer.render.derp import derp_map
 from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_resolvers
 from services.map_streamer.render.frames import FrameCache
@@ -59,6 +60,11 @@ class Renderer:
         if self._derp is None or self._derp[0] != key:
             self._derp = key, derp_map(snapshot.regions, snapshot.relays.values(), snapshot.policy.derp_map)
         return self._derp[1]
+
+    def derp_members(self) -> list[bytes]:
+        """The member `DERPMap` of a map response; none while no region is known, so that clients keep their map."""
+        text = self.derp_json()
+        return [] if text.endswith(_NO_REGIONS) else [b'"DERPMap":' + text]
 
     def dns_json(self, view: View, node: NodeRecord) -> bytes:
         """The DNS configuration of a node."""
@@ -116,7 +122,7 @@ class Renderer:
     def _shared_json(self, class_: int, owner: int) -> bytes:
         found = self._shared.get((class_, owner))
         if found is None:
-            members = [b'"DERPMap":' + self.derp_json()]
+            members = self.derp_members()
             if self._domain:
                 members.append(b'"Domain":' + orjson.dumps(self._domain))
             members.append(b'"UserProfiles":' + self.profiles_json(self.view.owners(class_) | {owner}))
@@ -187,7 +193,7 @@ class Deltas:
         removed = [node_id for node_id in peers.removed if node_id != viewer.node_id]
         members = [b'"Node":' + own] if own else []
         if difference.relays or difference.doubt is not None:
-            members.append(b'"DERPMap":' + renderer.derp_json())
+            members += renderer.derp_members()
         if removed:
             members.append(b'"PeersRemoved":' + orjson.dumps(removed))
         if whole:

@@ -45,7 +45,7 @@ def complete(config: Config, given: Given) -> Config:
         derp=replace(derp, server=server),
         dns=replace(
             dns,
-            base_domain=(dns.base_domain if given("dns.base_domain") else DEFAULT_DOMAIN).strip(".").lower(),
+            base_domain=dns.base_domain if given("dns.base_domain") else DEFAULT_DOMAIN,
             override_local_dns=bool(dns.nameservers.global_)
             if dns.override_local_dns is None
             else dns.override_local_dns,

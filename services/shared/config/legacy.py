@@ -1,6 +1,6 @@
 """Keys of earlier Headscale releases and of our users' guide: moved to today's place, with one line for each.
 
-Sources: Headscale's `config-example.yaml` of v0.22.3, its deprecation list of v0.23, and the guide.
+Sources: Headscale's `config-example.yaml` of v0.12 to v0.22.3, its deprecation list of v0.23, and the guide.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ _MOVED: dict[Path, Path] = {
     ("ephemeral_node_inactivity_timeout",): ("node", "ephemeral", "inactivity_timeout"),
     ("acl_policy_path",): ("policy", "path"),
     ("log_level",): ("log", "level"),
+    ("derp_map_path",): ("derp", "paths"),
+    ("dns", "split"): ("dns", "nameservers", "split"),
+    ("derp", "server", "urls"): ("derp", "urls"),
+    ("derp", "server", "paths"): ("derp", "paths"),
     ("dns_config", "nameservers"): ("dns", "nameservers", "global"),
     ("dns_config", "restricted_nameservers"): ("dns", "nameservers", "split"),
     ("dns_config", "domains"): ("dns", "search_domains"),
@@ -29,6 +33,8 @@ _MOVED: dict[Path, Path] = {
     },
 }
 _IGNORED: dict[Path, str] = {
+    ("tls_client_auth_mode",): "clients prove who they are inside the connection, not by TLS certificates",
+    ("tuning", "node_mapsession_changed_buffer_size"): "windows and queues follow the load",
     ("private_key_path",): "the old protocol that used it is gone",
     ("node_update_check_interval",): "nodes are told of changes at once",
     ("oidc", "strip_email_domain"): "users are named after their e-mail address",
@@ -37,7 +43,7 @@ _IGNORED: dict[Path, str] = {
     ("dns", "use_username_in_magic_dns"): "names have no user part",
     ("dns_config", "use_username_in_magic_dns"): "names have no user part",
 }
-_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("oidc", "enabled"))
+_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"))
 _DISCOURAGED: dict[Path, str] = {
     ("oidc", "expiry"): "node.expiry, which holds for every way of joining; here it stays for OpenID logins only",
     ("randomize_client_port",): "`randomizeClientPort` in the policy, which alone decides",
@@ -45,10 +51,6 @@ _DISCOURAGED: dict[Path, str] = {
 
 LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
 """Keys that no section of today has."""
-
-
-LEGACY_SECTIONS: frozenset[str] = frozenset(path[0] for path in LEGACY_KEYS if len(path) > 1) - {"oidc", "dns"}
-"""Sections that no longer exist; an empty one is no fault."""
 
 
 def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
@@ -59,14 +61,17 @@ def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
         if given is None or given.is_null:
             continue
         lines.append(_line(given, old, f"is now {'.'.join(new)}"))
+        if given.is_blank and tree.find(new) is not None:
+            continue  # Headscale's example had both for some releases, one of them empty
         _move(tree, given, old, new, problems)
     for old, why in _IGNORED.items():
-        if (given := tree.take(old)) is not None:
+        if (given := tree.take(old)) is not None and not given.is_null:
             lines.append(_line(given, old, f"is ignored: {why}"))
     for old, instead in _DISCOURAGED.items():
         if (given := tree.find(old)) is not None and not given.is_null:
             lines.append(_line(given, old, f"is better written as {instead}"))
-    lines.extend(_ip_prefixes(tree, problems))
+    lines.extend(_ip_prefixes(tree, "ip_prefix", problems))
+    lines.extend(_ip_prefixes(tree, "ip_prefixes", problems))
     lines.extend(_oidc_enabled(tree, problems))
     return lines
 
@@ -87,26 +92,24 @@ def _move(tree: Tree, given: Given, old: Path, new: Path, problems: list[Problem
         )
 
 
-def _ip_prefixes(tree: Tree, problems: list[Problem]) -> list[str]:
-    given = tree.take(("ip_prefixes",))
-    if given is None or given.is_null:
+def _ip_prefixes(tree: Tree, old: str, problems: list[Problem]) -> list[str]:
+    given = tree.take((old,))
+    if given is None or given.is_blank:
         return []
     try:
         items = split_list(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
     except WrongValueError as error:
-        problems.append(Problem(given.where, "ip_prefixes", error.what, error.remedy))
+        problems.append(Problem(given.where, old, error.what, error.remedy))
         return []
     for item in items if isinstance(items, list) else ():
         text = item.value.text if isinstance(item.value, Scalar) else ""
         try:
             version = ipaddress.ip_network(text, strict=False).version
         except ValueError:
-            problems.append(
-                Problem(item.where, "ip_prefixes", "holds something that is no prefix", "write 100.64.0.0/10")
-            )
+            problems.append(Problem(item.where, old, "holds something that is no prefix", "write 100.64.0.0/10"))
             continue
-        _move(tree, item, ("ip_prefixes",), ("prefixes", f"v{version}"), problems)
-    return [_line(given, ("ip_prefixes",), "is now prefixes.v4 and prefixes.v6")]
+        _move(tree, item, (old,), ("prefixes", f"v{version}"), problems)
+    return [_line(given, (old,), "is now prefixes.v4 and prefixes.v6")]
 
 
 def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:

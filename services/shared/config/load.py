@@ -8,12 +8,15 @@ from pathlib import Path
 
 from services.shared.config.checks import check
 from services.shared.config.completing import complete
-from services.shared.config.environment import apply_environment
+from services.shared.config.environment import apply_environment, keys
 from services.shared.config.errors import ConfigError, Problem
-from services.shared.config.legacy import LEGACY_SECTIONS, normalise
+from services.shared.config.keycase import fold_keys
+from services.shared.config.legacy import LEGACY_KEYS, normalise
 from services.shared.config.model import Config
 from services.shared.config.source import Tree, parse_file
-from services.shared.config.values import Reader
+from services.shared.config.unknown import judge
+from services.shared.config.usable import usable
+from services.shared.config.values import Reader, Unknown
 
 _FOLDERS = (Path("/etc/headscale"), Path("~/.headscale"), Path())
 _NAMES = ("config.yaml", "config.yml", "config.json")
@@ -53,11 +56,17 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     wrong = {problem.key for problem in problems}
     config = complete(config, lambda key: key in places and not _is_null(tree, key))
     fallback = str(file or "environment")
-    found, doubts = check(config, lambda key: places.get(key) or _section(places, key, fallback))
+    config, notes = usable(config)
+
+    def where(key: str) -> str:
+        return places.get(key) or _section(places, key, fallback)
+
+    found, doubts = check(config, where)
     problems.extend(problem for problem in found if problem.key not in wrong)
     if problems:
         raise ConfigError(problems)
-    return replace(config, source=file, warnings=(*warnings, *doubts), places=places)
+    left_out = (f"{where(key)}: {key} {what} — {remedy}" for key, what, remedy in notes)
+    return replace(config, source=file, warnings=(*warnings, *left_out, *doubts), places=places)
 
 
 def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
@@ -73,16 +82,33 @@ def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
     if problems:
         raise ConfigError(problems)
     given = {".".join(path) for path, _ in tree.leaves()}
-    return replace(complete(config, given.__contains__), source=file)
+    return replace(usable(complete(config, given.__contains__))[0], source=file)
 
 
 def _read(file: Path | None, env: Mapping[str, str], problems: list[Problem]) -> tuple[Tree, Config, list[str]]:
     tree = parse_file(file, problems) if file is not None else Tree()
+    fold_keys(tree, Config, problems)
     warnings = apply_environment(tree, env, problems)
     warnings += normalise(tree, problems)
     base = file.absolute().parent if file is not None else Path.cwd()
-    config: Config = Reader(base, env, problems, LEGACY_SECTIONS).section(Config, tree.root)
+    reader = Reader(base, env, problems)
+    config: Config = reader.section(Config, tree.root)
+    warnings += _unknown(reader.unknown, problems)
     return tree, config, warnings
+
+
+def _unknown(found: list[Unknown], problems: list[Problem]) -> list[str]:
+    """Refuse unknown keys, or warn of them."""
+    warnings = []
+    known = [path for path, _ in keys()] if found else []
+    for one in found:
+        verdict, name = judge(one.path, known, LEGACY_KEYS, one.empty_above), ".".join(one.path)
+        if verdict.refused:
+            problems.append(Problem(one.given.where, name, verdict.what, verdict.remedy))
+        else:
+            remedy = f" — {verdict.remedy}" if verdict.remedy else ""
+            warnings.append(f"{one.given.where}: {name} {verdict.what}{remedy}")
+    return warnings
 
 
 def _is_null(tree: Tree, key: str) -> bool:

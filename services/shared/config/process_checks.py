@@ -4,23 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from services.shared.config.errors import Found
 from services.shared.config.model import Config
-
-_MOST_PER_SECOND = 1_000_000
-_MOST_WORKERS = 64
-_POSITIVE = (
-    "max_connections",
-    "max_handshakes",
-    "max_request_body",
-    "high_water",
-    "admin_calls_per_second",
-    "admin_wrong_keys",
-)
 
 
 def process_faults(config: Config) -> Iterator[Found]:
@@ -95,10 +83,6 @@ def _database(config: Config) -> Iterator[Found]:
             yield "database.postgres.name", "is missing", "name the database"
         if config.database.postgres.ssl not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
             yield "database.postgres.ssl", "is no sslmode", "write true, false, or an sslmode such as verify-full"
-        if not 1 <= config.database.postgres.port <= 65535:
-            yield "database.postgres.port", "is no port", "write 5432"
-        if config.database.postgres.max_open_conns < 1:
-            yield "database.postgres.max_open_conns", "leaves no connection", "write 10"
 
 
 def _tls(config: Config) -> Iterator[Found]:
@@ -124,28 +108,14 @@ def _tls(config: Config) -> Iterator[Found]:
 
 def _limits(config: Config) -> Iterator[Found]:
     gateway = config.gateway
-    for key in _POSITIVE:
-        if getattr(gateway, key) < 1:
-            yield f"gateway.{key}", "is below 1", "write a positive number, or remove it for the default"
-    for key in ("handshakes_per_second", "reconnects_per_second", "reports_per_second"):
-        if not 0 <= getattr(gateway, key) <= _MOST_PER_SECOND:
-            yield f"gateway.{key}", "is no number from 0 to 1000000", "write a rate, or 0 for no limit"
-    if gateway.max_connections_per_address < 0:
-        yield "gateway.max_connections_per_address", "is negative", "write 0 for no limit"
     if gateway.max_answer_body < gateway.max_request_body:
         yield "gateway.max_answer_body", "is below gateway.max_request_body", "write 33554432"
-    for key in ("check_interval", "keepalive_interval", "handshake_timeout"):
-        if getattr(gateway, key) < timedelta(seconds=1):
-            yield f"gateway.{key}", "is below 1s", "remove it for the default"
     if gateway.idle_timeout < gateway.check_interval:
         yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
 
 
 def _workers(config: Config) -> Iterator[Found]:
     workers = config.gateway.workers
-    if not 1 <= workers <= _MOST_WORKERS:
-        yield "gateway.workers", f"is no number from 1 to {_MOST_WORKERS}", "write the number of cores to use, or 1"
-        return
     if workers == 1:
         return
     shared = {
@@ -171,5 +141,3 @@ def _processes(config: Config) -> Iterator[Found]:
         for address in service.addresses:
             if not address.startswith("unix:") and not is_listen_address(address):
                 yield f"services.{name}.addresses", "holds something that is no host:port", "write host:port"
-    if not 0 <= config.telemetry.sample_ratio <= 1:
-        yield "telemetry.sample_ratio", "is not between 0 and 1", "write 1.0 for all"

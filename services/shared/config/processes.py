@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from services.shared.config.bounds import Count, Max, Min, Port
 from services.shared.config.secret import secret
+
+Rate = Annotated[float, Min(0), Max(1_000_000)]
+"""Events a second; zero means no limit."""
+_TOO_FAST = "nobody signs in that fast; write 15m"
+Interval = Annotated[timedelta, Min(timedelta(seconds=1))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +30,13 @@ class PostgresConfig:
     """`database.postgres`."""
 
     host: str = "localhost"
-    port: int = 5432
+    port: Port = 5432
     name: str = ""
     user: str = ""
     password: str = secret("pass")
     ssl: str = field(default="disable", metadata={"bools": {True: "require", False: "disable"}})
     """`disable`, `prefer`, `require`, `verify-ca`, `verify-full`; the file may say true or false."""
-    max_open_conns: int = 10
+    max_open_conns: Count = 10
     max_idle_conns: int = 10
     conn_max_idle_time_secs: int = 3600
 
@@ -108,33 +114,33 @@ class ServicesConfig:
 class GatewayConfig:
     """`gateway`: bounds of the only door."""
 
-    workers: int = 1
+    workers: Annotated[int, Min(1), Max(64)] = 1
     """Processes that share the ports of `serve gateway`, one for each core; every other limit here is each one's."""
-    max_connections: int = 65536
+    max_connections: Count = 65536
     """Tunnels held at once."""
-    max_connections_per_address: int = 0
+    max_connections_per_address: Annotated[int, Min(0)] = 0
     """Connections from one address; zero means no limit, as behind a proxy or an office all come from one."""
-    handshakes_per_second: float = 1000.0
+    handshakes_per_second: Rate = 1000.0
     """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
-    reconnects_per_second: float = 2.0
+    reconnects_per_second: Rate = 2.0
     """Tunnels, map sessions and registrations, each, that one machine may open a second, fifteen times as many at once;
     five times as many questions about SSH sessions; zero means no limit."""
-    reports_per_second: float = 2.0
+    reports_per_second: Rate = 2.0
     """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
     wait, and the newest takes the place of those before it. Zero means no limit."""
-    max_handshakes: int = 4096
+    max_handshakes: Count = 4096
     """Connections that have not finished their handshake; older ones go first."""
-    handshake_timeout: timedelta = timedelta(seconds=10)
-    max_request_body: int = 1 << 20
+    handshake_timeout: Interval = timedelta(seconds=10)
+    max_request_body: Count = 1 << 20
     """Bytes of a request body inside the tunnel."""
     max_answer_body: int = 32 << 20
     """Bytes of what a node answers to a question of ours, such as for its whole netmap."""
-    check_interval: timedelta = timedelta(seconds=60)
+    check_interval: Interval = timedelta(seconds=60)
     """Time between two looks at a tunnel: a silent peer gets a PING, and is dropped at the next look."""
     idle_timeout: timedelta = timedelta(seconds=300)
     """How long a tunnel without any request may stay."""
-    keepalive_interval: timedelta = timedelta(seconds=50)
-    high_water: int = 64 << 10
+    keepalive_interval: Interval = timedelta(seconds=50)
+    high_water: Count = 64 << 10
     """Unsent bytes at which a map session is paused."""
     initial_map_bytes: int = 64 << 20
     """Bytes of full maps in flight at once."""
@@ -142,9 +148,9 @@ class GatewayConfig:
     """How long a Followup request, or one about an SSH session, is held."""
     drain_timeout: timedelta = timedelta(seconds=10)
     """How long a planned stop may take; in the first half of it the clients are let go, one after the other."""
-    admin_calls_per_second: int = 50
+    admin_calls_per_second: Count = 50
     """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
-    admin_wrong_keys: int = 20
+    admin_wrong_keys: Count = 20
     """Wrong API keys that one address may send at once; after that one every two seconds."""
     worker: int = field(default=0, metadata={"internal": True})
     """Which of the workers this process is, from 1; 0 where the gateway is one process."""
@@ -154,7 +160,9 @@ class GatewayConfig:
 class LogConfig:
     """`log`."""
 
-    level: Literal["panic", "fatal", "error", "warn", "info", "debug", "trace", "disabled"] = "info"
+    level: Literal["panic", "fatal", "error", "warn", "info", "debug", "trace", "disabled"] = field(
+        default="info", metadata={"same": {"warning": "warn", "err": "error", "critical": "fatal"}}
+    )
     format: Literal["text", "json"] = "text"
 
 
@@ -163,7 +171,7 @@ class TelemetryConfig:
     """`telemetry`: where spans go; empty means nowhere, unless OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
     otlp_endpoint: str = ""
-    sample_ratio: float = 1.0
+    sample_ratio: Annotated[float, Min(0), Max(1)] = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +193,11 @@ class TuningConfig:
     node_mapsession_buffered_chan_size: int = 30
     batcher_workers: int = 0
     register_cache_cleanup: timedelta = timedelta(minutes=20)
-    register_cache_expiration: timedelta = timedelta(minutes=15)
+    register_cache_expiration: Annotated[
+        timedelta, Min(timedelta(seconds=30), "nobody signs in that fast; write 15m")
+    ] = timedelta(minutes=15)
     """How long a pending login or SSH session lives."""
-    register_cache_max_entries: int = 1024
+    register_cache_max_entries: Count = 1024
     """How many pending logins, and how many SSH sessions, may wait at once."""
     node_store_batch_size: int = 100
     node_store_batch_timeout: timedelta = timedelta(milliseconds=500)

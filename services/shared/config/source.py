@@ -12,6 +12,9 @@ from pathlib import Path
 import yaml
 
 from services.shared.config.errors import Problem
+from services.shared.documents.bounded import MAX_DEPTH, MAX_VALUES, DocumentError
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,18 @@ class Given:
     def is_null(self) -> bool:
         """Whether nothing was written after the key."""
         return isinstance(self.value, Scalar) and self.value.kind == "null"
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it says nothing: null, an empty text, an empty list or an empty mapping."""
+        return not (self.value.text if isinstance(self.value, Scalar) else self.value) or self.is_null
+
+    @property
+    def is_empty_section(self) -> bool:
+        """Whether it is null, or a section of nothing but such."""
+        if isinstance(self.value, dict):
+            return bool(self.value) and all(below.is_empty_section for below in self.value.values())
+        return self.is_null
 
 
 @dataclass(slots=True)
@@ -110,29 +125,64 @@ def parse_file(path: Path, problems: list[Problem]) -> Tree:
         return Tree()
     if node is None:
         return Tree()
-    root = _convert(node, str(path), problems)
+    try:
+        root = _Converter(str(path), problems).convert(node, 0)
+    except DocumentError as error:
+        problems.append(Problem(str(path), "file", str(error), "write it without so many anchors or levels"))
+        return Tree()
     if not isinstance(root.value, dict):
         problems.append(Problem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
         return Tree()
     return Tree(root.value)
 
 
-def _convert(node: yaml.Node, file: str, problems: list[Problem]) -> Given:
-    where = f"{file}:{node.start_mark.line + 1}"
-    if isinstance(node, yaml.MappingNode):
+class _Converter:
+    """Turns the nodes of YAML into values with places. Anchors may repeat nodes, so it counts what it makes."""
+
+    def __init__(self, file: str, problems: list[Problem]) -> None:
+        self._file = file
+        self._problems = problems
+        self._made = 0
+
+    def convert(self, node: yaml.Node, depth: int) -> Given:
+        """The value of a node.
+
+        Raises:
+            DocumentError: there is too much of it, or it is nested too deeply.
+        """
+        self._made += 1
+        if self._made > MAX_VALUES or depth > MAX_DEPTH:
+            raise DocumentError("is larger or nested deeper than any configuration")
+        where = f"{self._file}:{node.start_mark.line + 1}"
+        if isinstance(node, yaml.MappingNode):
+            return Given(self._section(node, depth), where)
+        if isinstance(node, yaml.SequenceNode):
+            return Given([self.convert(item, depth + 1) for item in node.value], where)
+        return Given(Scalar(str(node.value), node.tag.rpartition(":")[2]), where)
+
+    def _section(self, node: yaml.MappingNode, depth: int) -> dict[str, Given]:
         section: dict[str, Given] = {}
+        merged: dict[str, Given] = {}
         for key, below in node.value:
+            if key.tag == _MERGE:
+                self._merge(merged, below, depth)
+                continue
             name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-            given = _convert(below, file, problems)
-            given.where = f"{file}:{key.start_mark.line + 1}"
+            given = self.convert(below, depth + 1)
+            given.where = f"{self._file}:{key.start_mark.line + 1}"
             if name in section and not same(section[name], given):
                 other = section[name].where
-                problems.append(Problem(given.where, name, "is given twice", f"keep one; the other is at {other}"))
+                problem = Problem(given.where, name, "is given twice", f"keep one; the other is at {other}")
+                self._problems.append(problem)
             section[name] = given
-        return Given(section, where)
-    if isinstance(node, yaml.SequenceNode):
-        return Given([_convert(item, file, problems) for item in node.value], where)
-    return Given(Scalar(str(node.value), node.tag.rpartition(":")[2]), where)
+        return {**merged, **section}
+
+    def _merge(self, merged: dict[str, Given], below: yaml.Node, depth: int) -> None:
+        """`<<`: keys of other mappings, which the section's own override."""
+        for part in below.value if isinstance(below, yaml.SequenceNode) else [below]:
+            given = self.convert(part, depth + 1)
+            for name, value in given.value.items() if isinstance(given.value, dict) else ():
+                merged.setdefault(name, value)
 
 
 def same(one: Given, other: Given) -> bool:

@@ -21,8 +21,8 @@ _UNITS = {
     "w": 604800,
     "y": 31536000,
 }
-_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h|d|w|y))+\Z")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h|d|w|y)")
+_DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h|d|w|y))+\Z")
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w|y)")
 
 
 class WrongValueError(ValueError):
@@ -39,6 +39,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         ValueError: it is none.
     """
+    text = text.strip().removeprefix("+")
     if text in ("0", ""):
         return timedelta(0)
     if not _DURATION.match(text):
@@ -47,6 +48,16 @@ def parse_duration(text: str) -> timedelta:
         return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text)))
     except OverflowError:
         raise ValueError("not a duration") from None
+
+
+def duration_text(duration: timedelta) -> str:
+    """Write a duration in its largest whole unit: `180d`, `90s`, `800ms`, `0`."""
+    if not duration:
+        return "0"
+    for unit in ("d", "h", "m", "s"):
+        if not duration % timedelta(seconds=_UNITS[unit]):
+            return f"{duration // timedelta(seconds=_UNITS[unit])}{unit}"
+    return f"{duration // timedelta(milliseconds=1)}ms"
 
 
 def parse_mode(text: str) -> int:

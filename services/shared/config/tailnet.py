@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+from services.shared.config.bounds import Max, Min
 from services.shared.config.secret import secret
 
 
@@ -71,7 +72,7 @@ class DerpServerConfig:
 
     enabled: bool = True
     """In the file unset means: yes if neither `derp.urls` nor `derp.paths` names another relay."""
-    region_id: int = 999
+    region_id: Annotated[int, Min(1), Max((1 << 31) - 1)] = 999
     region_code: str = "headscale"
     region_name: str = "Headscale Embedded DERP"
     verify_clients: bool = True
@@ -122,7 +123,7 @@ class EphemeralConfig:
 class HaConfig:
     """`node.routes.ha`: how a lost subnet router is noticed."""
 
-    probe_interval: timedelta = timedelta(seconds=10)
+    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=10)
     probe_timeout: timedelta = timedelta(seconds=5)
 
 

@@ -46,7 +46,7 @@ def _prefixes(config: Config) -> Iterator[Found]:
         if not text:
             continue
         try:
-            good = ipaddress.ip_network(text).version == version
+            good = ipaddress.ip_network(text, strict=False).version == version
         except ValueError:
             good = False
         if not good:
@@ -71,16 +71,6 @@ def _dns(config: Config) -> Iterator[Found]:
         )
     if dns.extra_records and dns.extra_records_path is not None:
         yield "dns.extra_records_path", "is given together with dns.extra_records", "keep one of them"
-    for record in dns.extra_records:
-        if record.type not in ("A", "AAAA"):
-            yield "dns.extra_records", "holds a record that is neither A nor AAAA", "clients know only these two"
-            continue
-        try:
-            good = ipaddress.ip_address(record.value).version == (4 if record.type == "A" else 6)
-        except ValueError:
-            good = False
-        if not good:
-            yield "dns.extra_records", "holds a value that is no address of its type", "write an IP address"
 
 
 def _derp(config: Config) -> Iterator[Found]:
@@ -93,8 +83,6 @@ def _derp(config: Config) -> Iterator[Found]:
         yield "derp.server.stun_listen_addr", "is empty while the relay is on", "write 0.0.0.0:3478"
     if not server.listen_addr and not server.http_listen_addr:
         yield "derp.server.listen_addr", "is empty, and http_listen_addr too", "write 0.0.0.0:8443"
-    if not 1 <= server.region_id < 1 << 31:
-        yield "derp.server.region_id", "is out of range", "write 999"
     if server.mesh_key and not _HEX64.match(server.mesh_key):
         yield "derp.server.mesh_key", "is not 64 hex digits", "make one with `openssl rand -hex 32`"
     if server.mesh_with and not server.mesh_key:
@@ -112,11 +100,5 @@ def _lifetimes(config: Config) -> Iterator[Found]:
     if config.node.ephemeral.inactivity_timeout <= _SHORTEST_EPHEMERAL:
         yield "node.ephemeral.inactivity_timeout", "is not above 65s", "clients need that long between signs of life"
     ha = config.node.routes.ha
-    if ha.probe_interval < timedelta(seconds=2):
-        yield "node.routes.ha.probe_interval", "is below 2s", "write 10s"
     if not timedelta(0) < ha.probe_timeout < ha.probe_interval:
         yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 5s"
-    if config.tuning.register_cache_max_entries < 1:
-        yield "tuning.register_cache_max_entries", "leaves no room for a login", "write 1024"
-    if config.tuning.register_cache_expiration < timedelta(seconds=30):
-        yield "tuning.register_cache_expiration", "is below 30s", "nobody signs in that fast; write 15m"

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from services.shared.config.bounds import bounds_of
 from services.shared.config.errors import Problem
 from services.shared.config.source import Given, Scalar
 from services.shared.config.spelling import WrongValueError, parse_duration, parse_mode, split_list, split_mapping
 
+_NEVER_BLANK = frozenset((bool, int, float, timedelta))
+"""Types of which an empty text is no value: the default holds."""
 _TRUE = frozenset(("true", "yes", "on", "1", "t", "y"))
 _FALSE = frozenset(("false", "no", "off", "0", "f", "n"))
 
@@ -48,62 +50,70 @@ def section_of_mapping(hint: Any) -> type | None:
     return parts[1] if is_mapping and is_section(parts[1]) else None
 
 
-class Reader:
-    """Builds the typed tree; every problem goes to one list, with its place."""
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A key that no section has, where it stands, and the empty sections above it in the same section."""
 
-    def __init__(
-        self, base: Path, env: Mapping[str, str], problems: list[Problem], gone: frozenset[str] = frozenset()
-    ) -> None:
+    path: tuple[str, ...]
+    given: Given
+    empty_above: tuple[tuple[str, ...], ...] = ()
+
+
+def _members(given: Given) -> Mapping[str, Given] | None:
+    """The members of a mapping; an empty list counts as an empty one. None where it is something else."""
+    value = split_mapping(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
+    if value == []:
+        return {}
+    return value if isinstance(value, dict) else None
+
+
+class Reader:
+    """Builds the typed tree. Problems and unknown keys go to one list each, with their places."""
+
+    def __init__(self, base: Path, env: Mapping[str, str], problems: list[Problem]) -> None:
         self._base = base
-        self._gone = gone
         self._env = env
         self._problems = problems
+        self.unknown: list[Unknown] = []
 
     def section(self, kind: type, given: Mapping[str, Given], path: tuple[str, ...] = (), default: Any = None) -> Any:
-        """Read one section; what it does not give is as in `default`, and unknown keys are problems."""
+        """Read one section; what it does not give is as in `default`. A key without a value counts as not given."""
         known = {key_of(item): item for item in fields(kind) if not item.metadata.get("internal")}
         values: dict[str, Any] = {}
-        empty_before: list[str] = []
+        empty_above: list[tuple[str, ...]] = []
         for name, below in given.items():
-            item = known.get(name)
-            if item is None and below.is_null and name in self._gone:
-                empty_before.append(name)
-                continue
-            if item is None:
-                self._unknown(name, below, path, list(known), empty_before)
-                continue
-            if below.is_null:
-                empty_before.append(name)
-                continue
-            hint = hints_of(kind)[item.name]
-            if is_section(hint):
-                if isinstance(below.value, dict):
-                    values[item.name] = self.section(hint, below.value, (*path, name), _default(item))
-                else:
-                    self._add(below, (*path, name), "has a value", "put its keys below it, indented")
-                continue
-            try:
-                if sections := section_of_mapping(hint):
-                    values[item.name] = self._sections(sections, below, (*path, name))
-                else:
-                    values[item.name] = self._value(hint, below, item.metadata)
-            except WrongValueError as error:
-                self._add(below, (*path, name), error.what, error.remedy)
+            item, here = known.get(name), (*path, name)
+            if below.is_empty_section:
+                empty_above.append(here)
+            elif item is None:
+                self.unknown.append(Unknown(here, below, tuple(empty_above)))
+            else:
+                self._field(kind, item, below, here, values)
         return kind(**values) if default is None else replace(default, **values)
+
+    def _field(self, kind: type, item: Field[Any], below: Given, path: tuple[str, ...], values: dict[str, Any]) -> None:
+        hint = hints_of(kind)[item.name]
+        if is_section(hint):
+            if isinstance(below.value, dict):
+                values[item.name] = self.section(hint, below.value, path, _default(item))
+            elif not below.is_blank:
+                self._add(below, path, "has a value", "put its keys below it, indented")
+            return
+        if below.is_blank and (hint in _NEVER_BLANK or get_origin(hint) is Literal):
+            return
+        try:
+            if sections := section_of_mapping(hint):
+                values[item.name] = self._sections(sections, below, path)
+                return
+            value = self._value(hint, below, item.metadata)
+            for bound in bounds_of(kind).get(item.name, ()):
+                bound.check(value)
+            values[item.name] = value
+        except WrongValueError as error:
+            self._add(below, path, error.what, error.remedy)
 
     def _add(self, given: Given, path: tuple[str, ...], what: str, remedy: str) -> None:
         self._problems.append(Problem(given.where, ".".join(path), what, remedy))
-
-    def _unknown(
-        self, name: str, given: Given, path: tuple[str, ...], known: list[str], empty_before: list[str]
-    ) -> None:
-        if empty_before:
-            remedy = f"if it belongs to `{empty_before[-1]}`, whose section is empty, indent it below that"
-        elif close := difflib.get_close_matches(name, known, 1):
-            remedy = f"did you mean `{close[0]}`?"
-        else:
-            remedy = "remove it, or see the list of keys in the documentation"
-        self._add(given, (*path, name), "no such key", remedy)
 
     def _value(self, hint: Any, given: Given, metadata: Mapping[str, Any]) -> Any:
         origin = get_origin(hint)
@@ -132,21 +142,21 @@ class Reader:
         items = given.value
         if isinstance(items, Scalar):
             items = split_list(items.text, given.where)
+        if items == {}:
+            return ()
         if not isinstance(items, list):
             raise WrongValueError("is not a list", "write `- item` lines")
-        return tuple(self._value(kind, item, metadata) for item in items)
+        return tuple(self._value(kind, item, metadata) for item in items if not item.is_null)
 
     def _mapping(self, kind: Any, given: Given, metadata: Mapping[str, Any]) -> dict[str, Any]:
-        members = given.value
-        if isinstance(members, Scalar):
-            members = split_mapping(members.text, given.where)
-        if not isinstance(members, dict):
+        members = _members(given)
+        if members is None:
             raise WrongValueError("is not a mapping", "write `name: value` lines")
         return {name: self._value(kind, item, metadata) for name, item in members.items() if not item.is_null}
 
     def _sections(self, kind: type, given: Given, path: tuple[str, ...]) -> dict[str, Any]:
-        members = split_mapping(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
-        if not isinstance(members, dict):
+        members = _members(given)
+        if members is None:
             raise WrongValueError("is not a mapping", "write names, and the keys of each below it, indented")
         out: dict[str, Any] = {}
         for name, below in members.items():
@@ -157,10 +167,12 @@ class Reader:
         return out
 
     def _choice(self, choices: tuple[str, ...], scalar: Scalar, metadata: Mapping[str, Any]) -> str:
-        text = str(metadata.get("same", {}).get(scalar.text, scalar.text))
-        if text not in choices:
-            raise WrongValueError("has no such choice", "write one of " + ", ".join(choices))
-        return text
+        text = scalar.text.strip().lower()
+        text = str(metadata.get("same", {}).get(text, text))
+        chosen = next((choice for choice in choices if choice.lower() == text), None)
+        if chosen is None:
+            raise WrongValueError("has no such choice", "write one of " + ", ".join(filter(None, choices)))
+        return chosen
 
     def _text(self, scalar: Scalar, metadata: Mapping[str, Any]) -> str:
         bools = metadata.get("bools")

@@ -151,7 +151,7 @@ async def test_files_of_the_configuration_reach_open_sessions_and_bad_ones_chang
     sources = Sources(config, DnsConfig(extra_records_path=records), tailnet)
     await sources.start()
     # Reading takes as long as it takes: what the files say may come in two messages.
-    await gateway.until(lambda: "901" in netmap.derp_map["Regions"] and "Routes" in (netmap.dns or {}))
+    await gateway.until(lambda: "901" in (netmap.derp_map or {}).get("Regions", {}) and "Routes" in (netmap.dns or {}))
     assert netmap.derp_map is not None
     assert netmap.derp_map["Regions"]["901"]["Nodes"] == [{"Name": "901a", "RegionID": 901, "HostName": "h"}]
     assert netmap.dns is not None

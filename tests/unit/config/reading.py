@@ -33,7 +33,7 @@ def at(config: Config, key: str) -> Any:
 def from_file(folder: Path, flat: Mapping[str, Any]) -> Config:
     """A file with these keys, read."""
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(nested({"server_url": URL, **flat})))
+    path.write_text(yaml.safe_dump(nested({"server_url": URL, **flat}), sort_keys=False))
     return load(path, {})
 
 

@@ -139,6 +139,15 @@ OLD: dict[str, tuple[Any, str, Any, str]] = {
     "db_pass": ("p", "database.postgres.password", "p", "is now database.postgres.pass"),
     "db_ssl": (False, "database.postgres.ssl", "disable", "is now database.postgres.ssl"),
     "ip_prefixes": (["100.64.0.0/24"], "prefixes.v4", "100.64.0.0/24", "is now prefixes.v4 and prefixes.v6"),
+    "ip_prefix": ("100.64.0.0/24", "prefixes.v4", "100.64.0.0/24", "is now prefixes.v4 and prefixes.v6"),
+    "derp_map_path": ("/d.yaml", "derp.paths", (Path("/d.yaml"),), "is now derp.paths"),
+    "derp.server.urls": (["https://x/d"], "derp.urls", ("https://x/d",), "is now derp.urls"),
+    "derp.server.paths": (["/d.yaml"], "derp.paths", (Path("/d.yaml"),), "is now derp.paths"),
+    "dns.split": (
+        {"Corp": ["10.0.0.1"]}, "dns.nameservers.split", {"corp": ("10.0.0.1",)}, "is now dns.nameservers.split",
+    ),
+    "tls_client_auth_mode": ("relaxed", "", None, "is ignored"),
+    "tuning.node_mapsession_changed_buffer_size": (10, "", None, "is ignored"),
     "private_key_path": ("/p", "", None, "is ignored"),
     "node_update_check_interval": ("10s", "", None, "is ignored"),
     "ephemeral_node_inactivity_timeout": (

@@ -38,7 +38,7 @@ def sample(kind: Any, default: Any, metadata: Mapping[str, Any]) -> str:
         return '[{"name": "x"}]' if is_dataclass(get_args(kind)[0]) else '["x", "y"]'
     if isinstance(get_origin(kind), type):
         return '{"x": {"issuer": "y"}}' if is_dataclass(get_args(kind)[1]) else '{"x": "y"}'
-    return {int: "4711", float: "0.25", timedelta: "77m", Path: "/x/y"}.get(kind, "x")
+    return {int: "47", float: "0.25", timedelta: "77m", Path: "/x/y"}.get(kind, "x")
 
 
 def leaves(kind: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], str]]:

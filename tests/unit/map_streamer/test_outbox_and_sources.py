@@ -1,4 +1,4 @@
-"""The bounded outbox of a gateway, and what files add."""
+"""The bounded outbox of a gateway, and what records of other services become."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 
 from services.map_streamer.ingest.records import compiled, node_record
-from services.map_streamer.ingest.sources import read_records, read_regions
 from services.map_streamer.render import Frame
 from services.map_streamer.session import Outbox
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL
@@ -71,40 +70,6 @@ async def test_a_congested_outbox_is_relieved_once_it_has_drained() -> None:
     await outbox.next()
     assert not outbox.congested
     assert relieved == [True]
-
-
-def test_derp_files_are_read_in_either_spelling() -> None:
-    document = {
-        "regions": {900: {"regionid": 900, "nodes": [{"name": "900a", "hostname": "h", "stunport": 1}]}, 1: None}
-    }
-    assert read_regions(document) == {
-        900: {
-            "RegionID": 900,
-            "RegionCode": "900",
-            "RegionName": "900",
-            "Nodes": [{"Name": "900a", "HostName": "h", "STUNPort": 1}],
-        },
-        1: None,
-    }
-    wire = {"Regions": {"900": {"RegionID": 900, "RegionCode": "a", "RegionName": "A", "Nodes": []}}}
-    assert read_regions(wire)[900] == wire["Regions"]["900"]
-
-
-@pytest.mark.parametrize("document", [None, [], {"Regions": []}, {"Regions": {"x": {}}}, {"Regions": {"1": 5}}])
-def test_what_is_no_derp_map_is_refused_or_empty(document: object) -> None:
-    with pytest.raises((ValueError, AssertionError)):
-        assert read_regions(document)
-
-
-def test_extra_records_keep_only_what_clients_take() -> None:
-    document = [
-        {"name": "a.b", "type": "A", "value": "192.0.2.1"},
-        {"name": "c.d", "value": "192.0.2.2"},
-        {"name": "e.f", "type": "CNAME", "value": "x"},
-    ]
-    assert read_records(document) == (("a.b", "A", "192.0.2.1"), ("c.d", "A", "192.0.2.2"))
-    with pytest.raises(ValueError, match="list"):
-        read_records({})
 
 
 def test_a_policy_that_cannot_be_read_denies_everything() -> None:

@@ -7,6 +7,9 @@ BENCH ?=
 FUZZ_SECONDS ?= 60
 MODEL_SECONDS ?= 60
 MODEL_SEED ?=
+WORKERS ?= auto
+# Tests of one module stay together: they share a lab, a server or a database.
+PYTEST := $(PY) -m pytest tests -n $(WORKERS) --dist loadscope
 
 .PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model chaos fuzz clean
 
@@ -22,14 +25,14 @@ setup-test: ## Make .venv with what the tests need too
 run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./state
 	@STATE="$(STATE)" exec scripts/run.sh
 
-test: setup-test ## Run all tests
-	$(PY) -m pytest tests
+test: setup-test ## Run all tests (WORKERS=1 for one process)
+	$(PYTEST)
 
 fast: setup-test ## Run the tests that need no other program
-	$(PY) -m pytest tests -m 'not e2e' -x -q
+	$(PYTEST) -m 'not e2e' -x -q
 
 e2e: setup-test ## Run only the tests with real clients, servers and containers
-	$(PY) -m pytest tests -m e2e
+	$(PYTEST) -m e2e
 
 bench: setup-test ## Measure (BENCH=load, relay, policy or rights for one of them)
 	$(PY) -m tests.bench $(BENCH)

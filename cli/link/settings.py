@@ -99,7 +99,7 @@ def _written(file: str) -> dict[str, Any]:
     try:
         with open(file, encoding="utf-8") as stream:
             text = stream.read()
-        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
         raise _Doubt from None
     if found is None:

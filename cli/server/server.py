@@ -85,7 +85,7 @@ def _process_health(arguments: argparse.Namespace) -> None:
     name = arguments.process.replace("-", "_")
     address = str(getattr(config.services, name).listen_addr)
     host, _, port = address.rpartition(":")
-    target = f"127.0.0.1:{port}" if host in ("", "0.0.0.0", "[::]") else address
+    target = f"127.0.0.1:{port}" if host in ("", "0.0.0.0", "[::]") else address  # noqa: S104
     tls = config.services.tls
     if tls.enabled and tls.ca_path and tls.key_path and tls.cert_path:
         credentials = grpc.ssl_channel_credentials(

@@ -152,7 +152,8 @@ def refuse(status: int, text: str) -> Answer:
 
 def accept_of(key: str) -> str:
     """`Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2)."""
-    return base64.b64encode(hashlib.sha1(key.encode("latin-1") + _WEBSOCKET_GUID).digest()).decode()
+    proof = hashlib.sha1(key.encode("latin-1") + _WEBSOCKET_GUID, usedforsecurity=False)
+    return base64.b64encode(proof.digest()).decode()
 
 
 def _derp(request: Request, host: Host) -> Answer | Upgrade:

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 COMMANDS = [" ".join(command.words) for command in walk(tree()) if command.runs]
 NEIGHBOURS = "".join(
-    path.read_text() for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_commands.py"
+    path.read_text() for path in Path(__file__).parents[1].rglob("test_*.py") if path != Path(__file__)
 )
 HOSTINFO = {
     "Hostname": "laptop", "OS": "linux", "IPNVersion": "1.90.9-t0", "Distro": "debian", "DistroVersion": "12",
@@ -51,16 +51,16 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         yield World(tailnet, folder, address)
 
 
-def told_by_neighbours(command: str) -> bool:
-    """Whether another test of this folder runs the command; `acls` is `policy` by its older name."""
+def run_by_neighbours(command: str) -> bool:
+    """Whether another flow test runs the command; `acls` is `policy` by its older name."""
     words = ", ".join(f'"{word}"' for word in command.replace("acls ", "policy ").split())
     return words in NEIGHBOURS
 
 
 async def test_each_command_is_run_rightly_and_wrongly_by_a_test() -> None:
     of_server = [command for command in COMMANDS if not command.startswith("acls ")]
-    assert [one for one in of_server if one not in RIGHT and not told_by_neighbours(one)] == []
-    assert [one for one in of_server if one not in WRONG and not told_by_neighbours(one)] == []
+    assert [one for one in of_server if one not in RIGHT and not run_by_neighbours(one)] == []
+    assert [one for one in of_server if one not in WRONG and not run_by_neighbours(one)] == []
     assert [one for one in (*RIGHT, *WRONG) if one not in COMMANDS] == []
 
 

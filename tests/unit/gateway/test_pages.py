@@ -50,7 +50,10 @@ PAGES: dict[str, Html] = {
     ),
     "apple": help_pages.apple_page("https://a.example"),
     "windows": help_pages.windows_page("https://a.example"),
-    **{reason: sign_in.refused_page(reason, "text", FLOW_ID, told=True, again=None) for reason in {*TITLES, *ADVICE}},
+    **{
+        reason: sign_in.refused_page(reason, "text", FLOW_ID, told=True, again=None)
+        for reason in sorted({*TITLES, *ADVICE})
+    },
     "refused-waits": sign_in.refused_page("token-expired", "text", FLOW_ID, told=False, again=AGAIN),
 }
 
@@ -102,7 +105,7 @@ def test_a_page_runs_nothing_and_loads_nothing(name: str) -> None:
     assert not any(given.startswith("on") or given == "style" for _, attributes in page.tags for given in attributes)
 
 
-@pytest.mark.parametrize("name", ["lost", "busy", "unreachable", "unavailable", "refused-waits", *TITLES])
+@pytest.mark.parametrize("name", ["lost", "busy", "unreachable", "unavailable", "refused-waits", *sorted(TITLES)])
 def test_the_page_of_an_error_says_what_to_do_and_has_a_reference(name: str) -> None:
     after = PAGES[name].partition("give this reference:")[2]
     assert FLOW_ID in after

@@ -22,11 +22,12 @@ def main() -> int:
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if arguments.worker:
-        return run_worker(config, arguments.worker)
-    if config.gateway.workers > 1:
+    if config.gateway.workers > 1 and not arguments.worker:
         return run_workers(config)
     from gateway.wiring import build
+
+    if arguments.worker:
+        return run_worker(config, arguments.worker, build)
     from services.shared.runtime.process import run
 
     return run(config, {"gateway": build}, together=False)

@@ -6,15 +6,15 @@ import argparse
 from typing import Any
 
 from cli.frame.output import data, emit, table, tell, when
-from cli.frame.parser import Noun
+from cli.frame.parser import Noun, Run
 from cli.frame.values import confirm, positive
 from cli.link.remote import Remote
 
 Rows = list[tuple[str, ...]]
 
 
-def add_to(noun: Noun) -> None:
-    """Add the verbs to `users`."""
+def add_to(noun: Noun, list_users: Run) -> None:
+    """Add the verbs to `users`; `show` without a user runs `list_users`."""
     show = noun.verb(
         "show",
         _show,
@@ -27,6 +27,7 @@ def add_to(noun: Noun) -> None:
     show.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="as of users list")
     show.add_argument("-e", "--email", default="", help="as of users list")
     show.add_argument("--history", action="store_true", help="also what became of each attribute")
+    show.set_defaults(list_users=list_users)
     link = noun.verb(
         "link",
         _link,
@@ -60,9 +61,7 @@ def _show(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import user_pb2 as pb
 
     if not arguments.who:  # Headscale's other word for `users list`
-        from cli.users.users import list_users
-
-        list_users(arguments)
+        arguments.list_users(arguments)
         return
     with Remote(arguments) as remote:
         found = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.who))

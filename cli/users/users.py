@@ -41,7 +41,7 @@ def declare(nouns: Any) -> None:
         "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
     )
     rights.add_to(noun)
-    people.add_to(noun)
+    people.add_to(noun, list_users)
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:

@@ -12,12 +12,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.process.listening import check_free
 from gateway.process.supervisor import Supervisor
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
 from services.shared.telemetry.logs import configure_logging, get_logger
+
+if TYPE_CHECKING:
+    from services.shared.runtime.process import Build
 
 log = get_logger(__name__)
 
@@ -53,9 +57,8 @@ def sockets_beside(config: Config) -> tuple[Path, ...]:
     return tuple(_socket(first, number) for number in range(1, config.gateway.workers + 1) if number != own)
 
 
-def run_worker(config: Config, number: int) -> int:
-    """Be one of the workers, no longer than our supervisor lives; the exit status."""
-    from gateway.wiring import build
+def run_worker(config: Config, number: int, build: Build) -> int:
+    """Run worker `number` until SIGTERM or until its supervisor ends. Returns the exit status."""
     from services.shared.runtime.lifeline import Lifeline
     from services.shared.runtime.process import run
 

@@ -1,7 +1,7 @@
 """The bus: wakes readers and carries changes between processes; may lose messages, and then says so."""
 
+from services.shared.bus.connect import connect_bus as connect_bus
 from services.shared.bus.memory import MemoryBus as MemoryBus
 from services.shared.bus.port import Bus as Bus
 from services.shared.bus.port import Message as Message
 from services.shared.bus.port import Reconnected as Reconnected
-from services.shared.bus.port import connect_bus as connect_bus

@@ -8,10 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from services.shared.telemetry.setup import Telemetry
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +45,3 @@ class Bus(Protocol):
     async def close(self) -> None:
         """End all subscriptions and give back the connection."""
         ...
-
-
-async def connect_bus(url: str, telemetry: Telemetry | None = None) -> Bus:
-    """The bus that the configuration names: empty is in memory, else a Redis URL. Connects when first used."""
-    if not url:
-        from services.shared.bus.memory import MemoryBus
-
-        return MemoryBus()
-    from services.shared.bus.redis import RedisBus
-
-    return RedisBus(url, telemetry)

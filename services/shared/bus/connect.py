@@ -1,0 +1,21 @@
+"""Which bus a configuration asks for: the only place that knows both implementations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.shared.bus.port import Bus
+
+if TYPE_CHECKING:
+    from services.shared.telemetry.setup import Telemetry
+
+
+async def connect_bus(url: str, telemetry: Telemetry | None = None) -> Bus:
+    """Return the bus for a Redis URL, or the bus in memory where `url` is empty. It connects when first used."""
+    if not url:
+        from services.shared.bus.memory import MemoryBus
+
+        return MemoryBus()
+    from services.shared.bus.redis import RedisBus
+
+    return RedisBus(url, telemetry)

@@ -60,7 +60,7 @@ def read_yaml(data: bytes) -> object:
     _check_size(data)
     try:
         _check_events(data)
-        value: object = yaml.load(data, Loader=_Loader)
+        value: object = yaml.load(data, Loader=_Loader)  # noqa: S506  (a safe loader, in C where there is one)
     except yaml.MarkedYAMLError as error:
         raise DocumentError(f"is not YAML: {error.problem or error.context}{_line(error.problem_mark)}") from None
     except (yaml.YAMLError, UnicodeDecodeError):

@@ -1,8 +1,8 @@
 """Our side of calls between processes: where the replicas are, what every call carries, when it is tried again.
 
 A call waits for a healthy replica until its deadline instead of failing at once, so a restarted service costs its
-callers a pause and no error. Calls that only read are also sent again when their replica dies under them; calls that
-write are not, because nobody knows what was already committed.
+callers a pause and no error. Calls that their contract declares repeatable are sent again when their replica dies
+(`retry`).
 """
 
 from __future__ import annotations
@@ -19,14 +19,13 @@ import grpc.aio
 from services.shared.config.model import ServicesConfig
 from services.shared.rpc.context import MetadataLike
 from services.shared.rpc.interceptors import TOKEN
-from services.shared.rpc.retry import RetriedCall
+from services.shared.rpc.retry import RetriedCall, attempts_of
 from services.shared.rpc.server import MAX_MESSAGE
 from services.shared.telemetry.propagation import HEADER, current_traceparent
 
 UNARY_TIMEOUT = 10.0
 """Seconds that a unary call gets when its caller named none."""
 
-_READS = ("Get", "List", "Find", "Verify", "Check")
 _SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -99,7 +98,7 @@ class OutgoingChannel(grpc.aio.Channel):
     def unary_unary(self, method: str, *coders: Any, **named: Any) -> Any:
         """A callable for one method."""
         made = [channel.unary_unary(method, *coders, **named) for channel in self._channels]
-        attempts = 4 if method.rpartition("/")[2].startswith(_READS) else 1
+        attempts = attempts_of(method)
 
         def invoke(
             request: Any, *, timeout: float | None = None, metadata: MetadataLike | None = None, **options: Any

@@ -1,4 +1,8 @@
-"""A unary call that may be sent more than once within its one deadline."""
+"""Repeats a unary call after the loss of a replica, where the contract of the RPC says that this does no harm.
+
+The contract is `option idempotency_level` in the proto. An RPC without it is sent once: after a lost connection the
+caller cannot know whether the server has committed its effects.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,26 @@ from typing import Any
 
 import grpc
 import grpc.aio
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.descriptor_pool import Default
+
+ATTEMPTS = 4
+"""How often a repeatable call is sent at most."""
 
 _PAUSE = 0.05
 """Seconds before the second attempt; doubled for each one after."""
+
+
+def attempts_of(method: str) -> int:
+    """How often a method may be sent. `method` is the path of a gRPC request, `/package.Service/Method`.
+
+    1 for a method without an idempotency level, and for one whose descriptor this process has not loaded.
+    """
+    try:
+        options = Default().FindMethodByName(method.lstrip("/").replace("/", ".")).GetOptions()
+    except KeyError:
+        return 1
+    return 1 if options.idempotency_level == MethodOptions.IDEMPOTENCY_UNKNOWN else ATTEMPTS
 
 
 class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):

@@ -11,6 +11,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, MethodOptions
 from google.protobuf.wrappers_pb2 import StringValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -168,19 +170,38 @@ class FailingServicer(EchoServicer):
         return request
 
 
-@pytest.mark.parametrize(("method", "calls"), [("GetOne", 3), ("One", 1)])
-async def test_only_calls_that_read_are_sent_again(method: str, calls: int) -> None:
+@pytest.fixture(scope="module")
+def declared() -> str:
+    """The full name of a service whose descriptor is loaded, with a method of each idempotency level."""
+    file = FileDescriptorProto(name="smartscale/test/repeats.proto", package="smartscale.test", syntax="proto3")
+    file.dependency.append("google/protobuf/wrappers.proto")
+    service = file.service.add(name="RepeatService")
+    for name, level in (
+        ("Read", MethodOptions.NO_SIDE_EFFECTS),
+        ("Put", MethodOptions.IDEMPOTENT),
+        ("GetUndeclared", None),
+    ):
+        method = service.method.add(name=name)
+        method.input_type = method.output_type = ".google.protobuf.StringValue"
+        if level is not None:
+            method.options.idempotency_level = level
+    descriptor_pool.Default().AddSerializedFile(file.SerializeToString())
+    return "smartscale.test.RepeatService"
+
+
+@pytest.mark.parametrize(("method", "calls"), [("Read", 3), ("Put", 3), ("GetUndeclared", 1), ("GetUnknown", 1)])
+async def test_only_calls_that_are_declared_repeatable_are_sent_again(declared: str, method: str, calls: int) -> None:
     servicer = FailingServicer(2)
     coders = (StringValue.FromString, StringValue.SerializeToString)
 
     def add_to(server: Any) -> None:
         handlers = {method: grpc.unary_unary_rpc_method_handler(servicer.One, *coders)}
-        server.add_registered_method_handlers(NAME, handlers)
+        server.add_registered_method_handlers(declared, handlers)
 
     servicer.add_to = add_to  # type: ignore[method-assign]
     async with serving(servicer=servicer) as (_server, port), dial(f"127.0.0.1:{port}", TOKEN) as channel:
         ask = channel.unary_unary(
-            f"/{NAME}/{method}",
+            f"/{declared}/{method}",
             request_serializer=StringValue.SerializeToString,
             response_deserializer=StringValue.FromString,
         )

@@ -25,13 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'smartscale/admin/v1/pending_login.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x01\n\x0cPendingLogin\x12\x0f\n\x07\x61uth_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\n\n\x02os\x18\x03 \x01(\t\x12\x16\n\x0eremote_address\x18\x04 \x01(\t\x12\x13\n\x0bmachine_key\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x11PendingSshSession\x12\x0f\n\x07\x61uth_id\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\x04\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65stination_id\x18\x05 \x01(\x04\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x12\n\nlocal_user\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1a\n\x18ListPendingLoginsRequest\"\x8c\x01\n\x19ListPendingLoginsResponse\x12\x31\n\x06logins\x18\x01 \x03(\x0b\x32!.smartscale.admin.v1.PendingLogin\x12<\n\x0cssh_sessions\x18\x02 \x03(\x0b\x32&.smartscale.admin.v1.PendingSshSession2\x8e\x01\n\x18PendingLoginAdminService\x12r\n\x11ListPendingLogins\x12-.smartscale.admin.v1.ListPendingLoginsRequest\x1a..smartscale.admin.v1.ListPendingLoginsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'smartscale/admin/v1/pending_login.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xca\x01\n\x0cPendingLogin\x12\x0f\n\x07\x61uth_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\n\n\x02os\x18\x03 \x01(\t\x12\x16\n\x0eremote_address\x18\x04 \x01(\t\x12\x13\n\x0bmachine_key\x18\x05 \x01(\t\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf6\x01\n\x11PendingSshSession\x12\x0f\n\x07\x61uth_id\x18\x01 \x01(\t\x12\x11\n\tsource_id\x18\x02 \x01(\x04\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x16\n\x0e\x64\x65stination_id\x18\x05 \x01(\x04\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x12\n\nlocal_user\x18\x07 \x01(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x1a\n\x18ListPendingLoginsRequest\"\x8c\x01\n\x19ListPendingLoginsResponse\x12\x31\n\x06logins\x18\x01 \x03(\x0b\x32!.smartscale.admin.v1.PendingLogin\x12<\n\x0cssh_sessions\x18\x02 \x03(\x0b\x32&.smartscale.admin.v1.PendingSshSession2\x93\x01\n\x18PendingLoginAdminService\x12w\n\x11ListPendingLogins\x12-.smartscale.admin.v1.ListPendingLoginsRequest\x1a..smartscale.admin.v1.ListPendingLoginsResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.admin.v1.pending_login_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_PENDINGLOGINADMINSERVICE'].methods_by_name['ListPendingLogins']._loaded_options = None
+  _globals['_PENDINGLOGINADMINSERVICE'].methods_by_name['ListPendingLogins']._serialized_options = b'\220\002\001'
   _globals['_PENDINGLOGIN']._serialized_start=98
   _globals['_PENDINGLOGIN']._serialized_end=300
   _globals['_PENDINGSSHSESSION']._serialized_start=303
@@ -41,5 +43,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPENDINGLOGINSRESPONSE']._serialized_start=580
   _globals['_LISTPENDINGLOGINSRESPONSE']._serialized_end=720
   _globals['_PENDINGLOGINADMINSERVICE']._serialized_start=723
-  _globals['_PENDINGLOGINADMINSERVICE']._serialized_end=865
+  _globals['_PENDINGLOGINADMINSERVICE']._serialized_end=870
 # @@protoc_insertion_point(module_scope)

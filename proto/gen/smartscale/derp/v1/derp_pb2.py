@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/derp/v1/derp.proto\x12\x12smartscale.derp.v1\"\x12\n\x10GetStatusRequest\"\xa2\x01\n\x11GetStatusResponse\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\x12\x11\n\tregion_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tcert_name\x18\x04 \x01(\t\x12\x0f\n\x07\x63lients\x18\x05 \x01(\r\x12\x12\n\nmesh_peers\x18\x06 \x01(\r\x12\x0f\n\x07packets\x18\x07 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x04\x32g\n\x0b\x44\x65rpService\x12X\n\tGetStatus\x12$.smartscale.derp.v1.GetStatusRequest\x1a%.smartscale.derp.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/derp/v1/derp.proto\x12\x12smartscale.derp.v1\"\x12\n\x10GetStatusRequest\"\xa2\x01\n\x11GetStatusResponse\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\x12\x11\n\tregion_id\x18\x02 \x01(\r\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x11\n\tcert_name\x18\x04 \x01(\t\x12\x0f\n\x07\x63lients\x18\x05 \x01(\r\x12\x12\n\nmesh_peers\x18\x06 \x01(\r\x12\x0f\n\x07packets\x18\x07 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x08 \x01(\x04\x32l\n\x0b\x44\x65rpService\x12]\n\tGetStatus\x12$.smartscale.derp.v1.GetStatusRequest\x1a%.smartscale.derp.v1.GetStatusResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.derp.v1.derp_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_DERPSERVICE'].methods_by_name['GetStatus']._loaded_options = None
+  _globals['_DERPSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001'
   _globals['_GETSTATUSREQUEST']._serialized_start=53
   _globals['_GETSTATUSREQUEST']._serialized_end=71
   _globals['_GETSTATUSRESPONSE']._serialized_start=74
   _globals['_GETSTATUSRESPONSE']._serialized_end=236
   _globals['_DERPSERVICE']._serialized_start=238
-  _globals['_DERPSERVICE']._serialized_end=341
+  _globals['_DERPSERVICE']._serialized_end=346
 # @@protoc_insertion_point(module_scope)

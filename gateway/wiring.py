@@ -8,16 +8,13 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 
-from gateway.admin import node_admin, policy_admin, server_admin, user_admin
+from gateway.admin.calls.table import all_methods
+from gateway.admin.chain import Chain
+from gateway.admin.grpc.server import AdminServer
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
-from gateway.admin.policy_admin import PolicyAdmin
-from gateway.admin.rest import router as rest
-from gateway.admin.server import AdminServer
-from gateway.admin.server_admin import ServerAdmin
-from gateway.admin.servicer import Calls
-from gateway.admin.stubs import Services
-from gateway.admin.user_admin import UserAdmin
+from gateway.admin.rest.v1 import router as rest
+from gateway.admin.services import Services
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
 from gateway.clients.map_streamer import MapStreamerClient
@@ -128,16 +125,15 @@ class GatewayService:
         health = Health(Liveness(deps.channels))
         services = Services(deps.channels)
         counted = deps.telemetry.once(AdminMetrics)
-        calls = Calls(services, counted)
         guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
-        policies, people, itself = PolicyAdmin(services), UserAdmin(services), ServerAdmin(services)
+        chain = Chain(all_methods(services), guard, counted, deps.telemetry)
         offered = Offered(config)
         if deps.reloader is not None:
             deps.reloader.add(offered)
         routers = [
             control_router(self._tunnels.control_key, self._registry.may_relay, health),
             *sign_in.page_routers(offered, config.server_url, services.auth),
-            rest.router(calls, guard),
+            rest.router(chain),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
         holding = Holding(
@@ -154,18 +150,8 @@ class GatewayService:
             on_tls_failed=self._tunnels.tls_failed,
         )
         siblings = debug.Siblings(sockets_beside(config))
-        self._admin = AdminServer(
-            config,
-            calls,
-            guard,
-            more=((debug.NAME, lambda server: debug.add_to(server, self.questions, siblings)),),
-            everywhere=(
-                (policy_admin.NAME, lambda server: policy_admin.add_to(server, policies)),
-                (user_admin.NAME, lambda server: user_admin.add_to(server, people)),
-                *node_admin.registrations(services),
-                (server_admin.NAME, lambda server: server_admin.add_to(server, itself)),
-            ),
-        )
+        local = ((debug.NAME, lambda server: debug.add_to(server, self.questions, siblings)),)
+        self._admin = AdminServer(config, chain, local)
 
     @property
     def port(self) -> int:

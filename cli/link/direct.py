@@ -55,7 +55,7 @@ class Direct:
         import grpc.aio
         from sqlalchemy.exc import SQLAlchemyError
 
-        from gateway.admin.stubs import Refused
+        from gateway.admin.refusal import Refused
         from services.registry.store import StoreUnavailableError
 
         try:
@@ -71,9 +71,12 @@ class Direct:
     async def _call(self, name: str, request: Any) -> Any:
         import services.policy.wiring
         import services.registry.wiring
-        from gateway.admin.policy_admin import PolicyAdmin
-        from gateway.admin.stubs import Services
+        from gateway.admin.calls.policy_versions import PolicyVersions
+        from gateway.admin.checks import check
+        from gateway.admin.context import ALL, CallContext
+        from gateway.admin.services import Services
         from services.shared.bus import connect_bus
+        from services.shared.rpc.caller import DIRECT, Caller
         from services.shared.rpc.local import LocalChannel, LocalServer
         from services.shared.runtime.clock import SystemClock
         from services.shared.runtime.process import Deps
@@ -90,8 +93,9 @@ class Direct:
             policy.add_to(server)
             registry.add_to(server)
             channel = LocalChannel(server)
-            calls = PolicyAdmin(Services({"policy": channel, "registry": channel, "auth": channel}))
-            return await getattr(calls, name)(request)
+            calls = PolicyVersions(Services({"policy": channel, "registry": channel, "auth": channel}))
+            check(request)
+            return await getattr(calls, name)(request, CallContext(Caller(DIRECT), frozenset({ALL})))
         finally:
             await server.stop(0)
             await policy.stop()

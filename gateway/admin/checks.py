@@ -8,12 +8,11 @@ from __future__ import annotations
 import re
 from datetime import UTC
 
-import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from gateway.admin.stubs import Refused
+from gateway.admin.refusal import invalid
 
 MAX_TEXT = 2048
 MAX_ITEMS = 2048
@@ -35,13 +34,13 @@ def check(request: Message) -> None:
             _check_time(field.name, value)
         elif field.is_repeated:
             if len(value) > MAX_ITEMS:
-                raise wrong(field.name, f"more than {MAX_ITEMS} items")
+                raise invalid(field.name, f"more than {MAX_ITEMS} items")
             for number, item in enumerate(value):
                 check_text(f"{field.name}[{number}]", item)
         elif field.type == FieldDescriptor.TYPE_STRING:
             check_text(field.name, value)
         elif field.type == FieldDescriptor.TYPE_UINT64 and value > MAX_ID:
-            raise wrong(field.name, "larger than any id")
+            raise invalid(field.name, "larger than any id")
 
 
 def check_text(name: str, value: str) -> None:
@@ -52,17 +51,12 @@ def check_text(name: str, value: str) -> None:
     """
     if name in LONG:
         if "\0" in value:
-            raise wrong(name, "has a NUL character")
+            raise invalid(name, "has a NUL character")
         return
     if len(value) > MAX_TEXT:
-        raise wrong(name, f"longer than {MAX_TEXT} characters")
+        raise invalid(name, f"longer than {MAX_TEXT} characters")
     if _CONTROL.search(value):
-        raise wrong(name, "has control characters")
-
-
-def wrong(name: str, what: str) -> Refused:
-    """The refusal of a parameter."""
-    return Refused(grpc.StatusCode.INVALID_ARGUMENT, f"{name}: {what}")
+        raise invalid(name, "has control characters")
 
 
 def _check_time(name: str, value: Timestamp) -> None:
@@ -70,4 +64,4 @@ def _check_time(name: str, value: Timestamp) -> None:
         if not 0 <= value.nanos < 1_000_000_000 or value.ToDatetime(tzinfo=UTC).year > _LAST_YEAR:
             raise ValueError
     except (ValueError, OverflowError):
-        raise wrong(name, "not a time between the years 1 and 9998") from None
+        raise invalid(name, "not a time between the years 1 and 9998") from None

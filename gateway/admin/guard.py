@@ -1,36 +1,44 @@
-"""Who may call from outside: API keys, and how often each key and each address may call. One guard for every wire."""
+"""Identifies the caller of an administration call: API keys, the unix socket, and how often each may call.
+
+Every key is verified before anything is counted against its sender, because an address may be that of a proxy or of
+a whole office: wrong keys are limited, a right one never is because of them.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import grpc
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2
 
-from gateway.admin import author
+from gateway.admin.context import Arrival
 from gateway.admin.metrics import AdminMetrics
-from gateway.admin.stubs import Refused, Services
+from gateway.admin.refusal import Refused
+from gateway.admin.services import Services
 from gateway.rate import Buckets, network_of
+from services.shared.rpc.caller import Caller
 
 BURST_SECONDS = 4
 GUESSES_PER_SECOND = 0.5
-"""How fast an address that sent many wrong keys may send more."""
+"""Rate at which an address that sent many wrong keys may send more before they are answered with a delay."""
 MAX_HEADER = 1024
 MAX_PROVEN = 1024
-"""Keys that are remembered, by digest, to have been valid."""
+"""Maximum number of keys remembered, by digest, as valid a moment ago."""
+LANE = 4
+"""Verifications at a time for all addresses that are over their limit of wrong keys."""
+MAX_WAITING = 64
+"""Verifications that may wait for the lane: at about a millisecond each, a tenth of a second."""
 _SCHEME = "Bearer "
 
 
 class Guard:
-    """Lets calls with a valid API key through. Statuses and texts are Headscale's.
-
-    Every call has its key verified. One that was valid a moment ago is not held up by what others send from the same
-    address, which may be that of a proxy.
-    """
+    """Identifies callers by API key or by the unix socket. Statuses and texts of refusals are Headscale's."""
 
     def __init__(
         self,
@@ -47,40 +55,67 @@ class Guard:
         self._addresses = Buckets(per_second * BURST_SECONDS, per_second)
         self._guesses = Buckets(wrong_keys, GUESSES_PER_SECOND)
         self._proven: OrderedDict[bytes, None] = OrderedDict()
+        self._lane = asyncio.Semaphore(LANE)
+        self._waiting = 0
 
-    async def admit(self, authorization: str | None, address: str) -> None:
-        """Return when the call may be made.
+    async def identify(self, arrival: Arrival) -> Caller:
+        """Return the proven caller of a call.
 
         Raises:
             Refused: no key, a wrong one, or too many calls.
         """
+        if arrival.trusted:
+            return Caller(arrival.wire, system_user=arrival.system_user)
         try:
-            await self._admit(authorization, address)
+            return await self._identify(arrival)
         except Refused as refusal:
             self._metrics.refused.labels(refusal.code.name).inc()
             raise
 
-    async def _admit(self, authorization: str | None, address: str) -> None:
-        network = network_of(address)
-        key, no_key = _key_in(authorization)
-        digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
-        if digest not in self._proven:
+    async def _identify(self, arrival: Arrival) -> Caller:
+        network = network_of(arrival.address)
+        key, problem = _key_in(arrival.authorization)
+        if problem:
             self._count(self._addresses, network, "too many calls from this address")
-            if no_key:  # which is no guess
-                raise Refused(grpc.StatusCode.UNAUTHENTICATED, no_key)
-            if wait := self._guesses.wait(network, self._now()):
-                raise _too_many("too many wrong keys from this address", wait)
+            raise Refused(grpc.StatusCode.UNAUTHENTICATED, problem)
+        digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
+        async with self._room_for(digest, network):
+            found = await self._verify(key, digest, network)
+        self._remember(digest)
+        self._count(self._keys, str(found.id), "too many calls with this api key")
+        return Caller(arrival.wire, arrival.address, found.prefix)
+
+    @asynccontextmanager
+    async def _room_for(self, digest: bytes, network: str) -> AsyncIterator[None]:
+        """Wait for the narrow lane where the network is over its limit of wrong keys and the key was not proven."""
+        if digest in self._proven or not self._guesses.wait(network, self._now()):
+            yield
+            return
+        if self._waiting >= MAX_WAITING:
+            raise self._too_many_guesses(network)
+        self._waiting += 1
+        try:
+            async with self._lane:
+                yield
+        finally:
+            self._waiting -= 1
+
+    async def _verify(self, key: str, digest: bytes, network: str) -> auth_pb2.ApiKey:
         try:
             answer = await self._services.auth.VerifyApiKey(auth_pb2.VerifyApiKeyRequest(key=key), timeout=5.0)
         except grpc.aio.AioRpcError as error:
-            if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
-                self._proven.pop(digest, None)
-                self._guesses.take(network, self._now())
-                raise Refused(grpc.StatusCode.UNAUTHENTICATED, "invalid token") from None
-            raise Refused(grpc.StatusCode.UNAVAILABLE, "validating token") from None
-        self._remember(digest)
-        self._count(self._keys, str(answer.api_key.id), "too many calls with this api key")
-        author.note_key(answer.api_key.prefix)
+            if error.code() not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+                raise Refused(grpc.StatusCode.UNAVAILABLE, "validating token") from None
+            self._proven.pop(digest, None)
+            if self._guesses.wait(network, self._now()):
+                raise self._too_many_guesses(network) from None
+            self._guesses.take(network, self._now())
+            raise Refused(grpc.StatusCode.UNAUTHENTICATED, "invalid token") from None
+        found: auth_pb2.ApiKey = answer.api_key
+        return found
+
+    def _too_many_guesses(self, network: str) -> Refused:
+        return _too_many("too many wrong keys from this address", max(1, self._guesses.wait(network, self._now())))
 
     def _remember(self, digest: bytes) -> None:
         self._proven[digest] = None
@@ -96,7 +131,7 @@ class Guard:
 
 
 def _key_in(authorization: str | None) -> tuple[str, str]:
-    """The key in a header, and what is wrong when there is none."""
+    """Read a header: the key, and the text of the refusal where there is none."""
     if not authorization:
         return "", "authorization token not supplied"
     if not authorization.startswith(_SCHEME):

@@ -1,4 +1,4 @@
-"""What administration counts: calls by name and outcome, over every wire."""
+"""Counters of administration calls, by name and status, over every wire."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class AdminMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.calls = Counter(
             "smartscale_admin_calls",
-            "Administration calls by what came of them.",
+            "Administration calls by status.",
             ["call", "status"],
             registry=registry,
         )
         self.refused = Counter(
-            "smartscale_admin_refused", "Calls that the guard let not pass, by why.", ["status"], registry=registry
+            "smartscale_admin_refused", "Calls refused before they were made, by status.", ["status"], registry=registry
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin.rest.operations import EVERY
+from gateway.admin.rest.v1.operations import EVERY
 from tests.e2e.alone import Alone
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.admin.rest.operations import EVERY
+from gateway.admin.rest.v1.operations import EVERY
 from tests.e2e.alone import Alone
 
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))

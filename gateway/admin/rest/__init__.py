@@ -1,1 +1,1 @@
-"""REST at /api/v1: the calls of headscale.v1 in HTTP's words. Translates; whatever is asked, the same call answers."""
+"""REST wires for administrators, one package for each version of the interface."""

@@ -8,10 +8,12 @@ from typing import Any, Protocol, cast
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2
+from grpc_health.v1.health import SERVICE_NAME as HEALTH
 from grpc_reflection.v1alpha import reflection
 
 from services.shared.config.model import ServicesConfig, ServicesTlsConfig
+from services.shared.rpc import health
 from services.shared.rpc.interceptors import ObserveInterceptor, TokenInterceptor
 from services.shared.telemetry.setup import Telemetry
 
@@ -59,9 +61,8 @@ class RpcServer:
             raise InsecureError("set services.token or services.tls")
         options = (*SERVER_OPTIONS, ("grpc.so_reuseport", int(shared)))
         self._server = grpc.aio.server(interceptors=interceptors, options=options)
-        self._health = health.aio.HealthServicer()
+        self._health = health.add_to(self._server)
         self._names: list[str] = []
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     def add(self, service: Servable) -> None:
         """Register the servicers of a service."""
@@ -73,7 +74,7 @@ class RpcServer:
         Raises:
             OSError: the address cannot be listened on.
         """
-        names = (*self._names, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self._names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         await self.set_ready(False)
         port = bind(self._server, address, self._tls)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from headscale.v1 import preauthkey_pb2, user_pb2
 
-from gateway.admin import legacy_requests
+from gateway.admin.calls import legacy_requests
 from tests.fakes.tailnet import Tailnet
 from tests.flow.admin.answers import refused
 

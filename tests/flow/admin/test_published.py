@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from gateway.admin.rest import openapi
-from gateway.admin.rest.operations import EVERY, OPERATIONS
+from gateway.admin.rest.v1 import openapi
+from gateway.admin.rest.v1.operations import EVERY, OPERATIONS
 from tests.fakes.tailnet import Tailnet
 
 

@@ -17,8 +17,8 @@ from google.protobuf import json_format
 from google.protobuf.message_factory import GetMessageClass
 from headscale.v1 import apikey_pb2, headscale_pb2
 
-from gateway.admin.rest.operations import BY_RPC, OPERATIONS
-from gateway.admin.rest.problem import STATUS
+from gateway.admin.rest.v1.operations import BY_RPC, OPERATIONS
+from gateway.admin.rest.v1.problem import STATUS
 from tests.fakes.ssh import session_that_waits
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from headscale.v1 import apikey_pb2
 
-from gateway.admin.rest import openapi
+from gateway.admin.rest.v1 import openapi
 from tests.fakes.tailnet import tailnet_in
 
 FIRST = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}'

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from headscale.v1 import apikey_pb2
 
-from gateway.admin.rest import openapi
-from gateway.admin.rest.operations import EVERY
+from gateway.admin.rest.v1 import openapi
+from gateway.admin.rest.v1.operations import EVERY
 from services.shared.config.model import GatewayConfig
 from tests.fakes.tailnet import Tailnet, tailnet_in
 

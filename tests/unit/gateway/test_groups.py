@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from smartscale.types.v1 import user_pb2 as user_types
 
-from gateway.admin.groups import Groups
+from gateway.admin.calls.memberships import Memberships
 from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy, Grant, NodeAttributes, SshRule
 
 OPS = Alias(AliasKind.GROUP, "group:ops")
@@ -26,6 +26,6 @@ TAG = Alias(AliasKind.TAG, "tag:a")
     ids=["grants", "ssh", "nodeAttrs", "tagOwners", "routes", "services", "exit nodes"],
 )
 def test_a_group_that_a_policy_only_names_is_listed_wherever_it_is_named(policy: CompiledPolicy) -> None:
-    groups = Groups(policy, [user_types.User(id=1, name="ann")], [])
+    groups = Memberships(policy, [user_types.User(id=1, name="ann")], [])
     (found,) = groups.all()
     assert (found.name, found.in_policy, found.members) == ("ops", False, 0)

@@ -105,3 +105,43 @@ class ChangeBatch(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeBatch: _TypeAlias = ChangeBatch  # noqa: Y015
+
+@_typing.final
+class Caller(_message.Message):
+    """Who makes an administration call, as the gateway proved it: the metadata value `smartscale-caller-bin` of the calls
+    that it causes between processes. Never a secret.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIRE_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    KEY_PREFIX_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    SYSTEM_USER_FIELD_NUMBER: _builtins.int
+    wire: _builtins.str
+    """How the call came in, such as "grpc", "rest/v1" or "unix socket"."""
+    address: _builtins.str
+    """Network address of the client. Empty: the unix socket."""
+    key_prefix: _builtins.str
+    """Public part of the API key. Empty: the call was made without one."""
+    person: _builtins.str
+    """Name of the user that the credential belongs to. Empty: it belongs to no user."""
+    system_user: _builtins.str
+    """Operating system user on the other end of the unix socket. Empty: not known, or another wire."""
+    def __init__(
+        self,
+        *,
+        wire: _builtins.str = ...,
+        address: _builtins.str = ...,
+        key_prefix: _builtins.str = ...,
+        person: _builtins.str = ...,
+        system_user: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "key_prefix", b"key_prefix", "person", b"person", "system_user", b"system_user", "wire", b"wire"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Caller: _TypeAlias = Caller  # noqa: Y015

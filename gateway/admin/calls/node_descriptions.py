@@ -1,0 +1,84 @@
+"""smartscale.admin.v1: what the clients of nodes report of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from smartscale.admin.v1 import node_pb2
+from smartscale.registry.v1 import registry_pb2
+from smartscale.types.v1 import node_pb2 as node_types
+
+from gateway.admin.context import CallContext
+from gateway.admin.services import Services
+
+_PORT_MAPPING = {"UPnP": "upnp", "PMP": "nat-pmp", "PCP": "pcp"}
+
+
+class NodeDescriptions:
+    """Calls about the clients of nodes."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def DescribeNodes(
+        self, request: node_pb2.DescribeNodesRequest, call: CallContext
+    ) -> node_pb2.DescribeNodesResponse:
+        """Describe one node, or all."""
+        registry = self._services.registry
+        if request.id:
+            found = [(await call.ask(registry.GetNode, registry_pb2.GetNodeRequest(id=request.id))).node]
+        else:
+            found = list((await call.ask(registry.ListNodes, registry_pb2.ListNodesRequest())).nodes)
+        return node_pb2.DescribeNodesResponse(nodes=[describe(node) for node in found])
+
+
+def describe(node: node_types.Node) -> node_pb2.NodeDescription:
+    """What is known of a node's client. Its record was cleaned when it came; whatever is strange in it is left out."""
+    said = _read(node.hostinfo)
+    distribution = " ".join(filter(None, (_text(said, f"Distro{part}") for part in ("", "Version", "CodeName"))))
+    return node_pb2.NodeDescription(
+        id=node.id,
+        given_name=node.given_name,
+        client_version=_text(said, "IPNVersion"),
+        capability_version=node.cap_version,
+        os=_text(said, "OS"),
+        os_version=_text(said, "OSVersion"),
+        distribution=distribution,
+        device_model=_text(said, "DeviceModel"),
+        online=node.online,
+        last_seen=node.last_seen if node.HasField("last_seen") else None,
+        home_derp=node.home_derp,
+        endpoints=node.endpoints,
+        network=_network(said.get("NetInfo")),
+    )
+
+
+def _network(report: object) -> node_pb2.NetworkReport | None:
+    if not isinstance(report, dict):
+        return None
+    return node_pb2.NetworkReport(
+        udp=_flag(report, "WorkingUDP"),
+        ipv6=_flag(report, "WorkingIPv6"),
+        varying_mappings=_flag(report, "MappingVariesByDestIP"),
+        port_mapping=[word for name, word in _PORT_MAPPING.items() if report.get(name) is True],
+    )
+
+
+def _read(hostinfo: bytes) -> dict[str, Any]:
+    try:
+        said = orjson.loads(hostinfo or b"{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _text(said: Mapping[str, Any], name: str) -> str:
+    value = said.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _flag(report: Mapping[str, Any], name: str) -> bool | None:
+    value = report.get(name)
+    return value if isinstance(value, bool) else None

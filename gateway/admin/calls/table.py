@@ -1,0 +1,49 @@
+"""Puts the calls of all nouns together: every service that administrators can reach, with its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.descriptor import ServiceDescriptor
+from headscale.v1 import headscale_pb2
+from smartscale.admin.v1 import node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
+
+from gateway.admin.calls.apikeys import ApiKeys
+from gateway.admin.calls.groups import Groups
+from gateway.admin.calls.identities import Identities
+from gateway.admin.calls.logins import Logins
+from gateway.admin.calls.node_descriptions import NodeDescriptions
+from gateway.admin.calls.nodes import Nodes
+from gateway.admin.calls.policy import Policy
+from gateway.admin.calls.policy_versions import PolicyVersions
+from gateway.admin.calls.preauthkeys import PreAuthKeys
+from gateway.admin.calls.server import Server
+from gateway.admin.calls.user_rights import UserRights
+from gateway.admin.calls.users import Users
+from gateway.admin.methods import Method, methods_of
+from gateway.admin.services import Services
+
+HEADSCALE: ServiceDescriptor = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
+NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminService"]
+LOGINS: ServiceDescriptor = pending_login_pb2.DESCRIPTOR.services_by_name["PendingLoginAdminService"]
+POLICY: ServiceDescriptor = policy_pb2.DESCRIPTOR.services_by_name["PolicyAdminService"]
+SERVER: ServiceDescriptor = server_pb2.DESCRIPTOR.services_by_name["ServerAdminService"]
+USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminService"]
+
+NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
+    HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
+    NODES: (NodeDescriptions,),
+    LOGINS: (Logins,),
+    POLICY: (PolicyVersions,),
+    SERVER: (Server,),
+    USERS: (UserRights, Identities, Groups),
+}
+"""Whose calls a service has, by class."""
+
+
+def all_methods(services: Services) -> dict[str, Method]:
+    """Return every call by its full name, against these services."""
+    found: dict[str, Method] = {}
+    for service, nouns in NOUNS.items():
+        found.update(methods_of(service, [noun(services) for noun in nouns]))
+    return found

@@ -1,0 +1,139 @@
+"""The chain that every administration call passes, over every wire: one ordered list of steps around one handler.
+
+    enter   span > identify (API key, unix socket) > limits          before the request is read
+    call    count > errors > scope > parameters > handler > audit    for the request
+
+A wire translates: it makes an `Arrival`, enters, reads the request, calls, and writes the answer or the refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Protocol
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from gateway.admin.checks import check
+from gateway.admin.context import ALL, Arrival, CallContext
+from gateway.admin.methods import Method, Methods
+from gateway.admin.metrics import AdminMetrics
+from gateway.admin.refusal import Refused
+from services.shared.rpc.caller import Caller
+from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.propagation import context_of
+from services.shared.telemetry.setup import Telemetry
+
+log = get_logger(__name__)
+
+_FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "DATA_LOSS"})
+"""Statuses that are a server's fault by the OpenTelemetry conventions for gRPC; the others are the caller's."""
+
+
+class Identifier(Protocol):
+    """Proves who calls, and limits how often."""
+
+    async def identify(self, arrival: Arrival) -> Caller:
+        """Return the proven caller.
+
+        Raises:
+            Refused: no credential, a wrong one, or too many calls.
+        """
+        ...
+
+
+class Auditor(Protocol):
+    """Receives every call that may have changed something, with its outcome."""
+
+    def record(self, call: CallContext, method: Method, request: Message, status: str) -> None:
+        """Take one call; `status` is the name of its gRPC status. Must not raise."""
+        ...
+
+
+class Chain:
+    """Makes calls for all wires."""
+
+    def __init__(
+        self,
+        methods: Methods,
+        identifier: Identifier,
+        metrics: AdminMetrics,
+        telemetry: Telemetry,
+        auditors: Sequence[Auditor] = (),
+    ) -> None:
+        self.methods = methods
+        self._identifier = identifier
+        self._metrics = metrics
+        self._telemetry = telemetry
+        self._auditors = tuple(auditors)
+
+    @asynccontextmanager
+    async def enter(self, arrival: Arrival) -> AsyncIterator[CallContext]:
+        """Identify the caller under the root span of the call; everything inside the context belongs to that span.
+
+        Raises:
+            Refused: no credential, a wrong one, or too many calls.
+        """
+        span: trace.Span = trace.INVALID_SPAN
+        token = None
+        if self._telemetry.tracing:
+            parent = context_of(arrival.traceparent)
+            attributes = {"smartscale.wire": arrival.wire, "client.address": arrival.address}
+            span = self._telemetry.tracer.start_span("administration", parent, trace.SpanKind.SERVER, attributes)
+            token = otel_context.attach(trace.set_span_in_context(span))
+        try:
+            caller = await self._identifier.identify(arrival)
+            yield CallContext(caller, frozenset({ALL}), span)
+        except Refused as refusal:
+            _mark(span, refusal.code.name)
+            raise
+        finally:
+            if token is not None:
+                otel_context.detach(token)
+                span.end()
+
+    async def call(self, call: CallContext, name: str, request: Message) -> Message:
+        """Make the call of this full name.
+
+        Raises:
+            Refused: it cannot be made as requested.
+        """
+        method = self.methods[name]
+        call.span.update_name(name)
+        call.span.set_attributes({"rpc.service": method.service, "rpc.method": method.name})
+        status = "OK"
+        try:
+            return await self._make(call, method, request)
+        except Refused as refusal:
+            status = refusal.code.name
+            raise
+        finally:
+            self._metrics.calls.labels(method.name, status).inc()
+            _mark(call.span, status)
+            if method.changes:
+                for auditor in self._auditors:
+                    auditor.record(call, method, request, status)
+
+    async def _make(self, call: CallContext, method: Method, request: Message) -> Message:
+        if method.scope not in call.scopes:
+            raise Refused(grpc.StatusCode.PERMISSION_DENIED, f"this credential lacks the scope {method.scope}")
+        check(request)
+        try:
+            return await method.handler(request, call)
+        except grpc.aio.AioRpcError as error:
+            raise Refused(error.code(), error.details() or "") from None
+        except Refused:
+            raise
+        except Exception:
+            log.exception("administration call failed", call=method.name)
+            raise Refused(grpc.StatusCode.INTERNAL, "internal error") from None
+
+
+def _mark(span: trace.Span, status: str) -> None:
+    span.set_attribute("rpc.grpc.status", status)
+    if status in _FAULTS:
+        span.set_status(trace.StatusCode.ERROR)

@@ -1,0 +1,70 @@
+"""The table of administration calls: contract, handler, scope. Every wire finds a call here, by its full name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from gateway.admin.context import ALL, CallContext
+
+Handler: TypeAlias = "Callable[[Any, CallContext], Awaitable[Message]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One call of the contract, and the handler that makes it."""
+
+    contract: MethodDescriptor
+    handler: Handler
+    scope: str = ALL
+
+    @property
+    def name(self) -> str:
+        """Name within its service, such as `ListNodes`."""
+        return str(self.contract.name)
+
+    @property
+    def service(self) -> str:
+        """Full name of its service, such as `headscale.v1.HeadscaleService`."""
+        return str(self.contract.containing_service.full_name)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the contract allows it to change anything."""
+        return bool(self.contract.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS)
+
+    @property
+    def request(self) -> type[Message]:
+        """Class of its requests."""
+        return GetMessageClass(self.contract.input_type)
+
+    @property
+    def response(self) -> type[Message]:
+        """Class of its answers."""
+        return GetMessageClass(self.contract.output_type)
+
+
+Methods: TypeAlias = "Mapping[str, Method]"
+"""Calls by the full name of their contract, such as `headscale.v1.HeadscaleService.ListNodes`."""
+
+
+def methods_of(service: ServiceDescriptor, nouns: Iterable[object]) -> dict[str, Method]:
+    """Find the handler of each call of a service: the method of its name on exactly one of `nouns`.
+
+    Raises:
+        LookupError: a call has no handler, or several.
+    """
+    found: dict[str, Method] = {}
+    candidates = tuple(nouns)
+    for contract in service.methods:
+        handlers = [getattr(noun, contract.name) for noun in candidates if hasattr(noun, contract.name)]
+        if len(handlers) != 1:
+            raise LookupError(f"{contract.full_name} has {len(handlers)} handlers")
+        found[contract.full_name] = Method(contract, handlers[0])
+    return found

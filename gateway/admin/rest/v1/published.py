@@ -1,0 +1,55 @@
+"""What is open to everybody: the OpenAPI document, in both notations, and a page to read and try it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import orjson
+import yaml
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.admin.rest.v1 import openapi, page
+
+_HEADERS = {"Cache-Control": "max-age=300"}
+
+
+def add_to(routes: APIRouter, prefix: str) -> None:
+    """Add the document, the page, and the redirects of older addresses."""
+
+    async def as_json(request: Request) -> Response:
+        return Response(_json(), 200, _HEADERS, "application/json")
+
+    async def as_yaml(request: Request) -> Response:
+        return Response(_yaml(), 200, _HEADERS, "application/yaml")
+
+    async def as_page(request: Request) -> Response:
+        headers = {**_HEADERS, "Content-Security-Policy": page.POLICY}
+        return Response(page.HTML, 200, headers, "text/html; charset=utf-8")
+
+    async def to_page(request: Request) -> Response:
+        return RedirectResponse(f"{prefix}/docs")
+
+    async def to_document(request: Request) -> Response:
+        return RedirectResponse(f"{prefix}/openapi.json")
+
+    paths = {
+        f"{prefix}/openapi.json": as_json,
+        f"{prefix}/openapi.yaml": as_yaml,
+        f"{prefix}/docs": as_page,
+        "/swagger": to_page,
+        "/swagger/v1/openapiv2.json": to_document,
+    }
+    for path, endpoint in paths.items():
+        routes.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
+
+
+@cache
+def _json() -> bytes:
+    return orjson.dumps(openapi.build())
+
+
+@cache
+def _yaml() -> bytes:
+    return yaml.safe_dump(orjson.loads(_json()), sort_keys=False, allow_unicode=True).encode()

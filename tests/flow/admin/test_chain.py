@@ -59,9 +59,7 @@ async def call_over(traced: Traced, wire: str) -> None:
     if wire == "rest":
         await traced.web.get("/api/v1/node/99")
         return
-    stub: Any = (
-        traced.tailnet.admin if wire == "unix" else headscale_pb2_grpc.HeadscaleServiceStub(traced.tcp)
-    )
+    stub: Any = traced.tailnet.admin if wire == "unix" else headscale_pb2_grpc.HeadscaleServiceStub(traced.tcp)
     metadata = (("authorization", f"Bearer {traced.key}"), ("traceparent", PARENT))
     with pytest.raises(grpc.aio.AioRpcError, match="node not found"):
         await stub.GetNode(node_pb2.GetNodeRequest(node_id=99), metadata=metadata)

@@ -16,7 +16,7 @@ import orjson
 
 from cli.frame.errors import CommandError
 from cli.oidc.running import examine_running, examine_user
-from services.auth.doctor import Finding, Level, Report, examine
+from services.auth.doctor import DoctorReport, Finding, Level, examine
 from services.auth.doctor.certificates import examine_way
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.refusal import SignInError
@@ -24,7 +24,7 @@ from services.auth.sign_in_wiring import check, credentials_of, settings_of
 from services.shared.config import Config, ConfigError, ProviderConfig, load
 from services.shared.config.login import key_of_provider
 
-_HERE = "it was looked at from this host only: behind one address with others, try from outside too"
+_FROM_HERE = "it was looked at from this host only: behind one address with others, try from outside too"
 
 
 @dataclass(slots=True)
@@ -63,16 +63,16 @@ def run(arguments: argparse.Namespace) -> Outcome:
         outcome.dump.setdefault("providers", {})[report.subject] = report.facts
     if providers:
         outcome.findings += asyncio.run(_examine_ourselves(config)).findings
-    running = Report("the running server")
+    running = DoctorReport("the running server")
     reachable = examine_running(running, arguments, config)
     outcome.findings += running.findings
     outcome.dump["running"] = running.facts
     if arguments.user and reachable:
-        person = Report(f"user {arguments.user}")
+        person = DoctorReport(f"user {arguments.user}")
         examine_user(person, arguments, config)
         outcome.findings += person.findings
     elif arguments.user:
-        person = Report(f"user {arguments.user}")
+        person = DoctorReport(f"user {arguments.user}")
         person.skip("user", "users are known only to the running server")
         outcome.findings += person.findings
     return outcome
@@ -83,7 +83,7 @@ def _names(providers: Mapping[str, ProviderConfig]) -> str:
 
 
 def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | None:
-    report = Report("configuration")
+    report = DoctorReport("configuration")
     config: Config | None = None
     try:
         config = load(Path(arguments.config) if arguments.config else None, os.environ)
@@ -113,8 +113,8 @@ def _tell(text: str) -> None:
 
 async def _examine_provider(
     config: Config, name: str, provider: ProviderConfig, token: str, tell: Callable[[str], None] | None
-) -> Report:
-    report = Report(key_of_provider(name))
+) -> DoctorReport:
+    report = DoctorReport(key_of_provider(name))
     credentials = credentials_of(provider)
     if provider.ca_path is not None and not provider.ca_path.is_file():
         report.fail("ca", f"{provider.ca_path} cannot be read", "it is not there", "name a file of PEM certificates")
@@ -130,22 +130,22 @@ async def _examine_provider(
     return report
 
 
-async def _examine_ourselves(config: Config) -> Report:
+async def _examine_ourselves(config: Config) -> DoctorReport:
     """What clients and browsers meet at `server_url`, as far as it can be seen from here."""
-    seen = Report("server_url")
+    seen = DoctorReport("server_url")
     await examine_way(seen, config.server_url, None, datetime.now(UTC), ca_key="nothing: clients need a public one")
-    report = Report(seen.subject)
+    report = DoctorReport(seen.subject)
     if not seen.failed:
         await _examine_answer(seen, config)
     for finding in seen.findings:
         if finding.level is Level.FAIL and finding.check in ("dns", "tcp"):
-            report.warn(finding.check, finding.text, f"{finding.cause}; {_HERE}", finding.remedy)
+            report.warn(finding.check, finding.text, f"{finding.cause}; {_FROM_HERE}", finding.remedy)
         else:
             report.findings.append(finding)
     return report
 
 
-async def _examine_answer(report: Report, config: Config) -> None:
+async def _examine_answer(report: DoctorReport, config: Config) -> None:
     """Whether it is our server that answers there, and not only its proxy."""
     http = ProviderHttp()
     url = config.server_url.rstrip("/") + "/health"

@@ -9,11 +9,11 @@ from typing import Any
 from cli.frame.errors import CommandError
 from cli.frame.output import when
 from cli.link.remote import Remote
-from services.auth.doctor import Report
-from services.auth.doctor.claims import near_misses
+from services.auth.doctor import DoctorReport
+from services.auth.doctor.claims import similar_names
 from services.auth.model.oidc.discovery import effective_issuer, origin_of
 from services.auth.model.oidc.entry import check_entry
-from services.auth.model.oidc.person import Person
+from services.auth.model.oidc.identity import ProviderIdentity
 from services.auth.model.oidc.refusal import SignInError
 from services.auth.sign_in_wiring import settings_of
 from services.shared.config import Config, ProviderConfig
@@ -22,7 +22,7 @@ DESTINATIONS = 20
 """Nodes that the policy is asked about; one that may be reached is enough."""
 
 
-def examine_running(report: Report, arguments: argparse.Namespace, config: Config) -> bool:
+def examine_running(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> bool:
     """Compare with the configuration, and tell of the last failures; whether there is a server to ask."""
     from smartscale.admin.v1 import server_pb2 as pb
 
@@ -49,7 +49,7 @@ def examine_running(report: Report, arguments: argparse.Namespace, config: Confi
     return True
 
 
-def _examine_failures(report: Report, failures: Any) -> None:
+def _examine_failures(report: DoctorReport, failures: Any) -> None:
     report.facts["failures"] = [{"time": when(one.time), "flow": one.flow_id, "reason": one.reason} for one in failures]
     newest = {one.reason: one for one in reversed(failures)}
     for reason, number in Counter(one.reason for one in failures).most_common():
@@ -61,7 +61,7 @@ def _examine_failures(report: Report, failures: Any) -> None:
         report.ok("failures", "no sign-in went wrong lately")
 
 
-def examine_user(report: Report, arguments: argparse.Namespace, config: Config) -> None:
+def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> None:
     """Why a user that exists cannot connect."""
     from headscale.v1 import node_pb2
     from smartscale.admin.v1 import user_pb2 as pb
@@ -101,7 +101,7 @@ def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | No
     return next(iter((*exact, *near)), None)
 
 
-def _examine_entry(report: Report, link: Any, config: Config) -> None:
+def _examine_entry(report: DoctorReport, link: Any, config: Config) -> None:
     """Replay the rules of the configuration on what the last sign-in said."""
     found = _provider_of(link.issuer, config)
     if found is None:
@@ -115,7 +115,7 @@ def _examine_entry(report: Report, link: Any, config: Config) -> None:
     rules = settings_of(config.server_url, name, provider).entry
     groups = tuple(group.name for group in link.groups) if link.groups_known else None
     vouched = bool(link.email)
-    person = Person(link.issuer, link.subject, email=link.email, email_verified=vouched, groups=groups)
+    person = ProviderIdentity(link.issuer, link.subject, email=link.email, email_verified=vouched, groups=groups)
     try:
         check_entry(person, rules)
     except SignInError as error:
@@ -130,12 +130,12 @@ def _examine_entry(report: Report, link: Any, config: Config) -> None:
         report.fail("entry", f"by their last sign-in ({when_}): {error}", error.reason.value, remedy)
     else:
         report.ok("entry", f"by their last sign-in ({when(link.last_login)}) they may enter")
-    for mine, wanted in near_misses(groups or (), rules.groups):
+    for mine, wanted in similar_names(groups or (), rules.groups):
         text = f"allowed_groups has {wanted!r}, the provider said {mine!r}"
         report.warn("groups-names", text, "names must be equal exactly", f"write {mine!r} into oidc.allowed_groups")
 
 
-def _examine_nodes(report: Report, user: Any, nodes: list[Any]) -> None:
+def _examine_nodes(report: DoctorReport, user: Any, nodes: list[Any]) -> None:
     key = f"headscale preauthkeys create --user {user.email or user.name}"
     again = f"on the device: tailscale up --force-reauth; or with a key: {key}"
     if not nodes:
@@ -153,7 +153,7 @@ def _examine_nodes(report: Report, user: Any, nodes: list[Any]) -> None:
         report.ok("nodes", f"{len(nodes)} with keys that hold, {online} connected")
 
 
-def _examine_policy(report: Report, remote: Remote, user: Any, others: list[str]) -> None:
+def _examine_policy(report: DoctorReport, remote: Remote, user: Any, others: list[str]) -> None:
     """Whether the policy lets the user's devices reach anything."""
     from smartscale.admin.v1 import policy_pb2
 

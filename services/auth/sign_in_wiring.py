@@ -6,23 +6,24 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from services.auth.clients import RegistryClient
 from services.auth.idp.client_auth import Credentials, UnusableSecretError
+from services.auth.idp.discovery_loop import ProviderDiscovery
 from services.auth.idp.http import ProviderHttp
 from services.auth.idp.provider import HttpProvider
-from services.auth.idp.search import Search
 from services.auth.model.oidc.entry import EntryRules, check_format
 from services.auth.model.oidc.groups import GroupNames, read_patterns
-from services.auth.model.oidc.person import ClaimNames
+from services.auth.model.oidc.identity import ClaimNames
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.store import FlowStore, NodeLoginStore
+from services.auth.neighbours import AuthRegistryClient
+from services.auth.store.flows import FlowStore
+from services.auth.store.logins import NodeLoginStore
+from services.auth.usecases.evaluate_access import EvaluateAccess
+from services.auth.usecases.login_purposes import JoinPurpose, SshPurpose
 from services.auth.usecases.logins import Logins
-from services.auth.usecases.offers import Offer, Offers
-from services.auth.usecases.prove_person import ProvePerson, SignInSettings
-from services.auth.usecases.purposes import JoinPurpose, SshPurpose
+from services.auth.usecases.provider_entries import ProviderEntries, ProviderEntry
 from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
-from services.auth.usecases.verdicts import Verdicts
+from services.auth.usecases.verify_sign_in import SignInSettings, VerifySignIn
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.login import ProviderConfig, key_of_provider
 from services.shared.config.model import Config
@@ -31,7 +32,7 @@ from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-LINGER = 60.0
+CLOSE_DELAY = 60.0
 """Seconds that a provider which is no longer configured may finish what it began."""
 
 
@@ -40,9 +41,9 @@ class _Made:
     """One provider, as it was made of its configuration."""
 
     settings: tuple[str, ProviderConfig]
-    offer: Offer
+    offer: ProviderEntry
     provider: HttpProvider
-    search: Search
+    search: ProviderDiscovery
 
 
 class SignInPart:
@@ -56,18 +57,18 @@ class SignInPart:
         logins: Logins,
         checks: SshChecks,
         node_logins: NodeLoginStore,
-        registry: RegistryClient,
+        registry: AuthRegistryClient,
     ) -> None:
         self._clock = clock
         self._registry = registry
-        self._offers = Offers()
+        self._offers = ProviderEntries()
         self._closing: set[asyncio.Task[None]] = set()
         self._made: dict[str, _Made] = {}
         self._started = False
         self._use(self._make(config))
         purposes = (JoinPurpose(logins, node_logins, clock), SshPurpose(checks))
         self.sign_in = SignIn(flows, purposes, self._offers, clock)
-        self.verdicts = Verdicts(self._offers, registry, node_logins)
+        self.evaluate_access = EvaluateAccess(self._offers, registry, node_logins)
 
     async def start(self) -> None:
         """Look for the providers: now where the configuration says so, else beside the work.
@@ -79,7 +80,7 @@ class SignInPart:
         for name, made in self._made.items():
             if not made.settings[1].only_start_if_oidc_is_available:
                 made.search.begin()
-            elif (error := await made.search.insist()) is not None:
+            elif (error := await made.search.retry_a_few_times()) is not None:
                 raise ConfigError([_unavailable(name, error)])
 
     async def prepare(self, config: Config) -> Callable[[], None]:
@@ -93,7 +94,7 @@ class SignInPart:
         try:
             for name, one in new:
                 must = one.settings[1].only_start_if_oidc_is_available
-                if must and (error := await one.search.once()) is not None:
+                if must and (error := await one.search.attempt()) is not None:
                     raise ConfigError([_unavailable(name, error)])
         except BaseException:
             await asyncio.gather(*(one.provider.close() for _, one in new))
@@ -113,11 +114,11 @@ class SignInPart:
         self._made = dict(made)
         self._offers.replace({name: one.offer for name, one in made.items()})
         for one in gone:
-            task = asyncio.create_task(_close_later(one), name="provider farewell")
+            task = asyncio.create_task(_close_after_delay(one), name="provider farewell")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         for one in new:
-            settings = one.offer.prove.settings
+            settings = one.offer.verify_sign_in.settings
             log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=one.offer.label)
             if self._started:
                 one.search.begin()
@@ -142,10 +143,12 @@ class SignInPart:
         credentials = credentials_of(config)
         settings = settings_of(server_url, name, config)
         check(name, config, credentials)
-        provider = HttpProvider(config.issuer, config.app_id, credentials, open_http(name, config), self._clock)
-        prove = ProvePerson(provider, self._registry, self._clock, settings)
-        offer = Offer(name, config.provider_name, config.issuer, provider, prove)
-        return _Made((server_url, config), offer, provider, Search(provider, config.issuer))
+        provider = HttpProvider(
+            config.issuer, config.app_id, credentials, open_provider_http(name, config), self._clock
+        )
+        verify = VerifySignIn(provider, self._registry, self._clock, settings)
+        offer = ProviderEntry(name, config.provider_name, config.issuer, provider, verify)
+        return _Made((server_url, config), offer, provider, ProviderDiscovery(provider, config.issuer))
 
 
 def build_sign_in(
@@ -155,7 +158,7 @@ def build_sign_in(
     logins: Logins,
     checks: SshChecks,
     node_logins: NodeLoginStore,
-    registry: RegistryClient,
+    registry: AuthRegistryClient,
 ) -> SignInPart:
     """Make it; without a provider in the configuration there is nothing to sign in at until one is added.
 
@@ -170,10 +173,10 @@ async def _close(made: _Made) -> None:
     await made.provider.close()
 
 
-async def _close_later(made: _Made) -> None:
+async def _close_after_delay(made: _Made) -> None:
     try:
         await made.search.stop()
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(CLOSE_DELAY)
     finally:
         await made.provider.close()
 
@@ -191,7 +194,7 @@ def credentials_of(config: ProviderConfig) -> Credentials:
     )
 
 
-def open_http(name: str, config: ProviderConfig) -> ProviderHttp:
+def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
     """The way to a provider.
 
     Raises:

@@ -8,10 +8,10 @@ import grpc.aio
 from smartscale.auth.v1 import auth_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.clients import PolicyTagOwners, RegistryClient
-from services.auth.finisher import RightsFinisher
-from services.auth.outbox import BusLoginNews
-from services.auth.rpc.servicer import AuthServicer, UseCases
+from services.auth.neighbours import AuthRegistryClient, PolicyTagOwners
+from services.auth.notifications import BusLoginNotifications
+from services.auth.rights_recovery import RightsRecovery
+from services.auth.rpc.servicer import AuthServicer, AuthUseCases
 from services.auth.sign_in_wiring import SignInPart, build_sign_in
 from services.auth.sql import (
     SqlApiKeys,
@@ -23,13 +23,14 @@ from services.auth.sql import (
     SqlSshChecks,
 )
 from services.auth.sql.tables import VERSION_TABLE
-from services.auth.store import CheckRoom, Room
+from services.auth.store.logins import LoginLimits
+from services.auth.store.ssh_checks import SshCheckLimits
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
+from services.auth.usecases.change_rights import ChangeRights
 from services.auth.usecases.logins import LoginRules, Logins
 from services.auth.usecases.preauth_keys import PreAuthKeys
-from services.auth.usecases.register import Register
-from services.auth.usecases.rights import Rights
+from services.auth.usecases.register import RegisterNode
 from services.auth.usecases.ssh_checks import CheckRules, SshChecks
 from services.auth.usecases.throttle import Throttle
 from services.shared.config.model import Config
@@ -46,10 +47,10 @@ class AuthService:
     def __init__(
         self,
         engine: AsyncEngine,
-        news: BusLoginNews,
+        news: BusLoginNotifications,
         servicer: AuthServicer,
         sign_in: SignInPart | None,
-        finisher: RightsFinisher,
+        finisher: RightsRecovery,
     ) -> None:
         self._sign_in = sign_in
         self._finisher = finisher
@@ -64,7 +65,7 @@ class AuthService:
     @property
     def parked(self) -> int:
         """How many clients wait for a person here."""
-        return self._news.watching
+        return self._news.waiting_requests
 
     async def start(self) -> None:
         """Bring the tables up to date and listen for news; returns when ready to answer."""
@@ -92,9 +93,9 @@ async def build(config: Config, deps: Deps) -> AuthService:
     tailnet = DEFAULT_TAILNET
     clock = deps.clock
     engine = create_engine(config.database)
-    registry = RegistryClient(deps.channels["registry"])
+    registry = AuthRegistryClient(deps.channels["registry"])
     owners = PolicyTagOwners(deps.channels["policy"], tailnet)
-    news = BusLoginNews(deps.bus, tailnet)
+    news = BusLoginNotifications(deps.bus, tailnet)
     throttle = Throttle(clock)
     login_store = SqlLogins(engine, tailnet)
     lifetime = config.node.expiry
@@ -105,9 +106,9 @@ async def build(config: Config, deps: Deps) -> AuthService:
     if deps.reloader is not None:
         deps.reloader.add(part)
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
-    register = Register(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
-    rights = Rights(SqlRights(engine, tailnet), registry, news, clock)
-    cases = UseCases(
+    register = RegisterNode(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
+    rights = ChangeRights(SqlRights(engine, tailnet), registry, news, clock)
+    cases = AuthUseCases(
         register=register,
         await_login=AwaitLogin(register, logins, login_store, registry, news, throttle, clock),
         logins=logins,
@@ -115,11 +116,11 @@ async def build(config: Config, deps: Deps) -> AuthService:
         api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
         rights=rights,
         ssh_checks=checks,
-        verdicts=part.verdicts,
+        evaluate_access=part.evaluate_access,
         sign_in=part.sign_in,
         reloader=deps.reloader,
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsFinisher(rights))
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsRecovery(rights))
 
 
 def _rules(config: Config) -> LoginRules:
@@ -128,7 +129,7 @@ def _rules(config: Config) -> LoginRules:
     return LoginRules(
         server_url=config.server_url,
         lifetime=config.tuning.register_cache_expiration,
-        room=Room(total=total, per_network=max(1, total // 4)),
+        room=LoginLimits(total=total, per_network=max(1, total // 4)),
         key_lifetime=config.node.expiry,
     )
 
@@ -136,5 +137,5 @@ def _rules(config: Config) -> LoginRules:
 def _check_rules(config: Config) -> CheckRules:
     total = max(1, config.tuning.register_cache_max_entries)
     # An eighth for what one destination asks, a quarter for what one source opens.
-    room = CheckRoom(total, max(1, total // 8), max(1, total // 4), max(1, total // 64))
+    room = SshCheckLimits(total, max(1, total // 8), max(1, total // 4), max(1, total // 64))
     return CheckRules(config.server_url, config.tuning.register_cache_expiration, room)

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import Login, new_auth_id
-from services.auth.model.oidc.flow import Flow, new_flow_id
+from services.auth.model.oidc.flow import SignInFlow, new_flow_id
 from services.auth.sql.tables import VERSION_TABLE, metadata
 from services.auth.wiring import MIGRATIONS
 from services.shared.config.model import DatabaseConfig, SqliteConfig
@@ -70,9 +70,9 @@ def new_login(number: int, at: datetime = NOW, node_number: int | None = None) -
     )
 
 
-def new_flow(number: int, login: int = 1, at: datetime = NOW) -> Flow:
+def new_flow(number: int, login: int = 1, at: datetime = NOW) -> SignInFlow:
     """A sign-in that has begun."""
-    return Flow(
+    return SignInFlow(
         flow_id=new_flow_id(at, number.to_bytes(8, "big")),
         auth_id=new_auth_id(login.to_bytes(12, "big")),
         state_hash="s" * 64,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.auth.model.oidc.flow import FlowState
-from services.auth.model.oidc.refusal import Reason
+from services.auth.model.oidc.refusal import RefusalReason
 from services.auth.sql import SqlFlows
 from services.shared.ids import DEFAULT_TAILNET, TailnetId, UserId
 from tests.contract.auth_store import NOW, migrated, new_flow, sqlite
@@ -31,7 +31,7 @@ async def test_a_flow_comes_back_as_it_was_at_every_step(stores: tuple[SqlFlows,
     await flows.add(flow, 8)
     steps = [flow, flow.at(FlowState.CHECKING, NOW)]
     steps.append(steps[-1].proven(UserId(7), "alice@example.com", NOW + timedelta(days=1), "s1", "sid-1", NOW))
-    steps.append(steps[-1].refused(Reason.LOGIN_OVER, "too late", False, NOW + timedelta(seconds=1)))
+    steps.append(steps[-1].refused(RefusalReason.LOGIN_OVER, "too late", False, NOW + timedelta(seconds=1)))
     for before, after in pairwise(steps):
         assert await flows.get(flow.flow_id) == before
         assert await flows.replace(before, after)

@@ -16,19 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.auth.model.login import AuthId, RegisterMethod
 from services.auth.model.node_login import NodeLogin
 from services.auth.model.oidc.flow import FlowState
-from services.auth.model.oidc.refusal import Reason
-from services.auth.model.rights import LoginGroups, RightsChange, RightsKind, RightsSource
+from services.auth.model.oidc.refusal import RefusalReason
+from services.auth.model.rights import IdentityGroups, RecordedRightsChange, RightsKind, RightsSource
 from services.auth.sql import SqlFlows, SqlLogins, SqlNodeLogins, SqlRights
 from services.auth.sql.rights import KEPT
 from services.auth.sql.tables import VERSION_TABLE
-from services.auth.store import Room
+from services.auth.store.logins import LoginLimits
 from services.auth.wiring import MIGRATIONS
 from services.shared.db.database import UtcDateTime, migrate, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from tests.contract.auth_store import NOW, migrated, new_flow, new_login, sqlite
 
-SUSPEND = RightsChange(UserId(1), RightsKind.SUSPEND, RightsSource.ADMINISTRATOR, NOW, "me", "left — gone")
-ROOM = Room(total=100, per_network=100)
+SUSPEND = RecordedRightsChange(UserId(1), RightsKind.SUSPEND, RightsSource.ADMINISTRATOR, NOW, "me", "left — gone")
+ROOM = LoginLimits(total=100, per_network=100)
 OTHER = TailnetId("other")
 
 
@@ -45,21 +45,21 @@ def rights(engine: AsyncEngine) -> SqlRights:
 
 
 async def test_changes_wait_in_their_order_until_they_are_struck_off(rights: SqlRights, engine: AsyncEngine) -> None:
-    first = await rights.write_down(SUSPEND)
-    groups = LoginGroups("https://idp", "s", ("a", "é"))
-    second = await rights.write_down(replace(SUSPEND, kind=RightsKind.GROUPS, login=groups))
-    await SqlRights(engine, OTHER).write_down(SUSPEND)
+    first = await rights.append(SUSPEND)
+    groups = IdentityGroups("https://idp", "s", ("a", "é"))
+    second = await rights.append(replace(SUSPEND, kind=RightsKind.GROUPS, login=groups))
+    await SqlRights(engine, OTHER).append(SUSPEND)
     assert 0 < first.number < second.number and first == replace(SUSPEND, number=first.number)
-    assert await rights.undone() == (first, second)
-    await rights.strike_off(first, NOW)
-    assert await rights.undone() == (second,)
-    assert len(await SqlRights(engine, OTHER).undone()) == 1
+    assert await rights.unfinished() == (first, second)
+    await rights.mark_done(first, NOW)
+    assert await rights.unfinished() == (second,)
+    assert len(await SqlRights(engine, OTHER).unfinished()) == 1
 
 
 async def test_old_changes_are_forgotten_once_they_were_done(rights: SqlRights, engine: AsyncEngine) -> None:
-    done, waiting = await rights.write_down(SUSPEND), await rights.write_down(SUSPEND)
-    await rights.strike_off(done, NOW)
-    later = await rights.write_down(replace(SUSPEND, created_at=NOW + KEPT + timedelta(seconds=1)))
+    done, waiting = await rights.append(SUSPEND), await rights.append(SUSPEND)
+    await rights.mark_done(done, NOW)
+    later = await rights.append(replace(SUSPEND, created_at=NOW + KEPT + timedelta(seconds=1)))
     async with write(engine) as connection:
         kept = (await connection.execute(text("SELECT number FROM auth_rights ORDER BY number"))).scalars().all()
     assert kept == [waiting.number, later.number]
@@ -82,7 +82,7 @@ async def test_only_what_a_person_approved_or_is_about_to_confirm_is_refused(
     await flows.replace(flow, flow.proven(UserId(1), "a@x", None, "s", "", NOW))
     stranger = replace(new_flow(2), auth_id=others.auth_id)
     await flows.add(stranger, 8)
-    told = await rights.refuse_logins(UserId(1), Reason.USER_SUSPENDED, "no")
+    told = await rights.refuse_logins(UserId(1), RefusalReason.USER_SUSPENDED, "no")
     assert set(told) == {theirs.auth_id, pending.auth_id}
     states = {}
     for login in (theirs, others, pending, admitted):
@@ -95,7 +95,7 @@ async def test_only_what_a_person_approved_or_is_about_to_confirm_is_refused(
     assert (refused.state, refused.reason, refused.final) == (FlowState.REFUSED, "user-suspended", True)
     untouched = await flows.get(stranger.flow_id)
     assert untouched is not None and untouched.state is FlowState.STARTED
-    assert await rights.refuse_logins(UserId(1), Reason.USER_SUSPENDED, "no") == ()
+    assert await rights.refuse_logins(UserId(1), RefusalReason.USER_SUSPENDED, "no") == ()
 
 
 async def test_a_node_is_in_by_its_newest_login(engine: AsyncEngine) -> None:
@@ -127,7 +127,7 @@ async def test_sign_ins_and_changes_of_the_version_before_go_on(engine: AsyncEng
         values = "'0123456789abcdef01234567', 'default', 'a', 's', 'b', :n, :n, 'confirming', 1, 'u', '', '', false"
         await connection.execute(_at(f"INSERT INTO auth_flows ({flow}) VALUES ({values})"))
     await migrate(engine, MIGRATIONS, VERSION_TABLE)
-    (waiting,) = await SqlRights(engine, DEFAULT_TAILNET).undone()
+    (waiting,) = await SqlRights(engine, DEFAULT_TAILNET).unfinished()
     assert (waiting.number, waiting.kind, waiting.login) == (7, RightsKind.SUSPEND, None)
     found = await SqlFlows(engine, DEFAULT_TAILNET).get("0123456789abcdef01234567")
     assert found is not None and (found.subject, found.provider, found.user_id) == ("", "", 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from services.auth.model.login import AuthId, new_auth_id
-from services.auth.model.oidc.refusal import Reason
-from services.auth.model.ssh_check import CheckState, SshCheck, SshWord
+from services.auth.model.oidc.refusal import RefusalReason
+from services.auth.model.ssh_check import CheckState, PendingSshCheck, SshApprovalQuery
 from services.auth.sql import SqlRights, SqlSshChecks
-from services.auth.store import CheckRoom
+from services.auth.store.ssh_checks import SshCheckLimits
 from services.shared.config.model import DatabaseConfig
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import NodeKey
@@ -22,7 +22,7 @@ from tests.contract.auth_store import migrated, sqlite
 from tests.fakes import postgres as pg
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-ROOM = CheckRoom(total=100, per_destination=50, per_source=50, per_pair=10)
+ROOM = SshCheckLimits(total=100, per_destination=50, per_source=50, per_pair=10)
 HOUR = timedelta(hours=1)
 
 
@@ -54,8 +54,10 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         )
 
 
-def new_check(number: int, source: int = 1, destination: int = 2, at: datetime = NOW, **more: object) -> SshCheck:
-    made = SshCheck(
+def new_check(
+    number: int, source: int = 1, destination: int = 2, at: datetime = NOW, **more: object
+) -> PendingSshCheck:
+    made = PendingSshCheck(
         auth_id=new_auth_id(number.to_bytes(12, "big")),
         source_id=NodeId(source),
         destination_id=NodeId(destination),
@@ -73,12 +75,14 @@ def new_check(number: int, source: int = 1, destination: int = 2, at: datetime =
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-def word(check: SshCheck, since: datetime = NOW - HOUR, **more: object) -> SshWord:
-    made = SshWord(check.source_id, check.destination_id, check.source_key, check.user_id, check.everywhere, since)
+def word(check: PendingSshCheck, since: datetime = NOW - HOUR, **more: object) -> SshApprovalQuery:
+    made = SshApprovalQuery(
+        check.source_id, check.destination_id, check.source_key, check.user_id, check.everywhere, since
+    )
     return replace(made, **more)  # type: ignore[arg-type]
 
 
-async def opened(store: SqlSshChecks, *checks: SshCheck) -> None:
+async def opened(store: SqlSshChecks, *checks: PendingSshCheck) -> None:
     for check in checks:
         made = await store.open(check, ROOM)
         assert made is not None and made.check == check
@@ -183,7 +187,7 @@ async def test_a_yes_names_the_others_that_it_may_end(stores: Stores) -> None:
 
 
 async def test_a_pair_and_a_destination_have_their_share_and_the_decided_go_first(stores: Stores) -> None:
-    room = CheckRoom(total=5, per_destination=3, per_source=4, per_pair=2)
+    room = SshCheckLimits(total=5, per_destination=3, per_source=4, per_pair=2)
 
     async def add(number: int, source: int, destination: int) -> tuple[AuthId, ...] | None:
         made = await stores.checks.open(
@@ -205,14 +209,14 @@ async def test_a_pair_and_a_destination_have_their_share_and_the_decided_go_firs
 
 
 async def test_a_source_has_its_share(stores: Stores) -> None:
-    room = CheckRoom(total=9, per_destination=9, per_source=2, per_pair=2)
+    room = SshCheckLimits(total=9, per_destination=9, per_source=2, per_pair=2)
     made = [await stores.checks.open(new_check(n, 1, n, NOW + timedelta(seconds=n)), room) for n in range(2, 5)]
     assert [one and len(one.displaced) for one in made] == [0, 0, 1]
     assert [check.destination_id for check in await stores.checks.list(NOW)] == [3, 4]
 
 
 async def test_checks_that_have_ended_make_room(stores: Stores) -> None:
-    room = CheckRoom(total=1, per_destination=1, per_source=1, per_pair=1)
+    room = SshCheckLimits(total=1, per_destination=1, per_source=1, per_pair=1)
     assert await stores.checks.open(new_check(1), room) is not None
     assert await stores.checks.open(new_check(2, source=4, destination=3), room) is None
     late = new_check(3, destination=3, at=NOW + timedelta(minutes=15))
@@ -222,7 +226,7 @@ async def test_checks_that_have_ended_make_room(stores: Stores) -> None:
 
 
 async def test_many_at_once_never_exceed_the_room(stores: Stores) -> None:
-    room = CheckRoom(total=6, per_destination=4, per_source=4, per_pair=4)
+    room = SshCheckLimits(total=6, per_destination=4, per_source=4, per_pair=4)
     await asyncio.gather(
         *(stores.checks.open(new_check(n, source=n, destination=1 + n % 3, each_time=True), room) for n in range(1, 30))
     )
@@ -234,7 +238,7 @@ async def test_a_suspension_takes_words_back_and_turns_sessions_away(stores: Sto
     await opened(stores.checks, given, waits, other)
     await stores.checks.approve(given, "alice", NOW)
     await stores.checks.approve(other, "bob", NOW)
-    told = await stores.rights.refuse_logins(UserId(7), Reason.USER_SUSPENDED, "suspended")
+    told = await stores.rights.refuse_logins(UserId(7), RefusalReason.USER_SUSPENDED, "suspended")
     assert told == (given.auth_id, waits.auth_id)
     assert not await stores.checks.given(word(given)) and await stores.checks.given(word(other))
     for check in (given, waits):

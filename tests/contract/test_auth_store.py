@@ -16,15 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import AuthId, LoginState, RegisterMethod
-from services.auth.model.preauth_key import Claim, PreAuthKey
+from services.auth.model.preauth_key import KeyClaim, PreAuthKey
 from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import metadata
-from services.auth.store import Room
+from services.auth.store.logins import LoginLimits
 from services.shared.db.database import read
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from tests.contract.auth_store import NOW, machine, migrated, new_login, node, sqlite
 
-ROOM = Room(total=5, per_network=3)
+ROOM = LoginLimits(total=5, per_network=3)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -101,7 +101,7 @@ class TestPreAuthKeys:
     async def test_of_many_machines_that_race_exactly_one_claims(self, keys: SqlPreAuthKeys) -> None:
         key = await keys.add(new_key(), "x")
         assert key is not None
-        claims = [Claim(machine(number), node(number), NOW) for number in range(1, 9)]
+        claims = [KeyClaim(machine(number), node(number), NOW) for number in range(1, 9)]
         won = await asyncio.gather(*(keys.claim(key.id, None, claim) for claim in claims))
         assert won.count(True) == 1
         assert (await keys.list(None))[0].claim == claims[won.index(True)]
@@ -109,7 +109,7 @@ class TestPreAuthKeys:
     async def test_a_claim_is_handed_over_only_by_who_knows_it(self, keys: SqlPreAuthKeys) -> None:
         key = await keys.add(new_key(), "x")
         assert key is not None
-        first, later = Claim(machine(1), node(1), NOW), Claim(machine(1), node(2), NOW + timedelta(seconds=1))
+        first, later = KeyClaim(machine(1), node(1), NOW), KeyClaim(machine(1), node(2), NOW + timedelta(seconds=1))
         assert await keys.claim(key.id, None, first)
         assert not await keys.claim(key.id, None, later)
         assert await keys.claim(key.id, first, later)
@@ -121,7 +121,7 @@ class TestPreAuthKeys:
     async def test_a_used_key_is_claimed_and_released_by_nobody(self, keys: SqlPreAuthKeys) -> None:
         key = await keys.add(new_key(), "x")
         assert key is not None
-        claim = Claim(machine(1), node(1), NOW)
+        claim = KeyClaim(machine(1), node(1), NOW)
         assert await keys.claim(key.id, None, claim)
         await keys.mark_used(key.id)
         await keys.release(key.id, claim)

@@ -14,9 +14,9 @@ import orjson
 from headscale.v1 import node_pb2
 
 from services.auth.model.login import new_auth_id
-from services.auth.model.ssh_check import SshCheck
+from services.auth.model.ssh_check import PendingSshCheck
 from services.auth.sql import SqlSshChecks
-from services.auth.store import CheckRoom
+from services.auth.store.ssh_checks import SshCheckLimits
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET, NodeId, UserId
@@ -38,7 +38,7 @@ class Incoming:
     local_user: str = "root"
     banners: list[str] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
-    _told: asyncio.Event = field(default_factory=asyncio.Event)
+    _log_fields: asyncio.Event = field(default_factory=asyncio.Event)
 
     def rule(self) -> dict[str, Any] | None:
         """The action of the first rule that matches, as the device's map has it."""
@@ -85,7 +85,7 @@ class Incoming:
                 action = await self.fetch(url)
                 if message := action.get("message"):
                     self.banners.append(message)
-                    self._told.set()
+                    self._log_fields.set()
                 if action.get("accept") or action.get("reject"):
                     return action
                 url = action["holdAndDelegate"]
@@ -93,7 +93,7 @@ class Incoming:
     async def auth_url(self) -> str:
         """Where the person is sent, once they are told."""
         async with asyncio.timeout(DEADLINE):
-            await self._told.wait()
+            await self._log_fields.wait()
         return self.banners[0].rpartition("visit: ")[2].strip()
 
     async def auth_id(self) -> str:
@@ -104,7 +104,7 @@ class Incoming:
 async def session_that_waits(database: Path, source: node_pb2.Node, destination: node_pb2.Node) -> str:
     """The auth id of a session that nobody asked for: as one that waits, for whoever only decides."""
     now = datetime.now(UTC)
-    check = SshCheck(
+    check = PendingSshCheck(
         auth_id=new_auth_id(secrets.token_bytes(12)),
         source_id=NodeId(source.id),
         destination_id=NodeId(destination.id),
@@ -121,7 +121,9 @@ async def session_that_waits(database: Path, source: node_pb2.Node, destination:
     )
     engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=database)))
     try:
-        assert await SqlSshChecks(engine, DEFAULT_TAILNET).open(check, CheckRoom(1000, 1000, 1000, 1000)) is not None
+        assert (
+            await SqlSshChecks(engine, DEFAULT_TAILNET).open(check, SshCheckLimits(1000, 1000, 1000, 1000)) is not None
+        )
     finally:
         await engine.dispose()
     return check.auth_id

@@ -35,7 +35,7 @@ class Identities:
             links=found.links,
             last_login=last_login(found.links),
             groups=await asyncio.to_thread((await load_memberships(self._services, call)).of, named.id),
-            verdicts=judged.verdicts,
+            verdicts=judged.evaluations,
             nodes=[summary(node, logins.get(node.id)) for node in found.nodes],
             history=found.history,
         )
@@ -66,12 +66,12 @@ class Identities:
         moved = await call.ask(self._services.registry.RelinkUser, wanted)
         return pb.RelinkUserResponse(user=moved.user, links=moved.links, nodes=moved.nodes, left=moved.left)
 
-    async def _judged(self, call: CallContext, user_id: int) -> auth_pb2.JudgeUserResponse:
+    async def _judged(self, call: CallContext, user_id: int) -> auth_pb2.EvaluateAccessResponse:
         """What auth says; nothing while it does not answer, because the rest is worth showing."""
         try:
-            request = auth_pb2.JudgeUserRequest(user_id=user_id)
-            answer: auth_pb2.JudgeUserResponse = await call.ask(self._services.auth.JudgeUser, request)
+            request = auth_pb2.EvaluateAccessRequest(user_id=user_id)
+            answer: auth_pb2.EvaluateAccessResponse = await call.ask(self._services.auth.EvaluateAccess, request)
         except grpc.aio.AioRpcError as error:
             log.warning("no verdict on a user", code=error.code().name)
-            return auth_pb2.JudgeUserResponse()
+            return auth_pb2.EvaluateAccessResponse()
         return answer

@@ -4,6 +4,6 @@ Each check says what was found, and where that is not well its cause and its rem
 """
 
 from services.auth.doctor.examine import examine as examine
+from services.auth.doctor.report import DoctorReport as DoctorReport
 from services.auth.doctor.report import Finding as Finding
 from services.auth.doctor.report import Level as Level
-from services.auth.doctor.report import Report as Report

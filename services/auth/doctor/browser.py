@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.usecases.prove_person import SignInSettings, authorization_url
+from services.auth.usecases.verify_sign_in import SignInSettings, authorization_url
 
 _NOBODY = frozenset(
     ("login_required", "interaction_required", "consent_required", "account_selection_required", "access_denied")
@@ -23,7 +23,7 @@ _NOBODY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class _Met:
+class _BrowserAnswer:
     """What the browser would be answered."""
 
     status: int
@@ -33,7 +33,9 @@ class _Met:
     words: str = ""
 
 
-async def examine_browser(report: Report, metadata: Metadata, http: ProviderHttp, settings: SignInSettings) -> None:
+async def examine_browser(
+    report: DoctorReport, metadata: Metadata, http: ProviderHttp, settings: SignInSettings
+) -> None:
     """Ask as a browser would."""
     mine = settings.redirect_uri
     report.facts["redirect_uri"] = mine
@@ -71,15 +73,15 @@ def _url(metadata: Metadata, settings: SignInSettings) -> str:
     return authorization_url(quiet, metadata, "doctor." + secrets.token_urlsafe(16), secrets.token_urlsafe(32))
 
 
-async def _ask(http: ProviderHttp, url: str, mine: str) -> _Met:
+async def _ask(http: ProviderHttp, url: str, mine: str) -> _BrowserAnswer:
     answer = await http.get(url, {"Accept": "text/html"}, redirects=True)
     target = answer.location
     back = target == mine or target.startswith((mine + "?", mine + "#"))
     query: Mapping[str, str] = dict(parse_qsl(urlsplit(target).query)) if back else {}
-    return _Met(answer.status, back, query.get("error", "")[:64], query.get("error_description", "")[:200])
+    return _BrowserAnswer(answer.status, back, query.get("error", "")[:64], query.get("error_description", "")[:200])
 
 
-def _examine_error(report: Report, met: _Met, mine: str, settings: SignInSettings) -> None:
+def _examine_error(report: DoctorReport, met: _BrowserAnswer, mine: str, settings: SignInSettings) -> None:
     report.ok("redirect-url", f"{mine} is allowed")
     text = f"the provider answers {met.error!r} {met.words!r}"
     if met.error == "invalid_scope":
@@ -94,7 +96,7 @@ def _examine_error(report: Report, met: _Met, mine: str, settings: SignInSetting
         report.warn("authorization", text, "a sign-in would meet the same", "compare scope and extra_params")
 
 
-async def _examine_pkce(report: Report, http: ProviderHttp, url: str, mine: str, with_it: _Met) -> None:
+async def _examine_pkce(report: DoctorReport, http: ProviderHttp, url: str, mine: str, with_it: _BrowserAnswer) -> None:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if not name.startswith("code_challenge")]
     try:

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.model.oidc.discovery import is_loopback
 
-PATIENCE = 10.0
+RETRY_SECONDS = 10.0
 SOON = timedelta(days=14)
 
 _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_IN_CHAIN, _NO_ISSUER, _NO_LOCAL, _NAME = 10, 9, 18, 19, 21, 20, 62
@@ -27,7 +27,7 @@ _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_IN_CHAIN, _NO_ISSUER, _NO_LOCAL, _NAME =
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TlsPeer:
     """What a host showed."""
 
     version: str = ""
@@ -37,7 +37,7 @@ class Shown:
     said: str = ""
 
 
-async def examine_way(report: Report, url: str, ca_path: Path | None, now: datetime, *, ca_key: str) -> bool:
+async def examine_way(report: DoctorReport, url: str, ca_path: Path | None, now: datetime, *, ca_key: str) -> bool:
     """Look up, connect, shake hands; whether one can go on."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
@@ -54,9 +54,9 @@ async def examine_way(report: Report, url: str, ca_path: Path | None, now: datet
     return False
 
 
-async def _examine_name(report: Report, host: str) -> bool:
+async def _examine_name(report: DoctorReport, host: str) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RETRY_SECONDS):
             found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         cause = f"no address is known for it here ({type(error).__name__})"
@@ -67,9 +67,9 @@ async def _examine_name(report: Report, host: str) -> bool:
     return True
 
 
-async def _examine_port(report: Report, host: str, port: int) -> bool:
+async def _examine_port(report: DoctorReport, host: str, port: int) -> bool:
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RETRY_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
     except OSError as error:
         what = "does not answer in time" if isinstance(error, TimeoutError) else f"refuses ({type(error).__name__})"
@@ -80,7 +80,9 @@ async def _examine_port(report: Report, host: str, port: int) -> bool:
     return True
 
 
-async def _examine_tls(report: Report, host: str, port: int, ca_path: Path | None, now: datetime, ca_key: str) -> bool:
+async def _examine_tls(
+    report: DoctorReport, host: str, port: int, ca_path: Path | None, now: datetime, ca_key: str
+) -> bool:
     try:
         shown = await asyncio.to_thread(_shake, host, port, ca_path)
     except OSError as error:
@@ -98,7 +100,7 @@ async def _examine_tls(report: Report, host: str, port: int, ca_path: Path | Non
     return True
 
 
-def _shake(host: str, port: int, ca_path: Path | None) -> Shown:
+def _shake(host: str, port: int, ca_path: Path | None) -> TlsPeer:
     context = ssl.create_default_context()
     if ca_path is not None:
         context.load_verify_locations(ca_path)
@@ -110,15 +112,15 @@ def _shake(host: str, port: int, ca_path: Path | None) -> Shown:
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
     seen = _connect(host, port, blind)
-    return Shown(seen.version, seen.chain, code, said)
+    return TlsPeer(seen.version, seen.chain, code, said)
 
 
-def _connect(host: str, port: int, context: ssl.SSLContext) -> Shown:
+def _connect(host: str, port: int, context: ssl.SSLContext) -> TlsPeer:
     with (
-        socket.create_connection((host, port), timeout=PATIENCE) as raw,
+        socket.create_connection((host, port), timeout=RETRY_SECONDS) as raw,
         context.wrap_socket(raw, server_hostname=host) as tls,
     ):
-        return Shown(tls.version() or "", _chain_of(tls))
+        return TlsPeer(tls.version() or "", _chain_of(tls))
 
 
 def _chain_of(tls: ssl.SSLSocket) -> tuple[x509.Certificate, ...]:
@@ -139,7 +141,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
 
 
-def _explained(shown: Shown, host: str, ca_key: str) -> tuple[str, str]:
+def _explained(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
     """Cause and remedy."""
     leaf = shown.chain[0] if shown.chain else None
     private = f"use one of a public authority, or name yours in {ca_key}"
@@ -163,7 +165,7 @@ def _explained(shown: Shown, host: str, ca_key: str) -> tuple[str, str]:
     return f"OpenSSL says {shown.code}", private
 
 
-def _examine_chain(report: Report, host: str, shown: Shown, now: datetime) -> None:
+def _examine_chain(report: DoctorReport, host: str, shown: TlsPeer, now: datetime) -> None:
     if not shown.chain:
         return
     leaf = shown.chain[0]

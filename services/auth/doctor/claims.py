@@ -8,19 +8,19 @@ from typing import Any
 
 import orjson
 
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.entry import check_entry
-from services.auth.model.oidc.person import dig, read_person
+from services.auth.model.oidc.identity import claim_at, read_person
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.usecases.prove_person import SignInSettings
+from services.auth.usecases.verify_sign_in import SignInSettings
 
 _KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", dict: "an object", type(None): "null"}
 
 
 async def examine_claims(
-    report: Report,
+    report: DoctorReport,
     metadata: Metadata,
     http: ProviderHttp,
     settings: SignInSettings,
@@ -68,9 +68,9 @@ def kind_of(value: Any) -> str:
     return _KINDS.get(type(value), type(value).__name__)
 
 
-def _examine_address(report: Report, document: Mapping[str, Any], settings: SignInSettings) -> None:
+def _examine_address(report: DoctorReport, document: Mapping[str, Any], settings: SignInSettings) -> None:
     rules, claim = settings.entry, settings.claims.email
-    if dig(document, claim) is None:
+    if claim_at(document, claim) is None:
         report.warn(
             "email", f"no claim {claim!r}", "the scope email is not allowed, or the account has no address",
             "allow the scope email for the application, or set oidc.claims.email",
@@ -82,11 +82,11 @@ def _examine_address(report: Report, document: Mapping[str, Any], settings: Sign
             "let the provider send email_verified, or set oidc.email_verified_required: false if it checks all",
         )  # fmt: skip
     else:
-        report.ok("email", f"{claim} is {kind_of(dig(document, claim))}, and verified or not is said")
+        report.ok("email", f"{claim} is {kind_of(claim_at(document, claim))}, and verified or not is said")
 
 
-def _examine_groups(report: Report, document: Mapping[str, Any], settings: SignInSettings) -> None:
-    claim, value = settings.claims.groups, dig(document, settings.claims.groups)
+def _examine_groups(report: DoctorReport, document: Mapping[str, Any], settings: SignInSettings) -> None:
+    claim, value = settings.claims.groups, claim_at(document, settings.claims.groups)
     if value is None and (document.get("hasgroups") or claim in (document.get("_claim_names") or {})):
         text = "the provider has too many groups of this person to send"
         report.fail("groups", text, "it sends a pointer instead", "let it send only those of the application")
@@ -98,13 +98,13 @@ def _examine_groups(report: Report, document: Mapping[str, Any], settings: SignI
     elif isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
         names = [value] if isinstance(value, str) else value
         report.ok("groups", f"{claim} is {kind_of(value)}: {', '.join(names) or 'no group'}")
-        _examine_misses(report, settings.groups.ours(tuple(names)), settings.entry.groups)
+        _examine_similar_names(report, settings.groups.ours(tuple(names)), settings.entry.groups)
     else:
         text = f"{claim} is {kind_of(value)}"
         report.fail("groups", text, "groups should be a list of texts", "change the mapping at the provider")
 
 
-def near_misses(have: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
+def similar_names(have: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
     """Pairs that differ only in case, a leading slash, or what follows an @."""
 
     def bare(name: str) -> str:
@@ -114,18 +114,18 @@ def near_misses(have: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, s
     return [(mine, name) for name in wanted if name not in held for mine in sorted(held) if bare(mine) == bare(name)]
 
 
-def _examine_misses(report: Report, have: Iterable[str], wanted: Iterable[str]) -> None:
-    for mine, name in near_misses(have, wanted):
+def _examine_similar_names(report: DoctorReport, have: Iterable[str], wanted: Iterable[str]) -> None:
+    for mine, name in similar_names(have, wanted):
         report.warn(
             "groups-names", f"allowed_groups has {name!r}, the provider says {mine!r}", "names must be equal exactly",
             f"write {mine!r} into oidc.allowed_groups",
         )  # fmt: skip
 
 
-def _tell_where(report: Report, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings) -> None:
+def _tell_where(report: DoctorReport, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings) -> None:
     names = settings.claims
     found = {
-        claim: " and ".join(name for name, document in documents.items() if dig(document, claim) is not None)
+        claim: " and ".join(name for name, document in documents.items() if claim_at(document, claim) is not None)
         or "nowhere"
         for claim in (names.email, "email_verified", names.groups, names.username, names.name)
     }
@@ -137,7 +137,7 @@ def _tell_where(report: Report, documents: Mapping[str, Mapping[str, Any]], sett
 
 
 def _replay(
-    report: Report, metadata: Metadata, documents: Sequence[Mapping[str, Any]], settings: SignInSettings
+    report: DoctorReport, metadata: Metadata, documents: Sequence[Mapping[str, Any]], settings: SignInSettings
 ) -> None:
     try:
         person = read_person(metadata.identity, str(documents[0].get("sub", "")), documents, settings.claims)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.idp.client_auth import METHODS, Credentials, UnusableSecretError, authenticate, method_of
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata
@@ -18,7 +18,7 @@ _PLACEHOLDERS = ("xxxxxx", "secret-xxx", "changeme", "change-me", "your-", "<", 
 _COPY = "copy it again from the provider's page; look for spaces and hidden characters"
 
 
-def examine_form(report: Report, credentials: Credentials) -> bool:
+def examine_form(report: DoctorReport, credentials: Credentials) -> bool:
     """Look at what was copied; whether it may be shown to the provider."""
     client_id = credentials.client_id
     if client_id != client_id.strip() or not client_id.isascii() or not client_id.isprintable():
@@ -44,7 +44,12 @@ def examine_form(report: Report, credentials: Credentials) -> bool:
 
 
 async def examine_proof(
-    report: Report, credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+    report: DoctorReport,
+    credentials: Credentials,
+    metadata: Metadata,
+    http: ProviderHttp,
+    redirect_uri: str,
+    now: datetime,
 ) -> None:
     """Show the secret with a code that is none: a provider that takes the secret refuses only the code."""
     method = method_of(credentials, metadata)
@@ -63,7 +68,12 @@ async def examine_proof(
 
 
 async def _try_others(
-    report: Report, credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+    report: DoctorReport,
+    credentials: Credentials,
+    metadata: Metadata,
+    http: ProviderHttp,
+    redirect_uri: str,
+    now: datetime,
 ) -> None:
     used = method_of(credentials, metadata)
     text = f"the provider does not accept client id and secret ({used})"

@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from services.auth.doctor.report import Report
-from services.auth.idp.http import Answer, ProviderHttp
+from services.auth.doctor.report import DoctorReport
+from services.auth.idp.http import ProviderHttp, ProviderResponse
 from services.auth.model.oidc.discovery import MAX_URL, WELL_KNOWN, Metadata, effective_issuer, origin_of, read_metadata
 from services.auth.model.oidc.keys import MIN_RSA_BITS, read_keys
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 from services.shared.config.login import ProviderConfig
 
 TOLD = (
@@ -31,7 +31,7 @@ TOLD = (
 
 
 async def examine_description(
-    report: Report, config: ProviderConfig, http: ProviderHttp, now: datetime
+    report: DoctorReport, config: ProviderConfig, http: ProviderHttp, now: datetime
 ) -> Metadata | None:
     """Fetch and read it; None when there is none to go on with."""
     effective = effective_issuer(config.issuer, config.app_id)
@@ -43,7 +43,7 @@ async def examine_description(
         if found:
             remedy = f'write this into the configuration: {report.subject}.issuer: "{found}"'
             report.fail("discovery", str(error), "oidc.issuer lacks the path with the App ID", remedy)
-        elif error.reason is Reason.REDIRECTED:
+        elif error.reason is RefusalReason.REDIRECTED:
             target = (await http.get(url, redirects=True)).location[:MAX_URL]
             remedy = f"if that is the provider's own address, write it into {report.subject}.issuer"
             report.fail("discovery", f"{url} redirects to {target}", "redirects are not followed", remedy)
@@ -58,7 +58,7 @@ async def examine_description(
         metadata = read_metadata(config.issuer.strip(), effective, document)
     except SignInError as error:
         said = document.get("issuer")
-        if error.reason is Reason.ISSUER_MISMATCH:
+        if error.reason is RefusalReason.ISSUER_MISMATCH:
             cause, _ = "tokens of this provider would carry another issuer than the configured one", ""
             same_host = isinstance(said, str) and origin_of(said) == origin_of(effective)
             remedy = (
@@ -75,10 +75,10 @@ async def examine_description(
     return metadata
 
 
-async def examine_keys(report: Report, metadata: Metadata, http: ProviderHttp) -> None:
+async def examine_keys(report: DoctorReport, metadata: Metadata, http: ProviderHttp) -> None:
     """Fetch the keys and look whether they can prove a token."""
     try:
-        document, _ = await _fetch(http, metadata.jwks_uri, Reason.JWKS_UNUSABLE)
+        document, _ = await _fetch(http, metadata.jwks_uri, RefusalReason.JWKS_UNUSABLE)
         keys = read_keys(document)
     except SignInError as error:
         report.refusal("keys", error, "ask the provider")
@@ -101,8 +101,8 @@ async def examine_keys(report: Report, metadata: Metadata, http: ProviderHttp) -
 
 
 async def _fetch(
-    http: ProviderHttp, url: str, unfit: Reason = Reason.DISCOVERY_STATUS
-) -> tuple[dict[str, Any], Answer]:
+    http: ProviderHttp, url: str, unfit: RefusalReason = RefusalReason.DISCOVERY_STATUS
+) -> tuple[dict[str, Any], ProviderResponse]:
     answer = await http.get(url)
     if answer.status != 200:
         raise SignInError(unfit, f"{url} answers with {answer.status}")
@@ -112,7 +112,7 @@ async def _fetch(
         document = None
     if not isinstance(document, dict):
         kind = answer.content_type or "something"
-        reason = Reason.DISCOVERY_NOT_JSON if unfit is Reason.DISCOVERY_STATUS else unfit
+        reason = RefusalReason.DISCOVERY_NOT_JSON if unfit is RefusalReason.DISCOVERY_STATUS else unfit
         raise SignInError(reason, f"{url} answers with {kind} that is no JSON object")
     return document, answer
 
@@ -120,7 +120,7 @@ async def _fetch(
 async def _try_client_id(config: ProviderConfig, http: ProviderHttp, error: SignInError) -> str:
     """The issuer that would work if the client id is the App ID; only below the same origin, or nothing."""
     parts = urlsplit(effective_issuer(config.issuer, ""))
-    wrong = (Reason.DISCOVERY_STATUS, Reason.DISCOVERY_NOT_JSON, Reason.REDIRECTED)
+    wrong = (RefusalReason.DISCOVERY_STATUS, RefusalReason.DISCOVERY_NOT_JSON, RefusalReason.REDIRECTED)
     if parts.path or error.reason not in wrong or not config.client_id.replace("-", "").isalnum():
         return ""
     candidate = replace(config, app_id=config.client_id)
@@ -133,7 +133,7 @@ async def _try_client_id(config: ProviderConfig, http: ProviderHttp, error: Sign
     return effective
 
 
-def _examine_clock(report: Report, config: ProviderConfig, answer: Answer, now: datetime) -> None:
+def _examine_clock(report: DoctorReport, config: ProviderConfig, answer: ProviderResponse, now: datetime) -> None:
     try:
         there = parsedate_to_datetime(answer.date)
     except (TypeError, ValueError):
@@ -151,7 +151,7 @@ def _examine_clock(report: Report, config: ProviderConfig, answer: Answer, now: 
         report.ok("clock", text)
 
 
-def _examine_issuer(report: Report, config: ProviderConfig, metadata: Metadata, effective: str) -> None:
+def _examine_issuer(report: DoctorReport, config: ProviderConfig, metadata: Metadata, effective: str) -> None:
     report.facts["issuer"] = {"configured": config.issuer, "fetched": effective, "accepted": metadata.issuer}
     if metadata.pinned:
         report.warn(
@@ -163,7 +163,9 @@ def _examine_issuer(report: Report, config: ProviderConfig, metadata: Metadata, 
         report.ok("issuer", f"the provider calls itself {metadata.issuer}, as configured")
 
 
-def _examine_offers(report: Report, config: ProviderConfig, metadata: Metadata, document: Mapping[str, Any]) -> None:
+def _examine_offers(
+    report: DoctorReport, config: ProviderConfig, metadata: Metadata, document: Mapping[str, Any]
+) -> None:
     report.ok("algorithms", f"signs with {', '.join(metadata.algorithms)}")
     if document.get("code_challenge_methods_supported"):
         report.ok("pkce", "PKCE with S256 is offered")

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.idp.client_auth import Credentials, authenticate
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata, is_secure
@@ -33,7 +33,7 @@ class SignedIn:
 
 
 async def sign_in_by_code(
-    report: Report,
+    report: DoctorReport,
     credentials: Credentials,
     metadata: Metadata,
     http: ProviderHttp,
@@ -94,7 +94,9 @@ async def _wait(
     return {"error": "expired_token"}
 
 
-async def _open(report: Report, unverified: Any, metadata: Metadata, http: ProviderHttp) -> Mapping[str, Any] | None:
+async def _open(
+    report: DoctorReport, unverified: Any, metadata: Metadata, http: ProviderHttp
+) -> Mapping[str, Any] | None:
     if not isinstance(unverified, str):
         report.warn("id-token", "there is no ID token", "openid was not asked for", "add openid to oidc.scope")
         return None

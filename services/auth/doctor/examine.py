@@ -11,16 +11,16 @@ from services.auth.doctor.claims import examine_claims
 from services.auth.doctor.credentials import examine_form, examine_proof
 from services.auth.doctor.description import examine_description, examine_keys
 from services.auth.doctor.device import SignedIn, sign_in_by_code
-from services.auth.doctor.report import Report
+from services.auth.doctor.report import DoctorReport
 from services.auth.idp.client_auth import Credentials
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import effective_issuer
-from services.auth.usecases.prove_person import SignInSettings
+from services.auth.usecases.verify_sign_in import SignInSettings
 from services.shared.config.login import ProviderConfig
 
 
 async def examine(
-    report: Report,
+    report: DoctorReport,
     config: ProviderConfig,
     credentials: Credentials,
     settings: SignInSettings,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 
 class Level(Enum):
@@ -34,7 +34,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Report:
+class DoctorReport:
     """All findings about one subject, and what to send to somebody who helps."""
 
     subject: str
@@ -69,36 +69,39 @@ class Report:
         return any(finding.level is Level.FAIL for finding in self.findings)
 
 
-REMEDIES: dict[Reason, tuple[str, str]] = {
-    Reason.PROVIDER_UNREACHABLE: (
+REMEDIES: dict[RefusalReason, tuple[str, str]] = {
+    RefusalReason.PROVIDER_UNREACHABLE: (
         "the provider does not answer this host",
         "check DNS, firewall and the provider's status; proxies of the environment are not used",
     ),
-    Reason.DISCOVERY_STATUS: (
+    RefusalReason.DISCOVERY_STATUS: (
         "there is no description at this address: most often the App ID is missing or wrong",
         "copy the Issuer URL with the App ID from the provider's page into oidc.issuer",
     ),
-    Reason.DISCOVERY_NOT_JSON: (
+    RefusalReason.DISCOVERY_NOT_JSON: (
         "a web page answers, not the provider's description: the path is wrong",
         "copy the Issuer URL with the App ID from the provider's page into oidc.issuer",
     ),
-    Reason.DISCOVERY_INCOMPLETE: ("the provider's description lacks what a sign-in needs", "ask the provider"),
-    Reason.DISCOVERY_UNSUITABLE: (
+    RefusalReason.DISCOVERY_INCOMPLETE: ("the provider's description lacks what a sign-in needs", "ask the provider"),
+    RefusalReason.DISCOVERY_UNSUITABLE: (
         "the provider does not offer what is needed here",
         "allow the authorization code flow, PKCE with S256 and signatures by RS256 or ES256 for the application",
     ),
-    Reason.ISSUER_MISMATCH: (
+    RefusalReason.ISSUER_MISMATCH: (
         "tokens of this provider would carry another issuer than the configured one",
         "set oidc.issuer to what the provider calls itself",
     ),
-    Reason.ENDPOINT_INSECURE: ("secrets would go over http", "use https for the provider"),
-    Reason.REDIRECTED: (
+    RefusalReason.ENDPOINT_INSECURE: ("secrets would go over http", "use https for the provider"),
+    RefusalReason.REDIRECTED: (
         "the provider redirects, and redirects are not followed",
         "write the address that it redirects to into oidc.issuer",
     ),
-    Reason.ANSWER_TOO_LARGE: ("the answer is none of an OpenID provider", "check the address"),
-    Reason.JWKS_UNUSABLE: ("no key of the provider can prove a token", "ask the provider: RSA of 2048 bits, or P-256"),
-    Reason.CLIENT_CREDENTIALS: (
+    RefusalReason.ANSWER_TOO_LARGE: ("the answer is none of an OpenID provider", "check the address"),
+    RefusalReason.JWKS_UNUSABLE: (
+        "no key of the provider can prove a token",
+        "ask the provider: RSA of 2048 bits, or P-256",
+    ),
+    RefusalReason.CLIENT_CREDENTIALS: (
         "client id or secret cannot be right",
         "copy both again from the provider's page; look for spaces and hidden characters",
     ),

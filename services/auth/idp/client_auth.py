@@ -15,7 +15,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from services.auth.model.oidc.discovery import Metadata
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -91,8 +91,8 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
                     "client_assertion": assertion,
                 }
     except UnusableSecretError as error:
-        raise SignInError(Reason.CLIENT_CREDENTIALS, str(error)) from None
-    raise SignInError(Reason.CLIENT_CREDENTIALS, "the provider takes no kind of proof that is configured here")
+        raise SignInError(RefusalReason.CLIENT_CREDENTIALS, str(error)) from None
+    raise SignInError(RefusalReason.CLIENT_CREDENTIALS, "the provider takes no kind of proof that is configured here")
 
 
 def method_of(credentials: Credentials, metadata: Metadata) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from services.auth.model.oidc.discovery import is_secure
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 DEADLINE = 10.0
 """Seconds for one exchange, from connecting to the last byte."""
@@ -20,7 +20,7 @@ MAX_CONNECTIONS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderResponse:
     """What a provider answered."""
 
     status: int
@@ -52,7 +52,9 @@ class ProviderHttp:
         """Let connections go."""
         await self._client.aclose()
 
-    async def get(self, url: str, headers: Mapping[str, str] | None = None, *, redirects: bool = False) -> Answer:
+    async def get(
+        self, url: str, headers: Mapping[str, str] | None = None, *, redirects: bool = False
+    ) -> ProviderResponse:
         """Fetch a document; with `redirects`, a redirect is an answer like any other.
 
         Raises:
@@ -60,7 +62,7 @@ class ProviderHttp:
         """
         return await self._exchange("GET", url, headers or {}, None, redirects)
 
-    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+    async def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> ProviderResponse:
         """Send a form.
 
         Raises:
@@ -70,28 +72,32 @@ class ProviderHttp:
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, redirects: bool = False
-    ) -> Answer:
+    ) -> ProviderResponse:
         if not is_secure(url):
-            raise SignInError(Reason.ENDPOINT_INSECURE, "the provider is not reached by https")
+            raise SignInError(RefusalReason.ENDPOINT_INSECURE, "the provider is not reached by https")
         try:
             async with (
                 asyncio.timeout(DEADLINE),
                 self._client.stream(method, url, headers=dict(headers), data=dict(form) if form else None) as response,
             ):
                 if not redirects and 300 <= response.status_code < 400:
-                    raise SignInError(Reason.REDIRECTED, "the provider answers with a redirect, which is not followed")
+                    raise SignInError(
+                        RefusalReason.REDIRECTED, "the provider answers with a redirect, which is not followed"
+                    )
                 if response.headers.get("content-encoding", "identity").lower() != "identity":
-                    raise SignInError(Reason.ANSWER_TOO_LARGE, "the provider answers compressed, unasked")
+                    raise SignInError(RefusalReason.ANSWER_TOO_LARGE, "the provider answers compressed, unasked")
                 body = bytearray()
                 async for part in response.aiter_raw():
                     body += part
                     if len(body) > MAX_BODY:
-                        raise SignInError(Reason.ANSWER_TOO_LARGE, "the provider's answer is too large")
+                        raise SignInError(RefusalReason.ANSWER_TOO_LARGE, "the provider's answer is too large")
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 told = response.headers
-                return Answer(response.status_code, kind, bytes(body), told.get("date", ""), told.get("location", ""))
+                return ProviderResponse(
+                    response.status_code, kind, bytes(body), told.get("date", ""), told.get("location", "")
+                )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
             cause = type(error).__name__
             raise SignInError(
-                Reason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached ({cause})"
+                RefusalReason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached ({cause})"
             ) from error

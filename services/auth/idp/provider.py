@@ -14,11 +14,11 @@ from typing import Any
 import orjson
 
 from services.auth.idp.client_auth import Credentials, authenticate
-from services.auth.idp.http import Answer, ProviderHttp
+from services.auth.idp.http import ProviderHttp, ProviderResponse
 from services.auth.model.oidc.discovery import WELL_KNOWN, Metadata, effective_issuer, is_secure, read_metadata
 from services.auth.model.oidc.keys import KeySet, read_keys
-from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.store import Tokens
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.auth.store.provider import ProviderTokens
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -79,7 +79,7 @@ class HttpProvider:
         found: KeySet = await self._fresh(self._keys, age, self._fetch_keys)
         return found
 
-    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> Tokens:
+    async def redeem(self, code: str, verifier: str, redirect_uri: str) -> ProviderTokens:
         """Trade a code for tokens.
 
         Raises:
@@ -100,10 +100,12 @@ class HttpProvider:
             raise _token_refusal(answer, document)
         id_token, access_token = document.get("id_token"), document.get("access_token")
         if not isinstance(id_token, str) or not id_token:
-            raise SignInError(Reason.TOKEN_MISSING, "the provider sent no ID token; is the scope openid asked for?")
+            raise SignInError(
+                RefusalReason.TOKEN_MISSING, "the provider sent no ID token; is the scope openid asked for?"
+            )
         if not isinstance(access_token, str) or str(document.get("token_type", "")).lower() != "bearer":
-            raise SignInError(Reason.TOKEN_MISSING, "the provider sent no bearer token")
-        return Tokens(id_token, access_token)
+            raise SignInError(RefusalReason.TOKEN_MISSING, "the provider sent no bearer token")
+        return ProviderTokens(id_token, access_token)
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
         """What the provider says of the person: an object, a signed token, or None where it has no such endpoint.
@@ -115,15 +117,17 @@ class HttpProvider:
         if not endpoint:
             return None
         if not access_token.isascii() or not access_token.isprintable() or " " in access_token:
-            raise SignInError(Reason.TOKEN_MISSING, "the provider's access token is no token")
+            raise SignInError(RefusalReason.TOKEN_MISSING, "the provider's access token is no token")
         answer = await self._http.get(endpoint, {"Authorization": f"Bearer {access_token}"})
         if answer.status != 200:
-            raise SignInError(Reason.USERINFO_UNAVAILABLE, f"the provider's user info answers with {answer.status}")
+            raise SignInError(
+                RefusalReason.USERINFO_UNAVAILABLE, f"the provider's user info answers with {answer.status}"
+            )
         if answer.content_type == "application/jwt":
             return answer.body.decode("ascii", "replace")
         document = _json(answer.body)
         if not document:
-            raise SignInError(Reason.USERINFO_MALFORMED, "the provider's user info is no JSON object")
+            raise SignInError(RefusalReason.USERINFO_MALFORMED, "the provider's user info is no JSON object")
         return document
 
     async def _fresh(self, kept: _Kept, age: float, fetch: Any) -> Any:
@@ -149,18 +153,18 @@ class HttpProvider:
     async def _discover(self) -> Metadata:
         url = self._effective + WELL_KNOWN
         if not is_secure(url):
-            raise SignInError(Reason.ENDPOINT_INSECURE, "oidc.issuer is no https URL")
+            raise SignInError(RefusalReason.ENDPOINT_INSECURE, "oidc.issuer is no https URL")
         answer = await self._http.get(url)
         if answer.status != 200:
             raise SignInError(
-                Reason.DISCOVERY_STATUS,
+                RefusalReason.DISCOVERY_STATUS,
                 f"{url} answers with {answer.status}; is the path with the App ID in oidc.issuer?",
             )
         try:
             document = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             raise SignInError(
-                Reason.DISCOVERY_NOT_JSON, f"{url} answers with something else than JSON; is the path right?"
+                RefusalReason.DISCOVERY_NOT_JSON, f"{url} answers with something else than JSON; is the path right?"
             ) from None
         metadata = read_metadata(self._issuer.strip(), self._effective, document)
         if metadata.pinned:
@@ -170,7 +174,7 @@ class HttpProvider:
     async def _fetch_keys(self) -> KeySet:
         answer = await self._http.get((await self.metadata()).jwks_uri)
         if answer.status != 200:
-            raise SignInError(Reason.JWKS_UNUSABLE, f"the provider's key set answers with {answer.status}")
+            raise SignInError(RefusalReason.JWKS_UNUSABLE, f"the provider's key set answers with {answer.status}")
         return read_keys(_json(answer.body))
 
 
@@ -182,13 +186,15 @@ def _json(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _token_refusal(answer: Answer, document: dict[str, Any]) -> SignInError:
+def _token_refusal(answer: ProviderResponse, document: dict[str, Any]) -> SignInError:
     error = document.get("error")
     if error in ("invalid_client", "unauthorized_client") or answer.status == 401:
         return SignInError(
-            Reason.CLIENT_CREDENTIALS,
+            RefusalReason.CLIENT_CREDENTIALS,
             "the provider does not accept the client id or secret; compare both with its page",
         )
     if error == "invalid_grant":
-        return SignInError(Reason.CODE_REFUSED, "the provider does not accept its own code any more; sign in again")
-    return SignInError(Reason.TOKEN_ENDPOINT, f"the provider's token endpoint answers with {answer.status}")
+        return SignInError(
+            RefusalReason.CODE_REFUSED, "the provider does not accept its own code any more; sign in again"
+        )
+    return SignInError(RefusalReason.TOKEN_ENDPOINT, f"the provider's token endpoint answers with {answer.status}")

@@ -18,7 +18,7 @@ MAX_SHOWN = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class DeviceDescription:
     """How a client describes itself, cleaned for display."""
 
     hostname: str = ""
@@ -29,7 +29,7 @@ class Device:
     """What is wrong with the form of its tags, for the person at the client to read; empty: nothing."""
 
 
-def read_device(hostinfo: bytes) -> Device:
+def read_device(hostinfo: bytes) -> DeviceDescription:
     """Read Hostinfo; members that are missing or of another type count as empty, unknown ones are ignored.
 
     Raises:
@@ -38,18 +38,18 @@ def read_device(hostinfo: bytes) -> Device:
     if len(hostinfo) > MAX_HOSTINFO:
         raise InvalidInputError(f"hostinfo is larger than {MAX_HOSTINFO} bytes")
     if not hostinfo:
-        return Device()
+        return DeviceDescription()
     try:
         document = msgspec.json.decode(hostinfo)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInputError("hostinfo is not JSON") from None
     if document is None:
-        return Device()
+        return DeviceDescription()
     if not isinstance(document, dict):
         raise InvalidInputError("hostinfo is not a JSON object")
     members = {str(name).lower(): value for name, value in document.items()}  # Go and Rust spell members differently
     tags, problem = _tags(members.get("requesttags"))
-    return Device(
+    return DeviceDescription(
         hostname=shown(members.get("hostname")),
         os=shown(" ".join(filter(None, (_text(members.get("os")), _text(members.get("osversion")))))),
         tags=tags,

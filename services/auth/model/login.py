@@ -24,7 +24,7 @@ AuthId = NewType("AuthId", str)
 
 PREFIX = "hskey-authreq-"
 MAX_FOLLOWUP = 2048
-NEVER_ENDS = datetime(9998, 1, 1, tzinfo=UTC)
+NO_KEY_EXPIRY = datetime(9998, 1, 1, tzinfo=UTC)
 """The end of a key that has none, where no end means the default."""
 NOBODY = UserId(0)
 NO_NODE = NodeId(0)

@@ -80,7 +80,7 @@ class FoundNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class Admission:
+class NodeAdmission:
     """What the registry is asked to let in."""
 
     machine_key: MachineKey
@@ -98,7 +98,7 @@ class Admission:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class AdmittedNode:
     """A node is in."""
 
     node: KnownNode

@@ -26,7 +26,7 @@ CLAIM_LEASE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class KeyClaim:
     """A machine has begun to spend a single-use key."""
 
     machine_key: MachineKey
@@ -34,7 +34,7 @@ class Claim:
     at: datetime
 
 
-class Standing(Enum):
+class ClaimStatus(Enum):
     """What a claim on a single-use key meets."""
 
     OPEN = auto()
@@ -59,7 +59,7 @@ class PreAuthKey:
     created_at: datetime
     expiration: datetime | None = None
     used: bool = False
-    claim: Claim | None = None
+    claim: KeyClaim | None = None
 
     @property
     def masked(self) -> str:
@@ -74,8 +74,8 @@ class PreAuthKey:
             return "auth key was used already"
         return None
 
-    def standing(self, machine_key: MachineKey, now: datetime) -> Standing:
+    def standing(self, machine_key: MachineKey, now: datetime) -> ClaimStatus:
         """What a machine meets that wants to claim it."""
         if self.claim is None or self.claim.machine_key == machine_key:
-            return Standing.OPEN
-        return Standing.HELD if now < self.claim.at + CLAIM_LEASE else Standing.STALE
+            return ClaimStatus.OPEN
+        return ClaimStatus.HELD if now < self.claim.at + CLAIM_LEASE else ClaimStatus.STALE

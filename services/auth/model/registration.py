@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from services.auth.model.device import Device
+from services.auth.model.device import DeviceDescription
 from services.auth.model.errors import NotPermittedError, RefusedError
 from services.auth.model.node import FoundNodes, KnownNode
 from services.shared.keys import MachineKey, NodeKey
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class RegistrationRequest:
     """One request to join, checked for form."""
 
     machine_key: MachineKey
@@ -28,27 +28,27 @@ class Registration:
     expiry: datetime | None
     """None: no wish."""
     hostinfo: bytes = field(repr=False)
-    device: Device
+    device: DeviceDescription
     ephemeral: bool
     remote_address: str
 
 
 @dataclass(frozen=True, slots=True)
-class LogOut:
+class LogOutNode:
     """End this node's key, if there is one."""
 
     node: KnownNode | None
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class AlreadyRegistered:
     """It is in already; its auth key, if any, need not be looked at, but may turn it into a tagged node."""
 
     node: KnownNode
 
 
 @dataclass(frozen=True, slots=True)
-class Shorten:
+class ReduceExpiry:
     """End this node's key sooner."""
 
     node: KnownNode
@@ -56,31 +56,39 @@ class Shorten:
 
 
 @dataclass(frozen=True, slots=True)
-class NoLengthening:
+class ExtensionRefused:
     """A client may only shorten the life of its key."""
 
 
 @dataclass(frozen=True, slots=True)
-class Redeem:
+class RedeemAuthKey:
     """Let it in by its auth key; a known node is one whose key has expired."""
 
     expired: KnownNode | None
 
 
 @dataclass(frozen=True, slots=True)
-class NewKeyNeeded:
+class NewNodeKeyRequired:
     """The client must come back with another node key. Only ever said of a key that we knew."""
 
 
 @dataclass(frozen=True, slots=True)
-class AskPerson:
+class LoginRequired:
     """A person must sign in or approve."""
 
 
-Decision = LogOut | Welcome | Shorten | NoLengthening | Redeem | NewKeyNeeded | AskPerson
+Decision = (
+    LogOutNode
+    | AlreadyRegistered
+    | ReduceExpiry
+    | ExtensionRefused
+    | RedeemAuthKey
+    | NewNodeKeyRequired
+    | LoginRequired
+)
 
 
-def decide(registration: Registration, found: FoundNodes, now: datetime) -> Decision:
+def decide(registration: RegistrationRequest, found: FoundNodes, now: datetime) -> Decision:
     """Say what follows.
 
     Raises:
@@ -90,30 +98,30 @@ def decide(registration: Registration, found: FoundNodes, now: datetime) -> Deci
     node = found.by_node_key
     if node is not None and node.machine_key != registration.machine_key:
         raise NotPermittedError("node key belongs to another machine")
-    wish = registration.expiry
-    if wish is not None and wish <= now:
-        return LogOut(node)
+    requested = registration.expiry
+    if requested is not None and requested <= now:
+        return LogOutNode(node)
     if registration.device.tag_problem:
         raise RefusedError(registration.device.tag_problem)
     if node is not None and not node.is_expired(now):
-        return _wish(node, wish)
+        return _decide_registered(node, requested)
     if registration.unverified_auth_key:
-        return Redeem(node)
-    return AskPerson() if node is None else NewKeyNeeded()
+        return RedeemAuthKey(node)
+    return LoginRequired() if node is None else NewNodeKeyRequired()
 
 
-def _wish(node: KnownNode, wish: datetime | None) -> Decision:
-    if wish is None or node.tags or wish == node.expiry:
-        return Welcome(node)  # a tagged node's key never ends
-    if node.expiry is not None and wish > node.expiry:
-        return NoLengthening()
-    return Shorten(node, wish)
+def _decide_registered(node: KnownNode, requested: datetime | None) -> Decision:
+    if requested is None or node.tags or requested == node.expiry:
+        return AlreadyRegistered(node)  # a tagged node's key never ends
+    if node.expiry is not None and requested > node.expiry:
+        return ExtensionRefused()
+    return ReduceExpiry(node, requested)
 
 
-def first_expiry(wish: datetime | None, lifetime: timedelta, now: datetime) -> datetime | None:
+def first_expiry(requested: datetime | None, lifetime: timedelta, now: datetime) -> datetime | None:
     """When a new node's key ends by the client's wish; None leaves it to the default, because a wish only shortens."""
-    if wish is None or wish <= now:
+    if requested is None or requested <= now:
         return None
-    if lifetime and wish >= now + lifetime:
+    if lifetime and requested >= now + lifetime:
         return None
-    return wish
+    return requested

@@ -37,7 +37,7 @@ class RightsSource(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LoginGroups:
+class IdentityGroups:
     """The groups of one identity, all of them, as our policies call them."""
 
     issuer: str
@@ -46,7 +46,7 @@ class LoginGroups:
 
 
 @dataclass(frozen=True, slots=True)
-class RightsChange:
+class RecordedRightsChange:
     """One change of one person's rights."""
 
     user_id: UserId
@@ -55,7 +55,7 @@ class RightsChange:
     created_at: datetime
     actor: str = ""
     reason: str = ""
-    login: LoginGroups | None = None
+    login: IdentityGroups | None = None
     """Only with `GROUPS`."""
     number: int = 0
     """Given when it is written down."""

@@ -49,7 +49,7 @@ class SshQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class SshCheck:
+class PendingSshCheck:
     """A session that waits for a person."""
 
     auth_id: AuthId
@@ -100,7 +100,7 @@ class SshCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class SshWord:
+class SshApprovalQuery:
     """What would have to be known of a person's word for a session to begin without asking."""
 
     source_id: NodeId

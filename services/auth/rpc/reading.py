@@ -12,7 +12,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from services.auth.model.device import read_device
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.login import AuthId, read_auth_id
-from services.auth.model.registration import Registration
+from services.auth.model.registration import RegistrationRequest
 from services.auth.model.secret import MAX_TEXT
 from services.auth.model.ssh_check import LONGEST, MAX_LOCAL_USER, SshQuestion
 from services.shared.ids import NodeId
@@ -24,7 +24,7 @@ _YEAR_ONE = -62135596800 + 366 * 86400
 """Go writes an unset time as the first of January of the year 1, in whatever zone; that means no wish."""
 
 
-def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> Registration:
+def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> RegistrationRequest:
     """Check a registration.
 
     Raises:
@@ -34,13 +34,13 @@ def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> R
     if node_key.is_zero:
         raise InvalidInputError("the node key is zero")
     old = _node_key(request.old_node_key, "old node key") if request.old_node_key else NodeKey.zero()
-    return Registration(
+    return RegistrationRequest(
         machine_key=machine_key,
         node_key=node_key,
         old_node_key=NodeKey.zero() if old == node_key else old,
         version=max(0, request.version),
         unverified_auth_key=request.auth_key[: MAX_TEXT + 1],
-        expiry=read_wish(request.expiry) if request.HasField("expiry") else None,
+        expiry=read_requested_expiry(request.expiry) if request.HasField("expiry") else None,
         hostinfo=request.hostinfo,
         device=read_device(request.hostinfo),
         ephemeral=request.ephemeral,
@@ -48,7 +48,7 @@ def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> R
     )
 
 
-def invented(hostinfo: bytes) -> Registration:
+def placeholder_registration(hostinfo: bytes) -> RegistrationRequest:
     """The registration of a device that does not exist: keys that nobody has the other half of.
 
     Raises:
@@ -57,7 +57,7 @@ def invented(hostinfo: bytes) -> Registration:
     device = read_device(hostinfo)
     if device.tag_problem:
         raise InvalidInputError(device.tag_problem)
-    return Registration(
+    return RegistrationRequest(
         machine_key=MachineKey(secrets.token_bytes(32)),
         node_key=NodeKey(secrets.token_bytes(32)),
         old_node_key=NodeKey.zero(),
@@ -98,7 +98,7 @@ def read_new_auth_id(text: str) -> AuthId:
     return auth_id
 
 
-def read_wish(stamp: Timestamp) -> datetime | None:
+def read_requested_expiry(stamp: Timestamp) -> datetime | None:
     """When a client wants its key to end; None for Go's zero time."""
     if stamp.seconds < _YEAR_ONE:
         return None

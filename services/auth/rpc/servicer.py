@@ -17,7 +17,7 @@ from services.auth.model.rights import MAX_ACTOR, MAX_REASON, RightsSource
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
 from services.auth.rpc.reading import (
-    invented,
+    placeholder_registration,
     read_id,
     read_new_auth_id,
     read_optional,
@@ -28,14 +28,14 @@ from services.auth.rpc.sign_in import SignInServicer
 from services.auth.rpc.ssh import SshServicer
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
+from services.auth.usecases.change_rights import ChangeRights
+from services.auth.usecases.evaluate_access import EvaluateAccess
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.outcome import Outcome
 from services.auth.usecases.preauth_keys import PreAuthKeys
-from services.auth.usecases.register import Register
-from services.auth.usecases.rights import Rights
+from services.auth.usecases.register import RegisterNode
 from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
-from services.auth.usecases.verdicts import Verdicts
 from services.shared.ids import UserId
 from services.shared.rpc import answers, machine_key_of
 from services.shared.runtime.reload import Reloader
@@ -43,17 +43,17 @@ from services.shared.telemetry import Telemetry
 
 
 @dataclass(frozen=True, slots=True)
-class UseCases:
+class AuthUseCases:
     """All that the servicer can call."""
 
-    register: Register
+    register: RegisterNode
     await_login: AwaitLogin
     logins: Logins
     preauth_keys: PreAuthKeys
     api_keys: ApiKeys
-    rights: Rights
+    rights: ChangeRights
     ssh_checks: SshChecks
-    verdicts: Verdicts
+    evaluate_access: EvaluateAccess
     sign_in: SignIn | None = None
     reloader: Reloader | None = None
 
@@ -62,7 +62,7 @@ class UseCases:
 class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
-    def __init__(self, cases: UseCases, telemetry: Telemetry) -> None:
+    def __init__(self, cases: AuthUseCases, telemetry: Telemetry) -> None:
         SignInServicer.__init__(self, cases.sign_in, telemetry, cases.reloader)
         SshServicer.__init__(self, cases.ssh_checks, telemetry)
         self._cases = cases
@@ -98,7 +98,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
     ) -> pb.OpenLoginResponse:
         """Make a login without a client."""
         auth_id = read_new_auth_id(request.auth_id) if request.auth_id else None
-        login = await self._cases.logins.open(invented(request.hostinfo), auth_id)
+        login = await self._cases.logins.open(placeholder_registration(request.hostinfo), auth_id)
         return pb.OpenLoginResponse(login=writing.login(login))
 
     async def GetPendingLogin(
@@ -159,13 +159,15 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
             user = await self._cases.rights.restore(*_rights(request))
             return pb.RestoreUserResponse(user=writing.user(user))
 
-    async def JudgeUser(
-        self, request: pb.JudgeUserRequest, context: ServicerContext[pb.JudgeUserRequest, pb.JudgeUserResponse]
-    ) -> pb.JudgeUserResponse:
+    async def EvaluateAccess(
+        self,
+        request: pb.EvaluateAccessRequest,
+        context: ServicerContext[pb.EvaluateAccessRequest, pb.EvaluateAccessResponse],
+    ) -> pb.EvaluateAccessResponse:
         """Say whether a person may enter."""
-        verdicts, node_logins = await self._cases.verdicts.of(UserId(read_id(request.user_id)))
-        return pb.JudgeUserResponse(
-            verdicts=map(writing.verdict, verdicts), node_logins=map(writing.node_login, node_logins)
+        evaluations, node_logins = await self._cases.evaluate_access.of(UserId(read_id(request.user_id)))
+        return pb.EvaluateAccessResponse(
+            evaluations=map(writing.access_evaluation, evaluations), node_logins=map(writing.node_login, node_logins)
         )
 
     async def CreatePreAuthKey(

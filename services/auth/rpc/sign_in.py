@@ -9,11 +9,11 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from services.auth.model.errors import ConflictError
 from services.auth.model.login import Login, read_auth_id
 from services.auth.model.oidc.flow import FlowKind, FlowState
-from services.auth.model.ssh_check import SshCheck
+from services.auth.model.ssh_check import PendingSshCheck
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
-from services.auth.usecases.prove_person import Callback
-from services.auth.usecases.sign_in import ProviderHealth, SignIn, View
+from services.auth.usecases.sign_in import ProviderHealth, SignIn, SignInView
+from services.auth.usecases.verify_sign_in import ProviderCallback
 from services.shared.rpc import answers
 from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
@@ -64,7 +64,7 @@ class SignInServicer:
         context: ServicerContext[pb.FinishSignInRequest, pb.FinishSignInResponse],
     ) -> pb.FinishSignInResponse:
         """The provider sent the person back."""
-        callback = Callback(
+        callback = ProviderCallback(
             unverified_state=request.state[:MAX_PARAMETER],
             code=request.code[:MAX_PARAMETER],
             iss=request.iss[:MAX_PARAMETER] if request.HasField("iss") else None,
@@ -136,13 +136,13 @@ class SignInServicer:
         return self._sign_in
 
 
-def _sign_in(view: View) -> pb.SignIn:
+def _sign_in(view: SignInView) -> pb.SignIn:
     flow, waiting = view.flow, view.waiting
     return pb.SignIn(
         flow_id=flow.flow_id,
         state=_STATES[flow.state],
         login=writing.login(waiting) if isinstance(waiting, Login) else None,
-        ssh_check=writing.ssh_check(waiting) if isinstance(waiting, SshCheck) else None,
+        ssh_check=writing.ssh_check(waiting) if isinstance(waiting, PendingSshCheck) else None,
         for_ssh=flow.kind is FlowKind.SSH,
         user=flow.user_text,
         reason=flow.reason,
@@ -161,7 +161,7 @@ def _provider(health: ProviderHealth) -> pb.ProviderHealth:
         usable=health.trouble is None,
         reason=health.trouble.reason.value if health.trouble is not None else "",
         text=str(health.trouble or ""),
-        redirect_uri=health.offer.prove.settings.redirect_uri,
+        redirect_uri=health.offer.verify_sign_in.settings.redirect_uri,
     )
 
 

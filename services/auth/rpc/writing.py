@@ -13,34 +13,34 @@ from smartscale.types.v1 import user_pb2 as user_types
 from services.auth.model.api_key import ApiKey
 from services.auth.model.device import shown
 from services.auth.model.login import Login, LoginState
-from services.auth.model.node import Admitted, KnownNode, KnownUser
+from services.auth.model.node import AdmittedNode, KnownNode, KnownUser
 from services.auth.model.node_login import NodeLogin
 from services.auth.model.preauth_key import PreAuthKey
-from services.auth.model.ssh_check import CheckState, SshCheck
+from services.auth.model.ssh_check import CheckState, PendingSshCheck
+from services.auth.usecases.evaluate_access import AccessEvaluation
 from services.auth.usecases.outcome import (
     Denied,
-    LoggedOut,
-    LoginNeeded,
+    LoginOpened,
     NodeKeyExpired,
+    NodeLoggedOut,
     Outcome,
     RetryAfter,
-    SshAccepted,
+    SshAllowed,
     SshOutcome,
-    SshWaiting,
+    SshPending,
 )
-from services.auth.usecases.verdicts import Verdict
 
 
 def outcome(result: Outcome) -> pb.RegisterResponse:
     """The answer to a registration."""
     match result:
-        case Admitted(found, owner):
+        case AdmittedNode(found, owner):
             return pb.RegisterResponse(admitted=pb.Admitted(node=node(found), user=user(owner)))
-        case LoginNeeded(auth_id, auth_url):
+        case LoginOpened(auth_id, auth_url):
             return pb.RegisterResponse(login_needed=pb.LoginNeeded(auth_id=auth_id, auth_url=auth_url))
         case NodeKeyExpired():
             return pb.RegisterResponse(node_key_expired=True)
-        case LoggedOut():
+        case NodeLoggedOut():
             return pb.RegisterResponse(logged_out=True)
         case Denied(text):
             return pb.RegisterResponse(refused=text or "registration refused")
@@ -52,16 +52,16 @@ def outcome(result: Outcome) -> pb.RegisterResponse:
 def ssh_verdict(result: SshOutcome) -> pb.SshVerdict:
     """The answer to a question about an SSH session."""
     match result:
-        case SshAccepted():
+        case SshAllowed():
             return pb.SshVerdict(accepted=True)
-        case SshWaiting(auth_id, url):
+        case SshPending(auth_id, url):
             return pb.SshVerdict(waiting=pb.SshWaiting(auth_id=auth_id, url=url))
         case Denied(text):
             return pb.SshVerdict(refused=text or "this SSH session was refused")
     assert_never(result)
 
 
-def ssh_check(found: SshCheck) -> pb.SshCheck:
+def ssh_check(found: PendingSshCheck) -> pb.SshCheck:
     """An SSH session for the page and the list."""
     return pb.SshCheck(
         auth_id=found.auth_id,
@@ -89,9 +89,9 @@ def user(known: KnownUser | None) -> user_types.User | None:
     return user_types.User.FromString(known.record) if known is not None else None
 
 
-def verdict(found: Verdict) -> pb.Verdict:
+def access_evaluation(found: AccessEvaluation) -> pb.AccessEvaluation:
     """Whether an identity may enter."""
-    return pb.Verdict(
+    return pb.AccessEvaluation(
         issuer=found.link.issuer,
         subject=found.link.subject,
         provider=found.provider,

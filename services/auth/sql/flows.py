@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import AuthId
-from services.auth.model.oidc.flow import Flow, FlowKind, FlowState
+from services.auth.model.oidc.flow import FlowKind, FlowState, SignInFlow
 from services.auth.sql.tables import flows
 from services.shared.db.database import read, write
 from services.shared.ids import TailnetId, UserId
@@ -22,7 +22,7 @@ class SqlFlows:
         self._engine = engine
         self._tailnet = tailnet
 
-    async def add(self, flow: Flow, at_most: int) -> None:
+    async def add(self, flow: SignInFlow, at_most: int) -> None:
         """Store a new one and forget those that have ended; of one login, only the newest `at_most` stay."""
         of_login = flows.c.auth_id == flow.auth_id
         newest = select(flows.c.flow_id).where(self._ours(of_login)).order_by(flows.c.flow_id.desc())
@@ -33,14 +33,14 @@ class SqlFlows:
             if surplus:
                 await connection.execute(delete(flows).where(self._ours(flows.c.flow_id.in_(surplus))))
 
-    async def get(self, flow_id: str) -> Flow | None:
+    async def get(self, flow_id: str) -> SignInFlow | None:
         """One, whatever its age."""
         async with read(self._engine) as connection:
             rows = await connection.execute(select(flows).where(self._ours(flows.c.flow_id == flow_id)))
             row = rows.mappings().one_or_none()
         return _flow(row) if row is not None else None
 
-    async def replace(self, before: Flow, after: Flow) -> bool:
+    async def replace(self, before: SignInFlow, after: SignInFlow) -> bool:
         """Store a new state if the old one still holds; exactly one of several wins."""
         unchanged = and_(flows.c.flow_id == before.flow_id, flows.c.state == before.state.value)
         async with write(self._engine) as connection:
@@ -51,14 +51,14 @@ class SqlFlows:
         return and_(flows.c.tailnet_id == self._tailnet, *where)
 
 
-def _row(flow: Flow) -> dict[str, Any]:
+def _row(flow: SignInFlow) -> dict[str, Any]:
     return {**asdict(flow), "state": flow.state.value, "kind": flow.kind.value}
 
 
-def _flow(row: RowMapping) -> Flow:
+def _flow(row: RowMapping) -> SignInFlow:
     values: dict[str, Any] = {name: row[name] for name in row if name != "tailnet_id"}
     values["state"] = FlowState(row["state"])
     values["kind"] = FlowKind(row["kind"])
     values["auth_id"] = AuthId(row["auth_id"])
     values["user_id"] = UserId(row["user_id"])
-    return Flow(**values)
+    return SignInFlow(**values)

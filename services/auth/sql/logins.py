@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
 from services.auth.sql.tables import logins, tailnets
-from services.auth.store import Opened, Room
+from services.auth.store.logins import LoginLimits, OpenedLogin
 from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
@@ -34,16 +34,16 @@ class SqlLogins:
         self._engine = engine
         self._tailnet = tailnet
 
-    async def open(self, login: Login, network: str, room: Room) -> Opened | None:
+    async def open(self, login: Login, network: str, room: LoginLimits) -> OpenedLogin | None:
         """Store a login in place of the machine's last one; None when there is no room."""
         async with write(self._engine) as connection:
             await lock(connection, self._tailnet)
             await connection.execute(delete(logins).where(self._ours(logins.c.expires_at <= login.created_at)))
             if (same := await self._one(connection, self._ours(logins.c.auth_id == login.auth_id))) is not None:
-                return Opened(same)
+                return OpenedLogin(same)
             last = await self._one(connection, self._ours(logins.c.machine_key == login.machine_key.raw))
             if last is not None and last.node_key == login.node_key and last.state in _REUSABLE:
-                return Opened(last)
+                return OpenedLogin(last)
             displaced = [last.auth_id] if last is not None else []
             if last is None:
                 oldest = await self._make_room(connection, network, room)
@@ -53,7 +53,7 @@ class SqlLogins:
             if displaced:
                 await connection.execute(delete(logins).where(logins.c.auth_id.in_(displaced)))
             await connection.execute(insert(logins).values({**_row(login), **self._where(network)}))
-            return Opened(login, tuple(displaced))
+            return OpenedLogin(login, tuple(displaced))
 
     async def get(self, auth_id: AuthId) -> Login | None:
         """One login, whatever its age."""
@@ -90,7 +90,7 @@ class SqlLogins:
             auth_id = gone.scalar_one_or_none()
         return AuthId(auth_id) if auth_id is not None else None
 
-    async def _make_room(self, connection: AsyncConnection, network: str, room: Room) -> Displaced | None:
+    async def _make_room(self, connection: AsyncConnection, network: str, room: LoginLimits) -> Displaced | None:
         count = select(func.count()).select_from(logins)
         total: int = (await connection.execute(count.where(self._ours()))).scalar_one()
         here: int = (await connection.execute(count.where(self._ours(logins.c.network == network)))).scalar_one()

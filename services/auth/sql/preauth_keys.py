@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, sel
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.auth.model.preauth_key import Claim, PreAuthKey
+from services.auth.model.preauth_key import KeyClaim, PreAuthKey
 from services.auth.sql.tables import preauth_keys as keys
 from services.shared.db.database import read, write
 from services.shared.ids import TailnetId, UserId
@@ -73,7 +73,7 @@ class SqlPreAuthKeys:
         async with write(self._engine) as connection:
             return (await connection.execute(delete(keys).where(self._is(key_id)))).rowcount == 1
 
-    async def claim(self, key_id: int, before: Claim | None, claim: Claim) -> bool:
+    async def claim(self, key_id: int, before: KeyClaim | None, claim: KeyClaim) -> bool:
         """Begin to spend an unused key if its claim is still what it was; exactly one of several wins."""
         query = (
             update(keys)
@@ -83,7 +83,7 @@ class SqlPreAuthKeys:
         async with write(self._engine) as connection:
             return (await connection.execute(query)).rowcount == 1
 
-    async def release(self, key_id: int, claim: Claim) -> None:
+    async def release(self, key_id: int, claim: KeyClaim) -> None:
         """Give back an unused key that this claim holds."""
         query = (
             update(keys)
@@ -102,7 +102,7 @@ class SqlPreAuthKeys:
         return and_(keys.c.tailnet_id == self._tailnet, keys.c.id == key_id)
 
 
-def _held_by(claim: Claim | None) -> ColumnElement[bool]:
+def _held_by(claim: KeyClaim | None) -> ColumnElement[bool]:
     if claim is None:
         return keys.c.claim_machine_key.is_(None)
     return and_(
@@ -115,7 +115,7 @@ def _held_by(claim: Claim | None) -> ColumnElement[bool]:
 def _key(row: RowMapping) -> PreAuthKey:
     claim = None
     if row["claim_machine_key"] is not None:
-        claim = Claim(MachineKey(row["claim_machine_key"]), NodeKey(row["claim_node_key"]), row["claim_at"])
+        claim = KeyClaim(MachineKey(row["claim_machine_key"]), NodeKey(row["claim_node_key"]), row["claim_at"])
     return PreAuthKey(
         id=row["id"],
         prefix=row["prefix"],

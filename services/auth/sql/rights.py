@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import AuthId, LoginState
 from services.auth.model.oidc.flow import FlowState
-from services.auth.model.oidc.refusal import Reason
-from services.auth.model.rights import LoginGroups, RightsChange, RightsKind, RightsSource
+from services.auth.model.oidc.refusal import RefusalReason
+from services.auth.model.rights import IdentityGroups, RecordedRightsChange, RightsKind, RightsSource
 from services.auth.model.ssh_check import CheckState
 from services.auth.sql.tables import flows, logins, rights, ssh_approvals, ssh_checks
 from services.shared.db.database import read, write
@@ -30,7 +30,7 @@ class SqlRights:
         self._engine = engine
         self._tailnet = tailnet
 
-    async def write_down(self, change: RightsChange) -> RightsChange:
+    async def append(self, change: RecordedRightsChange) -> RecordedRightsChange:
         """Store a new change and number it; forgets old ones that were carried out."""
         row = {
             "tailnet_id": self._tailnet,
@@ -48,19 +48,19 @@ class SqlRights:
             stored = await connection.execute(insert(rights).values(row).returning(rights))
             return _change(stored.mappings().one())
 
-    async def undone(self) -> tuple[RightsChange, ...]:
+    async def unfinished(self) -> tuple[RecordedRightsChange, ...]:
         """Those that are not carried out, the oldest first."""
         query = select(rights).where(self._ours(rights.c.done_at.is_(None))).order_by(rights.c.number).limit(AT_ONCE)
         async with read(self._engine) as connection:
             return tuple(_change(row) for row in (await connection.execute(query)).mappings())
 
-    async def strike_off(self, change: RightsChange, now: datetime) -> None:
+    async def mark_done(self, change: RecordedRightsChange, now: datetime) -> None:
         """Note that a change was carried out."""
         this = self._ours(rights.c.number == change.number, rights.c.done_at.is_(None))
         async with write(self._engine) as connection:
             await connection.execute(update(rights).where(this).values(done_at=now))
 
-    async def refuse_logins(self, user_id: UserId, reason: Reason, text: str) -> tuple[AuthId, ...]:
+    async def refuse_logins(self, user_id: UserId, reason: RefusalReason, text: str) -> tuple[AuthId, ...]:
         """Turn away what a person approved or is about to confirm, and forget their word for SSH sessions.
 
         Returns the logins and SSH checks whose devices must be told.
@@ -105,14 +105,14 @@ class SqlRights:
         return and_(rights.c.tailnet_id == self._tailnet, *where)
 
 
-def _login(document: dict[str, Any] | None) -> LoginGroups | None:
+def _login(document: dict[str, Any] | None) -> IdentityGroups | None:
     if document is None:
         return None
-    return LoginGroups(document["issuer"], document["subject"], tuple(document["names"]))
+    return IdentityGroups(document["issuer"], document["subject"], tuple(document["names"]))
 
 
-def _change(row: RowMapping) -> RightsChange:
-    return RightsChange(
+def _change(row: RowMapping) -> RecordedRightsChange:
+    return RecordedRightsChange(
         user_id=UserId(row["user_id"]),
         kind=RightsKind(row["kind"]),
         source=RightsSource(row["source"]),

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.login import AuthId
-from services.auth.model.ssh_check import LONGEST, CheckState, SshCheck, SshWord
+from services.auth.model.ssh_check import LONGEST, CheckState, PendingSshCheck, SshApprovalQuery
 from services.auth.sql.logins import lock
 from services.auth.sql.tables import ssh_approvals, ssh_checks
-from services.auth.store import CheckRoom, OpenedCheck
+from services.auth.store.ssh_checks import OpenedSshCheck, SshCheckLimits
 from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import NodeKey
@@ -29,35 +29,35 @@ class SqlSshChecks:
         self._engine = engine
         self._tailnet = tailnet
 
-    async def open(self, check: SshCheck, room: CheckRoom) -> OpenedCheck | None:
+    async def open(self, check: PendingSshCheck, room: SshCheckLimits) -> OpenedSshCheck | None:
         """Store a check; None when there is no room."""
         async with write(self._engine) as connection:
             await lock(connection, self._tailnet)
             await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.expires_at <= check.created_at)))
             if not check.each_time and (same := await self._same(connection, check)) is not None:
-                return OpenedCheck(same)
+                return OpenedSshCheck(same)
             displaced = await self._make_room(connection, check, room)
             if displaced is None:
                 return None
             if displaced:
                 await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.auth_id.in_(displaced))))
             await connection.execute(insert(ssh_checks).values({**_row(check), "tailnet_id": self._tailnet}))
-        return OpenedCheck(check, displaced)
+        return OpenedSshCheck(check, displaced)
 
-    async def get(self, auth_id: AuthId) -> SshCheck | None:
+    async def get(self, auth_id: AuthId) -> PendingSshCheck | None:
         """One check, whatever its age."""
         query = select(ssh_checks).where(self._ours(ssh_checks.c.auth_id == auth_id))
         async with read(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return _check(row) if row is not None else None
 
-    async def list(self, now: datetime) -> tuple[SshCheck, ...]:
+    async def list(self, now: datetime) -> tuple[PendingSshCheck, ...]:
         """Those that nobody has decided and that have not ended, oldest first."""
         query = select(ssh_checks).where(self._ours(_PENDING, ssh_checks.c.expires_at > now)).order_by(*_AGE)
         async with read(self._engine) as connection:
             return tuple(_check(row) for row in (await connection.execute(query)).mappings())
 
-    async def approve(self, check: SshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
+    async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
         """Write a person's word down; the checks that it may end, or None when the check was decided before."""
         after = check.approved(by)
         word = {
@@ -85,12 +85,12 @@ class SqlSshChecks:
             await connection.execute(insert(ssh_approvals).values(word))
             return tuple(AuthId(auth_id) for auth_id in (await connection.execute(others)).scalars())
 
-    async def reject(self, check: SshCheck, by: str, reason: str) -> bool:
+    async def reject(self, check: PendingSshCheck, by: str, reason: str) -> bool:
         """Write down that a session may not begin; False when the check was decided before."""
         async with write(self._engine) as connection:
             return await self._move(connection, check, check.rejected(by, reason))
 
-    async def given(self, word: SshWord) -> bool:
+    async def given(self, word: SshApprovalQuery) -> bool:
         """Whether a person gave such a word."""
         table = ssh_approvals.c
         here = table.destination_id == word.destination_id
@@ -105,7 +105,7 @@ class SqlSshChecks:
         async with read(self._engine) as connection:
             return bool((await connection.execute(query)).scalar_one())
 
-    async def _same(self, connection: AsyncConnection, check: SshCheck) -> SshCheck | None:
+    async def _same(self, connection: AsyncConnection, check: PendingSshCheck) -> PendingSshCheck | None:
         """One that waits for the same word already, and for half of its time yet."""
         names = ("source_id", "destination_id", "local_user", "user_id", "source_key", "everywhere", "each_time")
         alike = [ssh_checks.c[name] == value for name, value in _row(check).items() if name in names]
@@ -115,7 +115,7 @@ class SqlSshChecks:
         return _check(row) if row is not None else None
 
     async def _make_room(
-        self, connection: AsyncConnection, check: SshCheck, room: CheckRoom
+        self, connection: AsyncConnection, check: PendingSshCheck, room: SshCheckLimits
     ) -> tuple[AuthId, ...] | None:
         """The check that must go for a new one: of the same two nodes, of the same source, or of the destination."""
         destination = ssh_checks.c.destination_id == check.destination_id
@@ -137,7 +137,7 @@ class SqlSshChecks:
         query = select(ssh_checks.c.auth_id).where(self._ours(where)).order_by(_PENDING, *_AGE).limit(1)
         return tuple(AuthId(auth_id) for auth_id in (await connection.execute(query)).scalars())
 
-    async def _move(self, connection: AsyncConnection, before: SshCheck, after: SshCheck) -> bool:
+    async def _move(self, connection: AsyncConnection, before: PendingSshCheck, after: PendingSshCheck) -> bool:
         unchanged = self._ours(ssh_checks.c.auth_id == before.auth_id, _PENDING)
         values = {"state": after.state.value, "decided_by": after.decided_by, "reason": after.reason}
         return (await connection.execute(update(ssh_checks).where(unchanged).values(values))).rowcount == 1
@@ -146,15 +146,15 @@ class SqlSshChecks:
         return and_(ssh_checks.c.tailnet_id == self._tailnet, *where)
 
 
-def _row(check: SshCheck) -> dict[str, Any]:
+def _row(check: PendingSshCheck) -> dict[str, Any]:
     return {**asdict(check), "source_key": check.source_key.raw, "state": check.state.value}
 
 
-def _check(row: RowMapping) -> SshCheck:
+def _check(row: RowMapping) -> PendingSshCheck:
     values: dict[str, Any] = {name: row[name] for name in row if name != "tailnet_id"}
     values["auth_id"] = AuthId(row["auth_id"])
     values["source_id"], values["destination_id"] = NodeId(row["source_id"]), NodeId(row["destination_id"])
     values["source_key"] = NodeKey(row["source_key"])
     values["user_id"] = UserId(row["user_id"])
     values["state"] = CheckState(row["state"])
-    return SshCheck(**values)
+    return PendingSshCheck(**values)

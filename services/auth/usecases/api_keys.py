@@ -9,7 +9,7 @@ from datetime import datetime
 from services.auth.model.api_key import DEFAULT_LIFETIME, ApiKey
 from services.auth.model.errors import InvalidInputError, NotFoundError, UnauthenticatedError
 from services.auth.model.secret import KeyKind, mint, read
-from services.auth.store import ApiKeyStore
+from services.auth.store.keys import ApiKeyStore
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 

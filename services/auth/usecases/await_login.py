@@ -7,20 +7,22 @@ from datetime import datetime
 
 from services.auth.model.errors import NotFoundError, RefusedError, UnavailableError
 from services.auth.model.login import AuthId, Login, LoginState, read_followup
-from services.auth.model.node import Admitted
-from services.auth.model.registration import Registration
+from services.auth.model.node import AdmittedNode
+from services.auth.model.registration import RegistrationRequest
 from services.auth.model.rights import SUSPENDED
-from services.auth.store import LoginNews, LoginStore, LoginWatch, Registry
-from services.auth.usecases.logins import SUPERSEDED, Logins
-from services.auth.usecases.outcome import Denied, LoginNeeded, Outcome
-from services.auth.usecases.register import Register
+from services.auth.store.logins import LoginStore
+from services.auth.store.notifications import LoginNotifications, LoginWaiter
+from services.auth.store.registry import Registry
+from services.auth.usecases.logins import REPLACED, Logins
+from services.auth.usecases.outcome import Denied, LoginOpened, Outcome
+from services.auth.usecases.register import RegisterNode
 from services.auth.usecases.throttle import Throttle
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-LOOK_AGAIN = 15.0
+POLL_SECONDS = 15.0
 """Seconds between looks at the table when no news come: news can be lost."""
 
 
@@ -29,14 +31,14 @@ class AwaitLogin:
 
     def __init__(
         self,
-        register: Register,
+        register: RegisterNode,
         logins: Logins,
         store: LoginStore,
         registry: Registry,
-        news: LoginNews,
+        news: LoginNotifications,
         throttle: Throttle,
         clock: Clock,
-        look_again: float = LOOK_AGAIN,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._register = register
         self._logins = logins
@@ -45,9 +47,9 @@ class AwaitLogin:
         self._news = news
         self._throttle = throttle
         self._clock = clock
-        self._look_again = look_again
+        self._poll_seconds = poll_seconds
 
-    async def wait(self, registration: Registration, followup: str) -> Outcome:
+    async def wait(self, registration: RegistrationRequest, followup: str) -> Outcome:
         """Answer when the login is decided. A login that is unknown, over or another machine's begins anew.
 
         Raises:
@@ -58,16 +60,16 @@ class AwaitLogin:
         self._throttle.attempt(registration.machine_key)
         auth_id = read_followup(followup)
         outcome = await self._wait(registration, auth_id) if auth_id is not None else None
-        return outcome if outcome is not None else await self._anew(registration)
+        return outcome if outcome is not None else await self._register_again(registration)
 
-    async def _wait(self, registration: Registration, auth_id: AuthId) -> Outcome | None:
+    async def _wait(self, registration: RegistrationRequest, auth_id: AuthId) -> Outcome | None:
         waited = False
         with self._news.watch(auth_id) as watch:
             while True:
                 now = self._clock.now()
                 login = await self._store.get(auth_id)
                 if login is None or not login.alive(now) or not _same(login, registration):
-                    return await self._superseded(registration, auth_id) if waited else None
+                    return await self._replaced_login(registration, auth_id) if waited else None
                 if (outcome := await self._look(login)) is not None:
                     return outcome
                 if login.state is LoginState.ADMITTED:
@@ -92,7 +94,7 @@ class AwaitLogin:
         if node is None or node.machine_key != login.machine_key:
             return None
         owner = found.owner_of(node)
-        return Denied(SUSPENDED) if owner is not None and owner.suspended else Admitted(node, owner)
+        return Denied(SUSPENDED) if owner is not None and owner.suspended else AdmittedNode(node, owner)
 
     async def _finish(self, login: Login) -> Outcome | None:
         # The approver is between its two steps, or crashed there. Either way this is safe, and heals the second.
@@ -106,24 +108,24 @@ class AwaitLogin:
             log.warning("approved login not finished", auth_id=login.auth_id, reason=str(error))
             return None
 
-    async def _park(self, watch: LoginWatch, login: Login, now: datetime) -> None:
+    async def _park(self, watch: LoginWaiter, login: Login, now: datetime) -> None:
         left = (login.expires_at - now).total_seconds()
-        await watch.news(max(0.0, min(self._look_again, left)))
+        await watch.news(max(0.0, min(self._poll_seconds, left)))
 
-    async def _superseded(self, registration: Registration, auth_id: AuthId) -> Outcome | None:
+    async def _replaced_login(self, registration: RegistrationRequest, auth_id: AuthId) -> Outcome | None:
         # Two waiting requests of one machine must not replace each other's login for ever.
         newer = await self._store.of_machine(registration.machine_key)
         if newer is None or newer.auth_id == auth_id or not newer.alive(self._clock.now()):
             return None
         if newer.node_key == registration.node_key:
-            return LoginNeeded(newer.auth_id, self._logins.url_of(newer.auth_id))
-        return Denied(SUPERSEDED)
+            return LoginOpened(newer.auth_id, self._logins.url_of(newer.auth_id))
+        return Denied(REPLACED)
 
-    async def _anew(self, registration: Registration) -> Outcome:
+    async def _register_again(self, registration: RegistrationRequest) -> Outcome:
         if registration.expiry is not None and registration.expiry <= self._clock.now():
             registration = replace(registration, expiry=None)  # who waits for a login does not log out
         return await self._register.answer(registration)
 
 
-def _same(login: Login, registration: Registration) -> bool:
+def _same(login: Login, registration: RegistrationRequest) -> bool:
     return login.machine_key == registration.machine_key and login.node_key == registration.node_key

@@ -9,10 +9,13 @@ from datetime import datetime, timedelta
 from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, SuspendedError, TooManyError
 from services.auth.model.limits import network_of
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
-from services.auth.model.node import Admission, Admitted, KnownUser
-from services.auth.model.registration import Registration, first_expiry
+from services.auth.model.node import AdmittedNode, KnownUser, NodeAdmission
+from services.auth.model.registration import RegistrationRequest, first_expiry
 from services.auth.model.rights import SUSPENDED
-from services.auth.store import LoginNews, LoginStore, Registry, Room, TagOwners
+from services.auth.store.logins import LoginLimits, LoginStore
+from services.auth.store.notifications import LoginNotifications
+from services.auth.store.policy import TagOwners
+from services.auth.store.registry import Registry
 from services.shared.ids import UserId
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -20,7 +23,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 REJECTED = "login was rejected by an administrator"
-SUPERSEDED = "this login was replaced by a newer one of the same device"
+REPLACED = "this login was replaced by a newer one of the same device"
 FULL_RETRY = 60
 
 
@@ -30,7 +33,7 @@ class LoginRules:
 
     server_url: str
     lifetime: timedelta
-    room: Room
+    room: LoginLimits
     key_lifetime: timedelta
     """How long node keys live; zero: for ever."""
 
@@ -39,7 +42,13 @@ class Logins:
     """Pending logins of one tailnet."""
 
     def __init__(
-        self, store: LoginStore, registry: Registry, owners: TagOwners, news: LoginNews, clock: Clock, rules: LoginRules
+        self,
+        store: LoginStore,
+        registry: Registry,
+        owners: TagOwners,
+        news: LoginNotifications,
+        clock: Clock,
+        rules: LoginRules,
     ) -> None:
         self._store = store
         self._registry = registry
@@ -52,7 +61,7 @@ class Logins:
         """Where a person decides a login."""
         return f"{self._rules.server_url.rstrip('/')}/register/{auth_id}"
 
-    async def open(self, registration: Registration, auth_id: AuthId | None = None) -> Login:
+    async def open(self, registration: RegistrationRequest, auth_id: AuthId | None = None) -> Login:
         """Begin a login, or find the one that the same keys began. An administrator may choose its auth id.
 
         Raises:
@@ -105,7 +114,7 @@ class Logins:
 
     async def approve(
         self, auth_id: AuthId | None, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None
-    ) -> Admitted:
+    ) -> AdmittedNode:
         """Let the device in for a user; saying it again is harmless and finishes what a crash left.
 
         `key_end` is when the node's key ends by this approval; None leaves it to the configuration.
@@ -131,7 +140,7 @@ class Logins:
             if login.user_id != user_id:
                 raise ConflictError("login was approved for another user already")
             if login.state is LoginState.ADMITTED:
-                return await self._again(login)
+                return await self._admitted_before(login)
             return await self.finish(login)
 
     async def reject(self, auth_id: AuthId | None, reason: str = REJECTED) -> None:
@@ -152,7 +161,7 @@ class Logins:
                 await self._news.announce(login.auth_id)
                 return
 
-    async def finish(self, login: Login) -> Admitted:
+    async def finish(self, login: Login) -> AdmittedNode:
         """Have the registry admit an approved login, and tell who waits. Any number may do this, in any order.
 
         Raises:
@@ -166,12 +175,12 @@ class Logins:
             await self._store.replace(login, login.reopened())
             raise NotFoundError("user not found")
         if user.suspended:
-            await self._turn_away(login, SUSPENDED)
+            await self._reject_approved(login, SUSPENDED)
             raise SuspendedError(SUSPENDED)
         await self._check_tags(login, user)
         try:
             admitted = await self._registry.admit(
-                Admission(
+                NodeAdmission(
                     machine_key=login.machine_key,
                     node_key=login.node_key,
                     old_node_key=login.old_node_key,
@@ -196,30 +205,30 @@ class Logins:
         now = self._clock.now()
         if login.key_end is None:
             return first_expiry(login.wanted_expiry, self._rules.key_lifetime, now)
-        wish = login.wanted_expiry
-        return wish if wish is not None and now < wish < login.key_end else login.key_end
+        requested = login.wanted_expiry
+        return requested if requested is not None and now < requested < login.key_end else login.key_end
 
-    async def _again(self, login: Login) -> Admitted:
+    async def _admitted_before(self, login: Login) -> AdmittedNode:
         # Admitting once more could bring back a deleted node, or an old key of one that rotated since.
         found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
         node = found.by_node_key
         if node is None or node.machine_key != login.machine_key:
             raise ConflictError("login was used already")
-        return Admitted(node, found.owner_of(node))
+        return AdmittedNode(node, found.owner_of(node))
 
     async def _check_tags(self, login: Login, user: KnownUser) -> None:
         if not login.tags or await self._owners.may_own(user, login.tags):
             return
-        text = not_permitted(login.tags)
-        await self._turn_away(login, text)
+        text = tags_refused_text(login.tags)
+        await self._reject_approved(login, text)
         raise RefusedError(text)
 
-    async def _turn_away(self, login: Login, reason: str) -> None:
+    async def _reject_approved(self, login: Login, reason: str) -> None:
         await self._store.replace(login, login.rejected(reason))
         log.info("login rejected after approval", auth_id=login.auth_id, user_id=login.user_id, reason=reason)
         await self._news.announce(login.auth_id)
 
 
-def not_permitted(tags: tuple[str, ...]) -> str:
+def tags_refused_text(tags: tuple[str, ...]) -> str:
     """What a client is told whose tags the policy does not give it."""
     return f"requested tags [{' '.join(tags)}] are invalid or not permitted"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.auth.model.login import AuthId
-from services.auth.model.node import Admitted
+from services.auth.model.node import AdmittedNode
 
 
 @dataclass(frozen=True, slots=True)
-class LoginNeeded:
+class LoginOpened:
     """A person must act."""
 
     auth_id: AuthId
@@ -22,7 +22,7 @@ class NodeKeyExpired:
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedOut:
+class NodeLoggedOut:
     """The logout was done."""
 
 
@@ -40,22 +40,22 @@ class RetryAfter:
     seconds: int
 
 
-Outcome = Admitted | LoginNeeded | NodeKeyExpired | LoggedOut | Denied | RetryAfter
+Outcome = AdmittedNode | LoginOpened | NodeKeyExpired | NodeLoggedOut | Denied | RetryAfter
 """Exactly one of these answers a registration."""
 
 
 @dataclass(frozen=True, slots=True)
-class SshAccepted:
+class SshAllowed:
     """The session may begin."""
 
 
 @dataclass(frozen=True, slots=True)
-class SshWaiting:
+class SshPending:
     """A person must vouch for the session."""
 
     auth_id: AuthId
     url: str
 
 
-SshOutcome = SshAccepted | SshWaiting | Denied
+SshOutcome = SshAllowed | SshPending | Denied
 """Exactly one of these answers a question about an SSH session."""

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.auth.model.errors import InvalidInputError, NotFoundError, RefusedError
-from services.auth.model.preauth_key import DEFAULT_LIFETIME, Claim, PreAuthKey, Standing
+from services.auth.model.preauth_key import DEFAULT_LIFETIME, ClaimStatus, KeyClaim, PreAuthKey
 from services.auth.model.secret import KeyKind, mint, read
 from services.auth.model.tag import read_tags
-from services.auth.store import PreAuthKeyStore, Registry
+from services.auth.store.keys import PreAuthKeyStore
+from services.auth.store.registry import Registry
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.runtime.clock import Clock
@@ -21,11 +22,11 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class ClaimedKey:
     """A usable key in the hand of one machine, until its node is admitted or refused."""
 
     key: PreAuthKey
-    claim: Claim | None
+    claim: KeyClaim | None
     """None for a reusable key."""
     fresh: bool
     """Nobody held it before."""
@@ -78,7 +79,7 @@ class PreAuthKeys:
             raise NotFoundError("pre-auth key not found")
         log.info("pre-auth key deleted", key_id=key_id)
 
-    async def prove(self, unverified_auth_key: str) -> PreAuthKey:
+    async def verify(self, unverified_auth_key: str) -> PreAuthKey:
         """Find the key behind a text, usable or not.
 
         Raises:
@@ -90,7 +91,7 @@ class PreAuthKeys:
             raise RefusedError("invalid auth key")
         return found[0]
 
-    async def claim(self, key: PreAuthKey, machine_key: MachineKey, node_key: NodeKey) -> Hold:
+    async def claim(self, key: PreAuthKey, machine_key: MachineKey, node_key: NodeKey) -> ClaimedKey:
         """Take hold of a usable key for one machine before its node is admitted.
 
         Raises:
@@ -101,24 +102,24 @@ class PreAuthKeys:
             if (reason := key.refusal(now)) is not None:
                 raise RefusedError(reason)
             if key.reusable:
-                return Hold(key, None, False)
+                return ClaimedKey(key, None, False)
             if not await self._may_claim(key, machine_key, now):
                 raise RefusedError("auth key was used already")
-            claim = Claim(machine_key, node_key, now)
+            claim = KeyClaim(machine_key, node_key, now)
             if await self._store.claim(key.id, key.claim, claim):
-                return Hold(key, claim, key.claim is None)
+                return ClaimedKey(key, claim, key.claim is None)
             # Somebody else was faster. One of the racing claims is stored now, so this ends.
             found = await self._store.by_prefix(key.prefix)
             if found is None:
                 raise RefusedError("invalid auth key")
             key = found[0]
 
-    async def spend(self, hold: Hold) -> None:
+    async def spend(self, hold: ClaimedKey) -> None:
         """Its node is admitted: a single-use key lets nobody in any more."""
         if not hold.key.used:
             await self._store.mark_used(hold.key.id)
 
-    async def give_back(self, hold: Hold) -> None:
+    async def release_claim(self, hold: ClaimedKey) -> None:
         """Its node was refused for a reason that lies elsewhere: the key may be tried again.
 
         Not when this was a second attempt, because the first may have got through unheard; the lease settles that.
@@ -128,8 +129,8 @@ class PreAuthKeys:
 
     async def _may_claim(self, key: PreAuthKey, machine_key: MachineKey, now: datetime) -> bool:
         standing = key.standing(machine_key, now)
-        if standing is not Standing.STALE or key.claim is None:
-            return standing is Standing.OPEN
+        if standing is not ClaimStatus.STALE or key.claim is None:
+            return standing is ClaimStatus.OPEN
         # Whoever claimed it was not heard of again: did the crash come before its admission, or after?
         found = await self._registry.find(key.claim.machine_key, key.claim.node_key, NodeKey.zero())
         if any(node.pre_auth_key_id == key.id for node in found.of_machine):

@@ -6,24 +6,27 @@ from datetime import timedelta
 
 from services.auth.model.errors import RefusedError, TooManyError
 from services.auth.model.login import LoginState, RegisterMethod
-from services.auth.model.node import Admission, Admitted, FoundNodes, KnownNode, KnownUser
+from services.auth.model.node import AdmittedNode, FoundNodes, KnownNode, KnownUser, NodeAdmission
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.model.registration import (
-    AskPerson,
-    LogOut,
-    NewKeyNeeded,
-    NoLengthening,
-    Redeem,
-    Registration,
-    Shorten,
-    Welcome,
+    AlreadyRegistered,
+    ExtensionRefused,
+    LoginRequired,
+    LogOutNode,
+    NewNodeKeyRequired,
+    RedeemAuthKey,
+    ReduceExpiry,
+    RegistrationRequest,
     decide,
     first_expiry,
 )
 from services.auth.model.rights import SUSPENDED
-from services.auth.store import LoginNews, LoginStore, Registry, TagOwners
-from services.auth.usecases.logins import Logins, not_permitted
-from services.auth.usecases.outcome import Denied, LoggedOut, LoginNeeded, NodeKeyExpired, Outcome, RetryAfter
+from services.auth.store.logins import LoginStore
+from services.auth.store.notifications import LoginNotifications
+from services.auth.store.policy import TagOwners
+from services.auth.store.registry import Registry
+from services.auth.usecases.logins import Logins, tags_refused_text
+from services.auth.usecases.outcome import Denied, LoginOpened, NodeKeyExpired, NodeLoggedOut, Outcome, RetryAfter
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.throttle import Throttle
 from services.shared.keys import NodeKey
@@ -33,7 +36,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 
-class Register:
+class RegisterNode:
     """Answers registrations of one tailnet."""
 
     def __init__(
@@ -42,7 +45,7 @@ class Register:
         keys: PreAuthKeys,
         logins: Logins,
         login_store: LoginStore,
-        news: LoginNews,
+        news: LoginNotifications,
         owners: TagOwners,
         throttle: Throttle,
         clock: Clock,
@@ -58,7 +61,7 @@ class Register:
         self._clock = clock
         self._key_lifetime = key_lifetime
 
-    async def register(self, registration: Registration) -> Outcome:
+    async def register(self, registration: RegistrationRequest) -> Outcome:
         """Answer one registration without a Followup.
 
         Raises:
@@ -71,7 +74,7 @@ class Register:
         except TooManyError as error:
             return RetryAfter(error.retry_after)
 
-    async def answer(self, registration: Registration) -> Outcome:
+    async def answer(self, registration: RegistrationRequest) -> Outcome:
         """Answer one registration that the machine's own limit let pass."""
         found = await self._registry.find(registration.machine_key, registration.node_key, registration.old_node_key)
         try:
@@ -81,64 +84,66 @@ class Register:
             log.info("registration refused", machine_key=str(registration.machine_key), reason=str(error))
             return Denied(str(error))
 
-    async def _carry_out(self, registration: Registration, found: FoundNodes) -> Outcome:
+    async def _carry_out(self, registration: RegistrationRequest, found: FoundNodes) -> Outcome:
         match decide(registration, found, self._clock.now()):
-            case LogOut(node):
+            case LogOutNode(node):
                 return await self._log_out(registration, node)
-            case Welcome(node) | Shorten(node) if _is_suspended(found.owner_of(node)):
+            case AlreadyRegistered(node) | ReduceExpiry(node) if _is_suspended(found.owner_of(node)):
                 # Not counted as a failure of its network: the client asks again and again until it is restored.
                 return Denied(SUSPENDED)
-            case Welcome(node):
-                return await self._welcome(registration, found, node)
-            case Shorten(node, expiry):
+            case AlreadyRegistered(node):
+                return await self._answer_registered(registration, found, node)
+            case ReduceExpiry(node, expiry):
                 await self._registry.log_out(node, expiry)
-                return await self._reread(registration, node)
-            case NoLengthening():
+                return await self._answer_updated(registration, node)
+            case ExtensionRefused():
                 raise RefusedError("extending a key is not allowed")
-            case Redeem(expired):
-                self._throttle.newcomer(registration.remote_address)
+            case RedeemAuthKey(expired):
+                self._throttle.check_network(registration.remote_address)
                 return await self._redeem(registration, expired)
-            case NewKeyNeeded():
+            case NewNodeKeyRequired():
                 return NodeKeyExpired()
-            case AskPerson():
-                self._throttle.newcomer(registration.remote_address)
+            case LoginRequired():
+                self._throttle.check_network(registration.remote_address)
                 return await self._ask(registration)
 
-    async def _log_out(self, registration: Registration, node: KnownNode | None) -> Outcome:
+    async def _log_out(self, registration: RegistrationRequest, node: KnownNode | None) -> Outcome:
         if node is not None:
             await self._registry.log_out(node, None)
             log.info("node logged out", node_id=node.id)
         forgotten = await self._login_store.forget(registration.machine_key, registration.node_key)
         if forgotten is not None:
             await self._news.announce(forgotten)
-        return LoggedOut()
+        return NodeLoggedOut()
 
-    async def _welcome(self, registration: Registration, found: FoundNodes, node: KnownNode) -> Outcome:
-        here = Admitted(node, found.owner_of(node))
+    async def _answer_registered(
+        self, registration: RegistrationRequest, found: FoundNodes, node: KnownNode
+    ) -> Outcome:
+        here = AdmittedNode(node, found.owner_of(node))
         if node.tags or not registration.unverified_auth_key:
             return here
         # A restart may carry any old key and none is looked at twice. One thing a key can still do is to turn a
         # user's node into a tagged one: a usable tagged key that the node did not come in with.
         try:
-            key = await self._keys.prove(registration.unverified_auth_key)
+            key = await self._keys.verify(registration.unverified_auth_key)
             if not key.tags or key.id == node.pre_auth_key_id or key.refusal(self._clock.now()) is not None:
                 return here
             return await self._admit_by(key, registration)
         except RefusedError:
             return here
 
-    async def _reread(self, registration: Registration, node: KnownNode) -> Outcome:
+    async def _answer_updated(self, registration: RegistrationRequest, node: KnownNode) -> Outcome:
         found = await self._registry.find(registration.machine_key, registration.node_key, NodeKey.zero())
         node = found.by_node_key or node
-        return Admitted(node, found.owner_of(node))
+        return AdmittedNode(node, found.owner_of(node))
 
-    async def _redeem(self, registration: Registration, expired: KnownNode | None) -> Outcome:
+    async def _redeem(self, registration: RegistrationRequest, expired: KnownNode | None) -> Outcome:
         try:
-            key = await self._keys.prove(registration.unverified_auth_key)
+            key = await self._keys.verify(registration.unverified_auth_key)
             try:
                 return await self._admit_by(key, registration)
             except RefusedError:
-                if (twin := await self._meanwhile(registration)) is not None:
+                if (twin := await self._admitted_meanwhile(registration)) is not None:
                     return twin
                 raise
         except RefusedError:
@@ -146,21 +151,21 @@ class Register:
                 return NodeKeyExpired()  # without a usable key the client must come with a new node key
             raise
 
-    async def _meanwhile(self, registration: Registration) -> Admitted | None:
+    async def _admitted_meanwhile(self, registration: RegistrationRequest) -> AdmittedNode | None:
         # A client that lost its connection sends the same again while the first request is still under way: the key
         # may be spent by then, and the node be in.
         found = await self._registry.find(registration.machine_key, registration.node_key, NodeKey.zero())
         node = found.by_node_key
         if node is None or node.machine_key != registration.machine_key or node.is_expired(self._clock.now()):
             return None
-        return Admitted(node, found.owner_of(node))
+        return AdmittedNode(node, found.owner_of(node))
 
-    async def _admit_by(self, key: PreAuthKey, registration: Registration) -> Admitted:
+    async def _admit_by(self, key: PreAuthKey, registration: RegistrationRequest) -> AdmittedNode:
         tags = await self._tags_by(key, registration)
         hold = await self._keys.claim(key, registration.machine_key, registration.node_key)
         try:
             admitted = await self._registry.admit(
-                Admission(
+                NodeAdmission(
                     machine_key=registration.machine_key,
                     node_key=registration.node_key,
                     old_node_key=registration.old_node_key,
@@ -175,13 +180,13 @@ class Register:
                 )
             )
         except RefusedError:
-            await self._keys.give_back(hold)
+            await self._keys.release_claim(hold)
             raise
         await self._keys.spend(hold)
         log.info("node admitted by pre-auth key", node_id=admitted.node.id, key_id=key.id)
         return admitted
 
-    async def _tags_by(self, key: PreAuthKey, registration: Registration) -> tuple[str, ...]:
+    async def _tags_by(self, key: PreAuthKey, registration: RegistrationRequest) -> tuple[str, ...]:
         wanted = registration.device.tags
         if not wanted:
             return key.tags
@@ -189,15 +194,15 @@ class Register:
             raise RefusedError("requested tags are not permitted with a tagged auth key: its own tags apply")
         user = await self._registry.user(key.user_id)
         if user is None or not await self._owners.may_own(user, wanted):
-            raise RefusedError(not_permitted(wanted))
+            raise RefusedError(tags_refused_text(wanted))
         return wanted
 
-    async def _ask(self, registration: Registration) -> Outcome:
+    async def _ask(self, registration: RegistrationRequest) -> Outcome:
         login = await self._logins.open(registration)
         if login.state is LoginState.APPROVED:  # a crash came between decision and admission
             return await self._logins.finish(login)
         self._throttle.failure(registration.remote_address)
-        return LoginNeeded(login.auth_id, self._logins.url_of(login.auth_id))
+        return LoginOpened(login.auth_id, self._logins.url_of(login.auth_id))
 
 
 def _is_suspended(owner: KnownUser | None) -> bool:

@@ -27,21 +27,21 @@ from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import (
     FLOW_ID,
     SECRET_BYTES,
-    Flow,
     FlowKind,
     FlowState,
+    SignInFlow,
     derived,
     digest,
     flow_id_of,
     new_flow_id,
     same,
 )
-from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.store import FlowStore
-from services.auth.usecases.failures import Failure, Failures
-from services.auth.usecases.offers import Offer, Offers
-from services.auth.usecases.prove_person import Callback, authorization_url, check_sender, fewer_scopes
-from services.auth.usecases.purposes import Ending, Purpose, Waiting
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.auth.store.flows import FlowStore
+from services.auth.usecases.login_purposes import FinalReason, LoginPurpose, Waiting
+from services.auth.usecases.provider_entries import ProviderEntries, ProviderEntry
+from services.auth.usecases.sign_in_failures import SignInFailure, SignInFailures
+from services.auth.usecases.verify_sign_in import ProviderCallback, authorization_url, check_sender, reduced_scopes
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -52,25 +52,25 @@ LIFETIME = timedelta(minutes=15)
 FLOWS_OF_LOGIN = 8
 """Sign-ins under way for one device; more would be tabs that nobody looks at. The oldest goes."""
 NOT_HERE = "no such sign-in is under way in this browser"
-BEGINNINGS = Rate(burst=300, per_second=10)
+STARTS_PER_NETWORK = Rate(burst=300, per_second=10)
 """Sign-ins that one network may begin: a large office behind one address, or a proxy that hides its clients."""
 NETWORKS = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
+class StartedSignIn:
     """What the browser is given."""
 
-    flow: Flow
+    flow: SignInFlow
     authorization_url: str
     browser_secret: str
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class SignInView:
     """A sign-in as its browser may see it."""
 
-    flow: Flow
+    flow: SignInFlow
     waiting: Waiting | None
     confirmation: str = ""
     authorization_url: str = ""
@@ -81,7 +81,7 @@ class View:
 class ProviderHealth:
     """How a provider does."""
 
-    offer: Offer
+    offer: ProviderEntry
     accepted_issuer: str = ""
     """What its tokens must carry; empty while it is not known."""
     trouble: SignInError | None = None
@@ -90,13 +90,15 @@ class ProviderHealth:
 class SignIn:
     """Sign-ins of one tailnet."""
 
-    def __init__(self, flows: FlowStore, purposes: Sequence[Purpose], offers: Offers, clock: Clock) -> None:
+    def __init__(
+        self, flows: FlowStore, purposes: Sequence[LoginPurpose], offers: ProviderEntries, clock: Clock
+    ) -> None:
         self._flows = flows
-        self._purposes: dict[FlowKind, Purpose] = {purpose.kind: purpose for purpose in purposes}
+        self._purposes: dict[FlowKind, LoginPurpose] = {purpose.kind: purpose for purpose in purposes}
         self._offers = offers
         self._clock = clock
-        self._beginnings = Buckets(BEGINNINGS, NETWORKS)
-        self.failures = Failures()
+        self._starts = Buckets(STARTS_PER_NETWORK, NETWORKS)
+        self.failures = SignInFailures()
 
     async def providers(self) -> tuple[ProviderHealth, ...]:
         """How each provider does, the default first."""
@@ -108,7 +110,7 @@ class SignIn:
                 found.append(ProviderHealth(offer, trouble=error))
         return tuple(found)
 
-    async def start(self, auth_id: AuthId | None, provider: str = "", address: str = "") -> Started:
+    async def start(self, auth_id: AuthId | None, provider: str = "", address: str = "") -> StartedSignIn:
         """Begin for a pending login or SSH session at a provider; no name means the default one.
 
         Raises:
@@ -118,7 +120,7 @@ class SignIn:
             TooManyError: too many begin from this address.
         """
         offer = self._offers.get(provider)
-        self._let_begin(address)
+        self._limit_starts(address)
         purpose, waiting = await self._find(auth_id)
         if waiting.decided:
             raise ConflictError("this was decided already")
@@ -126,12 +128,12 @@ class SignIn:
         try:
             metadata = await offer.provider.metadata()
         except SignInError as error:
-            self.failures.add(Failure(now, "", offer.name, error.reason, str(error)))
+            self.failures.add(SignInFailure(now, "", offer.name, error.reason, str(error)))
             raise UnavailableError(f"{error.reason.value}: {error}") from None
         secret = secrets.token_urlsafe(SECRET_BYTES)
         flow_id = new_flow_id(now, secrets.token_bytes(8))
         state = f"{flow_id}.{secrets.token_urlsafe(SECRET_BYTES)}"
-        flow = Flow(
+        flow = SignInFlow(
             flow_id=flow_id,
             auth_id=waiting.auth_id,
             state_hash=digest("state", state),
@@ -144,9 +146,9 @@ class SignIn:
         )
         await self._flows.add(flow, FLOWS_OF_LOGIN)
         log.info("sign-in started", flow_id=flow_id, auth_id=flow.auth_id, kind=flow.kind.value, provider=offer.name)
-        return Started(flow, authorization_url(offer.prove.settings, metadata, state, secret), secret)
+        return StartedSignIn(flow, authorization_url(offer.verify_sign_in.settings, metadata, state, secret), secret)
 
-    async def finish(self, callback: Callback, browser_secret: str, provider: str = "") -> View:
+    async def finish(self, callback: ProviderCallback, browser_secret: str, provider: str = "") -> SignInView:
         """Take the answer that came to a provider's redirect URL. The same answer again finds what became of it.
 
         Raises:
@@ -163,17 +165,21 @@ class SignIn:
             return await self.view(flow.flow_id, browser_secret)
         try:
             offer = await self._sender(flow, callback, provider)
-            if again := await self._ask_for_less(flow, taken, offer, callback, browser_secret):
+            if again := await self._retry_with_fewer_scopes(flow, taken, offer, callback, browser_secret):
                 return again
             purpose = self._purposes[flow.kind]
-            found = await offer.prove.prove(callback, browser_secret, newcomers=purpose.newcomers)
+            found = await offer.verify_sign_in.verify(callback, browser_secret, may_create=purpose.may_create)
             await purpose.welcome(flow.auth_id, found.user.id)
         except SignInError as error:
             return await self._refuse(taken, error.reason, str(error), error.final, browser_secret)
         except AuthError as error:
             log.warning("sign-in not finished", flow_id=flow.flow_id, error=str(error))
             return await self._refuse(
-                taken, Reason.OUR_SIDE, "the server could not finish the sign-in; try again", False, browser_secret
+                taken,
+                RefusalReason.OUR_SIDE,
+                "the server could not finish the sign-in; try again",
+                False,
+                browser_secret,
             )
         user = found.user
         known = taken.proven(user.id, found.text, found.key_end, found.subject, found.sid, self._clock.now())
@@ -181,7 +187,7 @@ class SignIn:
         log.info("sign-in proven", flow_id=flow.flow_id, user_id=user.id)
         return await self.view(flow.flow_id, browser_secret)
 
-    async def view(self, flow_id: str, browser_secret: str) -> View:
+    async def view(self, flow_id: str, browser_secret: str) -> SignInView:
         """How far a sign-in is.
 
         Raises:
@@ -190,7 +196,7 @@ class SignIn:
         flow = await self._of_browser(flow_id, browser_secret)
         if flow.stuck(self._clock.now()):
             text = "the server was interrupted while it checked; start again from the page before"
-            await self._flows.replace(flow, flow.refused(Reason.OUR_SIDE, text, False, self._clock.now()))
+            await self._flows.replace(flow, flow.refused(RefusalReason.OUR_SIDE, text, False, self._clock.now()))
             flow = await self._of_browser(flow_id, browser_secret)
         purpose = self._purposes[flow.kind]
         try:
@@ -198,13 +204,13 @@ class SignIn:
         except NotFoundError:
             waiting = None
         if flow.state is not FlowState.CONFIRMING:
-            return View(flow, waiting)
+            return SignInView(flow, waiting)
         if waiting is None or (waiting.decided and not purpose.agrees(waiting, flow)):
             reason = purpose.over.reason if waiting is None else purpose.decided.reason
-            return View(flow.refused(reason, purpose.over.text, False, self._clock.now()), waiting)
-        return View(flow, waiting, derived("confirmation", browser_secret))
+            return SignInView(flow.refused(reason, purpose.over.text, False, self._clock.now()), waiting)
+        return SignInView(flow, waiting, derived("confirmation", browser_secret))
 
-    async def confirm(self, flow_id: str, browser_secret: str, confirmation: str, approve: bool) -> View:
+    async def confirm(self, flow_id: str, browser_secret: str, confirmation: str, approve: bool) -> SignInView:
         """The person says whether the device or the session is theirs; saying it again is harmless.
 
         Raises:
@@ -222,10 +228,10 @@ class SignIn:
             raise ConflictError("there is nothing to confirm yet")
         purpose = self._purposes[flow.kind]
         if not approve:
-            return await self._end(flow, purpose.not_mine, browser_secret, final=True)
+            return await self._end(flow, purpose.denied, browser_secret, final=True)
         if flow.kind is FlowKind.LOGIN and flow.key_end is not None and flow.key_end <= self._clock.now():
             text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
-            return await self._refuse(flow, Reason.TOKEN_EXPIRED, text, False, browser_secret)
+            return await self._refuse(flow, RefusalReason.TOKEN_EXPIRED, text, False, browser_secret)
         try:
             await purpose.approve(flow)
         except NotFoundError:
@@ -233,53 +239,53 @@ class SignIn:
         except ConflictError:
             return await self._end(flow, purpose.decided, browser_secret)
         except NotPermittedError as error:
-            return await self._refuse(flow, Reason.NOT_OWNER, str(error), False, browser_secret)
+            return await self._refuse(flow, RefusalReason.NOT_OWNER, str(error), False, browser_secret)
         except SuspendedError as error:
-            return await self._refuse(flow, Reason.USER_SUSPENDED, str(error), True, browser_secret)
+            return await self._refuse(flow, RefusalReason.USER_SUSPENDED, str(error), True, browser_secret)
         except RefusedError as error:
             return await self._refuse(flow, purpose.refused, str(error), False, browser_secret)
         await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))
         log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
         return await self.view(flow_id, browser_secret)
 
-    def _let_begin(self, address: str) -> None:
+    def _limit_starts(self, address: str) -> None:
         network, now = network_of(address), self._clock.monotonic()
-        if seconds := self._beginnings.wait(network, now):
+        if seconds := self._starts.wait(network, now):
             raise TooManyError(f"too many sign-ins begin from this address; try again in {seconds} s", seconds)
-        self._beginnings.take(network, now)
+        self._starts.take(network, now)
 
-    async def _sender(self, flow: Flow, callback: Callback, provider: str) -> Offer:
+    async def _sender(self, flow: SignInFlow, callback: ProviderCallback, provider: str) -> ProviderEntry:
         """The provider where this sign-in began, if the answer is its own by redirect URL and issuer."""
         offer = self._offers.find(flow.provider)
         if offer is None or (self._offers.find(provider) is not offer):
-            raise SignInError(Reason.RESPONSE_ISSUER, "the answer comes from another provider")
+            raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer comes from another provider")
         metadata = await offer.provider.metadata()
         if metadata.issuer != flow.issuer:
-            raise SignInError(Reason.RESPONSE_ISSUER, "the provider was changed meanwhile; sign in again")
+            raise SignInError(RefusalReason.RESPONSE_ISSUER, "the provider was changed meanwhile; sign in again")
         check_sender(callback, metadata)
         return offer
 
-    async def _ask_for_less(
-        self, flow: Flow, taken: Flow, offer: Offer, callback: Callback, browser_secret: str
-    ) -> View | None:
+    async def _retry_with_fewer_scopes(
+        self, flow: SignInFlow, taken: SignInFlow, offer: ProviderEntry, callback: ProviderCallback, browser_secret: str
+    ) -> SignInView | None:
         """Send the browser back once, for fewer scopes, when the provider does not know one of those asked for.
 
         It holds for this sign-in only: anybody can say in the provider's name that a scope is refused.
         """
         if callback.error != "invalid_scope" or flow.narrowed:
             return None
-        metadata, wanted = await offer.provider.metadata(), offer.prove.settings.scope
-        kept = fewer_scopes(wanted, metadata)
+        metadata, wanted = await offer.provider.metadata(), offer.verify_sign_in.settings.scope
+        kept = reduced_scopes(wanted, metadata)
         if kept == wanted:
             return None
         dropped = " ".join(scope for scope in wanted if scope not in kept)
         log.warning("provider refuses scopes; it is asked for fewer", flow_id=flow.flow_id, dropped=dropped)
-        await self._flows.replace(taken, taken.asked_again(self._clock.now()))
-        settings, state = offer.prove.settings, callback.unverified_state
+        await self._flows.replace(taken, taken.restarted(self._clock.now()))
+        settings, state = offer.verify_sign_in.settings, callback.unverified_state
         url = authorization_url(settings, metadata, state, browser_secret, narrow=True)
-        return View(taken, None, authorization_url=url)
+        return SignInView(taken, None, authorization_url=url)
 
-    async def _of_browser(self, flow_id: str, browser_secret: str) -> Flow:
+    async def _of_browser(self, flow_id: str, browser_secret: str) -> SignInFlow:
         flow = await self._flows.get(flow_id) if FLOW_ID.match(flow_id) else None
         if flow is None or not flow.alive(self._clock.now()):
             raise NotFoundError(NOT_HERE)
@@ -288,7 +294,7 @@ class SignIn:
             raise NotFoundError(NOT_HERE)
         return flow
 
-    async def _find(self, auth_id: AuthId | None) -> tuple[Purpose, Waiting]:
+    async def _find(self, auth_id: AuthId | None) -> tuple[LoginPurpose, Waiting]:
         for purpose in self._purposes.values():
             try:
                 return purpose, await purpose.find(auth_id)
@@ -296,10 +302,14 @@ class SignIn:
                 continue
         raise NotFoundError("nothing waits under this auth id")
 
-    async def _end(self, flow: Flow, ending: Ending, browser_secret: str, *, final: bool = False) -> View:
+    async def _end(
+        self, flow: SignInFlow, ending: FinalReason, browser_secret: str, *, final: bool = False
+    ) -> SignInView:
         return await self._refuse(flow, ending.reason, ending.text, final, browser_secret)
 
-    async def _refuse(self, flow: Flow, reason: Reason, text: str, final: bool, browser_secret: str) -> View:
+    async def _refuse(
+        self, flow: SignInFlow, reason: RefusalReason, text: str, final: bool, browser_secret: str
+    ) -> SignInView:
         told = False
         if final:
             try:
@@ -307,7 +317,7 @@ class SignIn:
                 told = True
             except (NotFoundError, ConflictError):
                 pass  # over, or let in meanwhile: this sign-in has no say any more
-        self.failures.add(Failure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
+        self.failures.add(SignInFailure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
         await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now()))
         return await self.view(flow.flow_id, browser_secret)

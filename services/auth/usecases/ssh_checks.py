@@ -15,9 +15,11 @@ from services.auth.model.errors import ConflictError, NotFoundError, NotPermitte
 from services.auth.model.login import AuthId, new_auth_id
 from services.auth.model.node import KnownNode, KnownUser
 from services.auth.model.rights import SUSPENDED
-from services.auth.model.ssh_check import CheckState, SshCheck, SshQuestion, SshWord
-from services.auth.store import CheckRoom, LoginNews, SshCheckStore, SshNodes
-from services.auth.usecases.outcome import Denied, SshAccepted, SshOutcome, SshWaiting
+from services.auth.model.ssh_check import CheckState, PendingSshCheck, SshApprovalQuery, SshQuestion
+from services.auth.store.notifications import LoginNotifications
+from services.auth.store.registry import SshNodes
+from services.auth.store.ssh_checks import SshCheckLimits, SshCheckStore
+from services.auth.usecases.outcome import Denied, SshAllowed, SshOutcome, SshPending
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey
 from services.shared.runtime.clock import Clock
@@ -25,9 +27,9 @@ from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-LOOK_AGAIN = 15.0
+POLL_SECONDS = 15.0
 """Seconds between looks at the table when no news come: news can be lost."""
-WATCHES = 64
+MAX_WAITERS_PER_CHECK = 64
 """Sessions that may wait for the same word: an editor opens a handful, a tool for many machines one for each."""
 
 NO_SESSION = "no such SSH session can be checked"
@@ -47,7 +49,7 @@ class CheckRules:
 
     server_url: str
     lifetime: timedelta
-    room: CheckRoom
+    room: SshCheckLimits
 
 
 class SshChecks:
@@ -57,17 +59,17 @@ class SshChecks:
         self,
         store: SshCheckStore,
         nodes: SshNodes,
-        news: LoginNews,
+        news: LoginNotifications,
         clock: Clock,
         rules: CheckRules,
-        look_again: float = LOOK_AGAIN,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._nodes = nodes
         self._news = news
         self._clock = clock
         self._rules = rules
-        self._look_again = look_again
+        self._poll_seconds = poll_seconds
 
     async def ask(self, machine_key: MachineKey, question: SshQuestion) -> SshOutcome:
         """Say whether a session to a node of this machine may begin, or begin to wait for a person.
@@ -95,7 +97,7 @@ class SshChecks:
         if auth_id is None:
             return await self.ask(machine_key, question)
         waited = False
-        with self._news.watch(auth_id, WATCHES) as watch:
+        with self._news.watch(auth_id, MAX_WAITERS_PER_CHECK) as watch:
             while True:
                 check = await self._store.get(auth_id)
                 now = self._clock.now()
@@ -106,11 +108,11 @@ class SshChecks:
                     outcome = await self._look(machine_key, question, check, over=over)
                     if outcome is not None:
                         return outcome
-                await watch.news(max(0.0, min(self._look_again, (check.expires_at - now).total_seconds())))
+                await watch.news(max(0.0, min(self._poll_seconds, (check.expires_at - now).total_seconds())))
                 waited = True
 
     async def _look(
-        self, machine_key: MachineKey, question: SshQuestion, check: SshCheck, *, over: bool
+        self, machine_key: MachineKey, question: SshQuestion, check: PendingSshCheck, *, over: bool
     ) -> SshOutcome | None:
         """How a wait ends; None while it does not."""
         try:
@@ -125,7 +127,7 @@ class SshChecks:
             return self._accept(question)
         return Denied(OVER) if over else None
 
-    async def get(self, auth_id: AuthId | None) -> SshCheck:
+    async def get(self, auth_id: AuthId | None) -> PendingSshCheck:
         """One check.
 
         Raises:
@@ -136,11 +138,11 @@ class SshChecks:
             raise NotFoundError("SSH session not found or expired")
         return check
 
-    async def list(self) -> tuple[SshCheck, ...]:
+    async def list(self) -> tuple[PendingSshCheck, ...]:
         """All that wait, oldest first."""
         return await self._store.list(self._clock.now())
 
-    async def owned(self, auth_id: AuthId, user_id: UserId) -> SshCheck:
+    async def owned(self, auth_id: AuthId, user_id: UserId) -> PendingSshCheck:
         """One check, if it is this user's to decide.
 
         Raises:
@@ -159,7 +161,7 @@ class SshChecks:
             raise NotPermittedError(NOT_OWNER) if owner.id != user_id else RefusedError(CHANGED)
         return check
 
-    async def approve(self, auth_id: AuthId | None, by: str, user_id: UserId | None = None) -> SshCheck:
+    async def approve(self, auth_id: AuthId | None, by: str, user_id: UserId | None = None) -> PendingSshCheck:
         """Let a session begin, and those that the policy lets begin on the same word. Saying it again is harmless.
 
         `user_id` is the person who says so; None is an administrator, who may speak for the owner.
@@ -180,7 +182,7 @@ class SshChecks:
             others = await self._store.approve(check, by, self._clock.now())
             if others is None:
                 continue  # somebody was faster: read back what holds now
-            log.info("ssh session approved", **_told(check), approved_by=by)
+            log.info("ssh session approved", **_log_fields(check), approved_by=by)
             for one in (check.auth_id, *others):
                 await self._news.announce(one)
             return check.approved(by)
@@ -199,13 +201,13 @@ class SshChecks:
             if check.decided:
                 raise ConflictError("SSH session was approved already")
             if await self._store.reject(check, by, reason):
-                log.info("ssh session rejected", **_told(check), rejected_by=by)
+                log.info("ssh session rejected", **_log_fields(check), rejected_by=by)
                 await self._news.announce(check.auth_id)
                 return
 
     async def _open(self, question: SshQuestion, parties: _Parties) -> SshOutcome:
         now = self._clock.now()
-        check = SshCheck(
+        check = PendingSshCheck(
             auth_id=new_auth_id(secrets.token_bytes(12)),
             source_id=parties.source.id,
             destination_id=parties.destination.id,
@@ -227,13 +229,13 @@ class SshChecks:
         for displaced in opened.displaced:
             await self._news.announce(displaced)
         if opened.check is check:
-            log.info("ssh session waits", **_told(check))
+            log.info("ssh session waits", **_log_fields(check))
         auth_id = opened.check.auth_id
-        return SshWaiting(auth_id, f"{self._rules.server_url.rstrip('/')}/auth/{auth_id}")
+        return SshPending(auth_id, f"{self._rules.server_url.rstrip('/')}/auth/{auth_id}")
 
     def _accept(self, question: SshQuestion) -> SshOutcome:
         log.info("ssh session accepted", source_id=question.source_id, destination_id=question.destination_id)
-        return SshAccepted()
+        return SshAllowed()
 
     async def _parties(self, machine_key: MachineKey, question: SshQuestion) -> _Parties:
         to = await self._nodes.node(question.destination_id)
@@ -254,13 +256,13 @@ class SshChecks:
             raise RefusedError(ENDED)
         return source, owner
 
-    async def _given(self, question: SshQuestion, source: KnownNode | SshCheck) -> bool:
+    async def _given(self, question: SshQuestion, source: KnownNode | PendingSshCheck) -> bool:
         """Whether the owner of this node key gave a word that holds for the session."""
         if not question.period:
             return False
-        source_key = source.source_key if isinstance(source, SshCheck) else source.node_key
+        source_key = source.source_key if isinstance(source, PendingSshCheck) else source.node_key
         since = self._clock.now() - question.period
-        word = SshWord(
+        word = SshApprovalQuery(
             question.source_id, question.destination_id, source_key, source.user_id, question.everywhere, since
         )
         return await self._store.given(word)
@@ -275,11 +277,11 @@ class _Parties:
     destination: KnownNode
 
 
-def _same(check: SshCheck, source: KnownNode) -> bool:
+def _same(check: PendingSshCheck, source: KnownNode) -> bool:
     return source.node_key == check.source_key and source.user_id == check.user_id
 
 
-def _told(check: SshCheck) -> dict[str, object]:
+def _log_fields(check: PendingSshCheck) -> dict[str, object]:
     return {
         "auth_id": check.auth_id,
         "source_id": check.source_id,

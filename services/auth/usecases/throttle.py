@@ -38,7 +38,7 @@ class Throttle:
         self._check(self._machines, str(machine_key), now)
         self._machines.take(str(machine_key), now)
 
-    def newcomer(self, address: str) -> None:
+    def check_network(self, address: str) -> None:
         """Let a machine that is not known yet go on.
 
         Raises:

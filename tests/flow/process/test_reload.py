@@ -18,7 +18,7 @@ from smartscale.admin.v1 import server_pb2, server_pb2_grpc
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
-from services.auth.idp import search
+from services.auth.idp import discovery_loop
 from services.shared.bus import MemoryBus, connect_bus
 from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.config.login import ProviderConfig
@@ -144,8 +144,8 @@ async def test_what_cannot_be_used_is_refused_loudly_and_the_old_one_goes_on(
 async def test_a_provider_that_is_added_and_may_be_late_is_looked_for_beside_the_work(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(search, "FIRST_PAUSE", 0.001)
-    caplog.set_level("INFO", "services.auth.idp.search")
+    monkeypatch.setattr(discovery_loop, "FIRST_PAUSE", 0.001)
+    caplog.set_level("INFO", "services.auth.idp.discovery_loop")
     _, change = await follow(lab, issuer="")
     lab.provider.answers = {"openid-configuration": (503, {}, b"")}
     change(issuer=lab.provider.issuer, only_start_if_oidc_is_available=False)

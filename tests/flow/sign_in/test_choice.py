@@ -90,7 +90,7 @@ async def test_a_scope_that_is_refused_sends_the_browser_once_more(world: World)
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(beginnings, "BEGINNINGS", Rate(burst=3, per_second=0.001))
+    monkeypatch.setattr(beginnings, "STARTS_PER_NETWORK", Rate(burst=3, per_second=0.001))
 
 
 async def test_a_crowd_at_the_button_is_told_when_to_come_back(few: None, world: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from services.auth.doctor import Finding, Level, Report, examine
+from services.auth.doctor import DoctorReport, Finding, Level, examine
 from services.auth.doctor.certificates import examine_way
 from services.auth.sign_in_wiring import credentials_of, settings_of
 from services.shared.config.login import OidcClaimsConfig, ProviderConfig
@@ -38,10 +38,10 @@ class Patient:
         """What the doctor says, by check; the worst where a check speaks twice."""
         return {one.check: one for one in sorted((await self.report(token, now, **settings)).findings, key=_badness)}
 
-    async def report(self, token: str = "", now: datetime | None = None, **settings: Any) -> Report:
+    async def report(self, token: str = "", now: datetime | None = None, **settings: Any) -> DoctorReport:
         """The whole examination."""
         config = replace(self.config, **settings)
-        report = Report("oidc")
+        report = DoctorReport("oidc")
         credentials = credentials_of(config)
         await examine(report, config, credentials, settings_of(URL, "", config), now or datetime.now(UTC), token)
         return report
@@ -265,7 +265,7 @@ async def test_a_token_that_is_not_taken_is_said(patient: Patient) -> None:
 
 async def by_code(patient: Patient, **settings: Any) -> tuple[dict[str, Finding], list[str]]:
     """Sign in with a code for the examination."""
-    config, report, told = replace(patient.config, **settings), Report("oidc"), list[str]()
+    config, report, told = replace(patient.config, **settings), DoctorReport("oidc"), list[str]()
     credentials, rules = credentials_of(config), settings_of(URL, "", config)
     await examine(report, config, credentials, rules, datetime.now(UTC), tell=told.append)
     return {one.check: one for one in sorted(report.findings, key=_badness)}, told
@@ -315,7 +315,7 @@ async def test_a_certificate_that_does_not_hold_is_explained(tmp_path: Path, cas
     own, others, trusted, check, remedy = CHAINS[case]
     root = tmp_path / "root.pem"
     root.write_bytes(ROOT.pem())
-    report = Report("oidc")
+    report = DoctorReport("oidc")
     async with shown_on_loopback(tmp_path, own, others) as port:
         url, now = f"https://localhost:{port}", datetime.now(UTC)
         good = await examine_way(report, url, root if trusted else None, now, ca_key="oidc.ca_path")
@@ -325,7 +325,7 @@ async def test_a_certificate_that_does_not_hold_is_explained(tmp_path: Path, cas
 
 
 async def test_something_that_speaks_no_tls_is_said(patient: Patient) -> None:
-    report = Report("oidc")
+    report = DoctorReport("oidc")
     url = patient.provider.origin.replace("http:", "https:")
     assert not await examine_way(report, url, None, datetime.now(UTC), ca_key="oidc.ca_path")
     assert report.findings[-1].check == "tls" and report.failed

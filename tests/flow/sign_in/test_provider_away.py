@@ -7,7 +7,7 @@ import asyncio
 import grpc
 import pytest
 
-from services.auth.idp import search
+from services.auth.idp import discovery_loop
 from services.shared.config.errors import ConfigError
 from tests.fakes.sign_in import CONFIRMING, Lab
 
@@ -31,7 +31,7 @@ async def test_a_secret_that_was_copied_wrongly_stops_the_start(lab: Lab, secret
 async def test_a_provider_that_must_answer_and_does_not_ends_the_start(
     lab: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(discovery_loop, "FIRST_PAUSE", 0.001)
     lab.provider.answers = {"openid-configuration": (503, {}, b"")}
     with pytest.raises(ConfigError, match=r"oidc\.issuer: cannot be used: .* answers with 503"):
         await lab.begin()
@@ -40,10 +40,10 @@ async def test_a_provider_that_must_answer_and_does_not_ends_the_start(
 async def test_a_provider_that_may_be_late_is_looked_for_beside_the_work(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(search, "FIRST_PAUSE", 0.001)
-    monkeypatch.setattr(search, "LONGEST_PAUSE", 0.001)
+    monkeypatch.setattr(discovery_loop, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(discovery_loop, "LONGEST_PAUSE", 0.001)
     lab.provider.answers = {"openid-configuration": (503, {}, b"")}
-    caplog.set_level("INFO", "services.auth.idp.search")
+    caplog.set_level("INFO", "services.auth.idp.discovery_loop")
     await lab.begin(only_start_if_oidc_is_available=False)
     assert (await lab.device.register()).login_needed.auth_url
     asked = len(lab.provider.requests)

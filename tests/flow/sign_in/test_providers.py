@@ -151,7 +151,7 @@ async def test_pkce_is_sent_although_the_configuration_turns_it_off(lab: Lab) ->
 
 
 async def test_a_crowd_of_one_address_is_slowed_and_nobody_else(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "BEGINNINGS", Rate(burst=5, per_second=0.1))
+    monkeypatch.setattr(sign_in, "STARTS_PER_NETWORK", Rate(burst=5, per_second=0.1))
     await lab.begin()
     for _ in range(5):
         await lab.start(address="192.0.2.1")

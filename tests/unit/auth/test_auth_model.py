@@ -15,7 +15,7 @@ from services.auth.model.api_key import ApiKey
 from services.auth.model.errors import InvalidInputError, NotPermittedError, RefusedError, TooManyError
 from services.auth.model.limits import Buckets, Rate, network_of
 from services.auth.model.node import FoundNodes, KnownNode
-from services.auth.model.preauth_key import CLAIM_LEASE, Claim, PreAuthKey, Standing
+from services.auth.model.preauth_key import CLAIM_LEASE, ClaimStatus, KeyClaim, PreAuthKey
 from services.auth.model.secret import KeyKind
 from services.auth.model.tag import read_tags
 from services.shared.ids import NodeId, UserId
@@ -26,8 +26,8 @@ MINE, THEIRS = MachineKey(b"m" * 32), MachineKey(b"t" * 32)
 KEY, OLD = NodeKey(b"k" * 32), NodeKey(b"o" * 32)
 
 
-def asking(**more: object) -> registration.Registration:
-    asked = registration.Registration(
+def asking(**more: object) -> registration.RegistrationRequest:
+    asked = registration.RegistrationRequest(
         machine_key=MINE,
         node_key=KEY,
         old_node_key=NodeKey.zero(),
@@ -35,7 +35,7 @@ def asking(**more: object) -> registration.Registration:
         unverified_auth_key="",
         expiry=None,
         hostinfo=b"{}",
-        device=device.Device(),
+        device=device.DeviceDescription(),
         ephemeral=False,
         remote_address="",
     )
@@ -100,11 +100,11 @@ class TestPreAuthKey:
         assert replace(self.key, used=True, reusable=True).refusal(NOW) is None
 
     def test_a_claim_stands_until_its_lease_is_over(self) -> None:
-        held = replace(self.key, claim=Claim(THEIRS, KEY, NOW))
-        assert self.key.standing(MINE, NOW) is Standing.OPEN
-        assert held.standing(THEIRS, NOW) is Standing.OPEN
-        assert held.standing(MINE, NOW + CLAIM_LEASE - timedelta(seconds=1)) is Standing.HELD
-        assert held.standing(MINE, NOW + CLAIM_LEASE) is Standing.STALE
+        held = replace(self.key, claim=KeyClaim(THEIRS, KEY, NOW))
+        assert self.key.standing(MINE, NOW) is ClaimStatus.OPEN
+        assert held.standing(THEIRS, NOW) is ClaimStatus.OPEN
+        assert held.standing(MINE, NOW + CLAIM_LEASE - timedelta(seconds=1)) is ClaimStatus.HELD
+        assert held.standing(MINE, NOW + CLAIM_LEASE) is ClaimStatus.STALE
 
     def test_an_api_key_is_touched_once_a_minute(self) -> None:
         key = ApiKey(1, "p", NOW)
@@ -116,22 +116,22 @@ class TestDecision:
     @pytest.mark.parametrize(
         ("asked", "node", "decision"),
         [
-            ({}, None, registration.AskPerson),
-            ({"unverified_auth_key": "k"}, None, registration.Redeem),
-            ({}, known(), registration.Welcome),
-            ({"unverified_auth_key": "k"}, known(), registration.Welcome),
-            ({}, known(ended=True), registration.NewKeyNeeded),
-            ({}, known(expiry=NOW), registration.NewKeyNeeded),
-            ({"unverified_auth_key": "k"}, known(ended=True), registration.Redeem),
-            ({"expiry": NOW}, None, registration.LogOut),
-            ({"expiry": NOW, "unverified_auth_key": "k"}, known(), registration.LogOut),
-            ({"expiry": NOW, "unverified_auth_key": "k"}, known(ended=True), registration.LogOut),
-            ({"expiry": NOW + timedelta(1)}, known(), registration.Shorten),
-            ({"expiry": NOW + timedelta(1)}, known(expiry=NOW + timedelta(2)), registration.Shorten),
-            ({"expiry": NOW + timedelta(2)}, known(expiry=NOW + timedelta(2)), registration.Welcome),
-            ({"expiry": NOW + timedelta(3)}, known(expiry=NOW + timedelta(2)), registration.NoLengthening),
-            ({"expiry": NOW + timedelta(3)}, known(tags=("tag:a",)), registration.Welcome),
-            ({"expiry": NOW + timedelta(3)}, None, registration.AskPerson),
+            ({}, None, registration.LoginRequired),
+            ({"unverified_auth_key": "k"}, None, registration.RedeemAuthKey),
+            ({}, known(), registration.AlreadyRegistered),
+            ({"unverified_auth_key": "k"}, known(), registration.AlreadyRegistered),
+            ({}, known(ended=True), registration.NewNodeKeyRequired),
+            ({}, known(expiry=NOW), registration.NewNodeKeyRequired),
+            ({"unverified_auth_key": "k"}, known(ended=True), registration.RedeemAuthKey),
+            ({"expiry": NOW}, None, registration.LogOutNode),
+            ({"expiry": NOW, "unverified_auth_key": "k"}, known(), registration.LogOutNode),
+            ({"expiry": NOW, "unverified_auth_key": "k"}, known(ended=True), registration.LogOutNode),
+            ({"expiry": NOW + timedelta(1)}, known(), registration.ReduceExpiry),
+            ({"expiry": NOW + timedelta(1)}, known(expiry=NOW + timedelta(2)), registration.ReduceExpiry),
+            ({"expiry": NOW + timedelta(2)}, known(expiry=NOW + timedelta(2)), registration.AlreadyRegistered),
+            ({"expiry": NOW + timedelta(3)}, known(expiry=NOW + timedelta(2)), registration.ExtensionRefused),
+            ({"expiry": NOW + timedelta(3)}, known(tags=("tag:a",)), registration.AlreadyRegistered),
+            ({"expiry": NOW + timedelta(3)}, None, registration.LoginRequired),
         ],
     )
     def test_the_state_table(self, asked: dict[str, object], node: KnownNode | None, decision: type) -> None:
@@ -144,11 +144,11 @@ class TestDecision:
             registration.decide(asking(**asked), FoundNodes(by_node_key=known(machine_key=THEIRS)), NOW)
 
     def test_bad_tags_are_refused_but_do_not_prevent_a_logout(self) -> None:
-        bad = device.Device(tag_problem="no")
+        bad = device.DeviceDescription(tag_problem="no")
         with pytest.raises(RefusedError, match="no"):
             registration.decide(asking(device=bad), FoundNodes(by_node_key=known()), NOW)
         logout = asking(device=bad, expiry=NOW)
-        assert registration.decide(logout, FoundNodes(), NOW) == registration.LogOut(None)
+        assert registration.decide(logout, FoundNodes(), NOW) == registration.LogOutNode(None)
 
     def test_a_first_wish_only_shortens(self) -> None:
         day, none = timedelta(days=1), timedelta(0)
@@ -192,11 +192,11 @@ class TestDevice:
 
     def test_members_are_found_in_any_case(self) -> None:
         found = device.read_device(b'{"HOSTNAME":"a","os":"b","OSVersion":7,"requestTags":["tag:b","tag:a"]}')
-        assert found == device.Device("a", "b", ("tag:a", "tag:b"))
+        assert found == device.DeviceDescription("a", "b", ("tag:a", "tag:b"))
 
     @pytest.mark.parametrize("text", [b"", b"null", b"{}", b'{"Hostname":null,"RequestTags":null}'])
     def test_nothing_is_fine(self, text: bytes) -> None:
-        assert device.read_device(text) == device.Device()
+        assert device.read_device(text) == device.DeviceDescription()
 
     def test_tags_are_few_and_short(self) -> None:
         with pytest.raises(InvalidInputError):

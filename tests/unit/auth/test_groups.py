@@ -8,8 +8,8 @@ import pytest
 
 from services.auth.model.oidc.entry import EntryRules, namespace_for
 from services.auth.model.oidc.groups import GroupNames, read_patterns
-from services.auth.model.oidc.person import Person
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.identity import ProviderIdentity
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,23 @@ def test_people_belong_to_what_the_claim_says_else_to_what_the_format_makes(
 @pytest.mark.parametrize(
     ("claim", "template", "reason"),
     [
-        (None, "", Reason.NAMESPACE_MISSING),
-        (None, "{claim:team}", Reason.NAMESPACE_MISSING),
-        (["a", "b"], "{email}", Reason.CLAIM_MALFORMED),
-        ({"a": 1}, "{email}", Reason.CLAIM_MALFORMED),
-        (7, "{email}", Reason.CLAIM_MALFORMED),
-        ("x" * 201, "", Reason.CLAIM_MALFORMED),
-        ("a\u202eb", "", Reason.CLAIM_MALFORMED),
+        (None, "", RefusalReason.NAMESPACE_MISSING),
+        (None, "{claim:team}", RefusalReason.NAMESPACE_MISSING),
+        (["a", "b"], "{email}", RefusalReason.CLAIM_MALFORMED),
+        ({"a": 1}, "{email}", RefusalReason.CLAIM_MALFORMED),
+        (7, "{email}", RefusalReason.CLAIM_MALFORMED),
+        ("x" * 201, "", RefusalReason.CLAIM_MALFORMED),
+        ("a\u202eb", "", RefusalReason.CLAIM_MALFORMED),
     ],
 )
-def test_who_belongs_to_nothing_that_can_be_named_may_not_enter(claim: Any, template: str, reason: Reason) -> None:
+def test_who_belongs_to_nothing_that_can_be_named_may_not_enter(
+    claim: Any, template: str, reason: RefusalReason
+) -> None:
     with pytest.raises(SignInError) as refused:
         namespace_for(person(claim), EntryRules(namespace_claim="department", namespace_format=template))
     assert refused.value.reason is reason
 
 
-def person(claim: Any) -> Person:
+def person(claim: Any) -> ProviderIdentity:
     claims = {} if claim is None else {"department": claim}
-    return Person("https://idp", "s", email="ann@example.com", email_verified=True, claims=claims)
+    return ProviderIdentity("https://idp", "s", email="ann@example.com", email_verified=True, claims=claims)

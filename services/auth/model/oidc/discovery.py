@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 MAX_URL = 2048
@@ -106,7 +106,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
         SignInError: it is not the configured provider's, or cannot be used.
     """
     if not isinstance(document, Mapping):
-        raise SignInError(Reason.DISCOVERY_NOT_JSON, "the provider's description is not a JSON object")
+        raise SignInError(RefusalReason.DISCOVERY_NOT_JSON, "the provider's description is not a JSON object")
     issuer = _text(document, "issuer")
     endpoints = {
         name: _text(document, name)
@@ -115,22 +115,24 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
     missing = [name for name, url in endpoints.items() if not url and name != "userinfo_endpoint"]
     if not issuer or missing:
         raise SignInError(
-            Reason.DISCOVERY_INCOMPLETE, f"the provider's description lacks {', '.join(missing) or 'issuer'}"
+            RefusalReason.DISCOVERY_INCOMPLETE, f"the provider's description lacks {', '.join(missing) or 'issuer'}"
         )
     pinned = _check_issuer(configured, effective, issuer, [url for url in endpoints.values() if url])
     for name, url in endpoints.items():
         if url and not is_secure(url):
-            raise SignInError(Reason.ENDPOINT_INSECURE, f"{name} is no https URL")
+            raise SignInError(RefusalReason.ENDPOINT_INSECURE, f"{name} is no https URL")
     types = _texts(document, "response_types_supported")
     if types and not any(set(kind.split()) == {"code"} for kind in types):
-        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider does not offer the code flow")
+        raise SignInError(RefusalReason.DISCOVERY_UNSUITABLE, "the provider does not offer the code flow")
     pkce = _texts(document, "code_challenge_methods_supported")
     if pkce and "S256" not in pkce:
-        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider does not offer PKCE with S256")
+        raise SignInError(RefusalReason.DISCOVERY_UNSUITABLE, "the provider does not offer PKCE with S256")
     offered = _texts(document, "id_token_signing_alg_values_supported") or ("RS256",)
     algorithms = tuple(name for name in ALGORITHMS if name in offered)
     if not algorithms:
-        raise SignInError(Reason.DISCOVERY_UNSUITABLE, "the provider signs with no algorithm that is accepted here")
+        raise SignInError(
+            RefusalReason.DISCOVERY_UNSUITABLE, "the provider signs with no algorithm that is accepted here"
+        )
     return Metadata(
         issuer=issuer,
         authorization_endpoint=endpoints["authorization_endpoint"],
@@ -158,7 +160,7 @@ def _check_issuer(configured: str, effective: str, said: str, endpoints: Sequenc
     if smartlink and all(url.startswith(below) for url in endpoints):
         return True
     raise SignInError(
-        Reason.ISSUER_MISMATCH,
+        RefusalReason.ISSUER_MISMATCH,
         f"the provider calls itself {said[:200]!r}; set oidc.issuer to what its own page names as issuer",
     )
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.auth.model.oidc.person import Person, dig
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.identity import ProviderIdentity, claim_at
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 MAX_NAMESPACE = 200
@@ -31,7 +31,7 @@ class EntryRules:
     """What they belong to where that claim is missing; empty: then they may not enter."""
 
 
-def check_entry(person: Person, rules: EntryRules) -> None:
+def check_entry(person: ProviderIdentity, rules: EntryRules) -> None:
     """Let a person pass or not.
 
     Raises:
@@ -43,22 +43,24 @@ def check_entry(person: Person, rules: EntryRules) -> None:
         return
     if person.groups is None and person.groups_elsewhere:
         raise SignInError(
-            Reason.GROUPS_ELSEWHERE, "the provider has too many groups of this account to send; let it send fewer"
+            RefusalReason.GROUPS_ELSEWHERE,
+            "the provider has too many groups of this account to send; let it send fewer",
         )
     if person.groups is None:
         raise SignInError(
-            Reason.GROUPS_MISSING, "the provider did not say which groups this account is in; ask for its groups scope"
+            RefusalReason.GROUPS_MISSING,
+            "the provider did not say which groups this account is in; ask for its groups scope",
         )
     if not set(person.groups) & set(rules.groups):
-        raise SignInError(Reason.GROUP_NOT_ALLOWED, "this account is in no group that may enter")
+        raise SignInError(RefusalReason.GROUP_NOT_ALLOWED, "this account is in no group that may enter")
 
 
-def trusted_email(person: Person, rules: EntryRules) -> str:
+def trusted_email(person: ProviderIdentity, rules: EntryRules) -> str:
     """The address that may be matched against policies; nothing when nobody vouches for it."""
     return person.email if person.email_verified or not rules.email_verified_required else ""
 
 
-def namespace_for(person: Person, rules: EntryRules) -> str:
+def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
     """What a person belongs to; nothing where no claim is configured for it.
 
     Raises:
@@ -66,22 +68,25 @@ def namespace_for(person: Person, rules: EntryRules) -> str:
     """
     if not rules.namespace_claim:
         return ""
-    value = dig(person.claims or {}, rules.namespace_claim)
+    value = claim_at(person.claims or {}, rules.namespace_claim)
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value is None or value == "":
         value = fill(rules.namespace_format, person, trusted_email(person, rules))
         if not value:
             raise SignInError(
-                Reason.NAMESPACE_MISSING, "the provider did not say what this account belongs to; ask the administrator"
+                RefusalReason.NAMESPACE_MISSING,
+                "the provider did not say what this account belongs to; ask the administrator",
             )
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not 0 < len(text) <= MAX_NAMESPACE or not text.isprintable():
-        raise SignInError(Reason.CLAIM_MALFORMED, "what the provider says this account belongs to is not one name")
+        raise SignInError(
+            RefusalReason.CLAIM_MALFORMED, "what the provider says this account belongs to is not one name"
+        )
     return text
 
 
-def names_for(person: Person, rules: EntryRules) -> tuple[str, ...]:
+def names_for(person: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
     """Names to try for a new user, the best first.
 
     A name with an @ must be the person's own address: a policy would take it for one.
@@ -106,7 +111,7 @@ def check_format(template: str) -> None:
         raise ValueError("a brace is not closed")
 
 
-def fill(template: str, person: Person, email: str) -> str:
+def fill(template: str, person: ProviderIdentity, email: str) -> str:
     """A name by the format; nothing when a part of it is not known."""
     known = {
         "email": email,
@@ -120,7 +125,7 @@ def fill(template: str, person: Person, email: str) -> str:
     def value_of(match: re.Match[str]) -> str:
         nonlocal missing
         field = match.group(1)
-        value = dig(person.claims or {}, field[6:]) if field.startswith("claim:") else known.get(field)
+        value = claim_at(person.claims or {}, field[6:]) if field.startswith("claim:") else known.get(field)
         missing = missing or not isinstance(value, str) or not value
         return value if isinstance(value, str) else ""
 
@@ -128,16 +133,18 @@ def fill(template: str, person: Person, email: str) -> str:
     return "" if missing else filled
 
 
-def _check_email(person: Person, rules: EntryRules) -> None:
+def _check_email(person: ProviderIdentity, rules: EntryRules) -> None:
     if not person.email:
-        raise SignInError(Reason.EMAIL_MISSING, "the provider named no e-mail address of this account")
+        raise SignInError(RefusalReason.EMAIL_MISSING, "the provider named no e-mail address of this account")
     if rules.email_verified_required and not person.email_verified:
-        raise SignInError(Reason.EMAIL_UNVERIFIED, "the provider does not vouch for this account's e-mail address")
+        raise SignInError(
+            RefusalReason.EMAIL_UNVERIFIED, "the provider does not vouch for this account's e-mail address"
+        )
     domain = _domain(person.email.rpartition("@")[2])
     if rules.domains and not any(_within(domain, allowed) for allowed in rules.domains):
-        raise SignInError(Reason.DOMAIN_NOT_ALLOWED, "the domain of this account may not enter")
+        raise SignInError(RefusalReason.DOMAIN_NOT_ALLOWED, "the domain of this account may not enter")
     if rules.users and not _listed(person.email, rules.users):
-        raise SignInError(Reason.USER_NOT_ALLOWED, "this account may not enter")
+        raise SignInError(RefusalReason.USER_NOT_ALLOWED, "this account may not enter")
 
 
 def _listed(email: str, users: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ from enum import Enum
 from typing import Self
 
 from services.auth.model.login import NOBODY, AuthId
-from services.auth.model.oidc.refusal import Reason
+from services.auth.model.oidc.refusal import RefusalReason
 from services.shared.ids import UserId
 
 SECRET_BYTES = 32
@@ -49,7 +49,7 @@ class FlowKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class SignInFlow:
     """A sign-in for what waits under one auth id, in one browser."""
 
     flow_id: str
@@ -92,7 +92,7 @@ class Flow:
         """As it is in another state."""
         return replace(self, state=state, changed_at=now)
 
-    def asked_again(self, now: datetime) -> Self:
+    def restarted(self, now: datetime) -> Self:
         """As it is when the browser goes to the provider once more, for fewer scopes."""
         return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
@@ -103,7 +103,7 @@ class Flow:
         known = replace(self, user_id=user_id, user_text=user_text, key_end=key_end, subject=subject, sid=sid)
         return known.at(FlowState.CONFIRMING, now)
 
-    def refused(self, reason: Reason, text: str, final: bool, now: datetime) -> Self:
+    def refused(self, reason: RefusalReason, text: str, final: bool, now: datetime) -> Self:
         """As it is once it cannot go on."""
         return replace(self, reason=reason.value, text=text, final=final).at(FlowState.REFUSED, now)
 

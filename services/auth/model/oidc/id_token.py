@@ -19,7 +19,7 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from services.auth.model.oidc.keys import KeySet
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 MAX_TOKEN = 64 * 1024
 MAX_SUBJECT = 255
@@ -29,7 +29,7 @@ _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class TokenExpectations:
     """What a token must agree with."""
 
     issuer: str
@@ -43,7 +43,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenClaims:
+class VerifiedClaims:
     """The content of an ID token after every check."""
 
     subject: str
@@ -51,7 +51,7 @@ class ProvenClaims:
     claims: Mapping[str, Any]
 
 
-def prove(unverified_token: str, keys: KeySet, expected: Expected, now: datetime) -> ProvenClaims:
+def verify_id_token(unverified_token: str, keys: KeySet, expected: TokenExpectations, now: datetime) -> VerifiedClaims:
     """Check an ID token.
 
     Raises:
@@ -60,17 +60,17 @@ def prove(unverified_token: str, keys: KeySet, expected: Expected, now: datetime
     """
     claims = open_signed(unverified_token, keys, expected.algorithms, expected.access_token)
     if claims.get("iss") != expected.issuer:
-        raise SignInError(Reason.TOKEN_ISSUER, "the token comes from another issuer")
+        raise SignInError(RefusalReason.TOKEN_ISSUER, "the token comes from another issuer")
     _check_audience(claims, expected.client_id)
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
-        raise SignInError(Reason.TOKEN_SUBJECT, "the token names nobody")
+        raise SignInError(RefusalReason.TOKEN_SUBJECT, "the token names nobody")
     expires_at = _check_times(claims, expected.leeway, now)
     _check_login_time(claims, expected, now)
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
-        raise SignInError(Reason.TOKEN_NONCE, "the token was not made for this sign-in")
-    return ProvenClaims(subject, expires_at, claims)
+        raise SignInError(RefusalReason.TOKEN_NONCE, "the token was not made for this sign-in")
+    return VerifiedClaims(subject, expires_at, claims)
 
 
 def open_signed(
@@ -84,32 +84,32 @@ def open_signed(
     header = _header(unverified_token)
     alg, kid = header.get("alg"), header.get("kid")
     if not isinstance(alg, str) or alg not in algorithms:
-        raise SignInError(Reason.TOKEN_ALGORITHM, "the token is signed in a way that is not accepted here")
+        raise SignInError(RefusalReason.TOKEN_ALGORITHM, "the token is signed in a way that is not accepted here")
     if "crit" in header:
-        raise SignInError(Reason.TOKEN_CRITICAL, "the token asks for extensions that are not known here")
+        raise SignInError(RefusalReason.TOKEN_CRITICAL, "the token asks for extensions that are not known here")
     if str(header.get("typ", "JWT")).lower() not in ("jwt", "id_token+jwt"):
-        raise SignInError(Reason.TOKEN_TYPE, "the token is of another kind")
+        raise SignInError(RefusalReason.TOKEN_TYPE, "the token is of another kind")
     if kid is not None and not isinstance(kid, str):
-        raise SignInError(Reason.TOKEN_MALFORMED, "the token's key id is no text")
+        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token's key id is no text")
     key = keys.find(kid, alg)
     registry = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
     try:
         payload = jws.deserialize_compact(unverified_token, key, registry=registry).payload
     except (JoseError, ValueError, TypeError):
-        raise SignInError(Reason.TOKEN_SIGNATURE, "the token's signature is wrong") from None
+        raise SignInError(RefusalReason.TOKEN_SIGNATURE, "the token's signature is wrong") from None
     try:
         claims = orjson.loads(payload)
     except orjson.JSONDecodeError:
         claims = None
     if not isinstance(claims, dict):
-        raise SignInError(Reason.TOKEN_MALFORMED, "the token holds no claims")
+        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token holds no claims")
     if access_token:
         _check_hash(claims, alg, access_token)
     return claims
 
 
 def _header(token: str) -> dict[str, Any]:
-    malformed = SignInError(Reason.TOKEN_MALFORMED, "the token is not a signed JWT")
+    malformed = SignInError(RefusalReason.TOKEN_MALFORMED, "the token is not a signed JWT")
     if len(token) > MAX_TOKEN or token.count(".") != 2 or not token.isascii():
         raise malformed
     head = token.partition(".")[0]
@@ -126,36 +126,40 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
     audience = claims.get("aud")
     listed = [audience] if isinstance(audience, str) else audience
     if not isinstance(listed, list) or client_id not in listed:
-        raise SignInError(Reason.TOKEN_AUDIENCE, "the token is meant for another application")
+        raise SignInError(RefusalReason.TOKEN_AUDIENCE, "the token is meant for another application")
     party = claims.get("azp")
     if (len(listed) > 1 or party is not None) and party != client_id:
-        raise SignInError(Reason.TOKEN_PARTY, "the token was issued to another application")
+        raise SignInError(RefusalReason.TOKEN_PARTY, "the token was issued to another application")
 
 
 def _check_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
     expires, issued, begins = (_instant(claims, name) for name in ("exp", "iat", "nbf"))
     if expires is None or issued is None:
-        raise SignInError(Reason.TOKEN_TIME, "the token does not say when it was made and when it ends")
+        raise SignInError(RefusalReason.TOKEN_TIME, "the token does not say when it was made and when it ends")
     if expires + leeway <= now:
-        raise SignInError(Reason.TOKEN_EXPIRED, "the token has ended; compare the clocks of server and provider")
+        raise SignInError(RefusalReason.TOKEN_EXPIRED, "the token has ended; compare the clocks of server and provider")
     if issued - leeway > now or (begins is not None and begins - leeway > now):
         raise SignInError(
-            Reason.TOKEN_FUTURE, "the token comes from the future; compare the clocks of server and provider"
+            RefusalReason.TOKEN_FUTURE, "the token comes from the future; compare the clocks of server and provider"
         )
     if issued + MAX_AGE + leeway < now:
-        raise SignInError(Reason.TOKEN_OLD, "the token is too old; compare the clocks of server and provider")
+        raise SignInError(RefusalReason.TOKEN_OLD, "the token is too old; compare the clocks of server and provider")
     return expires
 
 
-def _check_login_time(claims: Mapping[str, Any], expected: Expected, now: datetime) -> None:
+def _check_login_time(claims: Mapping[str, Any], expected: TokenExpectations, now: datetime) -> None:
     """Core §3.1.3.7, 13: who asked with max_age must look at auth_time."""
     if expected.max_age is None:
         return
     since = _instant(claims, "auth_time")
     if since is None:
-        raise SignInError(Reason.TOKEN_LOGIN_OLD, "the token does not say when the person signed in at the provider")
+        raise SignInError(
+            RefusalReason.TOKEN_LOGIN_OLD, "the token does not say when the person signed in at the provider"
+        )
     if since + expected.max_age + expected.leeway < now:
-        raise SignInError(Reason.TOKEN_LOGIN_OLD, "the person signed in at the provider too long ago; sign in anew")
+        raise SignInError(
+            RefusalReason.TOKEN_LOGIN_OLD, "the person signed in at the provider too long ago; sign in anew"
+        )
 
 
 def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
@@ -163,11 +167,11 @@ def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise SignInError(Reason.TOKEN_TIME, f"the token's {name} is no time")
+        raise SignInError(RefusalReason.TOKEN_TIME, f"the token's {name} is no time")
     try:
         return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
-        raise SignInError(Reason.TOKEN_TIME, f"the token's {name} is no time") from None
+        raise SignInError(RefusalReason.TOKEN_TIME, f"the token's {name} is no time") from None
 
 
 def _check_hash(claims: Mapping[str, Any], alg: str, access_token: str) -> None:
@@ -179,4 +183,4 @@ def _check_hash(claims: Mapping[str, Any], alg: str, access_token: str) -> None:
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
     said = claims["at_hash"]
     if not half or not isinstance(said, str) or not hmac.compare_digest(half.encode(), said.encode()):
-        raise SignInError(Reason.TOKEN_HASH, "the ID token belongs to another access token")
+        raise SignInError(RefusalReason.TOKEN_HASH, "the ID token belongs to another access token")

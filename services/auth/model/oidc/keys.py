@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 PublicKey = RSAKey | ECKey | OKPKey
 
@@ -58,11 +58,15 @@ class KeySet:
         """
         fitting = [key for key in self.keys if key.fits(alg) and kid in (None, key.kid)]
         if not fitting:
-            raise UnknownKeyError(Reason.TOKEN_KEY_UNKNOWN, "the provider publishes no key for its token")
+            raise UnknownKeyError(RefusalReason.TOKEN_KEY_UNKNOWN, "the provider publishes no key for its token")
         if len(fitting) > 1:
-            raise SignInError(Reason.TOKEN_KEY_AMBIGUOUS, "the token does not say which of several keys signed it")
+            raise SignInError(
+                RefusalReason.TOKEN_KEY_AMBIGUOUS, "the token does not say which of several keys signed it"
+            )
         if fitting[0].kind == "RSA" and fitting[0].bits < MIN_RSA_BITS:
-            raise SignInError(Reason.TOKEN_KEY_WEAK, f"the provider's RSA key has fewer than {MIN_RSA_BITS} bits")
+            raise SignInError(
+                RefusalReason.TOKEN_KEY_WEAK, f"the provider's RSA key has fewer than {MIN_RSA_BITS} bits"
+            )
         return fitting[0].key
 
 
@@ -74,10 +78,10 @@ def read_keys(document: object) -> KeySet:
     """
     listed = document.get("keys") if isinstance(document, Mapping) else None
     if not isinstance(listed, list):
-        raise SignInError(Reason.JWKS_UNUSABLE, "the provider's key set is not one")
+        raise SignInError(RefusalReason.JWKS_UNUSABLE, "the provider's key set is not one")
     keys = tuple(key for item in listed[:MAX_KEYS] if (key := _read_key(item)) is not None)
     if not keys:
-        raise SignInError(Reason.JWKS_UNUSABLE, "the provider's key set has no key for signatures")
+        raise SignInError(RefusalReason.JWKS_UNUSABLE, "the provider's key set has no key for signatures")
     return KeySet(keys)
 
 

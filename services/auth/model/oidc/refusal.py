@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Reason(Enum):
+class RefusalReason(Enum):
     """What went wrong. The values are public: people search for them."""
 
     # The provider cannot be used.
@@ -80,14 +80,14 @@ class Reason(Enum):
 
 FINAL = frozenset(
     {
-        Reason.ACCESS_DENIED,
-        Reason.EMAIL_MISSING,
-        Reason.EMAIL_UNVERIFIED,
-        Reason.DOMAIN_NOT_ALLOWED,
-        Reason.USER_NOT_ALLOWED,
-        Reason.GROUP_NOT_ALLOWED,
-        Reason.USER_SUSPENDED,
-        Reason.DEVICE_NOT_MINE,
+        RefusalReason.ACCESS_DENIED,
+        RefusalReason.EMAIL_MISSING,
+        RefusalReason.EMAIL_UNVERIFIED,
+        RefusalReason.DOMAIN_NOT_ALLOWED,
+        RefusalReason.USER_NOT_ALLOWED,
+        RefusalReason.GROUP_NOT_ALLOWED,
+        RefusalReason.USER_SUSPENDED,
+        RefusalReason.DEVICE_NOT_MINE,
     }
 )
 """Signing in again ends the same way, so the waiting device is told. All others may be mended while it waits."""
@@ -96,7 +96,7 @@ FINAL = frozenset(
 class SignInError(Exception):
     """A sign-in that cannot go on; the text is for people and repeats no secret and no token."""
 
-    def __init__(self, reason: Reason, text: str) -> None:
+    def __init__(self, reason: RefusalReason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
 

@@ -384,7 +384,7 @@ class ShowUserResponse(_message.Message):
         """The last change of their standing. Absent: never suspended."""
 
     @_builtins.property
-    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.Verdict]:
+    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.AccessEvaluation]:
         """For each identity, whether a login as the last one would be let in. Empty when that cannot be said now."""
 
     @_builtins.property
@@ -403,7 +403,7 @@ class ShowUserResponse(_message.Message):
         last_login: _timestamp_pb2.Timestamp | None = ...,
         groups: _abc.Iterable[Global___UserGroup] | None = ...,
         standing: _user_pb2.StandingRecord | None = ...,
-        verdicts: _abc.Iterable[_auth_pb2.Verdict] | None = ...,
+        verdicts: _abc.Iterable[_auth_pb2.AccessEvaluation] | None = ...,
         nodes: _abc.Iterable[Global___UserNode] | None = ...,
         history: _abc.Iterable[_user_pb2.HistoryEntry] | None = ...,
     ) -> None: ...

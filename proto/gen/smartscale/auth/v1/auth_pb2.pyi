@@ -1390,7 +1390,7 @@ class RestoreUserResponse(_message.Message):
 Global___RestoreUserResponse: _TypeAlias = RestoreUserResponse  # noqa: Y015
 
 @_typing.final
-class Verdict(_message.Message):
+class AccessEvaluation(_message.Message):
     """Whether an identity may enter."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1429,7 +1429,7 @@ class Verdict(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Verdict: _TypeAlias = Verdict  # noqa: Y015
+Global___AccessEvaluation: _TypeAlias = AccessEvaluation  # noqa: Y015
 
 @_typing.final
 class NodeLogin(_message.Message):
@@ -1480,8 +1480,8 @@ class NodeLogin(_message.Message):
 Global___NodeLogin: _TypeAlias = NodeLogin  # noqa: Y015
 
 @_typing.final
-class JudgeUserRequest(_message.Message):
-    """See JudgeUser."""
+class EvaluateAccessRequest(_message.Message):
+    """See EvaluateAccess."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1499,18 +1499,18 @@ class JudgeUserRequest(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JudgeUserRequest: _TypeAlias = JudgeUserRequest  # noqa: Y015
+Global___EvaluateAccessRequest: _TypeAlias = EvaluateAccessRequest  # noqa: Y015
 
 @_typing.final
-class JudgeUserResponse(_message.Message):
-    """See JudgeUser."""
+class EvaluateAccessResponse(_message.Message):
+    """See EvaluateAccess."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    VERDICTS_FIELD_NUMBER: _builtins.int
+    EVALUATIONS_FIELD_NUMBER: _builtins.int
     NODE_LOGINS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Verdict]:
+    def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessEvaluation]:
         """One for each identity, the one that signed in last first."""
 
     @_builtins.property
@@ -1520,16 +1520,16 @@ class JudgeUserResponse(_message.Message):
     def __init__(
         self,
         *,
-        verdicts: _abc.Iterable[Global___Verdict] | None = ...,
+        evaluations: _abc.Iterable[Global___AccessEvaluation] | None = ...,
         node_logins: _abc.Iterable[Global___NodeLogin] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node_logins", b"node_logins", "verdicts", b"verdicts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["evaluations", b"evaluations", "node_logins", b"node_logins"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JudgeUserResponse: _TypeAlias = JudgeUserResponse  # noqa: Y015
+Global___EvaluateAccessResponse: _TypeAlias = EvaluateAccessResponse  # noqa: Y015
 
 @_typing.final
 class GetSignInHealthRequest(_message.Message):

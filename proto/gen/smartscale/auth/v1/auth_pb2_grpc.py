@@ -135,10 +135,10 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.FromString,
                 _registered_method=True)
-        self.JudgeUser = channel.unary_unary(
-                '/smartscale.auth.v1.AuthService/JudgeUser',
-                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.SerializeToString,
-                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.FromString,
+        self.EvaluateAccess = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/EvaluateAccess',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessResponse.FromString,
                 _registered_method=True)
         self.CreatePreAuthKey = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/CreatePreAuthKey',
@@ -331,7 +331,7 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def JudgeUser(self, request, context):
+    def EvaluateAccess(self, request, context):
         """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -504,10 +504,10 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ReloadConfigurationResponse.SerializeToString,
             ),
-            'JudgeUser': grpc.unary_unary_rpc_method_handler(
-                    servicer.JudgeUser,
-                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.FromString,
-                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.SerializeToString,
+            'EvaluateAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluateAccess,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessResponse.SerializeToString,
             ),
             'CreatePreAuthKey': grpc.unary_unary_rpc_method_handler(
                     servicer.CreatePreAuthKey,
@@ -1107,7 +1107,7 @@ class AuthService:
             _registered_method=True)
 
     @staticmethod
-    def JudgeUser(request,
+    def EvaluateAccess(request,
             target,
             options=(),
             channel_credentials=None,
@@ -1120,9 +1120,9 @@ class AuthService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/smartscale.auth.v1.AuthService/JudgeUser',
-            smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserRequest.SerializeToString,
-            smartscale_dot_auth_dot_v1_dot_auth__pb2.JudgeUserResponse.FromString,
+            '/smartscale.auth.v1.AuthService/EvaluateAccess',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.EvaluateAccessResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,7 +73,7 @@ class AuthServiceStub:
     """The providers as they are in use here, and how the last sign-ins went wrong."""
     ReloadConfiguration: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReloadConfigurationRequest, _auth_pb2.ReloadConfigurationResponse]
     """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
-    JudgeUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.JudgeUserRequest, _auth_pb2.JudgeUserResponse]
+    EvaluateAccess: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EvaluateAccessRequest, _auth_pb2.EvaluateAccessResponse]
     """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
     CreatePreAuthKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreatePreAuthKeyRequest, _auth_pb2.CreatePreAuthKeyResponse]
     """Makes a pre-auth key; the secret is in this answer only."""
@@ -139,7 +139,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """The providers as they are in use here, and how the last sign-ins went wrong."""
     ReloadConfiguration: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReloadConfigurationRequest, _auth_pb2.ReloadConfigurationResponse]  # type: ignore[assignment]
     """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
-    JudgeUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.JudgeUserRequest, _auth_pb2.JudgeUserResponse]  # type: ignore[assignment]
+    EvaluateAccess: _aio.UnaryUnaryMultiCallable[_auth_pb2.EvaluateAccessRequest, _auth_pb2.EvaluateAccessResponse]  # type: ignore[assignment]
     """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
     CreatePreAuthKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreatePreAuthKeyRequest, _auth_pb2.CreatePreAuthKeyResponse]  # type: ignore[assignment]
     """Makes a pre-auth key; the secret is in this answer only."""
@@ -324,11 +324,11 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
 
     @_abc_1.abstractmethod
-    def JudgeUser(
+    def EvaluateAccess(
         self,
-        request: _auth_pb2.JudgeUserRequest,
+        request: _auth_pb2.EvaluateAccessRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_auth_pb2.JudgeUserResponse, _abc.Awaitable[_auth_pb2.JudgeUserResponse]]:
+    ) -> _typing.Union[_auth_pb2.EvaluateAccessResponse, _abc.Awaitable[_auth_pb2.EvaluateAccessResponse]]:
         """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod

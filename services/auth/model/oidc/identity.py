@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 Document = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ class ClaimNames:
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class ProviderIdentity:
     """Whom the provider vouches for."""
 
     issuer: str
@@ -51,7 +51,7 @@ class Person:
     claims: Mapping[str, Any] | None = None
 
 
-def dig(document: Document, name: str) -> Any:
+def claim_at(document: Document, name: str) -> Any:
     """The value of a claim: under the whole name, else along its dots; None when there is none."""
     if not name:
         return None
@@ -65,7 +65,7 @@ def dig(document: Document, name: str) -> Any:
     return value
 
 
-def read_person(issuer: str, subject: str, documents: Sequence[Document], names: ClaimNames) -> Person:
+def read_person(issuer: str, subject: str, documents: Sequence[Document], names: ClaimNames) -> ProviderIdentity:
     """Read a person; the first document that has a claim is believed for it.
 
     Raises:
@@ -77,7 +77,7 @@ def read_person(issuer: str, subject: str, documents: Sequence[Document], names:
         for document in documents
     )
     picture = _first(documents, names.picture)
-    return Person(
+    return ProviderIdentity(
         issuer=issuer,
         subject=subject,
         username=_line(_first(documents, names.username)),
@@ -93,7 +93,7 @@ def read_person(issuer: str, subject: str, documents: Sequence[Document], names:
 
 def _email(documents: Sequence[Document], claim: str) -> tuple[str, bool]:
     for document in documents:
-        email = dig(document, claim)
+        email = claim_at(document, claim)
         if isinstance(email, str) and email.strip():
             text = _line(email.strip())
             local, _, domain = text.rpartition("@")
@@ -109,15 +109,15 @@ def _groups(value: Any) -> tuple[str, ...] | None:
         return None
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-        raise SignInError(Reason.CLAIM_MALFORMED, "the provider's groups are not a list of names")
+        raise SignInError(RefusalReason.CLAIM_MALFORMED, "the provider's groups are not a list of names")
     groups = sorted({_cleaned(item) for item in listed} - {""})
     if len(groups) > MAX_GROUPS or any(len(group) > MAX_GROUP for group in groups):
-        raise SignInError(Reason.CLAIM_MALFORMED, f"more than {MAX_GROUPS} groups, or one with too long a name")
+        raise SignInError(RefusalReason.CLAIM_MALFORMED, f"more than {MAX_GROUPS} groups, or one with too long a name")
     return tuple(groups)
 
 
 def _first(documents: Sequence[Document], claim: str) -> Any:
-    return next((value for document in documents if (value := dig(document, claim)) is not None), None)
+    return next((value for document in documents if (value := claim_at(document, claim)) is not None), None)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

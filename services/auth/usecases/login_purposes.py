@@ -10,38 +10,38 @@ from datetime import datetime
 from typing import Protocol
 
 from services.auth.model.errors import NotFoundError, NotPermittedError, RefusedError
-from services.auth.model.login import NEVER_ENDS, AuthId, Login, LoginState, RegisterMethod
+from services.auth.model.login import NO_KEY_EXPIRY, AuthId, Login, LoginState, RegisterMethod
 from services.auth.model.node_login import NodeLogin
-from services.auth.model.oidc.flow import Flow, FlowKind
-from services.auth.model.oidc.refusal import Reason, SignInError
-from services.auth.model.ssh_check import CheckState, SshCheck
-from services.auth.store import NodeLoginStore
+from services.auth.model.oidc.flow import FlowKind, SignInFlow
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.auth.model.ssh_check import CheckState, PendingSshCheck
+from services.auth.store.logins import NodeLoginStore
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.ssh_checks import SshChecks
 from services.shared.ids import NodeId, UserId
 from services.shared.runtime.clock import Clock
 
-Waiting = Login | SshCheck
+Waiting = Login | PendingSshCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class FinalReason:
     """How a sign-in ends without a yes."""
 
-    reason: Reason
+    reason: RefusalReason
     text: str
 
 
-class Purpose(Protocol):
+class LoginPurpose(Protocol):
     """One of both."""
 
     kind: FlowKind
-    newcomers: bool
+    may_create: bool
     """Whether somebody who has no user here may become one by it."""
-    over: Ending
-    decided: Ending
-    not_mine: Ending
-    refused: Reason
+    over: FinalReason
+    decided: FinalReason
+    denied: FinalReason
+    refused: RefusalReason
     """Why, when the decision cannot be carried out."""
 
     async def find(self, auth_id: AuthId | None) -> Waiting:
@@ -52,15 +52,15 @@ class Purpose(Protocol):
         """Let somebody who is known be asked; `SignInError` when they have no say."""
         ...
 
-    def agrees(self, waiting: Waiting, flow: Flow) -> bool:
+    def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
         """Whether it was decided as the person of this sign-in would, so that their yes is harmless."""
         ...
 
-    async def approve(self, flow: Flow) -> None:
+    async def approve(self, flow: SignInFlow) -> None:
         """Carry the person's yes out."""
         ...
 
-    async def reject(self, flow: Flow, text: str) -> None:
+    async def reject(self, flow: SignInFlow, text: str) -> None:
         """Tell whoever waits that it is over."""
         ...
 
@@ -69,13 +69,14 @@ class JoinPurpose:
     """A device wants to join."""
 
     kind = FlowKind.LOGIN
-    newcomers = True
-    over = Ending(Reason.LOGIN_OVER, "the device's request is over; look at the device for a new link")
-    decided = Ending(Reason.LOGIN_DECIDED, "the device's request was decided already")
-    not_mine = Ending(
-        Reason.DEVICE_NOT_MINE, "sign-in was refused: the person at the browser said that this device is not theirs"
+    may_create = True
+    over = FinalReason(RefusalReason.LOGIN_OVER, "the device's request is over; look at the device for a new link")
+    decided = FinalReason(RefusalReason.LOGIN_DECIDED, "the device's request was decided already")
+    denied = FinalReason(
+        RefusalReason.DEVICE_NOT_MINE,
+        "sign-in was refused: the person at the browser said that this device is not theirs",
     )
-    refused = Reason.DEVICE_REFUSED
+    refused = RefusalReason.DEVICE_REFUSED
 
     def __init__(self, logins: Logins, node_logins: NodeLoginStore, clock: Clock) -> None:
         self._logins = logins
@@ -89,17 +90,17 @@ class JoinPurpose:
     async def welcome(self, auth_id: AuthId, user_id: UserId) -> None:
         """Whoever may enter may bring a device."""
 
-    def agrees(self, waiting: Waiting, flow: Flow) -> bool:
+    def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
         """Approved for the same person."""
         states = (LoginState.APPROVED, LoginState.ADMITTED)
         return isinstance(waiting, Login) and waiting.state in states and waiting.user_id == flow.user_id
 
-    async def approve(self, flow: Flow) -> None:
+    async def approve(self, flow: SignInFlow) -> None:
         """Have the node admitted, and note by which login it is in."""
         admitted = await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
         await self._node_logins.put(_login_of(admitted.node.id, flow, self._clock.now()))
 
-    async def reject(self, flow: Flow, text: str) -> None:
+    async def reject(self, flow: SignInFlow, text: str) -> None:
         """Turn the device away."""
         await self._logins.reject(flow.auth_id, text)
 
@@ -108,11 +109,15 @@ class SshPurpose:
     """An SSH session wants to begin. Nobody but the owner of its source has a say, not even to end it."""
 
     kind = FlowKind.SSH
-    newcomers = False
-    over = Ending(Reason.SESSION_OVER, "the SSH session does not wait any more; open it again for a new link")
-    decided = Ending(Reason.SESSION_DECIDED, "the SSH session was decided already")
-    not_mine = Ending(Reason.SESSION_NOT_MINE, "its owner said at the browser that this SSH session may not begin")
-    refused = Reason.SESSION_REFUSED
+    may_create = False
+    over = FinalReason(
+        RefusalReason.SESSION_OVER, "the SSH session does not wait any more; open it again for a new link"
+    )
+    decided = FinalReason(RefusalReason.SESSION_DECIDED, "the SSH session was decided already")
+    denied = FinalReason(
+        RefusalReason.SESSION_NOT_MINE, "its owner said at the browser that this SSH session may not begin"
+    )
+    refused = RefusalReason.SESSION_REFUSED
 
     def __init__(self, checks: SshChecks) -> None:
         self._checks = checks
@@ -128,19 +133,19 @@ class SshPurpose:
         except NotFoundError:
             raise SignInError(self.over.reason, self.over.text) from None
         except NotPermittedError as error:
-            raise SignInError(Reason.NOT_OWNER, str(error)) from None
+            raise SignInError(RefusalReason.NOT_OWNER, str(error)) from None
         except RefusedError as error:
-            raise SignInError(Reason.SESSION_REFUSED, str(error)) from None
+            raise SignInError(RefusalReason.SESSION_REFUSED, str(error)) from None
 
-    def agrees(self, waiting: Waiting, flow: Flow) -> bool:
+    def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
         """Approved, which only its owner or an administrator can have done."""
-        return isinstance(waiting, SshCheck) and waiting.state is CheckState.APPROVED
+        return isinstance(waiting, PendingSshCheck) and waiting.state is CheckState.APPROVED
 
-    async def approve(self, flow: Flow) -> None:
+    async def approve(self, flow: SignInFlow) -> None:
         """Let it begin."""
         await self._checks.approve(flow.auth_id, flow.user_text, flow.user_id)
 
-    async def reject(self, flow: Flow, text: str) -> None:
+    async def reject(self, flow: SignInFlow, text: str) -> None:
         """Turn it away, if the person who says so is its owner."""
         try:
             await self._checks.owned(flow.auth_id, flow.user_id)
@@ -149,7 +154,7 @@ class SshPurpose:
         await self._checks.reject(flow.auth_id, flow.user_text, text)
 
 
-def _login_of(node_id: NodeId, flow: Flow, now: datetime) -> NodeLogin:
-    ends_at = None if flow.key_end == NEVER_ENDS else flow.key_end
+def _login_of(node_id: NodeId, flow: SignInFlow, now: datetime) -> NodeLogin:
+    ends_at = None if flow.key_end == NO_KEY_EXPIRY else flow.key_end
     checked_at = flow.changed_at or now
     return NodeLogin(node_id, flow.provider, flow.issuer, flow.subject, flow.sid, now, checked_at, ends_at)

@@ -10,18 +10,19 @@ from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from services.auth.model.login import NEVER_ENDS
+from services.auth.model.login import NO_KEY_EXPIRY
 from services.auth.model.node import KnownUser
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, namespace_for, trusted_email
 from services.auth.model.oidc.flow import derived
 from services.auth.model.oidc.groups import GroupNames
-from services.auth.model.oidc.id_token import Expected, ProvenClaims, open_signed, prove
+from services.auth.model.oidc.id_token import TokenExpectations, VerifiedClaims, open_signed, verify_id_token
+from services.auth.model.oidc.identity import ClaimNames, Document, ProviderIdentity, read_person
 from services.auth.model.oidc.keys import UnknownKeyError
-from services.auth.model.oidc.person import ClaimNames, Document, Person, read_person
-from services.auth.model.oidc.refusal import Reason, SignInError
+from services.auth.model.oidc.refusal import RefusalReason, SignInError
 from services.auth.model.rights import SUSPENDED
-from services.auth.store import People, Provider, Tokens
+from services.auth.store.provider import IdentityProvider, ProviderTokens
+from services.auth.store.registry import UserDirectory
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -71,7 +72,7 @@ class SignInSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Callback:
+class ProviderCallback:
     """The parameters that the provider gave the browser; nothing of them is proven."""
 
     unverified_state: str
@@ -82,7 +83,7 @@ class Callback:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class VerifiedUser:
     """Who signed in."""
 
     user: KnownUser
@@ -98,7 +99,7 @@ MAX_SID = 255
 ALWAYS_ASKED = ("openid", "profile", "email")
 
 
-def fewer_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
+def reduced_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
     """What to ask of a provider that refused a scope: what it says it knows, else what every provider knows."""
     known = [scope for scope in wanted if scope == "openid" or scope in metadata.scopes]
     return tuple(known if metadata.scopes and len(known) < len(wanted) else (s for s in wanted if s in ALWAYS_ASKED))
@@ -108,7 +109,7 @@ def authorization_url(
     settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str, *, narrow: bool = False
 ) -> str:
     """Where the browser is sent; `narrow` asks for the scopes that a provider cannot refuse."""
-    scope = fewer_scopes(settings.scope, metadata) if narrow else settings.scope
+    scope = reduced_scopes(settings.scope, metadata) if narrow else settings.scope
     parameters = {name: value for name, value in settings.extra_params.items() if name not in OURS}
     parameters |= {
         "response_type": "code",
@@ -124,16 +125,18 @@ def authorization_url(
     return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(parameters)}"
 
 
-class ProvePerson:
+class VerifySignIn:
     """Proves who signed in at one provider."""
 
-    def __init__(self, provider: Provider, people: People, clock: Clock, settings: SignInSettings) -> None:
+    def __init__(
+        self, provider: IdentityProvider, people: UserDirectory, clock: Clock, settings: SignInSettings
+    ) -> None:
         self._provider = provider
         self._people = people
         self._clock = clock
         self.settings = settings
 
-    async def prove(self, callback: Callback, browser_secret: str, *, newcomers: bool = True) -> Found:
+    async def verify(self, callback: ProviderCallback, browser_secret: str, *, may_create: bool = True) -> VerifiedUser:
         """Whom the provider vouches for, as a user that may enter. Without `newcomers` nobody becomes one by it.
 
         Raises:
@@ -146,7 +149,7 @@ class ProvePerson:
         _check_answer(callback)
         verifier = derived("verifier", browser_secret)
         tokens = await self._provider.redeem(callback.code, verifier, self.settings.redirect_uri)
-        expected = Expected(
+        expected = TokenExpectations(
             issuer=metadata.issuer,
             client_id=self.settings.client_id,
             nonce=derived("nonce", browser_secret),
@@ -158,31 +161,31 @@ class ProvePerson:
         proven = await self._prove_token(tokens, expected)
         person = await self._person(metadata, proven, tokens)
         check_entry(person, self.settings.entry)
-        user = await self._user(person, newcomers)
+        user = await self._user(person, may_create)
         sid = proven.claims.get("sid")
         known = sid if isinstance(sid, str) and len(sid) <= MAX_SID else ""
-        return Found(user, person.email or user.name, self._key_end(proven), proven.subject, known)
+        return VerifiedUser(user, person.email or user.name, self._key_end(proven), proven.subject, known)
 
-    async def _prove_token(self, tokens: Tokens, expected: Expected) -> ProvenClaims:
+    async def _prove_token(self, tokens: ProviderTokens, expected: TokenExpectations) -> VerifiedClaims:
         try:
-            return prove(tokens.unverified_id_token, await self._provider.keys(), expected, self._clock.now())
+            return verify_id_token(tokens.unverified_id_token, await self._provider.keys(), expected, self._clock.now())
         except UnknownKeyError:
             newer = await self._provider.keys(unknown=True)
-            return prove(tokens.unverified_id_token, newer, expected, self._clock.now())
+            return verify_id_token(tokens.unverified_id_token, newer, expected, self._clock.now())
 
-    async def _person(self, metadata: Metadata, proven: ProvenClaims, tokens: Tokens) -> Person:
+    async def _person(self, metadata: Metadata, proven: VerifiedClaims, tokens: ProviderTokens) -> ProviderIdentity:
         documents: list[Document] = [proven.claims]
         trouble: SignInError | None = None
         try:
             userinfo = await self._userinfo(metadata, tokens)
         except SignInError as error:
-            if error.reason not in (Reason.USERINFO_UNAVAILABLE, Reason.PROVIDER_UNREACHABLE):
+            if error.reason not in (RefusalReason.USERINFO_UNAVAILABLE, RefusalReason.PROVIDER_UNREACHABLE):
                 raise
             log.warning("user info cannot be had", reason=error.reason.value, error=str(error))
             userinfo, trouble = None, error
         if userinfo is not None:
             if userinfo.get("sub") != proven.subject:
-                raise SignInError(Reason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
+                raise SignInError(RefusalReason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
             documents.insert(0, userinfo)
         person = read_person(metadata.identity, proven.subject, documents, self.settings.claims)
         if person.groups is not None:
@@ -192,10 +195,10 @@ class ProvePerson:
             bool(rules.domains or rules.users) and not person.email
         )
         if trouble is not None and lacking:
-            raise SignInError(Reason.USERINFO_UNAVAILABLE, str(trouble))
+            raise SignInError(RefusalReason.USERINFO_UNAVAILABLE, str(trouble))
         return person
 
-    async def _userinfo(self, metadata: Metadata, tokens: Tokens) -> dict[str, Any] | None:
+    async def _userinfo(self, metadata: Metadata, tokens: ProviderTokens) -> dict[str, Any] | None:
         answer = await self._provider.userinfo(tokens.access_token)
         if not isinstance(answer, str):
             return answer
@@ -203,50 +206,52 @@ class ProvePerson:
         audience = claims.get("aud", self.settings.client_id)
         listed = audience if isinstance(audience, list) else [audience]
         if claims.get("iss", metadata.issuer) != metadata.issuer or self.settings.client_id not in listed:
-            raise SignInError(Reason.USERINFO_MALFORMED, "the provider's user info is meant for somebody else")
+            raise SignInError(RefusalReason.USERINFO_MALFORMED, "the provider's user info is meant for somebody else")
         return claims
 
-    async def _user(self, person: Person, newcomers: bool) -> KnownUser:
+    async def _user(self, person: ProviderIdentity, may_create: bool) -> KnownUser:
         rules = self.settings.entry
         namespace = namespace_for(person, rules)
         known = person if self.settings.groups_count else replace(person, groups=())
-        create = rules.create_users and newcomers
+        create = rules.create_users and may_create
         user = await self._people.sign_in(
             known, names_for(person, rules), trusted_email(person, rules), namespace, create=create
         )
         if user is None:
-            raise SignInError(Reason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one")
+            raise SignInError(
+                RefusalReason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one"
+            )
         if user.suspended:
-            raise SignInError(Reason.USER_SUSPENDED, SUSPENDED)
+            raise SignInError(RefusalReason.USER_SUSPENDED, SUSPENDED)
         return user
 
-    def _key_end(self, proven: ProvenClaims) -> datetime | None:
+    def _key_end(self, proven: VerifiedClaims) -> datetime | None:
         if self.settings.expiry_from_token:
             return proven.expires_at
         lifetime = self.settings.key_lifetime
         if lifetime is None:
             return None
         now = self._clock.now()
-        return now + lifetime if timedelta(0) < lifetime < NEVER_ENDS - now else NEVER_ENDS
+        return now + lifetime if timedelta(0) < lifetime < NO_KEY_EXPIRY - now else NO_KEY_EXPIRY
 
 
-def check_sender(callback: Callback, metadata: Metadata) -> None:
+def check_sender(callback: ProviderCallback, metadata: Metadata) -> None:
     """Hold an answer to the provider that it says it comes from (RFC 9207).
 
     Raises:
         SignInError: it does not say, though the provider promised to, or it is another.
     """
     if callback.iss is None and metadata.sends_iss:
-        raise SignInError(Reason.RESPONSE_ISSUER, "the answer does not say which provider it comes from")
+        raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer does not say which provider it comes from")
     if callback.iss is not None and callback.iss != metadata.issuer:
-        raise SignInError(Reason.RESPONSE_ISSUER, "the answer comes from another provider")
+        raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer comes from another provider")
 
 
-def _check_answer(callback: Callback) -> None:
+def _check_answer(callback: ProviderCallback) -> None:
     if callback.error:
         said = callback.error_description or callback.error
         if callback.error == "access_denied":
-            raise SignInError(Reason.ACCESS_DENIED, f"the provider denied access: {said}")
-        raise SignInError(Reason.PROVIDER_ERROR, f"the provider answers: {said}")
+            raise SignInError(RefusalReason.ACCESS_DENIED, f"the provider denied access: {said}")
+        raise SignInError(RefusalReason.PROVIDER_ERROR, f"the provider answers: {said}")
     if not callback.code:
-        raise SignInError(Reason.RESPONSE_INCOMPLETE, "the provider sent no code")
+        raise SignInError(RefusalReason.RESPONSE_INCOMPLETE, "the provider sent no code")

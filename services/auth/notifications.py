@@ -18,8 +18,8 @@ from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-MAX_WATCHES = 8192
-MAX_WATCHES_EACH = 4
+MAX_WAITERS = 8192
+MAX_WAITERS_PER_LOGIN = 4
 """A client has one Followup in flight; more are its connections that were not yet seen to end. The oldest goes."""
 REST = 1.0
 
@@ -29,12 +29,12 @@ def topic_of(tailnet: TailnetId) -> str:
     return f"smartscale.{tailnet}.auth.logins"
 
 
-class Watch:
+class Waiter:
     """One who waits for news of a login."""
 
     def __init__(self) -> None:
         self._news = asyncio.Event()
-        self._ousted = False
+        self._evicted = False
 
     async def news(self, seconds: float) -> None:
         """Return at news, or when the time is over; news since the last return counts.
@@ -48,31 +48,31 @@ class Watch:
         except TimeoutError:
             return
         self._news.clear()
-        if self._ousted:
+        if self._evicted:
             raise TooManyError("newer requests wait for this login", 5)
 
     def wake(self) -> None:
         """There are news."""
         self._news.set()
 
-    def oust(self) -> None:
+    def evict(self) -> None:
         """Make way for a newer one."""
-        self._ousted = True
+        self._evicted = True
         self._news.set()
 
 
-class BusLoginNews:
+class BusLoginNotifications:
     """The watches of this process, woken by the bus."""
 
     def __init__(self, bus: Bus, tailnet: TailnetId) -> None:
         self._bus = bus
         self._topic = topic_of(tailnet)
-        self._watches: dict[str, list[Watch]] = {}
+        self._watches: dict[str, list[Waiter]] = {}
         self._count = 0
         self._listener: asyncio.Task[None] | None = None
 
     @property
-    def watching(self) -> int:
+    def waiting_requests(self) -> int:
         """How many wait now."""
         return self._count
 
@@ -90,18 +90,18 @@ class BusLoginNews:
             self._listener = None
 
     @contextmanager
-    def watch(self, auth_id: AuthId, at_most: int = MAX_WATCHES_EACH) -> Iterator[Watch]:
+    def watch(self, auth_id: AuthId, at_most: int = MAX_WAITERS_PER_LOGIN) -> Iterator[Waiter]:
         """Begin to watch a login or an SSH check.
 
         Raises:
             TooManyError: too many watch any.
         """
-        if self._count >= MAX_WATCHES:
+        if self._count >= MAX_WAITERS:
             raise TooManyError("too many requests wait for a login", 5)
         here = self._watches.get(auth_id, [])
         if len(here) >= at_most:
-            here[0].oust()
-        watch = Watch()
+            here[0].evict()
+        watch = Waiter()
         self._watches.setdefault(auth_id, []).append(watch)
         self._count += 1
         try:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.auth.model.errors import ConflictError, NotFoundError
-from services.auth.store import Provider
-from services.auth.usecases.prove_person import ProvePerson
+from services.auth.store.provider import IdentityProvider
+from services.auth.usecases.verify_sign_in import VerifySignIn
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ProviderEntry:
     """One provider, and how its people are proven."""
 
     name: str
@@ -19,31 +19,31 @@ class Offer:
     """What the button calls it."""
     issuer: str
     """As configured."""
-    provider: Provider
-    prove: ProvePerson
+    provider: IdentityProvider
+    verify_sign_in: VerifySignIn
 
 
-class Offers:
+class ProviderEntries:
     """Those in use."""
 
     def __init__(self) -> None:
-        self._by_name: Mapping[str, Offer] = {}
+        self._by_name: Mapping[str, ProviderEntry] = {}
 
-    def replace(self, by_name: Mapping[str, Offer]) -> None:
+    def replace(self, by_name: Mapping[str, ProviderEntry]) -> None:
         """Use these from now on."""
         self._by_name = dict(by_name)
 
-    def all(self) -> tuple[Offer, ...]:
+    def all(self) -> tuple[ProviderEntry, ...]:
         """Every one, the default first."""
         return tuple(self._by_name.values())
 
-    def find(self, name: str) -> Offer | None:
+    def find(self, name: str) -> ProviderEntry | None:
         """One by name; no name means the default, which is the first."""
         if not name:
             return next(iter(self._by_name.values()), None)
         return self._by_name.get(name)
 
-    def get(self, name: str) -> Offer:
+    def get(self, name: str) -> ProviderEntry:
         """The same.
 
         Raises:

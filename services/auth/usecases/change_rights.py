@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from services.auth.model.errors import NotFoundError, RefusedError, UnavailableError
 from services.auth.model.node import KnownUser
-from services.auth.model.oidc.refusal import Reason
-from services.auth.model.rights import SUSPENDED, LoginGroups, RightsChange, RightsKind, RightsSource
-from services.auth.store import LoginNews, RightsKeeper, RightsStore
+from services.auth.model.oidc.refusal import RefusalReason
+from services.auth.model.rights import SUSPENDED, IdentityGroups, RecordedRightsChange, RightsKind, RightsSource
+from services.auth.store.notifications import LoginNotifications
+from services.auth.store.registry import RightsRegistry
+from services.auth.store.rights import RightsStore
 from services.shared.ids import UserId
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -20,10 +22,10 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 
-class Rights:
+class ChangeRights:
     """Changes of people's rights in one tailnet."""
 
-    def __init__(self, store: RightsStore, registry: RightsKeeper, news: LoginNews, clock: Clock) -> None:
+    def __init__(self, store: RightsStore, registry: RightsRegistry, news: LoginNotifications, clock: Clock) -> None:
         self._store = store
         self._registry = registry
         self._news = news
@@ -42,7 +44,7 @@ class Rights:
         """Take a suspension back. As `suspend`."""
         return await self._change(user_id, RightsKind.RESTORE, source, actor, reason)
 
-    async def groups(self, user_id: UserId, login: LoginGroups, source: RightsSource) -> KnownUser:
+    async def groups(self, user_id: UserId, login: IdentityGroups, source: RightsSource) -> KnownUser:
         """An identity of a person is in other groups, found out otherwise than by a sign-in. As `suspend`.
 
         Raises:
@@ -50,9 +52,9 @@ class Rights:
         """
         return await self._change(user_id, RightsKind.GROUPS, source, "", "", login)
 
-    async def carry_on(self) -> int:
+    async def resume(self) -> int:
         """Do what a crash or a silent registry left undone, the oldest first; returns how much still waits."""
-        left = await self._store.undone()
+        left = await self._store.unfinished()
         for position, change in enumerate(left):
             try:
                 await self._carry_out(change)
@@ -72,22 +74,26 @@ class Rights:
         source: RightsSource,
         actor: str,
         reason: str,
-        login: LoginGroups | None = None,
+        login: IdentityGroups | None = None,
     ) -> KnownUser:
         if await self._registry.user(user_id) is None:
             raise NotFoundError("user not found")
-        change = RightsChange(user_id, kind, source, self._clock.now(), actor, reason, login)
-        return await self._carry_out(await self._store.write_down(change))
+        change = RecordedRightsChange(user_id, kind, source, self._clock.now(), actor, reason, login)
+        return await self._carry_out(await self._store.append(change))
 
-    async def _carry_out(self, change: RightsChange) -> KnownUser:
+    async def _carry_out(self, change: RecordedRightsChange) -> KnownUser:
         try:
             user = await self._registry.change_rights(change)
         except (NotFoundError, RefusedError):  # it can never be done
-            await self._store.strike_off(change, self._clock.now())
+            await self._store.mark_done(change, self._clock.now())
             raise
         suspended = change.kind is RightsKind.SUSPEND and user.suspended
-        told = await self._store.refuse_logins(change.user_id, Reason.USER_SUSPENDED, SUSPENDED) if suspended else ()
-        await self._store.strike_off(change, self._clock.now())
+        told = (
+            await self._store.refuse_logins(change.user_id, RefusalReason.USER_SUSPENDED, SUSPENDED)
+            if suspended
+            else ()
+        )
+        await self._store.mark_done(change, self._clock.now())
         for auth_id in told:
             await self._news.announce(auth_id)
         log.info(

@@ -6,33 +6,33 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.auth.model.oidc.refusal import Reason
+from services.auth.model.oidc.refusal import RefusalReason
 
 KEPT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class SignInFailure:
     """A sign-in that went wrong."""
 
     time: datetime
     flow_id: str
     """Empty when it could not begin."""
     provider: str
-    reason: Reason
+    reason: RefusalReason
     text: str
 
 
-class Failures:
+class SignInFailures:
     """The newest `KEPT` of them."""
 
     def __init__(self) -> None:
-        self._kept: deque[Failure] = deque(maxlen=KEPT)
+        self._kept: deque[SignInFailure] = deque(maxlen=KEPT)
 
-    def add(self, failure: Failure) -> None:
+    def add(self, failure: SignInFailure) -> None:
         """Remember one in the place of the oldest."""
         self._kept.append(failure)
 
-    def newest(self) -> tuple[Failure, ...]:
+    def newest(self) -> tuple[SignInFailure, ...]:
         """All, the newest first."""
         return tuple(reversed(self._kept))

@@ -19,10 +19,10 @@ from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
-from services.auth.model.login import NEVER_ENDS
-from services.auth.model.node import Admission, Admitted, FoundNodes, KnownLink, KnownNode, KnownUser
-from services.auth.model.oidc.person import Person
-from services.auth.model.rights import RightsChange, RightsKind
+from services.auth.model.login import NO_KEY_EXPIRY
+from services.auth.model.node import AdmittedNode, FoundNodes, KnownLink, KnownNode, KnownUser, NodeAdmission
+from services.auth.model.oidc.identity import ProviderIdentity
+from services.auth.model.rights import RecordedRightsChange, RightsKind
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
@@ -47,7 +47,7 @@ _REFUSALS = frozenset(
 _T = TypeVar("_T")
 
 
-class RegistryClient:
+class AuthRegistryClient:
     """The registry of one tailnet, over a channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -65,7 +65,7 @@ class RegistryClient:
             users=users,
         )
 
-    async def admit(self, admission: Admission) -> Admitted:
+    async def admit(self, admission: NodeAdmission) -> AdmittedNode:
         """Let a node in; idempotent on (machine key, node key)."""
         request = registry_pb2.AdmitNodeRequest(
             node_key=admission.node_key.raw,
@@ -73,8 +73,8 @@ class RegistryClient:
             user_id=admission.user_id,
             tags=admission.tags,
             ephemeral=admission.ephemeral,
-            expiry=None if admission.expiry == NEVER_ENDS else _timestamp(admission.expiry),
-            no_expiry=admission.expiry == NEVER_ENDS,
+            expiry=None if admission.expiry == NO_KEY_EXPIRY else _timestamp(admission.expiry),
+            no_expiry=admission.expiry == NO_KEY_EXPIRY,
             hostinfo=admission.hostinfo,
             cap_version=admission.version,
             register_method=node_types.RegisterMethod.ValueType(admission.method),
@@ -82,7 +82,7 @@ class RegistryClient:
         )
         metadata = with_machine_key(admission.machine_key)
         answer = await _ask(self._stub.AdmitNode(request, metadata=metadata, timeout=TIMEOUT))
-        return Admitted(read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None)
+        return AdmittedNode(read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None)
 
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
         """End a node's key now, or shorten its life."""
@@ -107,7 +107,7 @@ class RegistryClient:
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
         return next((read_user(user) for user in answer.users if user.id == user_id), None)
 
-    async def dossier(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
+    async def user_details(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
         """A user and their identities, the one that signed in last first.
 
         Raises:
@@ -122,7 +122,7 @@ class RegistryClient:
             raise translated(error) from None
         return read_user(answer.user), tuple(map(read_link, answer.links))
 
-    async def change_rights(self, change: RightsChange) -> KnownUser:
+    async def change_rights(self, change: RecordedRightsChange) -> KnownUser:
         """Make a change of a person's rights; a late or repeated one does nothing.
 
         Raises:
@@ -153,7 +153,7 @@ class RegistryClient:
             raise translated(error) from None
 
     async def sign_in(
-        self, person: Person, names: tuple[str, ...], email: str, namespace: str, *, create: bool
+        self, person: ProviderIdentity, names: tuple[str, ...], email: str, namespace: str, *, create: bool
     ) -> KnownUser | None:
         """The person's user, refreshed; None when there is none and none may be made."""
         request = registry_pb2.UpsertLoginRequest(

@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 
 from services.auth.model.errors import AuthError
-from services.auth.usecases.rights import Rights
+from services.auth.usecases.change_rights import ChangeRights
 from services.shared.db.database import DatabaseAwayError
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-LOOK_EVERY = 5.0
+IDLE_SECONDS = 5.0
 """Seconds between looks at the table, which is empty of them nearly always."""
-PATIENCE = 1.0
+RETRY_SECONDS = 1.0
 """Seconds until what the registry did not take is tried again."""
 
 
-class RightsFinisher:
+class RightsRecovery:
     """Looks at the table from the start on, until stopped."""
 
-    def __init__(self, rights: Rights) -> None:
+    def __init__(self, rights: ChangeRights) -> None:
         self._rights = rights
         self._task: asyncio.Task[None] | None = None
 
@@ -38,11 +38,11 @@ class RightsFinisher:
     async def _run(self) -> None:
         while True:
             try:
-                left = await self._rights.carry_on()
+                left = await self._rights.resume()
             except (AuthError, DatabaseAwayError) as error:
                 log.warning("changes of rights wait", reason=str(error))
                 left = 1
             except Exception:
                 log.exception("changes of rights cannot be finished")
                 left = 1
-            await asyncio.sleep(PATIENCE if left else LOOK_EVERY)
+            await asyncio.sleep(RETRY_SECONDS if left else IDLE_SECONDS)

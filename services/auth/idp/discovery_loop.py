@@ -16,7 +16,7 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
 
 
-class Search:
+class ProviderDiscovery:
     """The search for one provider."""
 
     def __init__(self, provider: HttpProvider, issuer: str) -> None:
@@ -29,11 +29,11 @@ class Search:
         if self._task is None:
             self._task = asyncio.create_task(self._look(None), name="provider discovery")
 
-    async def once(self) -> SignInError | None:
+    async def attempt(self) -> SignInError | None:
         """Look once; says why not."""
         return await self._look(1)
 
-    async def insist(self) -> SignInError | None:
+    async def retry_a_few_times(self) -> SignInError | None:
         """Look a few times; says why not."""
         return await self._look(START_TRIES)
 

@@ -6,25 +6,16 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from cli.frame.errors import CommandError
 from cli.oidc.running import examine_running, examine_user
-from services.auth.doctor import DoctorReport, Finding, Level, examine
-from services.auth.doctor.certificates import examine_way
-from services.auth.idp.http import ProviderHttp
-from services.auth.model.oidc.refusal import SignInError
-from services.auth.sign_in_wiring import check, credentials_of, settings_of
+from services.auth.doctor import DoctorReport, Finding, Level, examine_provider, examine_server_url
 from services.shared.config import Config, ConfigError, ProviderConfig, load
 from services.shared.config.login import key_of_provider
-
-_FROM_HERE = "it was looked at from this host only: behind one address with others, try from outside too"
 
 
 @dataclass(slots=True)
@@ -57,12 +48,12 @@ def run(arguments: argparse.Namespace) -> Outcome:
             raise CommandError(f"no provider is called {arguments.provider!r}", f"there are: {_names(providers)}")
         providers = {arguments.provider: providers[arguments.provider]}
     for name, provider in providers.items():
-        tell = _tell if arguments.login else None
-        report = asyncio.run(_examine_provider(config, name, provider, arguments.token, tell))
+        prompt = _prompt if arguments.login else None
+        report = asyncio.run(examine_provider(config.server_url, name, provider, arguments.token, prompt))
         outcome.findings += report.findings
         outcome.dump.setdefault("providers", {})[report.subject] = report.facts
     if providers:
-        outcome.findings += asyncio.run(_examine_ourselves(config)).findings
+        outcome.findings += asyncio.run(examine_server_url(config.server_url)).findings
     running = DoctorReport("the running server")
     reachable = examine_running(running, arguments, config)
     outcome.findings += running.findings
@@ -106,65 +97,9 @@ def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | 
     return config
 
 
-def _tell(text: str) -> None:
+def _prompt(text: str) -> None:
     sys.stderr.write(f"headscale: {text}\n")
     sys.stderr.flush()
-
-
-async def _examine_provider(
-    config: Config, name: str, provider: ProviderConfig, token: str, tell: Callable[[str], None] | None
-) -> DoctorReport:
-    report = DoctorReport(key_of_provider(name))
-    credentials = credentials_of(provider)
-    if provider.ca_path is not None and not provider.ca_path.is_file():
-        report.fail("ca", f"{provider.ca_path} cannot be read", "it is not there", "name a file of PEM certificates")
-        return report
-    try:
-        check(name, provider, credentials)
-    except ConfigError as error:
-        for problem in error.problems:
-            if "secret" not in problem.key:  # the examination says that itself
-                report.fail("configuration", problem.key, problem.what, problem.remedy)
-    settings = settings_of(config.server_url, name, provider)
-    await examine(report, provider, credentials, settings, datetime.now(UTC), token, tell)
-    return report
-
-
-async def _examine_ourselves(config: Config) -> DoctorReport:
-    """What clients and browsers meet at `server_url`, as far as it can be seen from here."""
-    seen = DoctorReport("server_url")
-    await examine_way(seen, config.server_url, None, datetime.now(UTC), ca_key="nothing: clients need a public one")
-    report = DoctorReport(seen.subject)
-    if not seen.failed:
-        await _examine_answer(seen, config)
-    for finding in seen.findings:
-        if finding.level is Level.FAIL and finding.check in ("dns", "tcp"):
-            report.warn(finding.check, finding.text, f"{finding.cause}; {_FROM_HERE}", finding.remedy)
-        else:
-            report.findings.append(finding)
-    return report
-
-
-async def _examine_answer(report: DoctorReport, config: Config) -> None:
-    """Whether it is our server that answers there, and not only its proxy."""
-    http = ProviderHttp()
-    url = config.server_url.rstrip("/") + "/health"
-    try:
-        answer = await http.get(url, redirects=True)
-        status = orjson.loads(answer.body).get("status")
-    except (SignInError, ValueError, AttributeError):
-        status = None
-    finally:
-        await http.close()
-    if status == "pass":
-        report.ok("answer", f"{url} answers as our server does")
-    elif status == "fail":
-        report.warn("answer", f"{url} says that the server is not well", "a part of it is down", "headscale health")
-    else:
-        text = f"what answers at {url} is not our server"
-        report.warn(
-            "answer", text, "a proxy leads elsewhere, or the server is down", "let all paths lead to listen_addr"
-        )
 
 
 def _effective(config: Config) -> dict[str, Any]:

@@ -9,14 +9,8 @@ from typing import Any
 from cli.frame.errors import CommandError
 from cli.frame.output import when
 from cli.link.remote import Remote
-from services.auth.doctor import DoctorReport
-from services.auth.doctor.claims import similar_names
-from services.auth.model.oidc.discovery import effective_issuer, origin_of
-from services.auth.model.oidc.entry import check_entry
-from services.auth.model.oidc.identity import ProviderIdentity
-from services.auth.model.oidc.refusal import SignInError
-from services.auth.sign_in_wiring import settings_of
-from services.shared.config import Config, ProviderConfig
+from services.auth.doctor import DoctorReport, StoredIdentity, examine_identity
+from services.shared.config import Config
 
 DESTINATIONS = 20
 """Nodes that the policy is asked about; one that may be reached is enough."""
@@ -84,55 +78,13 @@ def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Co
         if not answer.links:
             report.skip("entry", "a local user: no sign-in provider vouches for them, and its lists are not asked")
         for link in answer.links:
-            _examine_entry(report, link, config)
+            names = tuple(group.name for group in link.groups) if link.groups_known else None
+            identity = StoredIdentity(link.issuer, link.subject, link.email, names, when(link.last_login))
+            examine_identity(report, identity, config)
         _examine_nodes(report, user, nodes)
         if nodes:
             others = [node.given_name for node in everybody if node.user.id != user.id]
             _examine_policy(report, remote, user, others)
-
-
-def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | None:
-    """The provider that an identity is of: by its issuer, or by the host where that names no application."""
-    providers = config.oidc.in_use()
-    exact = [
-        (name, one) for name, one in providers.items() if effective_issuer(one.issuer, one.app_id) == issuer.rstrip("/")
-    ]
-    near = [(name, one) for name, one in providers.items() if origin_of(one.issuer) == issuer.rstrip("/").lower()]
-    return next(iter((*exact, *near)), None)
-
-
-def _examine_entry(report: DoctorReport, link: Any, config: Config) -> None:
-    """Replay the rules of the configuration on what the last sign-in said."""
-    found = _provider_of(link.issuer, config)
-    if found is None:
-        report.warn(
-            "link", f"their identity at {link.issuer} is of no provider that is configured",
-            "they signed in at another provider, or the issuer was changed",
-            "let them sign in again, and give the new identity to this user: headscale users relink",
-        )  # fmt: skip
-        return
-    name, provider = found
-    rules = settings_of(config.server_url, name, provider).entry
-    groups = tuple(group.name for group in link.groups) if link.groups_known else None
-    vouched = bool(link.email)
-    person = ProviderIdentity(link.issuer, link.subject, email=link.email, email_verified=vouched, groups=groups)
-    try:
-        check_entry(person, rules)
-    except SignInError as error:
-        remedy = {
-            "domain-not-allowed": "add the domain to oidc.allowed_domains",
-            "user-not-allowed": "add the address to oidc.allowed_users",
-            "group-not-allowed": "add one of their groups to oidc.allowed_groups, or them to a group at the provider",
-            "groups-missing": "enable the groups scope at the provider and in oidc.scope; they must sign in again",
-            "email-missing": "let the provider send an address that it vouches for",
-        }.get(error.reason.value, "compare oidc.allowed_* with what the provider says")
-        when_ = when(link.last_login)
-        report.fail("entry", f"by their last sign-in ({when_}): {error}", error.reason.value, remedy)
-    else:
-        report.ok("entry", f"by their last sign-in ({when(link.last_login)}) they may enter")
-    for mine, wanted in similar_names(groups or (), rules.groups):
-        text = f"allowed_groups has {wanted!r}, the provider said {mine!r}"
-        report.warn("groups-names", text, "names must be equal exactly", f"write {mine!r} into oidc.allowed_groups")
 
 
 def _examine_nodes(report: DoctorReport, user: Any, nodes: list[Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,21 +48,50 @@ def router(
     form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
-    """The pages of the open web that people read; `form` says where the forms of the ways lead."""
+    """The pages of the open web that people read; `form` returns the CSP source list of the forms' targets."""
+    pages = _LandingPages(auth_stub, server_url.rstrip("/"), ways, ssh_ways, form, now)
     routes = APIRouter()
-    url = server_url.rstrip("/")
+    routes.api_route("/register/{auth_id}", methods=READ)(pages.device)
+    routes.api_route("/auth/{auth_id}", methods=READ)(pages.session)
+    routes.api_route("/apple", methods=READ)(pages.apple)
+    routes.api_route("/apple/{platform}", methods=READ)(pages.apple_profile)
+    routes.api_route("/windows", methods=READ)(pages.windows)
+    return routes
 
-    @routes.api_route("/register/{auth_id}", methods=READ)
-    async def register(auth_id: str) -> Response:
-        return await landing(auth_id, unknown_page(url))
 
-    @routes.api_route("/auth/{auth_id}", methods=READ)
-    async def session(auth_id: str) -> Response:
-        return await landing(auth_id, ssh.unknown_page())
+@dataclass(frozen=True, slots=True)
+class _LandingPages:
+    """The handlers of these pages."""
 
-    async def landing(auth_id: str, unknown: Html) -> Response:
+    auth_stub: Any
+    server_url: str
+    ways: Callable[[], Sequence[Way]]
+    ssh_ways: Callable[[], Sequence[Way]]
+    form: Callable[[], str]
+    now: Callable[[], datetime]
+
+    async def device(self, auth_id: str) -> Response:
+        return await self._landing(auth_id, unknown_page(self.server_url))
+
+    async def session(self, auth_id: str) -> Response:
+        return await self._landing(auth_id, ssh.unknown_page())
+
+    async def apple(self) -> Response:
+        return answer_page(apple_page(self.server_url))
+
+    async def apple_profile(self, platform: str) -> Response:
+        body = apple_profile(platform, self.server_url)
+        if body is None:
+            return answer_page(unknown_page(self.server_url), 404)
+        name = f'attachment; filename="smartscale-{platform}.mobileconfig"'
+        return Response(body, 200, {"Content-Disposition": name}, "application/x-apple-aspen-config")
+
+    async def windows(self) -> Response:
+        return answer_page(windows_page(self.server_url))
+
+    async def _landing(self, auth_id: str, unknown: Html) -> Response:
         try:
-            found = await _find(auth_stub, auth_id)
+            found = await _find(self.auth_stub, auth_id)
         except grpc.aio.AioRpcError as error:
             log.warning("pending login cannot be shown", code=error.code().name, auth_id=auth_id)
             return answer_page(unavailable_page(auth_id), 503, {"Retry-After": "5"})
@@ -69,27 +99,11 @@ def router(
             case None:
                 return answer_page(unknown, 404)
             case LoginView():
-                return answer_page(login_page(found, now(), [way(auth_id) for way in ways()]), form=form())
+                sections = [way(auth_id) for way in self.ways()]
+                return answer_page(login_page(found, self.now(), sections), form=self.form())
             case ssh.SshView():
-                return answer_page(ssh.ssh_page(found, now(), [way(auth_id) for way in ssh_ways()]), form=form())
-
-    @routes.api_route("/apple", methods=READ)
-    async def apple() -> Response:
-        return answer_page(apple_page(url))
-
-    @routes.api_route("/apple/{platform}", methods=READ)
-    async def profile(platform: str) -> Response:
-        body = apple_profile(platform, url)
-        if body is None:
-            return answer_page(unknown_page(url), 404)
-        name = f'attachment; filename="smartscale-{platform}.mobileconfig"'
-        return Response(body, 200, {"Content-Disposition": name}, "application/x-apple-aspen-config")
-
-    @routes.api_route("/windows", methods=READ)
-    async def windows() -> Response:
-        return answer_page(windows_page(url))
-
-    return routes
+                sections = [way(auth_id) for way in self.ssh_ways()]
+                return answer_page(ssh.ssh_page(found, self.now(), sections), form=self.form())
 
 
 async def _find(auth_stub: Any, auth_id: str) -> LoginView | ssh.SshView | None:

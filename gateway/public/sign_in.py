@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -43,7 +44,7 @@ MAX_COOKIES = 5
 CALLBACK_TIMEOUT = 45.0
 """The provider is asked up to four things, ten seconds each at most."""
 _FLOW_ID = re.compile(r"[0-9a-f]{24}\Z", re.ASCII)
-_NO_LOOKING_AHEAD = ("prefetch", "prerender", "preview")
+_SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
 def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[APIRouter]:
@@ -59,85 +60,99 @@ def router(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> APIRouter:
-    """The pages of sign-ins; `auth_stub` is an `AuthServiceStub`."""
-    routes = APIRouter()
+    """The pages of sign-ins; `auth_stub` is an `AuthServiceStub`, `label` names a provider for people."""
     url = server_url.rstrip("/")
-    jar = _Jar(secure=url.startswith("https://"))
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+    pages = _SignInPages(auth_stub, url, origin, label, _Jar(secure=url.startswith("https://")), now)
+    routes = APIRouter()
+    routes.post("/oidc/start/{auth_id}/{provider}")(pages.start)
+    routes.post("/oidc/start/{auth_id}")(pages.start)
+    routes.get("/oidc/callback/{provider}")(pages.callback)
+    routes.get("/oidc/callback")(pages.callback)
+    routes.get("/oidc/confirm/{flow_id}")(pages.show)
+    routes.post("/oidc/confirm/{flow_id}")(pages.decide)
+    return routes
 
-    @routes.post("/oidc/start/{auth_id}/{provider}")
-    @routes.post("/oidc/start/{auth_id}")
-    async def start(auth_id: str, request: Request, provider: str = "") -> Response:
+
+@dataclass(frozen=True, slots=True)
+class _SignInPages:
+    """The handlers of these pages."""
+
+    auth_stub: Any
+    server_url: str
+    origin: str
+    label: Callable[[str], str]
+    jar: _Jar
+    now: Callable[[], datetime]
+
+    async def start(self, auth_id: str, request: Request, provider: str = "") -> Response:
         if not AUTH_ID.match(auth_id):
-            return answer_page(unknown_page(url), 404)
-        if not _from_our_page(request, origin):
+            return answer_page(unknown_page(self.server_url), 404)
+        if not _from_our_page(request, self.origin):
             return answer_page(pages.lost_page(), 403)
         client = request.client.host if request.client else ""
         try:
             ask = pb.StartSignInRequest(auth_id=auth_id, remote_address=client, provider=provider)
-            started = await auth_stub.StartSignIn(ask, timeout=CALLBACK_TIMEOUT)
+            started = await self.auth_stub.StartSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(provider), auth_id=auth_id)
+            return _failed(error, self.server_url, self.label(provider), auth_id=auth_id)
         response = RedirectResponse(started.authorization_url, 303, HEADERS)
-        left = started.expires_at.ToDatetime(tzinfo=UTC) - now()
-        jar.put(request, response, started.flow_id, started.browser_secret, max(1, int(left.total_seconds())))
+        left = started.expires_at.ToDatetime(tzinfo=UTC) - self.now()
+        self.jar.put(request, response, started.flow_id, started.browser_secret, max(1, int(left.total_seconds())))
         return response
 
-    @routes.get("/oidc/callback/{provider}")
-    @routes.get("/oidc/callback")
-    async def callback(request: Request, provider: str = "") -> Response:
-        purpose = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")).lower()
-        if any(mark in purpose for mark in _NO_LOOKING_AHEAD):
+    async def callback(self, request: Request, provider: str = "") -> Response:
+        if _is_speculative(request):
             return Response(status_code=403, headers=HEADERS)
         query = request.query_params
         if any(len(query.getlist(name)) > 1 for name in query):
             return answer_page(pages.lost_page(), 400)
         state = query.get("state", "")
+        flow_id = state.partition(".")[0]
         ask = pb.FinishSignInRequest(
             state=state,
             code=query.get("code", ""),
             iss=query.get("iss"),
             error=query.get("error", ""),
             error_description=query.get("error_description", ""),
-            browser_secret=jar.get(request, state.partition(".")[0]),
+            browser_secret=self.jar.get(request, flow_id),
             provider=provider,
         )
         try:
-            answer = await auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)
+            answer = await self.auth_stub.FinishSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(provider), flow_id=state.partition(".")[0])
-        if answer.authorization_url:
-            return RedirectResponse(answer.authorization_url, 303, HEADERS)
-        found = answer.sign_in
-        return RedirectResponse(f"/oidc/confirm/{found.flow_id}", 303, HEADERS)
+            return _failed(error, self.server_url, self.label(provider), flow_id=flow_id)
+        return RedirectResponse(answer.authorization_url or f"/oidc/confirm/{answer.sign_in.flow_id}", 303, HEADERS)
 
-    @routes.get("/oidc/confirm/{flow_id}")
-    async def show(flow_id: str, request: Request) -> Response:
-        ask = pb.GetSignInRequest(flow_id=flow_id, browser_secret=jar.get(request, flow_id))
+    async def show(self, flow_id: str, request: Request) -> Response:
+        ask = pb.GetSignInRequest(flow_id=flow_id, browser_secret=self.jar.get(request, flow_id))
         try:
-            found = (await auth_stub.GetSignIn(ask, timeout=TIMEOUT)).sign_in
+            found = (await self.auth_stub.GetSignIn(ask, timeout=TIMEOUT)).sign_in
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(""), flow_id=flow_id)
-        return _shown(found, now())
+            return _failed(error, self.server_url, self.label(""), flow_id=flow_id)
+        return _shown(found, self.now())
 
-    @routes.post("/oidc/confirm/{flow_id}")
-    async def decide(flow_id: str, request: Request) -> Response:
+    async def decide(self, flow_id: str, request: Request) -> Response:
         form = await _form(request)
-        if not _from_our_page(request, origin) or form.get("answer") not in ("yes", "no"):
+        if not _from_our_page(request, self.origin) or form.get("answer") not in ("yes", "no"):
             return answer_page(pages.lost_page(), 403)
         ask = pb.ConfirmSignInRequest(
             flow_id=flow_id,
-            browser_secret=jar.get(request, flow_id),
+            browser_secret=self.jar.get(request, flow_id),
             confirmation=form.get("confirmation", ""),
             approve=form["answer"] == "yes",
         )
         try:
-            await auth_stub.ConfirmSignIn(ask, timeout=CALLBACK_TIMEOUT)
+            await self.auth_stub.ConfirmSignIn(ask, timeout=CALLBACK_TIMEOUT)
         except grpc.aio.AioRpcError as error:
-            return _failed(error, url, label(""), flow_id=flow_id)
+            return _failed(error, self.server_url, self.label(""), flow_id=flow_id)
         return RedirectResponse(f"/oidc/confirm/{flow_id}", 303, HEADERS)
 
-    return routes
+
+def _is_speculative(request: Request) -> bool:
+    """Whether a browser fetches ahead of the person, for a preview or to be fast."""
+    purpose = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")).lower()
+    return any(mark in purpose for mark in _SPECULATIVE)
 
 
 def _shown(found: pb.SignIn, now: datetime) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.auth.doctor.browser import examine_browser
 from services.auth.doctor.certificates import examine_way
@@ -15,8 +15,34 @@ from services.auth.doctor.report import DoctorReport
 from services.auth.idp.client_auth import Credentials
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import effective_issuer
+from services.auth.provider_config import check_provider, credentials_of, settings_of
 from services.auth.usecases.verify_sign_in import SignInSettings
-from services.shared.config.login import ProviderConfig
+from services.shared.config.errors import ConfigError
+from services.shared.config.login import ProviderConfig, key_of_provider
+
+
+async def examine_provider(
+    server_url: str, name: str, config: ProviderConfig, token: str = "", prompt: Callable[[str], None] | None = None
+) -> DoctorReport:
+    """Examine one provider of the configuration; its name is empty for the default one.
+
+    `token` is an access token of a person whose claims are examined too. `prompt` is called with where to enter which
+    code, and lets a person sign in for the examination instead.
+    """
+    report = DoctorReport(key_of_provider(name))
+    if config.ca_path is not None and not config.ca_path.is_file():
+        report.fail("ca", f"{config.ca_path} cannot be read", "it is not there", "name a file of PEM certificates")
+        return report
+    credentials = credentials_of(config)
+    try:
+        check_provider(name, config, credentials)
+    except ConfigError as error:
+        for problem in error.problems:
+            if "secret" not in problem.key:  # `examine_form` reports that
+                report.fail("configuration", problem.key, problem.what, problem.remedy)
+    settings = settings_of(server_url, name, config)
+    await examine(report, config, credentials, settings, datetime.now(UTC), token, prompt)
+    return report
 
 
 async def examine(
@@ -26,11 +52,12 @@ async def examine(
     settings: SignInSettings,
     now: datetime,
     token: str = "",
-    tell: Callable[[str], None] | None = None,
+    prompt: Callable[[str], None] | None = None,
 ) -> None:
-    """Add what is found; every later check is left out where an earlier one makes it idle.
+    """Add findings to a report, in the order in which a sign-in would fail.
 
-    `tell` is given where to enter which code, and lets a person sign in for the examination."""
+    Checks that depend on one that failed are left out. `prompt` as for `examine_provider`.
+    """
     shape = examine_form(report, credentials)
     issuer = effective_issuer(config.issuer, config.app_id)
     if not await examine_way(report, issuer, config.ca_path, now, ca_key=f"{report.subject}.ca_path"):
@@ -45,8 +72,8 @@ async def examine(
             await examine_proof(report, credentials, metadata, http, settings.redirect_uri, now)
         await examine_browser(report, metadata, http, settings)
         person = SignedIn(token)
-        if tell is not None and not token:
-            found = await sign_in_by_code(report, credentials, metadata, http, settings.scope, now, tell)
+        if prompt is not None and not token:
+            found = await sign_in_by_code(report, credentials, metadata, http, settings.scope, now, prompt)
             person = found or person
         await examine_claims(report, metadata, http, settings, person.access_token, person.id_claims)
     finally:

@@ -232,6 +232,14 @@ class SignIn:
         if flow.kind is FlowKind.LOGIN and flow.key_end is not None and flow.key_end <= self._clock.now():
             text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
             return await self._refuse(flow, RefusalReason.TOKEN_EXPIRED, text, False, browser_secret)
+        if refused := await self._approve(flow, purpose, browser_secret):
+            return refused
+        await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))
+        log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
+        return await self.view(flow_id, browser_secret)
+
+    async def _approve(self, flow: SignInFlow, purpose: LoginPurpose, browser_secret: str) -> SignInView | None:
+        """Carry the approval out. Returns how the sign-in was refused instead, or None."""
         try:
             await purpose.approve(flow)
         except NotFoundError:
@@ -244,9 +252,7 @@ class SignIn:
             return await self._refuse(flow, RefusalReason.USER_SUSPENDED, str(error), True, browser_secret)
         except RefusedError as error:
             return await self._refuse(flow, purpose.refused, str(error), False, browser_secret)
-        await self._flows.replace(flow, flow.at(FlowState.DONE, self._clock.now()))
-        log.info("sign-in confirmed", flow_id=flow_id, user_id=flow.user_id)
-        return await self.view(flow_id, browser_secret)
+        return None
 
     def _limit_starts(self, address: str) -> None:
         network, now = network_of(address), self._clock.monotonic()

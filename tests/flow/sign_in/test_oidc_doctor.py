@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from services.auth.doctor import DoctorReport, Finding, Level, examine
 from services.auth.doctor.certificates import examine_way
-from services.auth.sign_in_wiring import credentials_of, settings_of
+from services.auth.provider_config import credentials_of, settings_of
 from services.shared.config.login import OidcClaimsConfig, ProviderConfig
 from services.shared.runtime.clock import SystemClock
 from tests.fakes.certificates import issue, shown_on_loopback
@@ -267,7 +267,7 @@ async def by_code(patient: Patient, **settings: Any) -> tuple[dict[str, Finding]
     """Sign in with a code for the examination."""
     config, report, told = replace(patient.config, **settings), DoctorReport("oidc"), list[str]()
     credentials, rules = credentials_of(config), settings_of(URL, "", config)
-    await examine(report, config, credentials, rules, datetime.now(UTC), tell=told.append)
+    await examine(report, config, credentials, rules, datetime.now(UTC), prompt=told.append)
     return {one.check: one for one in sorted(report.findings, key=_badness)}, told
 
 

@@ -1,0 +1,86 @@
+"""Reads one provider's section of the configuration into the values that sign-in and its doctor work with."""
+
+from __future__ import annotations
+
+from services.auth.idp.client_auth import Credentials, UnusableSecretError
+from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.entry import EntryRules, check_format
+from services.auth.model.oidc.groups import GroupNames, read_patterns
+from services.auth.model.oidc.identity import ClaimNames
+from services.auth.usecases.verify_sign_in import SignInSettings
+from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.login import ProviderConfig, key_of_provider
+
+
+def credentials_of(config: ProviderConfig) -> Credentials:
+    """What we have to prove ourselves with at a provider."""
+    return Credentials(
+        config.client_id, config.client_secret, config.client_secret_path, config.private_key_path, config.client_auth
+    )
+
+
+def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
+    """The way to a provider.
+
+    Raises:
+        ConfigError: the extra authorities cannot be read.
+    """
+    try:
+        return ProviderHttp(config.ca_path)
+    except OSError as error:
+        what = f"cannot be read ({type(error).__name__})"
+        problem = Problem("configuration", f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates")
+        raise ConfigError([problem]) from None
+
+
+def check_provider(name: str, config: ProviderConfig, credentials: Credentials) -> None:
+    """Refuse what can never work.
+
+    Raises:
+        ConfigError: the name format has an unknown part, or the secret was copied wrongly.
+    """
+    key = key_of_provider(name)
+    try:
+        check_format(config.namespace_format)
+    except ValueError as error:
+        remedy = "use {email}, {email_local}, {username}, {name}, {sub} or {claim:NAME}"
+        raise ConfigError([Problem("configuration", f"{key}.namespace_format", str(error), remedy)]) from None
+    if config.private_key_path is not None and not config.client_secret and config.client_secret_path is None:
+        return
+    try:
+        credentials.current_secret()
+    except UnusableSecretError as error:
+        at = f"{key}.client_secret_path" if config.client_secret_path is not None else f"{key}.client_secret"
+        raise ConfigError([Problem("configuration", at, str(error), "copy it from your provider's page")]) from None
+
+
+def redirect_uri_of(server_url: str, name: str) -> str:
+    """Where a provider sends people back to: a URL of its own, so that no other can pass for it (RFC 9700 §4.4)."""
+    return f"{server_url.rstrip('/')}/oidc/callback" + (f"/{name}" if name else "")
+
+
+def settings_of(server_url: str, name: str, config: ProviderConfig) -> SignInSettings:
+    """What the configuration says of sign-ins at a provider."""
+    claims = config.claims
+    return SignInSettings(
+        client_id=config.client_id,
+        redirect_uri=redirect_uri_of(server_url, name),
+        scope=config.scope,
+        extra_params=config.extra_params,
+        leeway=config.clock_leeway,
+        claims=ClaimNames(claims.email, claims.name, claims.groups, claims.username, claims.picture),
+        entry=EntryRules(
+            domains=config.allowed_domains,
+            users=config.allowed_users,
+            groups=config.allowed_groups,
+            email_verified_required=config.email_verified_required,
+            create_users=config.auto_create_users,
+            name_format=config.namespace_format if config.create_namespace_for_user else "",
+            namespace_claim=claims.namespace or config.namespace_claim,
+            namespace_format=config.namespace_format,
+        ),
+        groups=GroupNames(config.groups.rename, read_patterns(config.groups.patterns), config.groups.prefix),
+        groups_count=config.groups.enabled,
+        key_lifetime=config.expiry,
+        expiry_from_token=config.use_expiry_from_token,
+    )

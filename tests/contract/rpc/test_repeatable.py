@@ -38,7 +38,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.auth.v1.AuthService": {
         READ: """
-            GetPendingLogin GetSignIn GetSignInHealth GetSshCheck EvaluateAccess ListApiKeys ListPendingLogins
+            EvaluateAccess GetPendingLogin GetSignIn GetSignInHealth GetSshCheck ListApiKeys ListPendingLogins
             ListPreAuthKeys ListSshChecks
         """,
         IDEMPOTENT: "RestoreUser SuspendUser VerifyApiKey",

@@ -11,17 +11,21 @@ import ipaddress
 import json
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import ParamSpec, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
 
 from services.shared.config.model import ServicesConfig
+from services.shared.rpc.calling import Channel, Deserialize, Q, R, Serialize
 from services.shared.rpc.context import MetadataLike
 from services.shared.rpc.interceptors import TOKEN
 from services.shared.rpc.retry import RetriedCall, attempts_of
 from services.shared.rpc.server import MAX_MESSAGE
 from services.shared.telemetry.propagation import HEADER, current_traceparent
+
+P = ParamSpec("P")
+C = TypeVar("C")
 
 UNARY_TIMEOUT = 10.0
 """Seconds that a unary call gets when its caller named none."""
@@ -33,7 +37,7 @@ _SERVICE_CONFIG = json.dumps(
         "methodConfig": [{"name": [{}], "waitForReady": True}],
     }
 )
-CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
+CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.enable_retries", 1),
     ("grpc.max_receive_message_length", MAX_MESSAGE),
@@ -84,6 +88,37 @@ def _connect(target: str, security: ServicesConfig) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(target, credentials, options=(*CHANNEL_OPTIONS, *name))
 
 
+class _UnaryCalls(grpc.aio.UnaryUnaryMultiCallable[Q, R]):
+    """Makes the calls of one unary method: each has a deadline, and a repeatable one several attempts."""
+
+    def __init__(self, call: grpc.aio.UnaryUnaryMultiCallable[Q, R], attempts: int) -> None:
+        self._call = call
+        self._attempts = attempts
+
+    def __call__(
+        self,
+        request: Q,
+        *,
+        timeout: float | None = None,
+        metadata: MetadataLike | None = None,
+        credentials: grpc.CallCredentials | None = None,
+        wait_for_ready: bool | None = None,
+        compression: grpc.Compression | None = None,
+    ) -> grpc.aio.UnaryUnaryCall[Q, R]:
+        def send(left: float) -> grpc.aio.UnaryUnaryCall[Q, R]:
+            return self._call(
+                request,
+                timeout=left,
+                metadata=metadata,
+                credentials=credentials,
+                wait_for_ready=wait_for_ready,
+                compression=compression,
+            )
+
+        whole = UNARY_TIMEOUT if timeout is None else timeout
+        return send(whole) if self._attempts == 1 else RetriedCall(send, whole, self._attempts)
+
+
 class OutgoingChannel(grpc.aio.Channel):
     """Adds to every call what all of ours carry: the token, the trace, and a deadline to unary ones.
 
@@ -92,40 +127,73 @@ class OutgoingChannel(grpc.aio.Channel):
 
     def __init__(self, channels: Sequence[grpc.aio.Channel], token: str = "") -> None:
         self._channels = tuple(channels)
+        self._generated = cast("tuple[Channel, ...]", self._channels)
         self._fixed: tuple[tuple[str, str], ...] = ((TOKEN, token),) if token else ()
         self._turn = 0
 
-    def unary_unary(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        made = [channel.unary_unary(method, *coders, **named) for channel in self._channels]
-        attempts = attempts_of(method)
+    def unary_unary(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.UnaryUnaryMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        made = [
+            channel.unary_unary(method, request_serializer, response_deserializer, _registered_method)
+            for channel in self._generated
+        ]
+        spread = cast("grpc.aio.UnaryUnaryMultiCallable[Q, R]", self._spread(made))
+        return _UnaryCalls(spread, attempts_of(method))
 
-        def invoke(
-            request: Any, *, timeout: float | None = None, metadata: MetadataLike | None = None, **options: Any
-        ) -> Any:
-            def send(left: float) -> Any:
-                return made[self._pick()](request, timeout=left, metadata=self._carried(metadata), **options)
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.UnaryStreamMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        made = [
+            channel.unary_stream(method, request_serializer, response_deserializer, _registered_method)
+            for channel in self._generated
+        ]
+        return cast("grpc.aio.UnaryStreamMultiCallable[Q, R]", self._spread(made))
 
-            whole = UNARY_TIMEOUT if timeout is None else timeout
-            return send(whole) if attempts == 1 else RetriedCall(send, whole, attempts)
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.StreamUnaryMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        made = [
+            channel.stream_unary(method, request_serializer, response_deserializer, _registered_method)
+            for channel in self._generated
+        ]
+        return cast("grpc.aio.StreamUnaryMultiCallable[Q, R]", self._spread(made))
 
-        return invoke
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.StreamStreamMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        made = [
+            channel.stream_stream(method, request_serializer, response_deserializer, _registered_method)
+            for channel in self._generated
+        ]
+        return cast("grpc.aio.StreamStreamMultiCallable[Q, R]", self._spread(made))
 
-    def unary_stream(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._plain([channel.unary_stream(method, *coders, **named) for channel in self._channels])
+    def _spread(self, made: Sequence[Callable[P, C]]) -> Callable[P, C]:
+        """A callable that adds what every call carries and makes the call on the next replica that is ready."""
 
-    def stream_unary(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._plain([channel.stream_unary(method, *coders, **named) for channel in self._channels])
-
-    def stream_stream(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._plain([channel.stream_stream(method, *coders, **named) for channel in self._channels])
-
-    def _plain(self, made: list[Any]) -> Callable[..., Any]:
-        def invoke(*request: Any, metadata: MetadataLike | None = None, **options: Any) -> Any:
-            return made[self._pick()](*request, metadata=self._carried(metadata), **options)
+        def invoke(*request: P.args, **options: P.kwargs) -> C:
+            options["metadata"] = self._carried(cast("MetadataLike | None", options.get("metadata")))
+            return made[self._pick()](*request, **options)
 
         return invoke
 

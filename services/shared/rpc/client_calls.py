@@ -4,35 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable
-from typing import Any
+from typing import Generic, cast
 
 import grpc
 import grpc.aio
 
+from services.shared.rpc.calling import Q, R
 from services.shared.rpc.exchange import Exchange
 from services.shared.rpc.pipe import PipeClosedError
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-Requests = AsyncIterable[Any] | Iterable[Any]
+_EOF = grpc.aio.EOF
 
 
 def _stop(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-class LocalCall(grpc.aio.Call):
+class LocalCall(Generic[Q, R], grpc.aio.Call):
     """What all four kinds share."""
 
     def __init__(
-        self, exchange: Exchange, serialize: Callable[[Any], bytes] | None, deserialize: Callable[[bytes], Any] | None
+        self, exchange: Exchange, serialize: Callable[[Q], bytes] | None, deserialize: Callable[[bytes], R] | None
     ) -> None:
         self._exchange = exchange
         self._serialize = serialize
         self._deserialize = deserialize
         self._feeder: asyncio.Task[None] | None = None
-        self._answer: asyncio.Future[Any] | None = None
+        self._answer: asyncio.Future[R] | None = None
 
     def cancelled(self) -> bool:
         """Whether the client cancelled it."""
@@ -50,7 +51,7 @@ class LocalCall(grpc.aio.Call):
         """End it; true if it had not ended."""
         return self._exchange.cancel()
 
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+    def add_done_callback(self, callback: Callable[[LocalCall[Q, R]], None]) -> None:
         """Call back with this call at its end."""
         self._exchange.on_end(lambda: callback(self))
 
@@ -75,16 +76,16 @@ class LocalCall(grpc.aio.Call):
     async def wait_for_connection(self) -> None:
         """There is nothing to connect."""
 
-    def send(self, request: Any) -> None:
+    def send(self, request: Q) -> None:
         """Queue the only request of a call with a unary request."""
-        self._exchange.requests.put_last(self._serialize(request) if self._serialize else request)
+        self._exchange.requests.put_last(self._bytes(request))
 
-    def feed(self, requests: Requests) -> None:
+    def feed(self, requests: AsyncIterable[Q] | Iterable[Q]) -> None:
         """Send requests from an iterator, in the background."""
         feeder = self._feeder = asyncio.get_running_loop().create_task(self._pump(requests))
         self._exchange.on_end(lambda: _stop(feeder))
 
-    async def _pump(self, requests: Requests) -> None:
+    async def _pump(self, requests: AsyncIterable[Q] | Iterable[Q]) -> None:
         try:
             if isinstance(requests, AsyncIterable):
                 async for request in requests:
@@ -100,15 +101,18 @@ class LocalCall(grpc.aio.Call):
             return
         self._exchange.requests.end()
 
-    async def _put(self, request: Any) -> None:
-        await self._exchange.requests.put(self._serialize(request) if self._serialize else request)
+    async def _put(self, request: Q) -> None:
+        await self._exchange.requests.put(self._bytes(request))
 
-    async def _take(self) -> Any:
-        """The next response, or EOF after an OK status; raises the status otherwise."""
+    def _bytes(self, request: Q) -> bytes:
+        return self._serialize(request) if self._serialize else cast("bytes", request)
+
+    async def _take(self) -> R | None:
+        """The next response, or None after an OK status; raises the status otherwise."""
         try:
             data = await self._exchange.responses.get()
             if data is not None:
-                return self._deserialize(data) if self._deserialize else data
+                return self._deserialize(data) if self._deserialize else cast("R", data)
             code = await self._exchange.ended()
         except asyncio.CancelledError:
             self._exchange.cancel()
@@ -117,14 +121,14 @@ class LocalCall(grpc.aio.Call):
             raise asyncio.CancelledError
         if code is not grpc.StatusCode.OK:
             raise self._exchange.error()
-        return grpc.aio.EOF
+        return None
 
 
-class _UnaryAnswer(LocalCall):
-    def __await__(self) -> Generator[Any, None, Any]:
+class _UnaryAnswer(LocalCall[Q, R]):
+    def __await__(self) -> Generator[None, None, R]:
         return self._result().__await__()
 
-    async def _result(self) -> Any:
+    async def _result(self) -> R:
         if self._answer is not None:
             return await asyncio.shield(self._answer)
         self._answer = asyncio.get_running_loop().create_future()
@@ -140,29 +144,30 @@ class _UnaryAnswer(LocalCall):
         self._answer.set_result(response)
         return response
 
-    async def _receive(self) -> Any:
+    async def _receive(self) -> R:
         response = await self._take()
-        if response is grpc.aio.EOF:
+        if response is None:
             raise grpc.aio.AioRpcError(grpc.StatusCode.INTERNAL, details="no response to a unary call")
         await self._take()  # the status comes after the message
         return response
 
 
-class _StreamAnswer(LocalCall):
-    async def read(self) -> Any:
-        """The next response, or EOF."""
-        return await self._take()
+class _StreamAnswer(LocalCall[Q, R]):
+    async def read(self) -> R | object:
+        """Return the next response, or EOF."""
+        response = await self._take()
+        return _EOF if response is None else response
 
-    def __aiter__(self) -> AsyncIterator[Any]:
+    def __aiter__(self) -> AsyncIterator[R]:
         return self._all()
 
-    async def _all(self) -> AsyncIterator[Any]:
-        while (response := await self._take()) is not grpc.aio.EOF:
+    async def _all(self) -> AsyncIterator[R]:
+        while (response := await self._take()) is not None:
             yield response
 
 
-class _StreamRequests(LocalCall):
-    async def write(self, request: Any) -> None:
+class _StreamRequests(LocalCall[Q, R]):
+    async def write(self, request: Q) -> None:
         """Send one request; waits while the server does not read."""
         try:
             await self._put(request)
@@ -183,17 +188,17 @@ class _StreamRequests(LocalCall):
         self._exchange.requests.end()
 
 
-class LocalUnaryUnaryCall(_UnaryAnswer, grpc.aio.UnaryUnaryCall[Any, Any]):
+class LocalUnaryUnaryCall(_UnaryAnswer[Q, R], grpc.aio.UnaryUnaryCall[Q, R]):
     """One request, one response."""
 
 
-class LocalUnaryStreamCall(_StreamAnswer, grpc.aio.UnaryStreamCall[Any, Any]):
+class LocalUnaryStreamCall(_StreamAnswer[Q, R], grpc.aio.UnaryStreamCall[Q, R]):
     """One request, many responses."""
 
 
-class LocalStreamUnaryCall(_StreamRequests, _UnaryAnswer, grpc.aio.StreamUnaryCall[Any, Any]):
+class LocalStreamUnaryCall(_StreamRequests[Q, R], _UnaryAnswer[Q, R], grpc.aio.StreamUnaryCall[Q, R]):
     """Many requests, one response."""
 
 
-class LocalStreamStreamCall(_StreamRequests, _StreamAnswer, grpc.aio.StreamStreamCall[Any, Any]):
+class LocalStreamStreamCall(_StreamRequests[Q, R], _StreamAnswer[Q, R], grpc.aio.StreamStreamCall[Q, R]):
     """Many requests, many responses."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Never
+from typing import Never, cast
 
 import grpc
 import grpc.aio
 
+from services.shared.rpc.calling import Q, R
 from services.shared.rpc.exchange import Exchange
 
 MetadataLike = grpc.aio.Metadata | Sequence[tuple[str, str | bytes]]
@@ -19,11 +20,11 @@ def to_metadata(metadata: MetadataLike | None) -> grpc.aio.Metadata:
     return grpc.aio.Metadata(*((key, value) for key, value in metadata or ()))
 
 
-class LocalContext(grpc.aio.ServicerContext[Any, Any]):
+class LocalContext(grpc.aio.ServicerContext[Q, R]):
     """Handed to the handler of one call."""
 
     def __init__(
-        self, exchange: Exchange, serialize: Callable[[Any], bytes] | None, deserialize: Callable[[bytes], Any] | None
+        self, exchange: Exchange, serialize: Callable[[R], bytes] | None, deserialize: Callable[[bytes], Q] | None
     ) -> None:
         self._exchange = exchange
         self._serialize = serialize
@@ -32,17 +33,17 @@ class LocalContext(grpc.aio.ServicerContext[Any, Any]):
         self._details = ""
         self._trailing = grpc.aio.Metadata()
 
-    async def read(self) -> Any:
+    async def read(self) -> Q:
         """The next request, or EOF."""
         data = await self._exchange.requests.get()
         if data is None:
-            return grpc.aio.EOF
-        return self._deserialize(data) if self._deserialize else data
+            return cast("Q", grpc.aio.EOF)
+        return self._deserialize(data) if self._deserialize else cast("Q", data)
 
-    async def write(self, message: Any) -> None:
+    async def write(self, message: R) -> None:
         """Send one response; waits while the client does not read."""
         self._exchange.start_responses(grpc.aio.Metadata())
-        await self._exchange.responses.put(self._serialize(message) if self._serialize else message)
+        await self._exchange.responses.put(self._serialize(message) if self._serialize else cast("bytes", message))
 
     async def send_initial_metadata(self, initial_metadata: MetadataLike) -> None:
         """Send metadata before any response."""
@@ -122,6 +123,6 @@ class LocalContext(grpc.aio.ServicerContext[Any, Any]):
         """Whether the call has its status."""
         return self._exchange.done
 
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+    def add_done_callback(self, callback: Callable[[LocalContext[Q, R]], None]) -> None:
         """Call back with this context at the end of the call."""
         self._exchange.on_end(lambda: callback(self))

@@ -12,13 +12,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Never, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from typing import Never, TypeVar, cast
 
 import grpc
 import grpc.aio
 
 from services.shared.db.unavailable import DatabaseAwayError
+from services.shared.rpc.calling import Context
 from services.shared.rpc.identity import NoIdentityError
 from services.shared.rpc.pipe import PipeClosedError
 from services.shared.telemetry.logs import get_logger
@@ -27,6 +28,7 @@ log = get_logger(__name__)
 
 C = TypeVar("C", bound=type)
 ErrorTable = Mapping[type[Exception], grpc.StatusCode]
+Method = Callable[[object, object, Context], object]
 
 _ALWAYS: ErrorTable = {
     NoIdentityError: grpc.StatusCode.UNAUTHENTICATED,
@@ -48,12 +50,12 @@ def answers(table: ErrorTable) -> Callable[[C], C]:
     return decorate
 
 
-def _guard(method: Callable[..., Any], name: str, table: ErrorTable) -> Callable[..., Any]:
+def _guard(method: Method, name: str, table: ErrorTable) -> Method:
     if inspect.isasyncgenfunction(method):
 
         @functools.wraps(method)
-        async def stream(self: Any, request: Any, context: Any) -> Any:
-            responses = method(self, request, context)
+        async def stream(self: object, request: object, context: Context) -> AsyncIterator[object]:
+            responses = cast("AsyncGenerator[object]", method(self, request, context))
             try:
                 async for response in responses:
                     yield response
@@ -67,9 +69,9 @@ def _guard(method: Callable[..., Any], name: str, table: ErrorTable) -> Callable
         return stream
 
     @functools.wraps(method)
-    async def unary(self: Any, request: Any, context: Any) -> Any:
+    async def unary(self: object, request: object, context: Context) -> object:
         try:
-            return await method(self, request, context)
+            return await cast("Awaitable[object]", method(self, request, context))
         except _PASS:
             raise
         except Exception as error:
@@ -78,7 +80,7 @@ def _guard(method: Callable[..., Any], name: str, table: ErrorTable) -> Callable
     return unary
 
 
-async def _abort(context: Any, error: Exception, name: str, table: ErrorTable) -> Never:
+async def _abort(context: Context, error: Exception, name: str, table: ErrorTable) -> Never:
     if isinstance(error, grpc.aio.AioRpcError):
         # A service below refused or is away: its status is ours, its text was made for callers.
         await context.abort(error.code(), error.details() or "")

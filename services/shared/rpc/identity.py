@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from grpc.aio import ServicerContext
 
 from services.shared.keys import KeyFormatError, MachineKey
+from services.shared.rpc.calling import Q, R
 
 MACHINE_KEY = "smartscale-machine-key"
 
@@ -19,7 +21,7 @@ def with_machine_key(key: MachineKey) -> tuple[tuple[str, str], ...]:
     return ((MACHINE_KEY, str(key)),)
 
 
-def machine_key_of(context: Any) -> MachineKey:
+def machine_key_of(context: ServicerContext[Q, R]) -> MachineKey:
     """The machine key that Noise proved for the client this call is made for.
 
     Raises:

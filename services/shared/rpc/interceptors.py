@@ -6,9 +6,9 @@ import asyncio
 import hmac
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 import grpc
 import grpc.aio
@@ -16,13 +16,13 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from services.shared.rpc.calling import Behaviour, Context, Continue, Handler, Q, R
 from services.shared.telemetry.propagation import HEADER, context_of
 from services.shared.telemetry.setup import Telemetry
 
 TOKEN = "smartscale-token"
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Continue: TypeAlias = "Callable[[Any], Awaitable[Handler | None]]"
+Enter: TypeAlias = "Callable[[Context], AbstractAsyncContextManager[None]]"
 
 _OPEN = ("/grpc.health.v1.Health/",)
 """Methods that need no token: a load balancer must be able to ask for health."""
@@ -35,7 +35,9 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         self._token = token.encode()
         self._metrics = telemetry.once(RpcMetrics)
 
-    async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
+    async def intercept_service(
+        self, continuation: Continue[Q, R], handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler[Q, R] | None:
         """Pass the call on, or refuse it."""
         if handler_call_details.method.startswith(_OPEN):
             return await continuation(handler_call_details)
@@ -46,7 +48,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(_refuse)
 
 
-async def _refuse(_requests: object, context: Any) -> None:
+async def _refuse(_requests: object, context: Context) -> None:
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, "the deployment token is missing or wrong")
 
 
@@ -75,9 +77,11 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         self._tracer = telemetry.tracer
         self._traces = telemetry.tracing
         self._metrics = telemetry.once(RpcMetrics)
-        self._wrapped: dict[str, tuple[Handler, Handler]] = {}
+        self._wrapped: dict[str, tuple[object, object]] = {}
 
-    async def intercept_service(self, continuation: Continue, handler_call_details: Any) -> Any:
+    async def intercept_service(
+        self, continuation: Continue[Q, R], handler_call_details: grpc.HandlerCallDetails
+    ) -> Handler[Q, R] | None:
         """Wrap the handler that will answer."""
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN):
@@ -86,14 +90,14 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         known = self._wrapped.get(name)
         if known is None or known[0] is not handler:
             known = self._wrapped[name] = handler, around(handler, self._observe(name, handler))
-        return known[1]
+        return cast("Handler[Q, R]", known[1])
 
-    def _observe(self, name: str, handler: Handler) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    def _observe(self, name: str, handler: Handler[Q, R]) -> Enter:
         service, _, method = name.lstrip("/").partition("/")
         endless = handler.request_streaming and handler.response_streaming
 
         @asynccontextmanager
-        async def observe(context: Any) -> AsyncIterator[None]:
+        async def observe(context: Context) -> AsyncIterator[None]:
             began = time.perf_counter()
             code = "UNKNOWN"
             span: trace.Span = trace.INVALID_SPAN
@@ -134,19 +138,18 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         return observe
 
 
-def _name(code: Any) -> str:
+def _name(code: object) -> str:
     if isinstance(code, grpc.StatusCode):
         return code.name
     return next((status.name for status in grpc.StatusCode if status.value[0] == code), "OK")
 
 
-def around(handler: Handler, enter: Callable[[Any], AbstractAsyncContextManager[None]]) -> Handler:
+def around(handler: Handler[Q, R], enter: Enter) -> Handler[Q, R]:
     """A handler that does what the given one does, inside a context manager made for each call."""
     if handler.response_streaming:
-        streaming = handler.stream_stream if handler.request_streaming else handler.unary_stream
-        assert streaming is not None
+        streaming = cast("Behaviour", handler.stream_stream if handler.request_streaming else handler.unary_stream)
 
-        async def stream(request: Any, context: Any) -> None:
+        async def stream(request: object, context: Context) -> None:
             async with enter(context):
                 responses = streaming(request, context)
                 if inspect.isasyncgen(responses):
@@ -162,10 +165,9 @@ def around(handler: Handler, enter: Callable[[Any], AbstractAsyncContextManager[
             grpc.stream_stream_rpc_method_handler if handler.request_streaming else grpc.unary_stream_rpc_method_handler
         )
         return make(stream, handler.request_deserializer, handler.response_serializer)
-    single = handler.stream_unary if handler.request_streaming else handler.unary_unary
-    assert single is not None
+    single = cast("Behaviour", handler.stream_unary if handler.request_streaming else handler.unary_unary)
 
-    async def unary(request: Any, context: Any) -> Any:
+    async def unary(request: object, context: Context) -> object:
         async with enter(context):
             answer = single(request, context)
             return await answer if inspect.isawaitable(answer) else answer

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, TypeAlias, cast
+from typing import Self, TypeAlias, cast
 
 import grpc
 import grpc.aio
 
 from services.shared.rpc import client_calls
+from services.shared.rpc.calling import Behaviour, Deserialize, Q, R, Serialize
 from services.shared.rpc.context import LocalContext, MetadataLike, to_metadata
 from services.shared.rpc.exchange import Exchange
 from services.shared.rpc.pipe import PipeClosedError
@@ -24,7 +25,8 @@ from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+AnyHandler: TypeAlias = "grpc.RpcMethodHandler[object, object]"
+Find: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[AnyHandler | None]]"
 
 
 class _Details:
@@ -41,11 +43,11 @@ class LocalServer(grpc.aio.Server):
     """Holds servicers and runs their handlers as tasks of this loop."""
 
     def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()) -> None:
-        self._handlers: dict[str, Handler] = {}
+        self._handlers: dict[str, AnyHandler] = {}
         self._generic: list[grpc.GenericRpcHandler] = []
         self._running: set[Exchange] = set()
         self._stopped = asyncio.Event()
-        self._find: Callable[[Any], Awaitable[Handler | None]] = self._look_up
+        self._find: Find = self._look_up
         for interceptor in reversed(interceptors):
             self._find = _chained(interceptor, self._find)
 
@@ -53,7 +55,7 @@ class LocalServer(grpc.aio.Server):
         """Add handlers that are asked by method name."""
         self._generic.extend(generic_rpc_handlers)
 
-    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, Handler]) -> None:
+    def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, AnyHandler]) -> None:
         """Add the handlers of one service."""
         self._handlers.update({f"/{service_name}/{name}": handler for name, handler in method_handlers.items()})
 
@@ -97,7 +99,7 @@ class LocalServer(grpc.aio.Server):
         self._running.add(exchange)
         exchange.server.add_done_callback(lambda _task: self._running.discard(exchange))
 
-    async def _look_up(self, details: Any) -> Handler | None:
+    async def _look_up(self, details: grpc.HandlerCallDetails) -> AnyHandler | None:
         if (handler := self._handlers.get(details.method)) is not None:
             return handler
         for generic in self._generic:
@@ -106,14 +108,14 @@ class LocalServer(grpc.aio.Server):
         return None
 
     async def _serve(self, exchange: Exchange) -> None:
-        context: LocalContext | None = None
+        context: LocalContext[object, object] | None = None
         try:
-            handler = await self._find(_Details(exchange.method, exchange.metadata))
+            handler = await self._find(cast("grpc.HandlerCallDetails", _Details(exchange.method, exchange.metadata)))
             if handler is None:
                 exchange.finish(grpc.StatusCode.UNIMPLEMENTED, "Method not found!")
                 return
             context = LocalContext(exchange, handler.response_serializer, handler.request_deserializer)
-            await _run(handler, context, exchange)
+            await _run(handler, context)
         except asyncio.CancelledError:
             exchange.finish(grpc.StatusCode.CANCELLED, "the handler was cancelled")
         except PipeClosedError:
@@ -129,25 +131,23 @@ class LocalServer(grpc.aio.Server):
             exchange.finish(context.code(), context.details(), context.trailing_metadata())
 
 
-def _chained(
-    interceptor: grpc.aio.ServerInterceptor, following: Callable[[Any], Awaitable[Handler | None]]
-) -> Callable[[Any], Awaitable[Handler | None]]:
-    async def find(details: Any) -> Handler | None:
+def _chained(interceptor: grpc.aio.ServerInterceptor, following: Find) -> Find:
+    async def find(details: grpc.HandlerCallDetails) -> AnyHandler | None:
         return await interceptor.intercept_service(following, details)
 
     return find
 
 
-async def _run(handler: Handler, context: LocalContext, exchange: Exchange) -> None:
+async def _run(handler: AnyHandler, context: LocalContext[object, object]) -> None:
     if handler.request_streaming:
-        behaviour = handler.stream_stream if handler.response_streaming else handler.stream_unary
-        argument: Any = _requests(context)
+        behaviour: object = handler.stream_stream if handler.response_streaming else handler.stream_unary
+        argument: object = _requests(context)
     else:
         behaviour = handler.unary_stream if handler.response_streaming else handler.unary_unary
         argument = await context.read()
         if argument is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INTERNAL, "no request in a unary call")
-    result: Any = cast(Callable[[Any, Any], Any], behaviour)(argument, context)
+    result = cast("Behaviour", behaviour)(argument, context)
     if inspect.isasyncgen(result):
         try:
             async for response in result:
@@ -161,7 +161,7 @@ async def _run(handler: Handler, context: LocalContext, exchange: Exchange) -> N
         await context.write(result)
 
 
-async def _requests(context: LocalContext) -> Any:
+async def _requests(context: LocalContext[object, object]) -> AsyncIterator[object]:
     while (request := await context.read()) is not grpc.aio.EOF:
         yield request
 
@@ -174,39 +174,74 @@ class LocalChannel(grpc.aio.Channel):
         self._closed = False
         self._calls: set[Exchange] = set()
 
-    def unary_unary(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._callable(method, client_calls.LocalUnaryUnaryCall, False, *coders, **named)
-
-    def unary_stream(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._callable(method, client_calls.LocalUnaryStreamCall, False, *coders, **named)
-
-    def stream_unary(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._callable(method, client_calls.LocalStreamUnaryCall, True, *coders, **named)
-
-    def stream_stream(self, method: str, *coders: Any, **named: Any) -> Any:
-        """A callable for one method."""
-        return self._callable(method, client_calls.LocalStreamStreamCall, True, *coders, **named)
-
-    def _callable(
+    def unary_unary(
         self,
         method: str,
-        kind: type[client_calls.LocalCall],
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.UnaryUnaryMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        make = self._calls_of(
+            method, client_calls.LocalUnaryUnaryCall, False, request_serializer, response_deserializer
+        )
+        return cast("grpc.aio.UnaryUnaryMultiCallable[Q, R]", make)
+
+    def unary_stream(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.UnaryStreamMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        make = self._calls_of(
+            method, client_calls.LocalUnaryStreamCall, False, request_serializer, response_deserializer
+        )
+        return cast("grpc.aio.UnaryStreamMultiCallable[Q, R]", make)
+
+    def stream_unary(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.StreamUnaryMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        make = self._calls_of(
+            method, client_calls.LocalStreamUnaryCall, True, request_serializer, response_deserializer
+        )
+        return cast("grpc.aio.StreamUnaryMultiCallable[Q, R]", make)
+
+    def stream_stream(
+        self,
+        method: str,
+        request_serializer: Serialize[Q] | None = None,
+        response_deserializer: Deserialize[R] | None = None,
+        _registered_method: bool = False,
+    ) -> grpc.aio.StreamStreamMultiCallable[Q, R]:
+        """Return what makes the calls of one method."""
+        make = self._calls_of(
+            method, client_calls.LocalStreamStreamCall, True, request_serializer, response_deserializer
+        )
+        return cast("grpc.aio.StreamStreamMultiCallable[Q, R]", make)
+
+    def _calls_of(
+        self,
+        method: str,
+        kind: type[client_calls.LocalCall[Q, R]],
         streams: bool,
-        request_serializer: Callable[[Any], bytes] | None = None,
-        response_deserializer: Callable[[bytes], Any] | None = None,
-        **_registered: bool,
-    ) -> Callable[..., client_calls.LocalCall]:
+        request_serializer: Serialize[Q] | None,
+        response_deserializer: Deserialize[R] | None,
+    ) -> object:
         def invoke(
-            request: Any = None,
+            request: object = None,
             timeout: float | None = None,
             metadata: MetadataLike | None = None,
             credentials: object = None,
             wait_for_ready: bool | None = None,
             compression: object = None,
-        ) -> client_calls.LocalCall:
+        ) -> client_calls.LocalCall[Q, R]:
             if self._closed:
                 raise grpc.aio.UsageError("Channel is closed.")
             exchange = Exchange(method, to_metadata(metadata), timeout)
@@ -214,9 +249,9 @@ class LocalChannel(grpc.aio.Channel):
             self._calls.add(exchange)
             exchange.on_end(lambda: self._calls.discard(exchange))
             if not streams:
-                call.send(request)
+                call.send(cast("Q", request))
             elif request is not None:
-                call.feed(request)
+                call.feed(cast("AsyncIterable[Q] | Iterable[Q]", request))
             self._server.begin(exchange)
             return call
 

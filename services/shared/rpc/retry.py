@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import Any
 
 import grpc
 import grpc.aio
 from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.descriptor_pool import Default
+
+from services.shared.rpc.calling import Q, R
 
 ATTEMPTS = 4
 """How often a repeatable call is sent at most."""
@@ -34,20 +35,20 @@ def attempts_of(method: str) -> int:
     return 1 if options.idempotency_level == MethodOptions.IDEMPOTENCY_UNKNOWN else ATTEMPTS
 
 
-class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
+class RetriedCall(grpc.aio.UnaryUnaryCall[Q, R]):
     """Sends at once; sends again when the replica turned out to be unavailable and attempts and time are left."""
 
-    def __init__(self, send: Callable[[float], Any], timeout: float, attempts: int) -> None:
+    def __init__(self, send: Callable[[float], grpc.aio.UnaryUnaryCall[Q, R]], timeout: float, attempts: int) -> None:
         self._send = send
         self._attempts = attempts
         self._deadline = asyncio.get_running_loop().time() + timeout
-        self._call: Any = send(timeout)
+        self._call = send(timeout)
         self._cancelled = False
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[None, None, R]:
         return self._answer().__await__()
 
-    async def _answer(self) -> Any:
+    async def _answer(self) -> R:
         pause = _PAUSE
         for left in range(self._attempts - 1, -1, -1):
             try:
@@ -68,36 +69,36 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Any, Any]):
 
     def cancelled(self) -> bool:
         """Whether it was cancelled here."""
-        return self._cancelled or bool(self._call.cancelled())
+        return self._cancelled or self._call.cancelled()
 
     def done(self) -> bool:
         """Whether the latest attempt has its status."""
-        return bool(self._call.done())
+        return self._call.done()
 
     def cancel(self) -> bool:
         """End it."""
         self._cancelled = True
-        return bool(self._call.cancel())
+        return self._call.cancel()
 
-    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+    def add_done_callback(self, callback: Callable[[object], None]) -> None:
         """Call back at the end of the current attempt."""
         self._call.add_done_callback(callback)
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
         """What the server sent first."""
-        return await self._call.initial_metadata()  # type: ignore[no-any-return]
+        return await self._call.initial_metadata()
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
         """What the server sent with the status."""
-        return await self._call.trailing_metadata()  # type: ignore[no-any-return]
+        return await self._call.trailing_metadata()
 
     async def code(self) -> grpc.StatusCode:
         """The status of the latest attempt."""
-        return await self._call.code()  # type: ignore[no-any-return]
+        return await self._call.code()
 
     async def details(self) -> str:
         """The text of the status."""
-        return await self._call.details()  # type: ignore[no-any-return]
+        return await self._call.details()
 
     async def wait_for_connection(self) -> None:
         """Wait until the current attempt is on a connection."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import grpc
 import grpc.aio
@@ -19,7 +19,7 @@ from services.shared.telemetry.setup import Telemetry
 
 MAX_MESSAGE = 64 << 20
 
-SERVER_OPTIONS: tuple[tuple[str, Any], ...] = (
+SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
     ("grpc.keepalive_time_ms", 20_000),
@@ -130,7 +130,7 @@ class _Recorder:
         self._server.add_generic_rpc_handlers(handlers)
 
     def add_registered_method_handlers(
-        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]
+        self, service_name: str, method_handlers: Mapping[str, grpc.RpcMethodHandler[object, object]]
     ) -> None:
         self._names.append(service_name)
         self._server.add_registered_method_handlers(service_name, method_handlers)

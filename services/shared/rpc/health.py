@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc.aio
+from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 MAX_LISTED = 100
@@ -14,7 +13,11 @@ MAX_LISTED = 100
 class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc]
     """Statuses by service name; the empty name stands for the whole server."""
 
-    async def List(self, request: health_pb2.HealthListRequest, context: Any) -> health_pb2.HealthListResponse:
+    async def List(
+        self,
+        request: health_pb2.HealthListRequest,
+        context: ServicerContext[health_pb2.HealthListRequest, health_pb2.HealthListResponse],
+    ) -> health_pb2.HealthListResponse:
         """List every status."""
         known = list(self._server_status.items())[:MAX_LISTED]
         return health_pb2.HealthListResponse(

@@ -1,0 +1,77 @@
+"""Reads what `recognition` judges a database by: names of tables, versions, and counts of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from services.shared.config.model import DatabaseConfig, SqliteConfig
+from services.shared.db.recognition import OUR_SERVICES, Contents, Kind, Verdict, judge
+from services.shared.db.untouched import Source, open_untouched
+
+
+async def recognise(config: DatabaseConfig) -> Verdict:
+    """Say what the configured database is, without writing anything.
+
+    Raises:
+        UntouchedError: it cannot be reached or read.
+    """
+    if config.type == "sqlite" and not _has_bytes(config.sqlite):
+        return Verdict(Kind.EMPTY)
+    async with open_untouched(config) as source:
+        return judge(await contents_of(source))
+
+
+async def contents_of(source: Source) -> Contents:
+    """Return what a database is judged by."""
+    tables = await source.tables()
+    devices = "nodes" if "nodes" in tables else "machines"
+    return Contents(
+        tables=tables,
+        migrations=await _texts(source, tables, "migrations"),
+        stamp=await _stamp(source, tables),
+        revisions=await _revisions(source, tables),
+        our_rows=await _count(source, tables, "registry_users") + await _count(source, tables, "registry_nodes"),
+        users=await _count(source, tables, "users"),
+        nodes=await _count(source, tables, devices),
+    )
+
+
+async def _count(source: Source, tables: dict[str, frozenset[str]], table: str) -> int:
+    if table not in tables:
+        return 0
+    living = " WHERE deleted_at IS NULL" if "deleted_at" in tables[table] else ""
+    value = await source.value(f'SELECT count(*) FROM "{table}"{living}')
+    return value if isinstance(value, int) else 0
+
+
+async def _texts(source: Source, tables: dict[str, frozenset[str]], table: str) -> tuple[str, ...]:
+    if tables.get(table) != frozenset({"id"}):
+        return ()
+    return tuple([str(row["id"]) async for row in source.rows(table, "id")])
+
+
+async def _stamp(source: Source, tables: dict[str, frozenset[str]]) -> str:
+    if "version" not in tables.get("database_versions", ()):
+        return ""
+    found = await source.value("SELECT version FROM database_versions ORDER BY id DESC LIMIT 1")
+    return found if isinstance(found, str) else ""
+
+
+async def _revisions(source: Source, tables: dict[str, frozenset[str]]) -> dict[str, str]:
+    found = {}
+    for service in OUR_SERVICES:
+        if f"{service}_alembic_version" in tables:
+            value = await source.value(f"SELECT version_num FROM {service}_alembic_version")
+            if isinstance(value, str):
+                found[service] = value
+    return found
+
+
+def _has_bytes(config: SqliteConfig) -> bool:
+    """Whether there is a file with something in it, or a journal that has not been folded into it yet."""
+    return any(_size(f"{config.path}{end}") for end in ("", "-wal"))
+
+
+def _size(name: str) -> int:
+    path = Path(name)
+    return path.stat().st_size if path.exists() else 0

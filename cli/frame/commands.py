@@ -7,6 +7,7 @@ from __future__ import annotations
 
 MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.server.server", ("serve", "version", "configtest", "health")),
+    ("cli.moving.importing", ("import",)),
     ("cli.users.users", ("users", "user", "namespace", "namespaces", "ns")),
     ("cli.users.groups", ("groups", "group")),
     ("cli.nodes.nodes", ("nodes", "node", "machine", "machines")),

@@ -11,6 +11,7 @@ from typing import Any
 
 from cli.frame.errors import CommandError
 from cli.frame.values import confirm
+from cli.link.place import database_in_use
 from cli.link.remote import configuration
 
 FLAGS = ("--bypass-server-and-access-database-directly", "--bypass-grpc-and-access-database-directly")
@@ -27,7 +28,7 @@ class Direct:
     """Takes the place of `Remote` for the calls of the policy."""
 
     def __init__(self, arguments: argparse.Namespace, *, writes: bool = False) -> None:
-        self._config = configuration(arguments)
+        self._config = database_in_use(configuration(arguments))
         file = self._config.database.sqlite.path
         if self._config.database.type == "sqlite" and file is not None and not file.is_file():
             raise CommandError(f"no database at {file}", "the server makes it when it first starts: headscale serve")

@@ -30,6 +30,7 @@ from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.change_rights import ChangeRights
 from services.auth.usecases.logins import LoginRules, Logins
 from services.auth.usecases.preauth_keys import PreAuthKeys
+from services.auth.usecases.proof import Proof
 from services.auth.usecases.register import RegisterNode
 from services.auth.usecases.ssh_checks import CheckRules, SshChecks
 from services.auth.usecases.throttle import Throttle
@@ -105,7 +106,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, checks, node_logins, registry)
     if deps.reloader is not None:
         deps.reloader.add(part)
-    keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock)
+    proof = Proof()
+    keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock, proof)
     register = RegisterNode(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
     rights = ChangeRights(SqlRights(engine, tailnet), registry, news, clock)
     cases = AuthUseCases(
@@ -113,7 +115,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
         await_login=AwaitLogin(register, logins, login_store, registry, news, throttle, clock),
         logins=logins,
         preauth_keys=keys,
-        api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock),
+        api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock, proof),
         rights=rights,
         ssh_checks=checks,
         evaluate_access=part.evaluate_access,

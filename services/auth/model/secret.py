@@ -2,11 +2,14 @@
 
     hskey-auth-PPPPPPPPPPPP-SSSS…   12 characters of prefix, 64 of secret (Headscale 0.28 and later)
     hskey-api-PPPPPPPPPPPP-SSSS…    the same
-    PPPPPPP.SSSS…                   API keys of older servers
+    PPPPPPP.SSSS…                   API keys of older servers, 7 or 10 characters before the dot
+    48 hex digits                   pre-auth keys of older servers; the first 12 are taken as the prefix
 
-The prefix finds the row, the secret proves it. Only a digest of the secret is stored. A plain SHA-256 does: the secret
+Prefix and secret are told apart by length: both may contain hyphens. The prefix finds the row, the secret proves it.
+Only a digest of the secret is stored. A plain SHA-256 does: the secret
 is 256 random bits, so a thief of the table has nothing to guess, and the slowness that bcrypt or Argon2 add for the
-sake of weak passwords would only let strangers burn our CPU (clients with a bad key ask every few milliseconds).
+sake of weak passwords would only let strangers burn our CPU (clients with a bad key ask every few milliseconds). Keys
+that were imported from another server have its bcrypt digest until their first use, which is when we learn the secret.
 """
 
 from __future__ import annotations
@@ -25,7 +28,14 @@ MAX_TEXT = 256
 _PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _BODY = re.compile(r"([A-Za-z0-9_-]{12})-([A-Za-z0-9_-]{64})\Z", re.ASCII)
 _OLD_API = re.compile(r"([A-Za-z0-9_-]{7,32})\.([A-Za-z0-9_-]{16,128})\Z", re.ASCII)
+_OLD_AUTH = re.compile(r"([0-9a-f]{12})([0-9a-f]{36})\Z", re.ASCII)
 _NO_DIGEST = "sha256:" + "0" * 64
+_BCRYPT = "bcrypt:"
+_BCRYPT_FORM = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}\Z", re.ASCII)
+_MOST_BCRYPT = 72
+"""Bytes that bcrypt looks at; a longer secret is none of its keys."""
+_MOST_ROUNDS = 14
+"""Binary logarithm of the rounds of an imported digest: 14 takes a second, 31 days."""
 
 
 class KeyKind(Enum):
@@ -51,6 +61,13 @@ class KeyText:
         """Whether the secret is the one behind a stored digest; takes as long when there is no row at all."""
         same = hmac.compare_digest(digest_of(self.unverified_secret), digest or _NO_DIGEST)
         return same and digest is not None
+
+    def matches_imported(self, digest: str) -> bool:
+        """Whether the secret is the one behind an imported bcrypt digest; takes 50 ms of CPU and more."""
+        import bcrypt  # only a server with imported keys pays for it
+
+        secret = self.unverified_secret.encode()
+        return len(secret) <= _MOST_BCRYPT and bcrypt.checkpw(secret, digest.removeprefix(_BCRYPT).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,8 @@ def read(kind: KeyKind, text: str) -> KeyText | None:
         return KeyText(kind, match[1], match[2]) if match else None
     if kind is KeyKind.API and (old := _OLD_API.match(text)):
         return KeyText(kind, old[1], old[2], old_form=True)
+    if kind is KeyKind.PRE_AUTH and (old := _OLD_AUTH.match(text)):
+        return KeyText(kind, old[1], old[2], old_form=True)
     return None
 
 
@@ -91,3 +110,14 @@ def masked(kind: KeyKind, prefix: str) -> str:
 def digest_of(secret: str) -> str:
     """What is stored of a secret, marked with its algorithm so that a later one can live beside it."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
+
+
+def imported_digest(hashed: str) -> str | None:
+    """Return what is stored for a bcrypt hash of another server; None if it has not the form of one."""
+    match = _BCRYPT_FORM.match(hashed)
+    return _BCRYPT + hashed if match and int(match[1]) <= _MOST_ROUNDS else None
+
+
+def is_imported(digest: str) -> bool:
+    """Whether a stored digest is another server's, which `matches` never fits."""
+    return digest.startswith(_BCRYPT)

@@ -49,6 +49,12 @@ class SqlApiKeys:
             row = (await connection.execute(select(keys).where(self._is(prefix)))).mappings().one_or_none()
         return (_key(row), row["digest"]) if row is not None else None
 
+    async def replace_digest(self, prefix: str, before: str, digest: str) -> None:
+        """Store another digest of the same secret, unless the stored one has changed."""
+        same = and_(keys.c.tailnet_id == self._tailnet, keys.c.prefix == prefix, keys.c.digest == before)
+        async with write(self._engine) as connection:
+            await connection.execute(update(keys).where(same).values(digest=digest))
+
     async def expire(self, which: int | str, now: datetime) -> bool:
         """End a key, named by id or prefix, now, unless it has ended; False when there is none."""
         async with write(self._engine) as connection:

@@ -58,6 +58,12 @@ class SqlPreAuthKeys:
             row = (await connection.execute(query)).mappings().one_or_none()
         return (_key(row), row["digest"]) if row is not None else None
 
+    async def replace_digest(self, prefix: str, before: str, digest: str) -> None:
+        """Store another digest of the same secret, unless the stored one has changed."""
+        same = and_(keys.c.tailnet_id == self._tailnet, keys.c.prefix == prefix, keys.c.digest == before)
+        async with write(self._engine) as connection:
+            await connection.execute(update(keys).where(same).values(digest=digest))
+
     async def expire(self, key_id: int, now: datetime) -> bool:
         """End a key now, unless it has ended; False when there is none."""
         async with write(self._engine) as connection:

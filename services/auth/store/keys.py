@@ -25,6 +25,10 @@ class PreAuthKeyStore(Protocol):
         """A key and the digest of its secret."""
         ...
 
+    async def replace_digest(self, prefix: str, before: str, digest: str) -> None:
+        """Store another digest of the same secret, unless the stored one has changed."""
+        ...
+
     async def expire(self, key_id: int, now: datetime) -> bool:
         """End a key now, unless it has ended; False when there is none."""
         ...
@@ -59,6 +63,10 @@ class ApiKeyStore(Protocol):
 
     async def by_prefix(self, prefix: str) -> tuple[ApiKey, str] | None:
         """A key and the digest of its secret."""
+        ...
+
+    async def replace_digest(self, prefix: str, before: str, digest: str) -> None:
+        """Store another digest of the same secret, unless the stored one has changed."""
         ...
 
     async def expire(self, which: int | str, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from services.auth.model.api_key import DEFAULT_LIFETIME, ApiKey
 from services.auth.model.errors import InvalidInputError, NotFoundError, UnauthenticatedError
 from services.auth.model.secret import KeyKind, mint, read
 from services.auth.store.keys import ApiKeyStore
+from services.auth.usecases.proof import Proof
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -19,9 +20,10 @@ log = get_logger(__name__)
 class ApiKeys:
     """API keys of one tailnet."""
 
-    def __init__(self, store: ApiKeyStore, clock: Clock) -> None:
+    def __init__(self, store: ApiKeyStore, clock: Clock, proof: Proof | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._proof = proof or Proof()
 
     async def create(self, expiration: datetime | None) -> tuple[ApiKey, str]:
         """Make a key; the second value is its text, which is not kept."""
@@ -61,7 +63,9 @@ class ApiKeys:
         text = read(KeyKind.API, unverified_key)
         found = await self._store.by_prefix(text.prefix) if text else None
         now = self._clock.now()
-        if text is None or not text.matches(found[1] if found else None) or found is None or found[0].is_expired(now):
+        if text is None or found is None or found[0].is_expired(now):
+            raise UnauthenticatedError("invalid api key")
+        if not await self._proof.proves(text, found[1], self._store):
             raise UnauthenticatedError("invalid api key")
         key = found[0]
         if key.wants_touch(now):

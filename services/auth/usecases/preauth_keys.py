@@ -13,6 +13,7 @@ from services.auth.model.secret import KeyKind, mint, read
 from services.auth.model.tag import read_tags
 from services.auth.store.keys import PreAuthKeyStore
 from services.auth.store.registry import Registry
+from services.auth.usecases.proof import Proof
 from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.runtime.clock import Clock
@@ -35,10 +36,11 @@ class ClaimedKey:
 class PreAuthKeys:
     """Pre-auth keys of one tailnet."""
 
-    def __init__(self, store: PreAuthKeyStore, registry: Registry, clock: Clock) -> None:
+    def __init__(self, store: PreAuthKeyStore, registry: Registry, clock: Clock, proof: Proof | None = None) -> None:
         self._store = store
         self._registry = registry
         self._clock = clock
+        self._proof = proof or Proof()
 
     async def create(
         self, user_id: UserId, *, reusable: bool, ephemeral: bool, expiration: datetime | None, tags: Iterable[str]
@@ -84,10 +86,12 @@ class PreAuthKeys:
 
         Raises:
             RefusedError: there is none; unknown prefix and wrong secret look the same.
+            UnavailableError: too many checks of imported keys wait.
         """
         text = read(KeyKind.PRE_AUTH, unverified_auth_key)
         found = await self._store.by_prefix(text.prefix) if text else None
-        if text is None or not text.matches(found[1] if found else None) or found is None:
+        digest = found[1] if found else None
+        if text is None or not await self._proof.proves(text, digest, self._store) or found is None:
             raise RefusedError("invalid auth key")
         return found[0]
 

@@ -67,27 +67,36 @@ class SqlStore:
     async def accept(self, draft: Draft, if_match: str) -> tuple[Version, Record]:
         """Store a version and put it in force."""
         async with write(self._engine) as connection:
-            await self._lock(connection)
-            row = await self._tailnet_row(connection)
-            assert row is not None
-            if if_match and if_match != await self._etag(connection, row["in_force"]):
-                raise OvertakenError("the policy in force is not the one that the change was made from")
-            number = row["newest"] + 1
-            version = Version(number, draft.author, draft.reason, draft.created_at, draft.etag, draft.text)
-            await connection.execute(
-                insert(versions).values(
-                    tailnet_id=self._tailnet,
-                    number=number,
-                    author=draft.author,
-                    reason=draft.reason,
-                    created_at=draft.created_at,
-                    etag=draft.etag,
-                    text=draft.text,
-                )
+            return await self.accept_on(connection, draft, if_match)
+
+    async def accept_on(self, connection: AsyncConnection, draft: Draft, if_match: str) -> tuple[Version, Record]:
+        """Store a version and put it in force, inside a transaction that is open already."""
+        await self._lock(connection)
+        row = await self._tailnet_row(connection)
+        assert row is not None
+        if if_match and if_match != await self._etag(connection, row["in_force"]):
+            raise OvertakenError("the policy in force is not the one that the change was made from")
+        number = row["newest"] + 1
+        version = Version(number, draft.author, draft.reason, draft.created_at, draft.etag, draft.text)
+        await connection.execute(
+            insert(versions).values(
+                tailnet_id=self._tailnet,
+                number=number,
+                author=draft.author,
+                reason=draft.reason,
+                created_at=draft.created_at,
+                etag=draft.etag,
+                text=draft.text,
             )
-            await connection.execute(update(tailnets).where(self._ours()).values(newest=number))
-            record = await self._record(connection, row["seq"] + 1, draft.compiled, number, draft.created_at)
+        )
+        await connection.execute(update(tailnets).where(self._ours()).values(newest=number))
+        record = await self._record(connection, row["seq"] + 1, draft.compiled, number, draft.created_at)
         return version, record
+
+    async def newest_on(self, connection: AsyncConnection) -> int:
+        """Return the number of the newest version, inside a transaction that is open already; 0 if there is none."""
+        row = await self._tailnet_row(connection)
+        return 0 if row is None else int(row["newest"])
 
     async def put_in_force(self, compiled: bytes, number: int, now: datetime) -> Record:
         """Put a compiled form in force without a new version."""

@@ -135,7 +135,7 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
     Raises:
         DatabaseAwayError: it cannot be reached, or refuses us.
     """
-    await _reachable(engine)
+    await wait_until_reachable(engine)
     # Alembic's `op` and `context` are proxies of the whole process, so only one service may migrate at a time.
     async with _lock("migrate"), write(engine) as connection:
         if engine.dialect.name == "postgresql":
@@ -143,8 +143,12 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
         await connection.run_sync(_upgrade, package_dir, version_table)
 
 
-async def _reachable(engine: AsyncEngine) -> None:
-    """Connect once; wait a while for a PostgreSQL that is starting; else say what is wrong."""
+async def wait_until_reachable(engine: AsyncEngine) -> None:
+    """Connect once; wait up to `START_TIMEOUT` for a PostgreSQL that is starting.
+
+    Raises:
+        DatabaseAwayError: it cannot be reached, or refuses us.
+    """
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
     while True:
         try:

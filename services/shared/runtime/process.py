@@ -20,6 +20,7 @@ import grpc.aio
 from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
+from services.shared.db.place import RefusedDatabaseError, place_of
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
@@ -37,6 +38,8 @@ log = get_logger(__name__)
 CALLED = ("registry", "policy", "auth", "map_streamer")
 """Services that others call."""
 
+_KEEPERS = frozenset(("registry", "policy", "auth"))
+"""Services that have tables."""
 _GRACE = 3.0
 
 
@@ -109,7 +112,7 @@ def run(
         serve = embedded if together else alone
         again = read or (lambda: load(config.source, os.environ))
         _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
-    except ConfigError as error:
+    except (ConfigError, RefusedDatabaseError) as error:
         log.error("cannot start", reason=str(error))
     except OSError as error:
         log.error("cannot start", reason=str(error))
@@ -176,6 +179,7 @@ async def embedded(
     ready = False
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
+        place = await _place(config, builds)
         bus = await connect_bus(config.bus.url, telemetry) if config.bus.url else MemoryBus()
         stack.push_async_callback(bus.close)
         server = LocalServer([ObserveInterceptor(telemetry)])
@@ -187,7 +191,7 @@ async def embedded(
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         services: dict[str, Service] = {}
         for name, build in builds.items():
-            services[name] = service = await build(config, deps)
+            services[name] = service = await build(place, deps)
             stack.push_async_callback(_stop, name, service)
             service.add_to(server)
         for service in services.values():
@@ -215,6 +219,7 @@ async def alone(
     ready = False
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
+        place = await _place(config, builds)
         bus = await connect_bus(config.bus.url, telemetry)
         stack.push_async_callback(bus.close)
         channels: dict[str, grpc.aio.Channel] = {}
@@ -227,7 +232,7 @@ async def alone(
         servers: list[RpcServer] = []
         ports: dict[str, int] = {}
         for name, build in builds.items():
-            service = await build(config, deps)
+            service = await build(place, deps)
             stack.push_async_callback(_stop, name, service)
             server = RpcServer(config.services, telemetry, shared=config.gateway.worker > 0)
             server.add(service)
@@ -241,6 +246,29 @@ async def alone(
         ready = True
         yield ports
         ready = False
+
+
+async def _place(config: Config, builds: Mapping[str, Build]) -> Config:
+    """Return the configuration with the database that is used, once it is known to be ours or empty.
+
+    Raises:
+        RefusedDatabaseError: it is something else.
+        DatabaseAwayError: it cannot be reached.
+    """
+    if not _KEEPERS & builds.keys():
+        return config
+    from services.shared.db.database import create_engine, wait_until_reachable
+
+    if config.database.type == "postgres":
+        engine = create_engine(config.database)
+        try:
+            await wait_until_reachable(engine)
+        finally:
+            await engine.dispose()
+    placed = await place_of(config)
+    if placed.database != config.database:
+        log.info("imported database", path=str(placed.database.sqlite.path), left=str(config.database.sqlite.path))
+    return placed
 
 
 def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:

@@ -1,0 +1,89 @@
+"""The private keys of an old server: its Noise key, which clients pin, and its relay's. Copies them, prints none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.frame.errors import CommandError
+from services.shared.config.model import Config
+from services.shared.imported import Problems
+from services.shared.keys import KeyFormatError, PrivateKey
+
+LEGACY_RELAY_KEY = "private.key"
+"""Up to 0.22 the relay used the key of the old protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCopy:
+    """A key file to make."""
+
+    key: PrivateKey
+    to: Path
+
+
+def plan(config: Config, noise_key: str, problems: Problems) -> list[KeyCopy]:
+    """Say which key files are made; what is missing is noted.
+
+    Raises:
+        CommandError: the file that is named has no key, or another key is in place already.
+    """
+    copies = []
+    path = config.noise.private_key_path
+    if noise_key:
+        wanted, present = _read(Path(noise_key)), _present(path)
+        if present is None:
+            copies.append(KeyCopy(wanted, path))
+        elif present != wanted:
+            raise CommandError(
+                f"{path} has another key than {noise_key}",
+                f"clients pin the key of the server that they know: move {path} away, then import again",
+            )
+    elif _present(path) is None:
+        problems.add(
+            "key", "noise", f"there is no {path}", "clients pin this key: give it with --noise-key, or all stop"
+        )
+    relay = config.derp.server.private_key_path
+    old = path.with_name(LEGACY_RELAY_KEY)
+    if relay.parent == old.parent and not relay.exists() and old.is_file():
+        with suppress(CommandError):
+            copies.append(KeyCopy(_read(old), relay))
+    return copies
+
+
+def write(copies: list[KeyCopy]) -> list[Path]:
+    """Make key files with mode 0600; returns those that were made.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    made = []
+    for copy in copies:
+        copy.to.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=copy.to.parent, prefix=f".{copy.to.name}.")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(copy.key.text() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            copy.to.hardlink_to(name)
+            made.append(copy.to)
+        finally:
+            Path(name).unlink()
+    return made
+
+
+def _present(path: Path) -> PrivateKey | None:
+    return _read(path) if path.exists() else None
+
+
+def _read(path: Path) -> PrivateKey:
+    try:
+        return PrivateKey.parse(path.read_text(encoding="ascii", errors="replace"))
+    except OSError as error:
+        raise CommandError(f"{path}: {error.strerror}", "check the path, and that this user may read it") from None
+    except KeyFormatError:
+        raise CommandError(f"{path} holds no private key", "it begins with privkey: and has 64 hex digits") from None

@@ -1,0 +1,141 @@
+"""Where an import reads and where it writes: `--from`, the configuration, and the file beside Headscale's."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from cli.frame.errors import CommandError
+from services.shared.config.model import Config, DatabaseConfig, PostgresConfig
+from services.shared.db.contents import recognise
+from services.shared.db.place import BESIDE, beside, check, named, place_of
+from services.shared.db.recognition import Kind
+from services.shared.db.untouched import is_in_use
+
+_DSN = ("postgres://", "postgresql://")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What is read, and the configuration whose database is written."""
+
+    source: DatabaseConfig
+    target: Config
+    target_exists: bool
+    """Whether our tables are there already."""
+
+
+async def find(config: Config, given: str) -> Places:
+    """Find source and target.
+
+    Raises:
+        CommandError: one of them is missing, or both are the same.
+        RefusedDatabaseError: the target is not ours to write.
+        UntouchedError: a database cannot be read.
+    """
+    configured = await recognise(config.database)
+    if given:
+        source = _given(given, config)
+        target = config
+        if configured.kind is Kind.HEADSCALE:
+            target = await _beside(config)
+    elif configured.kind is Kind.HEADSCALE:
+        source, target = config.database, await _beside(config)
+    else:
+        raise CommandError(
+            f"{named(config.database)} is not Headscale's: it is {_called(configured.kind)}",
+            "name Headscale's database: headscale import --from FILE, or --from postgres://USER@HOST/NAME",
+        )
+    if _same(source, target.database):
+        raise CommandError(f"{named(source)} would be source and target", f"name another database in {config.source}")
+    found = await recognise(target.database)
+    if target.database == config.database and found.kind is Kind.EMPTY:
+        target = await place_of(target)
+        found = await recognise(target.database)
+    check(found, target.database, config.source)
+    _refuse_used(source, target)
+    return Places(source, target, found.kind is Kind.OURS)
+
+
+async def _beside(config: Config) -> Config:
+    if config.database.type == "postgres":
+        raise CommandError(
+            f"{named(config.database)} is Headscale's, and stays as it is",
+            "make an empty database, name it in database.postgres.name, and name the old one with --from",
+        )
+    if config.database.sqlite.path.name == BESIDE:
+        raise CommandError(
+            f"{config.database.sqlite.path} is Headscale's", "rename it, or name another in the configuration"
+        )
+    return replace(config, database=beside(config.database))
+
+
+def _given(given: str, config: Config) -> DatabaseConfig:
+    if not given.startswith(_DSN):
+        if "://" in given:
+            raise CommandError("--from is neither a file nor a DSN", "write it like postgres://user@host:5432/name")
+        return replace(config.database, type="sqlite", sqlite=replace(config.database.sqlite, path=Path(given)))
+    return replace(config.database, type="postgres", postgres=_dsn(given, config.database))
+
+
+def _dsn(given: str, known: DatabaseConfig) -> PostgresConfig:
+    try:
+        url = urlsplit(given)
+        port = url.port or 5432
+    except ValueError:
+        raise CommandError("--from is no DSN", "write it like postgres://user@host:5432/name") from None
+    options = {name: values[-1] for name, values in parse_qs(url.query).items()}
+    host = options.get("host") or unquote(url.hostname or "") or "localhost"
+    postgres = PostgresConfig(
+        host=host,
+        port=int(options.get("port") or port),
+        name=unquote(url.path.lstrip("/")) or unquote(url.username or ""),
+        user=unquote(url.username or options.get("user", "")),
+        password=unquote(url.password or "") or os.environ.get("PGPASSWORD", ""),
+        ssl=options.get("sslmode", "prefer" if not host.startswith("/") else "disable"),
+    )
+    if not postgres.password and known.type == "postgres" and known.postgres.host == postgres.host:
+        postgres = replace(postgres, password=known.postgres.password, user=postgres.user or known.postgres.user)
+    if not postgres.name:
+        raise CommandError("--from names no database", "write it like postgres://user@host:5432/name")
+    return postgres
+
+
+def _same(source: DatabaseConfig, target: DatabaseConfig) -> bool:
+    if source.type != target.type:
+        return False
+    if source.type == "postgres":
+        one, other = source.postgres, target.postgres
+        return (one.host, one.port, one.name) == (other.host, other.port, other.name)
+    one_path, other_path = source.sqlite.path, target.sqlite.path
+    return one_path.resolve() == other_path.resolve()
+
+
+def _refuse_used(source: DatabaseConfig, target: Config) -> None:
+    if source.type == "sqlite" and is_in_use(source.sqlite.path):
+        raise CommandError(
+            f"{source.sqlite.path} is in use by another process", "stop Headscale first: systemctl stop headscale"
+        )
+    if answers(target.unix_socket):
+        raise CommandError(
+            f"a server is running: it answers at {target.unix_socket}", "stop it first: systemctl stop headscale"
+        )
+
+
+def answers(path: Path) -> bool:
+    """Return whether somebody accepts connections on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
+        client.settimeout(1)
+        client.connect(str(path))
+        return True
+    return False
+
+
+def _called(kind: Kind) -> str:
+    if kind is Kind.EMPTY:
+        return "empty"
+    return "smartscale's own" if kind in (Kind.OURS, Kind.NEWER) else "another program's"

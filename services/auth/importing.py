@@ -1,0 +1,186 @@
+"""Takes over pre-auth keys and API keys of another control server, so that secrets which were handed out stay valid.
+
+plain text of 48 hex digits     digest of ours; the first 12 digits are the prefix
+prefix and bcrypt hash          the hash as it is, until its secret is first proven (`usecases.proof`)
+owner gone                      left out, unless tags own its nodes
+prefix taken                    the key with the lower id keeps it
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Table, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.auth.model.errors import InvalidInputError
+from services.auth.model.secret import KeyKind, digest_of, imported_digest, read
+from services.auth.model.tag import read_tags
+from services.auth.sql.tables import VERSION_TABLE, api_keys, preauth_keys
+from services.auth.wiring import MIGRATIONS
+from services.shared.db.database import migrate
+from services.shared.ids import TailnetId, UserId
+from services.shared.imported import Counts, ImportedApiKey, ImportedPreAuthKey, Installation
+
+_PREFIX = re.compile(r"[A-Za-z0-9_-]{7,32}\Z", re.ASCII)
+_PART = 500
+
+Row = dict[str, Any]
+"""Columns of a key, without its tailnet."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownKeys:
+    """Ids of the keys that a tailnet has, by prefix."""
+
+    preauth: Mapping[str, int] = field(default_factory=dict)
+    api: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class KeyPlan:
+    """Keys to write."""
+
+    preauth: list[Row] = field(default_factory=list, repr=False)
+    api: list[Row] = field(default_factory=list, repr=False)
+
+
+def plan(found: Installation, user_ids: Mapping[int, UserId], known: KnownKeys, now: datetime) -> KeyPlan:
+    """Plan all keys, and count and note in `found` what happens to each. `user_ids` are ours, by imported id."""
+    preauth = _Planner("preauthkey", known.preauth, (key.id for key in found.preauth_keys), found)
+    for key in sorted(found.preauth_keys, key=lambda key: key.id):
+        preauth.take(key.id, _secret_of(key), partial(_preauth_row, key, user_ids, now))
+    api = _Planner("apikey", known.api, (key.id for key in found.api_keys), found)
+    for api_key in sorted(found.api_keys, key=lambda key: key.id):
+        api.take(api_key.id, _hashed(api_key.prefix, api_key.hash), partial(_api_row, api_key, now))
+    return KeyPlan(preauth.rows, api.rows)
+
+
+class _Unusable(Exception):  # noqa: N818  says why a key is left out
+    """A key that cannot be taken over."""
+
+
+class _Planner:
+    """Plans the keys of one kind, in the order of their ids."""
+
+    def __init__(self, kind: str, known: Mapping[str, int], ids: Iterable[int], found: Installation) -> None:
+        self._kind = kind
+        self._known = known
+        self._counts: Counts = found.counts[f"{kind}s"]
+        self._problems = found.problems
+        self._taken_ids = set(known.values())
+        self._last_id = max((0, *self._taken_ids, *ids))
+        self._prefixes: set[str] = set()
+        self.rows: list[Row] = []
+
+    def take(self, key_id: int, secret: tuple[str, str] | str, row: Callable[[], Row]) -> None:
+        """Plan a key by prefix and digest; in their place a text says why it has none."""
+        try:
+            if isinstance(secret, str):
+                raise _Unusable(secret)
+            prefix, digest = secret
+            if prefix in self._known:
+                self._counts.already_there += 1
+                return
+            if prefix in self._prefixes:
+                raise _Unusable("another key has the same prefix")
+            columns = row()
+        except _Unusable as error:
+            self._counts.left_out += 1
+            self._problems.add(self._kind, key_id, str(error), "left out")
+            return
+        self._prefixes.add(prefix)
+        self.rows.append({"id": self._id(key_id), "prefix": prefix, "digest": digest, **columns})
+        self._counts.imported += 1
+
+    def _id(self, key_id: int) -> int:
+        if key_id not in self._taken_ids:
+            return key_id
+        self._last_id += 1
+        self._problems.add(self._kind, key_id, "another key of the tailnet has this id", f"given id {self._last_id}")
+        return self._last_id
+
+
+def _secret_of(key: ImportedPreAuthKey) -> tuple[str, str] | str:
+    """Return prefix and digest, or why there are none."""
+    if key.hash:
+        return _hashed(key.prefix, key.hash)
+    text_ = read(KeyKind.PRE_AUTH, key.plain)
+    if text_ is None:
+        return "its text has a form that no release makes" if key.plain else "it has neither a text nor a hash"
+    return text_.prefix, digest_of(text_.unverified_secret)
+
+
+def _hashed(prefix: str, hashed: str) -> tuple[str, str] | str:
+    digest = imported_digest(hashed)
+    if digest is None:
+        return "its hash has a form that no release makes"
+    return (prefix, digest) if _PREFIX.match(prefix) else "its prefix has a form that no release makes"
+
+
+def _preauth_row(key: ImportedPreAuthKey, user_ids: Mapping[int, UserId], now: datetime) -> Row:
+    tags = _tags(key)
+    owner = user_ids.get(key.user_id)
+    if owner is None and not tags:
+        raise _Unusable("its user does not exist" if key.user_id else "it has neither a user nor tags")
+    return {
+        "user_id": owner or 0,
+        "reusable": key.reusable,
+        "ephemeral": key.ephemeral,
+        "tags": list(tags),
+        "created_at": key.created_at or now,
+        "expiration": key.expiration,
+        "used": key.used,
+    }
+
+
+def _tags(key: ImportedPreAuthKey) -> tuple[str, ...]:
+    """Return its tags; a damaged one must not let a node in with less than what its key was made for.
+
+    Raises:
+        _Unusable: one is damaged.
+    """
+    try:
+        return read_tags(key.tags)
+    except InvalidInputError as error:
+        raise _Unusable(f"a tag is damaged: {error}") from None
+
+
+def _api_row(key: ImportedApiKey, now: datetime) -> Row:
+    return {"created_at": key.created_at or now, "expiration": key.expiration, "last_seen": key.last_seen}
+
+
+class AuthTarget:
+    """The auth service's tables of one tailnet."""
+
+    def __init__(self, tailnet: TailnetId) -> None:
+        self._tailnet = tailnet
+
+    async def prepare(self, engine: AsyncEngine) -> None:
+        """Bring the tables to the newest version."""
+        await migrate(engine, MIGRATIONS, VERSION_TABLE)
+
+    async def known(self, connection: AsyncConnection) -> KnownKeys:
+        """Return the keys that the tailnet has."""
+        return KnownKeys(await self._prefixes(connection, preauth_keys), await self._prefixes(connection, api_keys))
+
+    async def write(self, connection: AsyncConnection, plan: KeyPlan) -> None:
+        """Write all keys of a plan."""
+        for table, rows in ((preauth_keys, plan.preauth), (api_keys, plan.api)):
+            for start in range(0, len(rows), _PART):
+                part: Sequence[Row] = rows[start : start + _PART]
+                await connection.execute(insert(table), [{"tailnet_id": self._tailnet, **row} for row in part])
+            if rows and connection.dialect.name == "postgresql":
+                # SQLite follows ids that are given; a sequence of PostgreSQL does not.
+                await connection.execute(
+                    text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}")
+                )
+
+    async def _prefixes(self, connection: AsyncConnection, table: Table) -> dict[str, int]:
+        rows = await connection.execute(select(table.c.prefix, table.c.id).where(table.c.tailnet_id == self._tailnet))
+        return {str(row.prefix): int(row.id) for row in rows}

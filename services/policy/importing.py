@@ -1,0 +1,89 @@
+"""Takes over the policy of another control server: what it means here, and the version that is stored of it.
+
+Policies of Headscale up to 0.25 name users without an @; they are read with the names of the imported users.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.policy.model.compiler import compile_policy
+from services.policy.model.text.problems import PolicyError
+from services.policy.model.version import Draft
+from services.policy.sql import SqlStore
+from services.policy.sql.tables import VERSION_TABLE
+from services.policy.usecases import Rules
+from services.policy.wire import ChangeCodec
+from services.policy.wiring import MIGRATIONS, rules_of
+from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
+from services.shared.config.model import Config
+from services.shared.db.database import migrate
+from services.shared.ids import TailnetId
+from services.shared.imported import ImportedPolicy
+
+AUTHOR = "import"
+
+
+class RefusedPolicyError(Exception):
+    """The policy cannot be used here; `lines` say why."""
+
+    def __init__(self, lines: tuple[str, ...]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class PolicyPlan:
+    """What a policy means, what is to be said of it, and whether it is stored."""
+
+    def __init__(self, compiled: CompiledPolicy = ALLOW_ALL, warnings: tuple[str, ...] = ()) -> None:
+        self.compiled = compiled
+        self.warnings = warnings
+        self.draft: Draft | None = None
+
+
+def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[str], now: datetime) -> PolicyPlan:
+    """Compile a policy as the server will; in file mode nothing is stored, since the server reads the file.
+
+    Raises:
+        RefusedPolicyError: it cannot be used here.
+    """
+    if policy is None:
+        return PolicyPlan()
+    rules: Rules = rules_of(config)
+    try:
+        document = compile_policy(
+            policy.text, name=policy.name, domains=rules.domains, user_names=user_names, provider=rules.provider
+        )
+    except PolicyError as error:
+        raise RefusedPolicyError(tuple(error.lines)) from None
+    planned = PolicyPlan(document.policy, tuple(str(warning) for warning in document.warnings))
+    if not rules.file_mode:
+        reason = f"taken over from {policy.origin}"
+        planned.draft = Draft(policy.text, document.policy.to_bytes(), AUTHOR, reason, now)
+    return planned
+
+
+class PolicyTarget:
+    """The policy service's tables of one tailnet."""
+
+    def __init__(self, tailnet: TailnetId) -> None:
+        self._tailnet = tailnet
+
+    async def prepare(self, engine: AsyncEngine) -> None:
+        """Bring the tables to the newest version."""
+        await migrate(engine, MIGRATIONS, VERSION_TABLE)
+
+    async def is_empty(self, connection: AsyncConnection) -> bool:
+        """Return whether no policy was ever stored."""
+        return await self._store(connection).newest_on(connection) == 0
+
+    async def write(self, connection: AsyncConnection, plan: PolicyPlan) -> None:
+        """Store the policy and put it in force, as a numbered change."""
+        if plan.draft is not None:
+            await self._store(connection).accept_on(connection, plan.draft, "")
+
+    def _store(self, connection: AsyncConnection) -> SqlStore:
+        return SqlStore(connection.engine, self._tailnet, ChangeCodec())

@@ -1,0 +1,82 @@
+"""What an imported installation becomes in the registry, as a function of it and of what the tailnet has. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+
+from services.registry.importing.nodes import NodePlanner
+from services.registry.importing.users import UserPlanner
+from services.registry.model.link import Link
+from services.registry.model.node import Node
+from services.registry.model.state import State
+from services.registry.model.user import User
+from services.registry.usecases.giving import Giver
+from services.registry.usecases.settings import Settings
+from services.shared.access.compiled import CompiledPolicy
+from services.shared.access.evaluator import Access
+from services.shared.access.inputs import AccessUser
+from services.shared.ids import UserId
+from services.shared.imported import Installation, greatest
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPlan:
+    """Everything to write in the registry's tables."""
+
+    users: Sequence[User]
+    links: Sequence[Link]
+    nodes: Sequence[Node]
+    user_ids: dict[int, UserId]
+    """Our id of each imported user."""
+    last_user_id: int
+    last_node_id: int
+
+
+def plan(
+    found: Installation,
+    policy: CompiledPolicy,
+    settings: Settings,
+    now: datetime,
+    *,
+    state: State,
+    links: Sequence[Link] = (),
+    issuers: Sequence[str] = (),
+) -> RegistryPlan:
+    """Plan users and nodes, and count and note in `found` what happens to each.
+
+    `state` and `links` are what the tailnet has; the state is changed. `policy` says who may own a tag, `issuers` are
+    the configured sign-in providers.
+    """
+    mentioned = (*(user.id for user in found.users), *(node.user_id for node in found.nodes))
+    last_user = greatest((*mentioned, *state.users), found.last_ids.get("user"))
+    last_node = greatest((*(node.id for node in found.nodes), *state.nodes), found.last_ids.get("node"))
+    user_ids, node_ids = count(last_user + 1), count(last_node + 1)
+    counts, problems = found.counts, found.problems
+    users = UserPlanner(state, links, issuers, now, counts["users"], problems, lambda: next(user_ids))
+    for user in sorted(found.users, key=lambda user: user.id):
+        users.take(user)
+    access = Access(policy, [_access_user(user) for user in state.users.values()], ())
+    nodes = NodePlanner(
+        state,
+        users,
+        Giver(settings),
+        access.may_own_tag,
+        now,
+        counts["nodes"],
+        counts["routes"],
+        problems,
+        lambda: next(node_ids),
+    )
+    planned = nodes.take_all(found.nodes)
+    routes = counts["routes"]
+    routes.found = routes.imported + routes.left_out
+    return RegistryPlan(
+        users.plan.users, users.plan.links, planned, users.plan.ids, next(user_ids) - 1, next(node_ids) - 1
+    )
+
+
+def _access_user(user: User) -> AccessUser:
+    return AccessUser(user.id, user.name, user.email, user.provider_id, user.role, frozenset(user.groups))

@@ -1,0 +1,78 @@
+"""The registry's door for an import: what the tailnet has, and the rows of a plan, inside somebody else's transaction.
+
+Each row is numbered as a change under the tailnet's lock, as every other change is, so that a registry which runs
+takes it over, and replicas agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.registry.importing.planning import RegistryPlan
+from services.registry.model.fact import NodePut, UserPut
+from services.registry.model.link import Link
+from services.registry.model.state import State
+from services.registry.sql import SqlStore, tables
+from services.registry.sql.people import SqlPeople
+from services.registry.sql.statements import LOCK
+from services.registry.sql.transaction import SqlTransaction
+from services.registry.wire import ChangeCodec
+from services.shared.ids import TailnetId
+
+_PART = 500
+"""Rows that are encoded at once."""
+
+
+class RegistryTarget:
+    """The registry's tables of one tailnet."""
+
+    def __init__(self, tailnet: TailnetId) -> None:
+        self._tailnet = tailnet
+        self._codec = ChangeCodec(tailnet)
+
+    async def prepare(self, engine: AsyncEngine) -> None:
+        """Bring the tables to the newest version."""
+        await SqlStore(engine, self._tailnet, self._codec).prepare()
+
+    async def lock(self, connection: AsyncConnection) -> SqlTransaction:
+        """Lock the tailnet's row; all else that is written is written after it."""
+        position = await LOCK.value(connection, {"tailnet_id": self._tailnet})
+        return SqlTransaction(connection, self._tailnet, self._codec, position or 0)
+
+    async def known(self, connection: AsyncConnection) -> tuple[State, Sequence[Link]]:
+        """Return what the tailnet has."""
+        rows = SqlPeople(connection, self._tailnet)
+        return await rows.load(), await rows.links()
+
+    async def last_gateway(self, connection: AsyncConnection) -> datetime | None:
+        """Return when a gateway of a running server last said that it lives."""
+        heard = tables.gateways.c
+        found: datetime | None = await connection.scalar(
+            select(func.max(heard.heard_at)).where(heard.tailnet_id == self._tailnet)
+        )
+        return found
+
+    async def write(
+        self, transaction: SqlTransaction, plan: RegistryPlan, now: datetime, progress: Callable[[str, int], None]
+    ) -> None:
+        """Write all rows of a plan."""
+        for start in range(0, len(plan.users), _PART):
+            await transaction.write([UserPut(user) for user in plan.users[start : start + _PART]], now)
+        for link in plan.links:
+            await transaction.put_link(link)
+        for start in range(0, len(plan.nodes), _PART):
+            part = plan.nodes[start : start + _PART]
+            await transaction.write([NodePut(node) for node in part], now)
+            progress("writing nodes", start + len(part))
+
+    async def remember_ids(self, connection: AsyncConnection, plan: RegistryPlan) -> None:
+        """See that no id of the old server is given again."""
+        counters = tables.counters
+        for name, last in (("user", plan.last_user_id), ("node", plan.last_node_id)):
+            await connection.execute(
+                update(counters).where(counters.c.name == name, counters.c.last < last).values(last=last)
+            )

@@ -1,0 +1,108 @@
+"""Which database a server of this configuration uses, decided before anything is written.
+
+A configuration of Headscale names Headscale's database. That one is never written: what is imported from it goes into
+`smartscale.sqlite` beside it, and from then on the same configuration means that file. So the old server can be
+started again at any time. On PostgreSQL there is no such place beside, and the configuration names a database of ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from services.shared.config.model import Config, DatabaseConfig
+from services.shared.db.contents import recognise
+from services.shared.db.recognition import Kind, Verdict
+from services.shared.db.untouched import UntouchedError
+
+BESIDE = "smartscale.sqlite"
+
+
+class RefusedDatabaseError(Exception):
+    """The configured database is not ours to use; `remedy` says what to type."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+def named(database: DatabaseConfig) -> str:
+    """Return how a database is called in messages."""
+    if database.type == "postgres":
+        return f"PostgreSQL database {database.postgres.name!r} on {database.postgres.host}"
+    return str(database.sqlite.path)
+
+
+def beside(database: DatabaseConfig) -> DatabaseConfig:
+    """Return the SQLite database that stands in for the configured one of Headscale."""
+    return replace(database, sqlite=replace(database.sqlite, path=database.sqlite.path.with_name(BESIDE)))
+
+
+async def place_of(config: Config) -> Config:
+    """Return the configuration with the database that the server uses.
+
+    Raises:
+        RefusedDatabaseError: it is Headscale's and not imported yet, another program's, or of a newer version.
+    """
+    found = await _recognised(config.database)
+    if found.kind is Kind.OURS:
+        return config
+    if config.database.type == "sqlite" and found.kind in (Kind.HEADSCALE, Kind.EMPTY):
+        other = beside(config.database)
+        if other != config.database and (await _recognised(other)).kind in (Kind.OURS, Kind.NEWER):
+            check(await _recognised(other), other, config.source)
+            return replace(config, database=other)
+    check(found, config.database, config.source)
+    return config
+
+
+def check(found: Verdict, database: DatabaseConfig, source: Path | None) -> None:
+    """Refuse a database that is neither ours nor empty.
+
+    Raises:
+        RefusedDatabaseError: it is something else.
+    """
+    name = named(database)
+    if found.kind is Kind.HEADSCALE:
+        raise RefusedDatabaseError(
+            f"{name} is the database of Headscale {found.release} with {_many(found.users, 'user')} and "
+            f"{_many(found.nodes, 'node')}{', but ' + found.fault if found.fault else ''}",
+            _how_to_import(database, source),
+        )
+    if found.kind is Kind.NEWER:
+        raise RefusedDatabaseError(
+            f"{name} was made by a newer smartscale: {found.detail}",
+            "start that version, or restore a backup made by this one: headscale backup restore FILE",
+        )
+    if found.kind is Kind.OTHER:
+        raise RefusedDatabaseError(
+            f"{name} belongs to another program: its tables are {found.detail}",
+            "it is left as it is; name an empty or new database in the configuration",
+        )
+
+
+def _how_to_import(database: DatabaseConfig, source: Path | None) -> str:
+    config = f" -c {source}" if source is not None and source.parent != Path("/etc/headscale") else ""
+    if database.type == "postgres":
+        name = database.postgres.name
+        return (
+            f"make an empty database, name it in database.postgres.name, and run `headscale import{config} --from "
+            f"postgres://{database.postgres.user}@{database.postgres.host}/{name}` to take it over; "
+            "the old one stays as it is; to go back, start Headscale again"
+        )
+    return (
+        f"run `headscale import{config}` to take it over into {beside(database).sqlite.path}; "
+        "the old file stays as it is; to go back, start Headscale again"
+    )
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+async def _recognised(database: DatabaseConfig) -> Verdict:
+    try:
+        return await recognise(database)
+    except UntouchedError as error:
+        raise RefusedDatabaseError(error.what, error.remedy) from None

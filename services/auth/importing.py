@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Table, insert, select, text
+from sqlalchemy import Table, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.errors import InvalidInputError
@@ -177,9 +177,8 @@ class AuthTarget:
                 await connection.execute(insert(table), [{"tailnet_id": self._tailnet, **row} for row in part])
             if rows and connection.dialect.name == "postgresql":
                 # SQLite follows ids that are given; a sequence of PostgreSQL does not.
-                await connection.execute(
-                    text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), max(id)) FROM {table.name}")
-                )
+                sequence = func.pg_get_serial_sequence(table.name, "id")
+                await connection.execute(select(func.setval(sequence, func.max(table.c.id))))
 
     async def _prefixes(self, connection: AsyncConnection, table: Table) -> dict[str, int]:
         rows = await connection.execute(select(table.c.prefix, table.c.id).where(table.c.tailnet_id == self._tailnet))

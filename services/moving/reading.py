@@ -83,7 +83,7 @@ class _Reader:
         await self._each(devices, "node", counts["nodes"], lambda row: self._node(row, routes, ephemeral))
         await self._policy()
         await self._count_what_has_no_place()
-        found.last_ids = {"user": await self._last_id("users"), "node": await self._last_id(devices)}
+        found.last_ids = {"user": await self._source.last_id("users"), "node": await self._source.last_id(devices)}
         return found
 
     async def _each(self, table: str, kind: str, counts: Counts, take: Callable[[Fields], None]) -> None:
@@ -230,19 +230,6 @@ class _Reader:
         ):
             what = f"{number} OAuth clients: there is no such thing here"
             self._problems.add("database", "oauth_clients", what, "left out; make API keys for what used them")
-
-    async def _last_id(self, table: str) -> int:
-        """Return the greatest id that the database ever gave in a table, if it remembers."""
-        if self._source.kind == "sqlite":
-            if "sqlite_sequence" not in self._tables:
-                return 0
-            found = await self._source.value(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")
-        else:
-            found = await self._source.value(
-                f"SELECT max(last_value) FROM pg_sequences WHERE sequencename = '{table}_id_seq'"
-                " AND schemaname = ANY (current_schemas(false))"
-            )
-        return found if isinstance(found, int) else 0
 
 
 class _Routes:

@@ -67,6 +67,10 @@ class Source(Protocol):
         """Give all rows of a table in the order of an integer column."""
         ...
 
+    async def last_id(self, table: str) -> int:
+        """Return the greatest id that was ever given in a table, as far as the database remembers; else 0."""
+        ...
+
 
 @asynccontextmanager
 async def open_untouched(config: DatabaseConfig) -> AsyncIterator[Source]:
@@ -134,6 +138,12 @@ class _SqliteSource:
             # A page of the table is damaged. Rows on other pages are still found by their id.
             async for found in self._one_by_one(table, order, columns, 0 if last is None else last):
                 yield found
+
+    async def last_id(self, table: str) -> int:
+        if "sqlite_sequence" not in await self.tables():
+            return 0
+        found = await self.value(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")
+        return found if isinstance(found, int) else 0
 
     def _pages(self, table: str, order: str, columns: list[str]) -> Iterator[list[dict[str, object]]]:
         cursor = self._connection.execute(f'SELECT * FROM "{table}" ORDER BY "{order}"')
@@ -206,6 +216,13 @@ class _PostgresSource:
         async for part in rows.mappings().partitions(_PAGE):
             for row in part:
                 yield {str(name): value for name, value in row.items()}
+
+    async def last_id(self, table: str) -> int:
+        found = await self.value(
+            f"SELECT max(last_value) FROM pg_sequences WHERE sequencename = '{table}_id_seq'"
+            " AND schemaname = ANY (current_schemas(false))"
+        )
+        return found if isinstance(found, int) else 0
 
 
 @contextmanager

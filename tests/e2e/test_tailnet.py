@@ -51,6 +51,8 @@ def tailnet(server: Server, net: Lab) -> Tailnet:
     for client in (made.two, made.new, made.old, made.rust):
         client.start()
     made.two.wait_running()
+    for client in (made.new, made.old, made.rust):  # some join when they are first used
+        answers(client, f"http://{Baseshift.target}/", "hello from one")
     wait_for("all five are online", lambda: set(online(server)) == FIVE or None, 60)
     return made
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from cli.frame import output
+from cli.frame import output, words
 from cli.frame.errors import CommandError
 from cli.frame.parser import root
 
@@ -42,18 +42,20 @@ def run(argv: Sequence[str]) -> int:
         completion.answer(argv[1:], described=argv[0] == "__complete")
         return 0
     parser = root()
-    arguments = parser.parse_args(argv)
+    modern = bool(os.environ.get("SMARTSCALE_CLI_MODERN"))
+    output.choose(words.output_of(argv), modern=modern)  # wrong use is explained in that form too
+    arguments = parser.parse_args(words.ordered(parser, argv))
     if not arguments.noun:
         parser.print_help()
         return 0
-    output.choose(arguments.output, arguments.historic or bool(os.environ.get("SMARTSCALE_CLI_HISTORIC")))
+    output.choose(arguments.output, modern=modern or arguments.modern)
     try:
         arguments.run(arguments)
     except CommandError as error:
         output.refusal(str(error), error.remedy)
         return error.status
     except OSError as error:
-        sys.stderr.write(f"headscale: {error.filename or 'output'}: {error.strerror or error}\n")
+        output.refusal(f"{error.filename or 'output'}: {error.strerror or error}", "")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -41,7 +41,7 @@ policy:
 YAML
 fi
 hs=.venv/bin/headscale
-"$hs" -c "$config" serve &
+"$hs" serve -c "$config" &
 server=$!
 trap 'kill -TERM $server 2>/dev/null; wait $server' INT TERM
 ready=no

@@ -17,7 +17,7 @@ _ENVIRONMENT = (
     ("HEADSCALE_CLI_API_KEY", "The API key for it."),
     ("HEADSCALE_CLI_TIMEOUT", "How long to wait for an answer, as in 5s."),
     ("HEADSCALE_CLI_INSECURE", "true: do not check its certificate."),
-    ("SMARTSCALE_CLI_HISTORIC", "Not empty: as if --historic were given."),
+    ("SMARTSCALE_CLI_MODERN", "Not empty: as if --modern were given."),
     ("NO_COLOR", "Not empty: no colours."),
 )
 _STATUS = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+NO_ROUTES = "no node advertises routes; on a router: tailscale set --advertise-routes=10.0.0.0/24"
 USER = "id, name or e-mail"
 NODE = "id or given name"
 

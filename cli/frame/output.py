@@ -1,7 +1,8 @@
-"""How answers are printed: JSON and YAML for programs, sentences for people (their tables are in `cli.frame.tables`).
+"""Prints answers: JSON and YAML for programs, sentences for people (`cli.frame.tables` lays out tables).
 
-The data shape is that of the REST API (protojson): lowerCamelCase, ids as strings, times in RFC 3339; on demand it is
-that of older versions.
+What Headscale prints too has the shape of Headscale 0.29.2: `given_name`, numeric ids, times as seconds and
+nanoseconds. `--modern` gives the shape of the REST API (protojson: lowerCamelCase, ids as strings, RFC 3339), which
+messages that only this server has always have.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,25 +25,33 @@ if TYPE_CHECKING:
 FORMATS = ("json", "json-line", "yaml")
 
 
-_wanted = {"historic": "", "output": ""}
+@dataclass(slots=True)
+class _Style:
+    """The output options of this process; empty `output` means text for people."""
+
+    output: str = ""
+    modern: bool = False
 
 
-def choose(output: str | None, historic: bool) -> None:
-    """Say once how data is wanted."""
-    _wanted.update(historic="yes" if historic else "", output=output or "")
+_style = _Style()
 
 
-def historic() -> bool:
-    """Whether data is wanted as older versions printed it."""
-    return bool(_wanted["historic"])
+def choose(output: str | None, *, modern: bool) -> None:
+    """Set the output options of this process."""
+    _style.output, _style.modern = output or "", modern
+
+
+def modern() -> bool:
+    """Return whether the shape of the REST API was asked for."""
+    return _style.modern
 
 
 def data(message: Message) -> Any:
-    """A message as plain data, with every field present."""
-    if historic():
-        from cli.frame.legacy_output import shape
+    """Return a message as plain data in the shape that was chosen."""
+    from cli.frame.headscale_output import is_headscale, shape
 
-        return shape(message, yaml=_wanted["output"] == "yaml")
+    if not _style.modern and is_headscale(message):
+        return shape(message, yaml=_style.output == "yaml")
     from google.protobuf.json_format import MessageToDict
 
     return _complete(message, MessageToDict(message, always_print_fields_with_no_presence=True))
@@ -67,53 +77,71 @@ def _complete(message: Message, shown: dict[str, Any]) -> dict[str, Any]:
 
 
 def emit(value: Any, style: str) -> None:
-    """Print data in one of FORMATS."""
+    """Print one document in one of FORMATS; `json-line` is the whole document on one line."""
+    sys.stdout.write(_document(value, style))
+
+
+def _document(value: Any, style: str) -> str:
     if style == "yaml":
-        import yaml
-
-        class Written(yaml.SafeDumper):
-            """Writes what is shared as often as it stands: anchors are for nobody who reads."""
-
-            def ignore_aliases(self, data: Any) -> bool:
-                return True
-
-        sys.stdout.write(yaml.dump(value, Dumper=Written, sort_keys=False, allow_unicode=True))
-        return
+        return _yaml(value)
     import json
 
     if style == "json-line":
-        for line in value if isinstance(value, list) else [value]:
-            sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     else:
-        sys.stdout.write(json.dumps(value, indent="\t", ensure_ascii=False) + "\n")
+        text = json.dumps(value, indent="\t", ensure_ascii=False)
+    return text.translate(_GO_ESCAPES) + "\n"
 
 
-def tell(arguments: Namespace, answer: Message, sentence: str) -> None:
-    """Say what was done: the answer as data for programs, or a sentence for people."""
+_GO_ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
+"""encoding/json writes these as escapes; in JSON they stand only within strings."""
+
+
+def _yaml(value: Any) -> str:
+    import yaml
+
+    class Written(yaml.SafeDumper):
+        """Repeats what is referenced twice, because readers of this output do not expect anchors."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    text: str = yaml.dump(value, Dumper=Written, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def print_result(arguments: Namespace, message: Message, sentence: str) -> None:
+    """Print the result of a change: the message as data for programs, or a sentence for people."""
     if arguments.output:
-        emit(data(answer), arguments.output)
+        emit(data(message), arguments.output)
     else:
         print(sentence)
 
 
-def refusal(text: str, remedy: str) -> None:
-    """Say on standard error why a command was not done; older versions did it in the form of the output."""
-    if historic() and _wanted["output"]:
-        import json
-
-        sys.stderr.write(json.dumps({"error": text}, ensure_ascii=False) + "\n")
+def refusal(text: str, remedy: str, *, program: str = "headscale") -> None:
+    """Print on standard error why a command failed: a sentence, or with `-o` a document with the member `error`."""
+    if _style.output:
+        problem = {"error": text, "remedy": remedy} if remedy and _style.modern else {"error": text}
+        sys.stderr.write(_document(problem, _style.output))
         return
-    sys.stderr.write(f"headscale: {text}\n")
+    sys.stderr.write(f"{program}: {text}\n")
     if remedy:
         sys.stderr.write(f"  {remedy}\n")
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = ()) -> None:
-    """Print a table for people; `spare` are the columns to leave out first where the terminal is narrow."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = (), empty: str = "") -> None:
+    """Print a table for people.
+
+    `spare` names the columns to drop where the terminal is narrow, first ones first. `empty` is printed on standard
+    error when there are no rows, and says what to do next.
+    """
     from cli.frame.tables import lines
 
     for line in lines(heads, rows, columns() if sys.stdout.isatty() else 0, spare, colours=_colours()):
         sys.stdout.write(line + "\n")
+    if empty and not rows:
+        sys.stdout.flush()
+        sys.stderr.write(empty + "\n")
 
 
 def _colours() -> bool:

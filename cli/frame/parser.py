@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
 from cli.frame.commands import MODULES
-from cli.frame.output import FORMATS, columns
+from cli.frame.output import FORMATS, columns, refusal
 
 # Texts of argparse are looked up in catalogues that nobody has, with dozens of file accesses before each short command.
 setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
@@ -31,7 +31,21 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2, as other commands do on wrong use."""
-        self.exit(2, f"{self.prog}: {message}\nsee: {self.prog} --help\n")
+        refusal(message, f"see: {self.prog} --help", program=self.prog)
+        self.exit(2)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Read words; a command refuses those that it does not know, and points at its own help."""
+        read, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.get_default("run") is not None:
+            self.error(self._unknown(unknown[0]))
+        return read, unknown
+
+    def _unknown(self, word: str) -> str:
+        name = word.partition("=")[0]
+        if not word.startswith("-"):
+            return f"unexpected argument {word!r}"
+        return f"unknown option {name}" + nearest(name, self._option_string_actions)
 
     def format_help(self) -> str:
         """The help, with every command in it."""
@@ -42,14 +56,20 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if isinstance(action, argparse._SubParsersAction) and value not in action.choices:
-            from difflib import get_close_matches
-
             if isinstance(action, Nouns):
                 action.load_all()
-            close = get_close_matches(str(value), list(action.choices), 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise argparse.ArgumentError(None, f"unknown command {str(value)!r}{hint}")
-        super()._check_value(action, value)
+            raise argparse.ArgumentError(None, f"unknown command {str(value)!r}" + nearest(str(value), action.choices))
+        if action.choices is not None and value not in action.choices:
+            known = ", ".join(choice for choice in action.choices if isinstance(choice, str))
+            raise argparse.ArgumentError(action, f"{str(value)!r} is not one of: {known}")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a sentence that names the known word most like this one; empty when none is like it."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class Nouns(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic only for checkers, not when it runs
@@ -106,7 +126,10 @@ def _common(parser: argparse.ArgumentParser, top: bool = False) -> None:
     group = parser.add_argument_group("everywhere")
     group.add_argument("-c", "--config", metavar="FILE", default=default, help="configuration file")
     group.add_argument("-o", "--output", choices=FORMATS, default=default, help="for programs instead of people")
-    group.add_argument("--historic", action="store_true", default=off, help="with -o: as Headscale up to 0.29 had it")
+    group.add_argument(
+        "--modern", action="store_true", default=off, help="with -o: data as the REST API has it, not as Headscale 0.29"
+    )
+    group.add_argument("--historic", action="store_true", default=off, help=argparse.SUPPRESS)  # the default now
     group.add_argument("--force", action="store_true", default=off, help="do not ask before what cannot be undone")
 
 

@@ -70,16 +70,18 @@ def after(span: timedelta) -> Timestamp:
 
 
 def confirm(question: str, force: bool) -> None:
-    """Ask before what cannot be undone.
+    """Ask before a change that cannot be undone; the answer is a line of standard input, typed or piped.
 
     Raises:
-        CommandError: the answer was no, or there is nobody to ask.
+        CommandError: the answer was not yes, or standard input is empty.
     """
     if force:
         return
-    if not sys.stdin.isatty():
-        raise CommandError(f"{question}: not confirmed", "add --force to do it without being asked")
-    sys.stderr.write(f"{question} [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if sys.stdin.isatty():
+        sys.stderr.write(f"{question} [y/N] ")
+        sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise CommandError(f"{question} not confirmed, nothing was changed", "add --force to skip the question")
+    if line.strip().lower() not in ("y", "yes"):
         raise CommandError("not confirmed, nothing was changed")

@@ -7,9 +7,13 @@ from typing import Any
 
 from cli.frame.output import data, emit, table, when
 from cli.frame.parser import Noun
-from cli.frame.values import after, confirm, duration, positive
+from cli.frame.values import after, duration, positive
 from cli.keys.preauthkeys import done
 from cli.link.remote import Remote
+
+_KEY, _MASK = "hskey-api-", "***"
+_PREFIX_LENGTH = 12
+"""Letters in a prefix of today's form; those of Headscale up to 0.27 are shorter, and its keys have no `hskey-api-`."""
 
 
 def declare(nouns: Any) -> None:
@@ -48,6 +52,8 @@ def _list(arguments: argparse.Namespace) -> None:
 
     with Remote(arguments) as remote:
         keys = remote.call("ListApiKeys", apikey_pb2.ListApiKeysRequest()).api_keys
+    for key in keys:
+        key.prefix = _masked(key.prefix)
     if arguments.output:
         emit([data(key) for key in keys], arguments.output)
         return
@@ -57,14 +63,28 @@ def _list(arguments: argparse.Namespace) -> None:
             (str(key.id), key.prefix, when(key.expiration, absent="never"), when(key.created_at), when(key.last_seen))
             for key in keys
         ],
+        spare=("Last used", "Created"),
+        empty="no API keys; create one: headscale apikeys create",
     )
+
+
+def _masked(prefix: str) -> str:
+    """Return a prefix as Headscale lists it: the key with its secret part masked."""
+    if prefix.endswith(_MASK):
+        return prefix
+    return f"{_KEY}{prefix}-{_MASK}" if len(prefix) == _PREFIX_LENGTH else prefix + _MASK
+
+
+def _bare(prefix: str) -> str:
+    """Return the prefix alone, of a masked key as listed or of a bare one."""
+    return prefix.removeprefix(_KEY).removesuffix(_MASK).removesuffix("-") if prefix.endswith(_MASK) else prefix
 
 
 def _expire(arguments: argparse.Namespace) -> None:
     from headscale.v1 import apikey_pb2
 
     with Remote(arguments) as remote:
-        request = apikey_pb2.ExpireApiKeyRequest(prefix=arguments.prefix, id=arguments.id)
+        request = apikey_pb2.ExpireApiKeyRequest(prefix=_bare(arguments.prefix), id=arguments.id)
         answer = remote.call("ExpireApiKey", request)
     done(arguments, arguments.prefix or arguments.id, answer, "the API key has ended")
 
@@ -72,8 +92,7 @@ def _expire(arguments: argparse.Namespace) -> None:
 def _delete(arguments: argparse.Namespace) -> None:
     from headscale.v1 import apikey_pb2
 
-    confirm(f"forget API key {arguments.prefix or arguments.id}?", arguments.force)
     with Remote(arguments) as remote:
-        request = apikey_pb2.DeleteApiKeyRequest(prefix=arguments.prefix, id=arguments.id)
+        request = apikey_pb2.DeleteApiKeyRequest(prefix=_bare(arguments.prefix), id=arguments.id)
         answer = remote.call("DeleteApiKey", request)
     done(arguments, arguments.prefix or arguments.id, answer, "API key deleted")

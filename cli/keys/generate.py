@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli.frame.output import emit, historic
+from cli.frame.output import emit, modern
 from cli.frame.parser import Noun
 
 
@@ -25,6 +25,6 @@ def _private_key(arguments: argparse.Namespace) -> None:
 
     text = PrivateKey.clamp(secrets.token_bytes(32)).text()
     if arguments.output:
-        emit({"private_key" if historic() else "privateKey": text}, arguments.output)
+        emit({"privateKey" if modern() else "private_key": text}, arguments.output)
     else:
         print(text)

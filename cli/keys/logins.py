@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cli.frame.naming import add_user
-from cli.frame.output import data, emit, table, tell, when
+from cli.frame.output import data, emit, modern, print_result, table, when
 from cli.frame.parser import Noun
 from cli.link.remote import Remote
 
@@ -51,6 +51,7 @@ def _list(arguments: argparse.Namespace) -> None:
             for login in logins
         ],
         spare=("Since", "System", "From"),
+        empty="" if sessions else "nothing waits; a device waits here after: tailscale up --login-server URL",
     )  # fmt: skip
     if sessions:
         print()
@@ -73,27 +74,27 @@ def _register(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(arguments.user)
         answer = remote.call("AuthRegister", auth_pb2.AuthRegisterRequest(user=user.name, auth_id=arguments.auth_id))
-    tell(arguments, answer.node, f"node {answer.node.given_name} registered")
+    print_result(arguments, answer.node, f"node {answer.node.given_name} registered")
 
 
 def _approve(arguments: argparse.Namespace) -> None:
     from headscale.v1 import auth_pb2
 
     with Remote(arguments) as remote:
-        remote.call("AuthApprove", auth_pb2.AuthApproveRequest(auth_id=arguments.auth_id))
-    _done(arguments, "approved")
+        answer = remote.call("AuthApprove", auth_pb2.AuthApproveRequest(auth_id=arguments.auth_id))
+    _done(arguments, answer, "approved")
 
 
 def _reject(arguments: argparse.Namespace) -> None:
     from headscale.v1 import auth_pb2
 
     with Remote(arguments) as remote:
-        remote.call("AuthReject", auth_pb2.AuthRejectRequest(auth_id=arguments.auth_id))
-    _done(arguments, "refused")
+        answer = remote.call("AuthReject", auth_pb2.AuthRejectRequest(auth_id=arguments.auth_id))
+    _done(arguments, answer, "rejected")
 
 
-def _done(arguments: argparse.Namespace, word: str) -> None:
+def _done(arguments: argparse.Namespace, answer: Any, word: str) -> None:
     if arguments.output:
-        emit({"authId": arguments.auth_id}, arguments.output)
+        emit({"authId": arguments.auth_id} if modern() else data(answer), arguments.output)
     else:
         print(f"{arguments.auth_id} {word}")

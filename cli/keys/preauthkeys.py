@@ -7,9 +7,9 @@ from typing import Any
 
 from cli.frame.errors import CommandError
 from cli.frame.naming import add_user
-from cli.frame.output import data, emit, historic, table, when
+from cli.frame.output import data, emit, modern, table, when
 from cli.frame.parser import Noun
-from cli.frame.values import after, commas, confirm, duration, positive
+from cli.frame.values import after, commas, duration, positive
 from cli.link.remote import Remote
 
 _MASK = "***"
@@ -81,6 +81,7 @@ def _list(arguments: argparse.Namespace) -> None:
             for key in keys
         ],
         spare=("Created", "Used", "Ephemeral"),
+        empty="no pre-auth keys; create one: headscale preauthkeys create --user USER",
     )  # fmt: skip
 
 
@@ -123,15 +124,14 @@ def _delete(arguments: argparse.Namespace) -> None:
 
     with Remote(arguments) as remote:
         number = _which(arguments, remote)
-        confirm(f"forget pre-auth key {number}?", arguments.force)
         answer = remote.call("DeletePreAuthKey", preauthkey_pb2.DeletePreAuthKeyRequest(id=number))
     done(arguments, number, answer, f"pre-auth key {number} deleted")
 
 
 def done(arguments: argparse.Namespace, which: object, answer: Any, sentence: str) -> None:
-    """Say that a key was changed."""
+    """Print that a key was changed."""
     if arguments.output:
-        emit(data(answer) if historic() else {"id": str(which)}, arguments.output)
+        emit({"id": str(which)} if modern() else data(answer), arguments.output)
     else:
         print(sentence)
 

@@ -6,7 +6,7 @@ import argparse
 
 from cli.frame.errors import CommandError
 from cli.frame.naming import add_node, add_user
-from cli.frame.output import data, emit, tell, when
+from cli.frame.output import data, emit, modern, print_result, when
 from cli.frame.parser import Noun
 from cli.frame.values import commas, confirm, moment, timestamp
 from cli.link.remote import Remote
@@ -58,7 +58,7 @@ def _register(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(arguments.user)
         answer = remote.call("RegisterNode", node_pb2.RegisterNodeRequest(user=user.name, key=arguments.key))
-    tell(arguments, answer.node, f"node {answer.node.given_name} registered")
+    print_result(arguments, answer.node, f"node {answer.node.given_name} registered")
 
 
 def _expire(arguments: argparse.Namespace) -> None:
@@ -73,7 +73,7 @@ def _expire(arguments: argparse.Namespace) -> None:
             request.expiry.CopyFrom(timestamp(arguments.expiry))
         answer = remote.call("ExpireNode", request)
     told = "never ends" if arguments.disable else f"ends {when(answer.node.expiry)} UTC"
-    tell(arguments, answer.node, f"the key of node {node.given_name} {told}")
+    print_result(arguments, answer.node, f"the key of node {node.given_name} {told}")
 
 
 def _key(arguments: argparse.Namespace) -> None:
@@ -83,7 +83,7 @@ def _key(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("ExpireNode", node_pb2.ExpireNodeRequest(node_id=node.id))
-    tell(
+    print_result(
         arguments,
         answer.node,
         f"the key of node {node.given_name} has ended: it makes a new one when its user signs in again",
@@ -96,7 +96,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("RenameNode", node_pb2.RenameNodeRequest(node_id=node.id, new_name=arguments.new_name))
-    tell(arguments, answer.node, f"node {node.given_name} is now {answer.node.given_name}")
+    print_result(arguments, answer.node, f"node {node.given_name} is now {answer.node.given_name}")
 
 
 def _delete(arguments: argparse.Namespace) -> None:
@@ -106,7 +106,10 @@ def _delete(arguments: argparse.Namespace) -> None:
         node = remote.node(arguments.identifier)
         confirm(f"delete node {node.given_name} (id {node.id})?", arguments.force)
         remote.call("DeleteNode", node_pb2.DeleteNodeRequest(node_id=node.id))
-    tell(arguments, node, f"node {node.given_name} deleted")
+    if arguments.output and not modern():
+        emit({"Result": "Node deleted"}, arguments.output)
+    else:
+        print_result(arguments, node, f"node {node.given_name} deleted")
 
 
 def _tag(arguments: argparse.Namespace) -> None:
@@ -115,7 +118,7 @@ def _tag(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         node = remote.node(arguments.identifier)
         answer = remote.call("SetTags", node_pb2.SetTagsRequest(node_id=node.id, tags=arguments.tags))
-    tell(arguments, answer.node, f"node {answer.node.given_name} has the tags {', '.join(answer.node.tags)}")
+    print_result(arguments, answer.node, f"node {answer.node.given_name} has the tags {', '.join(answer.node.tags)}")
 
 
 def _approve_routes(arguments: argparse.Namespace) -> None:
@@ -126,7 +129,7 @@ def _approve_routes(arguments: argparse.Namespace) -> None:
         request = node_pb2.SetApprovedRoutesRequest(node_id=node.id, routes=arguments.routes)
         answer = remote.call("SetApprovedRoutes", request)
     approved = ", ".join(answer.node.approved_routes) or "none"
-    tell(arguments, answer.node, f"approved routes of {answer.node.given_name}: {approved}")
+    print_result(arguments, answer.node, f"approved routes of {answer.node.given_name}: {approved}")
 
 
 def _backfill(arguments: argparse.Namespace) -> None:

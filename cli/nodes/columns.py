@@ -1,4 +1,4 @@
-"""The columns of `nodes list`: Headscale's own, and those that say what a client is and how it is connected."""
+"""The columns of `nodes list`: Headscale's own, and those that describe a client and its connection."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from cli.frame.errors import CommandError
 from cli.frame.output import when
 
 
+class Row(NamedTuple):
+    """A node, what its client reports of itself (None: not asked for), and whether its user is suspended."""
+
+    node: Any
+    client: Any
+    suspended: bool
+
+
 class Column(NamedTuple):
-    """One column; `cell` takes the node and, where `described`, what its client says of itself."""
+    """A column; `described` ones need what the client reports of itself."""
 
     head: str
-    cell: Callable[[Any, Any], str]
+    cell: Callable[[Row], str]
     described: bool = False
 
 
 def chosen(names: Sequence[str], wide: bool) -> list[Column]:
-    """The columns to show.
+    """Return the columns to show; none named: the usual ones, and with `wide` all.
 
     Raises:
-        CommandError: there is none of a name.
+        CommandError: a name is no column.
     """
     if not names:
         return [*USUAL, *WIDE] if wide else list(USUAL)
@@ -47,20 +55,24 @@ def _expired(node: Any) -> str:
     return "yes" if node.HasField("expiry") and node.expiry.seconds <= time.time() else "no"
 
 
-def _system(said: Any) -> str:
-    if said is None:
-        return "-"
-    return " ".join(filter(None, (said.os, said.distribution or said.os_version))) or "-"
+def _version(client: Any) -> str:
+    return (client and client.client_version.partition("-")[0]) or "-"
 
 
-def _connectivity(said: Any) -> str:
-    """How peers reach it: its relay, its direct endpoints, and what stands in the way."""
-    if said is None:
+def _system(client: Any) -> str:
+    if client is None:
         return "-"
-    parts = [f"derp {said.home_derp}"] if said.home_derp else []
-    if said.endpoints:
-        parts.append(f"{len(said.endpoints)} endpoint{'s' if len(said.endpoints) > 1 else ''}")
-    network = said.network
+    return " ".join(filter(None, (client.os, client.distribution or client.os_version))) or "-"
+
+
+def _connectivity(client: Any) -> str:
+    """Return how peers reach a node: its relay, its direct endpoints, and what hinders them."""
+    if client is None:
+        return "-"
+    parts = [f"derp {client.home_derp}"] if client.home_derp else []
+    if client.endpoints:
+        parts.append(f"{len(client.endpoints)} endpoint{'s' if len(client.endpoints) > 1 else ''}")
+    network = client.network
     if network.HasField("udp") and not network.udp:
         parts.append("no udp")
     if network.ipv6:
@@ -71,37 +83,37 @@ def _connectivity(said: Any) -> str:
     return ", ".join(parts) or "-"
 
 
-_MACHINE_KEY = Column("MachineKey", lambda node, _: _short(node.machine_key))
-_NODE_KEY = Column("NodeKey", lambda node, _: _short(node.node_key))
-_TAGS = Column("Tags", lambda node, _: ",".join(node.tags))
-_EPHEMERAL = Column("Ephemeral", lambda node, _: "true" if node.pre_auth_key.ephemeral else "false")
-_EXPIRATION = Column("Expiration", lambda node, _: when(node.expiry, absent="never"))
-_HOSTNAME = Column("Hostname", lambda node, _: node.name)
-_LAST_SEEN = Column("Last seen", lambda node, _: when(node.last_seen))
+_MACHINE_KEY = Column("MachineKey", lambda row: _short(row.node.machine_key))
+_NODE_KEY = Column("NodeKey", lambda row: _short(row.node.node_key))
+_TAGS = Column("Tags", lambda row: ",".join(row.node.tags))
+_EPHEMERAL = Column("Ephemeral", lambda row: "true" if row.node.pre_auth_key.ephemeral else "false")
+_EXPIRATION = Column("Expiration", lambda row: when(row.node.expiry, absent="never"))
+_HOSTNAME = Column("Hostname", lambda row: row.node.name)
+_LAST_SEEN = Column("Last seen", lambda row: when(row.node.last_seen))
 
 USUAL = (
-    Column("ID", lambda node, _: str(node.id)),
+    Column("ID", lambda row: str(row.node.id)),
     _HOSTNAME,
-    Column("Name", lambda node, _: node.given_name),
+    Column("Name", lambda row: row.node.given_name),
     _MACHINE_KEY,
     _NODE_KEY,
-    Column("User", lambda node, _: node.user.name),
+    Column("User", lambda row: row.node.user.name + (" (suspended)" if row.suspended else "")),
     _TAGS,
-    Column("IP addresses", lambda node, _: ", ".join(node.ip_addresses)),
+    Column("IP addresses", lambda row: ", ".join(row.node.ip_addresses)),
     _EPHEMERAL,
     _LAST_SEEN,
     _EXPIRATION,
-    Column("Connected", lambda node, _: "online" if node.online else "offline"),
-    Column("Expired", lambda node, _: _expired(node)),
+    Column("Connected", lambda row: "online" if row.node.online else "offline"),
+    Column("Expired", lambda row: _expired(row.node)),
 )
-"""Those of Headscale, in its order."""
+"""The columns of Headscale, in its order."""
 
 WIDE = (
-    Column("Version", lambda _, said: (said and said.client_version.partition("-")[0]) or "-", described=True),
-    Column("System", lambda _, said: _system(said), described=True),
-    Column("Connectivity", lambda _, said: _connectivity(said), described=True),
+    Column("Version", lambda row: _version(row.client), described=True),
+    Column("System", lambda row: _system(row.client), described=True),
+    Column("Connectivity", lambda row: _connectivity(row.client), described=True),
 )
-"""What else is known."""
+"""What else a server knows of a node."""
 
 SPARE = (_MACHINE_KEY, _NODE_KEY, _EPHEMERAL, _HOSTNAME, _EXPIRATION, _TAGS, _LAST_SEEN)
-"""Left out first where the terminal is narrow."""
+"""Dropped first where the terminal is narrow."""

@@ -5,12 +5,18 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli.frame.naming import add_node, add_user
+from cli.frame.naming import NO_ROUTES, add_node, add_user
 from cli.frame.output import data, emit, table
 from cli.frame.parser import Noun
 from cli.frame.values import commas
 from cli.link.remote import Remote
 from cli.nodes import changes
+from cli.users.standing import suspended_users
+
+_NO_NODES = (
+    "no nodes yet; let one in with a key: headscale preauthkeys create --user USER\n"
+    "  and on the device: tailscale up --login-server URL --auth-key KEY"
+)
 
 
 def declare(nouns: Any) -> None:
@@ -39,6 +45,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
     chosen = columns.chosen(arguments.columns, arguments.wide)
     described: dict[int, Any] = {}
+    suspended: set[int] = set()
     with Remote(arguments) as remote:
         name = remote.user(arguments.user).name if arguments.user else ""
         nodes = list(remote.call("ListNodes", node_pb2.ListNodesRequest(user=name)).nodes)
@@ -46,13 +53,17 @@ def _list(arguments: argparse.Namespace) -> None:
             nodes = [remote.node(arguments.node)]
         if arguments.wide or any(column.described for column in chosen):
             described = _described(remote)
+        if not arguments.output:
+            suspended = suspended_users(remote)
     if arguments.output:
         emit([_shown(node, described) for node in nodes], arguments.output)
         return
+    rows = [columns.Row(node, described.get(node.id), node.user.id in suspended) for node in nodes]
     table(
         [column.head for column in chosen],
-        [[column.cell(node, described.get(node.id)) for column in chosen] for node in nodes],
+        [[column.cell(row) for column in chosen] for row in rows],
         spare=[column.head for column in columns.SPARE if column in chosen and not arguments.columns],
+        empty=f"{arguments.user} has no nodes" if arguments.user else _NO_NODES,
     )
 
 
@@ -92,4 +103,5 @@ def _list_routes(arguments: argparse.Namespace) -> None:
             )
             for node in nodes
         ],
+        empty=NO_ROUTES,
     )  # fmt: skip

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.naming import add_node
-from cli.frame.output import data, emit, table
+from cli.frame.naming import NO_ROUTES, add_node
+from cli.frame.output import data, emit, modern, table
 from cli.frame.parser import Noun
-from cli.frame.values import confirm, positive
+from cli.frame.values import positive
 from cli.link.remote import Remote
 
 _EXITS = {"0.0.0.0/0", "::/0"}
@@ -33,16 +33,24 @@ class Route:
         """Whether it is approved."""
         return self.prefix in self.node.approved_routes
 
+    @property
+    def advertised(self) -> bool:
+        """Whether the node advertises it."""
+        return self.prefix in self.node.available_routes
+
+    @property
+    def primary(self) -> bool:
+        """Whether the node is the one that serves it; exit routes have no primary."""
+        return self.prefix in self.node.subnet_routes and self.prefix not in _EXITS
+
     def shown(self) -> dict[str, Any]:
-        """As data for programs."""
-        return {
-            "id": str(self.number),
-            "node": data(self.node),
-            "prefix": self.prefix,
-            "advertised": self.prefix in self.node.available_routes,
-            "enabled": self.enabled,
-            "isPrimary": self.prefix in self.node.subnet_routes and self.prefix not in _EXITS,
-        }
+        """Return it as data: as Headscale 0.25 printed routes, or in the style of the REST API."""
+        flags = {"advertised": self.advertised, "enabled": self.enabled}
+        if modern():
+            shown = {"id": str(self.number), "node": data(self.node), "prefix": self.prefix, **flags}
+            return {**shown, "isPrimary": self.primary}
+        raised = {name: True for name, flag in {**flags, "is_primary": self.primary}.items() if flag}
+        return {"id": self.number, "node": data(self.node), "prefix": self.prefix, **raised}
 
 
 def declare(nouns: Any) -> None:
@@ -53,7 +61,7 @@ def declare(nouns: Any) -> None:
     for name, run, text in (
         ("enable", _enable, "Approve a route"),
         ("disable", _disable, "Take a route's approval back"),
-        ("delete", _delete, "The same as disable: a route is gone when its node no longer offers it"),
+        ("delete", _disable, "The same as disable: a route is gone when its node no longer offers it"),
     ):
         verb = noun.verb(name, run, text, (), f"headscale routes {name} -r 3")
         verb.add_argument("-r", "--route", type=positive, required=True, help="number, from: headscale routes list")
@@ -81,10 +89,11 @@ def _list(arguments: argparse.Namespace) -> None:
         [
             (
                 str(route.number), route.node.given_name, route.prefix,
-                *(str(route.shown()[key]).lower() for key in ("advertised", "enabled", "isPrimary")),
+                *(str(flag).lower() for flag in (route.advertised, route.enabled, route.primary)),
             )
             for route in routes
         ],
+        empty=NO_ROUTES,
     )  # fmt: skip
 
 
@@ -93,11 +102,6 @@ def _enable(arguments: argparse.Namespace) -> None:
 
 
 def _disable(arguments: argparse.Namespace) -> None:
-    _change(arguments, approve=False)
-
-
-def _delete(arguments: argparse.Namespace) -> None:
-    confirm(f"take the approval of route {arguments.route} back?", arguments.force)
     _change(arguments, approve=False)
 
 

@@ -66,7 +66,6 @@ def refuse(errors: Sequence[str], output: str | None) -> NoReturn:
     """
     if output:
         emit({"errors": list(errors)}, output)
-        raise CommandError("refused")
     raise CommandError("\n  ".join(errors))
 
 

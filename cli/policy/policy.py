@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from cli.frame.output import emit
+from cli.frame.output import emit, modern
 from cli.frame.parser import Noun
 from cli.frame.values import positive
 from cli.link.direct import Direct, add_flag
@@ -45,9 +45,9 @@ def _get(arguments: argparse.Namespace) -> None:
 
     with refusals_as_data(arguments), Direct(arguments) if arguments.direct else Remote(arguments) as remote:
         found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
-    if arguments.output:
+    if arguments.output and modern():
         emit(versions.plain(found), arguments.output)
-    else:
+    else:  # the document itself in every format, as Headscale prints it
         sys.stdout.write(found.text if found.text.endswith("\n") else found.text + "\n")
 
 

@@ -50,7 +50,10 @@ def _versions(arguments: argparse.Namespace) -> None:
     rows = [
         (str(one.number), when(one.created_at), one.author or "-", one.etag[:12], one.reason or "-") for one in found
     ]
-    table(("Version", "Set at", "By", "Etag", "Reason"), rows)
+    table(
+        ("Version", "Set at", "By", "Etag", "Reason"), rows, spare=("Etag",),
+        empty="no policy was set yet; set one: headscale policy set FILE",
+    )  # fmt: skip
 
 
 def _diff(arguments: argparse.Namespace) -> None:

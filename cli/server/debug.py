@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cli.frame.naming import add_user
-from cli.frame.output import tell
+from cli.frame.output import print_result
 from cli.frame.parser import Noun
 from cli.frame.values import commas
 from cli.link.remote import Remote
@@ -34,4 +34,5 @@ def _create_node(arguments: argparse.Namespace) -> None:
             user=user.name, key=arguments.key, name=arguments.name, routes=arguments.route
         )
         node = remote.call("DebugCreateNode", request).node
-    tell(arguments, node, f"{arguments.name} waits: headscale auth register --auth-id {arguments.key} -u {user.name}")
+    register = f"headscale auth register --auth-id {arguments.key} -u {user.name}"
+    print_result(arguments, node, f"{arguments.name} waits: {register}")

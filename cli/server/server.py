@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -34,23 +35,25 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _version(arguments: argparse.Namespace) -> None:
-    import platform
-
-    from services.shared.runtime.build_info import built
+    from services.shared.runtime.build_info import HEADSCALE, UNKNOWN, built
 
     made = built()
-    known = {
-        "version": made.version,
-        "commit": made.commit,
-        "dirty": made.dirty,
-        "python": platform.python_version(),
-        "platform": sys.platform,
-    }
+    python = "python" + ".".join(map(str, sys.version_info[:3]))
+    runtime = {"version": python, "os": sys.platform, "arch": _architecture()}
     if arguments.output:
-        emit(known, arguments.output)
-    else:
-        commit = made.commit[:12] + ("-dirty" if made.dirty else "")
-        print(f"smartscale {made.version} ({commit}, Python {known['python']}, {known['platform']})")
+        shown = {"version": f"v{HEADSCALE}", "commit": made.commit, "buildTime": UNKNOWN, "go": runtime}
+        emit({**shown, "dirty": made.dirty, "smartscale": made.version}, arguments.output)
+        return
+    dirty = "-dirty" if made.dirty else ""
+    print(f"headscale version v{HEADSCALE}\ncommit: {made.commit}{dirty}\nbuild time: {UNKNOWN}")
+    print(f"built with: {runtime['version']} {runtime['os']}/{runtime['arch']}")
+    print(f"smartscale version {made.version}, with the interfaces of Headscale {HEADSCALE}")
+
+
+def _architecture() -> str:
+    """Return the machine's architecture by Go's name for it, which `headscale version` shows."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _configtest(arguments: argparse.Namespace) -> None:

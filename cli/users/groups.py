@@ -32,7 +32,10 @@ def _list(arguments: argparse.Namespace) -> None:
         (group.name, "yes" if group.in_policy else "no", *map(str, (group.members, group.by_policy, group.by_provider)))
         for group in groups
     ]
-    table(("Group", "Listed in policy", "Members", "By policy", "By provider"), rows)
+    table(
+        ("Group", "Listed in policy", "Members", "By policy", "By provider"), rows,
+        empty="no groups; the policy defines them in its section groups, and sign-in providers send their own",
+    )  # fmt: skip
 
 
 def _show(arguments: argparse.Namespace) -> None:
@@ -48,4 +51,4 @@ def _show(arguments: argparse.Namespace) -> None:
         how = member.membership
         counts = "yes" if how.counts else "no"
         rows.append((member.user, member.email or "-", how.source, how.issuer or "-", when(how.since), counts))
-    table(("User", "E-mail", "Source", "Issuer", "Since", "Counts"), rows)
+    table(("User", "E-mail", "Source", "Issuer", "Since", "Counts"), rows, empty="the group has no members")

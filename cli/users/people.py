@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from cli.frame.output import data, emit, table, tell, when
-from cli.frame.parser import Noun, Run
+from cli.frame.output import data, emit, print_result, table, when
+from cli.frame.parser import Noun
 from cli.frame.values import confirm, positive
 from cli.link.remote import Remote
+from cli.users.listing import list_users
 
 Rows = list[tuple[str, ...]]
 
 
-def add_to(noun: Noun, list_users: Run) -> None:
-    """Add the verbs to `users`; `show` without a user runs `list_users`."""
+def add_to(noun: Noun) -> None:
+    """Add the verbs to `users`."""
     show = noun.verb(
         "show",
         _show,
@@ -27,7 +28,6 @@ def add_to(noun: Noun, list_users: Run) -> None:
     show.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="as of users list")
     show.add_argument("-e", "--email", default="", help="as of users list")
     show.add_argument("--history", action="store_true", help="also what became of each attribute")
-    show.set_defaults(list_users=list_users)
     link = noun.verb(
         "link",
         _link,
@@ -61,7 +61,7 @@ def _show(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import user_pb2 as pb
 
     if not arguments.who:  # Headscale's other word for `users list`
-        arguments.list_users(arguments)
+        list_users(arguments)
         return
     with Remote(arguments) as remote:
         found = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.who))
@@ -135,7 +135,7 @@ def _link(arguments: argparse.Namespace) -> None:
     request = pb.LinkUserRequest(user=arguments.who, issuer=arguments.issuer, subject=arguments.subject)
     with Remote(arguments) as remote:
         user = remote.people().call("LinkUser", request).user
-    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is user {user.name}")
+    print_result(arguments, user, f"{arguments.subject} at {arguments.issuer} is user {user.name}")
 
 
 def _unlink(arguments: argparse.Namespace) -> None:
@@ -144,7 +144,7 @@ def _unlink(arguments: argparse.Namespace) -> None:
     request = pb.UnlinkUserRequest(issuer=arguments.issuer, subject=arguments.subject)
     with Remote(arguments) as remote:
         user = remote.people().call("UnlinkUser", request).user
-    tell(arguments, user, f"{arguments.subject} at {arguments.issuer} is no longer user {user.name}")
+    print_result(arguments, user, f"{arguments.subject} at {arguments.issuer} is no longer user {user.name}")
 
 
 def _relink(arguments: argparse.Namespace) -> None:
@@ -156,4 +156,4 @@ def _relink(arguments: argparse.Namespace) -> None:
     sentence = f"user {moved.user.name} has {moved.links} more identities and {moved.nodes} more nodes"
     if moved.left:
         sentence += f"; {moved.left} nodes stay, because {moved.user.name} has one on the same machine"
-    tell(arguments, moved, sentence)
+    print_result(arguments, moved, sentence)

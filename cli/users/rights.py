@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cli.frame.output import tell
+from cli.frame.output import print_result
 from cli.frame.parser import Noun
 from cli.link.remote import Remote
 
@@ -36,7 +36,7 @@ def _suspend(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = pb.SuspendUserRequest(user=arguments.who, reason=arguments.reason)
         user = remote.people().call("SuspendUser", request).user
-    tell(arguments, user, f"user {user.name} is suspended: their nodes have no access")
+    print_result(arguments, user, f"user {user.name} is suspended: their nodes have no access")
 
 
 def _restore(arguments: argparse.Namespace) -> None:
@@ -45,4 +45,4 @@ def _restore(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = pb.RestoreUserRequest(user=arguments.who, reason=arguments.reason)
         user = remote.people().call("RestoreUser", request).user
-    tell(arguments, user, f"user {user.name} is restored: their nodes go on as before")
+    print_result(arguments, user, f"user {user.name} is restored: their nodes go on as before")

@@ -6,11 +6,12 @@ import argparse
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import data, emit, table, tell, when
+from cli.frame.output import modern, print_result
 from cli.frame.parser import Noun
 from cli.frame.values import confirm, positive
 from cli.link.remote import Remote
 from cli.users import people, rights
+from cli.users.listing import list_users
 
 
 def declare(nouns: Any) -> None:
@@ -41,7 +42,7 @@ def declare(nouns: Any) -> None:
         "role", metavar="ROLE", help="owner, admin, network-admin, it-admin, billing-admin, auditor or member"
     )
     rights.add_to(noun)
-    people.add_to(noun, list_users)
+    people.add_to(noun)
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -71,44 +72,7 @@ def _create(arguments: argparse.Namespace) -> None:
                 picture_url=arguments.picture_url,
             ),
         )
-    tell(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
-
-
-def list_users(arguments: argparse.Namespace) -> None:
-    """List users, or those that the options name."""
-    from headscale.v1 import user_pb2
-
-    with Remote(arguments) as remote:
-        if arguments.who:
-            users = [remote.user(arguments.who)]
-        else:
-            request = user_pb2.ListUsersRequest(id=arguments.identifier, name=arguments.by_name, email=arguments.email)
-            users = list(remote.call("ListUsers", request).users)
-        roles = _roles(remote)
-    if arguments.output:
-        emit([{**data(user), **_role_of(user, roles)} for user in users], arguments.output)
-        return
-    table(
-        ("ID", "Name", "Display name", "E-mail", "Role", "Created"),
-        [
-            (str(user.id), user.name, user.display_name, user.email, roles.get(user.id, "-"), when(user.created_at))
-            for user in users
-        ],
-    )
-
-
-def _roles(remote: Remote) -> dict[int, str]:
-    """Roles by user id; none from a server that knows none, such as Headscale's."""
-    from smartscale.admin.v1 import user_pb2 as pb
-
-    try:
-        return {user.id: user.role for user in remote.people().call("ListUsers", pb.ListUsersRequest()).users}
-    except CommandError:
-        return {}
-
-
-def _role_of(user: Any, roles: dict[int, str]) -> dict[str, str]:
-    return {"role": roles[user.id]} if user.id in roles else {}
+    print_result(arguments, answer.user, f"user {answer.user.name} created with id {answer.user.id}")
 
 
 def _destroy(arguments: argparse.Namespace) -> None:
@@ -117,8 +81,8 @@ def _destroy(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(_named(arguments, arguments.who))
         confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
-        remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
-    tell(arguments, user, f"user {user.name} deleted")
+        answer = remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
+    print_result(arguments, user if modern() else answer, f"user {user.name} deleted")
 
 
 def _rename(arguments: argparse.Namespace) -> None:
@@ -131,7 +95,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(_named(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
-    tell(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+    print_result(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
 
 
 def _role(arguments: argparse.Namespace) -> None:
@@ -141,4 +105,4 @@ def _role(arguments: argparse.Namespace) -> None:
         user = remote.user(arguments.who)
         request = pb.SetRoleRequest(user=user.name, role=arguments.role)
         changed = remote.people().call("SetRole", request).user
-    tell(arguments, changed, f"user {changed.name} is now {changed.role}")
+    print_result(arguments, changed, f"user {changed.name} is now {changed.role}")

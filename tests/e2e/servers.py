@@ -105,7 +105,7 @@ class Server:
 
     def json(self, *arguments: str) -> Any:
         """The same, with its answer as data."""
-        return json.loads(self.cli(*arguments, "-o", "json"))
+        return json.loads(self.cli(*arguments, "-o", "json", "--modern"))
 
     def auth_key(self, user: str, *options: str) -> str:
         """A new pre-auth key of a user, who is made when absent."""

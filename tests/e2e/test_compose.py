@@ -121,7 +121,7 @@ def test_published_clients_join_and_talk(stack: Stack, net: lab.Lab) -> None:
         lambda: "hello from first" in made[1].fetch("http://first/", 5) or None,
         90,
     )
-    nodes = json.loads(stack.cli("nodes", "list", "-o", "json"))
+    nodes = json.loads(stack.cli("nodes", "list", "-o", "json", "--modern"))
     assert sorted(node["givenName"] for node in nodes) == ["first", "second"]
 
 

@@ -96,7 +96,7 @@ class Site:
 
     def json(self, command: str) -> list[dict[str, object]]:
         """A command's answer as data."""
-        return json.loads(self.machine.run(f"{command} -o json").stdout)  # type: ignore[no-any-return]
+        return json.loads(self.machine.run(f"{command} -o json --modern").stdout)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")

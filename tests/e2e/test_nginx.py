@@ -91,7 +91,7 @@ class Site:
 
     def node_id(self, client: Caddy) -> int:
         """Which node a client is."""
-        nodes = json.loads(self.machine.run("headscale nodes list -o json").stdout)
+        nodes = json.loads(self.machine.run("headscale nodes list -o json --modern").stdout)
         return next(int(node["id"]) for node in nodes if node["givenName"] == client.name)
 
     def relays(self, viewer: int) -> list[int]:

@@ -45,7 +45,7 @@ class Shell:
         return Answer(process.returncode or 0, out.decode(), err.decode())
 
     async def ok(self, *words: str) -> Any:
-        """Run with JSON output; it must succeed."""
-        answer = await self(*words, "-o", "json")
+        """Run with JSON output in the shape of the REST API; it must succeed."""
+        answer = await self(*words, "-o", "json", "--modern")
         assert answer.status == 0, answer.err
         return answer.data

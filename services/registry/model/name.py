@@ -31,11 +31,12 @@ def free_label(hostname: str, is_taken: Callable[[str], bool], hints: MutableMap
 
 
 def check_label(label: str, base_domain: str) -> str:
-    """Return a label that an administrator may give.
+    """Return a label that an administrator may give, in lower case: names are the same in either case.
 
     Raises:
-        InvalidInputError: it is no DNS label in lower case, or too long together with the domain.
+        InvalidInputError: it is no DNS label, or too long together with the domain.
     """
+    label = label.lower() if label.isascii() else label  # the Kelvin sign in lower case is a k
     if not is_label(label):
         raise InvalidInputError("a node name has 1 to 63 of a-z, 0-9 and '-', with a letter or digit at both ends")
     if len(fqdn(label, base_domain)) > MAX_NAME:

@@ -47,6 +47,8 @@ def check_name(name: str) -> str:
         raise InvalidInputError(f"a user name has 2 to {MAX_NAME} characters")
     if not _NAME.match(name) or name.count("@") > 1:
         raise InvalidInputError("a user name starts with a letter, then has letters, digits, '-', '.', '_', one '@'")
+    if name.endswith("@"):
+        raise InvalidInputError(f"a user name does not end in '@': policies write {name} for the user {name[:-1]}")
     return name
 
 

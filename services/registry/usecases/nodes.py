@@ -130,7 +130,7 @@ class Nodes:
             InvalidInputError: it is no DNS label.
             AlreadyExistsError: another node has it.
         """
-        check_label(name, self._settings.base_domain)
+        name = check_label(name, self._settings.base_domain)
 
         async def work(draft: Draft) -> Node:
             node = draft.node(node_id)
@@ -171,7 +171,10 @@ class Nodes:
             node = draft.node(node_id)
             unknown = [tag for tag in tags if tag not in node.tags and not self._policies.current.tag_exists(tag)]
             if unknown:
-                raise InvalidInputError(f"requested tags {unknown} are invalid or not permitted")
+                raise InvalidInputError(
+                    f"requested tags [{' '.join(unknown)}] are invalid or not permitted: "
+                    "a tag exists once tagOwners of the policy names it"
+                )
             ended = node.is_expired(draft.now)
             tagged = replace(node, tags=tags, user_id=NO_USER, expiry=node.expiry if ended else None, expired=ended)
             tagged = replace(tagged, approved_routes=self._policies.approve(draft.state, tagged))

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+HEADSCALE = "0.29.2"
+"""The Headscale release whose administration API and command line this program has; tools choose their calls by it."""
 UNKNOWN = "unknown"
 VARIABLE = "SMARTSCALE_COMMIT"
 """Says the commit where the build cannot: in an image that is built without its history."""

@@ -110,7 +110,10 @@ def test_data_is_printed_in_each_form(capsys: pytest.CaptureFixture[str]) -> Non
     emit(rows, "json")
     assert json.loads(capsys.readouterr().out) == rows
     emit(rows, "json-line")
-    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == rows
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == rows
+    emit(["<a> & b"], "json-line")
+    assert capsys.readouterr().out == '["\\u003ca\\u003e \\u0026 b"]\n', "as Go escapes it"
     emit(rows, "yaml")
     assert yaml.safe_load(capsys.readouterr().out) == rows
     emit({"one": rows, "other": rows}, "yaml")
@@ -147,9 +150,12 @@ def test_values_are_read_strictly() -> None:
 
 
 def test_what_cannot_be_undone_is_not_done_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
-    with pytest.raises(CommandError, match="not confirmed"):
-        confirm("sure?", force=False)
+    for typed in ("", "\n", "n\n", "no way\n"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        with pytest.raises(CommandError, match="not confirmed"):
+            confirm("sure?", force=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Yes\n"))
+    confirm("sure?", force=False)
     confirm("sure?", force=True)
 
 
@@ -209,9 +215,9 @@ def test_version_tells_the_commit(capsys: pytest.CaptureFixture[str], monkeypatc
     built.cache_clear()
     try:
         assert run(["version"]) == 0
-        assert "(0123456789ab-dirty, Python " in capsys.readouterr().out
+        assert "\ncommit: 0123456789abcdef-dirty\n" in capsys.readouterr().out
         assert run(["version", "-o", "json"]) == 0
         told = json.loads(capsys.readouterr().out)
-        assert (told["commit"], told["dirty"]) == ("0123456789abcdef", True)
+        assert (told["version"], told["commit"], told["dirty"]) == ("v0.29.2", "0123456789abcdef", True)
     finally:
         built.cache_clear()

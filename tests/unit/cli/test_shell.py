@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import shutil
@@ -15,7 +16,7 @@ from headscale.v1 import node_pb2, user_pb2
 
 from cli.frame import output
 from cli.frame.completion import SCRIPTS, candidates
-from cli.frame.legacy_output import shape
+from cli.frame.headscale_output import shape
 from cli.frame.manual import name_of, page
 from cli.frame.output import data
 from cli.frame.parser import root
@@ -117,14 +118,40 @@ def test_bash_completes_with_the_script(tmp_path: Path, line: str, wanted: list[
     assert done.stdout.split() == wanted, done.stderr
 
 
-def test_a_table_leaves_out_what_can_be_spared_and_then_cuts() -> None:
-    heads, rows = ("ID", "Key", "More", "Name"), [("1", "k" * 20, "m" * 20, "名前" + "n" * 30)]
-    assert list(lines(heads, rows, 0, ("Key",), colours=False))[1].endswith("n" * 30)
-    narrow = list(lines(heads, rows, 40, ("Key", "More"), colours=False))
-    assert narrow[0] == "ID  More               Name"
-    assert narrow[1].startswith("1   mmm") and narrow[1].endswith("…")
-    assert narrow[2] == "(no room for Key; -o json has all)"
-    assert list(lines(heads, rows, 20, ("Key", "More"), colours=False))[2] == "(2 columns left out; -o json has all)"
+def test_a_table_drops_spare_columns_then_wraps_lists_and_texts() -> None:
+    heads = ("ID", "Key", "Addresses", "Name")
+    rows = [("1", "k" * 20, "100.64.0.1, fd7a:115c:a1e0::1", "名前"), ("2", "k", "", "x")]
+    assert list(lines(heads, rows, 0, ("Key",), colours=False))[1].endswith("fd7a:115c:a1e0::1  名前")
+    assert list(lines(heads, rows, 60, ("Key",), colours=False))[:3] == [
+        "ID  Key                   Addresses                     Name",
+        "1   " + "k" * 20 + "  100.64.0.1,                   名前",
+        "                          fd7a:115c:a1e0::1",
+    ]
+    narrow = list(lines(heads, rows, 40, ("Key",), colours=False))
+    assert narrow[0] == "ID  Addresses                      Name"
+    assert narrow[-1] == "(no room for Key; -o json has all)"
+    assert list(lines(heads, rows, 30, ("Key", "Name"), colours=False))[1:3] == [
+        "1   100.64.0.1,           名前", "    fd7a:115c:a1e0::1",
+    ]  # fmt: skip
+
+
+VALUES = (
+    "hskey-authreq-0123456789abcdef01234567", "mkey:" + "a" * 64, "100.64.0.1",
+    "fd7a:115c:a1e0:ab12:4843:cd96:6258:b0a",
+    "2026-11-30 00:27:49", "https://idp.example.com/realms/example", "10.20.0.0/16", "a-host-with-a-long-name.example",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("room", [1, 20, 40, 60, 80, 120])
+def test_no_value_of_a_table_is_ever_cut(room: int) -> None:
+    rows = [[value, f"{value}, {other}", other] for value, other in itertools.permutations(VALUES, 2)]
+    shown = list(lines(("One", "List", "Other"), rows, room, ("Other",), colours=False))
+    for value in VALUES:
+        assert sum(line.count(value) for line in shown) >= 2 * (len(VALUES) - 1)
+    assert "…" not in "".join(shown)
+
+
+def test_states_have_colours() -> None:
     assert list(lines(("A",), [("online",), ("offline",)], 0, colours=True)) == [
         "\x1b[1mA      \x1b[0m", "\x1b[32monline \x1b[0m", "\x1b[31moffline\x1b[0m",
     ]  # fmt: skip
@@ -154,7 +181,7 @@ NODE = node_pb2.Node(
 )  # fmt: skip
 
 
-def test_older_data_is_that_of_go() -> None:
+def test_data_of_headscale_has_gos_shape() -> None:
     assert shape(NODE, yaml=False) == {
         "id": 3, "given_name": "web", "ip_addresses": ["100.64.0.1"], "expiry": {"seconds": 60, "nanos": 5},
         "user": {"id": 1, "name": "alice"}, "register_method": 3,
@@ -163,8 +190,12 @@ def test_older_data_is_that_of_go() -> None:
     assert (written["givenname"], written["lastseen"], written["online"], written["tags"]) == ("web", None, False, [])
 
 
-def test_todays_data_has_null_for_what_is_absent() -> None:
-    shown = data(NODE)
+def test_modern_data_has_null_for_what_is_absent() -> None:
+    output.choose("json", modern=True)
+    try:
+        shown = data(NODE)
+    finally:
+        output.choose("", modern=False)
     assert (shown["id"], shown["lastSeen"], shown["expiry"]) == ("3", None, "1970-01-01T00:01:00.000000005Z")
     assert shown["user"]["createdAt"] is None
     assert list(shown)[:2] == ["id", "machineKey"]

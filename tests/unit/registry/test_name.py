@@ -44,10 +44,15 @@ def test_a_number_never_makes_a_label_too_long() -> None:
     assert label(dashed, dashed) == "z" * 60 + "-1"
 
 
-@pytest.mark.parametrize("name", ["", "-a", "a-", "a.b", "A", "a_b", "a" * 64, "ä", "a b", "a\n"])
+@pytest.mark.parametrize("name", ["", "-a", "a-", "a.b", "A.B", "a_b", "İ", "K", "a" * 64, "ä", "a b", "a\n"])
 def test_an_administrator_gives_only_labels(name: str) -> None:
     with pytest.raises(InvalidInputError):
         check_label(name, "example.org")
+
+
+@pytest.mark.parametrize("name", ["New-Name", "PRINTER", "a1B2", "new-name"])
+def test_a_label_in_capitals_is_the_same_label(name: str) -> None:
+    assert check_label(name, "example.org") == name.lower()
 
 
 def test_name_and_domain_together_have_a_limit() -> None:

@@ -161,6 +161,12 @@ def test_a_user_name_has_rules(name: str) -> None:
         check_name(name)
 
 
+@pytest.mark.parametrize("name", ["john@", "a.b@", "Ål@"])
+def test_a_user_name_that_no_policy_could_write_is_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(InvalidInputError, match=f"policies write {name} for the user {name[:-1]}"):
+        check_name(name)
+
+
 @pytest.mark.parametrize("name", ["alice", "alice@example.org", "a.b-c_d", "Ål"])
 def test_usual_user_names_are_taken(name: str) -> None:
     assert check_name(name) == name

@@ -1,7 +1,7 @@
-"""The data of Headscale's command line up to 0.29, for scripts that read it: Go's own encoding of the messages.
+"""Headscale 0.29's data shape of a message: Go's own encoding of the generated structs. Prints nothing itself.
 
-JSON has the names of the contract, numbers as numbers, times as seconds and nanoseconds, and leaves out what is zero.
-YAML has the names of Go's fields in lower case, and leaves nothing out.
+JSON has the field names of the proto, numbers as numbers, times as seconds and nanoseconds, and no member for a zero
+value. YAML has the names of Go's struct fields in lower case, and every member.
 """
 
 from __future__ import annotations
@@ -11,9 +11,16 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+_PACKAGE = "headscale."
 
-def shape(message: Message, *, yaml: bool) -> Any:
-    """A message as those versions printed it."""
+
+def is_headscale(message: Message) -> bool:
+    """Return whether Headscale has this message, and therefore prints it in its own shape."""
+    return str(message.DESCRIPTOR.full_name).startswith(_PACKAGE)
+
+
+def shape(message: Message, *, yaml: bool) -> dict[str, Any]:
+    """Return a message as Headscale 0.29 encodes it for `-o json`, or for `-o yaml`."""
     shown: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         value = _value(message, field, yaml)

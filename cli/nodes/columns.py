@@ -91,6 +91,8 @@ _EXPIRATION = Column("Expiration", lambda row: when(row.node.expiry, absent="nev
 _HOSTNAME = Column("Hostname", lambda row: row.node.name)
 _LAST_SEEN = Column("Last seen", lambda row: when(row.node.last_seen))
 
+_EXPIRED = Column("Expired", lambda row: _expired(row.node))
+
 USUAL = (
     Column("ID", lambda row: str(row.node.id)),
     _HOSTNAME,
@@ -104,7 +106,7 @@ USUAL = (
     _LAST_SEEN,
     _EXPIRATION,
     Column("Connected", lambda row: "online" if row.node.online else "offline"),
-    Column("Expired", lambda row: _expired(row.node)),
+    _EXPIRED,
 )
 """The columns of Headscale, in its order."""
 
@@ -115,5 +117,5 @@ WIDE = (
 )
 """What else a server knows of a node."""
 
-SPARE = (_MACHINE_KEY, _NODE_KEY, _EPHEMERAL, _HOSTNAME, _EXPIRATION, _TAGS, _LAST_SEEN)
+SPARE = (_MACHINE_KEY, _NODE_KEY, _EPHEMERAL, _HOSTNAME, _EXPIRATION, _TAGS, _LAST_SEEN, _EXPIRED)
 """Dropped first where the terminal is narrow."""

@@ -193,7 +193,6 @@ def test_a_wrong_configuration_is_told_by_configtest_and_serve(tmp_path: Path) -
         done = headscale(command, folder=tmp_path)
         assert done.returncode == 1
         assert "config.yaml:1: server_url" in done.stderr
-        assert "did you mean `listen_addr`?" in done.stderr
         assert "Traceback" not in done.stderr
     (tmp_path / "config.yaml").write_text("server_url: http://127.0.0.1:8080\n")
     assert headscale("configtest", folder=tmp_path).returncode == 0

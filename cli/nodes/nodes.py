@@ -10,8 +10,8 @@ from cli.frame.output import data, emit, table
 from cli.frame.parser import Noun
 from cli.frame.values import commas
 from cli.link.remote import Remote
+from cli.link.standing import suspended_users
 from cli.nodes import changes
-from cli.users.standing import suspended_users
 
 _NO_NODES = (
     "no nodes yet; let one in with a key: headscale preauthkeys create --user USER\n"

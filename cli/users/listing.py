@@ -7,7 +7,7 @@ from typing import Any
 
 from cli.frame.output import data, emit, modern, table, when
 from cli.link.remote import Remote
-from cli.users.standing import all_people
+from cli.link.standing import all_people
 
 
 def list_users(arguments: argparse.Namespace) -> None:

@@ -21,7 +21,7 @@ from gateway.admin.context import Arrival
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
-from gateway.rate import Buckets, network_of
+from services.shared.rate import Buckets, Rate, network_of
 from services.shared.rpc.caller import Caller
 
 BURST_SECONDS = 4
@@ -51,9 +51,10 @@ class Guard:
         self._services = services
         self._metrics = metrics
         self._now = now
-        self._keys = Buckets(per_second * BURST_SECONDS, per_second)
-        self._addresses = Buckets(per_second * BURST_SECONDS, per_second)
-        self._guesses = Buckets(wrong_keys, GUESSES_PER_SECOND)
+        calls = Rate(per_second * BURST_SECONDS, per_second)
+        self._keys = Buckets(calls)
+        self._addresses = Buckets(calls)
+        self._guesses = Buckets(Rate(wrong_keys, GUESSES_PER_SECOND))
         self._proven: OrderedDict[bytes, None] = OrderedDict()
         self._lane = asyncio.Semaphore(LANE)
         self._waiting = 0

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 
 from gateway.edge.settings import EdgeCounts, EdgeSettings
-from gateway.rate import Buckets, network_of
 from services.shared.keys import MachineKey
+from services.shared.rate import Buckets, buckets_of, network_of
 
 ADDRESS_BURST_SECONDS = 10
 MACHINE_BURST_SECONDS = 15
@@ -24,8 +24,8 @@ class Attempts:
 
     def __init__(self, settings: EdgeSettings, counts: EdgeCounts, now: Callable[[], float] = time.monotonic) -> None:
         self._counts, self._now = counts, now
-        self._addresses = _buckets(settings.handshakes_per_second, ADDRESS_BURST_SECONDS)
-        self._machines = _buckets(settings.reconnects_per_second, MACHINE_BURST_SECONDS)
+        self._addresses = buckets_of(settings.handshakes_per_second, ADDRESS_BURST_SECONDS, CAPACITY)
+        self._machines = buckets_of(settings.reconnects_per_second, MACHINE_BURST_SECONDS, CAPACITY)
 
     def from_address(self, address: str) -> int:
         """Whole seconds that this address must wait; 0: the attempt is counted."""
@@ -38,10 +38,6 @@ class Attempts:
         wait = _take(self._machines, machine, self._now()) if self._machines is not None else 0
         self._counts.refused_machine_rate += wait > 0
         return wait
-
-
-def _buckets(per_second: float, burst_seconds: int) -> Buckets | None:
-    return Buckets(max(1.0, per_second * burst_seconds), per_second, CAPACITY) if per_second > 0 else None
 
 
 def _take(buckets: Buckets, caller: str | MachineKey, now: float) -> int:

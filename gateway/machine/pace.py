@@ -16,8 +16,8 @@ from typing import Literal
 
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import Refusal
-from gateway.rate import Buckets
 from services.shared.keys import MachineKey, NodeKey
+from services.shared.rate import Buckets, buckets_of
 
 What = Literal["map", "register", "ssh"]
 ATTEMPT_BURST_SECONDS = 15
@@ -54,11 +54,11 @@ class Pace:
     ) -> None:
         self._metrics, self._now = metrics, now
         self._attempts: dict[What, Buckets | None] = {
-            "map": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
-            "register": _buckets(attempts_per_second, ATTEMPT_BURST_SECONDS),
-            "ssh": _buckets(attempts_per_second * SSH_FACTOR, ATTEMPT_BURST_SECONDS),
+            "map": buckets_of(attempts_per_second, ATTEMPT_BURST_SECONDS, CAPACITY),
+            "register": buckets_of(attempts_per_second, ATTEMPT_BURST_SECONDS, CAPACITY),
+            "ssh": buckets_of(attempts_per_second * SSH_FACTOR, ATTEMPT_BURST_SECONDS, CAPACITY),
         }
-        self._reports = _buckets(reports_per_second, REPORT_BURST_SECONDS)
+        self._reports = buckets_of(reports_per_second, REPORT_BURST_SECONDS, CAPACITY)
         self._turns: dict[_Node, _Turns] = {}
 
     def refuses(self, what: What, machine: MachineKey) -> Refusal | None:
@@ -106,7 +106,3 @@ class Pace:
             if overtaken.is_set():
                 return
         self._reports.take(machine, self._now())
-
-
-def _buckets(per_second: float, burst_seconds: int) -> Buckets | None:
-    return Buckets(max(1.0, per_second * burst_seconds), per_second, CAPACITY) if per_second > 0 else None

@@ -1,4 +1,4 @@
-"""What waits for a slow client, and the two small limiters of the relay. Bounded in every part; knows no socket."""
+"""What waits for a slow client of the relay. Bounded in every part; knows no socket."""
 
 from __future__ import annotations
 
@@ -66,24 +66,3 @@ class Backlog:
         self._notices.clear()
         self._packets.clear()
         return waiting
-
-
-class Allowance:
-    """A token bucket: `burst` at once, then `rate` a second."""
-
-    __slots__ = ("_burst", "_rate", "_since", "_tokens")
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._tokens = burst
-        self._since = now
-
-    def spend(self, now: float) -> bool:
-        """Take one token if there is one."""
-        self._tokens = min(self._burst, self._tokens + (now - self._since) * self._rate)
-        self._since = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True

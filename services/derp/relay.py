@@ -16,14 +16,14 @@ from itertools import count
 from typing import Final, Protocol
 
 from services.derp import frames
-from services.derp.backlog import Allowance, Backlog
+from services.derp.backlog import Backlog
 from services.shared.keys import NodeKey
+from services.shared.rate import Bucket, Rate
 
 KEEP_ALIVE_SECONDS: Final = 60.0
 KEEP_ALIVE_JITTER: Final = 5.0
 MAX_CONNECTIONS_PER_KEY: Final = 8
-_GONE_BURST: Final = 3.0
-_GONE_RATE: Final = 1.0
+_GONE_RATE: Final = Rate(burst=3, per_second=1)
 
 
 class Outlet(Protocol):
@@ -84,13 +84,13 @@ class Client:
     raw: bytes = b""
     backlog: Backlog = field(default_factory=Backlog)
     heard: set[bytes] = field(default_factory=set)
-    gone_allowance: Allowance = field(init=False)
+    gone_allowance: Bucket = field(init=False)
     preferred: bool = False
     shared_key: bool = False
 
     def __post_init__(self) -> None:
         self.raw = self.key.raw
-        self.gone_allowance = Allowance(_GONE_RATE, _GONE_BURST, self.now)
+        self.gone_allowance = Bucket(_GONE_RATE, self.now)
 
     def flush(self) -> None:
         """Send what waited; the connection calls it when it takes more again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.derp import frames
-from services.derp.backlog import NOTICES, Allowance
+from services.derp.backlog import NOTICES
 from services.derp.relay import MAX_CONNECTIONS_PER_KEY, Relay
 from tests.fakes.derp import Peer, disco_packet, key
 
@@ -88,11 +88,6 @@ def test_reports_of_unknown_destinations_are_limited_to_three_then_one_a_second(
     assert alice.gone() == []
     alice.send(key(9).raw, disco_packet(), now=6.1)
     assert len(alice.gone()) == 1
-
-
-def test_an_allowance_never_grows_beyond_its_burst() -> None:
-    allowance = Allowance(rate=1, burst=3, now=0)
-    assert [allowance.spend(1000) for _ in range(5)] == [True, True, True, False, False]
 
 
 def test_those_who_received_are_told_when_a_peer_disconnects(relay: Relay) -> None:

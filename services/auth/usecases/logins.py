@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, SuspendedError, TooManyError
-from services.auth.model.limits import network_of
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
 from services.auth.model.node import AdmittedNode, KnownUser, NodeAdmission
 from services.auth.model.registration import RegistrationRequest, first_expiry
@@ -17,6 +16,7 @@ from services.auth.store.notifications import LoginNotifications
 from services.auth.store.policy import TagOwners
 from services.auth.store.registry import Registry
 from services.shared.ids import UserId
+from services.shared.rate import network_of
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 

@@ -22,7 +22,6 @@ from services.auth.model.errors import (
     TooManyError,
     UnavailableError,
 )
-from services.auth.model.limits import Buckets, Rate, network_of
 from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import (
     FLOW_ID,
@@ -42,6 +41,7 @@ from services.auth.usecases.login_purposes import FinalReason, LoginPurpose, Wai
 from services.auth.usecases.provider_entries import ProviderEntries, ProviderEntry
 from services.auth.usecases.sign_in_failures import SignInFailure, SignInFailures
 from services.auth.usecases.verify_sign_in import ProviderCallback, authorization_url, check_sender, reduced_scopes
+from services.shared.rate import Buckets, Rate, network_of
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 

@@ -7,8 +7,8 @@ are let in whatever the rest of their network does.
 from __future__ import annotations
 
 from services.auth.model.errors import TooManyError
-from services.auth.model.limits import Buckets, Rate, network_of
 from services.shared.keys import MachineKey
+from services.shared.rate import Buckets, Rate, network_of
 from services.shared.runtime.clock import Clock
 
 MACHINE = Rate(burst=60, per_second=1)

@@ -15,7 +15,7 @@ from headscale.v1 import apikey_pb2, headscale_pb2_grpc, user_pb2
 from prometheus_client import generate_latest
 
 from gateway.admin.grpc.peer import address_of
-from gateway.rate import Buckets, network_of
+from services.shared.rate import network_of
 from tests.fakes.ports import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 from tests.flow.admin.answers import refused
@@ -105,18 +105,6 @@ async def test_calls_are_counted_by_what_came_of_them(tailnet: Tailnet, web: htt
     assert 'smartscale_admin_calls_total{call="ListUsers",status="OK"} 1.0' in told
     assert 'smartscale_admin_calls_total{call="GetNode",status="NOT_FOUND"} 1.0' in told
     assert 'smartscale_admin_refused_total{status="UNAUTHENTICATED"} 1.0' in told
-
-
-def test_buckets_refill_and_forget_the_oldest() -> None:
-    buckets = Buckets(burst=2, per_second=0.5, capacity=2)
-    for _ in range(2):
-        assert buckets.wait("a", 0.0) == 0
-        buckets.take("a", 0.0)
-    assert buckets.wait("a", 0.0) == 2
-    assert buckets.wait("a", 2.0) == 0
-    buckets.take("b", 0.0)
-    buckets.take("c", 0.0)
-    assert (len(buckets), buckets.wait("a", 0.0)) == (2, 0)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from headscale.v1 import apikey_pb2
 
 from gateway.public import sign_in
 from gateway.public.offered import Offered
-from services.auth.model.limits import Rate
 from services.auth.usecases import sign_in as beginnings
 from services.shared.config import Config
 from services.shared.config.login import OidcConfig, ProviderConfig
+from services.shared.rate import Rate
 from services.shared.runtime.clock import SystemClock
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 from tests.fakes.sign_in_pages import ALICE, PUBLIC, World, confirmation_of

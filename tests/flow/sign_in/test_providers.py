@@ -10,9 +10,9 @@ import grpc
 import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 
-from services.auth.model.limits import Rate
 from services.auth.usecases import sign_in
 from services.shared.config.login import ProviderConfig
+from services.shared.rate import Rate
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 from tests.fakes.sign_in import ALICE, CONFIRMING, REFUSED, Lab
 

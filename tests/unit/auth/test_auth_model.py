@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from services.auth.model import device, login, registration, secret
 from services.auth.model.api_key import ApiKey
 from services.auth.model.errors import InvalidInputError, NotPermittedError, RefusedError, TooManyError
-from services.auth.model.limits import Buckets, Rate, network_of
 from services.auth.model.node import FoundNodes, KnownNode
 from services.auth.model.preauth_key import CLAIM_LEASE, ClaimStatus, KeyClaim, PreAuthKey
 from services.auth.model.secret import KeyKind
@@ -206,40 +205,6 @@ class TestDevice:
 
 
 class TestLimits:
-    def test_a_bucket_empties_and_refills_and_is_never_in_debt(self) -> None:
-        buckets = Buckets(Rate(burst=3, per_second=0.5), 10)
-        for _ in range(50):
-            buckets.take("a", 0)
-        assert buckets.wait("a", 0) == 2
-        assert buckets.wait("a", 2) == 0
-        assert buckets.wait("b", 0) == 0
-
-    def test_memory_is_bounded_and_the_latest_are_kept(self) -> None:
-        buckets = Buckets(Rate(burst=1, per_second=0.001), 3)
-        for number in range(100):
-            buckets.take(str(number), 0)
-        assert len(buckets) == 3
-        assert buckets.wait("99", 0) and not buckets.wait("0", 0)
-
-    def test_a_clock_that_goes_back_gives_nothing(self) -> None:
-        buckets = Buckets(Rate(burst=1, per_second=1), 3)
-        buckets.take("a", 10)
-        assert buckets.wait("a", 5) == 1
-
-    @pytest.mark.parametrize(
-        ("address", "network"),
-        [
-            ("192.0.2.1", "192.0.2.1"),
-            ("::ffff:192.0.2.1", "192.0.2.1"),
-            ("2001:db8::1:2:3:4", "2001:db8::/64"),
-            ("fe80::1%eth0", "fe80::/64"),
-            ("", ""),
-            ("x" * 500, "x" * 64),
-        ],
-    )
-    def test_a_network_is_what_one_subscriber_holds(self, address: str, network: str) -> None:
-        assert network_of(address) == network
-
     @pytest.mark.statement(61)
     def test_clients_are_told_1_to_3600_seconds(self) -> None:
         assert [TooManyError("", seconds).retry_after for seconds in (-5, 0, 7, 99999)] == [1, 1, 7, 3600]

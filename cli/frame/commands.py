@@ -6,7 +6,8 @@ Only the module of the command that was typed is imported; help, completion and 
 from __future__ import annotations
 
 MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("cli.server.server", ("serve", "version", "configtest", "health")),
+    ("cli.server.server", ("serve", "version", "health")),
+    ("cli.server.configtest", ("configtest",)),
     ("cli.moving.importing", ("import",)),
     ("cli.users.users", ("users", "user", "namespace", "namespaces", "ns")),
     ("cli.users.groups", ("groups", "group")),

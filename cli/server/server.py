@@ -1,4 +1,4 @@
-"""Commands about the server itself: serve, version, configtest, health."""
+"""Commands about the server itself: serve, version, health."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def declare(nouns: Any) -> None:
     )  # fmt: skip
     serve.add_argument("process", nargs="*", choices=[[], *PROCESSES], metavar="PROCESS", help=", ".join(PROCESSES))
     declare_command(nouns, "version", _version, "Print the version")
-    declare_command(nouns, "configtest", _configtest, "Check the configuration without starting anything")
     health = declare_command(nouns, "health", _health, "Ask a running server whether it is well")
     health.add_argument("--process", choices=PROCESSES, default="", help="ask one process of a stack instead")
 
@@ -54,13 +53,6 @@ def _architecture() -> str:
     """Return the machine's architecture by Go's name for it, which `headscale version` shows."""
     machine = os.uname().machine
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
-
-
-def _configtest(arguments: argparse.Namespace) -> None:
-    config = configuration(arguments)
-    for warning in config.warnings:
-        sys.stderr.write(f"headscale: {warning}\n")
-    print(f"{config.source}: ok" if config.source else "ok")
 
 
 def _health(arguments: argparse.Namespace) -> None:

@@ -27,15 +27,3 @@ def listen(address: str, *, shared: bool = False) -> socket.socket:
         )
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(where, family=family, backlog=BACKLOG, reuse_port=shared)
-
-
-def check_free(address: str) -> None:
-    """Make sure that nobody listens on an address, not even somebody who would share it.
-
-    Raises:
-        OSError: somebody does, or it is not one.
-    """
-    try:
-        listen(address).close()
-    except OSError as error:
-        raise OSError(f"cannot listen on {address}: {error.strerror or error}") from None

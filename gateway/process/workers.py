@@ -14,10 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.process.listening import check_free
 from gateway.process.supervisor import Supervisor
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
+from services.shared.preflight import inspect
+from services.shared.runtime.process import log_problems
 from services.shared.telemetry.logs import configure_logging, get_logger
 
 if TYPE_CHECKING:
@@ -81,12 +82,11 @@ def run_workers(config: Config) -> int:
     configure_logging(config.log.level, config.log.format)
     try:
         check_stack(config)
-        for address in (config.listen_addr, config.grpc_listen_addr, config.services.gateway.listen_addr):
-            if address and not address.startswith("unix:"):
-                # The workers share these, so none of them would notice a stranger who shares them too.
-                check_free(address)
-    except (ConfigError, OSError) as error:
-        log.error("cannot start", reason=str(error))
+        # The workers share their ports, so none of them would notice a stranger who shares them too.
+        if problems := inspect(config, {"gateway"}, together=False).problems:
+            raise ConfigError(problems)
+    except ConfigError as error:
+        log_problems(error)
         return 1
     return asyncio.run(_supervise(config))
 

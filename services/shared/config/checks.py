@@ -9,6 +9,7 @@ from services.shared.config.idle import idle_doubts
 from services.shared.config.login_checks import login_doubts, login_faults
 from services.shared.config.model import Config
 from services.shared.config.process_checks import process_doubts, process_faults
+from services.shared.config.reach_checks import reach_doubts
 from services.shared.config.tailnet_checks import tailnet_doubts, tailnet_faults
 
 
@@ -23,6 +24,6 @@ def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], l
         return problems, []
     return [], [
         f"{where(key)}: {key} {what} — {remedy}"
-        for doubts in (login_doubts, tailnet_doubts, process_doubts, idle_doubts)
+        for doubts in (login_doubts, tailnet_doubts, process_doubts, reach_doubts, idle_doubts)
         for key, what, remedy in doubts(config)
     ]

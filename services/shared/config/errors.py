@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Found = tuple[str, str, str]
@@ -23,8 +24,9 @@ class Problem:
 
 
 class ConfigError(ValueError):
-    """The configuration cannot be used; `problems` holds every reason found."""
+    """The configuration cannot be used; `problems` holds every reason found, `warnings` what else was noticed."""
 
-    def __init__(self, problems: list[Problem] | tuple[Problem, ...]) -> None:
+    def __init__(self, problems: Sequence[Problem], warnings: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -14,7 +14,6 @@ _GORM = "there is no GORM here; remove it, and see statements by database.debug"
 _ROUTERS = "routers are not probed here: one gives way when its connection ends; remove it"
 
 IDLE: dict[str, str] = {
-    "tls_letsencrypt_hostname": "no certificate is fetched: set tls_cert_path and tls_key_path, or end TLS in a proxy",
     "node.routes.ha.probe_interval": _ROUTERS,
     "node.routes.ha.probe_timeout": _ROUTERS,
     "preauth_keys.revoked_retention": "revoked keys stay until `headscale preauthkeys delete`; remove it",
@@ -40,6 +39,7 @@ QUIET: frozenset[str] = frozenset(
         "randomize_client_port",
         "acme_url",
         "acme_email",
+        "tls_letsencrypt_hostname",
         "tls_letsencrypt_cache_dir",
         "tls_letsencrypt_challenge_type",
         "tls_letsencrypt_listen",

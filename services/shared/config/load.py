@@ -63,9 +63,9 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
 
     found, doubts = check(config, where)
     problems.extend(problem for problem in found if problem.key not in wrong)
+    left_out = [f"{where(key)}: {key} {what} — {remedy}" for key, what, remedy in notes]
     if problems:
-        raise ConfigError(problems)
-    left_out = (f"{where(key)}: {key} {what} — {remedy}" for key, what, remedy in notes)
+        raise ConfigError(problems, (*warnings, *left_out))
     return replace(config, source=file, warnings=(*warnings, *left_out, *doubts), places=places)
 
 

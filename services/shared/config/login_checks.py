@@ -12,6 +12,10 @@ from services.shared.config.login import PROVIDER_NAME, ProviderConfig, key_of_p
 from services.shared.config.model import Config
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PLAIN = (
+    "is http:// on another host, over which anybody on the way could sign in as anybody",
+    "give the provider a certificate and write https://",
+)
 _SAMPLES = ("your-smartlink", "your-tenant", "your-app-id")
 
 
@@ -38,6 +42,8 @@ def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
         return
     if not _is_web(provider.issuer):
         yield f"{key}.issuer", "is no https:// URL", "copy the issuer from your provider's page"
+    elif _is_plain(provider.issuer) and provider.only_start_if_oidc_is_available:
+        yield f"{key}.issuer", *_PLAIN
     if any(mark in provider.issuer for mark in "[]<>{} "):
         yield f"{key}.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
     if not provider.client_id:
@@ -56,6 +62,12 @@ def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
         yield f"{key}.scope", "lacks openid", "add it"
     if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
         yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
+
+
+def _is_plain(issuer: str) -> bool:
+    """Whether an issuer is asked over http:// and is not on this machine: sign-in refuses such a provider."""
+    parts = urlsplit(issuer.strip())
+    return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 
 
 def _pattern_trouble(pattern: str, name: str) -> str | None:
@@ -94,6 +106,9 @@ def login_doubts(config: Config) -> Iterator[Found]:
         key = key_of_provider(name)
         if any(sample in provider.issuer.lower() for sample in _SAMPLES):
             yield f"{key}.issuer", "looks like the sample of a guide", "put in your tenant and App ID"
+        if _is_web(provider.issuer) and _is_plain(provider.issuer):
+            what, remedy = _PLAIN
+            yield f"{key}.issuer", f"{what}; nobody can sign in there", remedy
         if not provider.pkce.enabled:
             yield f"{key}.pkce.enabled", "is off", "PKCE is sent all the same: providers that do not know it ignore it"
         if provider.pkce.method == "plain":

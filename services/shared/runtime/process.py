@@ -9,7 +9,7 @@ import ipaddress
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,18 +109,49 @@ def run(
     for warning in config.warnings:
         log.warning("configuration", warning=warning)
     try:
+        _inspect(config, builds, together)
         serve = embedded if together else alone
         again = read or (lambda: load(config.source, os.environ))
         _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
-    except (ConfigError, RefusedDatabaseError) as error:
+    except ConfigError as error:
+        log_problems(error)
+    except RefusedDatabaseError as error:
         log.error("cannot start", reason=str(error))
     except OSError as error:
-        log.error("cannot start", reason=str(error))
+        log.error("cannot start", reason=_said(error))
     except Exception:
         log.exception("cannot start")
     else:
         return 0
     return 1
+
+
+def _inspect(config: Config, names: Iterable[str], together: bool) -> None:
+    """Open what the configuration names, so that nothing is found out half-way.
+
+    Raises:
+        ConfigError: something cannot be used.
+    """
+    from services.shared.preflight import inspect  # late: it reads certificates, which few processes do
+
+    # The ports of a worker are shared with its siblings, so its supervisor has tried them.
+    report = inspect(config, set(names), together=together, ports=config.gateway.worker == 0)
+    for one in report.warnings:
+        log.warning("configuration", where=one.where, key=one.key, warning=one.what, remedy=one.remedy)
+    if report.problems:
+        raise ConfigError(report.problems)
+
+
+def log_problems(error: ConfigError) -> None:
+    """Log why a process does not start, a line for each reason."""
+    for one in error.problems:
+        log.error("cannot start", where=one.where, key=one.key, reason=one.what, remedy=one.remedy)
+
+
+def _said(error: OSError) -> str:
+    """The error in words: its number means nothing to a person."""
+    named = f"{error.filename}: " if error.filename else ""
+    return f"{named}{error.strerror.lower()}" if error.strerror else str(error)
 
 
 def _run_in_loop(work: Any) -> None:

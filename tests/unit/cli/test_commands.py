@@ -23,6 +23,7 @@ from cli.frame.parser import root
 from cli.frame.values import commas, confirm, duration, moment, positive
 from cli.policy.policy import LIMIT
 from services.shared.runtime.build_info import VARIABLE, built
+from tests.fakes.ports import free_ports
 
 NODE = ["-i", "4"]
 
@@ -188,14 +189,38 @@ def test_refusals_go_to_standard_error_with_a_remedy(tmp_path: Path) -> None:
 
 
 def test_a_wrong_configuration_is_told_by_configtest_and_serve(tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("server_url: nonsense\nlisten_adr: x\n")
+    (tmp_path / "config.yaml").write_text("server_url: nonsense\ngateway: {wokers: 1}\n")
     for command in ("configtest", "serve"):
         done = headscale(command, folder=tmp_path)
         assert done.returncode == 1
         assert "config.yaml:1: server_url" in done.stderr
+        assert "did you mean `gateway.workers`?" in done.stderr
         assert "Traceback" not in done.stderr
-    (tmp_path / "config.yaml").write_text("server_url: http://127.0.0.1:8080\n")
+
+
+def test_configtest_passes_with_warnings_unless_it_is_strict_and_opens_what_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    http, metrics, stun, relay = free_ports(4)
+    fine = (
+        f"server_url: http://127.0.0.1:{http}\nlisten_addr: 127.0.0.1:{http}\nstate_dir: ./state\n"
+        f"metrics_listen_addr: 127.0.0.1:{metrics}\n"
+        f"derp: {{server: {{stun_listen_addr: '127.0.0.1:{stun}', listen_addr: '127.0.0.1:{relay}'}}}}\n"
+    )
+    file.write_text(fine)
+    done = headscale("configtest", "--strict", folder=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "config.yaml: ok\n", "")
+    file.write_text(fine + "users: [a]\n")
     assert headscale("configtest", folder=tmp_path).returncode == 0
+    done = headscale("configtest", "--strict", folder=tmp_path)
+    assert done.returncode == 1 and "warning: " in done.stderr and "users is no key of this server" in done.stderr
+    (tmp_path / "acl.hujson").write_text('{"acls": [')
+    file.write_text(fine + "policy: {path: acl.hujson}\n")
+    done = headscale("configtest", folder=tmp_path)
+    assert done.returncode == 1 and "policy.path: " in done.stderr and "(line 1" in done.stderr
+    file.write_text(fine + "database: {type: postgres, postgres: {host: 127.0.0.1, port: 9, name: hs}}\n")
+    done = headscale("configtest", folder=tmp_path)
+    assert done.returncode == 1 and "database.postgres.host: 127.0.0.1:9 does not answer" in done.stderr
+    assert not (tmp_path / "state").exists()
 
 
 def test_simple_commands_do_not_pay_for_grpc(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "tls_letsencrypt_challenge_type",
         "port 443",
     ),
+    ({"tls_letsencrypt_hostname": "a"}, "tls_letsencrypt_hostname", "asks for a certificate, and none"),
+    ({"oidc": {"issuer": "http://i.lan", "client_id": "c", "client_secret": "s"}}, "oidc.issuer", "is http:// on"),
     ({"services.tls.ca_path": "/ca"}, "services.tls", "has some of"),
     *(
         ({f"gateway.{key}": 0}, f"gateway.{key}", "is below 1")
@@ -90,6 +92,75 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
+DOUBTS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"server_url": "http://10.0.0.5", "listen_addr": "127.0.0.1:80"},
+        "listen_addr is 127.0.0.1:80, which only this machine reaches, and clients dial http://10.0.0.5 — "
+        "write 0.0.0.0:80, unless a proxy on this machine passes clients on",
+    ),
+    (
+        {"server_url": "http://10.0.0.5", "listen_addr": "0.0.0.0:8080"},
+        "listen_addr has port 8080, and clients dial http://10.0.0.5, which is port 80 — "
+        "write 0.0.0.0:80, unless something forwards that port",
+    ),
+    (
+        {"server_url": "http://headscale.example.com:8080", "listen_addr": ":8080"},
+        "server_url is http:// with a public name (headscale.example.com) — "
+        "pages and API keys can be read on the way; write https://",
+    ),
+    (
+        {"server_url": "http://a.lan", "listen_addr": ":80", "tls_cert_path": "/c", "tls_key_path": "/k"},
+        "server_url is http://, and listen_addr answers https only — write https://",
+    ),
+    (
+        {"server_url": "https://a.example", "listen_addr": ":443"},
+        "listen_addr answers plain http on port 443, which clients dial with https — "
+        "set tls_cert_path and tls_key_path, or tls_letsencrypt_hostname",
+    ),
+    (
+        {"derp.server.stun_listen_addr": "127.0.0.1:3478"},
+        "derp.server.stun_listen_addr is 127.0.0.1:3478, which only this machine reaches, and clients dial "
+        "headscale.example.com — write 0.0.0.0:3478",
+    ),
+    (
+        {"derp.server.listen_addr": "localhost:8443"},
+        "derp.server.listen_addr is localhost:8443, which only this machine reaches, and clients dial "
+        "headscale.example.com — write 0.0.0.0:8443",
+    ),
+    (
+        {"prefixes.v4": "10.0.0.0/8"},
+        "prefixes.v4 is outside of 100.64.0.0/10 — clients treat only that range as the tailnet's",
+    ),
+    (
+        {"dns.base_domain": "example.com"},
+        "dns.base_domain contains the server's own name — "
+        "nodes resolve names below it by MagicDNS; the server's name is served there too, other names are not",
+    ),
+    (
+        {**POSTGRES, "database.postgres.host": "db.example", "database.postgres.ssl": "disable"},
+        "database.postgres.ssl is off for another host — write require or verify-full",
+    ),
+]
+FITTING: list[dict[str, Any]] = [
+    {"server_url": "http://10.0.0.5:8080", "listen_addr": "0.0.0.0:8080"},
+    {"server_url": "http://localhost:8080"},
+    {"server_url": "http://[::1]:8080", "listen_addr": "[::1]:8080"},
+    {"server_url": "https://a.example", "listen_addr": "127.0.0.1:443"},
+    {"server_url": "https://a.example", "listen_addr": ":8080"},
+    {"server_url": "http://nas.lan:8080", "listen_addr": ":8080"},
+]
+
+
+@pytest.mark.parametrize(("flat", "said"), DOUBTS, ids=[said[:40] for _, said in DOUBTS])
+def test_what_will_not_fit_together_for_clients_is_a_warning(tmp_path: Path, flat: dict[str, Any], said: str) -> None:
+    assert [line.partition(": ")[2] for line in from_file(tmp_path, flat).warnings] == [said]
+
+
+@pytest.mark.parametrize("flat", FITTING, ids=[str(flat["server_url"]) for flat in FITTING])
+def test_what_fits_together_is_no_warning(tmp_path: Path, flat: dict[str, Any]) -> None:
+    assert from_file(tmp_path, flat).warnings == ()
+
+
 def spellings() -> dict[str, int]:
     """How often each check says what it says: the constant parts, by module and line."""
     found: dict[str, int] = {}
@@ -109,8 +180,8 @@ def spellings() -> dict[str, int]:
 def test_what_makes_no_sense_is_refused_at_its_key(tmp_path: Path, flat: dict[str, Any], key: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         from_file(tmp_path, flat)
-    (problem,) = [problem for problem in caught.value.problems if problem.key == key]
-    assert said in problem.what and problem.remedy and problem.where.startswith(str(tmp_path))
+    (problem,) = [one for one in caught.value.problems if one.key == key and said in one.what]
+    assert problem.remedy and problem.where.startswith(str(tmp_path))
 
 
 def test_every_check_has_a_case() -> None:

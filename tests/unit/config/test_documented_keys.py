@@ -90,10 +90,8 @@ def test_a_key_without_effect_is_read_nowhere(key: str) -> None:
 
 def test_what_is_set_in_vain_is_said_once_with_a_remedy(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text(
-        "server_url: https://a.example\ntls_letsencrypt_hostname: a.example\ntuning: {batcher_workers: 0}\n"
-    )
+    file.write_text("server_url: https://a.example\nnode: {routes: {ha: {probe_interval: 20s}}}\n")
     assert load(file, {}).warnings == (
-        f"{file}:2: tls_letsencrypt_hostname changes nothing here — "
-        "no certificate is fetched: set tls_cert_path and tls_key_path, or end TLS in a proxy",
+        f"{file}:2: node.routes.ha.probe_interval changes nothing here — "
+        "routers are not probed here: one gives way when its connection ends; remove it",
     )

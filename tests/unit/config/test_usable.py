@@ -33,7 +33,7 @@ TAKEN: list[tuple[dict[str, Any], str, Any, str | None]] = [
     ({"DNS.Magic_DNS": False}, "dns.magic_dns", False, None),
     ({"database.postgres.port": ""}, "database.postgres.port", 5432, None),
     ({"node.expiry": "+1.5h"}, "node.expiry.seconds", 5400, None),
-    ({"listen_addr": ":https"}, "listen_addr", ":443", None),
+    ({"listen_addr": ":https"}, "listen_addr", ":443", "answers plain http on port 443"),
     ({"grpc_listen_addr": "a:HTTP"}, "grpc_listen_addr", "a:80", None),
     ({"dns.base_domain": "Tail.Bücher.example."}, "dns.base_domain", "tail.xn--bcher-kva.example", None),
     ({"dns.search_domains": ["Corp.Example", "corp.example."]}, "dns.search_domains", ("corp.example",), None),

@@ -1,0 +1,123 @@
+"""`headscale configtest`: everything that `serve` would refuse or warn of, and nothing is started or changed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from cli.frame.errors import CommandError
+from cli.frame.parser import declare as declare_command
+from cli.link.remote import configuration
+
+if TYPE_CHECKING:
+    from services.shared.config import Config, Problem
+
+
+def declare(nouns: Any) -> None:
+    """Add the command."""
+    parser = declare_command(
+        nouns, "configtest", _configtest, "Check the configuration without starting anything", (),
+        "headscale configtest\n  headscale -c config.yaml configtest --strict",
+    )  # fmt: skip
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 on warnings too")
+
+
+def _configtest(arguments: argparse.Namespace) -> None:
+    config = _read(arguments)
+    problems, warnings = _inspected(config)
+    lines = [*config.warnings, *map(str, warnings)]
+    for warning in lines:
+        sys.stderr.write(f"headscale: warning: {warning}\n")
+    if problems:
+        raise CommandError("\n".join(map(str, problems)), "the server would not start, or not do what is asked")
+    if lines and arguments.strict:
+        raise CommandError(f"{len(lines)} warnings", "leave out --strict to pass with them")
+    print(f"{config.source}: ok" if config.source else "ok")
+
+
+def _read(arguments: argparse.Namespace) -> Config:
+    """The configuration; what is noticed beside a refusal is shown with it."""
+    from services.shared.config import ConfigError
+
+    try:
+        return configuration(arguments)
+    except CommandError as error:
+        cause = error.__context__
+        for warning in cause.warnings if isinstance(cause, ConfigError) else ():
+            sys.stderr.write(f"headscale: warning: {warning}\n")
+        raise
+
+
+def _inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
+    from services.shared.config import Problem
+    from services.shared.preflight import inspect
+    from services.shared.preflight.database import unanswered
+    from services.shared.preflight.inspection import ALL
+
+    processes = ALL if config.derp.server.enabled else ALL - {"derp"}
+    # With our own server running its ports are in use, as they should be.
+    report = inspect(config, processes, ports=not _is_served(config))
+    problems, warnings = report.problems, [one for one in report.warnings if one.key != "policy.path"]
+    place = str(config.source or "configuration")
+    for found in (unanswered(config), _policy(config)):
+        if found is not None:
+            key, what, remedy = found
+            problems.append(Problem(config.places.get(key, place), key, what, remedy))
+    warnings.extend(Problem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
+    return problems, warnings
+
+
+def _is_served(config: Config) -> bool:
+    """Whether a server listens at the unix socket of this configuration."""
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(config.unix_socket))
+        except OSError:
+            return False
+    return True
+
+
+def _policy(config: Config) -> tuple[str, str, str] | None:
+    """Why the policy file cannot be put in force."""
+    path = config.policy.path
+    if config.policy.mode != "file" or path is None:
+        return None
+    from services.policy.model.compiler import compile_policy
+    from services.policy.model.text.problems import PolicyError
+    from services.shared.preflight.paths import unreadable
+
+    if (trouble := unreadable(path)) is not None:
+        return ("policy.path", *trouble)
+    try:
+        compile_policy(path.read_text(encoding="utf-8"), name=str(path))
+    except PolicyError as error:
+        return "policy.path", "; ".join(error.lines), "correct it; headscale policy check FILE says more"
+    except UnicodeDecodeError:
+        return "policy.path", f"{path} is not UTF-8 text", "save it as UTF-8"
+    return None
+
+
+def _urls(config: Config) -> list[tuple[str, str]]:
+    """What keeps the DERP maps of addresses from being used now."""
+    if not config.derp.urls:
+        return []
+    import asyncio
+
+    from services.shared.documents import DocumentError
+    from services.shared.documents.reading import derp_map_of_url
+
+    async def ask(url: str) -> list[tuple[str, str]]:
+        try:
+            read = await derp_map_of_url(url)
+        except DocumentError as error:
+            return [(f"{url} {error}", "the server asks again every 30 seconds")]
+        return [(f"{url}: {finding}", "it is left out") for finding in read.findings]
+
+    async def ask_all() -> list[list[tuple[str, str]]]:
+        return await asyncio.gather(*map(ask, config.derp.urls))
+
+    return [each for found in asyncio.run(ask_all()) for each in found]

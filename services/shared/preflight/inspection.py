@@ -1,0 +1,243 @@
+"""One inspection for `serve` and `configtest`: everything that a configuration names is opened, and nothing is changed.
+
+What forbids the start is a problem with key, path and remedy; what will not fit together for clients is a warning.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from services.shared.config.errors import Found, Problem
+from services.shared.config.login import key_of_provider
+from services.shared.config.model import Config
+from services.shared.documents import DocumentError
+from services.shared.documents.reading import derp_map_of_file, records_of_file
+from services.shared.keys import KeyFormatError, PrivateKey
+from services.shared.preflight.certificates import PairError, check_pair
+from services.shared.preflight.paths import exists, unreadable, unwritable_file, unwritable_folder
+from services.shared.preflight.ports import unbindable
+
+ALL = frozenset(("policy", "registry", "auth", "map_streamer", "derp", "gateway"))
+_STORES = frozenset(("policy", "registry", "auth"))
+_EXPIRES_SOON = timedelta(days=14)
+
+
+@dataclass(slots=True)
+class Report:
+    """What an inspection found."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+
+class _Inspection:
+    """Collects what is found, each with the place of its key."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.report = Report()
+
+    def problem(self, key: str, what: str, remedy: str) -> None:
+        self.report.problems.append(Problem(self._where(key), key, what, remedy))
+
+    def warning(self, key: str, what: str, remedy: str) -> None:
+        self.report.warnings.append(Problem(self._where(key), key, what, remedy))
+
+    def need(self, key: str, trouble: tuple[str, str] | None) -> bool:
+        """Whether there is no trouble; with some, it is a problem of a key."""
+        if trouble is not None:
+            self.problem(key, *trouble)
+        return trouble is None
+
+    def _where(self, key: str) -> str:
+        return self.config.places.get(key) or str(self.config.source or "configuration")
+
+
+def inspect(config: Config, processes: Collection[str] = ALL, *, together: bool = True, ports: bool = True) -> Report:
+    """Open what the named processes will use. `ports` tries the addresses too, which takes that nobody serves yet."""
+    found = _Inspection(config)
+    parts: list[tuple[Collection[str], Callable[[_Inspection], None]]] = [
+        (("gateway",), _gateway),
+        (("derp",), _relay),
+        (_STORES, _database),
+        (("auth",), _providers),
+        (("map_streamer",), _documents),
+        (("policy",), _policy),
+    ]
+    for users, part in parts:
+        if set(users) & set(processes):
+            part(found)
+    if not together:
+        _internal_tls(found)
+    if ports:
+        for key, address, kind in addresses(config, processes, together=together):
+            found.need(key, unbindable(address, kind))
+    return found.report
+
+
+def addresses(
+    config: Config, processes: Collection[str], *, together: bool
+) -> Iterator[tuple[str, str, socket.SocketKind]]:
+    """Each address that the processes will listen on: key, address, TCP or UDP."""
+    tcp, udp = socket.SOCK_STREAM, socket.SOCK_DGRAM
+    server = config.derp.server
+    if "gateway" in processes:
+        yield "listen_addr", config.listen_addr, tcp
+        if config.grpc_listen_addr and (config.tls_cert_path or config.grpc_allow_insecure):
+            yield "grpc_listen_addr", config.grpc_listen_addr, tcp
+    if "derp" in processes and (server.enabled or not together):
+        for key, address in (("listen_addr", server.listen_addr), ("http_listen_addr", server.http_listen_addr)):
+            if address:
+                yield f"derp.server.{key}", address, tcp
+        if server.stun.enabled and server.stun_listen_addr:
+            yield "derp.server.stun_listen_addr", server.stun_listen_addr, udp
+    if config.metrics_listen_addr:
+        yield "metrics_listen_addr", config.metrics_listen_addr, tcp
+    for name in () if together else sorted(processes):
+        address = getattr(config.services, name).listen_addr
+        if not address.startswith("unix:"):
+            yield f"services.{name}.listen_addr", address, tcp
+
+
+def _gateway(found: _Inspection) -> None:
+    config = found.config
+    _private_key(found, "noise.private_key_path", config.noise.private_key_path)
+    _socket(found, config.unix_socket)
+    host = urlsplit(config.server_url).hostname or ""
+    _pair(found, "", config.tls_cert_path, config.tls_key_path, host)
+
+
+def _relay(found: _Inspection) -> None:
+    server = found.config.derp.server
+    if not server.enabled:
+        return
+    key = (
+        server.private_key_path if server.private_key_path.name else found.config.state_dir / "derp_server_private.key"
+    )
+    _private_key(found, "derp.server.private_key_path", key)
+    if server.listen_addr:
+        found.need("state_dir", unwritable_folder(found.config.state_dir))
+    _pair(found, "derp.server.", server.tls_cert_path, server.tls_key_path, server.hostname)
+
+
+def _database(found: _Inspection) -> None:
+    database = found.config.database
+    path = database.sqlite.path
+    if database.type != "sqlite" or not found.need("database.sqlite.path", unwritable_file(path)):
+        return
+    if exists(path) and path.stat().st_size and not _is_sqlite(path):
+        remedy = "name another file, or restore it from a backup"
+        found.problem("database.sqlite.path", f"{path} is no SQLite database", remedy)
+
+
+def _is_sqlite(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(16) == b"SQLite format 3\x00"
+
+
+def _providers(found: _Inspection) -> None:
+    for name, provider in found.config.oidc.in_use().items():
+        above = key_of_provider(name)
+        for key, path in (
+            ("client_secret_path", provider.client_secret_path),
+            ("private_key_path", provider.private_key_path),
+            ("ca_path", provider.ca_path),
+        ):
+            if path is None or not found.need(f"{above}.{key}", unreadable(path)):
+                continue
+            if not path.stat().st_size:
+                found.problem(f"{above}.{key}", f"{path} is empty", "write the secret into it")
+
+
+def _policy(found: _Inspection) -> None:
+    policy = found.config.policy
+    if policy.mode == "file" and policy.path is not None and (trouble := unreadable(policy.path)) is not None:
+        what, remedy = trouble
+        found.warning("policy.path", f"{what}; nothing is allowed until it can", remedy)
+
+
+def _documents(found: _Inspection) -> None:
+    config = found.config
+    path = config.dns.extra_records_path
+    if path is not None:
+        try:
+            records = records_of_file(path)
+        except DocumentError as error:
+            found.problem("dns.extra_records_path", f"{path} {error}", "correct the file, or remove the key")
+        else:
+            for finding in records[1] if records else ():
+                found.warning("dns.extra_records_path", f"{path}: {finding}", "it is left out")
+    usable = False
+    failed: list[Found] = []
+    for path in config.derp.paths:
+        try:
+            read = derp_map_of_file(path)
+        except DocumentError as error:
+            failed.append(("derp.paths", f"{path} {error}", "correct the file, or remove it from the list"))
+            continue
+        usable = usable or any(read.regions.values())
+        for finding in read.findings:
+            failed.append(("derp.paths", f"{path}: {finding}", "it is left out"))
+    usable = usable or config.derp.server.enabled or bool(config.derp.urls)
+    for key, what, remedy in failed:
+        (found.warning if usable else found.problem)(key, what, remedy)
+    if not usable and not failed:
+        found.problem("derp.paths", "holds no relay that clients can use", "set derp.server.enabled: true")
+
+
+def _internal_tls(found: _Inspection) -> None:
+    tls = found.config.services.tls
+    _pair(found, "services.tls.", tls.cert_path, tls.key_path, "", names=("cert_path", "key_path"))
+    if tls.ca_path is not None:
+        found.need("services.tls.ca_path", unreadable(tls.ca_path))
+
+
+def _private_key(found: _Inspection, key: str, path: Path) -> None:
+    """A key file that is made at the first start and never changes."""
+    if not exists(path):
+        found.need(key, unwritable_folder(path.parent))
+        return
+    if not found.need(key, unreadable(path)):
+        return
+    try:
+        PrivateKey.parse(path.read_text("ascii"))
+    except (KeyFormatError, UnicodeDecodeError, OSError):
+        remedy = "restore it from a backup; clients must log in again if a new one is made"
+        found.problem(key, f"{path} does not hold a private key (privkey: and 64 hex digits)", remedy)
+
+
+def _socket(found: _Inspection, path: Path) -> None:
+    if not found.need("unix_socket", unwritable_folder(path.parent)):
+        return
+    if exists(path) and not path.is_socket():
+        found.problem("unix_socket", f"{path} exists and is not a socket", "remove it, or name another path")
+
+
+def _pair(
+    found: _Inspection,
+    section: str,
+    certificate: Path | None,
+    key: Path | None,
+    host: str,
+    names: tuple[str, str] = ("tls_cert_path", "tls_key_path"),
+) -> None:
+    if certificate is None or key is None:
+        return
+    cert_key = f"{section}{names[0]}"
+    try:
+        leaf = check_pair(certificate, key)
+    except PairError as error:
+        found.problem(cert_key if error.key == "cert" else f"{section}{names[1]}", error.what, error.remedy)
+        return
+    left = leaf.not_after - datetime.now(UTC)
+    if left < _EXPIRES_SOON:
+        when = f"{'ended' if left < timedelta(0) else 'ends'} on {leaf.not_after:%Y-%m-%d}"
+        found.warning(cert_key, f"{certificate} {when}", "renew it; a new file is taken into use without a restart")
+    if host and not leaf.covers(host):
+        what = f"{certificate} is for {', '.join(leaf.names) or 'no name'}, and clients dial {host}"
+        found.warning(cert_key, what, "clients refuse it; get a certificate for that name")

@@ -1,0 +1,43 @@
+"""Whether an address can be listened on, tried by binding it for a moment, and in which words it cannot."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+
+def unbindable(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> tuple[str, str] | None:
+    """Why `host:port` cannot be listened on, and the remedy; None where it can."""
+    host, _, port = address.rpartition(":")
+    try:
+        family, _, _, _, where = socket.getaddrinfo(
+            host.strip("[]") or None, int(port), type=kind, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError:
+        return f"{address} names no address of this machine", "write an IP address of this machine, or :PORT for all"
+    with socket.socket(family, kind) as probe:
+        if kind == socket.SOCK_STREAM:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(where)
+            if kind == socket.SOCK_STREAM:
+                probe.listen(1)
+        except OSError as error:
+            return describe(address, kind, error)
+    return None
+
+
+def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str, str]:
+    """What keeps an address from being bound, and the remedy."""
+    port = address.rpartition(":")[2]
+    flag = "t" if kind == socket.SOCK_STREAM else "u"
+    match error.errno:
+        case errno.EADDRINUSE:
+            what = f"{address} is in use by another program"
+            return what, f"end that program (`ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"
+        case errno.EACCES | errno.EPERM:
+            what = f"{address} needs the right to ports below 1024"
+            return what, "give the process CAP_NET_BIND_SERVICE, or choose a higher port"
+        case errno.EADDRNOTAVAIL:
+            return f"{address} is no address of this machine", "write an IP address of this machine, or :PORT for all"
+    return f"{address} cannot be listened on: {(error.strerror or str(error)).lower()}", "choose another address"

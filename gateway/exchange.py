@@ -1,8 +1,7 @@
-"""One request that came out of a tunnel, and the ways to answer it.
+"""One request out of a tunnel and the ways to answer it: the interface between `gateway.edge` and `gateway.machine`.
 
-The border between `gateway.edge`, which owns sockets, and `gateway.machine`, which knows what the requests mean.
-It holds no behaviour but reading: the edge implements `Responder` and `StreamWriter`, a handler is handed them.
-All calls happen on the event loop of the process; none of them blocks, none makes a task.
+Owns types only. The edge, which owns sockets, implements `Responder` and `StreamWriter`; a handler, which knows what
+requests mean, uses them. All calls happen on the event loop of the process; none blocks, none makes a task.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Protocol
 from services.shared.keys import MachineKey
 
 Buffer = bytes | bytearray | memoryview
-"""What may be sent: shared frames go out as they are, without being joined or copied first."""
+"""Bytes to send: shared frames are sent as they are, without being joined or copied first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ class TunnelRequest:
 class StreamWriter(Protocol):
     """A response body that stays open, such as a map session.
 
-    Rule for a slow reader: while `paused` nothing is queued. `send` then refuses, and the owner keeps a cursor instead
-    and sends one merged message after `on_resume`.
+    Nothing is queued for a slow reader: `send` refuses while `paused`, and the owner keeps a cursor and sends one
+    merged message after `on_resume`.
     """
 
     @property
@@ -56,16 +55,25 @@ class StreamWriter(Protocol):
         """Whether the client, the connection or `end` has ended this stream."""
         ...
 
+    @property
+    def peer_lost(self) -> bool:
+        """Whether the stream ended because the client no longer answered."""
+        ...
+
     def send(self, buffers: Sequence[Buffer]) -> bool:
-        """Take one message whole, or refuse it whole (False: paused or closed). Never blocks."""
+        """Accept one message whole, or refuse it whole (False: paused or closed). Never blocks."""
+        ...
+
+    def probe(self, timeout: float) -> None:
+        """End the connection as lost unless the client's process answers a PING within `timeout` seconds."""
         ...
 
     def end(self) -> None:
-        """End the body after what was taken; harmless when it ended before."""
+        """End the body after all accepted messages; idempotent."""
         ...
 
     def abort(self) -> None:
-        """Cut the body off (RST_STREAM) and forget what was taken but not sent: the client does not read."""
+        """Cut off the body (RST_STREAM) and discard what was accepted but not sent: the client does not read."""
         ...
 
     def on_resume(self, callback: Callable[[], None]) -> None:
@@ -108,8 +116,8 @@ class Responder(Protocol):
 
 
 class Handler(Protocol):
-    """What the edge calls for each whole request."""
+    """Handles each whole request of the tunnels."""
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
-        """Answer now, or keep the responder and answer later. An exception becomes a plain 500."""
+        """Answer now, or keep the responder and answer later. An exception is answered with a plain 500."""
         ...

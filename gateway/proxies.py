@@ -1,7 +1,7 @@
-"""Who the client is when a trusted reverse proxy stands between. Pure; the configuration says whom to trust.
+"""Finds the address of the client behind trusted reverse proxies. Pure; the configuration names the trusted networks.
 
 Headscale's order: `True-Client-IP`, `X-Real-IP`, then the last address of `X-Forwarded-For` that is no trusted proxy.
-From anyone else these headers are lies and are not looked at.
+Of other peers these headers are ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Read `trusted_proxies`.
 
     Raises:
-        ValueError: one of them is no network, or is the whole internet.
+        ValueError: one of them is not a network, or is the whole internet.
     """
     networks = tuple(ipaddress.ip_network(text, strict=False) for text in texts)
     if any(network.prefixlen == 0 for network in networks):
@@ -25,7 +25,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
-    """The address of the client: the peer's, or what a trusted peer says it is. Header names are lower-case."""
+    """Return the client's address: the peer's, or the one that a trusted peer names. Header names are lower-case."""
     if not _is_trusted(peer, trusted):
         return peer
     for name in ("true-client-ip", "x-real-ip"):
@@ -38,7 +38,7 @@ def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
 
 
 def header_fields(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header fields as text by lower-case name; repeated ones are one list, as HTTP says."""
+    """Return header fields as text by lower-case name; repeated fields are joined by commas (RFC 9110 section 5.3)."""
     fields: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

@@ -1,4 +1,4 @@
-"""Shows Prometheus what the edge counts and what the gateway holds. The edge itself counts with plain integers."""
+"""Exports the counters of the edge and gauges of the gateway to Prometheus. The edge counts with plain integers."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from gateway.edge.settings import EdgeCounts
 
 _TEXTS = {
     "tunnels": "Tunnels that are open.",
-    "half_open": "Connections that proved nothing yet.",
+    "half_open": "Connections that have not authenticated.",
     "connections": "Connections that are open.",
     "handshakes": "Handshakes answered.",
-    "handshakes_refused": "Handshakes refused: malformed, unproven, too old a client, too many of a machine.",
-    "tunnels_failed": "Tunnels ended because of what their peer sent.",
-    "peers_lost": "Tunnels ended because their peer was silent or read nothing.",
-    "requests": "Requests that came out of tunnels.",
+    "handshakes_refused": "Handshakes refused: malformed, not authentic, client too old, too many of a machine.",
+    "tunnels_failed": "Tunnels ended because of an error of their peer.",
+    "peers_lost": "Tunnels ended because their peer did not answer or did not read.",
+    "requests": "Requests received in tunnels.",
     "requests_refused": "Requests refused for their size.",
     "refused_full": "Connections closed at once: max_connections.",
     "refused_address": "Connections closed at once: max_connections_per_address.",
-    "refused_address_rate": "Upgrades answered 429: handshakes_per_second of their address.",
-    "refused_machine_rate": "Handshakes answered 429: reconnects_per_second of their machine.",
-    "half_open_dropped": "Connections dropped that proved nothing in time, or made way for younger ones.",
-    "upgrades_refused": "Upgrades refused by their head.",
+    "refused_address_rate": "Upgrades answered 429: handshakes_per_second of their network.",
+    "refused_machine_rate": "Tunnels refused: reconnects_per_second of their machine.",
+    "half_open_dropped": "Connections dropped that did not authenticate in time, or gave way to younger ones.",
+    "upgrades_refused": "Upgrades refused because of their request head.",
     "tls_failed": "Connections that failed in TLS: most speak none, or do not trust the certificate.",
 }
 _NOW = {"tunnels", "half_open", "connections"}
-"""What rises and falls; the rest is counted since the start."""
+"""Gauges; the others are counters since the start."""
 
 
 class EdgeCollector(Collector):
-    """Reads the counts when they are asked for."""
+    """Reads the counters of the edge when Prometheus scrapes."""
 
     def __init__(self, counts: EdgeCounts) -> None:
         self._counts = counts
 
     def collect(self) -> Iterator[Metric]:
-        """One metric for each count."""
+        """Yield one metric for each counter."""
         for field in fields(self._counts):
             name = f"smartscale_edge_{field.name}"
             text = _TEXTS[field.name]
@@ -50,14 +50,14 @@ class EdgeCollector(Collector):
                 yield CounterMetricFamily(name, text, value=value)
 
 
-class HeldCollector(Collector):
-    """Reads how much the gateway holds when it is asked for."""
+class GaugeCollector(Collector):
+    """Reads gauges when Prometheus scrapes."""
 
-    def __init__(self, held: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
-        """`held` are gauges by name: what each says, and how it is read."""
-        self._held = held
+    def __init__(self, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
+        """`gauges` maps each name to its help text and a function that reads it."""
+        self._gauges = gauges
 
     def collect(self) -> Iterator[Metric]:
-        """One gauge for each."""
-        for name, (text, read) in self._held.items():
+        """Yield one metric for each gauge."""
+        for name, (text, read) in self._gauges.items():
             yield GaugeMetricFamily(f"smartscale_{name}", text, value=read())

@@ -1,4 +1,4 @@
-"""Plugs the gateway together. The only place that knows every part of it."""
+"""Connects the parts of the gateway. The only module that knows all of them; decides nothing."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from gateway.clients.registry import RegistryClient
 from gateway.clients.ssh import SshClient
 from gateway.debug.wiring import add_debug_pages
 from gateway.edge.listener import listener_class
-from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
-from gateway.holding import Holding
+from gateway.inspection import GatewayInspector
 from gateway.machine import debug
 from gateway.machine.attachment import Attachment
-from gateway.machine.c2n import Questions
+from gateway.machine.c2n import NodeQueries
+from gateway.machine.in_flight import InFlight
 from gateway.machine.keepalive import INTERVAL, JITTER
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions, Timing
@@ -38,9 +38,8 @@ from gateway.machine.presence import Presence, PresenceReport
 from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
-from gateway.machine.session import MapAsk
-from gateway.machine.ssh import MAX_HELD, MAX_HELD_PER_MACHINE, Ssh
-from gateway.machine.work import Work
+from gateway.machine.session import MapSessionRequest
+from gateway.machine.ssh import MAX_WAITING, MAX_WAITING_PER_MACHINE, Ssh
 from gateway.process import keyfile
 from gateway.process.workers import sockets_beside
 from gateway.proxies import parse_networks
@@ -50,7 +49,7 @@ from gateway.public.control import Health, control_router
 from gateway.public.measured import HttpMetrics
 from gateway.public.offered import Offered
 from gateway.public.server import WebServer
-from gateway.telemetry import EdgeCollector, HeldCollector
+from gateway.telemetry import EdgeCollector, GaugeCollector
 from services.shared.config import Config
 from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -58,89 +57,139 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
+class MachineSide:
+    """The parts that answer requests inside tunnels, and their connections to the services."""
+
+    def __init__(self, config: Config, deps: Deps, wheel: TimerWheel, gateway_id: str) -> None:
+        metrics = deps.telemetry.once(MachineMetrics)
+        tracer = deps.telemetry.tracer
+        self.registry = RegistryClient(deps.channels["registry"], gateway_id)
+        self._reports = LastReports()
+        self._requests = InFlight()
+        self._ssh_requests = InFlight(MAX_WAITING, MAX_WAITING_PER_MACHINE)
+        self.presence = Presence(self._report_sessions)
+        self.sessions = MapSessions(
+            deps.clock, wheel.after, self.presence, metrics, timing_of(config), self._forget_report
+        )
+        streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
+        self.attachment = Attachment(gateway_id, [streamer], self.sessions, metrics, tracer)
+        host = f"https://{urlsplit(config.server_url).netloc}"
+        self.queries = NodeQueries(self.sessions, host, config.gateway.max_answer_body)
+        self.router = self._build_router(config, deps, metrics)
+        deps.telemetry.registry.register(self._gauges())
+
+    def _build_router(self, config: Config, deps: Deps, metrics: MachineMetrics) -> Router:
+        tracer, limits = deps.telemetry.tracer, config.gateway
+        login_wait = limits.login_wait.total_seconds()
+        pace = Pace(limits.reconnects_per_second, limits.reports_per_second, metrics)
+        auth = AuthClient(deps.channels["auth"])
+        ssh_client = SshClient(deps.channels["map_streamer"], deps.channels["auth"])
+        register = Register(auth, self._reports, self._requests, metrics, tracer, login_wait, pace)
+        map_ = Map(self.registry, self.sessions, self._reports, self._requests, metrics, tracer, pace)
+        ssh = Ssh(ssh_client, self._ssh_requests, pace, tracer, config.server_url, login_wait)
+        return Router(register, map_, ssh, self.queries)
+
+    def _gauges(self) -> GaugeCollector:
+        return GaugeCollector(
+            {
+                "machine_requests_waiting": ("Requests of nodes that wait for a service.", lambda: len(self._requests)),
+                "machine_ssh_waiting": (
+                    "SSH sessions that wait for a person or a service.",
+                    lambda: len(self._ssh_requests),
+                ),
+                "machine_questions_open": ("Queries to nodes without an answer.", lambda: len(self.queries)),
+                "map_full_bytes_in_flight": ("Bytes of full maps under way.", lambda: self.sessions.full_bytes),
+            }
+        )
+
+    def start(self) -> None:
+        """Start to report presence and to attach to a map streamer."""
+        self.presence.start()
+        self.attachment.start()
+
+    async def stop(self) -> None:
+        """End sessions and requests, then the connections to the services."""
+        self.sessions.stop()
+        await self._requests.stop()
+        await self._ssh_requests.stop()
+        await self.presence.stop()
+        await self.attachment.stop()
+
+    async def _report_sessions(self, report: PresenceReport) -> bool:
+        return await self.registry.report_sessions(
+            report.opened, report.closed, complete=report.complete, stopping=report.stopping
+        )
+
+    def _forget_report(self, request: MapSessionRequest) -> None:
+        self._reports.forget(request.machine_key, request.node_key)
+
+
 class GatewayService:
-    """The only door, embedded or alone."""
+    """The gateway process, embedded or alone."""
 
     def __init__(self, config: Config, deps: Deps) -> None:
         self._config = config
-        self._gateway_id = secrets.token_hex(8)
-        self._metrics = deps.telemetry.once(MachineMetrics)
-        self._registry = RegistryClient(deps.channels["registry"], self._gateway_id)
-        self._reports = LastReports()
-        self._work = Work()
-        self._presence = Presence(self._report_sessions)
+        gateway_id = secrets.token_hex(8)
         wheel = TimerWheel.of_loop(asyncio.get_running_loop())
-        self.sessions = MapSessions(
-            deps.clock, wheel.after, self._presence, self._metrics, timing_of(config), self._forget_report
-        )
-        streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
-        self._attachment = Attachment(self._gateway_id, [streamer], self.sessions, self._metrics, deps.telemetry.tracer)
-        host = f"https://{urlsplit(config.server_url).netloc}"
-        self.questions = Questions(self.sessions, host, config.gateway.max_answer_body)
-        pace = Pace(config.gateway.reconnects_per_second, config.gateway.reports_per_second, self._metrics)
-        register = Register(
-            AuthClient(deps.channels["auth"]),
-            self._reports,
-            self._work,
-            self._metrics,
-            deps.telemetry.tracer,
-            config.gateway.login_wait.total_seconds(),
-            pace,
-        )
-        map_ = Map(
-            self._registry,
-            self.sessions,
-            self._reports,
-            self._work,
-            self._metrics,
-            deps.telemetry.tracer,
-            pace,
-        )
-        self._held = Work(MAX_HELD, MAX_HELD_PER_MACHINE)
-        ssh = Ssh(
-            SshClient(deps.channels["map_streamer"], deps.channels["auth"]),
-            self._held,
-            pace,
-            deps.telemetry.tracer,
-            config.server_url,
-            config.gateway.login_wait.total_seconds(),
-        )
-        key = keyfile.load_or_create(config.noise.private_key_path)
-        router = Router(register, map_, ssh, self.questions)
-        self._tunnels = Tunnels(key, router, edge_settings_of(config), wheel, self.questions.body_limit)
+        self._machine = MachineSide(config, deps, wheel, gateway_id)
+        self._tunnels = self._build_tunnels(wheel)
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
-        deps.telemetry.registry.register(
-            HeldCollector(
-                {
-                    "machine_requests_waiting": ("Requests of nodes that wait for a service.", lambda: len(self._work)),
-                    "machine_ssh_waiting": (
-                        "SSH sessions that wait for a person or a service.",
-                        lambda: len(self._held),
-                    ),
-                    "machine_questions_open": ("Questions to nodes without an answer.", lambda: len(self.questions)),
-                    "map_full_bytes_in_flight": ("Bytes of full maps under way.", lambda: self.sessions.full_bytes),
-                }
-            )
-        )
-        health = Health(Liveness(deps.channels))
-        services = Services(deps.channels)
         counted = deps.telemetry.once(AdminMetrics)
+        services = Services(deps.channels)
         guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
         chain = Chain(all_methods(services), guard, counted, deps.telemetry)
+        inspector = GatewayInspector(
+            gateway_id,
+            self._tunnels.counts,
+            self.sessions,
+            self._machine.attachment,
+            self.queries,
+            deps.clock,
+        )
+        add_debug_pages(deps.telemetry.pages, deps.channels, inspector)
+        self._web = self._build_web(deps, services, chain)
+        self._admin = self._build_admin(chain)
+
+    @property
+    def sessions(self) -> MapSessions:
+        """The map sessions of this gateway."""
+        return self._machine.sessions
+
+    @property
+    def queries(self) -> NodeQueries:
+        """The queries to nodes of this gateway."""
+        return self._machine.queries
+
+    @property
+    def port(self) -> int:
+        """The port of the listener, once started."""
+        return self._web.port
+
+    def _build_tunnels(self, wheel: TimerWheel) -> Tunnels:
+        config = self._config
+        return Tunnels(
+            keyfile.load_or_create(config.noise.private_key_path),
+            self._machine.router,
+            config.gateway,
+            wheel,
+            self.queries.body_limit,
+            trusted_proxies=parse_networks(config.trusted_proxies),
+        )
+
+    def _build_web(self, deps: Deps, services: Services, chain: Chain) -> WebServer:
+        config = self._config
         offered = Offered(config)
         if deps.reloader is not None:
             deps.reloader.add(offered)
         routers = [
-            control_router(self._tunnels.control_key, self._registry.may_relay, health),
+            control_router(
+                self._tunnels.control_key, self._machine.registry.may_relay, Health(Liveness(deps.channels))
+            ),
             *sign_in.page_routers(offered, config.server_url, services.auth),
             rest.router(chain),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
-        holding = Holding(
-            self._gateway_id, self._tunnels.counts, self.sessions, self._attachment, self.questions, deps.clock
-        )
-        add_debug_pages(deps.telemetry.pages, deps.channels, holding)
-        self._web = WebServer(
+        return WebServer(
             config.listen_addr,
             app,
             listener_class(self._tunnels),
@@ -149,80 +198,46 @@ class GatewayService:
             shared=config.gateway.worker > 0,
             on_tls_failed=self._tunnels.tls_failed,
         )
-        siblings = debug.Siblings(sockets_beside(config))
-        local = ((debug.NAME, lambda server: debug.add_to(server, self.questions, siblings)),)
-        self._admin = AdminServer(config, chain, local)
 
-    @property
-    def port(self) -> int:
-        """The port that is listened on, once started."""
-        return self._web.port
+    def _build_admin(self, chain: Chain) -> AdminServer:
+        siblings = debug.SiblingWorkers(sockets_beside(self._config))
+        local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
+        return AdminServer(self._config, chain, local)
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Nothing: nobody calls the gateway from within."""
+        """Add no gRPC service: no other process calls the gateway."""
 
     async def start(self) -> None:
-        """Open the door.
+        """Start to serve.
 
         Raises:
             OSError: an address is in use.
         """
-        self._presence.start()
-        self._attachment.start()
+        self._machine.start()
         await self._admin.start()
         await self._web.start()
         log.info("gateway listens", address=self._config.listen_addr, control_key=str(self._tunnels.control_key))
 
     async def stop(self) -> None:
-        """Let clients go one after the other, then close the door."""
+        """Close tunnel after tunnel, then the listeners."""
         self._web.close()
-        self._presence.leave()
+        self._machine.presence.begin_drain()
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
-        self.sessions.stop()
-        await self._work.stop()
-        await self._held.stop()
-        await self._presence.stop()
-        await self._attachment.stop()
+        await self._machine.stop()
         await self._admin.stop()
         await self._web.wait_closed()
 
-    async def _report_sessions(self, report: PresenceReport) -> bool:
-        return await self._registry.report_sessions(
-            report.opened, report.closed, complete=report.complete, stopping=report.stopping
-        )
-
-    def _forget_report(self, ask: MapAsk) -> None:
-        self._reports.forget(ask.machine_key, ask.node_key)
-
 
 async def build(config: Config, deps: Deps) -> GatewayService:
-    """Make the gateway from the configuration and what the process hands it."""
+    """Build the gateway from the configuration and the dependencies of the process."""
     return GatewayService(config, deps)
 
 
 def timing_of(config: Config) -> Timing:
-    """The bounds of map sessions."""
+    """Return the timing of map sessions."""
     interval = config.gateway.keepalive_interval.total_seconds()
     return Timing(
         keepalive=interval,
         jitter=JITTER * interval / INTERVAL,
         initial_map_bytes=config.gateway.initial_map_bytes,
-    )
-
-
-def edge_settings_of(config: Config) -> EdgeSettings:
-    """The bounds of the edge."""
-    limits = config.gateway
-    return EdgeSettings(
-        head_deadline=limits.handshake_timeout.total_seconds(),
-        check_interval=limits.check_interval.total_seconds(),
-        idle_timeout=limits.idle_timeout.total_seconds(),
-        max_connections=limits.max_connections,
-        max_connections_per_address=limits.max_connections_per_address,
-        handshakes_per_second=limits.handshakes_per_second,
-        reconnects_per_second=limits.reconnects_per_second,
-        max_half_open=limits.max_handshakes,
-        max_body=limits.max_request_body,
-        high_water=limits.high_water,
-        trusted_proxies=parse_networks(config.trusted_proxies),
     )

@@ -11,7 +11,7 @@ from gateway.debug.asking import DEADLINE, Services, answering, more, parsed
 from services.shared.telemetry.pages import Document, PageError, Pages, Parameters
 
 
-class Holding(Protocol):
+class GatewayInspector(Protocol):
     """What this gateway holds."""
 
     def overview(self) -> Document:
@@ -33,7 +33,7 @@ class Holding(Protocol):
         ...
 
 
-def add_pages(pages: Pages, services: Services, holding: Holding) -> None:
+def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> None:
     """Offer the pages."""
 
     async def sessions(_: Parameters) -> Document:
@@ -67,7 +67,7 @@ def add_pages(pages: Pages, services: Services, holding: Holding) -> None:
     pages.add("ping", "Whether a node of this gateway answers: ?node=ID or NAME, &address=IP &types=disco,TSMP.", ask)
 
 
-async def _ping(holding: Holding, node_id: int, parameters: Parameters) -> Document:
+async def _ping(holding: GatewayInspector, node_id: int, parameters: Parameters) -> Document:
     began = time.monotonic()
     try:
         answer = await holding.ping(node_id, parameters.get("address", ""), parameters.get("types", ""))
@@ -85,8 +85,8 @@ def _queues(answer: pb.ShowSessionsResponse) -> Document:
     return {
         "registry_position": answer.cursor.registry,
         "policy_position": answer.cursor.policy,
-        "registry_told": answer.told.registry,
-        "policy_told": answer.told.policy,
+        "registry_told": answer.sent.registry,
+        "policy_told": answer.sent.policy,
         "window_seconds": answer.window_seconds,
         "gateways": [
             {

@@ -8,11 +8,11 @@ import grpc.aio
 
 from gateway.debug import rules, streams, tailnet
 from gateway.debug.asking import Services
-from gateway.debug.streams import Holding
+from gateway.debug.streams import GatewayInspector
 from services.shared.telemetry.pages import Pages
 
 
-def add_debug_pages(pages: Pages, channels: Mapping[str, grpc.aio.Channel], holding: Holding) -> None:
+def add_debug_pages(pages: Pages, channels: Mapping[str, grpc.aio.Channel], holding: GatewayInspector) -> None:
     """Offer the pages of a gateway on the metrics listener of its process."""
     services = Services(channels)
     tailnet.add_pages(pages, services, holding.overview)

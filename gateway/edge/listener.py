@@ -1,7 +1,7 @@
-"""The HTTP/1.1 listener: uvicorn's, but `/ts2021` is taken over inside it, without another hop.
+"""The HTTP/1.1 listener: uvicorn's protocol, which hands the connection to a tunnel when `/ts2021` is requested.
 
-Also bounds what uvicorn leaves open: how long and how large a request may be before it is whole, and how many
-connections may wait without one.
+Adds the bounds that uvicorn lacks: time and size of a request until it is complete, and the number of connections that
+wait without one. Knows no other path; everything else goes to the ASGI application.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from gateway.edge.gate import Visit
+from gateway.edge.limiter import ConnectionSlot
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.websocket import WebSocketCarrier
 from gateway.edge.wheel import Timer
@@ -34,7 +34,7 @@ SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tailscale-control-pro
 
 
 def listener_class(tunnels: Tunnels) -> type[HttpToolsProtocol]:
-    """The class for `uvicorn.Config(http=…, loop="uvloop")`; everything but `/ts2021` goes to the ASGI application."""
+    """Return the class for `uvicorn.Config(http=…)`, bound to the tunnels of this process."""
     return type("BoundListener", (Listener,), {"tunnels": tunnels})
 
 
@@ -43,36 +43,36 @@ class Listener(HttpToolsProtocol):
 
     tunnels: ClassVar[Tunnels]
 
-    _visit: Visit | None = None
+    _slot: ConnectionSlot | None = None
     _deadline: Timer | None = None
     _head_size = 0
     _in_head = True
     _for_tunnel = False
-    _over = False
-    """Refused or handed over: whatever still comes is not ours."""
+    _finished = False
+    """Whether the connection was refused or handed over, so that further data is ignored."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Let the connection in, if there is room."""
+        """Admit the connection within the limits."""
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
-        self._visit = self.tunnels.gate.enter(address, self._drop)
-        if self._visit is None:
-            self._over = True
+        self._slot = self.tunnels.limiter.acquire(address, self._drop)
+        if self._slot is None:
+            self._finished = True
             self.connections.discard(self)
             transport.abort()
             return
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Free the slot of the connection."""
         self._disarm()
-        if self._visit is not None:
-            self._visit.left()
+        if self._slot is not None:
+            self._slot.release()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; take the connection over when the request for it is complete."""
-        if self._over:
+        """Feed the parser; hand the connection over when an upgrade request is complete."""
+        if self._finished:
             return
         self._unset_keepalive_if_required()
         if self._in_head:
@@ -81,26 +81,26 @@ class Listener(HttpToolsProtocol):
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             if self._for_tunnel:
-                self._take_over(data[upgrade.args[0] :])
+                self._upgrade(data[upgrade.args[0] :])
             elif self._should_upgrade_to_ws() and self._get_upgrade() == b"websocket":
                 self._hand_to_uvicorn()
         except httptools.HttpParserError:
             self._refuse(400, "invalid http request")
             return
-        if self._in_head and self._head_size > MAX_HEAD and not self._over:
+        if self._in_head and self._head_size > MAX_HEAD and not self._finished:
             self._refuse(431, "request header too large")
 
-    # The parser's callbacks
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
-        """A request starts: it has until the deadline."""
+        """Start the deadline of a request."""
         super().on_message_begin()
         self._in_head, self._for_tunnel = True, False
         if self._deadline is None:
             self._arm()
 
     def on_headers_complete(self) -> None:
-        """Decide whose request it is."""
+        """Decide who answers the request."""
         self._in_head, self._head_size = False, 0
         self._for_tunnel = httptools.parse_url(self.url).path == TUNNEL_PATH
         if not self._for_tunnel:
@@ -113,25 +113,25 @@ class Listener(HttpToolsProtocol):
             self._refuse(400, "upgrade behind an unanswered request")
 
     def on_body(self, body: bytes) -> None:
-        """A request to take the connection over needs none, and what it has is read over."""
-        if not self._for_tunnel and not self._over:
+        """Pass on a body; that of an upgrade request is ignored."""
+        if not self._for_tunnel and not self._finished:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The request is whole."""
+        """Stop the deadline: the request is complete."""
         self._disarm()
-        if self._visit is not None and not self._over:
-            self._visit.proved()
-        if not self._for_tunnel and not self._over:
+        if self._slot is not None and not self._finished:
+            self._slot.mark_authenticated()
+        if not self._for_tunnel and not self._finished:
             super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
         return not self._for_tunnel and super()._should_upgrade()
 
-    # The take-over
+    # The upgrade
 
-    def _take_over(self, read_ahead: bytes) -> None:
-        if self._over:
+    def _upgrade(self, read_ahead: bytes) -> None:
+        if self._finished:
             return
         websocket = self._get_upgrade() == b"websocket"
         text = self._query_handshake() if websocket else self._header_handshake()
@@ -139,47 +139,47 @@ class Listener(HttpToolsProtocol):
         if initiation is None:
             self._refuse(400, "missing or invalid handshake")
             return
-        visit = self._visit
-        assert visit is not None
-        if wait := self.tunnels.attempts.from_address(self._learn_client(visit)):
+        slot = self._slot
+        assert slot is not None
+        if wait := self.tunnels.handshake_rates.charge_network(self._learn_client(slot)):
             self._refuse(429, f"too many connections from this address, try again in {wait} s", wait)
             return
         if websocket:
             self._leave_uvicorn()
             request = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, b"".join(b"%b: %b\r\n" % each for each in self.headers))
-            carrier = WebSocketCarrier(self.transport, self.tunnels, visit)
+            carrier = WebSocketCarrier(self.transport, self.tunnels, slot)
             self.transport.set_protocol(carrier)
             carrier.begin(request, initiation, read_ahead)
             return
         self._leave_uvicorn()
-        tunnel = self.tunnels.open(self.transport, visit, initiation, SWITCHING)
+        tunnel = self.tunnels.open(self.transport, slot, initiation, SWITCHING)
         if tunnel is None:
-            self.transport.set_protocol(_Ending(visit))
+            self.transport.set_protocol(_RefusedConnection(slot))
             return
         self.transport.set_protocol(tunnel)
         if read_ahead:
             tunnel.data_received(read_ahead)
 
-    def _learn_client(self, visit: Visit) -> str:
-        """The client's own address, which a trusted proxy says in the request."""
+    def _learn_client(self, slot: ConnectionSlot) -> str:
+        """Return the address of the client, which a trusted proxy names in the request."""
         if trusted := self.tunnels.settings.trusted_proxies:
-            visit.client = client_address(visit.address, header_fields(self.headers or ()), trusted)
-        return visit.client
+            slot.client = client_address(slot.address, header_fields(self.headers or ()), trusted)
+        return slot.client
 
     def _leave_uvicorn(self) -> None:
-        """From here on uvicorn knows nothing of this connection, and its end of a request does not end it."""
-        self._over = True
+        """Detach the connection from uvicorn, which would close it at the end of the request."""
+        self._finished = True
         self._disarm()
         self.connections.discard(self)
         high = self.tunnels.settings.high_water
         self.transport.set_write_buffer_limits(high=high, low=high // 4)
-        self.parser = None  # type: ignore[assignment]  # as uvicorn does: the two hold each other
+        self.parser = None  # type: ignore[assignment]  # as uvicorn does: breaks a reference cycle
 
     def _hand_to_uvicorn(self) -> None:
-        self._over = True
+        self._finished = True
         self._disarm()
-        if self._visit is not None:
-            self._visit.left()
+        if self._slot is not None:
+            self._slot.release()
         self.handle_websocket_upgrade()
 
     def _header_handshake(self) -> bytes | None:
@@ -195,13 +195,13 @@ class Listener(HttpToolsProtocol):
     # Refusals and deadlines
 
     def _refuse(self, status: int, text: str, retry_after: int = 0) -> None:
-        """Answer in plain text and close. The text is ours: nothing of the request is repeated."""
-        if self._over:
+        """Answer in plain text and close. Nothing of the request is repeated in the text."""
+        if self._finished:
             return
-        self._over = True
+        self._finished = True
         self._disarm()
         self.tunnels.counts.upgrades_refused += self._for_tunnel
-        address = self._learn_client(self._visit) if self._visit is not None else ""
+        address = self._learn_client(self._slot) if self._slot is not None else ""
         log.info("request refused", status=status, reason=text, address=address)
         if self.cycle is None or self.cycle.response_complete:
             body = text.encode() + b"\n"
@@ -214,35 +214,35 @@ class Listener(HttpToolsProtocol):
         self._deadline = self.tunnels.wheel.after(self.tunnels.settings.head_deadline, self.transport.abort)
 
     def _arm(self) -> None:
-        self._deadline = self.tunnels.wheel.after(self.tunnels.settings.head_deadline, self._late)
+        self._deadline = self.tunnels.wheel.after(self.tunnels.settings.head_deadline, self._timed_out)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _late(self) -> None:
+    def _timed_out(self) -> None:
         self._deadline = None
         self.tunnels.counts.half_open_dropped += 1
         self._drop()
 
     def _drop(self) -> None:
-        self._over = True
+        self._finished = True
         self.transport.abort()
 
 
-class _Ending(asyncio.Protocol):
-    """Waits for the end of a connection that was refused."""
+class _RefusedConnection(asyncio.Protocol):
+    """Frees the slot of a connection whose handshake was refused, once it has ended."""
 
-    def __init__(self, visit: Visit) -> None:
-        self._visit = visit
+    def __init__(self, slot: ConnectionSlot) -> None:
+        self._slot = slot
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._visit.left()
+        self._slot.release()
 
 
 def _decode(text: bytes | None) -> bytes | None:
-    """Standard base64 with its padding, or None."""
+    """Decode standard base64 with padding. Returns None if the text is not that."""
     if not text:
         return None
     try:

@@ -1,44 +1,62 @@
-"""The limits of the edge as one value, and what it counts. Owns no behaviour."""
+"""The limits of the edge in the units that it computes with, and its counters. Owns no default and no behaviour.
+
+Every value comes from `GatewayConfig`, which alone knows the defaults.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.proxies import Network
+from services.shared.config.processes import GatewayConfig
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
-    """Bounds on what clients may cost us; each has a default that suits one process.
+    """`GatewayConfig` as the edge reads it: durations in seconds."""
 
-    Zero means "no limit" for `max_connections_per_address` only: behind a reverse proxy all come from one address.
-    """
-
-    minimum_capability_version: int = 113
-    send_early_payload: bool = True
-    head_deadline: float = 10.0
+    head_deadline: float
     """Seconds for a request (head and body) on a plain connection, and for the first record of a tunnel."""
-    check_interval: float = 60.0
-    """Seconds between two looks at a tunnel: silent peers get a PING, and are dropped at the next look."""
-    idle_timeout: float = 300.0
+    check_interval: float
+    """Seconds between two checks of a tunnel; a silent peer gets a PING, and is dropped at the following check."""
+    idle_timeout: float
     """Seconds a tunnel without any request may stay."""
-    max_connections: int = 20_000
-    max_half_open: int = 4_096
-    """Connections that proved nothing yet; when full the oldest of them gives way to the new one."""
-    max_connections_per_address: int = 0
-    handshakes_per_second: float = 1000.0
-    """Handshakes that one address may ask for each second, ten times as many at once; zero: no limit."""
-    reconnects_per_second: float = 2.0
-    """Tunnels that one machine key may open each second, fifteen times as many at once; zero: no limit."""
-    trusted_proxies: tuple[Network, ...] = ()
-    """Who may say for whom it speaks."""
-    max_body: int = 1 << 20
-    high_water: int = 64 << 10
+    max_connections: int
+    max_half_open: int
+    """Connections that have not authenticated."""
+    max_connections_per_address: int
+    """Zero: no limit, because behind a reverse proxy all connections come from one address."""
+    handshakes_per_second: float
+    """Of one network; zero: no limit."""
+    reconnects_per_second: float
+    """Tunnels of one machine key; zero: no limit."""
+    max_body: int
+    high_water: int
+    trusted_proxies: tuple[Network, ...]
+    """Networks whose forwarding headers are believed."""
+
+    @classmethod
+    def of(cls, config: GatewayConfig, trusted_proxies: Sequence[Network] = ()) -> EdgeSettings:
+        """Read the configuration section `gateway`."""
+        return cls(
+            head_deadline=config.handshake_timeout.total_seconds(),
+            check_interval=config.check_interval.total_seconds(),
+            idle_timeout=config.idle_timeout.total_seconds(),
+            max_connections=config.max_connections,
+            max_half_open=config.max_handshakes,
+            max_connections_per_address=config.max_connections_per_address,
+            handshakes_per_second=config.handshakes_per_second,
+            reconnects_per_second=config.reconnects_per_second,
+            max_body=config.max_request_body,
+            high_water=config.high_water,
+            trusted_proxies=tuple(trusted_proxies),
+        )
 
 
 @dataclass(slots=True)
 class EdgeCounts:
-    """Counted since the start, except the first three, which are the numbers of now."""
+    """Counters since the start; the first three are current numbers."""
 
     tunnels: int = 0
     half_open: int = 0

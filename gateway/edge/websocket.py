@@ -1,6 +1,6 @@
-"""A tunnel over WebSocket, as browsers need it: the same byte stream, cut into binary messages anywhere.
+"""Carries a tunnel over WebSocket, as browsers need it: the same byte stream, cut anywhere into binary messages.
 
-To the socket this is an asyncio protocol, to the tunnel it is a transport; so the tunnel outlives the request that
+An asyncio protocol towards the socket and a transport towards the tunnel, so that the tunnel outlives the request that
 asked for it. No compression, any Origin; a text message is an error (close code 1003).
 """
 
@@ -21,7 +21,7 @@ from wsproto.events import (
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from gateway.edge.gate import Visit
+from gateway.edge.limiter import ConnectionSlot
 from gateway.edge.tunnel import Tunnel
 from gateway.edge.tunnels import Tunnels
 from services.shared.telemetry.logs import get_logger
@@ -30,8 +30,9 @@ log = get_logger(__name__)
 
 SUBPROTOCOL = "tailscale-control-protocol"
 MAX_MESSAGE = 32 << 10
-"""The read limit that Go's WebSocket library has by default."""
+"""Read limit of the WebSocket library of Go clients (github.com/coder/websocket)."""
 MAX_UNREAD_ANSWERS = 1 << 20
+"""Bytes of unsent data at which a peer that sends PINGs without reading the answers is cut off."""
 BAD_HANDSHAKE = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 28\r\n"
     b"connection: close\r\n\r\ninvalid websocket handshake\n"
@@ -41,12 +42,12 @@ BAD_HANDSHAKE = (
 class WebSocketCarrier(asyncio.Protocol):
     """Carries one tunnel."""
 
-    __slots__ = ("_closed", "_socket", "_tunnel", "_tunnels", "_visit", "_ws")
+    __slots__ = ("_closed", "_slot", "_socket", "_tunnel", "_tunnels", "_ws")
 
-    def __init__(self, socket: asyncio.Transport, tunnels: Tunnels, visit: Visit) -> None:
+    def __init__(self, socket: asyncio.Transport, tunnels: Tunnels, slot: ConnectionSlot) -> None:
         self._socket = socket
         self._tunnels = tunnels
-        self._visit = visit
+        self._slot = slot
         self._ws = WSConnection(ConnectionType.SERVER)
         self._tunnel: Tunnel | None = None
         self._closed = False
@@ -66,20 +67,20 @@ class WebSocketCarrier(asyncio.Protocol):
             self._end(CloseReason.POLICY_VIOLATION)
             return
         self._send(AcceptConnection(subprotocol=SUBPROTOCOL))
-        self._tunnel = self._tunnels.open(self, self._visit, initiation)
+        self._tunnel = self._tunnels.open(self, self._slot, initiation)
         if read_ahead:
             self.data_received(read_ahead)
 
     # The socket's side
 
     def data_received(self, data: bytes) -> None:
-        """Unwrap messages; where one ends means nothing."""
+        """Unwrap messages; their ends carry no meaning."""
         if self._closed or self._tunnel is None:
             return
         try:
             self._ws.receive_data(data)
             for event in self._ws.events():
-                self._take(self._tunnel, event)
+                self._handle(self._tunnel, event)
                 if self._closed:
                     return
         except (RemoteProtocolError, ValueError) as error:
@@ -87,23 +88,23 @@ class WebSocketCarrier(asyncio.Protocol):
             self._end(hint.code if isinstance(hint, CloseConnection) else CloseReason.PROTOCOL_ERROR)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """End the tunnel with its socket."""
         self._closed = True
         if self._tunnel is not None:
             self._tunnel.connection_lost(exc)
-        self._visit.left()
+        self._slot.release()
 
     def pause_writing(self) -> None:
-        """The socket is full."""
+        """Pass on that the socket is full."""
         if self._tunnel is not None:
             self._tunnel.pause_writing()
 
     def resume_writing(self) -> None:
-        """The socket takes more."""
+        """Pass on that the socket takes more."""
         if self._tunnel is not None:
             self._tunnel.resume_writing()
 
-    def _take(self, tunnel: Tunnel, event: Event) -> None:
+    def _handle(self, tunnel: Tunnel, event: Event) -> None:
         match event:
             case BytesMessage():
                 tunnel.data_received(bytes(event.data))
@@ -136,6 +137,10 @@ class WebSocketCarrier(asyncio.Protocol):
         self._closed = True
         self._socket.abort()
 
+    def get_extra_info(self, name: str) -> object:
+        """Return what the socket's transport knows."""
+        return self._socket.get_extra_info(name)
+
     def is_closing(self) -> bool:
         """Whether the end has begun."""
         return self._closed or self._socket.is_closing()
@@ -154,6 +159,6 @@ class WebSocketCarrier(asyncio.Protocol):
         try:
             self._socket.write(self._ws.send(event))
         except LocalProtocolError:
-            # The peer has closed its half already: there is nobody to say it to.
+            # The peer has already closed its side, so the message cannot be sent.
             self._closed = True
             self._socket.close()

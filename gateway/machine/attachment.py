@@ -1,8 +1,8 @@
-"""The attachment to a map streamer: one stream up and down. Owns its life and its wire; knows no client.
+"""The attachment to a map streamer: one bidirectional stream. Owns its lifecycle and its messages; knows no client.
 
-When the stream is lost the next address is tried, with a growing pause once all of them were; then every session is
-opened anew with the position it holds, and its client notices nothing. What is said while nobody listens is not kept:
-the sessions themselves are the memory.
+When the stream breaks the next address is tried, with a growing pause after all were tried; then every session is
+opened again with its cursor, and its client notices nothing. Messages sent while no map streamer is attached are
+discarded, because the sessions hold everything that is needed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from opentelemetry import trace
@@ -22,38 +22,41 @@ from gateway.clients.failure import ServiceError
 from gateway.machine.keepalive import length_prefix
 from gateway.machine.map_sessions import MapSessions, Part, Reason
 from gateway.machine.metrics import MachineMetrics
-from gateway.machine.refusal import NOBODY_HOME, OVERLOADED, WRONG_MACHINE
-from gateway.machine.session import Held, MapSession
+from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE, WRONG_MACHINE, Refusal
+from gateway.machine.session import Cursor, MapSession
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import context_of
 
 log = get_logger(__name__)
 
 BACKLOG = 1 << 18
-"""Messages up that may wait; a map streamer that reads slower than this is given up."""
+"""Messages to a map streamer that may wait; one that falls further behind is abandoned."""
 SLICE = 256
-"""Recipients of one delta between two looks at other work."""
+"""Recipients of one delta before other work of the event loop gets a turn."""
 FIRST_PAUSE, LAST_PAUSE = 0.05, 5.0
 
-_REFUSALS = {
-    pb.REFUSAL_REASON_UNKNOWN_NODE: (NOBODY_HOME, False),
+REFUSALS: Mapping[int, tuple[Refusal, bool]] = {
+    pb.REFUSAL_REASON_UNSPECIFIED: (UNKNOWN_NODE, False),
+    pb.REFUSAL_REASON_UNKNOWN_NODE: (UNKNOWN_NODE, False),
     pb.REFUSAL_REASON_WRONG_MACHINE: (WRONG_MACHINE, False),
     pb.REFUSAL_REASON_OVERLOADED: (OVERLOADED, True),
 }
-_REASONS: dict[int, Reason] = {
+REASONS: Mapping[int, Reason] = {
+    pb.END_REASON_UNSPECIFIED: "done",
     pb.END_REASON_NODE_REMOVED: "removed",
     pb.END_REASON_KEY_ROTATED: "rotated",
     pb.END_REASON_SUPERSEDED: "superseded",
     pb.END_REASON_DONE: "done",
+    pb.END_REASON_RESYNC: "resync",
 }
 
 
 class MapStreamer(Protocol):
-    """Somebody to attach to."""
+    """A map streamer that can be attached to."""
 
     @property
     def address(self) -> str:
-        """Where it is, for the log."""
+        """Its address, for the log."""
         ...
 
     def attach(self, requests: AsyncIterator[pb.AttachRequest]) -> AsyncIterator[pb.AttachResponse]:
@@ -61,8 +64,8 @@ class MapStreamer(Protocol):
         ...
 
 
-class _Stream:
-    """What is said up one stream, in order."""
+class _UplinkQueue:
+    """The messages sent on one stream, in order."""
 
     __slots__ = ("_queue", "lost")
 
@@ -70,14 +73,14 @@ class _Stream:
         self._queue: asyncio.Queue[pb.AttachRequest] = asyncio.Queue(BACKLOG)
         self.lost = asyncio.Event()
 
-    def say(self, request: pb.AttachRequest) -> None:
+    def send(self, request: pb.AttachRequest) -> None:
         try:
             self._queue.put_nowait(request)
         except asyncio.QueueFull:
             self.lost.set()
 
     # Not a generator: gRPC drops its request iterator in the middle of a wait, and the loop would then try to close it.
-    def __aiter__(self) -> _Stream:
+    def __aiter__(self) -> _UplinkQueue:
         return self
 
     async def __anext__(self) -> pb.AttachRequest:
@@ -85,7 +88,7 @@ class _Stream:
 
 
 class Attachment:
-    """Keeps this gateway attached to one of the map streamers; the sessions' way up."""
+    """Keeps this gateway attached to one of the map streamers; the uplink of its sessions."""
 
     def __init__(
         self,
@@ -100,22 +103,22 @@ class Attachment:
         self._streamers = streamers
         self._sessions = sessions
         self._metrics = metrics
-        self._stream: _Stream | None = None
+        self._stream: _UplinkQueue | None = None
         self._served = False
         self._task: asyncio.Task[None] | None = None
-        sessions.use(self)
+        sessions.set_uplink(self)
 
     @property
     def attached(self) -> bool:
-        """Whether a map streamer listens."""
+        """Whether a map streamer is attached."""
         return self._stream is not None
 
     def start(self) -> None:
-        """Begin to attach."""
+        """Start to attach."""
         self._task = asyncio.create_task(self._run(), name="attachment")
 
     async def stop(self) -> None:
-        """Let go of the map streamer."""
+        """Detach."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -123,36 +126,36 @@ class Attachment:
             self._task = None
 
     def opened(self, session: MapSession) -> None:
-        """A session begins, or comes over with what it holds."""
+        """Open a session, with its cursor if it has one."""
         opened = pb.SessionOpened(
             session_id=session.route,
-            machine_key=session.ask.machine_key.raw,
-            node_key=session.ask.node_key.raw,
-            cap_version=session.ask.cap_version,
-            zstd=session.ask.zstd,
-            once=session.ask.once,
-            whole=session.missed,
+            machine_key=session.request.machine_key.raw,
+            node_key=session.request.node_key.raw,
+            cap_version=session.request.cap_version,
+            zstd=session.request.zstd,
+            once=session.request.once,
+            whole=session.needs_whole_map,
         )
-        if session.held is not None:
-            held = session.held
-            opened.held.CopyFrom(common_pb2.Cursor(registry=held.registry, policy=held.policy, time=held.time))
-        self._say(pb.AttachRequest(opened=opened))
+        if session.cursor is not None:
+            cursor = session.cursor
+            opened.cursor.CopyFrom(common_pb2.Cursor(registry=cursor.registry, policy=cursor.policy, time=cursor.time))
+        self._send(pb.AttachRequest(opened=opened))
 
     def closed(self, route: int) -> None:
-        """A session ended."""
-        self._say(pb.AttachRequest(closed=pb.SessionClosed(session_id=route)))
+        """Report the end of a session."""
+        self._send(pb.AttachRequest(closed=pb.SessionClosed(session_id=route)))
 
     def paused(self, route: int) -> None:
-        """Its client reads slowly."""
-        self._say(pb.AttachRequest(paused=pb.SessionPaused(session_id=route)))
+        """Report that the client of a session reads slowly."""
+        self._send(pb.AttachRequest(paused=pb.SessionPaused(session_id=route)))
 
     def dropped(self, frame_ids: Sequence[int]) -> None:
-        """Frames were forgotten."""
-        self._say(pb.AttachRequest(dropped=pb.FramesDropped(frame_ids=frame_ids)))
+        """Report frames that the cache has dropped."""
+        self._send(pb.AttachRequest(dropped=pb.FramesDropped(frame_ids=frame_ids)))
 
-    def _say(self, request: pb.AttachRequest) -> None:
+    def _send(self, request: pb.AttachRequest) -> None:
         if self._stream is not None:
-            self._stream.say(request)
+            self._stream.send(request)
 
     async def _run(self) -> None:
         pause = FIRST_PAUSE
@@ -170,9 +173,9 @@ class Attachment:
                 pause = min(pause * 2, LAST_PAUSE)
 
     async def _serve(self, streamer: MapStreamer) -> None:
-        """Be attached to this one until it is lost."""
-        stream = self._stream = _Stream()
-        stream.say(pb.AttachRequest(hello=pb.Hello(gateway_id=self._gateway_id)))
+        """Stay attached to one map streamer until the stream ends."""
+        stream = self._stream = _UplinkQueue()
+        stream.send(pb.AttachRequest(hello=pb.Hello(gateway_id=self._gateway_id)))
         self._sessions.attach()
         responses = streamer.attach(aiter(stream))
         reading = asyncio.create_task(self._read(responses))
@@ -185,7 +188,7 @@ class Attachment:
         except ServiceError as error:
             log.warning("map streamer lost", address=streamer.address, reason=str(error))
         except Exception:
-            log.exception("map streamer given up", address=streamer.address)
+            log.exception("map streamer abandoned", address=streamer.address)
         finally:
             self._stream = None
             self._metrics.attached.set(0)
@@ -199,49 +202,51 @@ class Attachment:
                 self._served = True
                 self._metrics.attached.set(1)
                 log.info("map streamer attached")
-            await self._take(response)
+            await self._handle(response)
 
-    async def _take(self, response: pb.AttachResponse) -> None:
+    async def _handle(self, response: pb.AttachResponse) -> None:
         sessions = self._sessions
         match response.WhichOneof("message"):
             case "delta":
-                delta = response.delta
-                if not delta.traceparent:
-                    await self._spread(delta)
-                    return
-                # The end of the trace that began with some client's request: what it made us send.
-                with self._tracer.start_as_current_span("map delta sent", context_of(delta.traceparent)) as span:
-                    span.set_attribute("sessions", len(delta.session_ids))
-                    await self._spread(delta)
+                await self._send_delta(response.delta)
             case "frame":
                 sessions.frame(response.frame.frame_id, response.frame.data)
             case "full":
                 full = response.full
-                sessions.full(full.session_id, _parts(full.parts), _held(full.cursor))
+                sessions.full(full.session_id, _parts(full.parts), _cursor(full.cursor))
             case "accepted":
                 sessions.accepted(response.accepted.session_id, response.accepted.node_id)
             case "refused":
-                refusal, again = _REFUSALS.get(response.refused.reason, (NOBODY_HOME, False))
+                refusal, again = REFUSALS.get(response.refused.reason, (UNKNOWN_NODE, False))
                 sessions.refused(response.refused.session_id, refusal, again=again)
             case "ended":
-                sessions.ended(response.ended.session_id, _REASONS.get(response.ended.reason, "done"))
+                sessions.ended(response.ended.session_id, REASONS.get(response.ended.reason, "done"))
             case "retired":
                 sessions.retired(response.retired.frame_ids)
             case _:
-                log.warning("map streamer said something new", message="unknown")
+                log.warning("unknown message of the map streamer")
 
-    async def _spread(self, delta: pb.Delta) -> None:
+    async def _send_delta(self, delta: pb.Delta) -> None:
+        if not delta.traceparent:
+            await self._broadcast(delta)
+            return
+        # Ends the trace that began with the request of the client that caused this delta.
+        with self._tracer.start_as_current_span("map delta sent", context_of(delta.traceparent)) as span:
+            span.set_attribute("sessions", len(delta.session_ids))
+            await self._broadcast(delta)
+
+    async def _broadcast(self, delta: pb.Delta) -> None:
         began = time.perf_counter()
-        message, cursor, routes = length_prefix(len(delta.data)) + delta.data, _held(delta.cursor), delta.session_ids
+        message, cursor, routes = length_prefix(len(delta.data)) + delta.data, _cursor(delta.cursor), delta.session_ids
         for start in range(0, len(routes), SLICE):
             if start:
                 await asyncio.sleep(0)
             self._sessions.delta(routes[start : start + SLICE], message, cursor)
-        self._metrics.spread.observe(time.perf_counter() - began)
+        self._metrics.broadcast.observe(time.perf_counter() - began)
 
 
-def _held(cursor: common_pb2.Cursor) -> Held:
-    return Held(registry=cursor.registry, policy=cursor.policy, time=cursor.time)
+def _cursor(cursor: common_pb2.Cursor) -> Cursor:
+    return Cursor(registry=cursor.registry, policy=cursor.policy, time=cursor.time)
 
 
 def _parts(parts: Sequence[pb.Part]) -> list[Part]:

@@ -1,7 +1,7 @@
-"""Questions to connected nodes over gRPC, for administrators and tests: only translates.
+"""Queries to connected nodes over gRPC, for administrators and tests. Translates only.
 
-Where several workers share a port, a node that is not connected here may be connected to a worker beside this one, so
-that one is asked.
+Where several workers share a port, a node that is not connected to this worker may be connected to a sibling, so the
+request is passed on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import grpc.aio
 from smartscale.gateway.v1 import gateway_pb2 as pb
 from smartscale.gateway.v1 import gateway_pb2_grpc as pb_grpc
 
-from gateway.machine.c2n import BadAnswerError, NodeNotConnectedError, Questions
+from gateway.machine.c2n import BadAnswerError, NodeNotConnectedError, NodeQueries
 from services.shared.rpc.errors import answers
 
 NAME = pb.DESCRIPTOR.services_by_name["DebugService"].full_name
@@ -27,8 +27,8 @@ _FROM_BESIDE = "smartscale-asked-by-worker"
 _NOT_THERE = (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE)
 
 
-class Siblings:
-    """The workers that share our ports, by their unix sockets."""
+class SiblingWorkers:
+    """The workers that share the ports of this one, by their unix sockets."""
 
     def __init__(self, sockets: Sequence[Path] = ()) -> None:
         self._sockets = tuple(sockets)
@@ -63,8 +63,8 @@ class Siblings:
 class DebugServicer(pb_grpc.DebugServiceServicer):
     """`smartscale.gateway.v1.DebugService`."""
 
-    def __init__(self, questions: Questions, siblings: Siblings) -> None:
-        self._questions = questions
+    def __init__(self, queries: NodeQueries, siblings: SiblingWorkers) -> None:
+        self._queries = queries
         self._siblings = siblings
 
     async def C2n(
@@ -74,7 +74,7 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
 
         async def here(wait: float) -> pb.C2nResponse:
             method = request.method or "GET"
-            answer = await self._questions.c2n(request.node_id, method, request.path, request.body, wait)
+            answer = await self._queries.c2n(request.node_id, method, request.path, request.body, wait)
             return pb.C2nResponse(status=answer.status, body=answer.body)
 
         answer: pb.C2nResponse = await self._here_or_beside("C2n", request, context, here)
@@ -83,13 +83,13 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
     async def Ping(
         self, request: pb.PingRequest, context: grpc.aio.ServicerContext[pb.PingRequest, pb.PingResponse]
     ) -> pb.PingResponse:
-        """Let a node ping, or prove that it is there."""
+        """Let a node ping an address, or just answer."""
 
         async def here(wait: float) -> pb.PingResponse:
             if not request.types:
-                await self._questions.alive(request.node_id, wait)
+                await self._queries.alive(request.node_id, wait)
                 return pb.PingResponse()
-            result = await self._questions.ping(request.node_id, request.address, request.types, wait)
+            result = await self._queries.ping(request.node_id, request.address, request.types, wait)
             return pb.PingResponse(result=result)
 
         answer: pb.PingResponse = await self._here_or_beside("Ping", request, context, here)
@@ -117,7 +117,7 @@ def _wait(context: Context) -> float:
     return DEADLINE if remaining is None else min(remaining, DEADLINE)
 
 
-def add_to(server: grpc.aio.Server, questions: Questions, siblings: Siblings) -> None:
+def add_to(server: grpc.aio.Server, queries: NodeQueries, siblings: SiblingWorkers) -> None:
     """Offer the service on a server."""
-    servicer = DebugServicer(questions, siblings)
+    servicer = DebugServicer(queries, siblings)
     pb_grpc.add_DebugServiceServicer_to_server(servicer, server)

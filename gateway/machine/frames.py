@@ -1,7 +1,7 @@
-"""The parts of messages that several map sessions share. Owns bytes by frame id; knows no session and no stream.
+"""Cache of the parts of messages that several map sessions share, by frame id. Knows no session and no stream.
 
-A frame id means something only within one attachment to a map streamer, so a new attachment begins with an empty
-cache. The cache is bounded: what it forgets is reported, so that the map streamer sends the bytes again when needed.
+A frame id is valid within one attachment to a map streamer, so a new attachment begins with an empty cache. The cache
+is bounded: dropped frames are reported, so that the map streamer sends their bytes again when needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ DEFAULT_CAPACITY = 128 << 20
 
 
 class MissingFrameError(LookupError):
-    """A message names a frame that is not here (it was forgotten while the message was under way)."""
+    """A message names a frame that is not in the cache (it was dropped while the message was under way)."""
 
 
 class FrameCache:
@@ -32,11 +32,11 @@ class FrameCache:
 
     @property
     def size(self) -> int:
-        """Bytes held."""
+        """Bytes of all frames."""
         return self._size
 
     def put(self, frame_id: int, data: bytes) -> list[int]:
-        """Keep a frame; return the ids of those forgotten to make room (never the new one)."""
+        """Add a frame. Returns the ids of those dropped to make room (never the new one)."""
         self._forget(frame_id)
         self._frames[frame_id] = data
         self._size += len(data)
@@ -48,10 +48,10 @@ class FrameCache:
         return dropped
 
     def get(self, frame_id: int) -> bytes:
-        """The bytes of a frame.
+        """Return the bytes of a frame.
 
         Raises:
-            MissingFrameError: it is not here.
+            MissingFrameError: the cache does not have it.
         """
         try:
             self._frames.move_to_end(frame_id)
@@ -60,12 +60,12 @@ class FrameCache:
         return self._frames[frame_id]
 
     def retire(self, frame_ids: Iterable[int]) -> None:
-        """Forget frames that will not be named again."""
+        """Drop frames that no message will name again."""
         for frame_id in frame_ids:
             self._forget(frame_id)
 
     def clear(self) -> None:
-        """Forget everything: the attachment that gave the ids is gone."""
+        """Drop everything, because the attachment that defined the ids has ended."""
         self._frames.clear()
         self._size = 0
 

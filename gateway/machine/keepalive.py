@@ -1,10 +1,10 @@
-"""The constant messages and the framing of a map session. Owns bytes; does no I/O.
+"""The framing of messages of a map session, and the constant keep-alive messages. Does no I/O.
 
     0  4  length of the message, uint32 little-endian (the only little-endian number of the whole stack)
     4  L  one MapResponse: plain JSON, or one zstd frame of it
 
-A client remembers the compressed bytes of exactly `{"KeepAlive":true}` and skips decoding when they repeat, so these
-are fixed here and never compressed anew.
+A client remembers the compressed bytes of exactly `{"KeepAlive":true}` and skips decoding when they repeat, so they
+are constants.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from collections.abc import Sequence
 
 INTERVAL = 50.0
 JITTER = 9.0
-"""Clients give up after 120 s of silence; the reference sends after 50 s and up to 9 s more."""
+"""Seconds. Clients give up after 120 s of silence; the hosted service sends after 50 s and up to 9 s more."""
 
 _TEXT = b'{"KeepAlive":true}'
 _ZSTD = bytes.fromhex("28b52ffd2012910000") + _TEXT
 
 
 def length_prefix(length: int) -> bytes:
-    """The four bytes before a message."""
+    """Encode the four bytes before a message."""
     return length.to_bytes(4, "little")
 
 
 def framed(parts: Sequence[bytes]) -> list[bytes]:
-    """One message of these parts, behind its length; the parts are not copied."""
+    """Return the buffers of one message: its length, then its parts, which are not copied."""
     return [length_prefix(sum(map(len, parts))), *parts]
 
 

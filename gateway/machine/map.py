@@ -1,6 +1,6 @@
-"""POST /machine/map: tells the three kinds of map request apart. Owns the order of reports; stores nothing.
+"""POST /machine/map: distinguishes the three kinds of map request. Owns the order of reports; stores nothing.
 
-Stream true                    a map session: what it says of the node itself may be stale and is ignored
+Stream true                    a map session: its description of the node may be stale and is ignored
 Stream false, OmitPeers true   a report ("lite update"): the registry stores it, the answer is an empty 200
 Stream false, OmitPeers false  one full map and the end
 """
@@ -14,14 +14,14 @@ from opentelemetry import trace
 from gateway.clients.failure import ServiceError
 from gateway.clients.registry import NodeState, RegistryClient
 from gateway.exchange import Responder, TunnelRequest
+from gateway.machine.in_flight import InFlight
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
 from gateway.machine.register import MINIMUM_CAPABILITY_VERSION
 from gateway.machine.reports import LastReports, Report, digest_of
-from gateway.machine.session import MapAsk
-from gateway.machine.work import Work
+from gateway.machine.session import MapSessionRequest
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import MapRequest, decode_map
 
@@ -34,7 +34,7 @@ class Map:
         registry: RegistryClient,
         sessions: MapSessions,
         reports: LastReports,
-        work: Work,
+        work: InFlight,
         metrics: MachineMetrics,
         tracer: trace.Tracer,
         pace: Pace | None = None,
@@ -45,7 +45,7 @@ class Map:
         self._last_order = 0
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
-        """Take a request."""
+        """Start a request."""
         try:
             wanted = decode_map(request.body)
         except BadRequestError as error:
@@ -57,7 +57,7 @@ class Map:
             if (refusal := self._pace.refuses("map", request.machine_key)) is not None:
                 refuse(responder, refusal)
                 return
-            ask = MapAsk(
+            ask = MapSessionRequest(
                 machine_key=request.machine_key,
                 node_key=wanted.node_key,
                 cap_version=wanted.version,
@@ -70,7 +70,7 @@ class Map:
 
     def _take_report(self, request: TunnelRequest, responder: Responder, wanted: MapRequest) -> None:
         digest = digest_of(request.body)
-        if self._reports.repeats(request.machine_key, wanted.node_key, request.connection_id, digest):
+        if self._reports.is_repeat(request.machine_key, wanted.node_key, request.connection_id, digest):
             self._metrics.updates.labels("repeated").inc()
             responder.respond(200)
             return
@@ -103,11 +103,11 @@ class Map:
                 self._metrics.updates.labels("refused").inc()
                 refuse(responder, refusal_of(error))
                 return
-        self._reports.taken(request.machine_key, state.node_key, report)
+        self._reports.accepted(request.machine_key, state.node_key, report)
         self._metrics.updates.labels("changed" if changed else "unchanged").inc()
         responder.respond(200)
 
     def _next_order(self) -> int:
-        """Rises with each report, in the order in which they came."""
+        """Return a number that rises with each report, in order of arrival."""
         self._last_order += 1
         return self._last_order

@@ -1,83 +1,90 @@
-"""Serves map sessions: hands what the map streamer says to tunnels. Decides only about time, order and slow readers.
+"""Serves map sessions: passes messages of the map streamer to tunnels. Decides about time, order and slow readers only.
 
-Rules, where a client's wait or a slow one could cost us:
+Rules that bound the cost of waiting and of slow clients:
 
-* A session that nobody accepts within `open_timeout` gets 503; a client gives up after 120 s anyway.
-* While a client reads slowly nothing is queued for it. A message that its tunnel refuses is lost on purpose: the
-  session keeps the position before it, and is opened anew from there when the client reads again, so the map streamer
-  sends what it missed as one message. The new opening has a new route, so nothing that was under way for the former
-  one can arrive out of order.
+* A session that no map streamer accepts within `open_timeout` gets 503; a client gives up after 120 s anyway.
+* Nothing is queued for a client that reads slowly. A message that its tunnel refuses is discarded: the session keeps
+  the cursor before it and is opened again from there when the client reads again, so the map streamer sends everything
+  missed as one message. The new opening has a new route, so messages under way for the earlier one cannot arrive out
+  of order.
 * A client that does not read for `slow_timeout` is dropped.
-* No task, queue or timer handle per message: one timer a session, looked at only when it fires.
+* One timer per session; no task, queue or timer per message.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
 
 from gateway.exchange import Responder
-from gateway.machine.admission import Admission
 from gateway.machine.frames import FrameCache, MissingFrameError
+from gateway.machine.full_map_budget import FullMapBudget
 from gateway.machine.keepalive import INTERVAL, JITTER, PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
 from gateway.machine.metrics import MachineMetrics
-from gateway.machine.refusal import NOBODY_HOME, Refusal, refuse
-from gateway.machine.session import Cancellable, Held, MapAsk, MapSession, SessionTable
+from gateway.machine.refusal import UNKNOWN_NODE, Refusal, refuse
+from gateway.machine.session import Cancellable, Cursor, MapSession, MapSessionRequest, SessionTable
+from gateway.machine.session_state import Reading, ReadingEvent, Stage, StageEvent
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 Part = bytes | int
-"""A piece of a message, or the id of a shared frame."""
-Reason = Literal["client", "removed", "rotated", "superseded", "done", "slow", "refused", "timeout", "stopping"]
+"""Bytes of a message, or the id of a shared frame."""
+Reason = Literal[
+    "client", "lost", "removed", "rotated", "superseded", "done", "resync", "slow", "refused", "timeout", "stopping"
+]
+"""Why a session ended; the label of a metric."""
 
 SUPERSEDED = Refusal(409, "a newer map session of this node took over")
+RESYNC = Refusal(503, "the map must be read again from the start", retry_after=1)
+_REFUSAL_OF_END: Mapping[Reason, Refusal] = {"superseded": SUPERSEDED, "resync": RESYNC}
+"""Answers to clients whose session ends before it was accepted; any other reason: the node is unknown."""
 
 
 class Uplink(Protocol):
-    """What the sessions say to the map streamer; nothing blocks, and nothing is kept while none is attached."""
+    """Sends to the map streamer; never blocks, and discards messages while none is attached."""
 
     @property
     def attached(self) -> bool:
-        """Whether a map streamer listens."""
+        """Whether a map streamer is attached."""
         ...
 
     def opened(self, session: MapSession) -> None:
-        """A session begins, or comes over with what it holds."""
+        """Open a session at the map streamer, with its cursor if it has one."""
         ...
 
     def closed(self, route: int) -> None:
-        """A session ended."""
+        """Report the end of a session."""
         ...
 
     def paused(self, route: int) -> None:
-        """Its client reads slowly."""
+        """Report that the client of a session reads slowly."""
         ...
 
     def dropped(self, frame_ids: Sequence[int]) -> None:
-        """Frames were forgotten."""
+        """Report frames that the cache has dropped."""
         ...
 
 
 class Observer(Protocol):
-    """Who must know when a node's session begins and ends."""
+    """Observes when sessions of nodes begin and end."""
 
     def opened(self, session_id: int, node_id: int) -> None:
-        """A session serves this node."""
+        """Note that a session serves a node."""
         ...
 
-    def closed(self, session_id: int) -> None:
-        """It ended."""
+    def closed(self, session_id: int, *, lost: bool = False) -> None:
+        """Note that a session has ended; `lost`: its client no longer answered."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds, and what bounds full maps."""
+    """Durations in seconds, and the budget of full maps."""
 
     keepalive: float = INTERVAL
     jitter: float = JITTER
@@ -85,10 +92,11 @@ class Timing:
     slow_timeout: float = 60.0
     retry: float = 1.0
     initial_map_bytes: int = 64 << 20
+    """Bytes of full maps in flight at once."""
 
 
 class MapSessions:
-    """All map sessions of this gateway and what happens to them."""
+    """All map sessions of this gateway."""
 
     def __init__(
         self,
@@ -97,15 +105,15 @@ class MapSessions:
         presence: Observer,
         metrics: MachineMetrics,
         timing: Timing | None = None,
-        on_removed: Callable[[MapAsk], None] = lambda _ask: None,
+        on_removed: Callable[[MapSessionRequest], None] = lambda _request: None,
     ) -> None:
-        """`timer` calls back once after so many seconds; `on_removed` hears of nodes whose key is no longer good."""
+        """`timer` calls back once after some seconds; `on_removed` is called when a node key is no longer valid."""
         self._clock, self._timer, self._presence, self._metrics = clock, timer, presence, metrics
         self._timing = timing or Timing()
         self._on_removed = on_removed
         self._table = SessionTable()
         self._frames = FrameCache()
-        self._admission = Admission(self._timing.initial_map_bytes, self._open_upstream)
+        self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
         self._uplink: Uplink | None = None
         self._paused: set[int] = set()
 
@@ -113,63 +121,67 @@ class MapSessions:
         return len(self._table)
 
     def __iter__(self) -> Iterator[MapSession]:
-        """Each session, as the table is now."""
+        """Iterate over a copy of the table."""
         return iter(self._table)
 
     @property
     def full_bytes(self) -> int:
         """Bytes of full maps in flight."""
-        return self._admission.in_flight
+        return self._budget.in_flight
 
-    def use(self, uplink: Uplink) -> None:
-        """Speak to the map streamer through this."""
+    def set_uplink(self, uplink: Uplink) -> None:
+        """Set the way to the map streamer."""
         self._uplink = uplink
 
     def of_node(self, node_id: int) -> MapSession | None:
-        """The live session of a node here."""
+        """Return the session of a node, if it has one here."""
         return self._table.of_node(node_id)
 
-    # From clients
+    # Requests of clients
 
-    def open(self, ask: MapAsk, responder: Responder) -> MapSession:
-        """A client asks for a map session; its answer begins when the map streamer accepts it."""
-        session = self._table.create(ask, responder, self)
+    def open(self, request: MapSessionRequest, responder: Responder) -> MapSession:
+        """Begin a map session; its answer begins when the map streamer accepts it."""
+        session = self._table.create(request, responder, self)
         session.deadline = self._timer(self._timing.open_timeout, partial(self._not_opened, session))
         responder.on_closed(session.gone)
         if responder.closed:
             self._end(session, "client")
         else:
-            self._admission.ask(session)
-            self._metrics.waiting.set(self._admission.waiting)
+            self._budget.enqueue(session)
+            self._metrics.waiting.set(self._budget.waiting)
         return session
 
     def stop(self) -> None:
-        """End every session: this gateway goes."""
+        """End every session because this gateway stops."""
         for session in self._table:
             self._close(session, "stopping")
 
-    # From the map streamer
+    # Messages of the map streamer
 
     def attach(self) -> None:
-        """A map streamer is attached and knows nothing of us: open everything there with what it holds."""
+        """Open all sessions, with their cursors, at a map streamer that has just been attached and knows none."""
         self._frames.clear()
         for session in self._table:
             if session.upstream:
-                session.behind = session.told_paused = False
-                self._say_opened(session)
+                session.change_reading(ReadingEvent.REOPENED)
+                self._send_opened(session)
 
     def accepted(self, route: int, node_id: int) -> None:
-        """A session may be; the first time this is the moment of the response head."""
+        """Send the response head of an accepted session; a session that was opened again has one."""
         session = self._table.at(route)
         if session is None or session.writer is not None:
             return
         _cancel(session.deadline)
         session.deadline = None
-        session.writer = session.responder.start_stream(200)
+        session.advance(StageEvent.ACCEPTED)
+        writer = session.responder.start_stream(200)
+        if session.stage is Stage.ENDED:  # the connection failed while the head was sent
+            return
+        session.writer = writer
         session.last_sent = self._clock.monotonic()
-        older = None if session.ask.once else self._table.go_live(session, node_id)
+        older = None if session.request.once else self._table.attach_node(session, node_id)
         session.node_id = node_id
-        if not session.ask.once:
+        if not session.request.once:
             self._presence.opened(session.session_id, node_id)
         if older is not None:
             self._close(older, "superseded")
@@ -177,10 +189,10 @@ class MapSessions:
         session.writer.on_resume(session.resumed)
         session.writer.on_closed(session.gone)
         if not session.writer.closed:
-            self._rest(session)
+            self._arm_keepalive(session)
 
     def refused(self, route: int, refusal: Refusal, *, again: bool) -> None:
-        """A session cannot be. `again`: only now; a session that was live already asks once more a little later."""
+        """End a session that the map streamer refuses; `again`: open it again later if it already has a client."""
         session = self._table.at(route)
         if session is None:
             return
@@ -190,65 +202,66 @@ class MapSessions:
         elif again:
             self._timer(self._timing.retry * random.uniform(0.5, 1.5), partial(self._reopen, session))
         else:
-            self._on_removed(session.ask)
+            self._on_removed(session.request)
             self._close(session, "refused")
 
     def frame(self, frame_id: int, data: bytes) -> None:
-        """Bytes that messages will name."""
+        """Cache a frame that messages will name."""
         dropped = self._frames.put(frame_id, data)
         self._metrics.frame_bytes.set(self._frames.size)
         if dropped and self._uplink is not None:
             self._uplink.dropped(dropped)
 
     def retired(self, frame_ids: Iterable[int]) -> None:
-        """Frames that will not be named again."""
+        """Drop frames that no message will name again."""
         self._frames.retire(frame_ids)
 
-    def full(self, route: int, parts: Sequence[Part], cursor: Held) -> None:
-        """A session's whole map."""
+    def full(self, route: int, parts: Sequence[Part], cursor: Cursor) -> None:
+        """Send a full map to a session."""
         session = self._table.at(route)
         if session is None or session.writer is None:
             return
         try:
             pieces = [part if isinstance(part, bytes) else self._frames.get(part) for part in parts]
         except MissingFrameError:
-            # Frames alone would not do: a map of more bytes than the cache keeps would never be complete.
-            session.missed = True
+            # Sending the frames again would not do: a map larger than the cache would never be complete.
+            session.needs_whole_map = True
             self._reopen(session)
             return
         message = framed(pieces)
         size = sum(map(len, message))
-        self._admission.measured(session, size)
-        if self._send(session, message, cursor, self._clock.monotonic()):
-            session.has_map, session.missed = True, False
+        self._budget.measured(session, size)
+        if self._send(session, message, cursor, self._clock.monotonic()) and session.stage is not Stage.ENDED:
+            session.advance(StageEvent.MAP_SENT)
+            session.needs_whole_map = False
             self._count("full", size)
         if session.paused_since is None:
-            self._admission.release(session)
+            self._budget.release(session)
 
-    def delta(self, routes: Iterable[int], message: bytes, cursor: Held) -> None:
-        """A framed message for several sessions; one that has no map yet could not use it."""
+    def delta(self, routes: Iterable[int], message: bytes, cursor: Cursor) -> None:
+        """Send a framed message to several sessions; those without a map yet are skipped."""
         at, now, buffers, sent = self._table.at, self._clock.monotonic(), (message,), 0
         for route in routes:
             session = at(route)
-            if session is not None and session.has_map and self._send(session, buffers, cursor, now):
+            if session is not None and session.stage is Stage.LIVE and self._send(session, buffers, cursor, now):
                 sent += 1
         self._count("change", len(message), sent)
 
     def ended(self, route: int, reason: Reason) -> None:
-        """A session must end."""
+        """End a session because the map streamer says so."""
         session = self._table.at(route)
         if session is None:
             return
         if reason in ("removed", "rotated"):
-            self._on_removed(session.ask)
+            self._on_removed(session.request)
         if session.writer is None:
-            refuse(session.responder, SUPERSEDED if reason == "superseded" else NOBODY_HOME)
+            refuse(session.responder, _REFUSAL_OF_END.get(reason, UNKNOWN_NODE))
         self._close(session, reason, upstream=False)
 
-    # From this gateway itself
+    # Requests of this gateway
 
     def ping(self, node_id: int, message: Sequence[bytes]) -> bool:
-        """Put a framed keep-alive that asks for an answer into a node's session; False when it cannot take it now."""
+        """Send a framed keep-alive with a PingRequest to a node. Returns False if its session cannot accept it now."""
         session = self._table.of_node(node_id)
         if session is None or session.writer is None or not session.writer.send(message):
             return False
@@ -256,60 +269,68 @@ class MapSessions:
         self._count("ping", sum(map(len, message)))
         return True
 
-    def _send(self, session: MapSession, message: Sequence[bytes], cursor: Held, now: float) -> bool:
+    def _send(self, session: MapSession, message: Sequence[bytes], cursor: Cursor, now: float) -> bool:
         writer = session.writer
-        if writer is None or session.behind or not writer.send(message):
+        if writer is None or session.reading is Reading.BEHIND or not writer.send(message):
             if writer is not None and not writer.closed:
                 self._fall_behind(session)
             return False
-        session.held = cursor
+        session.cursor = cursor
         session.last_sent = now
         if writer.paused and not writer.closed:
             self._note_pause(session)
         return True
 
     def _note_pause(self, session: MapSession) -> None:
+        session.change_reading(ReadingEvent.BLOCKED)
+        self._pause(session)
+
+    def _pause(self, session: MapSession) -> None:
         if session.paused_since is None:
             session.paused_since = self._clock.monotonic()
             self._paused.add(session.session_id)
             self._metrics.paused.set(len(self._paused))
 
     def _fall_behind(self, session: MapSession) -> None:
-        session.behind = True
-        self._note_pause(session)
-        if not session.told_paused and self._uplink is not None:
-            session.told_paused = True
+        if session.reading is Reading.BEHIND:
+            return
+        session.change_reading(ReadingEvent.MISSED)
+        self._pause(session)
+        if self._uplink is not None:
             self._uplink.paused(session.route)
 
     def gone(self, session: MapSession) -> None:
-        """The client, or its connection, went."""
-        self._end(session, "client")
+        """End a session whose client or connection has ended."""
+        writer = session.writer
+        self._end(session, "lost" if writer is not None and writer.peer_lost else "client")
 
     def resumed(self, session: MapSession) -> None:
-        """The client reads again."""
+        """Send to a session again whose client has read everything."""
+        behind = session.reading is Reading.BEHIND
+        session.change_reading(ReadingEvent.RESUMED)
         session.paused_since = None
         self._paused.discard(session.session_id)
         self._metrics.paused.set(len(self._paused))
-        self._admission.release(session)
-        if session.behind:
+        self._budget.release(session)
+        if behind:
             self._reopen(session)
 
     def _reopen(self, session: MapSession) -> None:
-        """Open it anew at the map streamer, from what it holds."""
+        """Open a session again at the map streamer, from its cursor."""
         if self._table.at(session.route) is not session:
             return
-        session.behind = session.told_paused = False
+        session.change_reading(ReadingEvent.REOPENED)
         former = self._table.reroute(session)
         if self._uplink is not None and self._uplink.attached:
             self._uplink.closed(former)
-            self._say_opened(session)
+            self._send_opened(session)
 
     def _open_upstream(self, session: MapSession) -> None:
-        session.upstream = True
-        self._metrics.waiting.set(self._admission.waiting)
-        self._say_opened(session)
+        session.advance(StageEvent.ADMITTED)
+        self._metrics.waiting.set(self._budget.waiting)
+        self._send_opened(session)
 
-    def _say_opened(self, session: MapSession) -> None:
+    def _send_opened(self, session: MapSession) -> None:
         if self._uplink is not None and self._uplink.attached:
             self._uplink.opened(session)
 
@@ -318,10 +339,10 @@ class MapSessions:
             refuse(session.responder, Refusal(503, "no map streamer took this map session in time", retry_after=2))
             self._end(session, "timeout")
 
-    def _rest(self, session: MapSession) -> None:
-        """Choose when silence has lasted long enough, and look again then."""
+    def _arm_keepalive(self, session: MapSession) -> None:
+        """Choose when the next keep-alive is due, and set the timer."""
         session.keepalive_after = self._timing.keepalive + random.uniform(0, self._timing.jitter)
-        session.timer = self._timer(self._wait_of(session), session.look)
+        session.timer = self._timer(self._wait_of(session), session.check_idle)
 
     def _wait_of(self, session: MapSession) -> float:
         wait = session.last_sent + session.keepalive_after - self._clock.monotonic()
@@ -329,8 +350,8 @@ class MapSessions:
             wait = session.paused_since + self._timing.slow_timeout - self._clock.monotonic()
         return max(wait, 0.001)
 
-    def looked_at(self, session: MapSession) -> None:
-        """Send a keep-alive if silence has lasted long enough; drop a client that does not read."""
+    def check_idle(self, session: MapSession) -> None:
+        """Send a keep-alive if one is due; drop a client that does not read."""
         writer = session.writer
         if writer is None or writer.closed:
             return
@@ -339,16 +360,16 @@ class MapSessions:
             self._close(session, "slow")
             return
         if now - session.last_sent < session.keepalive_after or session.paused_since is not None:
-            session.timer = self._timer(self._wait_of(session), session.look)
+            session.timer = self._timer(self._wait_of(session), session.check_idle)
             return
-        message = ZSTD_KEEPALIVE if session.ask.zstd else PLAIN_KEEPALIVE
-        if not session.ask.once and writer.send((message,)):
+        message = ZSTD_KEEPALIVE if session.request.zstd else PLAIN_KEEPALIVE
+        if not session.request.once and writer.send((message,)):
             self._count("keepalive", len(message))
         session.last_sent = now
-        self._rest(session)
+        self._arm_keepalive(session)
 
     def _close(self, session: MapSession, reason: Reason, *, upstream: bool = True) -> None:
-        """We end it: the body too."""
+        """End a session and its response body."""
         writer = session.writer
         self._end(session, reason, upstream=upstream)
         if writer is None:
@@ -359,18 +380,20 @@ class MapSessions:
             writer.end()
 
     def _end(self, session: MapSession, reason: Reason, *, upstream: bool = True) -> None:
-        """It is over: forget it everywhere."""
+        """Forget a session everywhere."""
         if not self._table.remove(session):
             return
+        known_upstream = session.upstream
+        session.advance(StageEvent.ENDED)
         _cancel(session.deadline)
         _cancel(session.timer)
         session.deadline = session.timer = None
         self._paused.discard(session.session_id)
-        if upstream and session.upstream and self._uplink is not None and self._uplink.attached:
+        if upstream and known_upstream and self._uplink is not None and self._uplink.attached:
             self._uplink.closed(session.route)
-        if session.writer is not None and not session.ask.once:
-            self._presence.closed(session.session_id)
-        self._admission.release(session)
+        if session.writer is not None and not session.request.once:
+            self._presence.closed(session.session_id, lost=reason == "lost")
+        self._budget.release(session)
         self._metrics.sessions.set(len(self._table))
         self._metrics.paused.set(len(self._paused))
         self._metrics.ended.labels(reason).inc()

@@ -1,4 +1,4 @@
-"""What the gateway counts about registrations and map sessions, in Headscale's names where it has them."""
+"""Metrics of registrations and map sessions, under Headscale's names where it has them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class MachineMetrics:
         self.sent = Counter(
             "headscale_mapresponse_sent", "Messages handed to tunnels.", ["status", "type"], registry=registry
         )
-        # Bound once: looking labels up would cost more than the rest of a send.
+        # Bound once, because looking up labels would cost more than the rest of a send.
         self.sent_by_kind = {kind: self.sent.labels("success", kind) for kind in KINDS}
         self.bytes_sent = Counter("smartscale_mapresponse_sent_bytes", "Their bytes.", registry=registry)
         self.ended = Counter("headscale_mapresponse_ended", "Map sessions that ended.", ["reason"], registry=registry)
         self.updates = Counter(
-            "headscale_mapresponse_endpoint_updates", "Lite map requests by what came of them.", ["status"],
+            "headscale_mapresponse_endpoint_updates", "Lite map requests by outcome.", ["status"],
             registry=registry,
         )  # fmt: skip
         self.registrations = Counter(
-            "smartscale_node_registrations", "Register requests by what came of them.", ["status"], registry=registry
+            "smartscale_node_registrations", "Register requests by outcome.", ["status"], registry=registry
         )
         self.limited = Counter(
             "smartscale_machine_limited",
@@ -38,8 +38,10 @@ class MachineMetrics:
             ["request"],
             registry=registry,
         )
-        self.attached = Gauge("smartscale_map_streamer_attached", "Whether a map streamer answers.", registry=registry)
-        self.spread = Histogram(
+        self.attached = Gauge(
+            "smartscale_map_streamer_attached", "Whether a map streamer is attached.", registry=registry
+        )
+        self.broadcast = Histogram(
             "smartscale_map_spread_seconds",
             "Time to seal one delta for all its recipients and hand it to the kernel.",
             buckets=(0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),

@@ -1,7 +1,7 @@
-"""Tells the registry which map sessions this gateway holds. Owns the batches and the heartbeat; knows no client.
+"""Reports the map sessions of this gateway to the registry. Owns the batches and the heartbeat; knows no client.
 
-Opened and closed sessions are gathered for a moment and sent together. When a report fails nothing is queued: the next
-one lists every session (`complete`), so the memory is bounded by the sessions themselves however long the outage.
+Sessions opened and closed within a short window are reported together. When a report fails nothing is queued: the next
+one lists every session (`complete`), so memory is bounded by the sessions themselves however long the outage lasts.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ log = get_logger(__name__)
 
 BATCH_WINDOW = 0.02
 FIRST_WINDOW = 0.005
-"""After quiet: what comes alone shall not wait long."""
+"""Window of the first change after silence, so that a single change is reported soon."""
 HEARTBEAT = 15.0
 RETRY = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceReport:
-    """What changed since the last report; session ids with their node ids."""
+    """Changes since the last report; session ids with their node ids."""
 
     opened: Mapping[int, int]
     closed: Mapping[int, int]
     complete: bool = False
-    """`opened` lists every session: the others of this gateway are over."""
+    """Whether `opened` lists every session, so that all others of this gateway have ended."""
     stopping: bool = False
-    """This gateway stops for good."""
+    """Whether this gateway stops for good."""
+    lost: frozenset[int] = frozenset()
+    """Closed sessions whose client no longer answered: they end without a grace."""
 
 
 class Presence:
-    """Collects what the session table says and sends it in batches."""
+    """Collects changes of the session table and reports them in batches."""
 
     def __init__(
         self,
@@ -46,47 +48,51 @@ class Presence:
         heartbeat: float = HEARTBEAT,
         retry: float = RETRY,
     ) -> None:
-        """`report` sends one report and says whether the registry wants to hear everything anew."""
+        """`report` sends one report and returns whether the registry needs a complete one next."""
         self._report = report
         self._window, self._heartbeat, self._retry = window, heartbeat, retry
         self._first_window = min(first_window, window)
         self._live: dict[int, int] = {}
         self._opened: dict[int, int] = {}
         self._closed: dict[int, int] = {}
+        self._lost: set[int] = set()
         self._complete = True
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._leaving = False
+        self._draining = False
 
     def opened(self, session_id: int, node_id: int) -> None:
-        """A map session serves this node now."""
+        """Note that a map session serves a node."""
         self._live[session_id] = node_id
         self._opened[session_id] = node_id
         self._wake.set()
 
-    def closed(self, session_id: int) -> None:
-        """A map session is over. Ids that were never opened are ignored."""
-        if self._leaving:
+    def closed(self, session_id: int, *, lost: bool = False) -> None:
+        """Note that a map session has ended; ids that were never opened are ignored."""
+        if self._draining:
             return
         node_id = self._live.pop(session_id, None)
         if node_id is None:
             return
         if self._opened.pop(session_id, None) is None:
             self._closed[session_id] = node_id
+            if lost:
+                self._lost.add(session_id)
         self._wake.set()
 
-    def leave(self) -> None:
-        """This gateway lets its clients go. They come back, here or elsewhere, so nothing ends before it has stopped:
-        the grace in which nobody is told of a break begins for all of them then, however long the leaving takes.
+    def begin_drain(self) -> None:
+        """Report no more closed sessions, because this gateway closes them all and their clients reconnect elsewhere.
+
+        The grace before nodes are shown offline then begins for all of them when the gateway has stopped.
         """
-        self._leaving = True
+        self._draining = True
 
     def start(self) -> None:
-        """Begin to report; the first report lists everything."""
+        """Start to report; the first report is complete."""
         self._task = asyncio.create_task(self._run(), name="presence")
 
     async def stop(self, deadline: float = 2.0) -> None:
-        """Stop reporting and say that this gateway goes, unless the registry does not listen."""
+        """Stop to report and send a last report, unless the registry does not answer within `deadline` seconds."""
         if self._task is None:
             return
         self._task.cancel()
@@ -112,7 +118,7 @@ class Presence:
                 await asyncio.sleep(self._retry)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait for something to report, at most so long; the first and a repeated report do not wait."""
+        """Wait for a change, at most `seconds`; a complete report does not wait."""
         if self._complete:
             return
         with contextlib.suppress(TimeoutError):
@@ -125,6 +131,7 @@ class Presence:
             resend = await self._report(report)
         except Exception as error:
             log.warning("presence not reported", reason=type(error).__name__)
+            self._lost |= report.lost
             self._complete = True
             return False
         self._complete = self._complete or resend
@@ -133,8 +140,8 @@ class Presence:
     def _take(self) -> PresenceReport:
         self._wake.clear()
         if self._complete:
-            report = PresenceReport(opened=dict(self._live), closed={}, complete=True)
+            report = PresenceReport(opened=dict(self._live), closed={}, complete=True, lost=frozenset(self._lost))
         else:
-            report = PresenceReport(opened=self._opened, closed=self._closed)
-        self._opened, self._closed, self._complete = {}, {}, False
+            report = PresenceReport(opened=self._opened, closed=self._closed, lost=frozenset(self._lost))
+        self._opened, self._closed, self._lost, self._complete = {}, {}, set(), False
         return report

@@ -1,4 +1,4 @@
-"""POST /machine/register: from the client's JSON to auth and back. Decides nothing about who may join."""
+"""POST /machine/register: translates between the client's JSON and auth. Decides nothing about who may join."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from opentelemetry import trace
 from gateway.clients.auth import Admitted, AuthClient, LoginNeeded, LoginStillPending, Outcome, Registration, TooMany
 from gateway.clients.failure import ServiceError
 from gateway.exchange import Responder, TunnelRequest
-from gateway.machine.answers import HONOURS_429, register_response
+from gateway.machine.in_flight import InFlight
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
+from gateway.machine.register_response import HONOURS_429, register_response
 from gateway.machine.reports import LastReports
-from gateway.machine.work import Work
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import RegisterRequest, decode_register
 from services.shared.telemetry.logs import get_logger
@@ -31,19 +31,19 @@ class Register:
         self,
         auth: AuthClient,
         reports: LastReports,
-        work: Work,
+        work: InFlight,
         metrics: MachineMetrics,
         tracer: trace.Tracer,
         login_wait: float,
         pace: Pace | None = None,
     ) -> None:
-        """`login_wait` is how many seconds a Followup is held before the client is told to ask again."""
+        """`login_wait`: seconds that a Followup waits before the client is told to ask again."""
         self._pace = pace or Pace(0, 0, metrics)
         self._auth, self._reports, self._work = auth, reports, work
         self._metrics, self._tracer, self._login_wait = metrics, tracer, login_wait
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
-        """Take a request; the answer comes when auth has decided."""
+        """Start a request; it is answered when auth has decided."""
         try:
             wanted = decode_register(request.body)
         except BadRequestError as error:
@@ -53,7 +53,7 @@ class Register:
             self._refuse(responder, TOO_OLD)
         elif (refusal := self._pace.refuses("register", request.machine_key)) is not None:
             self._metrics.registrations.labels("TooMany").inc()
-            self._refuse_often(responder, wanted.version, refusal.retry_after or 1)
+            self._refuse_frequent(responder, wanted.version, refusal.retry_after or 1)
         else:
             self._work.run(request.machine_key, responder, partial(self._register, request, responder, wanted))
 
@@ -69,7 +69,7 @@ class Register:
             ephemeral=wanted.ephemeral,
             remote_address=request.remote_address,
         )
-        # What the node reported before is void: registering stores its hostinfo, and may follow a deletion.
+        # Earlier reports of the node are void: registering stores its hostinfo, and may follow a deletion.
         self._reports.forget(machine, wanted.node_key)
         outcome: Outcome
         with self._tracer.start_as_current_span("POST /machine/register", kind=trace.SpanKind.SERVER):
@@ -87,12 +87,12 @@ class Register:
         if isinstance(outcome, Admitted):
             log.info("node registered", node_id=outcome.node_id, capability_version=wanted.version)
         if isinstance(outcome, TooMany):
-            self._refuse_often(responder, wanted.version, outcome.retry_after)
+            self._refuse_frequent(responder, wanted.version, outcome.retry_after)
         else:
             responder.respond(200, register_response(outcome))
 
-    def _refuse_often(self, responder: Responder, version: int, seconds: int) -> None:
-        """Say when to come back; to older clients in the only words that they show their user."""
+    def _refuse_frequent(self, responder: Responder, version: int, seconds: int) -> None:
+        """Refuse a machine that registers too often; older clients show their user nothing but `Error`."""
         if version >= HONOURS_429:
             refuse(responder, Refusal(429, "too many attempts", retry_after=seconds))
         else:

@@ -1,6 +1,6 @@
-"""What each node last reported in a lite map request. Owns digests; knows no JSON and asks nobody.
+"""Digests of the last report of each node, to recognise repeated reports. Knows no JSON and calls no service.
 
-A client repeats itself: the same endpoints and hostinfo, again and again. A report equal to the last one that the
+Clients repeat reports of the same endpoints and hostinfo. A report equal to the last one that the
 registry took over the same tunnel is answered without a call. The tunnel is part of the comparison because a client
 that comes back may have told another gateway something newer in the meantime.
 """
@@ -18,7 +18,7 @@ DEFAULT_CAPACITY = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One report as it is compared."""
+    """One report, as compared with the next."""
 
     tunnel_id: int
     digest: bytes
@@ -26,12 +26,12 @@ class Report:
 
 
 def digest_of(body: bytes) -> bytes:
-    """The digest by which two request bodies are compared."""
+    """Return the digest by which two request bodies are compared."""
     return hashlib.blake2b(body, digest_size=16).digest()
 
 
 class LastReports:
-    """The last report of each node that the registry took, least recently used first."""
+    """The last report of each node that the registry accepted, least recently used first."""
 
     __slots__ = ("_capacity", "_reports")
 
@@ -42,13 +42,13 @@ class LastReports:
     def __len__(self) -> int:
         return len(self._reports)
 
-    def repeats(self, machine: MachineKey, node: NodeKey, tunnel_id: int, digest: bytes) -> bool:
-        """Whether the registry's last word from this node, over this tunnel, was the same."""
+    def is_repeat(self, machine: MachineKey, node: NodeKey, tunnel_id: int, digest: bytes) -> bool:
+        """Return whether the last accepted report of this node was the same and came over the same tunnel."""
         last = self._reports.get((machine, node))
         return last is not None and last.tunnel_id == tunnel_id and last.digest == digest
 
-    def taken(self, machine: MachineKey, node: NodeKey, report: Report) -> None:
-        """The registry took this report; one that was sent earlier never replaces a later one."""
+    def accepted(self, machine: MachineKey, node: NodeKey, report: Report) -> None:
+        """Note a report that the registry accepted; an earlier report never replaces a later one."""
         last = self._reports.get((machine, node))
         if last is not None and last.order > report.order:
             return
@@ -58,5 +58,5 @@ class LastReports:
             self._reports.popitem(last=False)
 
     def forget(self, machine: MachineKey, node: NodeKey) -> None:
-        """Compare nothing with this node's last report: the node was removed, or registered anew."""
+        """Forget the last report of a node that was removed, registered again, or has another report in flight."""
         self._reports.pop((machine, node), None)

@@ -1,7 +1,7 @@
-"""What exists inside the tunnel: a method and a path to whoever answers. Owns the table; decides nothing else.
+"""Routes requests inside the tunnel by method and path. Owns the table; decides nothing else.
 
-What we do not offer is answered quickly and briefly, as clients expect: no state of theirs is harmed. Host names are
-never looked at, because clients send all kinds of them.
+Endpoints that this server does not offer are answered briefly and at once, as clients expect. Host names are ignored,
+because clients send different ones.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import orjson
 
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.c2n import PREFIX as C2N
-from gateway.machine.c2n import Questions
+from gateway.machine.c2n import NodeQueries
 from gateway.machine.map import Map
 from gateway.machine.refusal import Refusal, refuse
 from gateway.machine.register import Register
@@ -22,9 +22,9 @@ from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-Answer = Callable[[TunnelRequest, Responder], None]
+Endpoint = Callable[[TunnelRequest, Responder], None]
 
-NOT_FOUND = Refusal(404, "there is nothing here")
+NOT_FOUND = Refusal(404, "no such endpoint")
 NOT_OFFERED = Refusal(501, "this server does not offer that")
 
 NOT_OFFERED_PREFIXES = (
@@ -40,11 +40,11 @@ _TEXT_LIMIT = 200
 
 
 class Router:
-    """The handler that the edge calls for each request of a tunnel."""
+    """The handler of all requests of tunnels."""
 
-    def __init__(self, register: Register, map_: Map, ssh: Ssh, questions: Questions) -> None:
-        self._questions, self._ssh = questions, ssh
-        self._answers: Mapping[str, Mapping[str, Answer]] = {
+    def __init__(self, register: Register, map_: Map, ssh: Ssh, queries: NodeQueries) -> None:
+        self._queries, self._ssh = queries, ssh
+        self._endpoints: Mapping[str, Mapping[str, Endpoint]] = {
             "/machine/register": {"POST": register.handle},
             "/machine/map": {"POST": map_.handle},
             "/machine/update-health": {"POST": take_health},
@@ -53,15 +53,15 @@ class Router:
         }
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
-        """Answer, or give the request to whoever will."""
-        if (methods := self._answers.get(request.path)) is not None:
-            if (answer := methods.get(request.method)) is not None:
-                answer(request, responder)
+        """Answer a request, or pass it to its endpoint."""
+        if (methods := self._endpoints.get(request.path)) is not None:
+            if (endpoint := methods.get(request.method)) is not None:
+                endpoint(request, responder)
             else:
                 allow = ", ".join(methods)
                 responder.respond(405, b"method not allowed\n", "text/plain; charset=utf-8", (("allow", allow),))
         elif request.path.startswith(C2N):
-            self._questions.answer(request, responder)
+            self._queries.answer(request, responder)
         elif request.path.startswith(SSH):
             self._ssh.handle(request, responder)
         elif request.path.startswith(NOT_OFFERED_PREFIXES):
@@ -71,7 +71,7 @@ class Router:
 
 
 def take_health(request: TunnelRequest, responder: Responder) -> None:
-    """Clients up to v1.88 say which of their parts is ill; it is a line in our log."""
+    """Log a health report; clients up to v1.88 send them."""
     said = _object(request.body)
     if said is None:
         refuse(responder, Refusal(400, "a health report is a JSON object"))
@@ -81,7 +81,7 @@ def take_health(request: TunnelRequest, responder: Responder) -> None:
 
 
 def take_audit(request: TunnelRequest, responder: Responder) -> None:
-    """A client says that its user did something worth noting, such as disconnecting; it is a line in our log."""
+    """Log an audit record of a client, such as that its user disconnected."""
     said = _object(request.body)
     if said is None:
         refuse(responder, Refusal(400, "an audit record is a JSON object"))
@@ -96,7 +96,7 @@ def take_audit(request: TunnelRequest, responder: Responder) -> None:
 
 
 def whoami(request: TunnelRequest, responder: Responder) -> None:
-    """Who we take the client for; only its debug command asks."""
+    """Answer with the identity of the client; used by its debug command."""
     body = {"MachineKey": str(request.machine_key), "CapabilityVersion": request.capability_version}
     responder.respond(200, orjson.dumps(body))
 

@@ -1,8 +1,8 @@
-"""One map session and the table of all of them. Owns identities and what each session holds; sends nothing.
+"""One map session and the table of all of them. Owns identities and positions; sends nothing.
 
-A session has two numbers. `session_id` stays for its life and is what the registry hears. `route` is the number that
-the map streamer uses; it changes whenever the session is opened anew there, so that messages that were under way for
-the former opening find nobody.
+A session has two numbers. `session_id` is fixed and is reported to the registry. `route` is the number that the map
+streamer uses; it changes whenever the session is opened again there, so that messages under way for the earlier opening
+reach no session.
 """
 
 from __future__ import annotations
@@ -12,122 +12,137 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.exchange import Responder, StreamWriter
+from gateway.machine.session_state import Reading, ReadingEvent, Stage, StageEvent, next_reading, next_stage
 from services.shared.keys import MachineKey, NodeKey
 
 
 class Cancellable(Protocol):
-    """A timer that may be taken back."""
+    """A timer that can be cancelled."""
 
     def cancel(self) -> None:
-        """Do not fire; harmless afterwards."""
+        """Prevent the callback; idempotent."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """Position in each change log, and the time of what was ended by then: what a session was last sent."""
+class Cursor:
+    """Position in each change log up to which a session was sent everything."""
 
     registry: int
     policy: int
     time: int = 0
+    """Seconds since 1970 up to which ends of keys and rights are included."""
 
 
 @dataclass(frozen=True, slots=True)
-class MapAsk:
-    """What a client asked for, checked as far as a gateway can."""
+class MapSessionRequest:
+    """A request for a map session, checked as far as a gateway can."""
 
     machine_key: MachineKey
     node_key: NodeKey
     cap_version: int
     zstd: bool
     once: bool
-    """One full map and the end."""
+    """Whether one full map is wanted instead of a stream."""
 
 
-class Keeper(Protocol):
-    """Who serves sessions and hears what becomes of them."""
+class SessionOwner(Protocol):
+    """Serves sessions; called back through them."""
 
     def gone(self, session: MapSession) -> None:
-        """The client, or its connection, went."""
+        """Handle the end of the client or of its connection."""
         ...
 
     def resumed(self, session: MapSession) -> None:
-        """The client reads again."""
+        """Handle a client that reads again."""
         ...
 
-    def looked_at(self, session: MapSession) -> None:
-        """The time has come that was chosen for the next look."""
+    def check_idle(self, session: MapSession) -> None:
+        """Handle the session's timer."""
         ...
 
 
 class MapSession:
-    """A map session: opening until the map streamer accepts it, then live until someone ends it."""
+    """A map session, from the request until either side ends it."""
 
     __slots__ = (
-        "ask",
-        "behind",
+        "cursor",
         "deadline",
-        "has_map",
-        "held",
         "keepalive_after",
-        "keeper",
         "last_sent",
-        "missed",
+        "needs_whole_map",
         "node_id",
+        "owner",
         "paused_since",
+        "reading",
+        "request",
         "reserved",
         "responder",
         "route",
         "session_id",
+        "stage",
         "timer",
-        "told_paused",
-        "upstream",
         "writer",
     )
 
-    def __init__(self, session_id: int, ask: MapAsk, responder: Responder, keeper: Keeper) -> None:
-        self.keeper = keeper
+    def __init__(self, session_id: int, request: MapSessionRequest, responder: Responder, owner: SessionOwner) -> None:
+        self.owner = owner
         self.session_id = session_id
         self.route = session_id
-        self.ask = ask
+        self.request = request
         self.responder = responder
         self.writer: StreamWriter | None = None
-        """None while opening."""
+        """None until the map streamer has accepted the session."""
         self.node_id = 0
-        self.upstream = False
-        """Whether it may be opened at the map streamer (it is past the limit on full maps)."""
-        self.held: Held | None = None
-        self.has_map = False
-        self.missed = False
-        """Whether its full map named a frame that was forgotten: the next one must come in one piece."""
-        self.behind = False
-        """A message was refused because the client reads slowly; `held` is from before that message."""
-        self.told_paused = False
+        self.stage = Stage.WAITING
+        self.reading = Reading.READING
+        self.cursor: Cursor | None = None
+        """None until a map was sent."""
+        self.needs_whole_map = False
+        """Whether a full map named a frame that the cache had dropped: the next one must come in one piece."""
         self.paused_since: float | None = None
         self.reserved = 0
-        """Bytes of full maps in flight that stand under this session's name."""
+        """Bytes of full maps in flight that are charged to this session."""
         self.last_sent = 0.0
         self.keepalive_after = 0.0
         self.deadline: Cancellable | None = None
         self.timer: Cancellable | None = None
 
-    # What others call back: each is half as large as a partial of the keeper's.
+    @property
+    def upstream(self) -> bool:
+        """Whether the map streamer knows the session, or must learn of it when it attaches."""
+        return self.stage is not Stage.WAITING
+
+    @property
+    def has_map(self) -> bool:
+        """Whether a full map was sent."""
+        return self.stage is Stage.LIVE
+
+    def advance(self, event: StageEvent) -> None:
+        """Move to another stage."""
+        self.stage = next_stage(self.stage, event)
+
+    def change_reading(self, event: ReadingEvent) -> None:
+        """Note whether the client reads."""
+        self.reading = next_reading(self.reading, event)
+
+    # Callbacks of the tunnel and the timer; a bound method takes half the memory of a partial.
 
     def gone(self) -> None:
-        """The client, or its connection, went."""
-        self.keeper.gone(self)
+        """Pass on that the client or its connection has ended."""
+        self.owner.gone(self)
 
     def resumed(self) -> None:
-        """The client reads again."""
-        self.keeper.resumed(self)
+        """Pass on that the client reads again."""
+        self.owner.resumed(self)
 
-    def look(self) -> None:
-        """The time has come that was chosen for the next look."""
-        self.keeper.looked_at(self)
+    def check_idle(self) -> None:
+        """Pass on that the session's timer has fired."""
+        self.owner.check_idle(self)
 
 
 class SessionTable:
-    """Every map session of this gateway, found by each of its names."""
+    """All map sessions of this gateway, by route, keys and node."""
 
     __slots__ = ("_by_keys", "_by_node", "_by_route", "_last", "at")
 
@@ -135,7 +150,7 @@ class SessionTable:
         self._last = 0
         self._by_route: dict[int, MapSession] = {}
         self.at: Callable[[int], MapSession | None] = self._by_route.get
-        """The session that the map streamer calls so, if it still does."""
+        """Return the session of a route, or None if it has ended or has another route."""
         self._by_keys: dict[tuple[MachineKey, NodeKey], MapSession] = {}
         self._by_node: dict[int, MapSession] = {}
 
@@ -145,38 +160,38 @@ class SessionTable:
     def __iter__(self) -> Iterator[MapSession]:
         return iter(list(self._by_route.values()))
 
-    def create(self, ask: MapAsk, responder: Responder, keeper: Keeper) -> MapSession:
-        """A new session, opening."""
-        session = MapSession(self._next(), ask, responder, keeper)
+    def create(self, request: MapSessionRequest, responder: Responder, owner: SessionOwner) -> MapSession:
+        """Add a new session."""
+        session = MapSession(self._next(), request, responder, owner)
         self._by_route[session.route] = session
         return session
 
     def of_node(self, node_id: int) -> MapSession | None:
-        """The live session of a node."""
+        """Return the session of a node, if it has one here."""
         return self._by_node.get(node_id)
 
     def reroute(self, session: MapSession) -> int:
-        """Give a session another route; return the former one."""
+        """Give a session a new route. Returns the old one."""
         former = session.route
         del self._by_route[former]
         session.route = self._next()
         self._by_route[session.route] = session
         return former
 
-    def go_live(self, session: MapSession, node_id: int) -> MapSession | None:
-        """A session serves this node now; return the older one of the same keys that it takes over from."""
+    def attach_node(self, session: MapSession, node_id: int) -> MapSession | None:
+        """Note which node a session serves. Returns the older session of the same keys that it supersedes."""
         session.node_id = node_id
-        keys = (session.ask.machine_key, session.ask.node_key)
+        keys = (session.request.machine_key, session.request.node_key)
         older = self._by_keys.get(keys)
         self._by_keys[keys] = session
         self._by_node[node_id] = session
         return older
 
     def remove(self, session: MapSession) -> bool:
-        """Forget a session; False when it was forgotten before."""
+        """Remove a session. Returns False if it was removed before."""
         if self._by_route.pop(session.route, None) is None:
             return False
-        keys = (session.ask.machine_key, session.ask.node_key)
+        keys = (session.request.machine_key, session.request.node_key)
         if self._by_keys.get(keys) is session:
             del self._by_keys[keys]
         if self._by_node.get(session.node_id) is session:

@@ -1,11 +1,9 @@
-"""GET /machine/ssh/action/{source}/to/{destination}: from a client's question to the services and back.
+"""GET /machine/ssh/action/{source}/to/{destination}: translates between clients and services. Decides nothing.
 
-Decides nothing.
-
-A node that is the destination of a checked SSH session asks here what to do (tailcfg `SSHAction`): at first with the
-address of its SSH policy, then with the one that it is answered with, which names what it waits for. That second
-request is held. Clients give up on an answer that is no 200 only after half an hour and ask again every few seconds, so
-a service that is away costs a session nothing, and what can never succeed has to be a 200 that says so.
+The destination of a checked SSH session requests an action (tailcfg `SSHAction`): first with the URL of its SSH policy,
+then with the URL in the answer, which names the pending check. The second request waits for a person. After an answer
+other than 200 a client retries every few seconds for half an hour, so an unavailable service does no harm, and a
+session that can never be allowed must be rejected with a 200.
 """
 
 from __future__ import annotations
@@ -29,20 +27,20 @@ from gateway.clients.ssh import (
     SshWaiting,
 )
 from gateway.exchange import Responder, TunnelRequest
+from gateway.machine.in_flight import InFlight
 from gateway.machine.pace import Pace
 from gateway.machine.refusal import refusal_of, refuse
-from gateway.machine.work import Work
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 PREFIX = "/machine/ssh/action/"
-MAX_HELD = 8192
-MAX_HELD_PER_MACHINE = 64
-"""Sessions to one node that wait for a person at once."""
+MAX_WAITING = 8192
+MAX_WAITING_PER_MACHINE = 64
+"""Sessions to one node that may wait for a person at once."""
 
 NO_SESSION = "this SSH session cannot be checked here"
-"""Said of odd addresses, unknown nodes, other machines' nodes and pairs without a rule alike: nothing can be probed."""
+"""The same for malformed URLs, unknown nodes, nodes of other machines and pairs without a rule: reveals nothing."""
 
 _WAITS = """# This SSH session waits for the owner of the machine that opens it.
 # To let it in, visit: {url}
@@ -56,17 +54,17 @@ _MAX_AUTH_ID = 64
 
 
 class Ssh:
-    """Answers questions about SSH sessions."""
+    """Answers requests for SSH actions."""
 
     def __init__(
-        self, client: SshClient, work: Work, pace: Pace, tracer: trace.Tracer, server_url: str, hold: float
+        self, client: SshClient, work: InFlight, pace: Pace, tracer: trace.Tracer, server_url: str, hold: float
     ) -> None:
-        """`hold` is how many seconds a request is held before the client is told to ask again."""
+        """`hold`: seconds that a request waits before the client is told to ask again."""
         self._client, self._work, self._pace, self._tracer = client, work, pace, tracer
         self._url, self._hold = server_url.rstrip("/"), hold
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
-        """Take a question; the answer comes when the services gave theirs."""
+        """Start a request; it is answered when the services have answered."""
         if request.method != "GET":
             text = "text/plain; charset=utf-8"
             responder.respond(405, b"method not allowed\n", text, (("allow", "GET"),))
@@ -88,7 +86,7 @@ class Ssh:
                     verdict = await client.check(machine, session, rule)
                 else:
                     verdict = await client.wait(machine, session, rule, auth_id, self._hold)
-                    rule = await client.rule(machine, session)  # it was long: the policy of now has the last word
+                    rule = await client.rule(machine, session)  # it may have changed during the wait
             except SshStillWaiting:
                 self._delegate(responder, session, auth_id)
             except (UnknownNode, WrongMachine, Malformed):
@@ -96,9 +94,9 @@ class Ssh:
             except ServiceError as error:
                 refuse(responder, refusal_of(error))
             else:
-                self._tell(responder, session, rule, verdict)
+                self._respond(responder, session, rule, verdict)
 
-    def _tell(self, responder: Responder, session: SshSession, rule: SshRule, verdict: SshVerdict) -> None:
+    def _respond(self, responder: Responder, session: SshSession, rule: SshRule, verdict: SshVerdict) -> None:
         match verdict:
             case SshAccepted():
                 responder.respond(200, rule.action)
@@ -108,7 +106,7 @@ class Ssh:
                 self._delegate(responder, session, auth_id, _WAITS.format(url=url))
 
     def _delegate(self, responder: Responder, session: SshSession, auth_id: str, message: str = "") -> None:
-        """Tell the client to ask again, and where."""
+        """Tell the client to request another URL."""
         path = f"{PREFIX}{session.source_id}/to/{session.destination_id}"
         query = f"local_user={quote(session.local_user, safe='')}&auth_id={auth_id}"
         action = {"holdAndDelegate": f"{self._url}{path}?{query}"}
@@ -116,7 +114,7 @@ class Ssh:
 
 
 def _read(request: TunnelRequest) -> tuple[SshSession, str] | None:
-    """The session and the auth id of an address; None when no address of ours looks like it."""
+    """Parse the session and the auth id of a URL. Returns None if it is not one of this server."""
     path = _PATH.match(request.path)
     if path is None or len(request.query) > _MAX_QUERY:
         return None

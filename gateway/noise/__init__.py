@@ -6,7 +6,7 @@ Noise IK with X25519, ChaCha20-Poly1305 and BLAKE2s, between a client's machine 
 
 from gateway.noise.early import EARLY_MAGIC, decode_early, encode_early
 from gateway.noise.errors import AuthenticationError, MalformedMessageError, NoiseError, RemoteNoiseError
-from gateway.noise.handshake import ControlKey, Initiator, Session, respond
+from gateway.noise.handshake import ControlKey, Initiator, NoiseSession, respond
 from gateway.noise.messages import (
     INITIATION_SIZE,
     MAX_FRAME,
@@ -30,10 +30,10 @@ __all__ = [
     "Initiator",
     "MalformedMessageError",
     "NoiseError",
+    "NoiseSession",
     "RecordReader",
     "RecordSealer",
     "RemoteNoiseError",
-    "Session",
     "decode_early",
     "encode_early",
     "error_frame",

@@ -46,7 +46,7 @@ class ControlKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class NoiseSession:
     """What a finished handshake leaves: who the other side is, and one cipher each way.
 
     For the server `machine_key` is the client's; that it is really there shows only in its first record, because
@@ -65,7 +65,7 @@ def prologue(version: int) -> bytes:
     return b"Tailscale Control Protocol v%d" % version
 
 
-def respond(control: ControlKey, initiation: bytes, ephemeral: PrivateKey) -> tuple[bytes, Session]:
+def respond(control: ControlKey, initiation: bytes, ephemeral: PrivateKey) -> tuple[bytes, NoiseSession]:
     """Answer an initiation as the server: the 51 bytes to send, and the session.
 
     Raises:
@@ -91,7 +91,7 @@ def respond(control: ControlKey, initiation: bytes, ephemeral: PrivateKey) -> tu
     key = state.mix_key(shared_secret(private, machine_key.raw))
     response = encode_response(public, state.seal(key, b""))
     to_server, to_client = state.split()
-    session = Session(message.version, machine_key, RecordReader(to_server), RecordSealer(to_client), state.h)
+    session = NoiseSession(message.version, machine_key, RecordReader(to_server), RecordSealer(to_client), state.h)
     return response, session
 
 
@@ -116,7 +116,7 @@ class Initiator:
         key = state.mix_key(shared_secret(self._machine, control.raw))
         self.initiation = Initiation(version, public, sealed, state.seal(key, b"")).encode()
 
-    def finish(self, response: bytes) -> Session:
+    def finish(self, response: bytes) -> NoiseSession:
         """Read the server's answer, exactly one frame.
 
         Raises:
@@ -136,4 +136,4 @@ class Initiator:
         key = state.mix_key(shared_secret(self._machine, public))
         state.open(key, tag)
         to_server, to_client = state.split()
-        return Session(self._version, self._control, RecordReader(to_client), RecordSealer(to_server), state.h)
+        return NoiseSession(self._version, self._control, RecordReader(to_client), RecordSealer(to_server), state.h)

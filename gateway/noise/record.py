@@ -138,7 +138,7 @@ class RecordSealer:
             self._nonce += 1
         return b"".join(frames)
 
-    def look(self) -> bool:
+    def drop_idle_cipher(self) -> bool:
         """Call at an even pace: from the second busy time in a row on the cipher is kept. Whether one was let go."""
         busy = self._nonce - self._seen >= _BUSY
         self._seen = self._nonce

@@ -87,8 +87,6 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
                 self._admission.close(gateway, request.closed.session_id)
             case "paused":
                 self._admission.pause(gateway, request.paused.session_id)
-            case "resumed":
-                self._admission.resume(gateway, request.resumed.session_id)
             case "dropped":
                 gateway.outbox.drop_frames(request.dropped.frame_ids)
             case other:

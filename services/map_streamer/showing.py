@@ -31,7 +31,7 @@ def sessions(tailnet: Tailnet) -> pb.ShowSessionsResponse:
     """Every attached gateway with its sessions and its queue."""
     return pb.ShowSessionsResponse(
         cursor=_cursor(tailnet.position),
-        told=_cursor(tailnet.view.cursor),
+        sent=_cursor(tailnet.view.cursor),
         window_seconds=tailnet.window.pause,
         gateways=[_gateway(gateway) for gateway in tailnet.roster.gateways()],
     )

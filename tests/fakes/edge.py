@@ -12,9 +12,9 @@ from typing import Any
 import uvicorn
 
 from gateway.edge.listener import listener_class
-from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.exchange import Responder, StreamWriter, TunnelRequest
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import PrivateKey
 from services.shared.net.tls import over_tls, server_context
 
@@ -95,16 +95,19 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def serve_edge(
-    settings: EdgeSettings | None = None, certificate: Path | None = None, key: Path | None = None
+    config: GatewayConfig | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    **options: Any,
 ) -> AsyncIterator[Edge]:
     """Run it on a port of the system's choice, with TLS when there is a certificate."""
     handler = TableHandler()
-    tunnels = Tunnels(CONTROL, handler, settings)
+    tunnels = Tunnels(CONTROL, handler, config, **options)
     listener: Any = listener_class(tunnels)
     if certificate is not None:
         listener = over_tls(listener, server_context(certificate, key), tunnels.tls_failed)
-    config = uvicorn.Config(application, http=listener, lifespan="off", log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    server_config = uvicorn.Config(application, http=listener, lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(server_config)
     server.capture_signals = nullcontext  # type: ignore[assignment,method-assign]
     listening = socket.create_server(("127.0.0.1", 0), backlog=1000)
     task = asyncio.create_task(server.serve([listening]))

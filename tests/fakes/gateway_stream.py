@@ -19,6 +19,7 @@ class GatewaySession:
 
     def __init__(self, session_id: int, *, zstd: bool) -> None:
         self.id = session_id
+        self.request: dict[str, Any] = {}
         self.zstd = zstd
         self.netmap = Netmap()
         self.node_id = 0
@@ -59,7 +60,8 @@ class GatewayStream:
         self._number += 1
         session = self.sessions[self._number] = GatewaySession(self._number, zstd=zstd)
         given: dict[str, Any] = {"machine_key": node.machine_key, "node_key": node.node_key, **fields}
-        self.send(opened=pb.SessionOpened(session_id=session.id, zstd=zstd, cap_version=cap_version, **given))
+        session.request = {"zstd": zstd, "cap_version": cap_version, **given}
+        self.send(opened=pb.SessionOpened(session_id=session.id, **session.request))
         return session
 
     def pause(self, session: GatewaySession) -> None:
@@ -67,8 +69,13 @@ class GatewayStream:
         self.send(paused=pb.SessionPaused(session_id=session.id))
 
     def resume(self, session: GatewaySession) -> None:
-        """The client reads again."""
-        self.send(resumed=pb.SessionResumed(session_id=session.id))
+        """Open the session of a client that reads again as a gateway does: under another number, with its cursor."""
+        self.send(closed=pb.SessionClosed(session_id=self.sessions.pop(session.id).id))
+        self._number += 1
+        session.id = self._number
+        self.sessions[session.id] = session
+        request = {**session.request, "cursor": session.cursor}
+        self.send(opened=pb.SessionOpened(session_id=session.id, **request))
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until something is so; fails when it never is, or when a message was bad."""
@@ -120,7 +127,9 @@ class GatewayStream:
             self._take_state(kind or "", getattr(response, kind or "ended"))
 
     def _take_full(self, full: pb.Full) -> None:
-        session = self.sessions[full.session_id]
+        session = self.sessions.get(full.session_id)
+        if session is None:  # under way for an earlier opening
+            return
         parts = [part.data if part.WhichOneof("part") == "data" else self.frames[part.frame_id] for part in full.parts]
         message = b"".join(parts)
         session.raw.append(message)
@@ -131,13 +140,17 @@ class GatewayStream:
     def _take_delta(self, delta: pb.Delta) -> None:
         self.delta_messages.append(delta)
         for session_id in delta.session_ids:
-            session = self.sessions[session_id]
+            session = self.sessions.get(session_id)
+            if session is None:
+                continue
             session.raw.append(delta.data)
             session.deltas.append(session.netmap.receive(delta.data, zstd=session.zstd))
             session.cursor = delta.cursor
 
     def _take_state(self, kind: str, message: Any) -> None:
-        session = self.sessions[message.session_id]
+        session = self.sessions.get(message.session_id)
+        if session is None:
+            return
         if kind == "accepted":
             session.node_id = message.node_id
         elif kind == "refused":

@@ -29,7 +29,7 @@ from h2.events import (
 from h2.exceptions import StreamClosedError
 from h2.settings import SettingCodes, Settings
 
-from gateway.noise import Initiator, Session, decode_early
+from gateway.noise import Initiator, NoiseSession, decode_early
 from services.shared.keys import ChallengeKey, MachineKey, PrivateKey
 from tests.fakes.dialling import (
     DEADLINE,
@@ -69,7 +69,7 @@ class _Exchange:
 class NoiseClient:
     """One connection. Every wait has a deadline."""
 
-    def __init__(self, stream: ByteStream, session: Session, left: bytes, initial_window: int) -> None:
+    def __init__(self, stream: ByteStream, session: NoiseSession, left: bytes, initial_window: int) -> None:
         self._stream = stream
         self.session = session
         self.challenge: ChallengeKey | None = None

@@ -63,6 +63,8 @@ class FakeWriter:
         self.closed = False
         self.ended = False
         self.aborted = False
+        self.peer_lost = False
+        self.probes: list[float] = []
         self.messages: list[bytes] = []
         self._resume: list[Callable[[], None]] = []
         self._closed: list[Callable[[], None]] = []
@@ -78,6 +80,15 @@ class FakeWriter:
             return False
         self.messages.append(b"".join(bytes(buffer) for buffer in buffers))
         return True
+
+    def probe(self, timeout: float) -> None:
+        """Remember that the client was probed."""
+        self.probes.append(timeout)
+
+    def lose(self) -> None:
+        """The client did not answer: the edge cuts its connection."""
+        self.peer_lost = True
+        self.reset()
 
     def end(self) -> None:
         """The body is whole."""

@@ -33,9 +33,9 @@ class Cable:
         self._closing = self._over = False
         self.clogged = False
         """Whether the device reads nothing."""
-        visit = tunnels.gate.enter("192.0.2.1", self.abort)
-        assert visit is not None
-        self._visit = visit
+        slot = tunnels.limiter.acquire("192.0.2.1", self.abort)
+        assert slot is not None
+        self._slot = slot
 
     @property
     def empty(self) -> bool:
@@ -70,6 +70,9 @@ class Cable:
         self._down = b""
         self._loop.call_soon(self._end)
 
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
+
     def is_closing(self) -> bool:
         """Whether it ends."""
         return self._closing
@@ -92,7 +95,7 @@ class Cable:
         if self._tunnel is not None:
             self._tunnel.connection_lost(None)
         else:
-            self._visit.left()
+            self._slot.release()
         self._receiver.connection_lost(None)
 
     # The device's side
@@ -112,7 +115,7 @@ class Cable:
         if self._tunnel is None:
             found = _HANDSHAKE.search(data)
             assert found is not None
-            self._tunnel = self._tunnels.open(self, self._visit, base64.b64decode(found[1]), _SWITCHING)
+            self._tunnel = self._tunnels.open(self, self._slot, base64.b64decode(found[1]), _SWITCHING)
             return
         self._tunnel.data_received(data)
 
@@ -132,6 +135,9 @@ class Near:
         """Cut the connection."""
         self._closing = True
         self._cut()
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
 
     def is_closing(self) -> bool:
         """Whether the device has cut it."""

@@ -12,19 +12,18 @@ from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
 from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
-from gateway.edge.settings import EdgeSettings
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.attachment import Attachment
 from gateway.machine.frames import FrameCache
+from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions, Timing
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.presence import Presence, PresenceReport
 from gateway.machine.reports import LastReports
-from gateway.machine.session import MapAsk
-from gateway.machine.work import Work
+from gateway.machine.session import MapSessionRequest
 from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet
@@ -90,7 +89,7 @@ class Gateway:
     ) -> None:
         name, metrics = secrets.token_hex(8), MachineMetrics(CollectorRegistry())
         self._registry = RegistryClient(LocalChannel(logs), name)
-        self._reports, self._work = LastReports(), Work()
+        self._reports, self._work = LastReports(), InFlight()
         self._presence = Presence(self._report)
         wheel = TimerWheel.of_loop(asyncio.get_running_loop())
         timing = Timing(initial_map_bytes=initial_map_bytes)
@@ -99,7 +98,7 @@ class Gateway:
         tracer = trace.NoOpTracer()
         self._attachment = Attachment(name, streamers, self.sessions, metrics, tracer)
         self._map = Map(self._registry, self.sessions, self._reports, self._work, metrics, tracer)
-        self.tunnels = Tunnels(CONTROL, self, EdgeSettings(send_early_payload=False), wheel)
+        self.tunnels = Tunnels(CONTROL, self, wheel=wheel, send_early_payload=False)
         self.gone = False
 
     def handle(self, request: TunnelRequest, responder: Responder) -> None:
@@ -134,5 +133,5 @@ class Gateway:
             report.opened, report.closed, complete=report.complete, stopping=report.stopping
         )
 
-    def _forget(self, ask: MapAsk) -> None:
+    def _forget(self, ask: MapSessionRequest) -> None:
         self._reports.forget(ask.machine_key, ask.node_key)

@@ -12,7 +12,7 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2_grpc
 from smartscale.types.v1 import node_pb2 as node_types
 
-from gateway.edge.settings import EdgeSettings
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import DiscoKey, NodeKey
 from services.shared.rpc import LocalServer
 from tests.fakes.change_logs import changed, make_node, make_user
@@ -30,7 +30,7 @@ PATIENCE = 40.0
 NARROW_PATIENCE = 130.0
 """The same where a gateway lets few full maps in at a time: one that nobody reads may take the place of another for
 as long as it takes to open (30 s) and to be given up as slow (60 s)."""
-LOST_AFTER = 3 * EdgeSettings().check_interval
+LOST_AFTER = 3 * GatewayConfig().check_interval.total_seconds()
 """Seconds after which a gateway has given up a connection whose other end is no more: it looks once in a while, asks
 at the look at which it heard nothing since the one before, and cuts at the next."""
 
@@ -195,11 +195,11 @@ class World:
             session = device.gateway.sessions.of_node(device.number) if device.gateway else None
             if session is None or not device.connected or device.cable is None or not device.cable.empty:
                 continue
-            if session.held is None or session.writer is None or session.writer.paused or device.netmap.node is None:
+            if session.cursor is None or session.writer is None or session.writer.paused or device.netmap.node is None:
                 continue
-            if session.ask.node_key != device.node_key:
+            if session.request.node_key != device.node_key:
                 continue
-            at = session.held.registry, session.held.policy
+            at = session.cursor.registry, session.cursor.policy
             if at not in known:
                 known[at] = self.truth(*at)
             wrong = differences(held(device.netmap), known[at].of(device.number))

@@ -113,6 +113,24 @@ CONNECTION_ERRORS = {
     "a flood of the unknown": (frame(77, 0, 0) * 1001, ErrorCode.ENHANCE_YOUR_CALM),
     "a flood of empty data": (OPEN + frame(DATA, 0, 1) * 1001, ErrorCode.ENHANCE_YOUR_CALM),
     "a flood of padding": (OPEN + frame(DATA, 0x8, 1, b"\x00") * 1001, ErrorCode.ENHANCE_YOUR_CALM),
+    "a header block of table size updates": (
+        frame(HEADER, 0x5, 1, b"\x20" * 3 + block(GET)),
+        ErrorCode.COMPRESSION_ERROR,
+    ),
+    "table size updates of several bytes": (
+        frame(HEADER, 0x5, 1, b"\x3f\xe1\x1f" * 3 + block(GET)),
+        ErrorCode.COMPRESSION_ERROR,
+    ),
+    "a flood of long header blocks": (
+        b"".join(frame(HEADER, 0x5, 2 * n + 1, block([*GET, ("x", "y" * 15_000)])) for n in range(150)),
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
+    "a flood of settings in few frames": (frame(SETTINGS, 0, 0, struct.pack(">HL", 3, 1) * 2700) * 4, 11),
+    "a flood of data in single bytes": (OPEN + frame(DATA, 0, 1, b"x") * 1001, ErrorCode.ENHANCE_YOUR_CALM),
+    "a flood of empty continuations": (
+        b"".join(frame(HEADER, 0x1, 1) + frame(CONTINUATION, 0, 1) * 33 for _ in range(1)),
+        ErrorCode.ENHANCE_YOUR_CALM,
+    ),
     "a flood of window updates": (frame(WINDOW, 0, 0, b"\0\0\0\1") * 1001, ErrorCode.ENHANCE_YOUR_CALM),
 }
 
@@ -348,3 +366,21 @@ def _feed(server: Connection, data: bytes, piece: int = 1000) -> None:
             server.take()
     except ProtocolError as error:
         assert b"".join(server.take()).endswith(int(error.code).to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize("updates", [b"\x20", b"\x20\x3f\xe1\x1f"])
+def test_an_encoder_that_changes_its_table_twice_is_understood(updates):
+    server = connected()
+    server.receive(frame(HEADER, 0x5, 1, updates + block(GET)))
+    assert server.streams == 1
+
+
+def test_usual_requests_and_their_window_updates_use_no_budget():
+    server = connected()
+    for number in range(1, 2001, 2):
+        server.receive(frame(HEADER, 0x5, number, block([*GET, ("x", "y" * 300)])))
+        server.send_head(number, 200)
+        server.send_data(number, [b"{}"])
+        server.end(number)
+        server.receive(frame(WINDOW, 0, 0, b"\0\0\0\2")) if server.take() else None
+    assert server.streams == 0

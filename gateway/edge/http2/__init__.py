@@ -1,7 +1,7 @@
 """The server side of HTTP/2, sans-IO: bytes in, events out, and buffers to send when asked.
 
-Made for one use: small requests, answers that are small or stay open for days, thousands of idle connections.
-RFC 9113 is followed where a peer can tell; priorities are read over.
+Written for small requests, answers that are small or stay open for days, and thousands of idle connections. Follows
+RFC 9113 in everything that a peer can observe; priorities are ignored.
 """
 
 from gateway.edge.http2.connection import Connection

@@ -1,7 +1,8 @@
-"""The connection: which frame is allowed when, what it does, and what there is to send.
+"""The server side of one HTTP/2 connection, sans-IO: which frame is allowed when, and its effect. Knows no socket.
 
-Two rules hold at the top. The peer's errors cost either one stream (RST_STREAM) or the connection (GOAWAY, then
-`ProtocolError` now and on every later call); and nothing here grows without one of the bounds in `Limits`.
+Three rules hold throughout. An error of the peer ends either one stream (RST_STREAM) or the connection (GOAWAY, then
+`ProtocolError` now and on every later call). Nothing grows without one of the bounds in `Limits`. Work that brings no
+request forward is charged to a budget, by frame and by byte.
 """
 
 from __future__ import annotations
@@ -22,13 +23,19 @@ _DEFAULT_LIMITS = Limits()
 
 
 _FREE_UPDATES = 2
-"""A peer may answer each DATA frame with an update of two windows: those come free."""
+"""Budget returned for each DATA frame that we send: the peer may update two windows for it."""
+_SMALL_DATA = 128
+"""Bytes below which a DATA frame that does not end its stream is charged: a frame of one byte costs as much."""
+_BLOCK_UNIT = 1024
+"""Bytes of a header block per unit of budget: Huffman decoding costs 0.2 us a byte, and usual blocks are smaller."""
+_SETTINGS_UNIT = 8
+"""Settings in one frame per unit of budget; a client has six."""
 
 
 class Connection:
-    """Server side of one connection. Its SETTINGS wait in `take` from the start: older clients read before they write.
+    """One connection. Its SETTINGS wait in `take` from the start, because older clients read before they write.
 
-    Sending to a stream that is gone is harmless and does nothing: the owner hears of it by an event, maybe later.
+    Sending to a stream that has ended does nothing; an event informs the owner, possibly later.
     """
 
     __slots__ = (
@@ -65,30 +72,30 @@ class Connection:
             )
         )
 
-    # What the owner asks and says
+    # Used by the owner
 
     @property
     def streams(self) -> int:
-        """How many streams are open."""
+        """Number of open streams."""
         return len(self._streams)
 
     @property
     def ready(self) -> bool:
-        """Whether the peer has shown the preface and its SETTINGS."""
+        """Whether the peer has sent the preface and its SETTINGS."""
         return self._settings_seen
 
     @property
     def last_stream_id(self) -> int:
-        """The highest stream the peer has opened."""
+        """The highest stream id that the peer has opened."""
         return self._last_stream_id
 
     def unsent(self, stream_id: int) -> int:
-        """Bytes of a stream that wait for windows or for `take`."""
+        """Return the bytes of a stream that wait for windows or for `take`."""
         stream = self._streams.get(stream_id)
         return stream.unsent if stream is not None else 0
 
     def window(self, stream_id: int) -> int:
-        """Bytes that could be sent on the stream now, beyond those that wait; negative when too many do."""
+        """Return the bytes that a stream could send now beyond those that wait; negative if more wait than fit."""
         stream = self._streams.get(stream_id)
         return min(stream.send_window, self._outbound.window) - stream.unsent if stream is not None else 0
 
@@ -102,7 +109,7 @@ class Connection:
         *,
         end: bool = False,
     ) -> bool:
-        """Start an answer; False when the stream is gone or answered."""
+        """Start an answer. Returns False if the stream has ended or has an answer."""
         stream = self._streams.get(stream_id)
         if stream is None or stream.answered:
             return False
@@ -115,7 +122,7 @@ class Connection:
         return True
 
     def send_data(self, stream_id: int, buffers: Sequence[Buffer]) -> bool:
-        """Queue data by reference; False when the stream is gone or ending."""
+        """Queue data by reference. Returns False if the stream has ended or is ending."""
         stream = self._streams.get(stream_id)
         if stream is None or stream.ending:
             return False
@@ -123,10 +130,10 @@ class Connection:
         self._outbound.wake(stream)
         return True
 
-    def straight(self, stream_id: int, size: int) -> bytes | None:
-        """The header of a DATA frame of so many bytes that the caller sends now; None when they must be queued."""
+    def reserve_direct(self, stream_id: int, size: int) -> bytes | None:
+        """Return the header of a DATA frame of `size` bytes that the caller sends now. None: they must be queued."""
         stream = self._streams.get(stream_id)
-        if stream is None or not self._outbound.straight(stream, size):
+        if stream is None or not self._outbound.reserve_direct(stream, size):
             return None
         if self._budget < self._limits.budget:
             self._budget = min(self._limits.budget, self._budget + _FREE_UPDATES)
@@ -143,25 +150,25 @@ class Connection:
             self._local_ended(stream)
 
     def reset(self, stream_id: int, code: ErrorCode = ErrorCode.CANCEL) -> None:
-        """Break a stream off; no event follows."""
+        """Reset a stream; no event follows."""
         stream = self._streams.get(stream_id)
         if stream is not None:
             self._drop(stream)
             self._outbound.push(frames.rst_stream(stream_id, code))
 
     def ping(self) -> None:
-        """Ask for a `Pong`."""
+        """Send a PING; a `Pong` follows."""
         self._pinged = True
         self._outbound.push(frames.ping(bytes(8)))
 
     def go_away(self, code: ErrorCode = ErrorCode.NO_ERROR) -> None:
-        """Refuse new streams from now on; those that are open go on."""
+        """Refuse new streams from now on; open ones continue."""
         if not self._closing:
             self._closing = True
             self._outbound.push(frames.goaway(self._last_stream_id, code))
 
     def sweep(self) -> list[Event]:
-        """Call at a slow, even pace: refills the budget, and resets streams whose peer has not moved them since."""
+        """Refill the budget and reset streams that the peer has not moved since the last call; call at an even pace."""
         self._budget = self._limits.budget
         events: list[Event] = []
         for stream in list(self._streams.values()):
@@ -174,7 +181,7 @@ class Connection:
         return events
 
     def take(self, limit: int = 1 << 16) -> list[Buffer]:
-        """What to send now, in order: all control frames and about `limit` bytes of data."""
+        """Return what to send now, in order: all control frames and about `limit` bytes of data."""
         ended: list[Stream] = []
         before = self._outbound.data_frames
         out = self._outbound.take(limit, ended)
@@ -187,13 +194,13 @@ class Connection:
             out += self._outbound.take(0, ended)
         return out
 
-    # What the peer sends
+    # Frames from the peer
 
     def receive(self, data: bytes) -> list[Event]:
-        """Take whatever arrived; return what it completes.
+        """Process received bytes. Returns the events that they complete.
 
         Raises:
-            ProtocolError: the peer broke the rules; send what `take` still has, then close.
+            ProtocolError: the peer violated the protocol; send what `take` still returns, then close.
         """
         if self._failed is not None:
             raise ProtocolError(self._failed.code, str(self._failed))
@@ -246,7 +253,7 @@ class Connection:
             raise StreamError(stream_id, ErrorCode.STREAM_CLOSED)
         if flags & frames.END_STREAM:
             stream.remote_ended = True
-        elif not data:
+        elif len(data) < _SMALL_DATA:
             self._spend(1)
         self._inbound.data(stream, len(payload), data, events)
         if stream.remote_ended:
@@ -261,6 +268,7 @@ class Connection:
     def _on_block(self, block: HeaderBlock | None, events: list[Event]) -> None:
         if block is None:
             return
+        self._spend(block.size // _BLOCK_UNIT)
         headers = self._inbound.decode(block)
         try:
             if block.stream_id > self._last_stream_id:
@@ -301,7 +309,7 @@ class Connection:
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
         _expect(stream_id == 0, ErrorCode.PROTOCOL_ERROR, "settings on a stream")
-        self._spend(1)
+        self._spend(1 + len(payload) // (frames.SETTING_SIZE * _SETTINGS_UNIT))
         if flags & frames.ACK:
             _expect(not payload, ErrorCode.FRAME_SIZE_ERROR, "an acknowledgement with settings in it")
             return
@@ -360,22 +368,22 @@ class Connection:
     def _on_push_promise(self, flags: int, stream_id: int, payload: bytes, events: list[Event]) -> None:
         raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a push promise from a client")
 
-    # What both halves need
+    # Used by both directions
 
     def _open(self, stream_id: int) -> Stream | None:
-        """The stream, or None when it has ended; a frame on a stream that never was ends the connection."""
+        """Return the stream, or None if it has ended; a frame on a stream that never opened ends the connection."""
         stream = self._streams.get(stream_id)
         if stream is None and (stream_id > self._last_stream_id or not stream_id % 2):
-            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a frame on a stream that never was")
+            raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "a frame on a stream that never opened")
         return stream
 
     def _spend(self, cost: int) -> None:
         self._budget -= cost
         if self._budget < 0:
-            raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "too many frames that bring nothing")
+            raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "too much work without a request")
 
     def _local_ended(self, stream: Stream) -> None:
-        """Our side is done; a peer that still sends is told that nobody reads (RFC 9113 section 8.1)."""
+        """Drop a stream that we have ended; a peer that still sends gets RST_STREAM (RFC 9113 section 8.1)."""
         self._drop(stream)
         if not stream.remote_ended:
             self._outbound.push(frames.rst_stream(stream.id, ErrorCode.NO_ERROR))
@@ -387,7 +395,7 @@ class Connection:
             self._drop(stream, events, code)
 
     def _drop(self, stream: Stream, events: list[Event] | None = None, code: int = 0) -> None:
-        """Forget a stream; with `events`, tell an owner who knows of it."""
+        """Forget a stream; append a `StreamReset` to `events` if the owner knows the stream."""
         known = stream.head is None
         self._inbound.forget(stream)
         self._outbound.forget(stream)

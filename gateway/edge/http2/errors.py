@@ -1,4 +1,4 @@
-"""The error codes of HTTP/2, and the two reaches an error can have."""
+"""The error codes of HTTP/2, and errors of a connection and of a stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ErrorCode(IntEnum):
 
 
 class ProtocolError(Exception):
-    """The peer broke the connection's rules: a GOAWAY waits to be sent, nothing more will be received."""
+    """The peer violated the protocol: a GOAWAY waits to be sent, and nothing more will be received."""
 
     def __init__(self, code: ErrorCode, text: str) -> None:
         super().__init__(text)
@@ -33,7 +33,7 @@ class ProtocolError(Exception):
 
 
 class StreamError(Exception):
-    """The peer broke one stream's rules; it costs that stream only, and never leaves this package."""
+    """The peer violated the protocol on one stream; ends that stream only, and never leaves this package."""
 
     def __init__(self, stream_id: int, code: ErrorCode) -> None:
         super().__init__(code.name)

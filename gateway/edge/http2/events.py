@@ -1,4 +1,4 @@
-"""What a peer did that the owner of a connection must hear about."""
+"""Events of a connection that its owner must handle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class RequestRefused:
-    """A request that went past a limit; the owner should answer it with `status` (413 or 431)."""
+    """A request beyond a limit; the owner should answer it with `status` (413 or 431)."""
 
     stream_id: int
     status: int
@@ -27,7 +27,7 @@ class RequestRefused:
 
 @dataclass(frozen=True, slots=True)
 class StreamReset:
-    """The stream is gone before its answer was complete: nothing can be sent on it any more."""
+    """The stream ended before its answer was complete; nothing can be sent on it."""
 
     stream_id: int
     code: int
@@ -35,7 +35,7 @@ class StreamReset:
 
 @dataclass(frozen=True, slots=True)
 class GoingAway:
-    """The peer makes no more requests here; those under way continue."""
+    """The peer makes no more requests on this connection; those under way continue."""
 
     code: int
 

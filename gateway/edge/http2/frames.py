@@ -1,4 +1,4 @@
-"""The frames of HTTP/2 as bytes. Knows no state.
+"""The byte layout of HTTP/2 frames. Knows no state.
 
 Every frame (RFC 9113 section 4.1), big-endian:
 
@@ -50,37 +50,38 @@ MAX_FRAME_SIZE = (1 << 24) - 1
 
 _HEAD = struct.Struct(">HBBBL")
 _SETTING = struct.Struct(">HL")
+SETTING_SIZE = _SETTING.size
 _TWO = struct.Struct(">LL")
 
 
 def frame_header(length: int, kind: int, flags: int, stream_id: int) -> bytes:
-    """The nine bytes before a payload."""
+    """Encode the nine bytes before a payload."""
     return _HEAD.pack(length >> 8, length & 0xFF, kind, flags, stream_id)
 
 
 @lru_cache(maxsize=256)
 def data_header(length: int, stream_id: int) -> bytes:
-    """The nine bytes before data after which more will come; kept, since a message goes to thousands of streams."""
+    """Encode the header of a DATA frame without END_STREAM; cached, as one message goes to thousands of streams."""
     return frame_header(length, DATA, 0, stream_id)
 
 
 def parse_header(buffer: bytes, position: int) -> tuple[int, int, int, int]:
-    """Length, type, flags and stream id of the nine bytes at `position`."""
+    """Decode length, type, flags and stream id of the nine bytes at `position`."""
     high, low, kind, flags, stream_id = _HEAD.unpack_from(buffer, position)
     return high << 8 | low, kind, flags, stream_id & MAX_WINDOW
 
 
 def settings(values: dict[int, int]) -> bytes:
-    """A SETTINGS frame."""
+    """Encode a SETTINGS frame."""
     payload = b"".join(_SETTING.pack(key, value) for key, value in values.items())
     return frame_header(len(payload), SETTINGS, 0, 0) + payload
 
 
 def parse_settings(payload: bytes) -> list[tuple[int, int]]:
-    """The pairs in a SETTINGS payload.
+    """Decode the pairs of a SETTINGS payload.
 
     Raises:
-        ProtocolError: it does not consist of whole pairs.
+        ProtocolError: the payload does not consist of whole pairs.
     """
     if len(payload) % _SETTING.size:
         raise ProtocolError(ErrorCode.FRAME_SIZE_ERROR, "settings of a broken length")
@@ -91,27 +92,27 @@ SETTINGS_ACK = frame_header(0, SETTINGS, ACK, 0)
 
 
 def ping(opaque: bytes, ack: bool = False) -> bytes:
-    """A PING frame, or its answer."""
+    """Encode a PING frame, or its acknowledgement."""
     return frame_header(8, PING, ACK if ack else 0, 0) + opaque
 
 
 def rst_stream(stream_id: int, code: int) -> bytes:
-    """A RST_STREAM frame."""
+    """Encode a RST_STREAM frame."""
     return frame_header(4, RST_STREAM, 0, stream_id) + code.to_bytes(4, "big")
 
 
 def goaway(last_stream_id: int, code: int) -> bytes:
-    """A GOAWAY frame without debug data: that could only leak."""
+    """Encode a GOAWAY frame, without debug data, which could only leak information."""
     return frame_header(8, GOAWAY, 0, 0) + _TWO.pack(last_stream_id, code)
 
 
 def window_update(stream_id: int, increment: int) -> bytes:
-    """A WINDOW_UPDATE frame; stream 0 is the connection."""
+    """Encode a WINDOW_UPDATE frame; stream 0 is the connection."""
     return frame_header(4, WINDOW_UPDATE, 0, stream_id) + increment.to_bytes(4, "big")
 
 
 def unpad(payload: bytes, flags: int) -> bytes:
-    """The payload without its padding.
+    """Return the payload without its padding.
 
     Raises:
         ProtocolError: the padding is longer than the payload.

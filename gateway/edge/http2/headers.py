@@ -1,4 +1,4 @@
-"""Header blocks: reading a request's, and writing an answer's without any state.
+"""Header blocks: decodes those of requests, encodes those of answers without any state. Knows no stream.
 
 Answers use only the static table and literals without indexing (RFC 7541 section 6.2.2), so a connection keeps no
 encoder and equal answers are equal bytes.
@@ -22,15 +22,18 @@ _PSEUDO = (b":method", b":scheme", b":path", b":authority")
 _HOP_BY_HOP = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
 _TOKEN = frozenset(b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _BAD_IN_VALUE = (0, 10, 13)
+_SIZE_UPDATE = 0x20
+MAX_SIZE_UPDATES = 2
+"""Dynamic table size updates in one block: the smallest and the final size since the last (RFC 7541 section 4.2)."""
 
 
 class MalformedRequestError(Exception):
-    """The header list is well encoded and yet no request; it costs the stream."""
+    """The header list decodes but is not that of a request; this ends the stream only."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """The header list of a request, checked (RFC 9113 sections 8.2 and 8.3)."""
+    """A checked header list of a request (RFC 9113 sections 8.2 and 8.3)."""
 
     method: str
     target: str
@@ -43,31 +46,53 @@ def decode_block(decoder: Decoder, block: bytes) -> Headers:
     """Decode a whole header block.
 
     Raises:
-        ProtocolError: it is broken, or expands too far; the state shared with the peer is lost.
+        ProtocolError: the block is malformed, resizes the table too often or expands too far; the compression state
+            shared with the peer is lost.
     """
+    if _exceeds_size_updates(block):
+        raise ProtocolError(ErrorCode.COMPRESSION_ERROR, "too many table size updates in a header block")
     try:
         return [(name, value) for name, value in decoder.decode(block, raw=True)]
     except (HPACKError, IndexError, ValueError, TypeError):
         raise ProtocolError(ErrorCode.COMPRESSION_ERROR, "a header block that does not decode") from None
 
 
+def _exceeds_size_updates(block: bytes) -> bool:
+    """Return whether a block begins with more size updates than an encoder may send.
+
+    Each one walks the whole dynamic table, so a block of nothing else would cost 400 ns a byte. Later in a block the
+    decoder refuses them.
+    """
+    position = 0
+    for _ in range(MAX_SIZE_UPDATES + 1):
+        if position >= len(block) or block[position] & 0xE0 != _SIZE_UPDATE:
+            return False
+        if block[position] & 0x1F == 0x1F:
+            # The value continues in following bytes, each but the last with its top bit set (RFC 7541 section 5.1).
+            position += 1
+            while position < len(block) and block[position] & 0x80:
+                position += 1
+        position += 1
+    return True
+
+
 def list_size(headers: Headers) -> int:
-    """The size that SETTINGS_MAX_HEADER_LIST_SIZE bounds (RFC 9113 section 6.5.2)."""
+    """Return the size that SETTINGS_MAX_HEADER_LIST_SIZE bounds (RFC 9113 section 6.5.2)."""
     return sum(len(name) + len(value) + 32 for name, value in headers)
 
 
 def check_trailers(headers: Headers) -> None:
-    """Trailers are read over, but must be trailers.
+    """Check trailers, which are otherwise ignored.
 
     Raises:
-        MalformedRequestError: they have pseudo-headers or bad names.
+        MalformedRequestError: there are pseudo-headers or invalid names among them.
     """
     for name, value in headers:
         _check_field(name, value)
 
 
 def parse_request(headers: Headers) -> RequestHead:
-    """Check a header list and take it apart.
+    """Parse and check the header list of a request.
 
     Raises:
         MalformedRequestError: it is not that of a request.
@@ -93,7 +118,7 @@ def parse_request(headers: Headers) -> RequestHead:
     if not method.isalpha() or not pseudo.get(b":scheme") or not target.isprintable():
         raise MalformedRequestError("pseudo-headers with bad values")
     if not target.startswith("/") and not (method == "OPTIONS" and target == "*"):
-        raise MalformedRequestError("a path that is none")
+        raise MalformedRequestError("not a path")
     return RequestHead(method, target, authority, tuple(fields), content_length)
 
 
@@ -113,10 +138,10 @@ def _read_length(value: bytes, before: int | None) -> int:
 def encode_response(
     status: int, content_type: str | None, content_length: int | None, extra: Sequence[tuple[str, str]] = ()
 ) -> bytes:
-    """The header block of an answer.
+    """Encode the header block of an answer.
 
     Raises:
-        ValueError: a header of ours would not survive the wire.
+        ValueError: a header cannot be sent.
     """
     block = _head(status, content_type)
     if content_length is not None:

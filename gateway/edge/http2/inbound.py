@@ -1,6 +1,6 @@
-"""Requests as they come in: header blocks over several frames, bodies, and the windows we grant.
+"""The receiving half of a connection: header blocks over several frames, bodies, and the windows granted to the peer.
 
-What is granted is bounded by what we hold: bodies are small, so a window is given back as soon as its bytes are here.
+Bodies are small and bounded, so a window is restored as soon as its bytes have arrived.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BODY_TOO_LARGE = 413
 
 
 class _Entries(list[tuple[bytes, bytes]]):
-    """The dynamic table of a decoder, the newest first. The deque that it comes with takes 600 bytes when empty."""
+    """The dynamic table of a decoder, newest first. The deque that hpack uses takes 600 bytes when empty."""
 
     __slots__ = ()
 
@@ -30,7 +30,7 @@ class _Entries(list[tuple[bytes, bytes]]):
 
 
 class HeaderBlock:
-    """A header block until its last fragment is here."""
+    """A header block whose last fragment has not arrived."""
 
     __slots__ = ("continuations", "end_stream", "fragments", "size", "stream_id")
 
@@ -45,13 +45,13 @@ class HeaderBlock:
         """Add a fragment.
 
         Raises:
-            ProtocolError: the block has become too long, or comes in too many pieces.
+            ProtocolError: the block is too long, or has too many fragments.
         """
         self.fragments.append(fragment)
         self.size += len(fragment)
         self.continuations += 1
         if self.size > limits.max_header_block or self.continuations > limits.max_continuations:
-            raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "a header block without end")
+            raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "a header block that is too long")
 
 
 class Inbound:
@@ -69,15 +69,15 @@ class Inbound:
         """Bytes of incomplete bodies."""
 
     def interrupted_by(self, kind: int, stream_id: int) -> bool:
-        """Whether a header block is open that this frame does not continue."""
+        """Return whether a header block is open that this frame does not continue."""
         block = self._block
         return block is not None and (kind != frames.CONTINUATION or stream_id != block.stream_id)
 
     def begin_block(self, flags: int, stream_id: int, payload: bytes) -> HeaderBlock | None:
-        """Take a HEADERS frame; return the block when that is all of it.
+        """Process a HEADERS frame. Returns the block if it is complete.
 
         Raises:
-            ProtocolError: no client may send this.
+            ProtocolError: a client may not send this frame.
         """
         if not stream_id % 2:
             raise ProtocolError(ErrorCode.PROTOCOL_ERROR, "headers on a stream no client may open")
@@ -90,10 +90,10 @@ class Inbound:
         return self.continue_block(flags, fragment)
 
     def continue_block(self, flags: int, fragment: bytes) -> HeaderBlock | None:
-        """Take the next fragment; return the block when it was the last.
+        """Process the next fragment. Returns the block if it is complete.
 
         Raises:
-            ProtocolError: no block is open, or it has no end.
+            ProtocolError: no block is open, or it is too long.
         """
         block = self._block
         if block is None:
@@ -112,15 +112,15 @@ class Inbound:
         return decode_block(self._decoder, b"".join(block.fragments))
 
     def read_head(self, headers: Headers) -> RequestHead | None:
-        """What is asked, or None when it is asked at too great length.
+        """Parse the head of a request. Returns None if its header list is too long.
 
         Raises:
-            MalformedRequestError: nothing is asked.
+            MalformedRequestError: it is not a request.
         """
         return None if list_size(headers) > self._limits.max_header_list else parse_request(headers)
 
     def opened(self, stream: Stream, events: list[Event]) -> None:
-        """A stream has its head: refuse it now if it will be too large, hand it over if that is all."""
+        """Refuse a stream whose request is too large, or hand it over if its head is all of it."""
         if stream.head is None:
             self.refuse(stream, HEADER_TOO_LARGE, events)
             return
@@ -135,10 +135,10 @@ class Inbound:
         return max(stream.max_body, self._limits.max_body)
 
     def account(self, size: int) -> None:
-        """Count a DATA payload, padding and all, against the connection's window, and give the window back.
+        """Count a DATA payload, with its padding, against the connection's window, and restore the window.
 
         Raises:
-            ProtocolError: the peer sent more than it was granted.
+            ProtocolError: the peer sent more than its window.
         """
         self.window -= size
         if self.window < 0:
@@ -148,10 +148,10 @@ class Inbound:
             self.window = DEFAULT_WINDOW
 
     def data(self, stream: Stream, size: int, data: bytes, events: list[Event]) -> None:
-        """Take a DATA payload of a stream; `size` counts its padding.
+        """Process a DATA payload of a stream; `size` includes its padding.
 
         Raises:
-            StreamError: it breaks the stream's window or the announced length.
+            StreamError: it exceeds the stream's window or the announced length.
         """
         stream.receive_window -= size
         if stream.receive_window < 0:
@@ -176,7 +176,7 @@ class Inbound:
             stream.receive_window = DEFAULT_WINDOW
 
     def complete(self, stream: Stream, events: list[Event]) -> None:
-        """The peer ended the stream: hand the request over.
+        """Hand over a request whose last byte has arrived.
 
         Raises:
             StreamError: its body is shorter than announced.
@@ -191,13 +191,13 @@ class Inbound:
         events.append(RequestReceived(stream.id, head.method, head.target, head.authority, head.headers, body))
 
     def refuse(self, stream: Stream, status: int, events: list[Event]) -> None:
-        """Ask for an answer with `status`; whatever else the peer sends there is read over."""
+        """Ask the owner for an answer with `status`; further data of the stream is ignored."""
         stream.refused = True
         self.forget(stream)
         events.append(RequestRefused(stream.id, status))
 
     def forget(self, stream: Stream) -> None:
-        """The request was handed over, refused or is gone."""
+        """Free the body of a request that was handed over, refused or reset."""
         if not stream.max_body:
             self.buffered -= len(stream.body)
         stream.body = bytearray()

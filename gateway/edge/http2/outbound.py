@@ -1,4 +1,4 @@
-"""What waits to be sent: control frames first, then the data of all streams in turn, as far as the windows reach."""
+"""The sending half of a connection: control frames first, then the data of all streams in turn, as windows allow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FRAME_SIZE_USED = 1 << 16
 
 
 class Outbound:
-    """The sending half of a connection."""
+    """What waits to be sent on one connection, and the windows that the peer granted."""
 
     __slots__ = ("_control", "_limit", "_ready", "data_frames", "initial_window", "max_frame", "window")
 
@@ -24,43 +24,43 @@ class Outbound:
         self.initial_window = DEFAULT_WINDOW
         self.max_frame = DEFAULT_FRAME_SIZE
         self.data_frames = 0
-        """Sent so far."""
+        """DATA frames sent so far."""
 
     def push(self, frame: bytes) -> None:
-        """Queue a frame of our own making."""
+        """Queue a frame that we decided to send."""
         self._control.append(frame)
 
     def answer(self, frame: bytes) -> None:
-        """Queue a frame that the peer made us send.
+        """Queue a frame that answers one of the peer.
 
         Raises:
-            ProtocolError: it makes us send and does not read.
+            ProtocolError: the peer causes answers and does not read them.
         """
         if len(self._control) >= self._limit:
             raise ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, "too many answers wait for the peer")
         self._control.append(frame)
 
     def wake(self, stream: Stream) -> None:
-        """The stream has data, or its window grew."""
+        """Schedule a stream that has data or whose window grew."""
         if stream.unsent:
             self._ready[stream.id] = stream
 
     def forget(self, stream: Stream) -> None:
-        """The stream is gone; its data with it."""
+        """Discard a stream and its data."""
         self._ready.pop(stream.id, None)
 
     def widen(self, increment: int) -> None:
-        """The peer gave the connection more window.
+        """Widen the window of the connection.
 
         Raises:
-            ProtocolError: more than a window can be.
+            ProtocolError: it exceeds the maximum of a window.
         """
         self.window += increment
         if self.window > MAX_WINDOW:
             raise ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, "a connection window beyond its maximum")
 
-    def straight(self, stream: Stream, size: int) -> bool:
-        """Count so many bytes as sent in one frame, if nothing waits and every window takes them; else do nothing."""
+    def reserve_direct(self, stream: Stream, size: int) -> bool:
+        """Count `size` bytes as sent in one frame. Returns False if data waits or a window is too small."""
         if self._control or self._ready or stream.unsent or stream.ending:
             return False
         if size > self.max_frame or size > self.window or size > stream.send_window:
@@ -72,10 +72,10 @@ class Outbound:
         return True
 
     def apply_settings(self, payload: bytes) -> int:
-        """Follow the peer's SETTINGS; return by how much the windows of all streams change.
+        """Apply the peer's SETTINGS. Returns by how much the windows of all streams change.
 
         Raises:
-            ProtocolError: a value is out of its range.
+            ProtocolError: a value is out of range.
         """
         before = self.initial_window
         for key, value in frames.parse_settings(payload):
@@ -92,9 +92,9 @@ class Outbound:
         return self.initial_window - before
 
     def take(self, limit: int, ended: list[Stream]) -> list[Buffer]:
-        """Buffers to send now, in order: all control frames, and about `limit` bytes of data.
+        """Return the buffers to send now, in order: all control frames, and about `limit` bytes of data.
 
-        Streams whose last byte went out are appended to `ended`.
+        Streams whose last byte is among them are appended to `ended`.
         """
         out, self._control = self._control, []
         ready = self._ready

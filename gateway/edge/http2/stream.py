@@ -1,4 +1,4 @@
-"""One stream: the request that comes in, the answer that waits to go out, and the windows of both."""
+"""One stream: the incoming request, the outgoing answer, and the windows of both. Decides nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Buffer = bytes | bytearray | memoryview
 
 
 class Stream:
-    """Lives from HEADERS until both sides have ended or one has reset."""
+    """A stream, from HEADERS until both sides have ended or one has reset."""
 
     __slots__ = (
         "answered",
@@ -39,7 +39,7 @@ class Stream:
         self.body = bytearray()
         self.received = 0
         self.max_body = 0
-        """What its body may have beyond the usual limit; zero: nothing."""
+        """Bytes that its body may have instead of the usual limit; zero: the usual limit."""
         self.receive_window = DEFAULT_WINDOW
         self.remote_ended = False
         self.refused = False
@@ -48,13 +48,14 @@ class Stream:
         self.pending: deque[Buffer] | None = None
         self.unsent = 0
         self.ending = False
-        """No more data will be queued; END_STREAM goes with the last of it."""
+        """Whether no more data will be queued; END_STREAM goes with the last byte."""
         self.progress = 0
-        """Grows with each byte either way; a look from time to time tells whether it moves."""
+        """Bytes moved in both directions, compared by `Connection.sweep`."""
         self.stale = -1
+        """`progress` at the last sweep while the peer had the next step; -1: it had not."""
 
     def queue(self, buffers: Sequence[Buffer]) -> None:
-        """Keep references to what waits for the windows; nothing is copied or joined."""
+        """Queue references to data that waits for the windows; nothing is copied or joined."""
         pending = self.pending
         if pending is None:
             pending = self.pending = deque()

@@ -70,13 +70,6 @@ class Admission:
             session.paused = True
             self._tailnet.roster.hold(session, self._tailnet.view.rev)
 
-    def resume(self, gateway: Gateway, session_id: int) -> None:
-        """The client reads again."""
-        session = gateway.sessions.get(session_id)
-        if session is not None:
-            session.paused = False
-            self._tailnet.teller.bring_up(session)
-
     def _find(self, asked: pb.SessionOpened) -> NodeRecord | None:
         snapshot = self._tailnet.view.snapshot
         node_id = snapshot.by_key.get(asked.node_key)
@@ -84,7 +77,7 @@ class Admission:
 
     def _behind(self, asked: pb.SessionOpened) -> bool:
         """Whether the session was told more than we know."""
-        return asked.HasField("held") and not self._tailnet.view.cursor.covers(_cursor(asked))
+        return asked.HasField("cursor") and not self._tailnet.view.cursor.covers(_cursor(asked))
 
     async def _open_later(self, gateway: Gateway, asked: pb.SessionOpened) -> None:
         reason = pb.REFUSAL_REASON_UNKNOWN_NODE
@@ -122,7 +115,7 @@ class Admission:
             self._refuse(gateway, asked.session_id, pb.REFUSAL_REASON_WRONG_MACHINE)
             return
         viewer = Viewer(node.id, asked.cap_version, asked.zstd)
-        moved = asked.HasField("held")
+        moved = asked.HasField("cursor")
         # One that is brought over was opened at a time unknown here: it takes nobody's place, and any newer its.
         opened = 0.0 if moved else self._clock.now().timestamp()
         session = Session(gateway, asked.session_id, viewer, node.node_key, once=asked.once, opened=opened)
@@ -133,7 +126,7 @@ class Admission:
             self._tailnet.roster.supersede(node.id)
             self.opened(node.id, opened)
         self._tailnet.roster.add(session)
-        if moved and self._continue(session, _cursor(asked), asked.held.time):
+        if moved and self._continue(session, _cursor(asked), asked.cursor.time):
             return
         session.told = moved
         self._tailnet.teller.bring_up(session)
@@ -157,4 +150,4 @@ class Admission:
 
 
 def _cursor(asked: pb.SessionOpened) -> Cursor:
-    return Cursor(asked.held.registry, asked.held.policy)
+    return Cursor(asked.cursor.registry, asked.cursor.policy)

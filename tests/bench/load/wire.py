@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from gateway.noise import EARLY_MAGIC, Initiator, Session
+from gateway.noise import EARLY_MAGIC, Initiator, NoiseSession
 from services.shared.keys import MachineKey, PrivateKey
 from tests.bench.load import http2
 
@@ -47,7 +47,7 @@ class Wire(asyncio.Protocol):
         self._on_message, self._on_lost = on_message, on_lost
         self._buffer = b""
         self._early = b""
-        self._session: Session | None = None
+        self._session: NoiseSession | None = None
         self._upgraded = self._started = False
         self._http = http2.Reader(self._status, self._data, self._ended, refill=window <= http2.DEFAULT)
         self._next_stream = 1

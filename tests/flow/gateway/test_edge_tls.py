@@ -7,13 +7,14 @@ import os
 import socket
 import ssl
 import struct
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
 
-from gateway.edge.settings import EdgeSettings
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import PrivateKey
 from services.shared.net.tls import over_tls, server_context
 from tests.fakes.certificates import any_certificate, issue
@@ -57,7 +58,7 @@ async def real_client(edge: Edge) -> None:
 @pytest.mark.parametrize("part", [0, 1, 5, 60, None], ids=["nothing", "a byte", "a header", "half", "a whole hello"])
 async def test_a_flood_of_half_open_handshakes_drops_its_own(files, part):
     start = hello()[:part]
-    async with serve_edge(EdgeSettings(max_half_open=10), **files) as edge:
+    async with serve_edge(GatewayConfig(max_handshakes=10), **files) as edge:
         flood = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(40)]
         for _, writer in flood:
             writer.write(start)
@@ -71,7 +72,7 @@ async def test_a_flood_of_half_open_handshakes_drops_its_own(files, part):
 
 
 async def test_a_handshake_has_until_the_deadline(files):
-    async with serve_edge(EdgeSettings(head_deadline=0.2), **files) as edge:
+    async with serve_edge(GatewayConfig(handshake_timeout=timedelta(seconds=0.2)), **files) as edge:
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write(hello()[:60])
         async with asyncio.timeout(5):

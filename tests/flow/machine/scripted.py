@@ -21,7 +21,8 @@ from gateway.clients.map_streamer import MapStreamerClient
 from gateway.clients.registry import RegistryClient
 from gateway.clients.ssh import SshClient
 from gateway.machine.attachment import Attachment
-from gateway.machine.c2n import Questions
+from gateway.machine.c2n import NodeQueries
+from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
@@ -31,7 +32,6 @@ from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.ssh import Ssh
-from gateway.machine.work import Work
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 from services.shared.rpc import LocalChannel
 from services.shared.runtime.clock import SystemClock
@@ -53,7 +53,7 @@ class Gateway:
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.spans))
         tracer = provider.get_tracer("test")
-        metrics, reports, self.work = MachineMetrics(CollectorRegistry()), LastReports(), Work()
+        metrics, reports, self.work = MachineMetrics(CollectorRegistry()), LastReports(), InFlight()
         self.registry_client = RegistryClient(self.channel, "gw")
         self.presence = Presence(self._report, window=0.001)
         self.sessions = MapSessions(
@@ -64,10 +64,10 @@ class Gateway:
             on_removed=lambda ask: reports.forget(ask.machine_key, ask.node_key),
         )
         self.attachment = Attachment("gw", [MapStreamerClient(self.channel, "fake")], self.sessions, metrics)
-        self.questions = Questions(self.sessions)
+        self.questions = NodeQueries(self.sessions)
         register = Register(AuthClient(self.channel), reports, self.work, metrics, tracer, login_wait)
         map_ = Map(self.registry_client, self.sessions, reports, self.work, metrics, tracer)
-        self.held = Work()
+        self.held = InFlight()
         self.ssh = Ssh(
             SshClient(self.channel, self.channel),
             self.held,

@@ -73,7 +73,7 @@ async def test_a_delta_goes_to_each_session_it_names_and_moves_what_they_hold(ga
     gateway.streamer.ear.heard.clear()
     gateway.streamer.hang_up()
     again = await gateway.streamer.opened()
-    assert again.session_id == number and again.held == later
+    assert again.session_id == number and again.cursor == later
     gateway.streamer.accept(number)
     gateway.streamer.say(delta=streamer_pb2.Delta(session_ids=[number], data=b"{}", cursor=later))
     await until(lambda: len(writer.messages) == 3)

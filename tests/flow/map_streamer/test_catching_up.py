@@ -66,7 +66,7 @@ async def test_a_session_moves_to_another_replica_and_gets_what_it_missed(lab: L
     await lab.registry.put_node(changed(nodes[2], endpoints=["203.0.113.3:1"]))
     await lab.registry.remove_node(4)
     two = lab.attach("a", replica=1)
-    moved = two.open(nodes[0], held=held)
+    moved = two.open(nodes[0], cursor=held)
     moved.netmap = session.netmap
     await two.until(lambda: 4 not in moved.netmap.peers)
     assert moved.fulls == 0
@@ -77,7 +77,7 @@ async def test_a_session_that_holds_what_nobody_remembers_gets_a_full_map(lab: L
     await lab.registry.put_node(make_node(1), make_node(2))
     await lab.start()
     gateway = lab.attach()
-    session = gateway.open(make_node(1), held=common_pb2.Cursor(registry=1, policy=0))
+    session = gateway.open(make_node(1), cursor=common_pb2.Cursor(registry=1, policy=0))
     await gateway.map_of(session)
     assert sorted(session.netmap.peers) == [2]
 
@@ -86,7 +86,7 @@ async def test_a_session_without_peers_that_cannot_be_mended_ends(lab: Lab) -> N
     await lab.registry.put_node(make_node(1))
     await lab.start()
     gateway = lab.attach()
-    session = gateway.open(make_node(1), held=common_pb2.Cursor(registry=1, policy=0))
+    session = gateway.open(make_node(1), cursor=common_pb2.Cursor(registry=1, policy=0))
     await gateway.until(lambda: session.ended)
     assert session.ended == pb.END_REASON_RESYNC
 

@@ -47,7 +47,7 @@ async def _told_between(lab: Lab, *changes: object) -> tuple[GatewaySession, Gat
     await _caught_up(lab, two)
     two.flush()
     other = lab.attach("a", replica=1)
-    moved = other.open(make_node(1), held=session.cursor)
+    moved = other.open(make_node(1), cursor=session.cursor)
     moved.netmap = session.netmap
     await other.until(lambda: moved.deltas or moved.fulls > 0 or moved.ended)
     return session, moved
@@ -94,7 +94,7 @@ async def test_a_session_told_more_than_a_replica_knows_waits_for_it_to_catch_up
     await lab.registry.put_node(make_node(10))
     assert two.view.cursor.registry < lab.registry.log.last
     other = lab.attach("a", replica=1)
-    moved = other.open(make_node(1), held=session.cursor)
+    moved = other.open(make_node(1), cursor=session.cursor)
     moved.netmap = session.netmap
     await other.until(lambda: sorted(moved.netmap.peers) == [2, 3, 9, 10])
 
@@ -111,7 +111,7 @@ async def test_a_session_that_slept_through_much_ado_about_nothing_is_told_nothi
         await _caught_up(lab, tailnet)
         tailnet.flush()
     other = lab.attach("a")
-    moved = other.open(make_node(1), held=session.cursor)
+    moved = other.open(make_node(1), cursor=session.cursor)
     moved.netmap = session.netmap
     await lab.registry.put_node(make_node(9))
     await _caught_up(lab, tailnet)

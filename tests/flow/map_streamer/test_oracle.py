@@ -229,7 +229,7 @@ class Story:
         for node_id, (_, old) in list(self.sessions.items()):
             node = self.lab.registry.nodes[node_id]
             held = old.cursor
-            session = gateway.open(node, zstd=old.zstd, held=held) if held else gateway.open(node, zstd=old.zstd)
+            session = gateway.open(node, zstd=old.zstd, cursor=held) if held else gateway.open(node, zstd=old.zstd)
             session.netmap = old.netmap
             session.cursor = held
             self.sessions[node_id] = gateway, session

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from gateway.noise import Initiator, Session
+from gateway.noise import Initiator, NoiseSession
 from services.shared.keys import PrivateKey
 from tests.fakes.dialling import SocketStream, dial_upgrade, read_frame
 from tests.fakes.edge import Edge
@@ -18,7 +18,7 @@ async def connect(edge: Edge, **options) -> NoiseClient:
     return await NoiseClient.connect(edge.url, MACHINE, control_key=edge.control_key, **options)
 
 
-async def handshake(edge: Edge, machine: PrivateKey = MACHINE) -> tuple[SocketStream, Session, bytes]:
+async def handshake(edge: Edge, machine: PrivateKey = MACHINE) -> tuple[SocketStream, NoiseSession, bytes]:
     """Only Noise: the caller says everything else."""
     initiator = Initiator(machine, edge.control_key, PrivateKey.clamp(os.urandom(32)), 113)
     stream = await dial_upgrade(edge.url, initiator.initiation)

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from gateway.edge.http2 import frames
-from gateway.edge.settings import EdgeSettings
 from gateway.noise import RemoteNoiseError
 from tests.fakes.edge import serve_edge
 from tests.flow.tunnel.opening import BOTH, connect, handshake
@@ -25,14 +24,14 @@ async def test_the_early_payload_offers_another_challenge_to_each_connection():
 
 @pytest.mark.statement(27)
 async def test_without_an_early_payload_the_tunnel_works_as_well():
-    async with serve_edge(EdgeSettings(send_early_payload=False)) as edge, await connect(edge) as client:
+    async with serve_edge(send_early_payload=False) as edge, await connect(edge) as client:
         assert (await client.request("GET", "/echo", b"x"))[2] == b"x"
         assert client.challenge is None
 
 
 @pytest.mark.statement(27, 28)
 async def test_settings_come_with_the_response_before_the_client_says_a_byte():
-    async with serve_edge(EdgeSettings(send_early_payload=False)) as edge:
+    async with serve_edge(send_early_payload=False) as edge:
         stream, session, left = await handshake(edge)
         plain = session.reader.receive(left)
         async with asyncio.timeout(5):

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+from datetime import timedelta
 
 import pytest
 
 from gateway.edge.http2 import frames
-from gateway.edge.settings import EdgeSettings
 from gateway.noise import Initiator
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import PrivateKey
 from tests.fakes.dialling import SocketStream, dial_upgrade
 from tests.fakes.edge import serve_edge, until
@@ -52,7 +53,7 @@ async def test_broken_http2_gets_goaway_and_the_end():
 
 
 async def test_a_replayed_initiation_proves_nothing_and_is_dropped_at_the_deadline():
-    async with serve_edge(EdgeSettings(head_deadline=0.2)) as edge:
+    async with serve_edge(GatewayConfig(handshake_timeout=timedelta(seconds=0.2))) as edge:
         initiator = Initiator(MACHINE, edge.control_key, PrivateKey.clamp(os.urandom(32)), 113)
         streams = [await dial_upgrade(edge.url, initiator.initiation) for _ in range(2)]
         assert edge.tunnels.counts.half_open == 2
@@ -64,7 +65,7 @@ async def test_a_replayed_initiation_proves_nothing_and_is_dropped_at_the_deadli
 
 
 async def test_a_silent_peer_is_asked_and_then_dropped_while_one_that_answers_stays():
-    async with serve_edge(EdgeSettings(check_interval=0.15)) as edge, await connect(edge) as alive:
+    async with serve_edge(GatewayConfig(check_interval=timedelta(seconds=0.15))) as edge, await connect(edge) as alive:
         await alive.start("/stream", b"x")
         stream, session, _ = await handshake(edge, PrivateKey.clamp(b"\x33" * 32))
         head = bytes([0x83, 0x87, 0x44, 7]) + b"/stream"
@@ -79,7 +80,10 @@ async def test_a_silent_peer_is_asked_and_then_dropped_while_one_that_answers_st
 
 
 async def test_a_tunnel_that_nobody_uses_is_closed_and_one_in_use_is_not():
-    async with serve_edge(EdgeSettings(check_interval=0.1, idle_timeout=0.3)) as edge, await connect(edge) as used:
+    async with (
+        serve_edge(GatewayConfig(check_interval=timedelta(seconds=0.1), idle_timeout=timedelta(seconds=0.3))) as edge,
+        await connect(edge) as used,
+    ):
         await used.start("/stream", b"x")
         async with await connect(edge) as idle:
             await idle.request("GET", "/echo")
@@ -89,7 +93,7 @@ async def test_a_tunnel_that_nobody_uses_is_closed_and_one_in_use_is_not():
 
 
 async def test_connections_that_only_sit_there_give_way_to_real_clients():
-    async with serve_edge(EdgeSettings(max_half_open=20)) as edge:
+    async with serve_edge(GatewayConfig(max_handshakes=20)) as edge:
         sitting = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(100)]
         await until(lambda: edge.tunnels.counts.half_open_dropped == 80)
         async with await connect(edge) as client:
@@ -100,7 +104,7 @@ async def test_connections_that_only_sit_there_give_way_to_real_clients():
 
 
 async def test_one_address_may_have_so_many_connections_and_no_more():
-    async with serve_edge(EdgeSettings(max_connections_per_address=2)) as edge:
+    async with serve_edge(GatewayConfig(max_connections_per_address=2)) as edge:
         async with await connect(edge), await connect(edge):
             with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
                 await connect(edge)
@@ -111,7 +115,7 @@ async def test_one_address_may_have_so_many_connections_and_no_more():
 
 
 async def test_the_whole_process_has_a_bound_on_connections():
-    async with serve_edge(EdgeSettings(max_connections=1)) as edge, await connect(edge):
+    async with serve_edge(GatewayConfig(max_connections=1)) as edge, await connect(edge):
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await connect(edge)
         assert edge.tunnels.counts.refused_full == 1

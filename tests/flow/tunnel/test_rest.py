@@ -10,15 +10,15 @@ pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_polic
 
 
 async def test_tunnels_let_their_ciphers_rest_and_memory_is_given_back_when_many_do(monkeypatch):
-    monkeypatch.setattr(tunnels, "_MANY", 1)
+    monkeypatch.setattr(tunnels, "_MANY_CIPHERS", 1)
     given_back = []
     monkeypatch.setattr(tunnels, "give_back", lambda: given_back.append(1))
     async with serve_edge() as edge, await connect(edge) as client:
         (tunnel,) = edge.tunnels._tunnels
         for _ in range(2):
             assert [(await client.request("POST", "/echo", b"busy"))[2] for _ in range(2)] == [b"busy"] * 2
-            edge.tunnels._look()
+            edge.tunnels._drop_idle_ciphers()
         assert tunnel.session.sealer._cipher is not None and not given_back
-        edge.tunnels._look()
+        edge.tunnels._drop_idle_ciphers()
         assert tunnel.session.sealer._cipher is None and given_back
         assert (await client.request("POST", "/echo", b"again"))[2] == b"again"

@@ -41,7 +41,7 @@ async def test_a_client_that_stops_reading_its_socket_costs_no_more_than_the_hig
         [tunnel] = edge.tunnels._tunnels
         await until(lambda: tunnel.write_paused)
 
-        assert tunnel._wire.get_write_buffer_size() <= 2 * edge.tunnels.settings.high_water + 20_000
+        assert tunnel._transport.get_write_buffer_size() <= 2 * edge.tunnels.settings.high_water + 20_000
         assert not writer.send([b"never"])
 
         client._left = b""

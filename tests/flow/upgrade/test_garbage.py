@@ -10,15 +10,15 @@ from urllib.parse import quote
 import pytest
 
 from gateway.edge.http2 import frames
-from gateway.edge.settings import EdgeSettings
 from gateway.noise import Initiator
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import PrivateKey
 from tests.fakes.edge import Edge, serve_edge, until
 from tests.fakes.noise_client import NoiseClient
 
 MACHINE = PrivateKey.clamp(b"\x22" * 32)
 
-TIRELESS = EdgeSettings(reconnects_per_second=0)
+TIRELESS = GatewayConfig(reconnects_per_second=0)
 """One machine comes as often as it likes: what is counted here is garbage."""
 
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture")

@@ -1,5 +1,6 @@
 """Machines and addresses that come too often are told so, and others come in."""
 
+import asyncio
 import base64
 from urllib.parse import quote
 
@@ -7,8 +8,8 @@ import pytest
 import websockets.asyncio.client
 import websockets.exceptions
 
-from gateway.edge.settings import EdgeSettings
 from gateway.noise import error_frame
+from services.shared.config.processes import GatewayConfig
 from services.shared.keys import PrivateKey
 from tests.fakes.edge import serve_edge
 from tests.fakes.noise_client import NoiseClient
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_polic
 
 
 async def test_a_machine_that_reconnects_without_end_gets_429_and_others_come_in():
-    async with serve_edge(EdgeSettings(reconnects_per_second=0.1)) as edge:
+    async with serve_edge(GatewayConfig(reconnects_per_second=0.1)) as edge:
         client = await NoiseClient.connect(edge.url, MACHINE, 130, control_key=edge.control_key)
         refused = await answer_to(edge, upgrade(initiator(edge).initiation))
         head, _, body = refused.partition(b"\r\n\r\n")
@@ -32,7 +33,7 @@ async def test_a_machine_that_reconnects_without_end_gets_429_and_others_come_in
 
 
 async def test_an_address_beyond_its_rate_gets_429_before_the_handshake_is_looked_at():
-    async with serve_edge(EdgeSettings(handshakes_per_second=0.1)) as edge:
+    async with serve_edge(GatewayConfig(handshakes_per_second=0.1)) as edge:
         first = await answer_to(edge, upgrade(b"\0" * 101))
         second = await answer_to(edge, upgrade(initiator(edge).initiation))
         counts = edge.tunnels.counts
@@ -42,7 +43,7 @@ async def test_an_address_beyond_its_rate_gets_429_before_the_handshake_is_looke
 
 
 async def test_over_a_websocket_a_machine_that_reconnects_without_end_gets_an_error_frame():
-    async with serve_edge(EdgeSettings(reconnects_per_second=0.1)) as edge:
+    async with serve_edge(GatewayConfig(reconnects_per_second=0.1)) as edge:
         client = await NoiseClient.connect(edge.url, MACHINE, 130, control_key=edge.control_key)
         query = quote(base64.b64encode(initiator(edge).initiation).decode(), safe="")
         url = f"ws://127.0.0.1:{edge.port}/ts2021?X-Tailscale-Handshake={query}"
@@ -50,3 +51,18 @@ async def test_over_a_websocket_a_machine_that_reconnects_without_end_gets_an_er
             text = b"too many connections of this machine, try again in 5 s"
             assert await socket.recv() == error_frame(text.decode())
         await client.close()
+
+
+async def test_replayed_handshakes_charge_nothing_to_the_machine_whose_handshakes_they_are():
+    async with serve_edge(GatewayConfig(reconnects_per_second=0.1)) as edge:
+        captured = upgrade(initiator(edge).initiation)
+        replays = [await asyncio.open_connection("127.0.0.1", edge.port) for _ in range(20)]
+        for reader, writer in replays:
+            writer.write(captured)
+            assert status_of(await reader.readuntil(b"\r\n\r\n")) == 101
+        client = await NoiseClient.connect(edge.url, MACHINE, 130, control_key=edge.control_key)
+        status, _, _ = await client.request("GET", "/echo", b"in")
+        assert (status, edge.tunnels.counts.refused_machine_rate) == (200, 0)
+        await client.close()
+        for _, writer in replays:
+            writer.close()

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from gateway.edge.settings import EdgeSettings
 from gateway.noise import error_frame
+from services.shared.config.processes import GatewayConfig
 from tests.fakes.edge import serve_edge, until
 from tests.flow.upgrade.wire import SWITCHING, answer_to, initiator, say, status_of, upgrade
 
@@ -102,7 +103,7 @@ async def test_a_head_without_end_is_refused_at_64_kib():
     "start", [b"", b"GET /key HTT", b"POST /key HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"]
 )
 async def test_a_request_that_is_not_whole_at_the_deadline_is_dropped(start):
-    async with serve_edge(EdgeSettings(head_deadline=0.2)) as edge:
+    async with serve_edge(GatewayConfig(handshake_timeout=timedelta(seconds=0.2))) as edge:
         reader, writer = await say(edge, start)
         async with asyncio.timeout(5):
             with contextlib.suppress(ConnectionResetError):

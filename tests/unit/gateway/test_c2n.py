@@ -1,4 +1,4 @@
-"""Questions to nodes: how they are put, and whose answer counts."""
+"""NodeQueries to nodes: how they are put, and whose answer counts."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 import zstandard
 from prometheus_client import CollectorRegistry
 
-from gateway.machine.c2n import BadAnswerError, NodeNotConnectedError, Questions
+from gateway.machine.c2n import BadAnswerError, NodeNotConnectedError, NodeQueries
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
-from gateway.machine.session import Held, MapAsk
+from gateway.machine.session import Cursor, MapSessionRequest
 from services.shared.keys import MachineKey, NodeKey
 from tests.fakes.tunnel import FakeResponder, FakeTime, FakeWriter, tunnel_request
 
@@ -32,17 +32,17 @@ class Nobody:
     def dropped(self, *_what: object) -> None: ...
 
 
-def connected(*, zstd: bool = False) -> tuple[Questions, FakeWriter]:
-    """Questions with node 7 connected."""
+def connected(*, zstd: bool = False) -> tuple[NodeQueries, FakeWriter]:
+    """NodeQueries with node 7 connected."""
     time = FakeTime()
     sessions = MapSessions(time, time.after, Nobody(), MachineMetrics(CollectorRegistry()))
     responder = FakeResponder()
-    session = sessions.open(MapAsk(MACHINE, NodeKey(b"\2" * 32), 113, zstd, False), responder)
+    session = sessions.open(MapSessionRequest(MACHINE, NodeKey(b"\2" * 32), 113, zstd, False), responder)
     sessions.accepted(session.route, 7)
-    sessions.full(session.route, [b"{}"], Held(1, 1))
+    sessions.full(session.route, [b"{}"], Cursor(1, 1))
     assert responder.writer is not None
     responder.writer.messages.clear()
-    return Questions(sessions), responder.writer
+    return NodeQueries(sessions), responder.writer
 
 
 async def asked(writer: FakeWriter) -> dict[str, object]:

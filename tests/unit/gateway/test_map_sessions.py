@@ -10,18 +10,18 @@ from prometheus_client import CollectorRegistry
 from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, length_prefix
 from gateway.machine.map_sessions import MapSessions, Timing
 from gateway.machine.metrics import MachineMetrics
-from gateway.machine.refusal import NOBODY_HOME, OVERLOADED
-from gateway.machine.session import Held, MapAsk, MapSession
+from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE
+from gateway.machine.session import Cursor, MapSession, MapSessionRequest
 from services.shared.keys import MachineKey, NodeKey
 from tests.fakes.tunnel import FakeResponder, FakeTime, FakeWriter
 
-CURSOR = Held(registry=5, policy=1)
-LATER = Held(registry=6, policy=1)
+CURSOR = Cursor(registry=5, policy=1)
+LATER = Cursor(registry=6, policy=1)
 
 
-def ask(machine: int = 1, node: int = 1, *, zstd: bool = False, once: bool = False) -> MapAsk:
+def ask(machine: int = 1, node: int = 1, *, zstd: bool = False, once: bool = False) -> MapSessionRequest:
     """A well-formed wish for a map."""
-    return MapAsk(MachineKey(bytes([machine] * 32)), NodeKey(bytes([node] * 32)), 113, zstd, once)
+    return MapSessionRequest(MachineKey(bytes([machine] * 32)), NodeKey(bytes([node] * 32)), 113, zstd, once)
 
 
 class Up:
@@ -30,13 +30,13 @@ class Up:
     def __init__(self) -> None:
         self.attached = True
         self.said: list[tuple[str, int]] = []
-        self.held: dict[int, Held | None] = {}
+        self.cursor: dict[int, Cursor | None] = {}
         self.whole: dict[int, bool] = {}
 
     def opened(self, session: MapSession) -> None:
         self.said.append(("opened", session.route))
-        self.held[session.route] = session.held
-        self.whole[session.route] = session.missed
+        self.cursor[session.route] = session.cursor
+        self.whole[session.route] = session.needs_whole_map
 
     def closed(self, route: int) -> None:
         self.said.append(("closed", route))
@@ -59,8 +59,8 @@ class Seen:
         self.online[session_id] = node_id
         self.log.append(f"+{node_id}")
 
-    def closed(self, session_id: int) -> None:
-        self.log.append(f"-{self.online.pop(session_id)}")
+    def closed(self, session_id: int, *, lost: bool = False) -> None:
+        self.log.append(f"{'!' if lost else '-'}{self.online.pop(session_id)}")
 
 
 class Scene:
@@ -68,13 +68,13 @@ class Scene:
 
     def __init__(self, timing: Timing) -> None:
         self.time, self.up, self.seen = FakeTime(), Up(), Seen()
-        self.removed: list[MapAsk] = []
+        self.removed: list[MapSessionRequest] = []
         self.sessions = MapSessions(
             self.time, self.time.after, self.seen, MachineMetrics(CollectorRegistry()), timing, self.removed.append
         )
-        self.sessions.use(self.up)
+        self.sessions.set_uplink(self.up)
 
-    def live(self, wish: MapAsk, node_id: int = 7) -> tuple[MapSession, FakeWriter]:
+    def live(self, wish: MapSessionRequest, node_id: int = 7) -> tuple[MapSession, FakeWriter]:
         """A session that was accepted and has its full map."""
         responder = FakeResponder()
         session = self.sessions.open(wish, responder)
@@ -107,14 +107,14 @@ def test_acceptance_is_the_head_and_a_full_map_its_frames_in_order_behind_a_litt
     scene.sessions.frame(4, b"shared")
     scene.sessions.full(session.route, [b"head", 4, b"tail"], CURSOR)
     assert responder.writer.body == b"\x0e\0\0\0headsharedtail"
-    assert session.held == CURSOR
+    assert session.cursor == CURSOR
 
 
 @pytest.mark.statement(69)
 def test_a_refused_session_gets_its_status_and_is_forgotten(scene: Scene) -> None:
     responder = FakeResponder()
     session = scene.sessions.open(ask(), responder)
-    scene.sessions.refused(session.route, NOBODY_HOME, again=False)
+    scene.sessions.refused(session.route, UNKNOWN_NODE, again=False)
     assert responder.status == 404
     assert len(scene.sessions) == 0
     assert scene.seen.log == []
@@ -218,7 +218,7 @@ def test_a_slow_reader_is_queued_nothing_and_opened_anew_from_what_it_holds(scen
     assert scene.up.said.count(("paused", former)) == 1
     writer.resume()
     assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
-    assert session.route != former and scene.up.held[session.route] == CURSOR
+    assert session.route != former and scene.up.cursor[session.route] == CURSOR
     scene.sessions.delta([former], message(b"stray"), LATER)
     scene.sessions.delta([session.route], message(b"merged"), LATER)
     assert writer.messages == [b"\x06\0\0\0merged"]
@@ -251,7 +251,7 @@ def test_another_map_streamer_takes_over_with_what_each_session_holds_and_client
     scene.up.attached = True
     scene.sessions.attach()
     assert scene.up.said == [("opened", session.route), ("opened", waiting.route)]
-    assert scene.up.held == {session.route: CURSOR, waiting.route: None}
+    assert scene.up.cursor == {session.route: CURSOR, waiting.route: None}
     scene.sessions.accepted(session.route, 7)
     scene.sessions.delta([session.route], message(b"{}"), LATER)
     assert writer.messages == [b"\x02\0\0\0{}"] and not writer.closed
@@ -271,7 +271,7 @@ def test_a_live_session_that_is_too_much_now_asks_again_later(scene: Scene) -> N
 def test_a_deleted_node_loses_its_session_and_its_last_report(scene: Scene) -> None:
     session, writer = scene.live(ask())
     scene.sessions.ended(session.route, "removed")
-    assert writer.ended and scene.removed == [session.ask]
+    assert writer.ended and scene.removed == [session.request]
     assert ("closed", session.route) not in scene.up.said
 
 
@@ -295,11 +295,11 @@ def test_a_forgotten_frame_makes_the_session_ask_for_its_map_anew(scene: Scene) 
     scene.sessions.accepted(former, 7)
     scene.sessions.full(former, [99], CURSOR)
     assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
-    assert scene.up.held[session.route] is None
+    assert scene.up.cursor[session.route] is None
     assert scene.up.whole == {former: False, session.route: True}
     scene.sessions.full(session.route, [b"all of it"], CURSOR)
     assert responder.writer is not None and responder.writer.body == b"\x09\0\0\0all of it"
-    assert not session.missed
+    assert not session.needs_whole_map
 
 
 def test_full_maps_in_flight_stay_within_their_budget_first_come_first_served() -> None:

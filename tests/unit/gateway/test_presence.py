@@ -107,7 +107,7 @@ async def test_who_goes_because_the_gateway_leaves_is_over_only_when_it_has_stop
     presence.opened(1, 7)
     presence.opened(2, 8)
     await registry.until(lambda report: {1, 2} <= report.opened.keys())
-    presence.leave()
+    presence.begin_drain()
     presence.closed(1)
     count = len(registry.reports)
     await registry.until(lambda _: len(registry.reports) >= count + 2)

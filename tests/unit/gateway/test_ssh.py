@@ -1,4 +1,4 @@
-"""Questions about SSH sessions at the gateway: what is held, let go, refused and handed on."""
+"""NodeQueries about SSH sessions at the gateway: what is held, let go, refused and handed on."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 
 from gateway.clients.failure import Overloaded, Unavailable, UnknownNode
 from gateway.clients.ssh import SshAccepted, SshRefused, SshRule, SshSession, SshStillWaiting, SshVerdict, SshWaiting
+from gateway.machine.in_flight import InFlight
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
-from gateway.machine.ssh import MAX_HELD_PER_MACHINE, NO_SESSION, Ssh
-from gateway.machine.work import Work
+from gateway.machine.ssh import MAX_WAITING_PER_MACHINE, NO_SESSION, Ssh
 from services.shared.keys import MachineKey
 from tests.fakes.tunnel import FakeResponder, tunnel_request
 
@@ -70,7 +70,7 @@ class Gate:
     """The handler between fakes."""
 
     def __init__(self) -> None:
-        self.services, self.work = Services(), Work(8192, MAX_HELD_PER_MACHINE)
+        self.services, self.work = Services(), InFlight(8192, MAX_WAITING_PER_MACHINE)
         self.spans = InMemorySpanExporter()
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(self.spans))
@@ -148,11 +148,11 @@ async def test_a_service_that_is_away_lets_the_client_come_back(gate: Gate, erro
 
 async def test_the_sessions_of_one_machine_that_wait_are_bounded_and_those_of_others_are_not(gate: Gate) -> None:
     query = f"local_user=root&auth_id={AUTH_ID}"
-    held = [gate.send(query) for _ in range(MAX_HELD_PER_MACHINE)]
-    await until(lambda: gate.services.held == MAX_HELD_PER_MACHINE)
+    held = [gate.send(query) for _ in range(MAX_WAITING_PER_MACHINE)]
+    await until(lambda: gate.services.held == MAX_WAITING_PER_MACHINE)
     assert gate.send(query).status == 503
     other = gate.send(query, MachineKey(b"\2" * 32))
-    await until(lambda: gate.services.held == MAX_HELD_PER_MACHINE + 1)
+    await until(lambda: gate.services.held == MAX_WAITING_PER_MACHINE + 1)
     gate.services.decided.set()
     await until(lambda: all(responder.status == 200 for responder in (*held, other)))
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class MapStreamerServiceStub:
-    """The map streamer folds the change logs into a snapshot and tells gateways what to send to their map sessions.
+    """Folds the change logs into a snapshot and sends gateways the messages for their map sessions.
     """
 
     def __init__(self, channel):
@@ -68,7 +68,7 @@ class MapStreamerServiceStub:
 
 
 class MapStreamerServiceServicer:
-    """The map streamer folds the change logs into a snapshot and tells gateways what to send to their map sessions.
+    """Folds the change logs into a snapshot and sends gateways the messages for their map sessions.
     """
 
     def Attach(self, request_iterator, context):
@@ -79,28 +79,28 @@ class MapStreamerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def FindSshCheck(self, request, context):
-        """What an SSH session between two nodes needs of a person, by the policy. Machine key in metadata: the destination's. NOT_FOUND when no rule asks for a check, and alike when a node is unknown or the destination another machine's.
+        """Finds the policy rule that requires a person to confirm an SSH session between two nodes. Machine key in metadata: the destination's. NOT_FOUND if no rule requires it, if a node is unknown and if the destination belongs to another machine.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Says how far this replica is and what it holds.
+        """Returns the position of this replica and what it holds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ShowNodes(self, request, context):
-        """Shows what this replica works out for nodes, for operators.
+        """Shows what this replica computes for nodes, for operators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ShowDerpMap(self, request, context):
-        """Shows the DERP map as clients are told it, for operators.
+        """Shows the DERP map as clients receive it, for operators.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ def add_MapStreamerServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MapStreamerService:
-    """The map streamer folds the change logs into a snapshot and tells gateways what to send to their map sessions.
+    """Folds the change logs into a snapshot and sends gateways the messages for their map sessions.
     """
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The requests that wait for a service. Owns their tasks and their number; knows nothing of what they do."""
+"""Requests in flight: runs each as a task and bounds their number. Knows nothing of their content."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 
 from gateway.exchange import Responder
-from gateway.machine.refusal import AWAY, OVERLOADED, refuse
+from gateway.machine.refusal import OVERLOADED, UNAVAILABLE, refuse
 from services.shared.keys import MachineKey
 from services.shared.telemetry.logs import get_logger
 
@@ -16,11 +16,11 @@ log = get_logger(__name__)
 
 MAX_AT_ONCE = 16_384
 MAX_PER_MACHINE = 16
-"""A client has one Followup, one register and one report under way; leftovers of lost connections come on top."""
+"""A client has one Followup, one register and one report in flight, plus leftovers of lost connections."""
 
 
-class Work:
-    """Runs each request as a task that ends when its client goes."""
+class InFlight:
+    """Runs each request as a task that is cancelled when its client goes."""
 
     def __init__(self, max_at_once: int = MAX_AT_ONCE, max_per_machine: int = MAX_PER_MACHINE) -> None:
         self._max_at_once, self._max_per_machine = max_at_once, max_per_machine
@@ -31,7 +31,7 @@ class Work:
         return len(self._tasks)
 
     def run(self, machine: MachineKey, responder: Responder, begin: Callable[[], Coroutine[None, None, None]]) -> None:
-        """Begin a request, or refuse it when too many are under way; one whose client has gone is not begun."""
+        """Start a request, or refuse it if too many are in flight. Does nothing if the client has gone."""
         if responder.closed:
             return
         if len(self._tasks) >= self._max_at_once or self._per_machine[machine] >= self._max_per_machine:
@@ -44,7 +44,7 @@ class Work:
         responder.on_closed(partial(_cancel, task))
 
     async def stop(self) -> None:
-        """End all of it."""
+        """Cancel all requests and wait for them."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -55,7 +55,7 @@ class Work:
             await begin()
         except Exception:
             log.exception("request failed")
-            refuse(responder, AWAY)
+            refuse(responder, UNAVAILABLE)
 
     def _done(self, machine: MachineKey, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

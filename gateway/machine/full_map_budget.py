@@ -1,7 +1,8 @@
-"""How many full maps may be under way at once. Owns a byte budget and a queue; knows no socket.
+"""Bounds the full maps in flight by a byte budget and a queue. Knows no socket.
 
-After a restart every client asks for a full map within a second. Each waits here, first come first served, until the
-bytes of the maps before it have left; so the memory of a storm is bounded by the budget and not by the clients.
+After a restart every client requests a full map within a second. Each waits here, first come first served, until the
+bytes of earlier maps have been sent, so the memory of such a storm is bounded by the budget and not by the number of
+clients.
 """
 
 from __future__ import annotations
@@ -12,16 +13,16 @@ from collections.abc import Callable
 from gateway.machine.session import MapSession
 
 FIRST_ESTIMATE = 64 << 10
-"""Bytes reserved for a map before the first one told how large they are here."""
+"""Bytes reserved for a map until the first one shows how large maps are here."""
 
 
-class Admission:
-    """Lets sessions pass while the full maps in flight stay within the budget; always lets one pass."""
+class FullMapBudget:
+    """Admits sessions while full maps in flight stay within the budget; always admits one."""
 
     __slots__ = ("_admit", "_budget", "_estimate", "_in_flight", "_waiting")
 
     def __init__(self, budget: int, admit: Callable[[MapSession], None]) -> None:
-        """`admit` is called for each session whose turn has come."""
+        """`admit` is called for each admitted session."""
         self._budget = budget
         self._admit = admit
         self._estimate = FIRST_ESTIMATE
@@ -30,27 +31,27 @@ class Admission:
 
     @property
     def in_flight(self) -> int:
-        """Bytes reserved or not sent yet."""
+        """Bytes that are reserved or not sent yet."""
         return self._in_flight
 
     @property
     def waiting(self) -> int:
-        """Sessions whose turn has not come."""
+        """Number of sessions that wait."""
         return len(self._waiting)
 
-    def ask(self, session: MapSession) -> None:
-        """A session wants a full map."""
+    def enqueue(self, session: MapSession) -> None:
+        """Queue a session that needs a full map."""
         self._waiting.append(session)
         self._advance()
 
     def measured(self, session: MapSession, size: int) -> None:
-        """The session's map is here and has this size; it counts until `release`."""
+        """Replace a session's reservation by the size of its map, which counts until `release`."""
         self._estimate += (size - self._estimate) // 8
         self._in_flight += size - session.reserved
         session.reserved = size
 
     def release(self, session: MapSession) -> None:
-        """The session's map has left, or will never come."""
+        """Free a session's reservation: its map was sent, or never will be."""
         self._in_flight -= session.reserved
         session.reserved = 0
         self._advance()

@@ -1,4 +1,4 @@
-"""The answer to one request: a `Responder` that may become a `StreamWriter`. No task, queue or timer of its own."""
+"""The answer to one request: a `Responder` that can become a `StreamWriter`. Owns no task, queue or timer."""
 
 from __future__ import annotations
 
@@ -12,35 +12,40 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 
-class Carrier(Protocol):
-    """What an answer needs of its tunnel."""
+class ResponseCarrier(Protocol):
+    """The tunnel, as a response uses it."""
 
     http: Connection
     write_paused: bool
+    peer_lost: bool
 
     def flush(self) -> None:
-        """Send what the windows and the socket take."""
+        """Send as much as the windows and the socket take."""
         ...
 
-    def send_straight(self, stream_id: int, message: Buffer) -> bool:
-        """Send a small message past all queues, when nothing waits."""
+    def send_direct(self, stream_id: int, message: Buffer) -> bool:
+        """Send a small message past all queues. Returns False if something waits before it."""
         ...
 
-    def wait(self, answer: Answer) -> None:
-        """Call `answer.resumed` when it can send again."""
+    def wait(self, response: ResponseStream) -> None:
+        """Call `response.resumed` when it can send again."""
         ...
 
     def forget(self, stream_id: int) -> None:
-        """The answer is complete as far as its owner goes."""
+        """Drop a response that its owner has completed."""
+        ...
+
+    def probe(self, timeout: float) -> None:
+        """Cut the connection as lost unless the client's process answers in time."""
         ...
 
 
-class Answer:
-    """Open, then streaming or done; lost when the client or the connection goes first."""
+class ResponseStream:
+    """Unanswered, then streaming or complete; lost if the client or the connection ends first."""
 
     __slots__ = ("_carrier", "_head_only", "_on_closed", "_on_resume", "_stream_id", "closed", "paused", "streaming")
 
-    def __init__(self, carrier: Carrier, stream_id: int, head_only: bool) -> None:
+    def __init__(self, carrier: ResponseCarrier, stream_id: int, head_only: bool) -> None:
         self._carrier = carrier
         self._stream_id = stream_id
         self._head_only = head_only
@@ -80,15 +85,25 @@ class Answer:
         return self
 
     @property
+    def peer_lost(self) -> bool:
+        """Whether the connection was cut because the client did not answer."""
+        return self._carrier.peer_lost
+
+    def probe(self, timeout: float) -> None:
+        """Cut the connection as lost unless the client's process answers within `timeout` seconds."""
+        if not self.closed:
+            self._carrier.probe(timeout)
+
+    @property
     def blocked(self) -> bool:
         """Whether bytes wait for the client's window or for the socket."""
         return self._carrier.write_paused or self._carrier.http.unsent(self._stream_id) > 0
 
     def send(self, buffers: Sequence[Buffer]) -> bool:
-        """Take one message whole, or refuse it whole."""
+        """Accept one message whole, or refuse it whole (False)."""
         if self.closed or not self.streaming:
             return False
-        if len(buffers) == 1 and self._carrier.send_straight(self._stream_id, buffers[0]):
+        if len(buffers) == 1 and self._carrier.send_direct(self._stream_id, buffers[0]):
             if self._carrier.write_paused and not self.closed:
                 self._pause()
             return True
@@ -107,37 +122,37 @@ class Answer:
         self._carrier.wait(self)
 
     def end(self) -> None:
-        """End the body after what was taken."""
+        """End the body after all accepted messages."""
         if self.closed or not self.streaming:
             return
         self._carrier.http.end(self._stream_id)
         self._finish()
 
     def abort(self) -> None:
-        """Cut the body off and forget what was not sent."""
+        """Cut off the body and discard what was not sent."""
         if not self.closed:
             self._carrier.http.reset(self._stream_id)
             self._finish()
 
     def on_resume(self, callback: Callable[[], None]) -> None:
-        """Call back each time the stream leaves `paused`."""
+        """Set the callback for each time the stream leaves `paused`."""
         self._on_resume = callback
 
     def on_closed(self, callback: Callable[[], None]) -> None:
-        """Call back once when the client or the connection goes first."""
+        """Set the callback for the case that the client or the connection ends first."""
         if self.closed:
             _call(callback)
         else:
             self._on_closed = callback
 
     def resumed(self) -> None:
-        """The tunnel says: what waited has been sent."""
+        """Leave `paused`: the tunnel has sent everything that waited."""
         self.paused = False
         if self._on_resume is not None and not self.closed:
             _call(self._on_resume)
 
     def lost(self) -> None:
-        """The tunnel says: the stream is gone."""
+        """End without an answer: the stream is gone."""
         if self.closed:
             return
         self.closed = True

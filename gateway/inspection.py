@@ -1,4 +1,4 @@
-"""What this gateway holds, shown to operators: tunnels, map sessions, questions. Reads only."""
+"""Shows operators what this gateway holds: tunnels, map sessions, queries to nodes. Reads only."""
 
 from __future__ import annotations
 
@@ -6,18 +6,27 @@ from dataclasses import asdict
 
 from gateway.edge.settings import EdgeCounts
 from gateway.machine.attachment import Attachment
-from gateway.machine.c2n import Questions
+from gateway.machine.c2n import NodeQueries
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.session import MapSession
+from gateway.machine.session_state import Reading, Stage
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry.pages import Document
 
 PING_TIMEOUT = 10.0
 DEFAULT_PING = "disco"
 
+_STAGES = {
+    Stage.WAITING: "waiting",
+    Stage.OPENING: "opening",
+    Stage.ACCEPTED: "accepted",
+    Stage.LIVE: "live",
+    Stage.ENDED: "ended",
+}
 
-class Holding:
-    """A view on the parts of one gateway."""
+
+class GatewayInspector:
+    """A view on the parts of one gateway, for the debug pages."""
 
     def __init__(
         self,
@@ -25,14 +34,14 @@ class Holding:
         counts: EdgeCounts,
         sessions: MapSessions,
         attachment: Attachment,
-        questions: Questions,
+        queries: NodeQueries,
         clock: Clock,
     ) -> None:
         self._id, self._counts, self._sessions = gateway_id, counts, sessions
-        self._attachment, self._questions, self._clock = attachment, questions, clock
+        self._attachment, self._queries, self._clock = attachment, queries, clock
 
     def overview(self) -> Document:
-        """In numbers."""
+        """Return the numbers of this gateway."""
         sessions = list(self._sessions)
         return {
             "id": self._id,
@@ -41,25 +50,25 @@ class Holding:
             "map_sessions": len(sessions),
             "opening": sum(session.writer is None for session in sessions),
             "paused": sum(session.paused_since is not None for session in sessions),
-            "open_questions": len(self._questions),
+            "open_questions": len(self._queries),
         }
 
     def sessions(self) -> list[Document]:
-        """Each map session."""
+        """Return each map session."""
         now = self._clock.monotonic()
         return [_session(session, now) for session in self._sessions]
 
     async def ping(self, node_id: int, address: str, types: str) -> bytes:
-        """Let a node prove that it is there, or ping an address; then its PingResponse as JSON.
+        """Let a node answer (no address, no types) or ping an address. Returns its PingResponse as JSON, or nothing.
 
         Raises:
-            ValueError: a type of ping that does not exist.
-            LookupError: it has no session here, or reads too slowly.
+            ValueError: an unknown type of ping.
+            LookupError: the node has no session here, or reads too slowly.
             TimeoutError: it did not answer in time.
         """
         if address or types:
-            return await self._questions.ping(node_id, address, types or DEFAULT_PING, PING_TIMEOUT)
-        await self._questions.alive(node_id, PING_TIMEOUT)
+            return await self._queries.ping(node_id, address, types or DEFAULT_PING, PING_TIMEOUT)
+        await self._queries.alive(node_id, PING_TIMEOUT)
         return b""
 
 
@@ -67,20 +76,13 @@ def _session(session: MapSession, now: float) -> Document:
     return {
         "session": session.session_id,
         "node": session.node_id,
-        "state": _state(session),
-        "machine_key": str(session.ask.machine_key),
-        "capability_version": session.ask.cap_version,
-        "zstd": session.ask.zstd,
-        "once": session.ask.once,
-        "registry_position": session.held.registry if session.held else None,
-        "policy_position": session.held.policy if session.held else None,
+        "state": "paused" if session.paused_since is not None else _STAGES[session.stage],
+        "reads": session.reading is Reading.READING,
+        "machine_key": str(session.request.machine_key),
+        "capability_version": session.request.cap_version,
+        "zstd": session.request.zstd,
+        "once": session.request.once,
+        "registry_position": session.cursor.registry if session.cursor else None,
+        "policy_position": session.cursor.policy if session.cursor else None,
         "silent_seconds": round(now - session.last_sent, 1) if session.writer is not None else None,
     }
-
-
-def _state(session: MapSession) -> str:
-    if session.writer is None:
-        return "opening" if session.upstream else "waiting"
-    if session.paused_since is not None:
-        return "paused"
-    return "live" if session.has_map else "accepted"

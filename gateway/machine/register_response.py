@@ -1,7 +1,7 @@
-"""What a register request is answered with. Owns the JSON; decides nothing.
+"""Encodes RegisterResponse, the answer to a register request, as JSON. Decides nothing.
 
-All members are always there, because one client family has no defaults for them; `User.ID` is positive on success; a
-picture is left out rather than empty, because that family reads it as a URL.
+All members are always present, because tailscale-rs has no defaults for them; `User.ID` is positive on success; a
+picture is left out rather than empty, because tailscale-rs parses it as a URL.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import orjson
 from gateway.clients.auth import Admitted, KeyExpired, LoggedOut, LoginNeeded, Outcome, Refused, TooMany
 
 HONOURS_429 = 137
-"""From this capability version on (v1.98) a client waits for Retry-After; older ones come back in milliseconds."""
+"""Capability version (v1.98) from which clients honour Retry-After; older ones retry within milliseconds."""
 
-_NOBODY: Mapping[str, object] = {"ID": 0, "DisplayName": ""}
+_NO_USER: Mapping[str, object] = {"ID": 0, "DisplayName": ""}
 _NO_LOGIN: Mapping[str, object] = {"ID": 0, "Provider": "", "LoginName": "", "DisplayName": ""}
 
 
 def register_response(outcome: Outcome) -> bytes:
-    """The body of the 200 that tells this outcome."""
+    """Return the body of the answer 200 for an outcome."""
     answer: dict[str, object] = {
-        "User": _NOBODY,
+        "User": _NO_USER,
         "Login": _NO_LOGIN,
         "NodeKeyExpired": False,
         "MachineAuthorized": False,

@@ -1,0 +1,201 @@
+"""Notices that the peer of one tunnel is gone. Decides when to ask; the tunnel sends and ends.
+
+Signs, cheapest first:
+
+* Bytes received, and segments that the kernel counted: free. Most clients let their kernel send a keep-alive probe
+  after 15 s of silence (Go's default); once two were seen from a peer, a missing one is a reason to ask.
+* An HTTP/2 PING: 17 bytes each way, answered by the client's process, so it also finds a process that is stopped while
+  its kernel still acknowledges. Sent on suspicion, to peers that others depend on (`probe`), and at a bounded total
+  rate to idle peers that send keep-alive probes. A peer that sends none may be a phone whose radio sleeps: it gets a
+  PING only when nothing came between two full checks.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.edge.outage_guard import OutageGuard
+from gateway.edge.settings import EdgeSettings
+from gateway.edge.tcp_signs import TcpSocket, read_tcp_signs
+from gateway.edge.wheel import Timer, TimerWheel
+
+KEEPALIVE = 15.0
+"""Seconds between two keep-alive probes of a client's kernel (Go `net` defaultTCPKeepAliveInterval)."""
+SLACK = 2.0
+"""Seconds that a keep-alive probe may be late."""
+KEEPALIVES_SEEN = 2
+"""Probes without any other traffic after which a peer counts as one that sends them."""
+PING_TIMEOUT = 5.0
+IDLE_PINGS_PER_SECOND = 20
+"""PINGs to idle peers, all tunnels together: with 300 of them each is asked every 15 s, with 5,000 every 250 s."""
+
+
+class WatchedTunnel(Protocol):
+    """The tunnel, as its watch needs it."""
+
+    @property
+    def has_streams(self) -> bool:
+        """Whether a request is being answered; without one nobody waits for this peer."""
+        ...
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether bytes wait for the peer, so that a PING waits behind them."""
+        ...
+
+    def send_ping(self) -> None:
+        """Send a PING."""
+        ...
+
+    def check_use(self) -> bool:
+        """End a tunnel that is unused or does not read. Returns whether it goes on."""
+        ...
+
+    def end_as_lost(self) -> None:
+        """Cut the connection."""
+        ...
+
+
+class WatchContext(Protocol):
+    """What the watches of all tunnels share."""
+
+    settings: EdgeSettings
+    guard: OutageGuard
+
+    @property
+    def wheel(self) -> TimerWheel: ...
+    @property
+    def tunnel_count(self) -> int: ...
+
+
+class PeerWatch:
+    """Watches one peer from its first record on."""
+
+    __slots__ = (
+        "_asked_at",
+        "_checked_at",
+        "_full_check_at",
+        "_keepalives",
+        "_missed",
+        "_ping_due",
+        "_ping_timer",
+        "_segments",
+        "_shared",
+        "_socket",
+        "_timer",
+        "_tunnel",
+        "received_at",
+    )
+
+    def __init__(self, tunnel: WatchedTunnel, shared: WatchContext, sock: TcpSocket | None) -> None:
+        self._tunnel, self._shared, self._socket = tunnel, shared, sock
+        now = shared.wheel.now()
+        self.received_at = self._checked_at = now
+        """Loop time of the last bytes from the peer; the tunnel sets it."""
+        self._full_check_at = now + shared.settings.check_interval
+        self._segments = self._keepalives = self._missed = 0
+        self._asked_at: float | None = None
+        self._ping_due = 0.0
+        self._ping_timer: Timer | None = None
+        self._timer = shared.wheel.after(min(shared.settings.check_interval, KEEPALIVE + SLACK), self._check)
+
+    def stop(self) -> None:
+        """End the watch."""
+        self._timer.cancel()
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+
+    def probe(self, timeout: float) -> None:
+        """Send a PING; without an answer within `timeout` seconds the peer is lost. May shorten an earlier wait."""
+        wheel = self._shared.wheel
+        now = wheel.now()
+        if self._asked_at is None:
+            self._asked_at = now
+            self._shared.guard.sent()
+            self._tunnel.send_ping()
+        elif now + timeout >= self._ping_due:
+            return
+        elif self._ping_timer is not None:
+            self._ping_timer.cancel()
+        self._ping_due = now + timeout
+        self._ping_timer = wheel.after(timeout, self._ping_missed)
+
+    def answered(self) -> None:
+        """The peer answered a PING."""
+        if self._asked_at is not None:
+            self._shared.guard.answered()
+        self._forget_ping()
+        self._missed = 0
+
+    def _forget_ping(self) -> None:
+        self._asked_at = None
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+
+    def _ping_missed(self) -> None:
+        asked_at = self._asked_at
+        if asked_at is None:
+            return
+        self._forget_ping()
+        if self.received_at > asked_at or self._is_draining(asked_at):
+            return
+        if self._shared.guard.is_loss(asked_at, self._missed):
+            self._tunnel.end_as_lost()
+        else:
+            self._missed += 1
+            self.probe(PING_TIMEOUT)
+
+    def _is_draining(self, asked_at: float) -> bool:
+        """Whether the PING still waits behind data that the peer acknowledges."""
+        if not self._tunnel.has_unsent:
+            return False
+        signs = read_tcp_signs(self._socket)
+        return signs is not None and signs.since_ack < self._shared.wheel.now() - asked_at
+
+    def _check(self) -> None:
+        now = self._shared.wheel.now()
+        if now >= self._full_check_at:
+            if not self._tunnel.check_use():
+                return
+            interval = self._shared.settings.check_interval
+            if self.received_at <= self._full_check_at - interval and self._tunnel.has_streams:
+                self.probe(interval)
+            self._full_check_at = now + interval
+        wait = self._full_check_at - now
+        if self._tunnel.has_streams:
+            wait = min(wait, self._check_quiet(now))
+        self._timer = self._shared.wheel.after(wait, self._check)
+
+    def _check_quiet(self, now: float) -> float:
+        """Look for keep-alive probes of the peer. Returns seconds until the next look."""
+        signs = read_tcp_signs(self._socket)
+        if signs is None:
+            return self._shared.settings.check_interval
+        silence = min(signs.since_ack, now - self.received_at)
+        if signs.segments != self._segments:
+            # Longer silence than since the last look: what came can only have been a keep-alive probe.
+            if self._segments and silence > now - self._checked_at:
+                self._keepalives = min(self._keepalives + 1, KEEPALIVES_SEEN)
+            self._note(signs.segments, now)
+            self._ping_if_idle(now)
+        elif silence < KEEPALIVE + SLACK:
+            self._note(signs.segments, now)
+        elif self._keepalives >= KEEPALIVES_SEEN:
+            self._note(signs.segments, now)
+            self.probe(PING_TIMEOUT)
+        else:
+            self._keepalives = 0
+            return self._shared.settings.check_interval
+        # Right after the next probe is due: they come every 15 s from the last segment on that carried something.
+        return KEEPALIVE * (silence // KEEPALIVE + 1) + SLACK - silence
+
+    def _note(self, segments: int, now: float) -> None:
+        self._segments, self._checked_at = segments, now
+
+    def _ping_if_idle(self, now: float) -> None:
+        if self._keepalives < KEEPALIVES_SEEN:
+            return
+        if now - self.received_at >= max(KEEPALIVE, self._shared.tunnel_count / IDLE_PINGS_PER_SECOND):
+            self.probe(PING_TIMEOUT)

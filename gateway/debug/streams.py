@@ -64,7 +64,12 @@ def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> No
     pages.add("batcher", "The window, and what is queued for each gateway.", batcher)
     pages.add("mapresponses", "The whole map that a node would be sent now; ?node=ID or NAME for one.", maps)
     pages.add("derp", "The DERP map that clients are told.", derp)
-    pages.add("ping", "Whether a node of this gateway answers: ?node=ID or NAME, &address=IP &types=disco,TSMP.", ask)
+    pages.add(
+        "ping",
+        "POST: whether a node of this gateway answers; ?node=ID or NAME, &address=IP &types=disco,TSMP.",
+        ask,
+        acts=True,
+    )
 
 
 async def _ping(holding: GatewayInspector, node_id: int, parameters: Parameters) -> Document:

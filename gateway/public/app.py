@@ -1,4 +1,4 @@
-"""The open web as one ASGI application. Owns which routers exist; knows nothing of what they do."""
+"""The public web as one ASGI application: its routers, and the answers to errors that no route handles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import PlainTextResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from gateway.proxies import Network
@@ -30,6 +31,11 @@ def build_app(
     @app.exception_handler(HTTPException)
     async def refuse(request: Request, error: HTTPException) -> PlainTextResponse:
         return PlainTextResponse(f"{str(error.detail).lower()}\n", error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def end(request: Request, error: ClientDisconnect) -> Response:
+        # The body was cut off, so nobody reads this; without a handler the server logs a traceback for each.
+        return Response(status_code=400)
 
     @app.exception_handler(Exception)
     async def apologise(request: Request, error: Exception) -> PlainTextResponse:

@@ -96,6 +96,8 @@ class Config:
     """Metrics and debug pages of each process. Empty means off."""
     metrics_allowed_networks: tuple[str, ...] = ()
     """CIDRs that may read there besides loopback and private addresses."""
+    metrics_allowed_hosts: tuple[str, ...] = ()
+    """Names in public DNS under which they are read, besides that of `server_url`."""
     grpc_listen_addr: str = "127.0.0.1:50443"
     grpc_allow_insecure: bool = False
     trusted_proxies: tuple[str, ...] = ()

@@ -8,12 +8,14 @@ import contextlib
 import ipaddress
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import grpc.aio
 
@@ -316,7 +318,8 @@ async def _expose_metrics(
     if config.metrics_listen_addr:
         runtime.add_pages(telemetry.pages, config, processes)
         allowed = [ipaddress.ip_network(text, strict=False) for text in config.metrics_allowed_networks]
-        metrics = MetricsServer(telemetry.registry, ready, telemetry.pages, allowed)
+        named = [urlsplit(config.server_url).hostname or "", socket.gethostname(), *config.metrics_allowed_hosts]
+        metrics = MetricsServer(telemetry.registry, ready, telemetry.pages, allowed, named)
         await metrics.start(config.metrics_listen_addr)
         stack.push_async_callback(metrics.stop)
 

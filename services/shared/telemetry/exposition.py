@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from services.shared.telemetry.hosts import is_own_request
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.pages import Document, PageError, Pages
 from services.shared.telemetry.reach import Network, may_read
@@ -25,6 +26,7 @@ _HEAD_LIMIT = 8192
 _HEAD_TIMEOUT = 5.0
 _SEND_TIMEOUT = 30.0
 _MAX_CONNECTIONS = 64
+_READING = (b"GET", b"HEAD")
 _TEXT, _JSON = "text/plain; charset=utf-8", "application/json"
 _REASONS = {
     200: "OK",
@@ -43,8 +45,14 @@ STRANGER = (
 )
 
 
+WRONG_HOST = (
+    "this listener answers requests to its address, to an unqualified or private name, and to names in "
+    "metrics_allowed_hosts, and none of a page of another site\n"
+)
+
+
 class MetricsServer:
-    """Answers GET and HEAD; closes after each answer; holds at most a few connections."""
+    """Answers GET and HEAD, and POST for pages that act; closes after each answer; holds at most a few connections."""
 
     def __init__(
         self,
@@ -52,12 +60,14 @@ class MetricsServer:
         ready: Callable[[], bool] = lambda: True,
         pages: Pages | None = None,
         allowed: Sequence[Network] = (),
+        hosts: Sequence[str] = (),
     ) -> None:
-        """`allowed` are the networks that may read besides neighbours."""
+        """Make a server; `allowed` may read besides neighbours, `hosts` are names of this machine in public DNS."""
         self._registry = registry
         self._ready = ready
         self._pages = pages or Pages()
         self._allowed = tuple(allowed)
+        self._hosts = frozenset(host.lower() for host in hosts)
         self._server: asyncio.Server | None = None
         self._open = 0
 
@@ -100,33 +110,41 @@ class MetricsServer:
         line, _, rest = head.partition(b"\r\n")
         method, _, target = line.partition(b" ")
         path, _, query = target.partition(b" ")[0].decode("latin-1").partition("?")
-        if method not in (b"GET", b"HEAD"):
-            return _response(405, "only GET\n", method)
-        if path == "/health":
+        if path == "/health" and method in _READING:
             return _response(200, "ok\n", method) if self._ready() else _response(503, "not ready\n", method)
         headers = _fields(rest)
-        if not may_read(peer, headers, self._allowed):
-            log.info("metrics request refused", address=peer)
-            return _response(403, STRANGER, method)
-        if path == "/metrics":
-            return _response(200, generate_latest(self._registry), method, CONTENT_TYPE_PLAIN_0_0_4)
+        if refusal := self._refusal(peer, headers):
+            log.info("metrics request refused", address=peer, host=headers.get("host", "")[:255])
+            return _response(403, refusal, method)
         if path == "/debug" or path.startswith("/debug/"):
             return await self._page(unquote(path.removeprefix("/debug").strip("/")), query, headers, method)
+        if method not in _READING:
+            return _response(405, "only GET\n", method)
+        if path == "/metrics":
+            return _response(200, generate_latest(self._registry), method, CONTENT_TYPE_PLAIN_0_0_4)
         return _response(404, "see /metrics and /debug/\n", method)
 
+    def _refusal(self, peer: str, headers: dict[str, str]) -> str:
+        if not may_read(peer, headers, self._allowed):
+            return STRANGER
+        return "" if is_own_request(headers, self._hosts) else WRONG_HOST
+
     async def _page(self, name: str, query: str, headers: dict[str, str], method: bytes) -> bytes:
-        status, document = await self._read(name, query)
+        status, document = await self._read(name, query, method)
         if wants_json(headers.get("accept", "")):
             return _response(status, as_json(document), method, _JSON)
         text = str(document["error"]) + "\n" if status != 200 else as_text(document)
         return _response(status, text, method)
 
-    async def _read(self, name: str, query: str) -> tuple[int, Document]:
+    async def _read(self, name: str, query: str, method: bytes) -> tuple[int, Document]:
         try:
-            if not name:
+            page = self._pages.find(name) if name else None
+            acts = page is not None and page.acts
+            if method not in ((b"POST",) if acts else _READING):
+                raise PageError(405, "only POST, because this page acts" if acts else "only GET")
+            if page is None:
                 return 200, self._pages.index()
             parameters = _parameters(query)
-            page = self._pages.find(name)
             async with asyncio.timeout(PAGE_DEADLINE):
                 return 200, await page.read(parameters)
         except PageError as error:

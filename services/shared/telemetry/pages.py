@@ -26,6 +26,8 @@ class Page:
     name: str
     about: str
     read: Read
+    acts: bool = False
+    """Whether reading it has an effect: such a page answers POST alone."""
 
 
 class Pages:
@@ -35,9 +37,9 @@ class Pages:
         self._pages: dict[str, Page] = {}
         self._elsewhere: dict[str, str] = {}
 
-    def add(self, name: str, about: str, read: Read) -> None:
-        """Offer a page; the last of a name wins."""
-        self._pages[name] = Page(name, about, read)
+    def add(self, name: str, about: str, read: Read, *, acts: bool = False) -> None:
+        """Offer a page, by POST alone if reading it `acts`; the last of a name wins."""
+        self._pages[name] = Page(name, about, read, acts)
 
     def replace(self, name: str, instead: str) -> None:
         """Say what there is instead of a page that does not exist here."""

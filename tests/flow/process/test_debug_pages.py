@@ -97,9 +97,10 @@ async def test_every_page_answers_as_text_and_as_json_and_none_shows_a_secret(wa
     index = await fetch_json(watched.port, "/debug/")
     assert sorted(index) == sorted("/debug/" + page.partition("?")[0] for page in PAGES)
     for page in PAGES:
-        status, text = await fetch(watched.port, f"/debug/{page}")
+        method = "POST" if page.startswith("ping") else "GET"
+        status, text = await fetch(watched.port, f"/debug/{page}", method=method)
         assert status == 200 and text.strip(), page
-        document = await fetch_json(watched.port, f"/debug/{page}")
+        document = await fetch_json(watched.port, f"/debug/{page}", method)
         assert isinstance(document, dict), page
         for secret in watched.secrets:
             assert secret not in text and secret not in str(document), page
@@ -118,7 +119,7 @@ async def test_the_pages_tell_the_truth(watched: Watched) -> None:
     sessions = (await fetch_json(port, "/debug/sessions"))["sessions"]
     assert [(one["node"], one["state"]) for one in sessions] == [(node.id, "live")]
     assert (await fetch_json(port, "/debug/batcher"))["map_streamer"]["gateways"][0]["live"] == 1
-    assert (await fetch_json(port, "/debug/ping?node=laptop"))["answered"] is True
+    assert (await fetch_json(port, "/debug/ping?node=laptop", "POST"))["answered"] is True
     login = (await fetch_json(port, "/debug/registration-cache"))["pending_logins"][0]
     assert login["hostname"] == "phone" and login["auth_id"].endswith("***")
     assert (await fetch_json(port, "/debug/config"))["services"]["token"] == "***"
@@ -134,14 +135,19 @@ WRONG = (
     ("/debug/filter?node=1&node=2", 400, "more than once"),
     ("/debug/filter?" + "&".join(f"a{number}=1" for number in range(20)), 400, "more than 16"),
     ("/debug/filter?node=%00%ff", 404, "given name"),
-    ("/debug/ping", 400, "say whom to ask"),
-    ("/debug/ping?node=99", 404, "no map session"),
-    ("/debug/ping?node=1&types=flood", 400, "ping types"),
     ("/debug/pprof/heap", 404, "/debug/runtime"),
     ("/debug/statsviz/ws", 404, "/debug/runtime"),
     ("/debug/nothing", 404, "there are: batcher, config"),
     ("/debug/../metrics", 404, "no such page"),
     ("/other", 404, "see /metrics"),
+    ("/debug/ping?node=1", 405, "only POST"),
+)
+WRONG_PINGS = (
+    ("/debug/ping", 400, "say whom to ask"),
+    ("/debug/ping?node=99", 404, "no map session"),
+    ("/debug/ping?node=1&types=flood", 400, "ping types"),
+    ("/debug/overview", 405, "only GET"),
+    ("/metrics", 405, "only GET"),
 )
 
 
@@ -149,6 +155,29 @@ async def test_a_wrong_question_is_refused_by_name(watched: Watched) -> None:
     for path, status, words in WRONG:
         said, body = await fetch(watched.port, path)
         assert (said, words in body) == (status, True), (path, body)
+
+
+async def test_only_post_asks_a_client_and_only_get_reads(watched: Watched) -> None:
+    for path, status, words in WRONG_PINGS:
+        said, body = await fetch(watched.port, path, method="POST")
+        assert (said, words in body) == (status, True), (path, body)
+
+
+async def test_a_page_of_another_site_reads_nothing(watched: Watched) -> None:
+    port = watched.port
+    for path in ("/metrics", "/debug/", "/debug/config"):
+        for host in (
+            "rebound.example",
+            f"rebound.example:{port}",
+            "127.0.0.1.rebound.example",
+            "127.0.0.1@evil.example",
+        ):
+            status, body = await fetch(port, path, host=host)
+            assert status == 403 and "metrics_allowed_hosts" in body, (path, host)
+        assert (await fetch(port, path, host=f"127.0.0.1:{port}", Origin="http://evil.example"))[0] == 403
+        for host in (f"127.0.0.1:{port}", f"[::1]:{port}", "localhost", "gateway:9090", "hs.example.net", "box.lan"):
+            assert (await fetch(port, path, host=host))[0] == 200, (path, host)
+    assert (await fetch(port, "/health", host="rebound.example"))[0] == 200
 
 
 async def test_a_refusal_is_json_for_those_who_want_json(watched: Watched) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
@@ -17,6 +15,7 @@ from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet
 from services.shared.config.model import Config, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
 
@@ -36,13 +35,14 @@ class MapStreamerService:
         sources: Sources,
         replicas: Replicas,
         servicer: MapStreamerServicer,
+        background: Background,
     ) -> None:
         self.tailnet = tailnet
         self._replicas = replicas
         self._follower = follower
         self._sources = sources
         self._servicer = servicer
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = background
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
@@ -52,33 +52,20 @@ class MapStreamerService:
     async def start(self) -> None:
         """Follow the logs and tell; returns with the first snapshot, or when it is long in coming."""
         await self._sources.start()
-        self._run(self.tailnet.run(), "tailnet")
-        self._run(self._follower.run(), "follower")
-        self._run(self._sources.run(), "sources")
-        self._run(self._replicas.run(), "replicas")
+        self._background.keep(self.tailnet.run, "map-streamer tailnet")
+        self._background.keep(self._follower.run, "map-streamer follower")
+        self._background.keep(self._sources.run, "map-streamer sources")
+        self._background.keep(self._replicas.run, "map-streamer replicas")
         try:
             await asyncio.wait_for(self.tailnet.ready.wait(), _FIRST_SNAPSHOT)
         except TimeoutError:
             log.warning("no snapshot yet, map sessions wait for it")
 
-    def _run(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"map_streamer {name}")
-        task.add_done_callback(_report)
-        self._tasks.append(task)
-
     async def stop(self) -> None:
         """End the work; attached gateways see their stream end."""
         for gateway in self.tailnet.roster.gateways():
             gateway.outbox.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("work of the map streamer ended", task=task.get_name(), error=type(error).__name__)
+        await self._background.stop()
 
 
 async def build(config: Config, deps: Deps) -> MapStreamerService:
@@ -97,7 +84,8 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     sources = Sources(config.derp, config.dns, tailnet, own_names(config))
     admission = Admission(tailnet, deps.clock, metrics)
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
-    return MapStreamerService(tailnet, follower, sources, replicas, MapStreamerServicer(tailnet, admission, deps.clock))
+    servicer = MapStreamerServicer(tailnet, admission, deps.clock)
+    return MapStreamerService(tailnet, follower, sources, replicas, servicer, Background(deps.telemetry))
 
 
 def dns_settings(dns: DnsConfig) -> DnsSettings:

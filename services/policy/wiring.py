@@ -23,6 +23,7 @@ from services.shared.bus import Bus
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 from services.shared.runtime.sighup import listen
 from services.shared.telemetry import get_logger
@@ -46,6 +47,7 @@ class PolicyService:
         file: PolicyFile | None,
         config: Config,
         bus: Bus,
+        background: Background,
     ) -> None:
         self._engine = engine
         self._policies = policies
@@ -53,11 +55,8 @@ class PolicyService:
         self._file = file
         self._mode = config.policy.mode
         self._users = UserFollower(bus, DEFAULT_TAILNET, self._users_changed)
-        self._following: asyncio.Task[None] | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._background = background
         self._reloading: asyncio.Task[None] | None = None
-        self._settling: asyncio.Task[None] | None = None
-        self._retaking: asyncio.Task[None] | None = None
         self._deaf: Callable[[], None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -75,10 +74,10 @@ class PolicyService:
             await self._policies.use_no_file()
         else:
             settled = await self._file.reload(self._take_alone)
-            self._watch = asyncio.create_task(self._file.watch(), name="policy file")
-        self._following = asyncio.create_task(self._users.run(), name="policy users")
+            self._background.keep(self._file.watch, "policy file")
+        self._background.keep(self._users.run, "policy users")
         if not settled:
-            self._settling = asyncio.create_task(self._settle(), name="policy settling")
+            self._background.run(self._settle(), "policy settling")
 
     async def _take_alone(self, text: str, name: str) -> bool:
         return await self._policies.take_file(text, name, alone=True)
@@ -112,29 +111,22 @@ class PolicyService:
 
         def use() -> None:
             if self._policies.follow(rules):
-                self._retaking = asyncio.create_task(self._take_again(), name="policy under new rules")
+                self._background.run(self._take_again(), "policy under new rules")
 
         return use
 
     async def _take_again(self) -> None:
-        try:
-            await self._take()
-        except Exception:
-            log.exception("taking the policy again failed")
+        await self._take()
 
     def _hang_up(self) -> None:
         if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self.reload(), name="policy reload")
+            self._reloading = self._background.run(self.reload(), "policy reload")
 
     async def stop(self) -> None:
         """Stop watching and close the database."""
         if self._deaf is not None:
             self._deaf()
-        tasks = (self._watch, self._reloading, self._settling, self._following, self._retaking)
-        running = [task for task in tasks if task is not None]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._background.stop()
         await self._engine.dispose()
 
 
@@ -150,7 +142,7 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     if rules.file_mode and config.policy.path is not None:
         file = PolicyFile(config.policy.path, policies.take_file, policies.keep_last_good)
     servicer = PolicyServicer(policies, deps.telemetry.tracer)
-    service = PolicyService(engine, policies, servicer, file, config, deps.bus)
+    service = PolicyService(engine, policies, servicer, file, config, deps.bus, Background(deps.telemetry))
     if deps.reloader is not None:
         deps.reloader.add(service)
     return service

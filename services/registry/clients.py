@@ -33,20 +33,9 @@ class PolicyFollower:
         self._change = change
         self._tailnet = tailnet
         self._known: bytes | None = None
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name="registry policy follower")
-
-    async def stop(self) -> None:
-        """End."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Fetch the policy now and after each change; ends when the bus is closed."""
         async with self._bus.subscribe(f"smartscale.{self._tailnet}.policy.changes") as messages:
             while True:
                 await self._fetch_until_known()

@@ -17,25 +17,13 @@ _NUDGE_EVERY = 15.0
 
 
 class Timer:
-    """Runs until stopped; trouble with the database delays it and ends nothing."""
+    """Waits for the next due thing. A database that does not answer delays it and ends nothing."""
 
     def __init__(self, keeper: Keeper, outbox: Outbox) -> None:
         self._keeper = keeper
         self._outbox = outbox
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
         self._next_nudge = 0.0
-
-    def start(self) -> None:
-        """Begin; the first look is at once."""
-        self._task = asyncio.create_task(self._run(), name="registry timer")
-
-    async def stop(self) -> None:
-        """End."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def something_due(self) -> None:
         """Look again, since there is a new thing to wait for."""
@@ -47,7 +35,8 @@ class Timer:
             await self._outbox.nudge()
             self._next_nudge = now + _NUDGE_EVERY
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Act on what is due, at once and then each time something is; ends only when cancelled."""
         while True:
             self._wake.clear()
             try:

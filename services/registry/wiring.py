@@ -32,6 +32,7 @@ from services.registry.wire import ChangeCodec
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 
 
@@ -41,6 +42,7 @@ class RegistryService:
     def __init__(self, config: Config, deps: Deps, settings: Settings) -> None:
         tailnet = DEFAULT_TAILNET
         codec = ChangeCodec(tailnet)
+        self._background = Background(deps.telemetry)
         self._engine: AsyncEngine = create_engine(config.database)
         self._store = SqlStore(self._engine, tailnet, codec)
         self._outbox = Outbox(deps.bus, self._store, tailnet)
@@ -88,15 +90,13 @@ class RegistryService:
         await self._store.prepare()
         await self.ledger.start()
         self._metrics.watch(lambda: self.ledger.waiting, lambda: self.ledger.glance)
-        self.timer.start()
+        self._background.keep(self.timer.run, "registry timer")
         if self._follower is not None:
-            self._follower.start()
+            self._background.keep(self._follower.run, "registry policy follower")
 
     async def stop(self) -> None:
         """Finish what is in hand and close the database."""
-        if self._follower is not None:
-            await self._follower.stop()
-        await self.timer.stop()
+        await self._background.stop()
         await self.ledger.stop()
         await self._engine.dispose()
 

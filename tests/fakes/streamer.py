@@ -22,7 +22,9 @@ from services.shared.bus.memory import MemoryBus
 from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.background import Background
 from services.shared.runtime.clock import Clock, SystemClock
+from services.shared.telemetry.setup import Telemetry
 from tests.fakes.change_logs import FakePolicy, FakeRegistry, make_user
 from tests.fakes.gateway_stream import GatewayStream
 
@@ -53,7 +55,7 @@ class Lab:
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self.bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)
         servicer = MapStreamerServicer(tailnet, admission)
-        service = MapStreamerService(tailnet, follower, sources, replicas, servicer)
+        service = MapStreamerService(tailnet, follower, sources, replicas, servicer, Background(Telemetry()))
         server = LocalServer()
         service.add_to(server)
         await service.start()

@@ -33,7 +33,9 @@ from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.keys import PrivateKey
 from services.shared.rpc import LocalChannel, LocalServer
+from services.shared.runtime.background import Background
 from services.shared.runtime.clock import Clock
+from services.shared.telemetry.setup import Telemetry
 from tests.fakes.streamer import ACCESS, RENDER
 
 CONTROL = PrivateKey.clamp(b"\x11" * 32)
@@ -57,7 +59,7 @@ class Streamer:
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self._bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)
         servicer = MapStreamerServicer(tailnet, admission)
-        self.service = MapStreamerService(tailnet, follower, sources, replicas, servicer)
+        self.service = MapStreamerService(tailnet, follower, sources, replicas, servicer, Background(Telemetry()))
         self._server = LocalServer()
         self.service.add_to(self._server)
         await self.service.start()

@@ -219,7 +219,7 @@ async def embedded(
         stack.push_async_callback(server.stop, 0)
         channel = OutgoingChannel([LocalChannel(server)])
         stack.push_async_callback(channel.close)
-        reloader = Reloader(config, read, bus)
+        reloader = Reloader(config, read, bus, telemetry)
         deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry, reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         services: dict[str, Service] = {}
@@ -259,7 +259,7 @@ async def alone(
         for name in CALLED:
             channels[name] = dial(getattr(config.services, name).addresses, config.services)
             stack.push_async_callback(channels[name].close)
-        reloader = Reloader(config, read, bus)
+        reloader = Reloader(config, read, bus, telemetry)
         deps = Deps(clock or SystemClock(), bus, channels, telemetry, reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         servers: list[RpcServer] = []

@@ -7,7 +7,6 @@ reloads the process that gets it; `reload(tell_others=True)` all processes, over
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -17,8 +16,10 @@ from services.shared.bus import Bus
 from services.shared.bus.port import Message
 from services.shared.config import Config, ConfigError
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.runtime.background import Background
 from services.shared.telemetry import get_logger
 from services.shared.telemetry.logs import configure_logging
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -63,14 +64,20 @@ class Reloaded:
 class Reloader:
     """The configuration in use, and the parts that follow it."""
 
-    def __init__(self, config: Config, read: Callable[[], Config] | None = None, bus: Bus | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        read: Callable[[], Config] | None = None,
+        bus: Bus | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._config = config
         self._read = read
         self._bus = bus
         self._parts: list[Part] = []
         self._lock = asyncio.Lock()
         self._name = secrets.token_hex(8).encode()
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._background = Background(telemetry or Telemetry())
 
     def add(self, part: Part) -> None:
         """Let a part follow."""
@@ -78,7 +85,7 @@ class Reloader:
 
     def hang_up(self) -> None:
         """Reload soon, as SIGHUP asks."""
-        self._keep(asyncio.create_task(self.reload(), name="reload"))
+        self._background.run(self._reload_once(), "reload")
 
     async def reload(self, *, tell_others: bool = False) -> Reloaded:
         """Read the configuration again and take it into use, unless it cannot be used."""
@@ -91,24 +98,21 @@ class Reloader:
     def follow(self) -> None:
         """From now on reload whenever another process says so."""
         if self._bus is not None:
-            self._keep(asyncio.create_task(self._follow(self._bus), name="reload news"))
+            bus = self._bus
+            self._background.keep(lambda: self._follow(bus), "reload news")
 
     async def stop(self) -> None:
         """End what runs."""
-        for task in tuple(self._tasks):
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.stop()
+
+    async def _reload_once(self) -> None:
+        await self.reload()
 
     async def _follow(self, bus: Bus) -> None:
         async with bus.subscribe(TOPIC) as messages:
             async for message in messages:
                 if isinstance(message, Message) and message.payload != self._name:
                     await self.reload()
-
-    def _keep(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _reload(self) -> Reloaded:
         if self._read is None:

@@ -20,8 +20,10 @@ from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
 from gateway.machine.register import MINIMUM_CAPABILITY_VERSION
+from gateway.machine.report_queue import Outcome
 from gateway.machine.reports import LastReports, Report, digest_of
 from gateway.machine.session import MapSessionRequest
+from services.shared.keys import MachineKey
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import MapRequest, decode_map
 
@@ -74,6 +76,8 @@ class Map:
             self._metrics.updates.labels("repeated").inc()
             responder.respond(200)
             return
+        # Until this one is stored the last accepted report says nothing about what the registry will hold.
+        self._reports.forget(request.machine_key, wanted.node_key)
         report = Report(request.connection_id, digest, self._next_order())
         self._work.run(request.machine_key, responder, partial(self._store, request, responder, wanted, report))
 
@@ -87,25 +91,26 @@ class Map:
             cap_version=wanted.version,
             order=report.order,
         )
-        async with self._pace.turn(request.machine_key, wanted.node_key) as newest:
-            if not newest:
-                # Its node has said something newer since: that is what will be stored.
-                self._metrics.updates.labels("overtaken").inc()
-                responder.respond(200)
-                return
-            await self._store_now(request, responder, state, report)
+        machine, size = request.machine_key, len(request.body)
+        store = partial(self._store_now, machine, responder, state, report)
+        if await self._pace.reports.store(machine, wanted.node_key, size, store) is Outcome.REPLACED:
+            self._metrics.updates.labels("overtaken").inc()
+            self._metrics.limited.labels("report").inc()
+            responder.respond(200)
 
-    async def _store_now(self, request: TunnelRequest, responder: Responder, state: NodeState, report: Report) -> None:
+    async def _store_now(self, machine: MachineKey, responder: Responder, state: NodeState, report: Report) -> bool:
+        """Store a report and answer it. Returns False if the registry did not store it."""
         with self._tracer.start_as_current_span("POST /machine/map", kind=trace.SpanKind.SERVER):
             try:
-                changed = await self._registry.update_node(request.machine_key, state)
+                changed = await self._registry.update_node(machine, state)
             except ServiceError as error:
                 self._metrics.updates.labels("refused").inc()
                 refuse(responder, refusal_of(error))
-                return
-        self._reports.accepted(request.machine_key, state.node_key, report)
+                return False
+        self._reports.accepted(machine, state.node_key, report)
         self._metrics.updates.labels("changed" if changed else "unchanged").inc()
         responder.respond(200)
+        return True
 
     def _next_order(self) -> int:
         """Return a number that rises with each report, in order of arrival."""

@@ -30,6 +30,16 @@ async def test_a_repeated_report_costs_no_call(gateway: Gateway) -> None:
     assert len(gateway.registry.updates) == 4
 
 
+async def test_a_report_like_the_last_one_behind_another_that_is_being_stored_is_stored_too(gateway: Gateway) -> None:
+    await gateway.ask("/machine/map", report())
+    gateway.registry.gate.clear()
+    gateway.send("/machine/map", report(Endpoints=[]))
+    last = gateway.send("/machine/map", report())
+    gateway.registry.gate.set()
+    await until(lambda: last.status == 200)
+    assert [len(update.endpoints) for _, update in gateway.registry.updates] == [1, 0, 1]
+
+
 async def test_registering_anew_makes_the_next_report_count(gateway: Gateway) -> None:
     gateway.auth.answer = admitted()
     await gateway.ask("/machine/map", report())

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
-from cli.link import settings
+from cli.link import interrupt, settings
 
 if TYPE_CHECKING:
     from headscale.v1 import node_pb2, user_pb2
@@ -68,6 +68,7 @@ class Remote:
         from headscale.v1 import headscale_pb2_grpc
 
         self._stub = headscale_pb2_grpc.HeadscaleServiceStub(self._channel)
+        interrupt.end_at_interrupt()
         return self
 
     def policies(self) -> Remote:
@@ -107,6 +108,7 @@ class Remote:
         return self
 
     def __exit__(self, *_: object) -> None:
+        interrupt.raise_at_interrupt()
         self._channel.close()
 
     def call(self, name: str, request: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -98,3 +100,30 @@ def test_nobody_there_is_told_as_such(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("address", ["nonsense", ":", "host:port", "[::1", "127.0.0.1:99999999", "a b:1", ""])
 def test_a_strange_address_has_no_certificate_to_trust(address: str) -> None:
     assert unverified._certificate(address, 1.0) is None
+
+
+SWALLOWED = """
+import os, signal, sys, time
+from cli.link.interrupt import end_at_interrupt, raise_at_interrupt
+
+class Destroyed:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):  # the handler runs between two steps of this loop
+            pass
+
+if sys.argv[1] == "within":
+    end_at_interrupt()
+else:
+    end_at_interrupt()
+    raise_at_interrupt()
+Destroyed()
+print("went on")
+"""
+
+
+@pytest.mark.parametrize(("when", "status", "out"), [("within", 130, ""), ("after", 0, "went on\n")])
+def test_an_interrupt_that_a_destructor_would_swallow_ends_a_command(when: str, status: int, out: str) -> None:
+    done = subprocess.run([sys.executable, "-c", SWALLOWED, when], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (status, out)
+    assert ("Exception ignored" in done.stderr) is (when == "after")

@@ -4,7 +4,14 @@ set -eu
 cd "$(dirname "$0")/.."
 STATE=${STATE:-$PWD/state}
 umask 077
-mkdir -p "$STATE"
+if ! { mkdir -p "$STATE" && [ -w "$STATE" ]; } 2>/dev/null; then
+    owned=$STATE
+    while [ ! -e "$owned" ]; do owned=$(dirname "$owned"); done
+    echo "smartscale: $(id -un) may not write to $owned" >&2
+    echo "  run: sudo chown -R $(id -un) $owned" >&2
+    echo "  or keep the state elsewhere: make run STATE=\$HOME/smartscale" >&2
+    exit 1
+fi
 config=$STATE/config.yaml
 if [ ! -e "$config" ]; then
     cat >"$config" <<YAML

@@ -192,7 +192,7 @@ class GatewayService:
         return WebServer(
             config.listen_addr,
             app,
-            listener_class(self._tunnels),
+            listener_class(self._tunnels, deps.handovers),
             config.tls_cert_path,
             config.tls_key_path,
             shared=config.gateway.worker > 0,

@@ -20,11 +20,13 @@ from gateway.edge.tunnels import Tunnels
 from gateway.edge.websocket import WebSocketCarrier
 from gateway.edge.wheel import Timer
 from gateway.proxies import client_address, header_fields
+from services.shared.net.handover import Handovers
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
 TUNNEL_PATH = b"/ts2021"
+RELAY_PATHS = frozenset((b"/derp", b"/derp/probe", b"/derp/latency-check", b"/generate_204", b"/bootstrap-dns"))
 UPGRADE = b"tailscale-control-protocol"
 HANDSHAKE = b"x-tailscale-handshake"
 MAX_HEAD = 64 << 10
@@ -33,21 +35,23 @@ MAX_HEAD = 64 << 10
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tailscale-control-protocol\r\nConnection: upgrade\r\n\r\n"
 
 
-def listener_class(tunnels: Tunnels) -> type[HttpToolsProtocol]:
-    """Return the class for `uvicorn.Config(http=…)`, bound to the tunnels of this process."""
-    return type("BoundListener", (Listener,), {"tunnels": tunnels})
+def listener_class(tunnels: Tunnels, handovers: Handovers | None = None) -> type[HttpToolsProtocol]:
+    """Return the class for `uvicorn.Config(http=…)`, bound to the tunnels of this process, and to its relay if any."""
+    return type("BoundListener", (Listener,), {"tunnels": tunnels, "handovers": handovers or Handovers()})
 
 
 class Listener(HttpToolsProtocol):
     """One HTTP/1.1 connection, until it becomes a tunnel."""
 
     tunnels: ClassVar[Tunnels]
+    handovers: ClassVar[Handovers]
 
     _slot: ConnectionSlot | None = None
     _deadline: Timer | None = None
     _head_size = 0
     _in_head = True
     _for_tunnel = False
+    _for_relay = False
     _finished = False
     """Whether the connection was refused or handed over, so that further data is ignored."""
 
@@ -82,6 +86,8 @@ class Listener(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._for_tunnel:
                 self._upgrade(data[upgrade.args[0] :])
+            elif self._for_relay:
+                self._hand_to_relay(data[upgrade.args[0] :], upgrade=True)
             elif self._should_upgrade_to_ws() and self._get_upgrade() == b"websocket":
                 self._hand_to_uvicorn()
         except httptools.HttpParserError:
@@ -94,16 +100,25 @@ class Listener(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Start the deadline of a request."""
+        if self._finished:
+            return
         super().on_message_begin()
-        self._in_head, self._for_tunnel = True, False
+        self._in_head, self._for_tunnel, self._for_relay = True, False, False
         if self._deadline is None:
             self._arm()
 
     def on_headers_complete(self) -> None:
         """Decide who answers the request."""
+        if self._finished:
+            return
         self._in_head, self._head_size = False, 0
-        self._for_tunnel = httptools.parse_url(self.url).path == TUNNEL_PATH
-        if not self._for_tunnel:
+        path = httptools.parse_url(self.url).path
+        self._for_tunnel = path == TUNNEL_PATH
+        self._for_relay = path in RELAY_PATHS and self.handovers.relay is not None
+        if self._for_relay:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._refuse(400, "upgrade behind an unanswered request")
+        elif not self._for_tunnel:
             super().on_headers_complete()
         elif self.parser.get_method() not in (b"POST", b"GET"):
             self._refuse(405, "method not allowed")
@@ -114,19 +129,28 @@ class Listener(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass on a body; that of an upgrade request is ignored."""
-        if not self._for_tunnel and not self._finished:
+        if not self._is_taken and not self._finished:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop the deadline: the request is complete."""
         self._disarm()
-        if self._slot is not None and not self._finished:
+        if self._finished:
+            return
+        if self._slot is not None:
             self._slot.mark_authenticated()
-        if not self._for_tunnel and not self._finished:
+        if self._for_relay and not self.parser.should_upgrade():
+            self._hand_to_relay(b"", upgrade=False)
+        elif not self._is_taken:
             super().on_message_complete()
 
     def _should_upgrade(self) -> bool:
-        return not self._for_tunnel and super()._should_upgrade()
+        return not self._is_taken and super()._should_upgrade()
+
+    @property
+    def _is_taken(self) -> bool:
+        """Whether the request is for a protocol that takes the connection over."""
+        return self._for_tunnel or self._for_relay
 
     # The upgrade
 
@@ -159,6 +183,27 @@ class Listener(HttpToolsProtocol):
         self.transport.set_protocol(tunnel)
         if read_ahead:
             tunnel.data_received(read_ahead)
+
+    def _hand_to_relay(self, read_ahead: bytes, *, upgrade: bool) -> None:
+        """Let the relay answer. A connection that does not become DERP ends after the answer."""
+        slot, adopt = self._slot, self.handovers.relay
+        if self._finished or slot is None:
+            return
+        if adopt is None:
+            self._refuse(503, "the relay has stopped")
+            return
+        kept = [(name, value) for name, value in self.headers if upgrade or name != b"connection"]
+        if not upgrade:
+            kept.append((b"connection", b"close"))
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (
+            self.parser.get_method(), self.url, b"".join(b"%b: %b\r\n" % each for each in kept),
+        )  # fmt: skip
+        port = int(self.client[1]) if self.client else 0
+        address = self._learn_client(slot), port
+        self._leave_uvicorn()
+        slot.release()
+        if not adopt(self.transport, address, head + read_ahead):
+            self.transport.abort()
 
     def _learn_client(self, slot: ConnectionSlot) -> str:
         """Return the address of the client, which a trusted proxy names in the request."""

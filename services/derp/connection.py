@@ -197,6 +197,15 @@ class Connection(asyncio.BufferedProtocol):
             self._shell.refusals.protocol += 1
             self.close(str(error))
 
+    def data_received(self, data: bytes) -> None:
+        """Bytes arrived from a transport that reads into no buffer of ours."""
+        while data and self._transport is not None and not self._transport.is_closing():
+            buffer = self.get_buffer(len(data))
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self.buffer_updated(size)
+            data = data[size:]
+
     def eof_received(self) -> bool:
         """The peer sends no more; nothing is served to half a connection."""
         return False

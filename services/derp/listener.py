@@ -69,6 +69,20 @@ def _bound(family: int, kind: socket.SocketKind, host: str, port: int, *, both: 
     return bound
 
 
+def admit_connection(shell: Shell, address: tuple[str, int]) -> Connection | None:
+    """A connection that waits to log in, or None where there are too many; the oldest that waits may have to go."""
+    if len(shell.connections) >= shell.limits.connections:
+        shell.refusals.full += 1
+        return None
+    connection = Connection(shell, address)
+    shell.connections.add(connection)
+    crowded = shell.lobby.enter(connection, shell.clock.monotonic())
+    if crowded is not None:
+        shell.refusals.crowded_out += 1
+        crowded.close("too many connections wait to log in")
+    return connection
+
+
 class Listener:
     """One listening socket for relay connections, with TLS or without."""
 
@@ -110,17 +124,10 @@ class Listener:
                 await asyncio.sleep(0)
 
     def _take(self, accepted: socket.socket, address: tuple[str, int]) -> None:
-        shell = self._shell
-        if len(shell.connections) >= shell.limits.connections:
-            shell.refusals.full += 1
+        connection = admit_connection(self._shell, address)
+        if connection is None:
             accepted.close()
             return
-        connection = Connection(shell, address)
-        shell.connections.add(connection)
-        crowded = shell.lobby.enter(connection, shell.clock.monotonic())
-        if crowded is not None:
-            shell.refusals.crowded_out += 1
-            crowded.close("too many connections wait to log in")
         connection.greeting = asyncio.get_running_loop().create_task(self._greet(connection, accepted))
 
     async def _greet(self, connection: Connection, accepted: socket.socket) -> None:

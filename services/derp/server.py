@@ -12,7 +12,7 @@ from services.derp import http
 from services.derp.admission import Admission
 from services.derp.connection import Limits, Refusals, Shell
 from services.derp.datagram import StunSocket
-from services.derp.listener import Listener
+from services.derp.listener import Listener, admit_connection
 from services.derp.lobby import Lobby
 from services.derp.relay import KEEP_ALIVE_SECONDS, Relay
 from services.derp.session import Identity
@@ -118,6 +118,19 @@ class DerpServer:
         if self.stun is not None:
             self.stun.start()
         self._clockwork = asyncio.get_running_loop().create_task(self._tick_all())
+
+    def adopt(self, transport: asyncio.Transport, address: tuple[str, int], data: bytes) -> bool:
+        """Take over a connection that another listener accepted, with the bytes that it read. False: there is no room.
+
+        Its end is ours to learn: the transport's protocol becomes the connection.
+        """
+        connection = admit_connection(self._shell, address)
+        if connection is None:
+            return False
+        transport.set_protocol(connection)
+        connection.connection_made(transport)
+        connection.data_received(data)
+        return True
 
     async def stop(self) -> None:
         """Ask clients to come back at different moments, then close everything."""

@@ -25,6 +25,7 @@ from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config, DerpServerConfig
+from services.shared.config.relay_place import relay_place
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.clock import Clock
 from services.shared.runtime.process import Deps
@@ -119,6 +120,7 @@ class DerpService:
             OSError: an address cannot be bound.
         """
         await self.server.start()
+        self._deps.handovers.relay = self.server.adopt
         self._deps.telemetry.registry.register(self._collector)
         self._collected = True
         self.mesh.start()
@@ -138,6 +140,7 @@ class DerpService:
 
     async def stop(self) -> None:
         """Send clients elsewhere and close everything."""
+        self._deps.handovers.relay = None
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.wait([self._renewal])
@@ -176,6 +179,7 @@ async def build(config: Config, deps: Deps) -> DerpService:
 def _build(config: Config, deps: Deps) -> DerpService:
     chosen = config.derp.server
     hostname = chosen.hostname or urlsplit(config.server_url).hostname or ""
+    place = relay_place(config, together=deps.handovers.together)
     if not hostname:
         raise _SettingError("hostname", "is empty", "set the name or address that clients dial")
     try:
@@ -185,13 +189,13 @@ def _build(config: Config, deps: Deps) -> DerpService:
             "private_key_path", str(error), "restore the file, or remove it to make a new key"
         ) from error
     try:
-        tls = Tls(chosen, config.state_dir, hostname, identity, deps.clock) if chosen.listen_addr else None
+        tls = Tls(chosen, config.state_dir, hostname, identity, deps.clock) if place.tls_address else None
     except (CertificateError, OSError) as error:
         raise _SettingError("tls_cert_path", str(error), "name a PEM certificate and its key") from error
     settings = ServerSettings(
         hostname=hostname,
-        tls_address=chosen.listen_addr,
-        http_address=chosen.http_listen_addr,
+        tls_address=place.tls_address,
+        http_address=place.http_address,
         stun_address=chosen.stun_listen_addr if chosen.stun.enabled else "",
         addresses=tuple(address for address in _addresses(chosen, hostname) if address not in ("", "none")),
     )
@@ -200,7 +204,8 @@ def _build(config: Config, deps: Deps) -> DerpService:
     mesh = Mesh(server.relay, identity, _targets(chosen), deps.clock)
 
     def record() -> RelayRecord:
-        return _record(chosen, hostname, server, tls.certificate.cert_name if tls else "")
+        port = chosen.port or place.main_port or server.tls_port or server.http_port
+        return _record(chosen, hostname, server, port, tls.certificate.cert_name if tls else "")
 
     announced = chosen.automatically_add_embedded_derp_region
     announcer = Announcer(deps.channels["registry"], record) if announced else None
@@ -216,7 +221,7 @@ def _admission(chosen: DerpServerConfig, deps: Deps) -> Admission:
     return RegistryAdmission(deps.channels["registry"], deps.clock, fail_open=chosen.verify_clients_fail_open)
 
 
-def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, cert_name: str) -> RelayRecord:
+def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, port: int, cert_name: str) -> RelayRecord:
     ipv4, ipv6 = _addresses(chosen, hostname)
     return RelayRecord(
         region_id=chosen.region_id,
@@ -227,7 +232,7 @@ def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, cert_na
         cert_name=cert_name,
         ipv4=ipv4,
         ipv6=ipv6,
-        derp_port=server.tls_port or server.http_port,
+        derp_port=port,
         stun_port=server.stun_port or -1,
     )
 

@@ -84,10 +84,13 @@ class DerpServerConfig:
     ipv4: str = ""
     ipv6: str = ""
     stun: DerpStunConfig = DerpStunConfig()
-    listen_addr: str = "0.0.0.0:8443"
-    """Relay over TLS; what clients use. Empty turns it off."""
+    listen_addr: str = ""
+    """Relay over TLS on a listener of its own. Empty: `/derp` on `listen_addr` under the name of an https `server_url`
+    where everything is one process, else `0.0.0.0:8443`."""
     http_listen_addr: str = ""
-    """Relay without TLS, for development and for reverse proxies. Empty turns it off."""
+    """Relay without TLS, for development and for reverse proxies."""
+    port: Annotated[int, Min(0), Max(65535)] = 0
+    """TCP port that clients dial, where something forwards it; zero: that of the listener or of `server_url`."""
     hostname: str = ""
     """Name or address that clients dial; empty means the host of `server_url`."""
     name: str = ""

@@ -81,8 +81,6 @@ def _derp(config: Config) -> Iterator[Found]:
         return
     if not server.stun_listen_addr:
         yield "derp.server.stun_listen_addr", "is empty while the relay is on", "write 0.0.0.0:3478"
-    if not server.listen_addr and not server.http_listen_addr:
-        yield "derp.server.listen_addr", "is empty, and http_listen_addr too", "write 0.0.0.0:8443"
     if server.mesh_key and not _HEX64.match(server.mesh_key):
         yield "derp.server.mesh_key", "is not 64 hex digits", "make one with `openssl rand -hex 32`"
     if server.mesh_with and not server.mesh_key:

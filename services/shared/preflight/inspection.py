@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from services.shared.config.errors import Found, Problem
 from services.shared.config.login import key_of_provider
 from services.shared.config.model import Config
+from services.shared.config.relay_place import relay_place
 from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
 from services.shared.keys import KeyFormatError, PrivateKey
@@ -38,8 +39,9 @@ class Report:
 class _Inspection:
     """Collects what is found, each with the place of its key."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, together: bool) -> None:
         self.config = config
+        self.together = together
         self.report = Report()
 
     def problem(self, key: str, what: str, remedy: str) -> None:
@@ -60,7 +62,7 @@ class _Inspection:
 
 def inspect(config: Config, processes: Collection[str] = ALL, *, together: bool = True, ports: bool = True) -> Report:
     """Open what the named processes will use. `ports` tries the addresses too, which takes that nobody serves yet."""
-    found = _Inspection(config)
+    found = _Inspection(config, together)
     parts: list[tuple[Collection[str], Callable[[_Inspection], None]]] = [
         (("gateway",), _gateway),
         (("derp",), _relay),
@@ -91,7 +93,8 @@ def addresses(
         if config.grpc_listen_addr and (config.tls_cert_path or config.grpc_allow_insecure):
             yield "grpc_listen_addr", config.grpc_listen_addr, tcp
     if "derp" in processes and (server.enabled or not together):
-        for key, address in (("listen_addr", server.listen_addr), ("http_listen_addr", server.http_listen_addr)):
+        place = relay_place(config, together=together)
+        for key, address in (("listen_addr", place.tls_address), ("http_listen_addr", place.http_address)):
             if address:
                 yield f"derp.server.{key}", address, tcp
         if server.stun.enabled and server.stun_listen_addr:
@@ -120,7 +123,7 @@ def _relay(found: _Inspection) -> None:
         server.private_key_path if server.private_key_path.name else found.config.state_dir / "derp_server_private.key"
     )
     _private_key(found, "derp.server.private_key_path", key)
-    if server.listen_addr:
+    if relay_place(found.config, together=found.together).tls_address:
         found.need("state_dir", unwritable_folder(found.config.state_dir))
     _pair(found, "derp.server.", server.tls_cert_path, server.tls_key_path, server.hostname)
 

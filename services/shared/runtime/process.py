@@ -23,6 +23,7 @@ from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
 from services.shared.db.place import RefusedDatabaseError, place_of
+from services.shared.net.handover import Handovers
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
@@ -54,6 +55,8 @@ class Deps:
     channels: Mapping[str, grpc.aio.Channel]
     """By service name: "registry", "policy", "auth", "map_streamer"."""
     telemetry: Telemetry = field(default_factory=Telemetry)
+    handovers: Handovers = field(default_factory=Handovers)
+    """Connections that one service of the process accepts for another."""
     reloader: Reloader | None = None
     """Tells of a changed configuration; None where there is nobody to read it."""
 
@@ -220,7 +223,8 @@ async def embedded(
         channel = OutgoingChannel([LocalChannel(server)])
         stack.push_async_callback(channel.close)
         reloader = Reloader(config, read, bus, telemetry)
-        deps = Deps(clock or SystemClock(), bus, dict.fromkeys(CALLED, channel), telemetry, reloader)
+        channels = dict.fromkeys(CALLED, channel)
+        deps = Deps(clock or SystemClock(), bus, channels, telemetry, Handovers(together=True), reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         services: dict[str, Service] = {}
         for name, build in builds.items():
@@ -260,7 +264,7 @@ async def alone(
             channels[name] = dial(getattr(config.services, name).addresses, config.services)
             stack.push_async_callback(channels[name].close)
         reloader = Reloader(config, read, bus, telemetry)
-        deps = Deps(clock or SystemClock(), bus, channels, telemetry, reloader)
+        deps = Deps(clock or SystemClock(), bus, channels, telemetry, reloader=reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
         servers: list[RpcServer] = []
         ports: dict[str, int] = {}

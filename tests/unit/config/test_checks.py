@@ -79,7 +79,6 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"derp.server.enabled": False}, "derp", "names no relay"),
     ({"derp.server.stun_listen_addr": ""}, "derp.server.stun_listen_addr", "is empty while"),
-    ({"derp.server.listen_addr": ""}, "derp.server.listen_addr", "is empty, and"),
     ({"derp.server.region_id": 0}, "derp.server.region_id", "is below 1"),
     ({"derp.server.mesh_key": "ab"}, "derp.server.mesh_key", "is not 64 hex digits"),
     ({"derp.server.mesh_with": ["https://a"]}, "derp.server.mesh_with", "needs derp.server.mesh_key"),

@@ -13,7 +13,7 @@ import pytest
 from tests.e2e import clients, lab
 from tests.e2e.alone import write_certificate
 from tests.e2e.clients import Caddy
-from tests.e2e.lab import SERVER_IP, Lab, Nat
+from tests.e2e.lab import SERVER_IP, Lab
 from tests.e2e.machine import Machine
 from tests.e2e.waiting import wait_for
 
@@ -62,7 +62,7 @@ def test_clients_behind_hard_nat_are_relayed_over_the_port_of_the_server(net: La
         listening = machine.run("ss -ltn").stdout
         assert ":443 " in listening and ":8443 " not in listening
         for host in ("one", "two"):
-            net.add_host(host, Nat.HARD)
+            net.add_host(host, "hard")
             made = Caddy(net, host, host, URL, key)
             made.extra["SSL_CERT_FILE"] = str(certificate)
             made.through = tuple(machine.files)

@@ -114,7 +114,7 @@ if [ "$want" = test ]; then
     else
         say "the packaged real clients are built for Linux on x86-64; their tests are skipped by name"
     fi
-    apt_install redis-server postgresql nginx-light nftables iproute2 iputils-ping curl procps docker.io mmdebstrap iptables sqlite3 openssl
+    apt_install redis-server postgresql pebble nginx-light nftables iproute2 iputils-ping curl procps docker.io mmdebstrap iptables sqlite3 openssl
     command -v chromium >/dev/null || apt_install chromium fonts-dejavu-core
     command -v npm >/dev/null || apt_install npm
 fi

@@ -6,15 +6,14 @@ hashable, so that evaluators can share work between rules that name the same thi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self
 
 import msgspec
 
-FORMAT = 1
-"""Version of the serialised form; a reader refuses what it does not know."""
+FORMAT = 2
+"""Version of the serialised form; a reader refuses what it does not know. Version 1 wrote each end in full."""
 
 
 class AliasKind(StrEnum):
@@ -64,6 +63,20 @@ class Alias:
     """For literals: CIDRs or ``first-last`` ranges."""
     internet: bool = False
     """For an ipset: it is a part of `autogroup:internet`, which exit nodes serve."""
+
+
+class End(tuple[Alias, ...]):
+    """One end of a grant: its sources or its destinations. Hashed once.
+
+    An ACL with many destinations becomes many grants that share the end with its sources. Whoever keys a table by an
+    end would otherwise pay for all sources at each of the grants.
+    """
+
+    def __hash__(self) -> int:
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = self.__dict__["_hash"] = super().__hash__()
+        return known
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +198,6 @@ class CompiledPolicy:
     """Who is in a group that the document lists and the sign-in provider names: `merge` both, `static` or `idp`."""
     allow_all: bool = False
     """True when the document had no access rules at all, so that everything is allowed."""
-    format: int = FORMAT
 
     def aliases(self) -> Iterator[Alias]:
         """Every source, destination, target and approver that the document names."""
@@ -200,19 +212,85 @@ class CompiledPolicy:
         yield from self.exit_approvers
 
     def to_bytes(self) -> bytes:
-        """Serialise."""
-        return msgspec.json.encode(self)
+        """Serialise; an end that several grants share is written once."""
+        numbers: dict[tuple[Alias, ...], int] = {}
+        grants = tuple(
+            _StoredGrant(
+                numbers.setdefault(grant.source, len(numbers)),
+                numbers.setdefault(grant.destination, len(numbers)),
+                grant.network,
+                grant.app,
+                grant.via,
+                grant.postures,
+                grant.origin,
+            )
+            for grant in self.grants
+        )
+        return msgspec.json.encode(_Stored(FORMAT, tuple(numbers), grants, replace(self, grants=())))
 
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read what `to_bytes` wrote.
+    @staticmethod
+    def from_bytes(data: bytes) -> CompiledPolicy:
+        """Read what `to_bytes` wrote, now or in version 1.
 
         Raises: `ValueError` when the data is not a compiled policy of a known format.
         """
-        policy = msgspec.json.decode(data, type=cls)
-        if policy.format != FORMAT:
-            raise ValueError(f"compiled policy has format {policy.format}, this program reads {FORMAT}")
-        return policy
+        version = msgspec.json.decode(data, type=_Head).format
+        if version == 1:
+            policy = msgspec.json.decode(data, type=CompiledPolicy)
+            return replace(policy, grants=_sharing(policy.grants))
+        if version != FORMAT:
+            raise ValueError(f"compiled policy has format {version}, this program reads {FORMAT}")
+        stored = msgspec.json.decode(data, type=_Stored)
+        ends = tuple(map(End, stored.ends))
+        try:
+            grants = tuple(grant.with_ends(ends) for grant in stored.grants)
+        except IndexError:
+            raise ValueError("compiled policy names an end that it does not have") from None
+        return replace(stored.policy, grants=grants)
+
+
+class _Head(msgspec.Struct, frozen=True):
+    """The part of each version that says which one it is."""
+
+    format: int
+
+
+class _StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A grant whose ends are places in a list."""
+
+    source: int
+    destination: int
+    network: tuple[NetworkAccess, ...] = ()
+    app: tuple[Capability, ...] = ()
+    via: tuple[str, ...] = ()
+    postures: tuple[str, ...] = ()
+    origin: str = ""
+
+    def with_ends(self, ends: tuple[End, ...]) -> Grant:
+        """Return the grant itself."""
+        source, destination = ends[self.source], ends[self.destination]
+        return Grant(source, destination, self.network, self.app, self.via, self.postures, self.origin)
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    """A compiled policy as it is written: `policy` is all of it but its grants."""
+
+    format: int
+    ends: tuple[tuple[Alias, ...], ...]
+    grants: tuple[_StoredGrant, ...]
+    policy: CompiledPolicy
+
+
+def _sharing(grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    known: dict[tuple[Alias, ...], End] = {}
+    return tuple(
+        replace(
+            grant,
+            source=known.setdefault(grant.source, End(grant.source)),
+            destination=known.setdefault(grant.destination, End(grant.destination)),
+        )
+        for grant in grants
+    )
 
 
 ANYONE = Alias(AliasKind.ANY, "*")

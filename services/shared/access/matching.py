@@ -91,11 +91,18 @@ class Segments:
 
 
 def by_alias(lists: Iterable[Sequence[Alias]]) -> dict[Alias, int]:
-    """For each alias, the mask of the lists that it stands in."""
-    masks: dict[Alias, int] = defaultdict(int)
+    """For each alias, the mask of the lists that it stands in.
+
+    Lists are hashable. Equal ones are walked once: a rule with 4,000 sources and as many destinations is 4,000 grants
+    with the same list of sources.
+    """
+    by_list: dict[Sequence[Alias], int] = defaultdict(int)
     for number, aliases in enumerate(lists):
+        by_list[aliases] |= 1 << number
+    masks: dict[Alias, int] = defaultdict(int)
+    for aliases, mask in by_list.items():
         for alias in aliases:
-            masks[alias] |= 1 << number
+            masks[alias] |= mask
     return masks
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from services.policy.model.compiler import ProviderGroups, compile_policy
@@ -177,10 +178,21 @@ def test_what_is_no_address_grants_nothing() -> None:
 
 
 def test_a_compiled_policy_of_another_format_is_refused() -> None:
-    data = replace(DENY_ALL, format=99).to_bytes()
+    data = DENY_ALL.to_bytes().replace(b'"format":2', b'"format":99')
     for bad in (data, b"", b"{}x", b'{"grants": 7}', b"\xff"):
         with pytest.raises(ValueError, match=r"."):
             CompiledPolicy.from_bytes(bad)
+
+
+def test_a_compiled_policy_of_the_first_format_is_read() -> None:
+    first = msgspec.json.encode({**msgspec.to_builtins(ALLOW_ALL), "format": 1})
+    assert CompiledPolicy.from_bytes(first) == ALLOW_ALL
+
+
+def test_ends_that_a_compiled_policy_does_not_have_are_refused() -> None:
+    data = ALLOW_ALL.to_bytes().replace(b'"source":0', b'"source":7')
+    with pytest.raises(ValueError, match="names an end"):
+        CompiledPolicy.from_bytes(data)
 
 
 @pytest.mark.parametrize(

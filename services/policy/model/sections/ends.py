@@ -7,7 +7,7 @@ from collections.abc import Callable
 from services.policy.model.sections.names import Names, foreign_domain
 from services.policy.model.text.fields import FieldReader
 from services.policy.model.text.tree import Value
-from services.shared.access.compiled import Alias, AliasKind
+from services.shared.access.compiled import Alias, AliasKind, End
 
 _SELF_SOURCES = frozenset({AliasKind.USER, AliasKind.GROUP, AliasKind.MEMBER, AliasKind.ROLE, AliasKind.DOMAIN})
 _SELF_RULE = "autogroup:self can only be used with users, groups, or supported autogroups"
@@ -21,18 +21,20 @@ class Ends:
         self._reader = reader
         self._findings = reader.findings
         self._names = names
+        self._known: dict[End, End] = {}
 
-    def sources(self, value: Value | None, where: str) -> tuple[Alias, ...]:
+    def sources(self, value: Value | None, where: str) -> End:
         """All of `src`, without those that were refused."""
         return self._all(value, where, self.source)
 
-    def destinations(self, value: Value | None, where: str) -> tuple[Alias, ...]:
+    def destinations(self, value: Value | None, where: str) -> End:
         """All of `dst`, without those that were refused."""
         return self._all(value, where, self.destination)
 
-    def _all(self, value: Value | None, where: str, read: Callable[[str, str, int], Alias | None]) -> tuple[Alias, ...]:
+    def _all(self, value: Value | None, where: str, read: Callable[[str, str, int], Alias | None]) -> End:
         found = (read(str(item.data), where, item.at) for item in self._reader.texts(value, where))
-        return tuple(alias for alias in found if alias is not None)
+        end = End(alias for alias in found if alias is not None)
+        return self._known.setdefault(end, end)
 
     def source(self, text: str, where: str, at: int) -> Alias | None:
         """Classify one source of an access rule; None when it was refused."""

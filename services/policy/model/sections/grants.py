@@ -18,6 +18,8 @@ _OWN_CAPABILITIES = frozenset(
     f"tailscale.com/cap/{name}"
     for name in ("drive", "golink", "kubernetes", "relay", "secrets", "tailsql", "tsidp", "webui")
 )
+_MAX_PAIRS = 100_000
+"""Pairs of a destination and a range of ports in one grant: a subnet router's packet filter spells out each of them."""
 _CAPABILITY = re.compile(r"[^/:\s]+/\S+")
 
 
@@ -60,6 +62,10 @@ class GrantReader:
                 message = f'dst "{alias.name}": to allow all IP addresses, use "*" or "autogroup:internet"'
                 self._findings.refuse(where, item.at, message)
                 break
+        pairs = sum(max(1, len(alias.ranges)) for alias in destination) * sum(len(access.ports) for access in network)
+        if pairs > _MAX_PAIRS:
+            message = f"{pairs} pairs of a destination and ports, at most {_MAX_PAIRS}: write ranges or wider prefixes"
+            self._findings.refuse(where, item.at, message)
         via = self._via(fields.get("via"), f"{where}.via")
         postures = self._postures.of(fields, where)
         return Grant(source, destination, network, app, via, postures, where)

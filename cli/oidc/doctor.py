@@ -47,9 +47,9 @@ def run(arguments: argparse.Namespace) -> Outcome:
         if arguments.provider not in providers:
             raise CommandError(f"no provider is called {arguments.provider!r}", f"there are: {_names(providers)}")
         providers = {arguments.provider: providers[arguments.provider]}
-    for name, provider in providers.items():
+    for name in providers:
         prompt = _prompt if arguments.login else None
-        report = asyncio.run(examine_provider(config.server_url, name, provider, arguments.token, prompt))
+        report = asyncio.run(examine_provider(config, name, arguments.token, prompt))
         outcome.findings += report.findings
         outcome.dump.setdefault("providers", {})[report.subject] = report.facts
     if providers:

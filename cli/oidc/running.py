@@ -40,6 +40,7 @@ def examine_running(report: DoctorReport, arguments: argparse.Namespace, config:
         else:
             report.fail("running", f"{one.label} cannot be used: {one.text}", one.reason, "see the checks above")
     _examine_failures(report, health.failures)
+    _examine_notices(report, health.notices)
     return True
 
 
@@ -53,6 +54,14 @@ def _examine_failures(report: DoctorReport, failures: Any) -> None:
         report.warn("failures", text, cause, f"look for flow_id {one.flow_id or '-'} in the log")
     if not failures:
         report.ok("failures", "no sign-in went wrong lately")
+
+
+def _examine_notices(report: DoctorReport, notices: Any) -> None:
+    """Add what the last sign-ins left out of the providers' claims, each kind once."""
+    newest = {(one.provider, one.claim, one.text): one for one in reversed(notices)}
+    for one in newest.values():
+        cause = f"claim {one.claim!r} of {one.provider or 'the default provider'}, last at {when(one.time)}"
+        report.warn("claims-unused", one.text, cause, one.remedy)
 
 
 def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> None:

@@ -1,9 +1,9 @@
-"""The browser's way to what waits: pages that show and never change anything. Knows the stubs, decides nothing.
+"""The HTTP handlers of the pages that show a pending login or SSH session. They change nothing.
 
-A device has its page at /register/{auth_id}, an SSH session at /auth/{auth_id}; each is found by the other's path too.
+A device has its page at /register/{auth_id}, an SSH session at /auth/{auth_id}; either path finds both.
 
-GET has no effect, so previews, prefetching and reloads are harmless. A sign-in provider adds its own way to approve to
-`ways`; without one the command line is the only way, and no other is shown.
+GET has no effect, so previews, prefetching and reloads are harmless. A sign-in provider adds its own section to
+`ways`; without one only the section of the command line is shown.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TIMEOUT = 5.0
 READ = ["GET", "HEAD"]
 
 Way = Callable[[str], Html]
-"""A section of the page for an auth id: one way to approve what waits."""
+"""Makes the section of the page that offers one way to approve an auth id."""
 
 AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
@@ -125,7 +125,7 @@ async def _find(auth_stub: Any, auth_id: str) -> LoginView | ssh.SshView | None:
 
 
 def ssh_view_of(check: pb.SshCheck) -> ssh.SshView:
-    """What is shown of an SSH session."""
+    """An SSH session as its page shows it."""
     return ssh.SshView(
         auth_id=check.auth_id,
         source=check.source_name,
@@ -139,7 +139,7 @@ def ssh_view_of(check: pb.SshCheck) -> ssh.SshView:
 
 
 def view_of(login: pb.PendingLogin) -> LoginView:
-    """What is shown of a pending login."""
+    """A pending login as its page shows it."""
     return LoginView(
         auth_id=login.auth_id,
         machine_key=MachineKey(login.machine_key),
@@ -155,6 +155,6 @@ def view_of(login: pb.PendingLogin) -> LoginView:
 def answer_page(
     body: Html, status: int = 200, headers: dict[str, str] | None = None, *, form: str = "'none'"
 ) -> Response:
-    """A page with the headers of every page; `form` says where its forms may lead."""
+    """A response with the headers of every page; `form` is the CSP source list of its forms' targets."""
     policy = HEADERS["Content-Security-Policy"].replace("form-action 'none'", f"form-action {form}")
     return HTMLResponse(str(body), status, {**HEADERS, "Content-Security-Policy": policy, **(headers or {})})

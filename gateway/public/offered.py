@@ -1,4 +1,4 @@
-"""The providers that the pages offer, as the configuration of now names them. Knows no request."""
+"""The sign-in providers that the pages offer, by the current configuration. Knows no request."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from services.shared.config import Config
 
 
 class Offered:
-    """The providers that the pages offer; they may change while we run."""
+    """The providers that the pages offer; a reload replaces them."""
 
     def __init__(self, config: Config) -> None:
         self._providers = config.oidc.in_use()
 
     async def prepare(self, config: Config) -> Callable[[], None]:
-        """Make ready for another configuration."""
+        """Prepare for another configuration; the returned function applies it."""
         providers = config.oidc.in_use()
 
         def use() -> None:
@@ -28,11 +28,11 @@ class Offered:
         return use
 
     def ways(self) -> Sequence[login.Way]:
-        """The ways to approve a login: buttons where there are providers, the command line always."""
+        """The sections of the page of a login: buttons if there are providers, and always the command line."""
         return self._ways(by_command, "device")
 
     def ssh_ways(self) -> Sequence[login.Way]:
-        """The ways to let an SSH session in, likewise."""
+        """The sections of the page of an SSH session, likewise."""
         return self._ways(ssh.by_command, "session")
 
     def _ways(self, command: login.Way, what: str) -> Sequence[login.Way]:
@@ -42,13 +42,13 @@ class Offered:
         return (partial(pages.by_buttons, providers=buttons, what=what), lambda auth_id: folded(command(auth_id)))
 
     def form(self) -> str:
-        """Where the buttons lead, for the browser's policy: it holds the redirects of a form to it too."""
+        """The CSP source list of the buttons' targets; browsers apply it to the redirects of a form as well."""
         if not self._providers:
             return "'none'"
         secure = all(one.issuer.startswith("https:") for one in self._providers.values())
         return "'self' https:" if secure else "'self' https: http:"
 
     def label(self, name: str) -> str:
-        """What a provider is called; text of strangers is no name."""
+        """The label of a provider; for an unknown name, that of the default one."""
         found = self._providers.get(name) or next(iter(self._providers.values()), None)
         return found.provider_name if found is not None else "the provider"

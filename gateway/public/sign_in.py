@@ -1,13 +1,13 @@
-"""The browser's way through a sign-in: a button, the provider, a question, an answer. Knows the stubs, decides nothing.
+"""The HTTP handlers of a sign-in: start, callback, confirmation. Translates to the stubs and decides nothing.
 
-    POST /oidc/start/{auth_id}     cookie, then to the provider; with /{provider} to another than the default one
-    GET  /oidc/callback            the provider's answer, then to the page below, so that a reload is harmless;
-                                   every other provider than the default one has /oidc/callback/{provider} of its own
-    GET  /oidc/confirm/{flow_id}   shows how far it is
-    POST /oidc/confirm/{flow_id}   the person's answer, then to the page above
+    POST /oidc/start/{auth_id}     sets a cookie and redirects to the default provider, or to /{provider}
+    GET  /oidc/callback            takes the provider's answer and redirects to the page below, so that a reload is
+                                   harmless; every provider but the default one has its own /oidc/callback/{provider}
+    GET  /oidc/confirm/{flow_id}   shows the state of the sign-in
+    POST /oidc/confirm/{flow_id}   takes the person's confirmation and redirects to the page above
 
-Each sign-in has a cookie of its own, so tabs do not disturb each other. Only a posted form changes anything but the
-callback, which works once and is not taken from a browser that only looks ahead.
+Each sign-in has its own cookie, so tabs do not disturb each other. Only a posted form changes anything, except for the
+callback, which works once and is refused from a browser that fetches ahead.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ log = get_logger(__name__)
 
 MAX_FORM = 4096
 MAX_COOKIES = 5
-"""Sign-ins that one browser keeps; the oldest is forgotten, or its headers would grow without end."""
+"""Sign-ins whose cookies one browser keeps; the oldest is deleted, to bound the size of its headers."""
 CALLBACK_TIMEOUT = 45.0
-"""The provider is asked up to four things, ten seconds each at most."""
+"""Seconds: up to four requests go to the provider, each with a deadline of ten seconds."""
 _FLOW_ID = re.compile(r"[0-9a-f]{24}\Z", re.ASCII)
 _SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
 def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[APIRouter]:
-    """All pages that people read."""
+    """The routers of all pages that people read."""
     landing = login.router(auth_stub, server_url, ways=offered.ways, ssh_ways=offered.ssh_ways, form=offered.form)
     return [landing, router(auth_stub, server_url, offered.label)]
 
@@ -161,13 +161,17 @@ def _shown(found: pb.SignIn, now: datetime) -> Response:
     device = device_of(view_of(found.login), now) if found.HasField("login") else html("")
     match found.state:
         case pb.SIGN_IN_STATE_CONFIRMING:
-            return answer_page(pages.confirm_page(found.flow_id, found.user, device, found.confirmation), form="'self'")
+            return answer_page(
+                pages.confirm_page(found.flow_id, found.user, device, found.confirmation, found.notices), form="'self'"
+            )
         case pb.SIGN_IN_STATE_DONE:
-            return answer_page(pages.done_page(found.user, device))
+            return answer_page(pages.done_page(found.user, device, found.notices))
         case pb.SIGN_IN_STATE_REFUSED:
             waits = found.HasField("login") and not found.login.decided
             again = pages.again_link(found.login.auth_id) if waits else None
-            refused = pages.refused_page(found.reason, found.text, found.flow_id, told=found.final, again=again)
+            refused = pages.refused_page(
+                found.reason, found.text, found.flow_id, final=found.final, again=again, account=found.user
+            )
             return answer_page(refused, 403)
     return answer_page(pages.waiting_page(), headers={"Refresh": "2"})
 
@@ -185,7 +189,13 @@ def _shown_ssh(found: pb.SignIn, now: datetime) -> Response:
             again = pages.again_link(check.auth_id, "session") if waits else None
             return answer_page(
                 pages.refused_page(
-                    found.reason, found.text, found.flow_id, told=found.final, again=again, what="session"
+                    found.reason,
+                    found.text,
+                    found.flow_id,
+                    final=found.final,
+                    again=again,
+                    what="session",
+                    account=found.user,
                 ),
                 403,
             )
@@ -200,7 +210,7 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: st
     if code is grpc.StatusCode.FAILED_PRECONDITION and auth_id:
         return RedirectResponse(f"/register/{auth_id}", 303, HEADERS)
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
-        log.info("sign-in is not under way in this browser", code=code.name, flow_id=flow_id)
+        log.info("sign-in not started in this browser", code=code.name, flow_id=flow_id)
         return answer_page(pages.lost_page(flow_id), 404)
     log.warning("sign-in cannot go on", code=code.name, auth_id=auth_id, flow_id=flow_id)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and auth_id:
@@ -212,7 +222,7 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: st
 
 
 def _from_our_page(request: Request, origin: str) -> bool:
-    """Whether a form was posted by a page of ours; browsers that say nothing of it are held by the cookie."""
+    """Whether a form was posted by one of our pages; the cookie protects browsers that send neither header."""
     said = request.headers.get("origin")
     if said not in (None, "null") and said.lower() != origin.lower():
         return False
@@ -233,7 +243,7 @@ async def _form(request: Request) -> dict[str, str]:
 
 
 class _Jar:
-    """One cookie for each sign-in. `__Host-` ties it to this very host; over plain http, for trials, there is none."""
+    """One cookie for each sign-in. `__Host-` binds it to this host; over plain http there is no prefix."""
 
     def __init__(self, *, secure: bool) -> None:
         self._secure = secure

@@ -7,9 +7,10 @@ from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.entry import EntryRules, check_format
 from services.auth.model.oidc.groups import GroupNames, read_patterns
 from services.auth.model.oidc.identity import ClaimNames
-from services.auth.usecases.verify_sign_in import SignInSettings
+from services.auth.model.oidc.trust import UNLIMITED, ProviderTrust, StatedTrust, trust_of
+from services.auth.usecases.authorization import SignInSettings
 from services.shared.config.errors import ConfigError, Problem
-from services.shared.config.login import ProviderConfig, key_of_provider
+from services.shared.config.login import OidcConfig, ProviderConfig, key_of_provider
 
 
 def credentials_of(config: ProviderConfig) -> Credentials:
@@ -59,8 +60,26 @@ def redirect_uri_of(server_url: str, name: str) -> str:
     return f"{server_url.rstrip('/')}/oidc/callback" + (f"/{name}" if name else "")
 
 
-def settings_of(server_url: str, name: str, config: ProviderConfig) -> SignInSettings:
-    """What the configuration says of sign-ins at a provider."""
+def trust_in(oidc: OidcConfig, name: str) -> ProviderTrust:
+    """Which addresses and groups of a provider count in policies; the first one in use is the primary one."""
+    stated = {other: _stated(config) for other, config in oidc.in_use().items()}
+    own = stated.pop(name)
+    return trust_of(own, stated.values(), primary=name == next(iter(oidc.in_use())))
+
+
+def _stated(config: ProviderConfig) -> StatedTrust:
+    return StatedTrust(
+        trusted_domains=config.trusted_domains,
+        allowed_domains=config.allowed_domains,
+        allow=config.groups.allow,
+        mapped=tuple(config.groups.rename.values()),
+        prefix=config.groups.prefix,
+        allowed_groups=config.allowed_groups,
+    )
+
+
+def settings_of(server_url: str, name: str, config: ProviderConfig, trust: ProviderTrust = UNLIMITED) -> SignInSettings:
+    """The settings of sign-ins at one provider of the configuration; `trust` as `trust_in` returns it."""
     claims = config.claims
     return SignInSettings(
         client_id=config.client_id,
@@ -81,6 +100,8 @@ def settings_of(server_url: str, name: str, config: ProviderConfig) -> SignInSet
         ),
         groups=GroupNames(config.groups.rename, read_patterns(config.groups.patterns), config.groups.prefix),
         groups_count=config.groups.enabled,
+        trust=trust,
+        config_key=key_of_provider(name),
         key_lifetime=config.expiry,
         expiry_from_token=config.use_expiry_from_token,
     )

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from services.auth.idp.discovery_loop import ProviderDiscovery
 from services.auth.idp.provider import HttpProvider
 from services.auth.model.oidc.refusal import SignInError
+from services.auth.model.oidc.trust import ProviderTrust
 from services.auth.neighbours import AuthRegistryClient
-from services.auth.provider_config import check_provider, credentials_of, open_provider_http, settings_of
+from services.auth.provider_config import check_provider, credentials_of, open_provider_http, settings_of, trust_in
 from services.auth.store.flows import FlowStore
 from services.auth.store.logins import NodeLoginStore
 from services.auth.usecases.evaluate_access import EvaluateAccess
@@ -36,7 +37,7 @@ CLOSE_DELAY = 60.0
 class _Made:
     """One provider, as it was made of its configuration."""
 
-    settings: tuple[str, ProviderConfig]
+    settings: tuple[str, ProviderConfig, ProviderTrust]
     offer: ProviderEntry
     provider: HttpProvider
     search: ProviderDiscovery
@@ -124,27 +125,28 @@ class SignInPart:
         out: dict[str, _Made] = {}
         for name, provider in config.oidc.in_use().items():
             there = self._made.get(name)
-            if there is not None and there.settings == (config.server_url, provider):
+            trust = trust_in(config.oidc, name)
+            if there is not None and there.settings == (config.server_url, provider, trust):
                 out[name] = there
                 continue
             try:
-                out[name] = self._make_one(config.server_url, name, provider)
+                out[name] = self._make_one(config.server_url, name, provider, trust)
             except ConfigError as error:
                 problems.extend(error.problems)
         if problems:
             raise ConfigError(problems)
         return out
 
-    def _make_one(self, server_url: str, name: str, config: ProviderConfig) -> _Made:
+    def _make_one(self, server_url: str, name: str, config: ProviderConfig, trust: ProviderTrust) -> _Made:
         credentials = credentials_of(config)
-        settings = settings_of(server_url, name, config)
+        settings = settings_of(server_url, name, config, trust)
         check_provider(name, config, credentials)
         provider = HttpProvider(
             config.issuer, config.app_id, credentials, open_provider_http(name, config), self._clock
         )
         verify = VerifySignIn(provider, self._registry, self._clock, settings)
         offer = ProviderEntry(name, config.provider_name, config.issuer, provider, verify)
-        return _Made((server_url, config), offer, provider, ProviderDiscovery(provider, config.issuer))
+        return _Made((server_url, config, trust), offer, provider, ProviderDiscovery(provider, config.issuer))
 
 
 def build_sign_in(

@@ -148,7 +148,7 @@ def test_the_configuration_starts_and_a_client_joins_by_it(site: Site) -> None:
     client.start()
     person = Person(site.net, through=tuple(site.machine.files))
     link = client.sign_in_url()
-    assert "Log in with OIDC" in person.look(link)
+    assert "Login with OIDC" in person.look(link)
     question = person.come_back(person.sign_in(person.press(link), "user"))
     person.confirm(question, person.look(question))
     client.wait_running()

@@ -105,7 +105,7 @@ def panva(place: Place) -> Provider:
 def to_provider(page: Page, link: str, provider: Provider) -> None:
     """Open the device's link and press the provider's button."""
     page.goto(link)
-    press(page, f"Log in with {type(provider).__name__}")
+    press(page, f"Login with {type(provider).__name__}")
 
 
 def heading(page: Page) -> str:
@@ -126,7 +126,7 @@ def test_from_the_link_to_a_client_that_is_connected(place: Place, provider: Pro
         assert heading(page) == "Let this device in?"
         assert page.get_by_text(client.name, exact=True).is_visible()
         picture(page, "landing")
-        press(page, f"Log in with {type(provider).__name__}")
+        press(page, f"Login with {type(provider).__name__}")
         provider.sign_in(page, "alice")
         assert heading(page) == "Is this your device?"
         assert "alice@example.com" in page.get_by_role("main").inner_text()
@@ -140,7 +140,7 @@ def test_from_the_link_to_a_client_that_is_connected(place: Place, provider: Pro
         assert heading(page) == "Your device is connected"
         client.wait_running()
         page.goto(link)
-        assert heading(page) == "This device was decided"
+        assert heading(page) == "This device was already approved or refused"
         picture(page, "decided")
     node = place.server.nodes()[client.name]
     assert node["user"]["providerId"].endswith("/alice") and node["user"]["email"] == "alice@example.com"
@@ -166,13 +166,13 @@ def test_who_says_that_the_device_is_not_theirs_turns_it_away(place: Place, panv
         page = profile.new_page()
         to_provider(page, link, panva)
         panva.sign_in(page, "alice")
-        press(page, "No, this is not mine")
-        assert heading(page) == "The device was turned away"
+        press(page, "No, this is not my device")
+        assert heading(page) == "The device was refused"
         picture(page, "turned-away")
         wait_for("the client says why", lambda: "this device is not theirs" in client.log() or None)
         page.go_back()
         page.goto(link)
-        assert heading(page) == "This device was decided"
+        assert heading(page) == "This device was already approved or refused"
     client.stop()
 
 
@@ -185,10 +185,10 @@ def test_what_may_go_better_next_time_leaves_the_client_waiting(place: Place, pa
         state = parse_qs(urlsplit(asked.value.url).query)["state"][0]
         page.goto(f"{URL}/oidc/callback?" + urlencode({"code": "spoiled", "state": state, "iss": panva.issuer}))
         assert heading(page) == "Sign-in did not work"
-        assert page.get_by_text("code-refused").is_visible() and page.get_by_text("still waits").is_visible()
+        assert page.get_by_text("code-refused").is_visible() and page.get_by_text("still waiting").is_visible()
         picture(page, "again")
         page.get_by_role("link", name="Try again").click()
-        press(page, "Log in with Panva")
+        press(page, "Login with Panva")
         panva.sign_in(page, "alice")
         press(page, "Yes, connect my device")
         client.wait_running()
@@ -203,10 +203,10 @@ def test_tabs_other_browsers_and_the_back_button_do_no_harm(place: Place, panva:
         to_provider(two, link, panva)
         panva.sign_in(two, "alice")
         other.goto(two.url)
-        assert heading(other) == "This sign-in is not under way here"
+        assert heading(other) == "This sign-in did not start in this browser"
         picture(other, "lost")
         one.goto(link)
-        press(one, "Log in with Panva")
+        press(one, "Login with Panva")
         assert heading(one) == heading(two) == "Is this your device?"
         press(two, "Yes, connect my device")
         assert heading(two) == "Your device is connected"

@@ -123,6 +123,7 @@ class Provider:
         if self.sign is not None:
             return self.sign(header, claims)
         registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
+        registry.max_header_length = registry.max_payload_length = 1 << 20
         return jws.serialize_compact(header, orjson.dumps(claims), key, registry=registry)
 
     def answer(self, path: str, headers: Mapping[str, str], body: bytes, query: str = "") -> Answer:

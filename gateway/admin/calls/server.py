@@ -41,7 +41,7 @@ class Server:
     ) -> pb.GetSignInHealthResponse:
         """How sign-in does."""
         answer = await call.ask(self._services.auth.GetSignInHealth, auth_pb2.GetSignInHealthRequest(), PATIENCE)
-        return pb.GetSignInHealthResponse(providers=answer.providers, failures=answer.failures)
+        return pb.GetSignInHealthResponse(providers=answer.providers, failures=answer.failures, notices=answer.notices)
 
     async def Health(self, request: headscale_pb2.HealthRequest, call: CallContext) -> headscale_pb2.HealthResponse:
         """Say whether the database answers."""

@@ -1,4 +1,4 @@
-"""The pages of a pending login: the device and the ways to approve it, and what to do when the link is dead."""
+"""The pages of a pending login: the device, the ways to approve it, and what to do when the link is not valid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.shared.keys import MachineKey
 
 @dataclass(frozen=True, slots=True)
 class LoginView:
-    """What is shown of a pending login."""
+    """A pending login as its page shows it."""
 
     auth_id: str
     machine_key: MachineKey
@@ -28,44 +28,44 @@ class LoginView:
 def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
     """The device, and one section for each way to approve it."""
     if login.decided:
-        return page("This device was decided", html(_DECIDED, device=device_of(login, now)))
+        return page("This device was already approved or refused", html(_DECIDED, device=device_of(login, now)))
     body = html(_LOGIN, device=device_of(login, now), ways=join(ways), left=minutes(login.expires_at - now))
     return page("Let this device in?", body)
 
 
 def by_command(auth_id: str) -> Html:
-    """The way of the administrator's command line."""
+    """A section with the command that an administrator runs."""
     return html(_BY_COMMAND, auth_id=auth_id)
 
 
 def folded(way: Html) -> Html:
-    """The way of the command line where people have another one: there, but not in their face."""
+    """A section, folded, where another one comes first."""
     outer = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
     return html(outer, inner=way)
 
 
 def unknown_page(server_url: str) -> Html:
-    """The link is wrong, too old, or replaced by a newer one."""
-    return page("This link is not valid any more", html(_UNKNOWN, server_url=server_url))
+    """The link is wrong or too old, or a newer one replaced it."""
+    return page("This link is no longer valid", html(_UNKNOWN, server_url=server_url))
 
 
 def unavailable_page(reference: str = "") -> Html:
-    """We cannot tell at the moment."""
+    """The server cannot find out at the moment."""
     return page("Not available at the moment", html(_UNAVAILABLE, reference=reference_of(reference)))
 
 
 def fingerprint(key: MachineKey) -> str:
-    """The beginning of a machine key in groups, as people compare it."""
+    """The first 16 hexadecimal digits of a machine key in groups of 4, for people to compare."""
     digits = key.raw.hex()[:16]
     return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
 
 
 def device_of(login: LoginView, now: datetime) -> Html:
-    """What is known of the device."""
+    """A list of what is known about the device."""
     return html(
         _DEVICE,
         hostname=login.hostname or "(no name given)",
-        os=login.os or "(not said)",
+        os=login.os or "(not given)",
         fingerprint=fingerprint(login.machine_key),
         machine_key=login.machine_key,
         address=login.remote_address or "(not known)",
@@ -75,7 +75,7 @@ def device_of(login: LoginView, now: datetime) -> Html:
 
 
 def minutes(span: timedelta) -> str:
-    """A span for people, to the minute."""
+    """A duration in minutes, for people."""
     whole = max(0, int(span.total_seconds() // 60))
     if whole < 1:
         return "less than a minute"
@@ -92,11 +92,12 @@ _DEVICE = """<dl>
 </dl>
 """
 
-_LOGIN = """<p>A device asks to join this tailnet. Name and system are what the device says of itself.</p>
+_LOGIN = """<p>A device asks to join this tailnet. The device itself states its name and system.</p>
 {device}
 {ways}
-<p class="soft">Approve it only if you started this sign-in yourself or know who did: who is let in reaches what its
-owner may reach. The request ends by itself in {left}. Opening or reloading this page changes nothing.</p>
+<p class="soft">Approve it only if you started this sign-in yourself or know who did: the device may connect to
+everything that its owner may connect to. The request expires in {left}. Opening or reloading this page changes
+nothing.</p>
 """
 
 _BY_COMMAND = """<section>
@@ -104,25 +105,24 @@ _BY_COMMAND = """<section>
 <p>An administrator of this server runs, with the name of the device's owner in place of USERNAME:</p>
 <pre>headscale auth register --auth-id {auth_id} --user USERNAME</pre>
 <p class="soft"><code>headscale users list</code> shows the names.
-<code>headscale auth reject --auth-id {auth_id}</code> turns the device away.</p>
+<code>headscale auth reject --auth-id {auth_id}</code> refuses the device.</p>
 </section>
 """
 
-_DECIDED = """<p>The request of this device was approved or refused already. The device has the answer; you can close
-this page.</p>
+_DECIDED = """<p>The device has the answer; you can close this page.</p>
 {device}
 """
 
-_UNKNOWN = """<p>It has a mistake in it, its time is over, or the device made a newer one.</p>
+_UNKNOWN = """<p>It is mistyped or expired, or the device has a newer one.</p>
 <h2>What to do</h2>
 <ol>
-<li>Look at the device: if it waits for you, it shows a new link. Open that one.</li>
-<li>If it shows none, start again there:
+<li>Check the device: if it is waiting for you, it shows a new link. Open that one.</li>
+<li>If it shows none, start again on the device:
 <pre>tailscale up --login-server {server_url}</pre></li>
 </ol>
 """
 
-_UNAVAILABLE = """<p>The server cannot look this request up just now. The device keeps waiting; reload this page in a
-few seconds.</p>
+_UNAVAILABLE = """<p>The server cannot find this request at the moment. The device keeps waiting; reload this page in
+a few seconds.</p>
 {reference}
 """

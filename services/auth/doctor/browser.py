@@ -15,7 +15,7 @@ from services.auth.doctor.report import DoctorReport
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.usecases.verify_sign_in import SignInSettings, authorization_url
+from services.auth.usecases.authorization import SignInSettings, authorization_url
 
 _NOBODY = frozenset(
     ("login_required", "interaction_required", "consent_required", "account_selection_required", "access_denied")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from services.auth.doctor.report import DoctorReport
 from services.auth.idp.http import ProviderHttp
+from services.auth.model.oidc.claims import claim_at, kind_of
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.entry import check_entry
-from services.auth.model.oidc.identity import claim_at, read_person
+from services.auth.model.oidc.groups import similar_names
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.usecases.verify_sign_in import SignInSettings
+from services.auth.model.oidc.sent_groups import read_sent_groups
+from services.auth.usecases.authorization import SignInSettings
 
-_KINDS = {str: "text", bool: "a truth value", int: "a number", float: "a number", dict: "an object", type(None): "null"}
+SHOWN = 20
+"""Groups that a finding names."""
 
 
 async def examine_claims(
@@ -61,13 +63,6 @@ async def examine_claims(
     _replay(report, metadata, [document, *([id_claims] if id_claims is not None else [])], settings)
 
 
-def kind_of(value: Any) -> str:
-    """The kind of a claim's value, without the value."""
-    if isinstance(value, list):
-        return "a list of " + (" and ".join(sorted({kind_of(item) for item in value})) or "nothing")
-    return _KINDS.get(type(value), type(value).__name__)
-
-
 def _examine_address(report: DoctorReport, document: Mapping[str, Any], settings: SignInSettings) -> None:
     rules, claim = settings.entry, settings.claims.email
     if claim_at(document, claim) is None:
@@ -95,23 +90,15 @@ def _examine_groups(report: DoctorReport, document: Mapping[str, Any], settings:
             "groups", f"no claim {claim!r}", "the scope groups is not allowed, or the claim has another name",
             "enable the groups scope at the provider and in oidc.scope, or set oidc.claims.groups",
         )  # fmt: skip
-    elif isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, str) for item in value)):
-        names = [value] if isinstance(value, str) else value
-        report.ok("groups", f"{claim} is {kind_of(value)}: {', '.join(names) or 'no group'}")
-        _examine_similar_names(report, settings.groups.ours(tuple(names)), settings.entry.groups)
     else:
-        text = f"{claim} is {kind_of(value)}"
-        report.fail("groups", text, "groups should be a list of texts", "change the mapping at the provider")
-
-
-def similar_names(have: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs that differ only in case, a leading slash, or what follows an @."""
-
-    def bare(name: str) -> str:
-        return name.rpartition("/")[2].partition("@")[0].casefold()
-
-    held = set(have)
-    return [(mine, name) for name in wanted if name not in held for mine in sorted(held) if bare(mine) == bare(name)]
+        sent = read_sent_groups(value)
+        if sent.names is None:
+            text = f"{claim} is {kind_of(value)}"
+            report.fail("groups", text, "groups should be a list of names", "change the mapping at the provider")
+            return
+        shown = ", ".join(sent.names[:SHOWN]) + (", …" if len(sent.names) > SHOWN else "")
+        report.ok("groups", f"{claim} is {kind_of(value)} with {len(sent.names)} names: {shown or 'no group'}")
+        _examine_similar_names(report, settings.groups.translate(sent.names), settings.entry.groups)
 
 
 def _examine_similar_names(report: DoctorReport, have: Iterable[str], wanted: Iterable[str]) -> None:
@@ -139,11 +126,11 @@ def _tell_where(report: DoctorReport, documents: Mapping[str, Mapping[str, Any]]
 def _replay(
     report: DoctorReport, metadata: Metadata, documents: Sequence[Mapping[str, Any]], settings: SignInSettings
 ) -> None:
+    identity = settings.describe(metadata.identity, str(documents[0].get("sub", "")), documents)
+    for notice in settings.trust.limit(identity).notices:
+        report.warn("claims-unused", notice.text, f"claim {notice.claim!r}", notice.remedy_for(report.subject))
     try:
-        person = read_person(metadata.identity, str(documents[0].get("sub", "")), documents, settings.claims)
-        if person.groups is not None:
-            person = replace(person, groups=settings.groups.ours(person.groups))
-        check_entry(person, settings.entry)
+        check_entry(identity, settings.entry)
     except SignInError as error:
         report.fail("entry", f"{error} ({error.reason.value})", "the lists of who may enter", "compare allowed_*")
     else:

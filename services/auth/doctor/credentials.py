@@ -9,7 +9,14 @@ from datetime import datetime
 import orjson
 
 from services.auth.doctor.report import DoctorReport
-from services.auth.idp.client_auth import METHODS, Credentials, UnusableSecretError, authenticate, method_of
+from services.auth.idp.client_auth import (
+    METHODS,
+    Credentials,
+    UnusableSecretError,
+    authenticate,
+    method_of,
+    methods_of,
+)
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.refusal import SignInError
@@ -83,7 +90,11 @@ async def _try_others(
         said = await _probe(replace(credentials, method=other), metadata, http, redirect_uri, now)
         if said == "invalid_grant":
             remedy = f"write {report.subject}.client_auth: {other}"
-            report.fail("credentials", text, f"it wants them shown as {other}", remedy)
+            if other in methods_of(credentials, metadata):
+                text = f"the provider accepts client id and secret as {other} only, and does not declare it"
+                report.warn("credentials", text, f"{used} is tried first, {other} after it", remedy)
+            else:
+                report.fail("credentials", text, f"it accepts them as {other} only", remedy)
             return
     report.fail("credentials", text, "one of both is wrong, or of another application", _COPY)
 

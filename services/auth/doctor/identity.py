@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.auth.doctor.claims import similar_names
 from services.auth.doctor.report import DoctorReport
 from services.auth.model.oidc.discovery import effective_issuer, origin_of
 from services.auth.model.oidc.entry import check_entry
+from services.auth.model.oidc.groups import similar_names
 from services.auth.model.oidc.identity import ProviderIdentity
 from services.auth.model.oidc.refusal import SignInError
-from services.auth.provider_config import settings_of
+from services.auth.provider_config import settings_of, trust_in
 from services.shared.config import Config, ProviderConfig
 
 _REMEDIES = {
@@ -47,7 +47,8 @@ def examine_identity(report: DoctorReport, identity: StoredIdentity, config: Con
         )  # fmt: skip
         return
     name, provider = found
-    rules = settings_of(config.server_url, name, provider).entry
+    settings = settings_of(config.server_url, name, provider, trust_in(config.oidc, name))
+    rules = settings.entry
     person = ProviderIdentity(
         identity.issuer,
         identity.subject,

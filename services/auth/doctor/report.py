@@ -76,11 +76,11 @@ REMEDIES: dict[RefusalReason, tuple[str, str]] = {
     ),
     RefusalReason.DISCOVERY_STATUS: (
         "there is no description at this address: most often the App ID is missing or wrong",
-        "copy the Issuer URL with the App ID from the provider's page into oidc.issuer",
+        "copy the issuer with the App ID from the provider's page into oidc.issuer: https://TENANT/api/oidc/[appid]",
     ),
     RefusalReason.DISCOVERY_NOT_JSON: (
         "a web page answers, not the provider's description: the path is wrong",
-        "copy the Issuer URL with the App ID from the provider's page into oidc.issuer",
+        "copy the issuer with the App ID from the provider's page into oidc.issuer: https://TENANT/api/oidc/[appid]",
     ),
     RefusalReason.DISCOVERY_INCOMPLETE: ("the provider's description lacks what a sign-in needs", "ask the provider"),
     RefusalReason.DISCOVERY_UNSUITABLE: (

@@ -1,4 +1,4 @@
-"""How we prove to the token endpoint that we are the client: a secret in header or form, or a signed statement."""
+"""Client authentication at the token endpoint: a secret in the header or the form, or a signed assertion (RFC 7523)."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class UnusableSecretError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What we have to prove ourselves with; files are read at every use."""
+    """Client credentials for one provider; files are read at every use."""
 
     client_id: str
     secret: str = field(default="", repr=False)
     secret_path: Path | None = None
     key_path: Path | None = None
     method: str = ""
-    """Empty: by what the provider offers."""
+    """Empty: chosen by what the provider declares."""
 
     def current_secret(self) -> str:
         """The secret as it is now.
@@ -96,12 +96,23 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
 
 
 def method_of(credentials: Credentials, metadata: Metadata) -> str:
-    """How we prove ourselves: as configured, else by what the provider offers; empty when it offers nothing of ours."""
+    """The authentication method to use first; empty if the provider takes none that is implemented here."""
+    return next(iter(methods_of(credentials, metadata)), "")
+
+
+def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
+    """The authentication methods to try, in order.
+
+    The configured one alone, else those that the provider declares. A provider that declares none should take the
+    header (RFC 8414 §2), but some take the form only, so that is tried second.
+    """
     if credentials.method:
-        return credentials.method
+        return (credentials.method,)
     if credentials.key_path is not None:
-        return "private_key_jwt"
-    return next((method for method in METHODS[:2] if method in metadata.auth_methods), "")
+        return ("private_key_jwt",)
+    if not metadata.auth_methods:
+        return METHODS[:2]
+    return tuple(method for method in METHODS[:2] if method in metadata.auth_methods)
 
 
 def _assertion(credentials: Credentials, audience: str, now: datetime) -> str:

@@ -7,15 +7,22 @@ look for new keys, but not more often than every half minute, or forged tokens w
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 import orjson
 
-from services.auth.idp.client_auth import Credentials, authenticate
+from services.auth.idp.client_auth import Credentials, authenticate, methods_of
 from services.auth.idp.http import ProviderHttp, ProviderResponse
-from services.auth.model.oidc.discovery import WELL_KNOWN, Metadata, effective_issuer, is_secure, read_metadata
+from services.auth.model.oidc.discovery import (
+    WELL_KNOWN,
+    Metadata,
+    effective_issuer,
+    is_secure,
+    issuer_hint,
+    read_metadata,
+)
 from services.auth.model.oidc.keys import KeySet, read_keys
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 from services.auth.store.provider import ProviderTokens
@@ -52,6 +59,7 @@ class HttpProvider:
         self._metadata = _Kept()
         self._keys = _Kept()
         self._looked_at: float | None = None
+        self._auth_method = ""
 
     async def close(self) -> None:
         """Let connections go."""
@@ -80,24 +88,19 @@ class HttpProvider:
         return found
 
     async def redeem(self, code: str, verifier: str, redirect_uri: str) -> ProviderTokens:
-        """Trade a code for tokens.
+        """Exchange an authorization code for tokens.
 
         Raises:
-            SignInError: the provider refuses the code or us, or answers something else.
+            SignInError: the provider refuses the code or the client, or its answer is not a token response.
         """
         metadata = await self.metadata()
-        headers, proof = authenticate(self._credentials, metadata, self._clock.now())
         form = {
             "grant_type": "authorization_code",
             "code": code,
             "redirect_uri": redirect_uri,
             "code_verifier": verifier,
-            **proof,
         }
-        answer = await self._http.post(metadata.token_endpoint, form, headers)
-        document = _json(answer.body)
-        if answer.status != 200:
-            raise _token_refusal(answer, document)
+        document = await self._request_tokens(metadata, form)
         id_token, access_token = document.get("id_token"), document.get("access_token")
         if not isinstance(id_token, str) or not id_token:
             raise SignInError(
@@ -106,6 +109,31 @@ class HttpProvider:
         if not isinstance(access_token, str) or str(document.get("token_type", "")).lower() != "bearer":
             raise SignInError(RefusalReason.TOKEN_MISSING, "the provider sent no bearer token")
         return ProviderTokens(id_token, access_token)
+
+    async def _request_tokens(self, metadata: Metadata, form: dict[str, str]) -> dict[str, Any]:
+        methods = methods_of(self._credentials, metadata)
+        if self._auth_method in methods:  # it was accepted before
+            methods = (self._auth_method, *(method for method in methods if method != self._auth_method))
+        refusal: SignInError | None = None
+        for method in methods:
+            headers, proof = authenticate(replace(self._credentials, method=method), metadata, self._clock.now())
+            answer = await self._http.post(metadata.token_endpoint, {**form, **proof}, headers)
+            document = _json(answer.body)
+            if answer.status == 200:
+                self._remember(method, first=methods[0])
+                return document
+            refusal = refusal or _token_refusal(answer, document)
+            if not _refuses_client(answer, document):
+                raise _token_refusal(answer, document)
+        if refusal is None:
+            authenticate(self._credentials, metadata, self._clock.now())  # raises the reason
+        raise refusal or SignInError(RefusalReason.CLIENT_CREDENTIALS, "the provider takes no configured credentials")
+
+    def _remember(self, method: str, *, first: str) -> None:
+        if method != first:
+            remedy = f"set client_auth: {method} for this provider"
+            log.warning("provider accepted the client secret only by another method", method=method, remedy=remedy)
+        self._auth_method = method
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
         """What the provider says of the person: an object, a signed token, or None where it has no such endpoint.
@@ -158,13 +186,13 @@ class HttpProvider:
         if answer.status != 200:
             raise SignInError(
                 RefusalReason.DISCOVERY_STATUS,
-                f"{url} answers with {answer.status}; is the path with the App ID in oidc.issuer?",
+                f"{url} answers with {answer.status}; {issuer_hint(self._effective)}",
             )
         try:
             document = orjson.loads(answer.body)
         except orjson.JSONDecodeError:
             raise SignInError(
-                RefusalReason.DISCOVERY_NOT_JSON, f"{url} answers with something else than JSON; is the path right?"
+                RefusalReason.DISCOVERY_NOT_JSON, f"{url} does not answer with JSON; {issuer_hint(self._effective)}"
             ) from None
         metadata = read_metadata(self._issuer.strip(), self._effective, document)
         if metadata.pinned:
@@ -186,6 +214,11 @@ def _json(body: bytes) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
+def _refuses_client(answer: ProviderResponse, document: dict[str, Any]) -> bool:
+    """Whether the token endpoint refuses our authentication, and not the code."""
+    return answer.status == 401 or document.get("error") in ("invalid_client", "unauthorized_client", "invalid_request")
+
+
 def _token_refusal(answer: ProviderResponse, document: dict[str, Any]) -> SignInError:
     error = document.get("error")
     if error in ("invalid_client", "unauthorized_client") or answer.status == 401:
@@ -194,7 +227,5 @@ def _token_refusal(answer: ProviderResponse, document: dict[str, Any]) -> SignIn
             "the provider does not accept the client id or secret; compare both with its page",
         )
     if error == "invalid_grant":
-        return SignInError(
-            RefusalReason.CODE_REFUSED, "the provider does not accept its own code any more; sign in again"
-        )
+        return SignInError(RefusalReason.CODE_REFUSED, "the provider no longer accepts its code; sign in again")
     return SignInError(RefusalReason.TOKEN_ENDPOINT, f"the provider's token endpoint answers with {answer.status}")

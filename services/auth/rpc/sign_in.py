@@ -110,7 +110,18 @@ class SignInServicer:
                     reason=one.reason.value,
                     text=one.text,
                 )
-                for one in sign_in.failures.newest()
+                for one in sign_in.history.failures()
+            ],
+            notices=[
+                pb.SignInNotice(
+                    time=writing.instant(one.time),
+                    flow_id=one.flow_id,
+                    provider=one.provider,
+                    claim=one.claim,
+                    text=one.text,
+                    remedy=one.remedy,
+                )
+                for one in sign_in.history.notices()
             ],
         )
 
@@ -149,6 +160,7 @@ def _sign_in(view: SignInView) -> pb.SignIn:
         text=flow.text,
         final=flow.final,
         confirmation=view.confirmation,
+        notices=flow.notices,
     )
 
 

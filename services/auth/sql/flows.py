@@ -52,7 +52,7 @@ class SqlFlows:
 
 
 def _row(flow: SignInFlow) -> dict[str, Any]:
-    return {**asdict(flow), "state": flow.state.value, "kind": flow.kind.value}
+    return {**asdict(flow), "state": flow.state.value, "kind": flow.kind.value, "notices": list(flow.notices)}
 
 
 def _flow(row: RowMapping) -> SignInFlow:
@@ -61,4 +61,5 @@ def _flow(row: RowMapping) -> SignInFlow:
     values["kind"] = FlowKind(row["kind"])
     values["auth_id"] = AuthId(row["auth_id"])
     values["user_id"] = UserId(row["user_id"])
+    values["notices"] = tuple(row["notices"])
     return SignInFlow(**values)

@@ -139,6 +139,7 @@ flows = Table(
     Column("subject", Text, nullable=False, server_default=""),
     Column("sid", Text, nullable=False, server_default=""),
     Column("kind", String(16), nullable=False, server_default="login"),
+    Column("notices", JSON, nullable=False, server_default="[]"),
     Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
     Index("auth_flows_expires", "tailnet_id", "expires_at"),
 )

@@ -48,7 +48,7 @@ class LoginPurpose(Protocol):
         """What waits; `NotFoundError` when nothing does."""
         ...
 
-    async def welcome(self, auth_id: AuthId, user_id: UserId) -> None:
+    async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
         """Let somebody who is known be asked; `SignInError` when they have no say."""
         ...
 
@@ -70,11 +70,11 @@ class JoinPurpose:
 
     kind = FlowKind.LOGIN
     may_create = True
-    over = FinalReason(RefusalReason.LOGIN_OVER, "the device's request is over; look at the device for a new link")
-    decided = FinalReason(RefusalReason.LOGIN_DECIDED, "the device's request was decided already")
+    over = FinalReason(RefusalReason.LOGIN_OVER, "the device's request has ended; the device shows a new link")
+    decided = FinalReason(RefusalReason.LOGIN_DECIDED, "the device's request was already approved or refused")
     denied = FinalReason(
         RefusalReason.DEVICE_NOT_MINE,
-        "sign-in was refused: the person at the browser said that this device is not theirs",
+        "sign-in was refused: the person at the browser said that this is not their device",
     )
     refused = RefusalReason.DEVICE_REFUSED
 
@@ -87,7 +87,7 @@ class JoinPurpose:
         """A pending login."""
         return await self._logins.get(auth_id)
 
-    async def welcome(self, auth_id: AuthId, user_id: UserId) -> None:
+    async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
         """Whoever may enter may bring a device."""
 
     def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
@@ -110,13 +110,9 @@ class SshPurpose:
 
     kind = FlowKind.SSH
     may_create = False
-    over = FinalReason(
-        RefusalReason.SESSION_OVER, "the SSH session does not wait any more; open it again for a new link"
-    )
-    decided = FinalReason(RefusalReason.SESSION_DECIDED, "the SSH session was decided already")
-    denied = FinalReason(
-        RefusalReason.SESSION_NOT_MINE, "its owner said at the browser that this SSH session may not begin"
-    )
+    over = FinalReason(RefusalReason.SESSION_OVER, "the SSH session no longer waits; open it again for a new link")
+    decided = FinalReason(RefusalReason.SESSION_DECIDED, "the SSH session was already approved or refused")
+    denied = FinalReason(RefusalReason.SESSION_NOT_MINE, "its owner refused this SSH session in the browser")
     refused = RefusalReason.SESSION_REFUSED
 
     def __init__(self, checks: SshChecks) -> None:
@@ -126,7 +122,7 @@ class SshPurpose:
         """A session that waits."""
         return await self._checks.get(auth_id)
 
-    async def welcome(self, auth_id: AuthId, user_id: UserId) -> None:
+    async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
         """The owner of the source, and nobody else."""
         try:
             await self._checks.owned(auth_id, user_id)

@@ -37,10 +37,11 @@ from services.auth.model.oidc.flow import (
 )
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 from services.auth.store.flows import FlowStore
+from services.auth.usecases.authorization import authorization_url, reduced_scopes
 from services.auth.usecases.login_purposes import FinalReason, LoginPurpose, Waiting
 from services.auth.usecases.provider_entries import ProviderEntries, ProviderEntry
-from services.auth.usecases.sign_in_failures import SignInFailure, SignInFailures
-from services.auth.usecases.verify_sign_in import ProviderCallback, authorization_url, check_sender, reduced_scopes
+from services.auth.usecases.sign_in_history import SignInFailure, SignInHistory, SignInNotice
+from services.auth.usecases.verify_sign_in import ProviderCallback, VerifiedUser, check_sender
 from services.shared.rate import Buckets, Rate, network_of
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -98,7 +99,7 @@ class SignIn:
         self._offers = offers
         self._clock = clock
         self._starts = Buckets(STARTS_PER_NETWORK, NETWORKS)
-        self.failures = SignInFailures()
+        self.history = SignInHistory()
 
     async def providers(self) -> tuple[ProviderHealth, ...]:
         """How each provider does, the default first."""
@@ -128,7 +129,7 @@ class SignIn:
         try:
             metadata = await offer.provider.metadata()
         except SignInError as error:
-            self.failures.add(SignInFailure(now, "", offer.name, error.reason, str(error)))
+            self.history.add_failure(SignInFailure(now, "", offer.name, error.reason, str(error)))
             raise UnavailableError(f"{error.reason.value}: {error}") from None
         secret = secrets.token_urlsafe(SECRET_BYTES)
         flow_id = new_flow_id(now, secrets.token_bytes(8))
@@ -169,9 +170,9 @@ class SignIn:
                 return again
             purpose = self._purposes[flow.kind]
             found = await offer.verify_sign_in.verify(callback, browser_secret, may_create=purpose.may_create)
-            await purpose.welcome(flow.auth_id, found.user.id)
+            await self._check_purpose(purpose, flow, found)
         except SignInError as error:
-            return await self._refuse(taken, error.reason, str(error), error.final, browser_secret)
+            return await self._refuse(taken, error.reason, str(error), error.final, browser_secret, error.account)
         except AuthError as error:
             log.warning("sign-in not finished", flow_id=flow.flow_id, error=str(error))
             return await self._refuse(
@@ -181,11 +182,29 @@ class SignIn:
                 False,
                 browser_secret,
             )
-        user = found.user
-        known = taken.proven(user.id, found.text, found.key_end, found.subject, found.sid, self._clock.now())
+        return await self._wait_for_confirmation(taken, found, browser_secret, offer)
+
+    async def _check_purpose(self, purpose: LoginPurpose, flow: SignInFlow, found: VerifiedUser) -> None:
+        try:
+            await purpose.check_user(flow.auth_id, found.user.id)
+        except SignInError as error:
+            error.account = found.text
+            raise
+
+    async def _wait_for_confirmation(
+        self, taken: SignInFlow, found: VerifiedUser, browser_secret: str, entry: ProviderEntry
+    ) -> SignInView:
+        key = entry.verify_sign_in.settings.config_key
+        for one in found.notices:
+            remedy = one.remedy_for(key)
+            notice = SignInNotice(self._clock.now(), taken.flow_id, entry.name, one.claim, one.text, remedy)
+            self.history.add_notice(notice)
+            log.warning("claim not used", flow_id=taken.flow_id, claim=one.claim, text=one.text, remedy=remedy)
+        user, texts = found.user, tuple(one.text for one in found.notices)
+        known = taken.verified(user.id, found.text, found.key_end, found.subject, found.sid, texts, self._clock.now())
         await self._flows.replace(taken, known)
-        log.info("sign-in proven", flow_id=flow.flow_id, user_id=user.id)
-        return await self.view(flow.flow_id, browser_secret)
+        log.info("sign-in verified", flow_id=taken.flow_id, user_id=user.id)
+        return await self.view(taken.flow_id, browser_secret)
 
     async def view(self, flow_id: str, browser_secret: str) -> SignInView:
         """How far a sign-in is.
@@ -314,7 +333,13 @@ class SignIn:
         return await self._refuse(flow, ending.reason, ending.text, final, browser_secret)
 
     async def _refuse(
-        self, flow: SignInFlow, reason: RefusalReason, text: str, final: bool, browser_secret: str
+        self,
+        flow: SignInFlow,
+        reason: RefusalReason,
+        text: str,
+        final: bool,
+        browser_secret: str,
+        account: str = "",
     ) -> SignInView:
         told = False
         if final:
@@ -323,7 +348,7 @@ class SignIn:
                 told = True
             except (NotFoundError, ConflictError):
                 pass  # over, or let in meanwhile: this sign-in has no say any more
-        self.failures.add(SignInFailure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
+        self.history.add_failure(SignInFailure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
-        await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now()))
+        await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now(), account))
         return await self.view(flow.flow_id, browser_secret)

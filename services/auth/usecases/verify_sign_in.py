@@ -1,79 +1,42 @@
-"""From the provider's answer to a user of ours: code for tokens, tokens proven, claims read, rules met, user found."""
+"""Verifies a sign-in: redeems the code, checks tokens, claims and entry rules, and finds or makes the user."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
-
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from services.auth.model.login import NO_KEY_EXPIRY
 from services.auth.model.node import KnownUser
+from services.auth.model.oidc.claims import Document
 from services.auth.model.oidc.discovery import Metadata
-from services.auth.model.oidc.entry import EntryRules, check_entry, names_for, namespace_for, trusted_email
+from services.auth.model.oidc.entry import (
+    check_entry,
+    group_hints,
+    names_for,
+    namespace_for,
+    needs_more,
+    trusted_email,
+)
 from services.auth.model.oidc.flow import derived
-from services.auth.model.oidc.groups import GroupNames
 from services.auth.model.oidc.id_token import TokenExpectations, VerifiedClaims, open_signed, verify_id_token
-from services.auth.model.oidc.identity import ClaimNames, Document, ProviderIdentity, read_person
+from services.auth.model.oidc.identity import ProviderIdentity, account_text
 from services.auth.model.oidc.keys import UnknownKeyError
+from services.auth.model.oidc.notice import ClaimNotice
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 from services.auth.model.rights import SUSPENDED
 from services.auth.store.provider import IdentityProvider, ProviderTokens
 from services.auth.store.registry import UserDirectory
+from services.auth.usecases.authorization import SignInSettings
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-OURS = frozenset(
-    {
-        "response_type",
-        "response_mode",
-        "client_id",
-        "redirect_uri",
-        "scope",
-        "state",
-        "nonce",
-        "code_challenge",
-        "code_challenge_method",
-        "request",
-        "request_uri",
-    }
-)
-"""Parameters that no configuration may give in our place."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignInSettings:
-    """What the configuration says of sign-ins."""
-
-    client_id: str
-    redirect_uri: str
-    scope: tuple[str, ...]
-    extra_params: Mapping[str, str] = field(default_factory=dict)
-    leeway: timedelta = timedelta(seconds=60)
-    claims: ClaimNames = field(default_factory=ClaimNames)
-    entry: EntryRules = field(default_factory=EntryRules)
-    groups: GroupNames = field(default_factory=GroupNames)
-    groups_count: bool = True
-    """Whether policies know the provider's groups."""
-    key_lifetime: timedelta | None = None
-    """How long a sign-in keeps a node's key; zero: for ever, None: as for every node."""
-    expiry_from_token: bool = False
-
-    @property
-    def max_age(self) -> timedelta | None:
-        """What `extra_params` asks of the provider: that the person signed in there so lately."""
-        text = self.extra_params.get("max_age", "")
-        return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
 
 @dataclass(frozen=True, slots=True)
 class ProviderCallback:
-    """The parameters that the provider gave the browser; nothing of them is proven."""
+    """The parameters that the provider sent with the browser, unverified."""
 
     unverified_state: str
     code: str = field(default="", repr=False)
@@ -88,45 +51,20 @@ class VerifiedUser:
 
     user: KnownUser
     text: str
-    """The same for people."""
+    """The user's address or name, for people."""
     key_end: datetime | None
     subject: str
     sid: str
-    """What the provider calls the session in the browser; empty: not said."""
+    """The provider's session id; empty: not sent."""
+    notices: tuple[ClaimNotice, ...] = ()
+    """What was left out of the provider's claims."""
 
 
 MAX_SID = 255
-ALWAYS_ASKED = ("openid", "profile", "email")
-
-
-def reduced_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
-    """What to ask of a provider that refused a scope: what it says it knows, else what every provider knows."""
-    known = [scope for scope in wanted if scope == "openid" or scope in metadata.scopes]
-    return tuple(known if metadata.scopes and len(known) < len(wanted) else (s for s in wanted if s in ALWAYS_ASKED))
-
-
-def authorization_url(
-    settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str, *, narrow: bool = False
-) -> str:
-    """Where the browser is sent; `narrow` asks for the scopes that a provider cannot refuse."""
-    scope = reduced_scopes(settings.scope, metadata) if narrow else settings.scope
-    parameters = {name: value for name, value in settings.extra_params.items() if name not in OURS}
-    parameters |= {
-        "response_type": "code",
-        "client_id": settings.client_id,
-        "redirect_uri": settings.redirect_uri,
-        "scope": " ".join(scope),
-        "state": state,
-        "nonce": derived("nonce", browser_secret),
-        "code_challenge": create_s256_code_challenge(derived("verifier", browser_secret)),
-        "code_challenge_method": "S256",
-    }
-    endpoint = metadata.authorization_endpoint
-    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(parameters)}"
 
 
 class VerifySignIn:
-    """Proves who signed in at one provider."""
+    """Verifies sign-ins at one provider."""
 
     def __init__(
         self, provider: IdentityProvider, people: UserDirectory, clock: Clock, settings: SignInSettings
@@ -137,11 +75,11 @@ class VerifySignIn:
         self.settings = settings
 
     async def verify(self, callback: ProviderCallback, browser_secret: str, *, may_create: bool = True) -> VerifiedUser:
-        """Whom the provider vouches for, as a user that may enter. Without `newcomers` nobody becomes one by it.
+        """Redeem the code of a callback and return the user that it is for; makes a new one only with `may_create`.
 
         Raises:
-            SignInError: any rule of the protocol or of the operator is broken.
-            RefusedError: the registry would not have the person.
+            SignInError: the provider's answer breaks the protocol, or the configuration does not let the account in.
+            RefusedError: the registry refuses the user.
             UnavailableError: the registry did not answer.
         """
         metadata = await self._provider.metadata()
@@ -158,45 +96,60 @@ class VerifySignIn:
             access_token=tokens.access_token,
             max_age=self.settings.max_age,
         )
-        proven = await self._prove_token(tokens, expected)
-        person = await self._person(metadata, proven, tokens)
-        check_entry(person, self.settings.entry)
-        user = await self._user(person, may_create)
-        sid = proven.claims.get("sid")
-        known = sid if isinstance(sid, str) and len(sid) <= MAX_SID else ""
-        return VerifiedUser(user, person.email or user.name, self._key_end(proven), proven.subject, known)
+        verified = await self._verify_token(tokens, expected)
+        identity = await self._identity(metadata, verified, tokens)
+        self._check_entry(identity)
+        identity = self.settings.trust.limit(identity)
+        user = await self._user(identity, may_create)
+        sid = verified.claims.get("sid")
+        return VerifiedUser(
+            user=user,
+            text=trusted_email(identity, self.settings.entry) or user.email or user.name,
+            key_end=self._key_end(verified),
+            subject=verified.subject,
+            sid=sid if isinstance(sid, str) and len(sid) <= MAX_SID else "",
+            notices=identity.notices,
+        )
 
-    async def _prove_token(self, tokens: ProviderTokens, expected: TokenExpectations) -> VerifiedClaims:
+    def _check_entry(self, identity: ProviderIdentity) -> None:
+        try:
+            check_entry(identity, self.settings.entry)
+        except SignInError as error:
+            error.account = account_text(identity)
+            hints = (*group_hints(identity, self.settings.entry), *self._remedies(identity))
+            if hints:
+                log.warning("entry refused; see the hints", reason=error.reason.value, hints=list(hints))
+            raise
+
+    def _remedies(self, identity: ProviderIdentity) -> tuple[str, ...]:
+        key = self.settings.config_key
+        return tuple(f"{notice.text}; {notice.remedy_for(key)}" for notice in identity.notices)
+
+    async def _verify_token(self, tokens: ProviderTokens, expected: TokenExpectations) -> VerifiedClaims:
         try:
             return verify_id_token(tokens.unverified_id_token, await self._provider.keys(), expected, self._clock.now())
         except UnknownKeyError:
             newer = await self._provider.keys(unknown=True)
             return verify_id_token(tokens.unverified_id_token, newer, expected, self._clock.now())
 
-    async def _person(self, metadata: Metadata, proven: VerifiedClaims, tokens: ProviderTokens) -> ProviderIdentity:
-        documents: list[Document] = [proven.claims]
-        trouble: SignInError | None = None
+    async def _identity(self, metadata: Metadata, verified: VerifiedClaims, tokens: ProviderTokens) -> ProviderIdentity:
+        documents: list[Document] = [verified.claims]
+        failure: SignInError | None = None
         try:
             userinfo = await self._userinfo(metadata, tokens)
         except SignInError as error:
             if error.reason not in (RefusalReason.USERINFO_UNAVAILABLE, RefusalReason.PROVIDER_UNREACHABLE):
                 raise
-            log.warning("user info cannot be had", reason=error.reason.value, error=str(error))
-            userinfo, trouble = None, error
+            log.warning("user info not available", reason=error.reason.value, error=str(error))
+            userinfo, failure = None, error
         if userinfo is not None:
-            if userinfo.get("sub") != proven.subject:
-                raise SignInError(RefusalReason.USERINFO_SUBJECT, "the provider's user info is of somebody else")
+            if userinfo.get("sub") != verified.subject:
+                raise SignInError(RefusalReason.USERINFO_SUBJECT, "the provider's user info describes another account")
             documents.insert(0, userinfo)
-        person = read_person(metadata.identity, proven.subject, documents, self.settings.claims)
-        if person.groups is not None:
-            person = replace(person, groups=self.settings.groups.ours(person.groups))
-        rules = self.settings.entry
-        lacking = (bool(rules.groups) and person.groups is None) or (
-            bool(rules.domains or rules.users) and not person.email
-        )
-        if trouble is not None and lacking:
-            raise SignInError(RefusalReason.USERINFO_UNAVAILABLE, str(trouble))
-        return person
+        identity = self.settings.describe(metadata.identity, verified.subject, documents)
+        if failure is not None and needs_more(identity, self.settings.entry):
+            raise SignInError(RefusalReason.USERINFO_UNAVAILABLE, str(failure))
+        return identity
 
     async def _userinfo(self, metadata: Metadata, tokens: ProviderTokens) -> dict[str, Any] | None:
         answer = await self._provider.userinfo(tokens.access_token)
@@ -209,25 +162,33 @@ class VerifySignIn:
             raise SignInError(RefusalReason.USERINFO_MALFORMED, "the provider's user info is meant for somebody else")
         return claims
 
-    async def _user(self, person: ProviderIdentity, may_create: bool) -> KnownUser:
+    async def _user(self, identity: ProviderIdentity, may_create: bool) -> KnownUser:
         rules = self.settings.entry
-        namespace = namespace_for(person, rules)
-        known = person if self.settings.groups_count else replace(person, groups=())
-        create = rules.create_users and may_create
+        namespace = namespace_for(identity, rules)
+        if namespace and not self.settings.trust.has_namespace(namespace):
+            key = self.settings.config_key
+            remedy = f"add 'namespace:{namespace}' to {key}.groups.allow if it is"
+            log.warning("namespace not used: this provider is not trusted for it", remedy=remedy)
+            namespace = ""
+        known = identity if self.settings.groups_count else replace(identity, groups=())
         user = await self._people.sign_in(
-            known, names_for(person, rules), trusted_email(person, rules), namespace, create=create
+            known,
+            names_for(identity, rules),
+            trusted_email(identity, rules),
+            namespace,
+            create=rules.create_users and may_create,
         )
+        account = account_text(identity)
         if user is None:
-            raise SignInError(
-                RefusalReason.USER_UNKNOWN, "this account has no user here yet; ask the administrator for one"
-            )
+            text = "this account has no user here yet; ask the administrator for one"
+            raise SignInError(RefusalReason.USER_UNKNOWN, text, account)
         if user.suspended:
-            raise SignInError(RefusalReason.USER_SUSPENDED, SUSPENDED)
+            raise SignInError(RefusalReason.USER_SUSPENDED, SUSPENDED, account)
         return user
 
-    def _key_end(self, proven: VerifiedClaims) -> datetime | None:
+    def _key_end(self, verified: VerifiedClaims) -> datetime | None:
         if self.settings.expiry_from_token:
-            return proven.expires_at
+            return verified.expires_at
         lifetime = self.settings.key_lifetime
         if lifetime is None:
             return None

@@ -47,6 +47,9 @@ class ProviderGroupsConfig:
     """Regular expressions that match a whole name to ours, with \\1 for what was in parentheses; the first counts."""
     prefix: str = ""
     """Put before names that neither of these changed."""
+    allow: tuple[str, ...] = ()
+    """Names of groups, by ours, that count in policies when this provider sends them; `*` stands for any characters.
+    Empty: any of the default provider, and of another one those that it gets by `rename` or `prefix` alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,9 @@ class ProviderConfig:
     email_verified_required: bool = True
     extra_params: Mapping[str, str] = field(default_factory=dict)
     allowed_domains: tuple[str, ...] = ()
+    trusted_domains: tuple[str, ...] = ()
+    """Domains whose e-mail addresses count when this provider sends them. Empty: any of the default provider, and of
+    another one its `allowed_domains` that no other provider has."""
     allowed_users: tuple[str, ...] = ()
     allowed_groups: tuple[str, ...] = ()
     auto_create_users: bool = True

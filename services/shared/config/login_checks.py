@@ -125,3 +125,24 @@ def login_doubts(config: Config) -> Iterator[Found]:
                 "is given beside node.expiry",
                 "it holds for devices that sign in, node.expiry for others",
             )
+    yield from _untrusted(config)
+
+
+def _untrusted(config: Config) -> Iterator[Found]:
+    """Further providers whose addresses or groups reach no policy, because nothing says which they may send."""
+    providers = config.oidc.in_use()
+    for name, provider in list(providers.items())[1:]:
+        key = key_of_provider(name)
+        if not provider.trusted_domains and not provider.allowed_domains:
+            yield (
+                f"{key}.trusted_domains",
+                "is empty, so no e-mail address that this provider sends counts in policies",
+                "list the domains that it may name, or allowed_domains",
+            )
+        groups = provider.groups
+        if groups.enabled and not (groups.allow or groups.prefix or groups.rename):
+            yield (
+                f"{key}.groups.allow",
+                "is empty, so no group that this provider sends counts in policies",
+                f"list the groups that it may name, set {key}.groups.prefix, or {key}.groups.enabled: false",
+            )

@@ -108,14 +108,14 @@ async def test_a_decided_login_says_so_and_offers_nothing(tailnet: AuthTailnet, 
     path, auth_id = await path_of(tailnet)
     await tailnet.approve(auth_id, 1)
     page = await browser.get(path)
-    assert page.status_code == 200 and "was decided" in page.text and "auth register" not in page.text
+    assert page.status_code == 200 and "already approved or refused" in page.text and "auth register" not in page.text
 
 
 @pytest.mark.parametrize("auth_id", ["nonsense", "hskey-authreq-" + "0" * 24, "%3Cscript%3E", "x" * 5000, "%00", "ü"])
 async def test_an_unknown_link_says_what_to_do(browser: httpx.AsyncClient, auth_id: str) -> None:
     page = await browser.get(f"/register/{auth_id}")
     assert page.status_code == 404
-    assert "not valid any more" in page.text
+    assert "no longer valid" in page.text
     assert "tailscale up --login-server https://control.example.com" in page.text
     assert "<script>" not in page.text
 

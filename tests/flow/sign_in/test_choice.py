@@ -48,7 +48,7 @@ async def test_each_provider_has_its_button_and_leads_to_a_device_that_is_in(wor
     _, path, waiting = await world.wait("laptop")
     async with world.browser() as browser:
         page = await browser.get(path)
-        assert "Log in with SmartLink" in page.text and "Log in with Entra &amp; Co" in page.text
+        assert "Login with SmartLink" in page.text and "Log in with Entra &amp; Co" in page.text
         start = path.replace("/register/", "/oidc/start/")
         assert f'action="{start}"' in page.text and f'action="{start}/entra"' in page.text
         started = await browser.post(f"{start}/entra")
@@ -140,9 +140,9 @@ async def test_the_buttons_follow_the_configuration() -> None:
         app.include_router(router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC) as web:
         page = await web.get("/register/" + login.auth_id)
-        assert "Log in with" not in page.text and "form-action 'none'" in page.headers["content-security-policy"]
+        assert "Login with" not in page.text and "form-action 'none'" in page.headers["content-security-policy"]
         oidc = OidcConfig(issuer="https://idp.example", provider_name="SmartLink")
         (await offered.prepare(replace(Config(), oidc=oidc)))()
         page = await web.get("/register/" + login.auth_id)
-        assert "Log in with SmartLink" in page.text
+        assert "Login with SmartLink" in page.text
         assert "form-action 'self' https:;" in page.headers["content-security-policy"]

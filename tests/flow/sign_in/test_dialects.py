@@ -9,6 +9,7 @@ import orjson
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
+from smartscale.auth.v1 import auth_pb2 as pb
 
 from tests.fakes.provider import APP, CLIENT_ID, SECRET
 from tests.fakes.sign_in import ALICE, CONFIRMING, Lab
@@ -83,6 +84,83 @@ async def test_both_ways_to_show_a_secret_work(lab: Lab, method: str) -> None:
     assert (await lab.come_back())[1].state == CONFIRMING
 
 
+@pytest.mark.parametrize(
+    ("declared", "taken", "asked"),
+    [
+        (None, "form", 2),
+        ([], "form", 2),
+        ("client_secret_post", "form", 2),
+        (None, "Basic", 1),
+        (["client_secret_post"], "form", 1),
+        (["client_secret_post", "client_secret_basic"], "form", 2),
+        (["none", "client_secret_post"], "form", 1),
+    ],
+)
+async def test_a_secret_is_shown_in_the_form_where_the_header_is_refused(
+    lab: Lab, declared: Any, taken: str, asked: int
+) -> None:
+    lab.provider.discovery = {"token_endpoint_auth_methods_supported": declared}
+    lab.provider.shown_as = taken
+    await lab.begin()
+    assert (await lab.come_back())[1].state == CONFIRMING
+    assert sum(path.endswith("/token") for path in lab.provider.requests) == asked
+    assert (await lab.come_back())[1].state == CONFIRMING  # the method that was accepted comes first now
+    assert sum(path.endswith("/token") for path in lab.provider.requests) == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "declared"),
+    [({"client_auth": "client_secret_basic"}, None), ({}, ["client_secret_basic"])],
+)
+async def test_a_secret_is_shown_in_no_other_way_than_configured_or_declared(
+    lab: Lab, settings: dict[str, Any], declared: Any
+) -> None:
+    lab.provider.discovery = {"token_endpoint_auth_methods_supported": declared}
+    lab.provider.shown_as = "form"
+    await lab.begin(**settings)
+    assert (await lab.come_back())[1].reason == "client-credentials"
+    assert sum(path.endswith("/token") for path in lab.provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("claims", "header", "reason"),
+    [
+        ({"picture": "data:image/png;base64," + "A" * 90_000}, {}, ""),
+        ({"groups": [f"group-{number:05}" for number in range(12_000)]}, {}, ""),
+        ({"x": "A" * 300_000}, {}, ""),
+        ({}, {"x5c": ["A" * 4000]}, ""),
+        ({"x": "A" * 500_000}, {}, "token-too-large"),
+    ],
+)
+async def test_a_large_id_token_is_read_up_to_a_limit_that_the_refusal_names(
+    lab: Lab, claims: dict[str, Any], header: dict[str, Any], reason: str
+) -> None:
+    lab.provider.claims, lab.provider.header = claims, header
+    await lab.begin()
+    _, shown = await lab.come_back()
+    assert shown.reason == reason
+    if reason:
+        assert "KiB" in shown.text and "512" in shown.text
+
+
+async def test_what_is_left_out_is_on_the_page_and_in_the_health_of_sign_in(lab: Lab) -> None:
+    lab.provider.person = {
+        "sub": "s1",
+        "email": "max.muster@example.com",
+        "preferred_username": "max.muster@example.com",
+        "name": "Max Muster",
+        "groups": [{"id": "1", "name": "dev"}, {"id": "2"}],
+    }
+    await lab.begin()
+    _, shown = await lab.come_back()
+    assert shown.state == CONFIRMING and shown.user == "max.muster"
+    assert len(shown.notices) == 2
+    health = await lab.tailnet.stubs[-1].GetSignInHealth(pb.GetSignInHealthRequest())
+    assert {one.text for one in health.notices} == set(shown.notices)
+    assert any("oidc.email_verified_required" in one.remedy for one in health.notices)
+    assert list(lab.tailnet.registry.sign_ins[-1].groups) == ["dev"]
+
+
 async def test_a_secret_file_is_read_anew_at_each_use(lab: Lab) -> None:
     path = lab.folder / "secret"
     path.write_text("old\n")
@@ -143,4 +221,4 @@ async def test_claims_are_found_by_dotted_paths_and_by_names_that_are_urls(lab: 
     await lab.begin(claims=claims, allowed_groups=("dev",), allowed_domains=("example.com",))
     assert (await lab.come_back())[1].state == CONFIRMING
     sign_in = lab.tailnet.registry.sign_ins[-1]
-    assert (list(sign_in.names), list(sign_in.groups)) == (["ally", "alice@example.com"], ["dev"])
+    assert (list(sign_in.names), list(sign_in.groups)) == (["ally", "alice@example.com", "alice"], ["dev"])

@@ -42,7 +42,7 @@ async def test_the_landing_page_has_a_button_and_looking_at_it_does_nothing(worl
     _, path, waiting = await world.wait("laptop")
     async with world.browser() as browser:
         page = await browser.get(path)
-        assert "Log in with SmartLink &lt;b&gt;" in page.text and 'method="post"' in page.text
+        assert "Login with SmartLink &lt;b&gt;" in page.text and 'method="post"' in page.text
         assert "headscale auth register" in page.text
         assert "form-action 'self' https: http:;" in page.headers["content-security-policy"]
         start = path.replace("/register/", "/oidc/start/")
@@ -70,7 +70,7 @@ async def test_another_browser_or_one_without_cookies_gets_nowhere(world: World)
         started = await mine.post(path.replace("/register/", "/oidc/start/"))
         back = world.provider.authorize(started.headers["location"])
         lost = await other.get("/oidc/callback", params=back)
-        assert lost.status_code == 404 and "not under way here" in lost.text
+        assert lost.status_code == 404 and "did not start in this browser" in lost.text
         answer = await mine.get("/oidc/callback", params=back)
         assert (await other.get(answer.headers["location"])).status_code == 404
         assert "Is this your device?" in (await mine.get(answer.headers["location"])).text
@@ -113,7 +113,7 @@ async def test_no_ends_it_for_the_device_too(world: World) -> None:
         where, page = await world.to_confirm(browser, path)
         await browser.post(where, data={"confirmation": confirmation_of(page), "answer": "no"})
         ended = await browser.get(where)
-        assert ended.status_code == 403 and "The device was turned away" in ended.text
+        assert ended.status_code == 403 and "The device was refused" in ended.text
         assert where.rpartition("/")[2] in ended.text and "device-not-mine" in ended.text
     assert "not theirs" in str((await asyncio.wait_for(waiting, 10))["Error"])
 
@@ -128,8 +128,8 @@ async def test_a_device_that_was_decided_elsewhere_is_not_said_to_be_refused(wor
         assert (await asyncio.wait_for(waiting, 10))["MachineAuthorized"]
         await browser.post(where, data={"confirmation": confirmation_of(page), "answer": "yes"})
         ended = await browser.get(where)
-        assert "The device was decided already" in ended.text and "login-decided" in ended.text
-        assert "was told that it is refused" not in ended.text and "still waits" not in ended.text
+        assert "The device was already approved or refused" in ended.text and "login-decided" in ended.text
+        assert "shows this reason too" not in ended.text and "still waiting" not in ended.text
 
 
 async def test_a_refused_person_reads_what_to_do(world: World) -> None:
@@ -140,7 +140,7 @@ async def test_a_refused_person_reads_what_to_do(world: World) -> None:
         answer = await browser.get("/oidc/callback", params=back)
         page = await browser.get(answer.headers["location"])
     assert page.status_code == 403 and "What to do" in page.text and "access-denied" in page.text
-    assert "another account" in page.text and "start anew at the device" in page.text
+    assert "another account" in page.text and "start at the device" in page.text
     assert (await asyncio.wait_for(waiting, 10))["Error"]
 
 
@@ -175,7 +175,7 @@ async def test_words_of_the_provider_stay_text(world: World) -> None:
 async def test_garbage_at_the_callback_is_a_page(world: World, query: str) -> None:
     async with world.browser() as browser:
         page = await browser.get("/oidc/callback" + query)
-        assert page.status_code in (400, 404) and "not under way here" in page.text
+        assert page.status_code in (400, 404) and "did not start in this browser" in page.text
 
 
 async def test_a_browser_keeps_few_cookies(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.usecases import sign_in
-from services.shared.config.login import ProviderConfig
+from services.shared.config.login import ProviderConfig, ProviderGroupsConfig
 from services.shared.rate import Rate
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
 from tests.fakes.sign_in import ALICE, CONFIRMING, REFUSED, Lab
@@ -43,7 +43,7 @@ async def back(lab: Lab, started: pb.StartSignInResponse, parameters: dict[str, 
 
 
 async def test_each_provider_has_a_button_a_redirect_url_and_people_of_its_own(lab: Lab, other: Provider) -> None:
-    await lab.begin(providers=second(other))
+    await lab.begin(providers=second(other, trusted_domains=("other.example",)))
     one, two = await lab.start(), await lab.start("second")
     assert one.authorization_url.startswith(lab.provider.origin) and two.authorization_url.startswith(other.origin)
     assert asked(one.authorization_url)["redirect_uri"] == CALLBACK
@@ -91,6 +91,73 @@ async def test_the_first_of_the_others_is_the_default_where_there_is_no_own(lab:
     assert asked(started.authorization_url)["redirect_uri"] == CALLBACK + "/second"
     shown = await back(lab, started, other.authorize(started.authorization_url), "second")
     assert shown.state == CONFIRMING
+
+
+# What one provider's word counts for
+
+
+@pytest.mark.parametrize(
+    ("first", "settings", "person", "email", "groups"),
+    [
+        ({}, {}, {"email": "boss@example.com", "groups": ["admins"]}, "", []),
+        ({}, {"groups": {"prefix": "x-"}}, {"groups": ["admins"]}, "", ["x-admins"]),
+        ({}, {"groups": {"allow": ("ops", "x-*")}}, {"groups": ["admins", "ops", "x-1"]}, "", ["ops", "x-1"]),
+        ({}, {"groups": {"rename": {"9f": "guests"}}}, {"groups": ["9f", "admins"]}, "", ["guests"]),
+        (
+            {"allowed_groups": ("guests",)},
+            {"groups": {"rename": {"9f": "guests"}}},
+            {"groups": ["9f", "admins"]},
+            "",
+            [],
+        ),
+        ({}, {"trusted_domains": ("other.example",)}, {"email": "a@other.example"}, "a@other.example", []),
+        ({}, {"trusted_domains": ("other.example",)}, {"email": "a@sub.other.example"}, "", []),
+        ({}, {"trusted_domains": ("*",)}, {"email": "boss@example.com"}, "boss@example.com", []),
+        ({}, {"allowed_domains": ("other.example",)}, {"email": "a@Other.Example"}, "a@Other.Example", []),
+        (
+            {"allowed_domains": ("example.com",)},
+            {"allowed_domains": ("example.com", "other.example")},
+            {"email": "boss@example.com"},
+            "",
+            [],
+        ),
+        (
+            {"trusted_domains": ("*.example.com",)},
+            {"allowed_domains": ("eu.example.com",)},
+            {"email": "boss@eu.example.com"},
+            "",
+            [],
+        ),
+    ],
+)
+async def test_a_further_provider_counts_only_for_what_is_stated_for_it(
+    lab: Lab,
+    other: Provider,
+    first: dict[str, object],
+    settings: dict[str, object],
+    person: dict[str, object],
+    email: str,
+    groups: list[str],
+) -> None:
+    if isinstance(given := settings.get("groups"), dict):
+        settings = {**settings, "groups": ProviderGroupsConfig(**given)}
+    other.person = {**ALICE, "groups": [], **person}
+    await lab.begin(**first, providers=second(other, **settings))
+    two = await lab.start("second")
+    shown = await back(lab, two, other.authorize(two.authorization_url), "second")
+    assert shown.state == CONFIRMING
+    sign_in = lab.tailnet.registry.sign_ins[-1]
+    assert (sign_in.email, list(sign_in.groups)) == (email, groups)
+    assert all("@" not in name or name == email for name in sign_in.names)
+    if "email" in person and not email:
+        assert any("not trusted" in notice for notice in shown.notices)
+
+
+async def test_the_first_provider_counts_only_for_the_limits_that_are_stated_for_it(lab: Lab) -> None:
+    await lab.begin(trusted_domains=("else.example",), groups=replace(lab.oidc.groups, allow=("ops",)))
+    await lab.come_back()
+    sign_in = lab.tailnet.registry.sign_ins[-1]
+    assert (sign_in.email, list(sign_in.groups)) == ("", [])
 
 
 # Scopes

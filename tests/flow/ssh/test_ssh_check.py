@@ -121,10 +121,10 @@ async def test_without_a_provider_the_page_tells_the_command_and_changes_nothing
         for odd in (ABSENT, "hskey-authreq-x", "%00", "a" * 3000):
             unknown = await browser.get(f"/auth/{odd}")
             assert unknown.status_code == 404
-        assert "not valid any more" in (await browser.get(f"/auth/{ABSENT}")).text
+        assert "no longer valid" in (await browser.get(f"/auth/{ABSENT}")).text
         assert not verdict.done()
         await pair.approve(auth_id)
-        assert "was decided" in (await browser.get(f"/auth/{auth_id}")).text
+        assert "already approved or refused" in (await browser.get(f"/auth/{auth_id}")).text
     assert await verdict == PERMITS
 
 

@@ -112,7 +112,7 @@ async def test_the_owner_sees_what_it_is_and_lets_it_begin(world: World) -> None
     auth_id, verdict = await world.open()
     async with httpx.AsyncClient(base_url=world.tailnet.url) as looking:
         page = await looking.get(f"/auth/{auth_id}")
-    assert "Log in with SmartLink" in page.text and f"headscale auth approve --auth-id {auth_id}" in page.text
+    assert "Login with SmartLink" in page.text and f"headscale auth approve --auth-id {auth_id}" in page.text
     assert "form-action 'self' https: http:;" in page.headers["content-security-policy"]
     browser, where, asked = await world.sign_in(auth_id, dict(ALICE))
     async with aclosing(browser):
@@ -183,7 +183,7 @@ async def test_a_session_that_is_over_or_decided_leads_to_its_page(world: World)
         assert (await asyncio.wait_for(verdict, 5))["accept"]
         late = await browser.post(f"/oidc/start/{auth_id}")
         assert late.status_code == 303 and late.headers["location"] == f"/register/{auth_id}"
-        assert "was decided" in (await browser.get(late.headers["location"])).text
+        assert "already approved or refused" in (await browser.get(late.headers["location"])).text
         unknown = await browser.post("/oidc/start/hskey-authreq-" + "f" * 24)
         assert unknown.status_code == 404
 

@@ -29,12 +29,12 @@ from services.auth.model.oidc.refusal import RefusalReason, SignInError
 def test_a_group_gets_its_name_by_the_first_rule_that_fits(theirs: str, ours: str) -> None:
     patterns = {r"/NewYork/([^/]+)": r"newyork-\1", r"(.+)@idm\.example\.com": r"\1", "secret-.*": ""}
     names = GroupNames({"7f1b": "ops", "drop-me": ""}, read_patterns(patterns), "x-")
-    assert names.ours([theirs]) == ((ours,) if ours else ())
+    assert names.translate([theirs]) == ((ours,) if ours else ())
 
 
 def test_two_groups_of_theirs_may_be_one_of_ours_and_none_is_a_namespace() -> None:
     names = GroupNames({"a": "x", "b": "x"})
-    assert names.ours(["b", "a", "namespace:hr", "y"]) == ("x", "y")
+    assert names.translate(["b", "a", "namespace:hr", "y"]) == ("x", "y")
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ class Metadata:
     token_endpoint: str
     jwks_uri: str
     userinfo_endpoint: str = ""
-    auth_methods: tuple[str, ...] = ("client_secret_basic",)
+    auth_methods: tuple[str, ...] = ()
+    """Client authentication methods that it declares; empty: it declares none."""
     algorithms: tuple[str, ...] = ("RS256",)
     """Those of ours that the provider signs with."""
     sends_iss: bool = False
@@ -93,6 +94,13 @@ def effective_issuer(issuer: str, app_id: str) -> str:
     return base
 
 
+def issuer_hint(issuer: str) -> str:
+    """What to check in the configured issuer when no provider description is found below it."""
+    if urlsplit(issuer).path.strip("/"):
+        return "compare the path in oidc.issuer with the issuer on the provider's page"
+    return f'SmartLink\'s issuer has the App ID in its path: oidc.issuer: "{issuer}/api/oidc/[appid]"'
+
+
 def origin_of(url: str) -> str:
     """Scheme, host and port."""
     parts = urlsplit(url)
@@ -139,7 +147,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
         token_endpoint=endpoints["token_endpoint"],
         jwks_uri=endpoints["jwks_uri"],
         userinfo_endpoint=endpoints["userinfo_endpoint"],
-        auth_methods=_texts(document, "token_endpoint_auth_methods_supported") or ("client_secret_basic",),
+        auth_methods=_texts(document, "token_endpoint_auth_methods_supported"),
         algorithms=algorithms,
         sends_iss=document.get("authorization_response_iss_parameter_supported") is True,
         scopes=_texts(document, "scopes_supported"),

@@ -1,4 +1,4 @@
-"""Who may enter, and under which name. All lists that are given must be met; the lists are the operator's."""
+"""Decides who may enter, and under which name. Every list that the configuration has must be met."""
 
 from __future__ import annotations
 
@@ -6,17 +6,23 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from services.auth.model.oidc.identity import ProviderIdentity, claim_at
+from services.auth.model.oidc.claims import claim_at
+from services.auth.model.oidc.domains import domain_of, within
+from services.auth.model.oidc.groups import similar_names
+from services.auth.model.oidc.identity import ProviderIdentity
+from services.auth.model.oidc.notice import ClaimNotice
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 MAX_NAMESPACE = 200
+SHOWN_GROUPS = 5
+"""Groups of an account that a refusal names."""
 _FIELDS = frozenset({"email", "email_local", "username", "name", "sub"})
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRules:
-    """What the configuration says of who may enter."""
+    """Who may enter, by the configuration of one provider."""
 
     domains: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -31,32 +37,74 @@ class EntryRules:
     """What they belong to where that claim is missing; empty: then they may not enter."""
 
 
-def check_entry(person: ProviderIdentity, rules: EntryRules) -> None:
-    """Let a person pass or not.
+def check_entry(identity: ProviderIdentity, rules: EntryRules) -> None:
+    """Check an identity against the lists of the configuration.
 
     Raises:
-        SignInError: a list does not have them, or what it needs is not known.
+        SignInError: a list does not contain it, or what the list needs was not sent.
     """
     if rules.domains or rules.users:
-        _check_email(person, rules)
-    if not rules.groups:
-        return
-    if person.groups is None and person.groups_elsewhere:
+        _check_email(identity, rules)
+    if rules.groups:
+        _check_groups(identity, rules)
+
+
+def _check_groups(identity: ProviderIdentity, rules: EntryRules) -> None:
+    if identity.groups is None and identity.groups_elsewhere:
         raise SignInError(
             RefusalReason.GROUPS_ELSEWHERE,
-            "the provider has too many groups of this account to send; let it send fewer",
+            "the provider has too many groups of this account to send; let it send only those of the application",
         )
-    if person.groups is None:
+    if identity.groups is None and identity.groups_kind:
+        raise SignInError(
+            RefusalReason.CLAIM_MALFORMED,
+            f"the provider's groups claim is {identity.groups_kind}; a list of names is needed",
+        )
+    if identity.groups is None:
         raise SignInError(
             RefusalReason.GROUPS_MISSING,
-            "the provider did not say which groups this account is in; ask for its groups scope",
+            "the provider did not send the groups of this account; request its groups scope",
         )
-    if not set(person.groups) & set(rules.groups):
-        raise SignInError(RefusalReason.GROUP_NOT_ALLOWED, "this account is in no group that may enter")
+    if not set(identity.groups) & set(rules.groups):
+        text = f"this account is in no group that may enter{_sent(identity)}"
+        raise SignInError(RefusalReason.GROUP_NOT_ALLOWED, text)
+
+
+def _sent(identity: ProviderIdentity) -> str:
+    groups = identity.groups or ()
+    listed = ", ".join(groups[:SHOWN_GROUPS]) + (", …" if len(groups) > SHOWN_GROUPS else "")
+    return f"; the provider names: {listed}" if groups else "; the provider names no group of it"
+
+
+def group_hints(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
+    """What to change where a sent group differs from an allowed one only in case, path or host; for the log."""
+    pairs = similar_names(identity.groups or (), rules.groups)
+    return tuple(
+        f"allowed_groups has {wanted!r}, the provider sent {sent!r}; names must be equal" for sent, wanted in pairs
+    )
+
+
+def email_notices(identity: ProviderIdentity, rules: EntryRules) -> tuple[ClaimNotice, ...]:
+    """What is left out of an identity because the provider does not say that its address is verified."""
+    if not identity.email or trusted_email(identity, rules):
+        return ()
+    text = "the e-mail address was left out: the provider does not say that it is verified"
+    remedy = (
+        "let the provider send email_verified (Entra ID: the optional claim xms_edov), or set "
+        "{key}.email_verified_required: false if it verifies every address"
+    )
+    return (ClaimNotice("email", text, remedy),)
+
+
+def needs_more(identity: ProviderIdentity, rules: EntryRules) -> bool:
+    """Whether a list of the configuration needs a claim that the identity does not have."""
+    return (bool(rules.groups) and identity.groups is None) or (
+        bool(rules.domains or rules.users) and not identity.email
+    )
 
 
 def trusted_email(person: ProviderIdentity, rules: EntryRules) -> str:
-    """The address that may be matched against policies; nothing when nobody vouches for it."""
+    """The address that policies may match; empty if the provider does not say that it is verified."""
     return person.email if person.email_verified or not rules.email_verified_required else ""
 
 
@@ -86,16 +134,20 @@ def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
     return text
 
 
-def names_for(person: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
-    """Names to try for a new user, the best first.
+def names_for(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
+    """Names to try for a new user, the best first, each once.
 
-    A name with an @ must be the person's own address: a policy would take it for one.
+    A name with an @ must be the account's own verified address, because a policy reads it as one. Of any other such
+    account name (an Entra ID UPN, a Kanidm SPN) the part before the @ counts, and of `DOMAIN\\name` the part after it.
     """
-    email = trusted_email(person, rules)
-    wanted = [fill(rules.name_format, person, email)] if rules.name_format else []
-    wanted += [person.username, email, person.name]
+    email = trusted_email(identity, rules)
+    account = identity.username.rpartition("\\")[2]
+    if "@" in account and account.casefold() != email.casefold():
+        account = account.partition("@")[0]
+    wanted = [fill(rules.name_format, identity, email)] if rules.name_format else []
+    wanted += [account, email, identity.email.rpartition("@")[0], identity.name]
     own = {"", email.casefold()}
-    return tuple(name for name in wanted if name and ("@" not in name or name.casefold() in own))
+    return tuple(dict.fromkeys(name for name in wanted if name and ("@" not in name or name.casefold() in own)))
 
 
 def check_format(template: str) -> None:
@@ -135,13 +187,13 @@ def fill(template: str, person: ProviderIdentity, email: str) -> str:
 
 def _check_email(person: ProviderIdentity, rules: EntryRules) -> None:
     if not person.email:
-        raise SignInError(RefusalReason.EMAIL_MISSING, "the provider named no e-mail address of this account")
+        raise SignInError(RefusalReason.EMAIL_MISSING, "the provider sent no usable e-mail address of this account")
     if rules.email_verified_required and not person.email_verified:
         raise SignInError(
-            RefusalReason.EMAIL_UNVERIFIED, "the provider does not vouch for this account's e-mail address"
+            RefusalReason.EMAIL_UNVERIFIED, "the provider does not say that this account's e-mail address is verified"
         )
-    domain = _domain(person.email.rpartition("@")[2])
-    if rules.domains and not any(_within(domain, allowed) for allowed in rules.domains):
+    domain = domain_of(person.email)
+    if rules.domains and not any(within(domain, allowed) for allowed in rules.domains):
         raise SignInError(RefusalReason.DOMAIN_NOT_ALLOWED, "the domain of this account may not enter")
     if rules.users and not _listed(person.email, rules.users):
         raise SignInError(RefusalReason.USER_NOT_ALLOWED, "this account may not enter")
@@ -149,17 +201,3 @@ def _check_email(person: ProviderIdentity, rules: EntryRules) -> None:
 
 def _listed(email: str, users: Collection[str]) -> bool:
     return email.casefold() in {user.casefold() for user in users}
-
-
-def _within(domain: str, allowed: str) -> bool:
-    if allowed.startswith("*."):
-        return domain.endswith("." + _domain(allowed[2:]))
-    return domain == _domain(allowed)
-
-
-def _domain(text: str) -> str:
-    bare = text.strip().rstrip(".").lower().removeprefix("@")
-    try:
-        return bare.encode("idna").decode()
-    except UnicodeError:
-        return bare

@@ -1,6 +1,6 @@
 """One sign-in on its way: where it is, and how it is tied to one browser.
 
-    started --callback--> checking --proven--> confirming --yes--> done
+    started --callback--> checking -verified-> confirming --yes--> done
                               |                    |
                               +---- refused <------+-- no, or not possible any more
 
@@ -62,7 +62,7 @@ class SignInFlow:
     changed_at: datetime | None = None
     user_id: UserId = NOBODY
     user_text: str = ""
-    """Who signed in, for the page."""
+    """The account that signed in, for the page."""
     key_end: datetime | None = None
     """When the node's key must end; None: as configured."""
     reason: str = ""
@@ -79,6 +79,8 @@ class SignInFlow:
     narrowed: bool = False
     """The provider was asked for fewer scopes, once."""
     kind: FlowKind = FlowKind.LOGIN
+    notices: tuple[str, ...] = ()
+    """What was left out of the provider's claims and why, for people."""
 
     def alive(self, now: datetime) -> bool:
         """Whether it still counts."""
@@ -96,16 +98,26 @@ class SignInFlow:
         """As it is when the browser goes to the provider once more, for fewer scopes."""
         return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
-    def proven(
-        self, user_id: UserId, user_text: str, key_end: datetime | None, subject: str, sid: str, now: datetime
+    def verified(
+        self,
+        user_id: UserId,
+        user_text: str,
+        key_end: datetime | None,
+        subject: str,
+        sid: str,
+        notices: tuple[str, ...],
+        now: datetime,
     ) -> Self:
-        """As it is once the person is known."""
-        known = replace(self, user_id=user_id, user_text=user_text, key_end=key_end, subject=subject, sid=sid)
+        """The flow after the person was verified: it waits for their confirmation."""
+        known = replace(
+            self, user_id=user_id, user_text=user_text, key_end=key_end, subject=subject, sid=sid, notices=notices
+        )
         return known.at(FlowState.CONFIRMING, now)
 
-    def refused(self, reason: RefusalReason, text: str, final: bool, now: datetime) -> Self:
-        """As it is once it cannot go on."""
-        return replace(self, reason=reason.value, text=text, final=final).at(FlowState.REFUSED, now)
+    def refused(self, reason: RefusalReason, text: str, final: bool, now: datetime, account: str = "") -> Self:
+        """The flow after a refusal; `account` is what the provider calls the account that was used."""
+        ended = replace(self, reason=reason.value, text=text, final=final, user_text=self.user_text or account)
+        return ended.at(FlowState.REFUSED, now)
 
 
 def new_flow_id(now: datetime, seed: bytes) -> str:

@@ -1,30 +1,32 @@
-"""What a provider's groups are called here: Entra sends ids, Keycloak paths, Kanidm names with a host. Pure."""
+"""Translates a provider's group names to ours: Entra ID sends object ids, Keycloak paths, Kanidm names with a host."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 MAX_NAME = 256
+MAX_GROUPS = 1000
+"""Groups of one identity that are kept, as in the registry."""
 RESERVED = "namespace:"
-"""How groups begin that stand for what a claim says people belong to; no provider's group may."""
+"""Prefix of the groups that stand for a namespace claim; no provider's group may use it."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupNames:
-    """The names of one provider's groups and ours."""
+    """The mapping from one provider's group names to ours."""
 
     rename: Mapping[str, str] = field(default_factory=dict)
-    """Whole names; an empty one of ours drops the group."""
+    """Whole names; mapped to an empty one, the group is dropped."""
     patterns: tuple[tuple[re.Pattern[str], str], ...] = ()
-    """Those that match a whole name, the first counts; an empty name of ours drops the group."""
+    """Regular expressions that match a whole name, the first counts; mapped to an empty one, the group is dropped."""
     prefix: str = ""
     """Put before names that neither changed."""
 
-    def ours(self, theirs: Iterable[str]) -> tuple[str, ...]:
-        """Our names for a provider's, sorted, each once; names that got too long are left out."""
-        named = {self._one(name) for name in theirs}
+    def translate(self, sent: Iterable[str]) -> tuple[str, ...]:
+        """Our names of a provider's groups, sorted, each once. Names longer than `MAX_NAME` are left out."""
+        named = {self._one(name) for name in sent}
         return tuple(sorted(name for name in named if 0 < len(name) <= MAX_NAME and not name.startswith(RESERVED)))
 
     def _one(self, name: str) -> str:
@@ -36,11 +38,31 @@ class GroupNames:
         return self.prefix + name
 
 
+def within_limit(groups: tuple[str, ...], needed: Collection[str]) -> tuple[str, ...]:
+    """At most `MAX_GROUPS` of them, sorted: first those that the configuration names, then by the alphabet."""
+    if len(groups) <= MAX_GROUPS:
+        return groups
+    return tuple(sorted(sorted(groups, key=lambda name: (name not in needed, name))[:MAX_GROUPS]))
+
+
+def similar_names(sent: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs (sent, wanted) that differ only in case, in a path before the name, or in a host after an @."""
+
+    def bare(name: str) -> str:
+        return name.rpartition("/")[2].partition("@")[0].casefold()
+
+    present = set(sent)
+    by_bare: dict[str, list[str]] = {}
+    for name in sorted(present):
+        by_bare.setdefault(bare(name), []).append(name)
+    return [(name, want) for want in wanted if want not in present for name in by_bare.get(bare(want), ())]
+
+
 def read_patterns(patterns: Mapping[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Compile what the configuration checked.
+    """Compile the patterns of the configuration.
 
     Raises:
-        ValueError: one is no regular expression.
+        ValueError: one is not a regular expression.
     """
     try:
         return tuple((re.compile(pattern), name) for pattern, name in patterns.items())

@@ -21,7 +21,10 @@ from joserfc.errors import JoseError
 from services.auth.model.oidc.keys import KeySet
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
-MAX_TOKEN = 64 * 1024
+MAX_TOKEN = 512 * 1024
+"""Characters of a token. Pictures as data: URIs and thousands of groups make large ones; HTTP answers end at 1 MiB."""
+MAX_HEADER = 16 * 1024
+"""Bytes of its header, where some providers put a chain of certificates (x5c)."""
 MAX_SUBJECT = 255
 MAX_AGE = timedelta(minutes=10)
 """Between the making of a token and our seeing it; it is made for this very request."""
@@ -93,6 +96,7 @@ def open_signed(
         raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token's key id is no text")
     key = keys.find(kid, alg)
     registry = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
+    registry.max_header_length, registry.max_payload_length = MAX_HEADER, MAX_TOKEN
     try:
         payload = jws.deserialize_compact(unverified_token, key, registry=registry).payload
     except (JoseError, ValueError, TypeError):
@@ -110,7 +114,13 @@ def open_signed(
 
 def _header(token: str) -> dict[str, Any]:
     malformed = SignInError(RefusalReason.TOKEN_MALFORMED, "the token is not a signed JWT")
-    if len(token) > MAX_TOKEN or token.count(".") != 2 or not token.isascii():
+    if len(token) > MAX_TOKEN:
+        raise SignInError(
+            RefusalReason.TOKEN_TOO_LARGE,
+            f"the token has {len(token) // 1024} KiB, and at most {MAX_TOKEN // 1024} KiB are accepted; let the "
+            "provider leave large claims (a picture, all groups) out of it, they can come from user info",
+        )
+    if token.count(".") != 2 or not token.isascii():
         raise malformed
     head = token.partition(".")[0]
     try:

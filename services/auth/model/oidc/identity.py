@@ -1,30 +1,35 @@
-"""From the provider's documents to a person: which claim carries what, and which document is believed for it.
+"""From a provider's documents to the identity that it describes: which claim carries what, and which document counts.
 
-User info is asked after the ID token and knows more, so it wins claim by claim; an address and whether it is verified
-come from the same document, or one could lend the other its truth.
+User info is fetched after the ID token and is more complete, so it wins claim by claim. An address and whether it is
+verified are read from the same document: from two, one could make the other's address appear verified. What cannot be
+used is left out and noted; it never ends the sign-in by itself.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.auth.model.oidc.claims import (
+    Document,
+    claim_at,
+    first_claim,
+    is_true,
+    is_web_url,
+    text_of,
+)
+from services.auth.model.oidc.notice import ClaimNotice
+from services.auth.model.oidc.sent_groups import SentGroups, read_sent_groups
 
-Document = Mapping[str, Any]
-
-MAX_TEXT = 320
-MAX_URL = 2048
-MAX_GROUPS = 1000
-MAX_GROUP = 256
+DOMAIN_VERIFIED = "xms_edov"
+"""Entra ID's optional claim that the owner of the address's domain verified it; Entra sends no `email_verified`."""
+_LIST_OF_NAMES = "let the provider send a list of names, or set {key}.claims.groups to the claim that has one"
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """Which claim carries what; a name that no claim has as it stands is a path with dots."""
+    """Which claim carries what; a name that no claim has literally is a dotted path."""
 
     email: str = "email"
     name: str = "name"
@@ -35,7 +40,7 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True)
 class ProviderIdentity:
-    """Whom the provider vouches for."""
+    """An account at a provider, as the provider describes it."""
 
     issuer: str
     subject: str
@@ -45,100 +50,78 @@ class ProviderIdentity:
     email_verified: bool = False
     picture: str = ""
     groups: tuple[str, ...] | None = None
-    """None: not said."""
+    """None: not sent, or not readable."""
     groups_elsewhere: bool = False
-    """The provider says that there are too many to send and where to ask."""
+    """The provider sent a pointer instead of the groups, because there are too many (Entra ID's overage claim)."""
+    groups_kind: str = ""
+    """The kind of the groups claim if no names can be read from it, such as "a number"; else empty."""
     claims: Mapping[str, Any] | None = None
+    notices: tuple[ClaimNotice, ...] = ()
+    """What was left out."""
 
 
-def claim_at(document: Document, name: str) -> Any:
-    """The value of a claim: under the whole name, else along its dots; None when there is none."""
-    if not name:
-        return None
-    if name in document:
-        return document[name]
-    value: Any = document
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
-
-
-def read_person(issuer: str, subject: str, documents: Sequence[Document], names: ClaimNames) -> ProviderIdentity:
-    """Read a person; the first document that has a claim is believed for it.
-
-    Raises:
-        SignInError: the groups are something else than names.
-    """
-    email, verified = _email(documents, names.email)
+def read_identity(issuer: str, subject: str, documents: Sequence[Document], names: ClaimNames) -> ProviderIdentity:
+    """Read an identity; the first document that has a claim counts for it."""
+    email, verified, malformed = _email(documents, names.email)
     elsewhere = any(
         document.get("hasgroups") is True or names.groups in _mapping(document.get("_claim_names"))
         for document in documents
     )
-    picture = _first(documents, names.picture)
+    picture = first_claim(documents, names.picture)
+    usable_picture = isinstance(picture, str) and is_web_url(picture)
+    groups = read_sent_groups(first_claim(documents, names.groups))
+    notices = [malformed] if malformed is not None else []
+    if picture and not usable_picture:
+        text = "the picture was left out: only http and https URLs of at most 2048 characters are kept"
+        notices.append(ClaimNotice(names.picture, text, "let the provider send the URL of the picture, or none"))
+    notices += _group_notices(names.groups, groups, elsewhere=elsewhere)
     return ProviderIdentity(
         issuer=issuer,
         subject=subject,
-        username=_line(_first(documents, names.username)),
-        name=_line(_first(documents, names.name)),
+        username=text_of(first_claim(documents, names.username)),
+        name=text_of(first_claim(documents, names.name)),
         email=email,
         email_verified=verified,
-        picture=picture if isinstance(picture, str) and _is_web(picture) else "",
-        groups=_groups(_first(documents, names.groups)),
+        picture=picture if usable_picture else "",
+        groups=groups.names,
         groups_elsewhere=elsewhere,
+        groups_kind=groups.kind,
         claims={name: value for document in reversed(documents) for name, value in document.items()},
+        notices=tuple(notices),
     )
 
 
-def _email(documents: Sequence[Document], claim: str) -> tuple[str, bool]:
+def account_text(identity: ProviderIdentity) -> str:
+    """What the provider calls the account, for the person who used it; not verified for any other use."""
+    return identity.email or identity.username or identity.name
+
+
+def _email(documents: Sequence[Document], claim: str) -> tuple[str, bool, ClaimNotice | None]:
+    """The address, whether it is verified, and what to say if it is none."""
     for document in documents:
-        email = claim_at(document, claim)
-        if isinstance(email, str) and email.strip():
-            text = _line(email.strip())
-            local, _, domain = text.rpartition("@")
-            if not local or not domain or any(mark.isspace() for mark in text) or "@" in local:
-                return "", False
-            said = document.get("email_verified")
-            return text, said is True or (isinstance(said, str) and said.strip().lower() == "true")
-    return "", False
+        email = text_of(claim_at(document, claim))
+        if not email:
+            continue
+        local, _, domain = email.rpartition("@")
+        if not local or not domain or " " in email or "@" in local:
+            text = "the e-mail address was left out: it is not one address"
+            return "", False, ClaimNotice(claim, text, "correct the account's address at the provider")
+        verified = document.get("email_verified")
+        return email, is_true(document.get(DOMAIN_VERIFIED) if verified is None else verified), None
+    return "", False, None
 
 
-def _groups(value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    listed = [value] if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(item, str) for item in listed):
-        raise SignInError(RefusalReason.CLAIM_MALFORMED, "the provider's groups are not a list of names")
-    groups = sorted({_cleaned(item) for item in listed} - {""})
-    if len(groups) > MAX_GROUPS or any(len(group) > MAX_GROUP for group in groups):
-        raise SignInError(RefusalReason.CLAIM_MALFORMED, f"more than {MAX_GROUPS} groups, or one with too long a name")
-    return tuple(groups)
-
-
-def _first(documents: Sequence[Document], claim: str) -> Any:
-    return next((value for document in documents if (value := claim_at(document, claim)) is not None), None)
+def _group_notices(claim: str, groups: SentGroups, *, elsewhere: bool) -> list[ClaimNotice]:
+    if groups.kind:
+        return [ClaimNotice(claim, f"the groups were left out: the claim is {groups.kind}", _LIST_OF_NAMES)]
+    if groups.names is None and elsewhere:
+        text = "the groups were left out: the account has more than the provider puts into a token"
+        return [ClaimNotice(claim, text, "let the provider send only the groups that are assigned to the application")]
+    if groups.dropped:
+        text = f"{groups.dropped} of {groups.entries} groups were left out: {', '.join(groups.unusable)}"
+        return [ClaimNotice(claim, text, _LIST_OF_NAMES)]
+    return []
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _line(value: Any) -> str:
-    return _cleaned(value)[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _cleaned(text: str) -> str:
-    # Control and format characters could turn one name into the looks of another.
-    kept = "".join(mark for mark in text if unicodedata.category(mark) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co"))
-    return " ".join(kept.split())
-
-
-def _is_web(url: str) -> bool:
-    if len(url) > MAX_URL or any(mark in url for mark in ' "<>\\^`{|}') or not url.isprintable():
-        return False
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return False
-    return parts.scheme in ("https", "http") and bool(parts.hostname)

@@ -1,4 +1,4 @@
-"""Why a sign-in fails: one stable code for each reason, which the log, the page and the tests share."""
+"""Why a sign-in is refused: one stable code for each reason, shared by the log, the page, the doctor and the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class RefusalReason(Enum):
-    """What went wrong. The values are public: people search for them."""
+    """What went wrong. The values are public and stable: people search for them."""
 
     # The provider cannot be used.
     PROVIDER_UNREACHABLE = "provider-unreachable"
@@ -30,6 +30,7 @@ class RefusalReason(Enum):
     TOKEN_MISSING = "token-missing"
     # The ID token.
     TOKEN_MALFORMED = "token-malformed"
+    TOKEN_TOO_LARGE = "token-too-large"
     TOKEN_ALGORITHM = "token-algorithm"
     TOKEN_CRITICAL = "token-critical"
     TOKEN_TYPE = "token-type"
@@ -52,7 +53,7 @@ class RefusalReason(Enum):
     USERINFO_UNAVAILABLE = "userinfo-unavailable"
     USERINFO_MALFORMED = "userinfo-malformed"
     USERINFO_SUBJECT = "userinfo-subject"
-    # Who may enter.
+    # Entry.
     CLAIM_MALFORMED = "claim-malformed"
     EMAIL_MISSING = "email-missing"
     EMAIL_UNVERIFIED = "email-unverified"
@@ -90,17 +91,19 @@ FINAL = frozenset(
         RefusalReason.DEVICE_NOT_MINE,
     }
 )
-"""Signing in again ends the same way, so the waiting device is told. All others may be mended while it waits."""
+"""Signing in again ends the same way, so the device is refused. After any other reason it keeps waiting."""
 
 
 class SignInError(Exception):
-    """A sign-in that cannot go on; the text is for people and repeats no secret and no token."""
+    """A sign-in that was refused; the text is for people and contains no secret and no token."""
 
-    def __init__(self, reason: RefusalReason, text: str) -> None:
+    def __init__(self, reason: RefusalReason, text: str, account: str = "") -> None:
         super().__init__(text)
         self.reason = reason
+        self.account = account
+        """What the provider calls the account that was used; empty before it is known."""
 
     @property
     def final(self) -> bool:
-        """Whether trying again cannot help."""
+        """Whether another attempt with the same account ends the same way."""
         return self.reason in FINAL

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from smartscale.auth.v1 import auth_pb2 as smartscale_dot_auth_dot_v1_dot_auth__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/server.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/auth/v1/auth.proto\"\x1c\n\x1aReloadConfigurationRequest\"i\n\x1bReloadConfigurationResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\x12\x15\n\rneeds_restart\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x18\n\x16GetSignInHealthRequest\"\x85\x01\n\x17GetSignInHealthResponse\x12\x35\n\tproviders\x18\x01 \x03(\x0b\x32\".smartscale.auth.v1.ProviderHealth\x12\x33\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32!.smartscale.auth.v1.SignInFailure2\x81\x02\n\x12ServerAdminService\x12x\n\x13ReloadConfiguration\x12/.smartscale.admin.v1.ReloadConfigurationRequest\x1a\x30.smartscale.admin.v1.ReloadConfigurationResponse\x12q\n\x0fGetSignInHealth\x12+.smartscale.admin.v1.GetSignInHealthRequest\x1a,.smartscale.admin.v1.GetSignInHealthResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/server.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/auth/v1/auth.proto\"\x1c\n\x1aReloadConfigurationRequest\"i\n\x1bReloadConfigurationResponse\x12\x10\n\x08problems\x18\x01 \x03(\t\x12\x0f\n\x07\x63hanged\x18\x02 \x03(\t\x12\x15\n\rneeds_restart\x18\x03 \x03(\t\x12\x10\n\x08warnings\x18\x04 \x03(\t\"\x18\n\x16GetSignInHealthRequest\"\xb8\x01\n\x17GetSignInHealthResponse\x12\x35\n\tproviders\x18\x01 \x03(\x0b\x32\".smartscale.auth.v1.ProviderHealth\x12\x33\n\x08\x66\x61ilures\x18\x02 \x03(\x0b\x32!.smartscale.auth.v1.SignInFailure\x12\x31\n\x07notices\x18\x03 \x03(\x0b\x32 .smartscale.auth.v1.SignInNotice2\x81\x02\n\x12ServerAdminService\x12x\n\x13ReloadConfiguration\x12/.smartscale.admin.v1.ReloadConfigurationRequest\x1a\x30.smartscale.admin.v1.ReloadConfigurationResponse\x12q\n\x0fGetSignInHealth\x12+.smartscale.admin.v1.GetSignInHealthRequest\x1a,.smartscale.admin.v1.GetSignInHealthResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,7 +41,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSIGNINHEALTHREQUEST']._serialized_start=225
   _globals['_GETSIGNINHEALTHREQUEST']._serialized_end=249
   _globals['_GETSIGNINHEALTHRESPONSE']._serialized_start=252
-  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_end=385
-  _globals['_SERVERADMINSERVICE']._serialized_start=388
-  _globals['_SERVERADMINSERVICE']._serialized_end=645
+  _globals['_GETSIGNINHEALTHRESPONSE']._serialized_end=436
+  _globals['_SERVERADMINSERVICE']._serialized_start=439
+  _globals['_SERVERADMINSERVICE']._serialized_end=696
 # @@protoc_insertion_point(module_scope)

@@ -103,6 +103,7 @@ class GetSignInHealthResponse(_message.Message):
 
     PROVIDERS_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.ProviderHealth]:
         """The default first. Empty: none is configured."""
@@ -111,15 +112,20 @@ class GetSignInHealthResponse(_message.Message):
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.SignInFailure]:
         """The newest first, at most 20."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.SignInNotice]:
+        """Claims that sign-ins did not use; the newest first, at most 20."""
+
     def __init__(
         self,
         *,
         providers: _abc.Iterable[_auth_pb2.ProviderHealth] | None = ...,
         failures: _abc.Iterable[_auth_pb2.SignInFailure] | None = ...,
+        notices: _abc.Iterable[_auth_pb2.SignInNotice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "notices", b"notices", "providers", b"providers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -985,12 +985,13 @@ class SignIn(_message.Message):
     CONFIRMATION_FIELD_NUMBER: _builtins.int
     SSH_CHECK_FIELD_NUMBER: _builtins.int
     FOR_SSH_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
     """Names the sign-in; also the reference that people and the log share. 24 hexadecimal digits."""
     state: Global___SignInState.ValueType
     """How far it is."""
     user: _builtins.str
-    """Who signed in, for people. Empty before."""
+    """The account that signed in, for people; set as well when it was refused. Empty before it is known."""
     reason: _builtins.str
     """Why it was refused: a stable code. Empty unless refused."""
     text: _builtins.str
@@ -1009,6 +1010,10 @@ class SignIn(_message.Message):
     def ssh_check(self) -> Global___SshCheck:
         """The SSH session. Absent when it is over, and in a sign-in for a device."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What was left out of the provider's claims and why, for people. Empty: nothing."""
+
     def __init__(
         self,
         *,
@@ -1022,10 +1027,11 @@ class SignIn(_message.Message):
         confirmation: _builtins.str = ...,
         ssh_check: Global___SshCheck | None = ...,
         for_ssh: _builtins.bool = ...,
+        notices: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["login", b"login", "ssh_check", b"ssh_check"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "final", b"final", "flow_id", b"flow_id", "for_ssh", b"for_ssh", "login", b"login", "reason", b"reason", "ssh_check", b"ssh_check", "state", b"state", "text", b"text", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmation", b"confirmation", "final", b"final", "flow_id", b"flow_id", "for_ssh", b"for_ssh", "login", b"login", "notices", b"notices", "reason", b"reason", "ssh_check", b"ssh_check", "state", b"state", "text", b"text", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1556,6 +1562,7 @@ class GetSignInHealthResponse(_message.Message):
 
     PROVIDERS_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def providers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProviderHealth]:
         """The default first. Empty: none is configured."""
@@ -1564,23 +1571,72 @@ class GetSignInHealthResponse(_message.Message):
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignInFailure]:
         """The newest first, at most 20, of the process that answers."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[Global___SignInNotice]:
+        """The newest first, at most 20, of the process that answers."""
+
     def __init__(
         self,
         *,
         providers: _abc.Iterable[Global___ProviderHealth] | None = ...,
         failures: _abc.Iterable[Global___SignInFailure] | None = ...,
+        notices: _abc.Iterable[Global___SignInNotice] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "providers", b"providers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failures", b"failures", "notices", b"notices", "providers", b"providers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetSignInHealthResponse: _TypeAlias = GetSignInHealthResponse  # noqa: Y015
 
 @_typing.final
+class SignInNotice(_message.Message):
+    """A claim of a provider, or a part of it, that a sign-in did not use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    FLOW_ID_FIELD_NUMBER: _builtins.int
+    PROVIDER_FIELD_NUMBER: _builtins.int
+    CLAIM_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
+    flow_id: _builtins.str
+    """The sign-in, as on its page and in the log."""
+    provider: _builtins.str
+    """The provider's name in the configuration. Empty: the default one."""
+    claim: _builtins.str
+    """The claim's name at the provider."""
+    text: _builtins.str
+    """What was left out and why, for people."""
+    remedy: _builtins.str
+    """What to change, and where."""
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        flow_id: _builtins.str = ...,
+        provider: _builtins.str = ...,
+        claim: _builtins.str = ...,
+        text: _builtins.str = ...,
+        remedy: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["claim", b"claim", "flow_id", b"flow_id", "provider", b"provider", "remedy", b"remedy", "text", b"text", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInNotice: _TypeAlias = SignInNotice  # noqa: Y015
+
+@_typing.final
 class ProviderHealth(_message.Message):
-    """How one provider does."""
+    """The state of one provider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -1,0 +1,26 @@
+"""Domains of e-mail addresses, compared as DNS compares them: without case, in their ASCII form."""
+
+from __future__ import annotations
+
+
+def domain_of(email: str) -> str:
+    """The domain of an address: what follows its last @."""
+    return ascii_domain(email.rpartition("@")[2])
+
+
+def within(domain: str, allowed: str) -> bool:
+    """Whether a domain is the allowed one or, for `*.NAME`, below it; `*` allows every domain."""
+    if allowed == "*":
+        return True
+    if allowed.startswith("*."):
+        return domain.endswith("." + ascii_domain(allowed[2:]))
+    return domain == ascii_domain(allowed)
+
+
+def ascii_domain(text: str) -> str:
+    """A domain in lower case, with A-labels, without a trailing dot or a leading @."""
+    bare = text.strip().rstrip(".").lower().removeprefix("@")
+    try:
+        return bare.encode("idna").decode()
+    except UnicodeError:
+        return bare

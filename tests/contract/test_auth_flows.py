@@ -30,7 +30,7 @@ async def test_a_flow_comes_back_as_it_was_at_every_step(stores: tuple[SqlFlows,
     flow = new_flow(1)
     await flows.add(flow, 8)
     steps = [flow, flow.at(FlowState.CHECKING, NOW)]
-    steps.append(steps[-1].proven(UserId(7), "alice@example.com", NOW + timedelta(days=1), "s1", "sid-1", NOW))
+    steps.append(steps[-1].verified(UserId(7), "a@x.org", NOW + timedelta(1), "s1", "sid-1", ("left out",), NOW))
     steps.append(steps[-1].refused(RefusalReason.LOGIN_OVER, "too late", False, NOW + timedelta(seconds=1)))
     for before, after in pairwise(steps):
         assert await flows.get(flow.flow_id) == before

@@ -169,7 +169,7 @@ def test_who_says_that_the_device_is_not_theirs_turns_it_away(place: Place, panv
         press(page, "No, this is not my device")
         assert heading(page) == "The device was refused"
         picture(page, "turned-away")
-        wait_for("the client says why", lambda: "this device is not theirs" in client.log() or None)
+        wait_for("the client says why", lambda: "this is not their device" in client.log() or None)
         page.go_back()
         page.goto(link)
         assert heading(page) == "This device was already approved or refused"

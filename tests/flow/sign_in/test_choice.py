@@ -48,7 +48,7 @@ async def test_each_provider_has_its_button_and_leads_to_a_device_that_is_in(wor
     _, path, waiting = await world.wait("laptop")
     async with world.browser() as browser:
         page = await browser.get(path)
-        assert "Login with SmartLink" in page.text and "Log in with Entra &amp; Co" in page.text
+        assert "Login with SmartLink" in page.text and "Login with Entra &amp; Co" in page.text
         start = path.replace("/register/", "/oidc/start/")
         assert f'action="{start}"' in page.text and f'action="{start}/entra"' in page.text
         started = await browser.post(f"{start}/entra")

@@ -115,7 +115,7 @@ async def test_no_ends_it_for_the_device_too(world: World) -> None:
         ended = await browser.get(where)
         assert ended.status_code == 403 and "The device was refused" in ended.text
         assert where.rpartition("/")[2] in ended.text and "device-not-mine" in ended.text
-    assert "not theirs" in str((await asyncio.wait_for(waiting, 10))["Error"])
+    assert "not their device" in str((await asyncio.wait_for(waiting, 10))["Error"])
 
 
 async def test_a_device_that_was_decided_elsewhere_is_not_said_to_be_refused(world: World) -> None:

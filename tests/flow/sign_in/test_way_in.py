@@ -87,7 +87,7 @@ async def test_the_person_who_says_no_turns_the_device_away(lab: Lab) -> None:
     started, shown = await lab.come_back()
     refused = await lab.confirm(started, shown, approve=False)
     assert (refused.state, refused.reason, refused.final) == (REFUSED, "device-not-mine", True)
-    assert "not theirs" in (await waiting).refused
+    assert "not their device" in (await waiting).refused
 
 
 async def test_a_denial_is_final_and_told_to_the_device(lab: Lab) -> None:

@@ -51,6 +51,8 @@ def test_a_further_provider_is_set_by_variables_files_and_credentials(tmp_path: 
         "HEADSCALE_OIDC_PROVIDERS_IN_ENV_ISSUER": "https://three.example",
         "HEADSCALE_OIDC_PROVIDERS_IN_ENV_CLIENT_ID": "d",
         "HEADSCALE_OIDC_PROVIDERS_IN_ENV_CLIENT_SECRET_FILE": str(tmp_path / "s"),
+        "HEADSCALE_OIDC_PROVIDERS_IN_ENV_TRUSTED_DOMAINS": "d.example e.example",
+        "HEADSCALE_OIDC_PROVIDERS_IN_ENV_GROUPS_ALLOW": "ops",
         "CREDENTIALS_DIRECTORY": str(tmp_path),
     }
     config = load(write(tmp_path, TWO), env)
@@ -61,7 +63,36 @@ def test_a_further_provider_is_set_by_variables_files_and_credentials(tmp_path: 
         "mail",
     )
     assert (other.issuer, other.client_id, other.client_secret) == ("https://three.example", "d", "from-file")
+    assert (other.trusted_domains, other.groups.allow) == (("d.example", "e.example"), ("ops",))
     assert not [warning for warning in config.warnings if "PROVIDERS" in warning]
+
+
+@pytest.mark.parametrize(
+    ("line", "doubts"),
+    [
+        ("", ["trusted_domains", "groups.allow"]),
+        ("trusted_domains: [c.example]", ["groups.allow"]),
+        ("allowed_domains: [c.example]", ["groups.allow"]),
+        ("groups: {prefix: x-}", ["trusted_domains"]),
+        ("groups: {rename: {a: b}}", ["trusted_domains"]),
+        ("groups: {enabled: false}", ["trusted_domains"]),
+        ("trusted_domains: [c.example], groups: {allow: [ops]}", []),
+    ],
+)
+def test_a_further_provider_that_counts_for_nothing_is_warned_about(
+    tmp_path: Path, line: str, doubts: list[str]
+) -> None:
+    text = f"""oidc:
+  issuer: https://one.example
+  client_id: a
+  client_secret: s
+  providers:
+    more: {{issuer: https://two.example, client_id: b, client_secret: s{", " + line if line else ""}}}
+"""
+    config = load(write(tmp_path, text), {})
+    found = [one for one in config.warnings if "providers.more" in one]
+    assert len(found) == len(doubts)
+    assert all(any(f"providers.more.{name} is empty" in one for one in found) for name in doubts)
 
 
 def test_the_old_switch_holds_for_all_providers(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ class Direct:
         from services.shared.runtime.clock import SystemClock
         from services.shared.runtime.process import Deps
 
-        bus = await connect_bus(self._config.bus.url)
+        bus = await connect_bus(self._config.bus.url, token=self._config.services.token)
         deps = Deps(SystemClock(), bus, {})
         policy = await services.policy.wiring.build(self._config, deps)
         registry = await services.registry.wiring.build(self._config, deps)

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from services.shared.telemetry.setup import Telemetry
 
 
-async def connect_bus(url: str, telemetry: Telemetry | None = None) -> Bus:
-    """Return the bus for a Redis URL, or the bus in memory where `url` is empty. It connects when first used."""
+async def connect_bus(url: str, telemetry: Telemetry | None = None, token: str = "") -> Bus:
+    """Return the bus for a Redis URL, or the bus in memory where `url` is empty. It connects when first used.
+
+    Its records are signed with a key derived from the deployment token.
+    """
     if not url:
         from services.shared.bus.memory import MemoryBus
 
         return MemoryBus()
     from services.shared.bus.redis import RedisBus
 
-    return RedisBus(url, telemetry)
+    return RedisBus(url, telemetry, token=token)

@@ -1,22 +1,26 @@
 """The bus between processes: Redis pub/sub. Owns one subscriber connection and the connections that publish.
 
-A message on the wire: one byte of kind (1 message, 2 gap), one byte of length of the traceparent, the traceparent, the
-payload. Redis loses what is published while a reader is away, so every reader hears `Reconnected` after each gap in
-its connection. What a publisher could not send it owes: as soon as Redis answers again it sends a gap on that topic, so
-that readers whose own connection never failed hear `Reconnected` too. While Redis is known to be away, publishing
-costs nothing: no request waits for a timeout.
+A record that the deployment did not sign (`record`) is dropped, and since it may have replaced a true one, the readers
+of its topic get `Reconnected`, at most once in `DISTRUST_SECONDS`.
+
+Redis loses what is published while a reader is away, so every reader gets `Reconnected` after each gap in its
+connection. A publisher that could not send sends a gap on that topic as soon as Redis answers again, so that readers
+whose own connection never failed get `Reconnected` too. While Redis is known to be away, publishing costs nothing: no
+request waits for a timeout.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections import Counter as Counter_
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypedDict
 
 from prometheus_client import CollectorRegistry, Counter
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -24,14 +28,13 @@ from redis.exceptions import RedisError
 
 from services.shared.bus.port import Message, Reconnected
 from services.shared.bus.queue import CAPACITY, Inbox
+from services.shared.bus.record import GAP, Seal, pack, unpack
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import current_traceparent
 from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
-_MESSAGE = 1
-_GAP = 2
 _TROUBLE = (RedisError, OSError, TimeoutError, asyncio.IncompleteReadError)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 2.0
@@ -41,6 +44,19 @@ _ANSWER_WITHIN = 5.0
 _PUBLISH_WITHIN = 2.0
 _LIVE_WITHIN = 2.0
 """Seconds that a new reader waits for Redis. Processes start without it; `Reconnected` tells when it is there."""
+
+
+DISTRUST_SECONDS = 1.0
+"""How often the readers of a topic read from the store again at most, however many records are forged."""
+
+
+class _Options(TypedDict):
+    """What both clients of Redis have in common. Reconnection is ours: a client that retries hides a gap."""
+
+    socket_connect_timeout: float
+    socket_keepalive: bool
+    retry: Retry
+    protocol: int
 
 
 class BusMetrics:
@@ -53,37 +69,25 @@ class BusMetrics:
         self.cuts = Counter(
             "smartscale_bus_reconnects", "Times the subscriber connection was made anew.", registry=registry
         )
+        self.forged = Counter(
+            "smartscale_bus_unsigned", "Records that this deployment did not sign, dropped.", registry=registry
+        )
         self.slow = Counter(
             "smartscale_bus_overflows", "Times a reader was too slow and lost messages.", registry=registry
         )
 
 
-def pack(payload: bytes, traceparent: str) -> bytes:
-    """Write a message as it travels."""
-    trace = traceparent.encode()[:255]
-    return bytes((_MESSAGE, len(trace))) + trace + payload
-
-
-def unpack(topic: str, data: bytes) -> Message | Reconnected | None:
-    """Read a message as it travelled; None for what another program published."""
-    if len(data) < 2 or data[0] not in (_MESSAGE, _GAP) or len(data) < 2 + data[1]:
-        return None
-    if data[0] == _GAP:
-        return Reconnected()
-    end = 2 + data[1]
-    return Message(topic, data[end:], data[2:end].decode("ascii", "replace"))
-
-
 class RedisBus:
     """Publishes and subscribes by one Redis; survives its restarts."""
 
-    def __init__(self, url: str, telemetry: Telemetry | None = None, capacity: int = CAPACITY) -> None:
-        options: dict[str, Any] = {
-            "socket_connect_timeout": 3,
-            "socket_keepalive": True,
-            "retry": Retry(NoBackoff(), 0),
-            "protocol": 2,
-        }
+    def __init__(self, url: str, telemetry: Telemetry | None = None, capacity: int = CAPACITY, token: str = "") -> None:
+        """Make a bus that connects when it is first used. Records are signed if there is a deployment token."""
+        self._seal = Seal(token)
+        self._distrusted: dict[str, asyncio.TimerHandle] = {}
+        """Topics with a bad record a moment ago."""
+        self._repeat: set[str] = set()
+        """Those of them with another one since."""
+        options = _Options(socket_connect_timeout=3, socket_keepalive=True, retry=Retry(NoBackoff(), 0), protocol=2)
         self._publisher = Redis.from_url(url, socket_timeout=_PUBLISH_WITHIN, max_connections=16, **options)
         self._listener = Redis.from_url(url, socket_timeout=None, **options)
         self._capacity = capacity
@@ -91,9 +95,13 @@ class RedisBus:
         self._inboxes: dict[str, set[Inbox]] = {}
         self._live: set[str] = set()
         self._stale: set[str] = set()
-        """Topics whose readers missed something: told so once Redis listens for them again."""
+        """Topics whose readers missed something: they get `Reconnected` once Redis has confirmed the topic again."""
+        self._unconfirmed: Counter_[str] = Counter_()
+        """Subscriptions that were sent and not confirmed, by topic."""
+        self._wanted = asyncio.Event()
+        """Set while there is a reader."""
         self._changed = asyncio.Condition()
-        self._pubsub: Any = None
+        self._pubsub: PubSub | None = None
         self._reader: asyncio.Task[None] | None = None
         self._owed: set[str] = set()
         self._debtor: asyncio.Task[None] | None = None
@@ -114,11 +122,12 @@ class RedisBus:
             self._debtor = asyncio.get_running_loop().create_task(self._pay())
 
     async def _send(self, topic: str, data: bytes) -> None:
+        record = self._seal.sign(topic, data)
         async with asyncio.timeout(_PUBLISH_WITHIN):
             try:
-                await self._publisher.publish(topic, data)
+                await self._publisher.publish(topic, record)
             except (RedisConnectionError, OSError):  # a pooled connection that died unseen: once more on a fresh one
-                await self._publisher.publish(topic, data)
+                await self._publisher.publish(topic, record)
 
     async def _pay(self) -> None:
         """Send the owed gaps as soon as Redis takes them."""
@@ -126,7 +135,7 @@ class RedisBus:
         while self._owed:
             topic = next(iter(self._owed))
             try:
-                await self._send(topic, bytes((_GAP, 0)))
+                await self._send(topic, GAP)
             except _TROUBLE:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_DEBT)
@@ -140,10 +149,14 @@ class RedisBus:
         inbox = Inbox(self._capacity)
         for topic in topics:
             self._inboxes.setdefault(topic, set()).add(inbox)
+        self._wanted.set()
         try:
             if self._reader is None:
                 self._reader = asyncio.get_running_loop().create_task(self._read_for_ever())
-            await self._subscribe_new(topics)
+            if self._pubsub is not None:
+                # When this fails the reading task fails too, and subscribes to everything again.
+                with contextlib.suppress(*_TROUBLE):
+                    await self._ask_for(self._pubsub, topics)
             try:
                 async with asyncio.timeout(_LIVE_WITHIN), self._changed:
                     await self._changed.wait_for(lambda: self._live.issuperset(topics))
@@ -157,6 +170,8 @@ class RedisBus:
     async def close(self) -> None:
         """End all subscriptions and connections."""
         self._closed = True
+        for timer in self._distrusted.values():
+            timer.cancel()
         for task in (self._reader, self._debtor):
             if task is not None:
                 task.cancel()
@@ -171,11 +186,18 @@ class RedisBus:
     def _readers(self) -> set[Inbox]:
         return {inbox for inboxes in self._inboxes.values() for inbox in inboxes}
 
-    async def _subscribe_new(self, topics: tuple[str, ...]) -> None:
-        if self._pubsub is not None:
-            # When this fails the reading task fails too, and subscribes anew to everything.
-            with contextlib.suppress(*_TROUBLE):
-                await self._pubsub.subscribe(*topics)
+    async def _ask_for(self, pubsub: PubSub, topics: Iterable[str]) -> None:
+        self._unconfirmed.update(topics)
+        await pubsub.subscribe(*topics)
+
+    async def _connect(self, pubsub: PubSub) -> None:
+        """Subscribe to every topic that has a reader, also to those whose first reader comes while this waits."""
+        asked: set[str] = set()
+        while missing := tuple(self._inboxes.keys() - asked):
+            await self._ask_for(pubsub, missing)
+            asked.update(missing)
+        # No await in between: from here on a new reader subscribes by itself.
+        self._pubsub = pubsub
 
     async def _forget(self, inbox: Inbox, topics: tuple[str, ...]) -> None:
         unused = []
@@ -186,7 +208,10 @@ class RedisBus:
                 self._inboxes.pop(topic, None)
                 self._live.discard(topic)
                 self._stale.discard(topic)
+                self._repeat.discard(topic)
                 unused.append(topic)
+        if not self._inboxes:
+            self._wanted.clear()
         if unused and self._pubsub is not None:
             with contextlib.suppress(*_TROUBLE):
                 await self._pubsub.unsubscribe(*unused)
@@ -195,10 +220,10 @@ class RedisBus:
         pause = _FIRST_PAUSE
         first = True
         while True:
+            await self._wanted.wait()
             try:
                 async with self._listener.pubsub() as pubsub:
-                    await pubsub.subscribe(*self._inboxes)
-                    self._pubsub = pubsub
+                    await self._connect(pubsub)
                     if not first:
                         self._metrics.cuts.inc()
                         log.info("bus connection is back")
@@ -211,11 +236,12 @@ class RedisBus:
                 self._pubsub = None
                 self._stale |= self._live
                 self._live.clear()
+                self._unconfirmed.clear()
             first = False
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    async def _read(self, pubsub: Any) -> None:
+    async def _read(self, pubsub: PubSub) -> None:
         """Deliver until the connection fails; a silent one is asked for a sign of life."""
         silent = 0.0
         while True:
@@ -234,6 +260,10 @@ class RedisBus:
                 self._deliver(frame["channel"].decode(), frame["data"])
 
     async def _confirmed(self, topic: str) -> None:
+        self._unconfirmed[topic] -= 1
+        if self._unconfirmed[topic] > 0:
+            return  # of a reader that has left; what it asked for has been taken back behind it
+        del self._unconfirmed[topic]
         if topic in self._inboxes:
             if topic in self._stale:
                 for inbox in self._inboxes[topic]:
@@ -244,9 +274,10 @@ class RedisBus:
                 self._changed.notify_all()
 
     def _deliver(self, topic: str, data: bytes) -> None:
-        message = unpack(topic, data)
+        body = self._seal.verify(topic, data)
+        message = unpack(topic, body) if body is not None else None
         if message is None:
-            log.warning("bus message of another format ignored", topic=topic)
+            self._distrust(topic)
             return
         for inbox in self._inboxes.get(topic, ()):
             if isinstance(message, Reconnected):
@@ -254,3 +285,23 @@ class RedisBus:
             elif not inbox.put(message):
                 self._metrics.slow.inc()
                 log.warning("bus reader too slow, messages dropped", topic=topic)
+
+    def _distrust(self, topic: str) -> None:
+        """Let the readers of a topic read from its store again, now or when that was last done long enough ago."""
+        self._metrics.forged.inc()
+        if topic in self._distrusted:
+            self._repeat.add(topic)
+            return
+        log.warning("bus record not signed by this deployment dropped", topic=topic)
+        self._read_again(topic)
+
+    def _read_again(self, topic: str) -> None:
+        for inbox in self._inboxes.get(topic, ()):
+            inbox.lost()
+        self._distrusted[topic] = asyncio.get_running_loop().call_later(DISTRUST_SECONDS, self._trust, topic)
+
+    def _trust(self, topic: str) -> None:
+        del self._distrusted[topic]
+        if topic in self._repeat:
+            self._repeat.discard(topic)
+            self._read_again(topic)

@@ -216,7 +216,7 @@ async def embedded(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
         place = await _place(config, builds)
-        bus = await connect_bus(config.bus.url, telemetry) if config.bus.url else MemoryBus()
+        bus = await connect_bus(config.bus.url, telemetry, config.services.token) if config.bus.url else MemoryBus()
         stack.push_async_callback(bus.close)
         server = LocalServer([ObserveInterceptor(telemetry)])
         stack.push_async_callback(server.stop, 0)
@@ -257,7 +257,7 @@ async def alone(
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
         place = await _place(config, builds)
-        bus = await connect_bus(config.bus.url, telemetry)
+        bus = await connect_bus(config.bus.url, telemetry, config.services.token)
         stack.push_async_callback(bus.close)
         channels: dict[str, grpc.aio.Channel] = {}
         for name in CALLED:

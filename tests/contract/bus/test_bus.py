@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from services.shared.bus import Bus, MemoryBus, Message, Reconnected
 from services.shared.bus.queue import Inbox
-from services.shared.bus.redis import RedisBus, pack, unpack
+from services.shared.bus.record import TAG, Seal, pack, unpack
+from services.shared.bus.redis import RedisBus
+from services.shared.telemetry.setup import Telemetry
 from tests.fakes.redis_server import PROGRAM, RedisServer
 
 needs_redis = pytest.mark.skipif(PROGRAM is None, reason="redis-server is not installed")
@@ -237,10 +242,11 @@ async def test_publishing_to_a_redis_that_is_away_makes_nobody_wait(redis: Redis
 
 
 @needs_redis
-async def test_a_message_of_another_program_is_ignored(redis: RedisServer) -> None:
+async def test_a_record_of_another_program_is_dropped(redis: RedisServer) -> None:
     bus = RedisBus(redis.url)
     async with bus.subscribe("a") as reader:
         await bus._publisher.publish("a", b"hello")
+        assert await next_of(reader) == Reconnected()
         await bus.publish("a", b"x")
         assert (await next_of(reader)).payload == b"x"
     await bus.close()
@@ -253,3 +259,112 @@ def test_bytes_of_another_format_are_no_message(data: bytes) -> None:
 
 def test_what_is_packed_unpacks() -> None:
     assert unpack("a", pack(b"payload", "trace")) == Message("a", b"payload", "trace")
+
+
+@needs_redis
+async def test_readers_that_come_while_the_bus_connects_all_hear_their_topics(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    ready = asyncio.Barrier(41)
+
+    async def read(number: int) -> bytes:
+        for _ in range(number):
+            await asyncio.sleep(0)  # in another step of the connection than the reader before
+        async with bus.subscribe(f"topic {number}") as reader:
+            await ready.wait()
+            return getattr(await next_of(reader), "payload", b"")
+
+    readers = [asyncio.create_task(read(number)) for number in range(40)]
+    async with asyncio.timeout(20):
+        await ready.wait()
+    for number in range(40):
+        await bus.publish(f"topic {number}", str(number).encode())
+    assert await asyncio.gather(*readers) == [str(number).encode() for number in range(40)]
+    await bus.close()
+
+
+@needs_redis
+async def test_a_topic_that_is_left_and_taken_again_while_redis_confirms_it_is_live(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    async with bus.subscribe("stays"):
+        for number in range(100):
+            async with bus.subscribe("a"):
+                pass
+            async with bus.subscribe("a") as reader:
+                await bus.publish("a", str(number).encode())
+                assert await next_of(reader) == Message("a", str(number).encode())
+    await bus.close()
+
+
+@needs_redis
+async def test_a_bus_without_readers_for_a_while_hears_the_next_one(redis: RedisServer) -> None:
+    bus = RedisBus(redis.url)
+    async with bus.subscribe("a"):
+        pass
+    await redis.cut_subscribers()
+    async with bus.subscribe("b") as reader:
+        await bus.publish("b", b"x")
+        while (heard := await next_of(reader)) == Reconnected():
+            await bus.publish("b", b"x")
+        assert heard == Message("b", b"x")
+    await bus.close()
+
+
+def forged_by(telemetry: Telemetry) -> float | None:
+    return telemetry.registry.get_sample_value("smartscale_bus_unsigned_total")
+
+
+@needs_redis
+async def test_records_of_another_deployment_are_dropped_and_cost_one_reading_of_the_store(redis: RedisServer) -> None:
+    telemetry = Telemetry()
+    ours, theirs, nobody = (
+        RedisBus(redis.url, telemetry, token="ours"),
+        RedisBus(redis.url, token="x"),
+        Redis.from_url(redis.url),
+    )
+    async with ours.subscribe("a") as reader, ours.subscribe("end") as end:
+        for number in range(50):
+            await theirs.publish("a", b"forged")
+            await nobody.publish("a", pack(b"forged", ""))
+            await nobody.publish("a", b"" if number % 2 else bytes(40))
+        await ours.publish("end", b"x")
+        assert await next_of(end) == Message("end", b"x")
+        assert forged_by(telemetry) == 150
+        assert await next_of(reader) == Reconnected()
+        await ours.publish("a", b"true")
+        heard = await next_of(reader)
+        assert heard in (Message("a", b"true"), Reconnected())
+        assert await next_of(reader) in (Message("a", b"true"), Reconnected())
+    for bus in (ours, theirs):
+        await bus.close()
+    await nobody.aclose()
+
+
+@needs_redis
+async def test_the_last_of_many_bad_records_is_followed_by_a_reading_of_the_store(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.shared.bus.redis.DISTRUST_SECONDS", 0.05)
+    ours, theirs = RedisBus(redis.url, token="ours"), RedisBus(redis.url, token="theirs")
+    async with ours.subscribe("a") as reader:
+        for _ in range(3):
+            await theirs.publish("a", b"x")
+        assert await next_of(reader) == Reconnected()
+        assert await next_of(reader) == Reconnected()
+    await ours.close()
+    await theirs.close()
+
+
+@given(topic=st.text(max_size=40), payload=st.binary(max_size=200), flip=st.integers(0, 10**6))
+def test_a_record_with_a_flipped_bit_or_of_another_topic_is_not_ours(topic: str, payload: bytes, flip: int) -> None:
+    seal, body = Seal("token"), pack(payload, "")
+    record = bytearray(seal.sign(topic, body))
+    assert len(record) == len(body) + TAG
+    assert seal.verify(topic, bytes(record)) == body
+    assert seal.verify(topic + "x", bytes(record)) is None
+    assert Seal("token2").verify(topic, bytes(record)) is None
+    record[flip // 8 % len(record)] ^= 1 << flip % 8
+    assert seal.verify(topic, bytes(record)) is None
+
+
+def test_without_a_token_records_are_plain() -> None:
+    assert Seal("").verify("a", Seal("").sign("a", b"body")) == b"body"

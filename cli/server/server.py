@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from typing import Any
 
 from cli.frame.errors import CommandError
@@ -34,25 +32,18 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _version(arguments: argparse.Namespace) -> None:
-    from services.shared.runtime.build_info import HEADSCALE, UNKNOWN, built
+    from services.shared.runtime.build_info import HEADSCALE, UNKNOWN, built, described
 
-    made = built()
-    python = "python" + ".".join(map(str, sys.version_info[:3]))
-    runtime = {"version": python, "os": sys.platform, "arch": _architecture()}
+    shown = described()
     if arguments.output:
-        shown = {"version": f"v{HEADSCALE}", "commit": made.commit, "buildTime": UNKNOWN, "go": runtime}
-        emit({**shown, "dirty": made.dirty, "smartscale": made.version}, arguments.output)
+        emit(shown, arguments.output)
         return
+    made = built()
     dirty = "-dirty" if made.dirty else ""
+    runtime: Any = shown["go"]
     print(f"headscale version v{HEADSCALE}\ncommit: {made.commit}{dirty}\nbuild time: {UNKNOWN}")
     print(f"built with: {runtime['version']} {runtime['os']}/{runtime['arch']}")
     print(f"smartscale version {made.version}, with the interfaces of Headscale {HEADSCALE}")
-
-
-def _architecture() -> str:
-    """Return the machine's architecture by Go's name for it, which `headscale version` shows."""
-    machine = os.uname().machine
-    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def _health(arguments: argparse.Namespace) -> None:

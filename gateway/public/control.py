@@ -13,7 +13,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from gateway.clients.failure import ServiceError
 from services.shared.keys import KeyFormatError, MachineKey, NodeKey
-from services.shared.runtime.build_info import built
+from services.shared.runtime.build_info import described
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -60,8 +60,7 @@ def control_router(
     """The routes; `may_relay` says whether a node key may use relays."""
     router = APIRouter()
     key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
-    made = built()
-    version_body = orjson.dumps({"version": made.version, "commit": made.commit, "dirty": made.dirty})
+    version_body = orjson.dumps(described())
 
     @router.get("/key")
     async def key(v: str = "") -> Response:

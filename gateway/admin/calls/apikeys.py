@@ -34,7 +34,8 @@ class ApiKeys:
         """End an API key now."""
         _one_of(request)
         await call.ask(
-            self._services.auth.ExpireApiKey, auth_pb2.ExpireApiKeyRequest(prefix=request.prefix, id=request.id)
+            self._services.auth.ExpireApiKey,
+            auth_pb2.ExpireApiKeyRequest(prefix=request.prefix, id=request.id),
         )
         return apikey_pb2.ExpireApiKeyResponse()
 
@@ -44,7 +45,8 @@ class ApiKeys:
         """Forget an API key."""
         _one_of(request)
         await call.ask(
-            self._services.auth.DeleteApiKey, auth_pb2.DeleteApiKeyRequest(prefix=request.prefix, id=request.id)
+            self._services.auth.DeleteApiKey,
+            auth_pb2.DeleteApiKeyRequest(prefix=request.prefix, id=request.id),
         )
         return apikey_pb2.DeleteApiKeyResponse()
 

@@ -21,6 +21,10 @@ TAGGED_DEVICES = user_pb2.User(
     id=TAGGED_DEVICES_USER, name="tagged-devices", display_name="Tagged Devices", created_at=YEAR_ONE
 )
 
+_API_KEY = "hskey-api-"
+_MASK = "***"
+_PREFIX_LENGTH = 12
+"""Characters of a prefix since Headscale 0.28."""
 EXIT_ROUTES = ("0.0.0.0/0", "::/0")
 
 Users = Mapping[int, user_types.User]
@@ -52,7 +56,10 @@ def owner(user_id: int, users: Users) -> user_pb2.User:
 
 
 def pre_auth_key(found: auth_pb2.PreAuthKey, users: Users) -> preauthkey_pb2.PreAuthKey:
-    """A pre-auth key; without an owner when tags own its nodes."""
+    """A pre-auth key; without an owner when tags own its nodes.
+
+    A reusable key is never shown as used, as in Headscale since 0.25.
+    """
     holder = users.get(found.user_id)
     return preauthkey_pb2.PreAuthKey(
         user=user(holder) if holder is not None else None,
@@ -60,7 +67,7 @@ def pre_auth_key(found: auth_pb2.PreAuthKey, users: Users) -> preauthkey_pb2.Pre
         key=found.key,
         reusable=found.reusable,
         ephemeral=found.ephemeral,
-        used=found.used,
+        used=found.used and not found.reusable,
         expiration=found.expiration if found.HasField("expiration") else None,
         created_at=found.created_at if found.HasField("created_at") else None,
         acl_tags=found.tags,
@@ -71,11 +78,19 @@ def api_key(found: auth_pb2.ApiKey) -> apikey_pb2.ApiKey:
     """An API key without its secret."""
     return apikey_pb2.ApiKey(
         id=found.id,
-        prefix=found.prefix,
+        prefix=masked(found.prefix),
         expiration=found.expiration if found.HasField("expiration") else None,
         created_at=found.created_at if found.HasField("created_at") else None,
         last_seen=found.last_seen if found.HasField("last_seen") else None,
     )
+
+
+def masked(prefix: str) -> str:
+    """Return the prefix of an API key as Headscale lists it: the whole key with its secret part masked.
+
+    Keys of releases up to 0.27 have shorter prefixes, and no `hskey-api-`.
+    """
+    return f"{_API_KEY}{prefix}-{_MASK}" if len(prefix) == _PREFIX_LENGTH else prefix + _MASK
 
 
 def node(

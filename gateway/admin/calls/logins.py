@@ -20,6 +20,7 @@ from gateway.admin.refusal import Refused, invalid
 from gateway.admin.services import Services
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
+_AUTH_ID_PREFIX = "hskey-authreq-"
 _AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}", re.ASCII)
 
 
@@ -148,9 +149,16 @@ class Logins:
 
 
 def _auth_id(name: str, text: str) -> str:
-    if not _AUTH_ID.fullmatch(text):
+    """Read an auth id in any form that is handed around: itself, its 24 digits, or the address of its sign-in page.
+
+    Raises:
+        Refused: it is none of them.
+    """
+    last = text.strip().split("?")[0].rstrip("/").rpartition("/")[2].lower()
+    found = last if last.startswith(_AUTH_ID_PREFIX) else _AUTH_ID_PREFIX + last
+    if not _AUTH_ID.fullmatch(found):
         raise invalid(name, "an auth id is 'hskey-authreq-' and 24 hexadecimal digits")
-    return text
+    return found
 
 
 def _hostinfo(name: str, routes: Iterable[str]) -> bytes:

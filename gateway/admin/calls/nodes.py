@@ -98,4 +98,6 @@ class Nodes:
         return node_pb2.BackfillNodeIPsResponse(changes=answer.changes)
 
     async def _shown(self, call: CallContext, node: node_types.Node, served: Sequence[str] = ()) -> node_pb2.Node:
-        return convert.node(node, await self._services.users(call) if node.user_id else {}, served=served)
+        users = await self._services.users(call) if node.user_id else {}
+        keys = await self._services.keys(call) if node.pre_auth_key_id else {}
+        return convert.node(node, users, keys, served)

@@ -102,11 +102,11 @@ class Nodes:
         await self._ledger.commit(work)
 
     async def expire(self, node_id: NodeId, expiry: datetime | None, never: bool) -> Node:
-        """Set when a node's key ends: now when nothing is said.
+        """Set when a node's key ends: now where no time is given. A tagged node, too, may get a time.
 
         Raises:
             NotFoundError: there is no such node.
-            InvalidInputError: a time and never, or a later time for a tagged node, whose key has no term.
+            InvalidInputError: a time and never.
         """
         if never and expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
@@ -114,8 +114,6 @@ class Nodes:
         async def work(draft: Draft) -> Node:
             node = draft.node(node_id)
             at = None if never else (expiry or draft.now)
-            if node.is_tagged and at is not None and at > draft.now:
-                raise InvalidInputError("the key of a tagged node has no term: expire it now or delete it")
             changed = replace(node, expiry=at, expired=at is not None and at <= draft.now)
             draft.put_node(changed)
             return changed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +40,30 @@ def built() -> Built:
         number = "dev"
     commit = commit_of(Path(__file__).parent, os.environ)
     return Built(number, commit.removesuffix("-dirty"), commit.endswith("-dirty"))
+
+
+def described() -> dict[str, object]:
+    """Describe this program as Headscale does, for `/version` and `headscale version -o json`.
+
+    `version` is the Headscale release whose interfaces it has, as tools choose their calls by it; `smartscale` is its
+    own.
+    """
+    made = built()
+    python = "python" + ".".join(map(str, sys.version_info[:3]))
+    return {
+        "version": f"v{HEADSCALE}",
+        "commit": made.commit,
+        "buildTime": UNKNOWN,
+        "go": {"version": python, "os": sys.platform, "arch": _architecture()},
+        "dirty": made.dirty,
+        "smartscale": made.version,
+    }
+
+
+def _architecture() -> str:
+    """Return the machine's architecture by Go's name for it."""
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 
 def commit_of(folder: Path, env: Mapping[str, str]) -> str:

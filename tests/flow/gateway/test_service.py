@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -128,7 +129,9 @@ async def test_every_answer_keeps_out_of_frames_and_is_not_guessed(web: httpx.As
 async def test_small_things(web: httpx.AsyncClient) -> None:
     assert "Disallow: /" in (await web.get("/robots.txt")).text
     said = (await web.get("/version")).json()
-    assert said["version"] and said["commit"] and said["dirty"] is False
+    assert (said["version"], said["smartscale"]) == ("v0.29.2", version("smartscale"))
+    assert set(said) == {"version", "commit", "buildTime", "go", "dirty", "smartscale"}
+    assert set(said["go"]) == {"version", "os", "arch"} and said["dirty"] is False
     assert (await web.get("/nothing")).status_code == 404
     proof = await web.get("/generate_204", headers={"X-Tailscale-Challenge": "abc.1"})
     assert (proof.status_code, proof.headers["x-tailscale-response"]) == (204, "response abc.1")

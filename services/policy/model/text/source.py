@@ -24,20 +24,24 @@ class Source:
     is_yaml: bool
 
 
+_UNREADABLE = "reading policy:"
+"""Lead of refusals of a text that is no document at all; those of its meaning begin with "parsing policy:"."""
+
+
 def read(text: str, name: str = "") -> Source:
     """Read a policy text. A file name that ends in .yml or .yaml says that it is YAML; else its first character does.
 
     Raises: `PolicyError` when it cannot be read.
     """
     if len(text) > MAX_TEXT:
-        raise PolicyError([Problem(f"the policy is longer than {MAX_TEXT >> 20} MiB")], "parsing policy:")
+        raise PolicyError([Problem(f"the policy is longer than {MAX_TEXT >> 20} MiB")], _UNREADABLE)
     body = text.removeprefix("\ufeff")
     lines = Lines(body)
     if not body:
         return Source(None, lines, is_yaml=False)
     if _BLANK.fullmatch(body):
         message = 'the policy is blank: write {} to allow everything, or {"acls": []} to allow nothing'
-        raise PolicyError([Problem(message)], "parsing policy:")
+        raise PolicyError([Problem(message)], _UNREADABLE)
     is_yaml = looks_like_yaml(body, name)
     try:
         tree = read_yaml(body) if is_yaml else read_hujson(body)
@@ -46,7 +50,7 @@ def read(text: str, name: str = "") -> Source:
                 f"the policy must be an object with sections such as acls or grants, got {tree.kind}", 0
             )
     except SyntaxProblem as problem:
-        raise PolicyError([Problem(problem.message, "", *lines.place(problem.at))], "parsing policy:") from None
+        raise PolicyError([Problem(problem.message, "", *lines.place(problem.at))], _UNREADABLE) from None
     return Source(tree, lines, is_yaml)
 
 

@@ -5,11 +5,10 @@ cd "$(dirname "$0")/.."
 STATE=${STATE:-$PWD/state}
 umask 077
 if ! { mkdir -p "$STATE" && [ -w "$STATE" ]; } 2>/dev/null; then
-    owned=$STATE
-    while [ ! -e "$owned" ]; do owned=$(dirname "$owned"); done
-    echo "smartscale: $(id -un) may not write to $owned" >&2
-    echo "  run: sudo chown -R $(id -un) $owned" >&2
-    echo "  or keep the state elsewhere: make run STATE=\$HOME/smartscale" >&2
+    user=$(id -un 2>/dev/null || id -u)
+    echo "smartscale: $user may not write to $STATE" >&2
+    if [ -e "$STATE" ]; then echo "  run: sudo chown -R $user $STATE" >&2; fi
+    echo "  run: make run STATE=\$HOME/smartscale (keeps the state there)" >&2
     exit 1
 fi
 config=$STATE/config.yaml

@@ -6,7 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 want=${1:-run}
-user=$(id -un)
+user=$(id -un 2>/dev/null || id -u)
 
 say() { printf '%s\n' "smartscale: $*" >&2; }
 

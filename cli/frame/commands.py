@@ -17,6 +17,7 @@ MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.keys.preauthkeys", ("preauthkeys", "preauthkey", "authkey", "pre")),
     ("cli.keys.apikeys", ("apikeys", "apikey", "api")),
     ("cli.oidc.oidc", ("oidc",)),
+    ("cli.doctor.doctor", ("doctor",)),
     ("cli.policy.policy", ("policy", "acls", "acl")),
     ("cli.keys.oauth_clients", ("oauth-clients", "oauth-client", "oauthclients", "oauthclient", "oauth")),
     ("cli.keys.generate", ("generate", "gen")),

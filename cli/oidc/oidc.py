@@ -41,7 +41,7 @@ def _doctor(arguments: argparse.Namespace) -> None:
     if arguments.json or arguments.output:
         emit(report.data(arguments.dump), "json" if arguments.json else arguments.output)
     else:
-        _print(report.findings)
+        print_findings(report.findings)
         if arguments.dump:
             print()
             emit(report.dump, "yaml")
@@ -50,7 +50,8 @@ def _doctor(arguments: argparse.Namespace) -> None:
         raise CommandError(f"{number} of {len(report.findings)} checks failed")
 
 
-def _print(findings: list[Finding]) -> None:
+def print_findings(findings: list[Finding]) -> None:
+    """Print findings below a line for each subject, with cause and remedy where something is wrong."""
     subject = ""
     for finding in findings:
         if finding.subject != subject:

@@ -25,7 +25,7 @@ def declare(nouns: Any) -> None:
 
 def _configtest(arguments: argparse.Namespace) -> None:
     config = _read(arguments)
-    problems, warnings = _inspected(config)
+    problems, warnings = inspected(config)
     lines = [*config.warnings, *map(str, warnings)]
     for warning in lines:
         sys.stderr.write(f"headscale: warning: {warning}\n")
@@ -49,7 +49,8 @@ def _read(arguments: argparse.Namespace) -> Config:
         raise
 
 
-def _inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
+def inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
+    """Return what forbids a start, and what would not work; nothing is started or changed."""
     from services.shared.config import Problem
     from services.shared.preflight import inspect
     from services.shared.preflight.database import unanswered

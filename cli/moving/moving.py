@@ -166,6 +166,9 @@ class _Import:
             await target.prepare(engine)
 
     async def _refuse_running(self, connection: AsyncConnection) -> None:
+        """Refuse a PostgreSQL database on which a server runs; a SQLite file was asked for its locks before."""
+        if connection.dialect.name == "sqlite":
+            return
         heard = await self._registry.last_gateway(connection)
         if heard is not None and self._now - heard < GATEWAY_LAPSE:
             raise CommandError(

@@ -120,6 +120,11 @@ def _refuse_used(source: DatabaseConfig, target: Config) -> None:
         raise CommandError(
             f"{source.sqlite.path} is in use by another process", "stop Headscale first: systemctl stop headscale"
         )
+    if target.database.type == "sqlite" and is_in_use(target.database.sqlite.path):
+        raise CommandError(
+            f"{target.database.sqlite.path} is in use by another process",
+            "stop the server first: systemctl stop headscale",
+        )
     if answers(target.unix_socket):
         raise CommandError(
             f"a server is running: it answers at {target.unix_socket}", "stop it first: systemctl stop headscale"

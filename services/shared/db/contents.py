@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.recognition import OUR_SERVICES, Contents, Kind, Verdict, judge
-from services.shared.db.untouched import Source, open_untouched
+from services.shared.db.untouched import Source, UntouchedError, open_untouched
 
 
 async def recognise(config: DatabaseConfig) -> Verdict:
@@ -40,7 +40,10 @@ async def _count(source: Source, tables: dict[str, frozenset[str]], table: str) 
     if table not in tables:
         return 0
     living = " WHERE deleted_at IS NULL" if "deleted_at" in tables[table] else ""
-    value = await source.value(f'SELECT count(*) FROM "{table}"{living}')
+    try:
+        value = await source.value(f'SELECT count(*) FROM "{table}"{living}')
+    except UntouchedError:  # a damaged page; what can be read of the table is found when its rows are
+        return 0
     return value if isinstance(value, int) else 0
 
 

@@ -9,6 +9,7 @@ MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.server.server", ("serve", "version", "health")),
     ("cli.server.configtest", ("configtest",)),
     ("cli.moving.importing", ("import",)),
+    ("cli.moving.backups", ("backup", "db")),
     ("cli.users.users", ("users", "user", "namespace", "namespaces", "ns")),
     ("cli.users.groups", ("groups", "group")),
     ("cli.nodes.nodes", ("nodes", "node", "machine", "machines")),

@@ -120,6 +120,15 @@ def _refuse_used(source: DatabaseConfig, target: Config) -> None:
         raise CommandError(
             f"{source.sqlite.path} is in use by another process", "stop Headscale first: systemctl stop headscale"
         )
+    refuse_running(target)
+
+
+def refuse_running(target: Config) -> None:
+    """Refuse to write below a running server.
+
+    Raises:
+        CommandError: one answers, or holds the database.
+    """
     if target.database.type == "sqlite" and is_in_use(target.database.sqlite.path):
         raise CommandError(
             f"{target.database.sqlite.path} is in use by another process",

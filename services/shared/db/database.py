@@ -142,7 +142,7 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
     async with _lock("migrate"), write(engine) as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        await connection.run_sync(_upgrade, package_dir, version_table)
+        await connection.run_sync(upgrade_on, package_dir, version_table)
 
 
 async def wait_until_reachable(engine: AsyncEngine) -> None:
@@ -180,7 +180,8 @@ def run_migrations() -> None:
         context.run_migrations()
 
 
-def _upgrade(connection: Connection, package_dir: Path, version_table: str) -> None:
+def upgrade_on(connection: Connection, package_dir: Path, version_table: str, revision: str = "head") -> None:
+    """Bring the tables of one service to a revision, inside the transaction that the connection is in."""
     from alembic import command
     from alembic.config import Config as AlembicConfig
 
@@ -189,7 +190,7 @@ def _upgrade(connection: Connection, package_dir: Path, version_table: str) -> N
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     config.attributes["version_table"] = version_table
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _lock(name: str) -> asyncio.Lock:

@@ -1,0 +1,46 @@
+"""Which tables of ours there are, in the order of services, as backups and checks need them. Describes none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Table
+
+from services.auth.sql import tables as auth_tables
+from services.auth.wiring import MIGRATIONS as AUTH_MIGRATIONS
+from services.policy.sql import tables as policy_tables
+from services.policy.wiring import MIGRATIONS as POLICY_MIGRATIONS
+from services.registry.sql import tables as registry_tables
+from services.registry.sql.store import MIGRATIONS as REGISTRY_MIGRATIONS
+from services.registry.sql.store import VERSION_TABLE as REGISTRY_VERSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The tables of one service."""
+
+    service: str
+    migrations: Path
+    version_table: str
+    tables: tuple[Table, ...]
+
+
+PARTS = (
+    Part("registry", REGISTRY_MIGRATIONS, REGISTRY_VERSIONS, tuple(registry_tables.metadata.sorted_tables)),
+    Part("policy", POLICY_MIGRATIONS, policy_tables.VERSION_TABLE, tuple(policy_tables.metadata.sorted_tables)),
+    Part("auth", AUTH_MIGRATIONS, auth_tables.VERSION_TABLE, tuple(auth_tables.metadata.sorted_tables)),
+)
+
+
+def all_tables() -> Iterator[Table]:
+    """Give every table of every service."""
+    for part in PARTS:
+        yield from part.tables
+
+
+def numbered(table: Table) -> bool:
+    """Return whether the database gives the ids of a table."""
+    key = list(table.primary_key.columns)
+    return len(key) == 1 and key[0].name in ("id", "number") and key[0].autoincrement is not False

@@ -8,7 +8,7 @@ from sqlalchemy import Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.moving.schema import PARTS
-from services.auth.sql import tables as auth
+from services.auth.importing import preauth_keys
 from services.policy.sql import tables as policy
 from services.registry.sql import tables as registry
 from services.shared.config.model import Config
@@ -52,7 +52,7 @@ async def _faults(connection: AsyncConnection) -> AsyncIterator[str]:
     owned = (
         ("node", registry.nodes, registry.nodes.c.tags == "[]"),
         ("identity of user", registry.links, registry.links.c.user_id != 0),
-        ("pre-auth key", auth.preauth_keys, auth.preauth_keys.c.user_id != 0),
+        ("pre-auth key", preauth_keys, preauth_keys.c.user_id != 0),
     )
     for noun, table, condition in owned:
         key = table.c.id if "id" in table.c else table.c.user_id

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Table
 
-from services.auth.sql import tables as auth_tables
-from services.auth.wiring import MIGRATIONS as AUTH_MIGRATIONS
+from services.auth import importing as auth
 from services.policy.sql import tables as policy_tables
 from services.policy.wiring import MIGRATIONS as POLICY_MIGRATIONS
 from services.registry.sql import tables as registry_tables
@@ -30,7 +29,7 @@ class Part:
 PARTS = (
     Part("registry", REGISTRY_MIGRATIONS, REGISTRY_VERSIONS, tuple(registry_tables.metadata.sorted_tables)),
     Part("policy", POLICY_MIGRATIONS, policy_tables.VERSION_TABLE, tuple(policy_tables.metadata.sorted_tables)),
-    Part("auth", AUTH_MIGRATIONS, auth_tables.VERSION_TABLE, tuple(auth_tables.metadata.sorted_tables)),
+    Part("auth", auth.MIGRATIONS, auth.VERSION_TABLE, auth.TABLES),
 )
 
 

@@ -21,12 +21,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.secret import KeyKind, digest_of, imported_digest, read
 from services.auth.model.tag import read_tags
-from services.auth.sql.tables import VERSION_TABLE, api_keys, preauth_keys
-from services.auth.wiring import MIGRATIONS
+from services.auth.sql.tables import VERSION_TABLE as VERSION_TABLE
+from services.auth.sql.tables import api_keys, metadata
+from services.auth.sql.tables import preauth_keys as preauth_keys
+from services.auth.wiring import MIGRATIONS as MIGRATIONS
 from services.shared.db.database import migrate
 from services.shared.ids import TailnetId, UserId
 from services.shared.imported import Counts, ImportedApiKey, ImportedPreAuthKey, Installation
 
+TABLES = tuple(metadata.sorted_tables)
+"""All tables of this service, for backups."""
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{7,32}\Z", re.ASCII)
 _PART = 500
 

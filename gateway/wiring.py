@@ -42,10 +42,12 @@ from gateway.machine.router_probe import RouterProbe
 from gateway.machine.session import MapSessionRequest
 from gateway.machine.ssh import MAX_WAITING, MAX_WAITING_PER_MACHINE, Ssh
 from gateway.process import keyfile
+from gateway.process.certificates import listener_certificate
 from gateway.process.workers import sockets_beside
 from gateway.proxies import parse_networks
 from gateway.public import sign_in
 from gateway.public.app import build_app
+from gateway.public.challenges import challenge_app
 from gateway.public.control import Health, control_router
 from gateway.public.measured import HttpMetrics
 from gateway.public.offered import Offered
@@ -158,6 +160,10 @@ class GatewayService:
             deps.clock,
         )
         add_debug_pages(deps.telemetry.pages, deps.channels, inspector)
+        self._certificate = listener_certificate(config)
+        if self._certificate is not None and deps.reloader is not None:
+            deps.reloader.add(self._certificate.watcher)
+        self._challenges = self._build_challenges(deps)
         self._web = self._build_web(deps, services, chain)
         self._admin = self._build_admin(chain)
 
@@ -204,8 +210,7 @@ class GatewayService:
             config.listen_addr,
             app,
             listener_class(self._tunnels, deps.handovers),
-            config.tls_cert_path,
-            config.tls_key_path,
+            self._certificate,
             shared=config.gateway.worker > 0,
             on_tls_failed=self._tunnels.tls_failed,
         )
@@ -213,7 +218,20 @@ class GatewayService:
     def _build_admin(self, chain: Chain) -> AdminServer:
         siblings = debug.SiblingWorkers(sockets_beside(self._config))
         local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
-        return AdminServer(self._config, chain, local)
+        credentials = None if self._certificate is None else self._certificate.credentials
+        return AdminServer(self._config, chain, local, credentials)
+
+    def _build_challenges(self, deps: Deps) -> WebServer | None:
+        """The listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
+        config, certificate = self._config, self._certificate
+        if certificate is None or certificate.store is None or config.tls_letsencrypt_challenge_type != "HTTP-01":
+            return None
+        return WebServer(
+            config.tls_letsencrypt_listen,
+            challenge_app(certificate.store, config.server_url),
+            listener_class(self._tunnels, deps.handovers),
+            shared=config.gateway.worker > 0,
+        )
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Add no gRPC service: no other process calls the gateway."""
@@ -227,16 +245,26 @@ class GatewayService:
         self._machine.start()
         await self._admin.start()
         await self._web.start()
+        if self._challenges is not None:
+            await self._challenges.start()
+        if self._certificate is not None:
+            self._certificate.start()
         log.info("gateway listens", address=self._config.listen_addr, control_key=str(self._tunnels.control_key))
 
     async def stop(self) -> None:
         """Close tunnel after tunnel, then the listeners."""
+        if self._certificate is not None:
+            await self._certificate.stop()
+        if self._challenges is not None:
+            self._challenges.close()
         self._web.close()
         self._machine.presence.begin_drain()
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
         await self._machine.stop()
         await self._admin.stop()
         await self._web.wait_closed()
+        if self._challenges is not None:
+            await self._challenges.wait_closed()
 
 
 async def build(config: Config, deps: Deps) -> GatewayService:

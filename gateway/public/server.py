@@ -7,14 +7,14 @@ import contextlib
 import logging
 import socket
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from gateway.process.certificates import ListenerCertificate
 from gateway.process.listening import BACKLOG, listen
-from services.shared.net.tls import OnFailed, ignore, over_tls, server_context
+from services.shared.net.tls import OnFailed, ignore, over_tls
 
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
@@ -59,8 +59,7 @@ class WebServer:
         address: str,
         app: ASGIApp,
         protocol: type[asyncio.Protocol],
-        certificate: Path | None = None,
-        key: Path | None = None,
+        certificate: ListenerCertificate | None = None,
         *,
         shared: bool = False,
         on_tls_failed: OnFailed = ignore,
@@ -68,7 +67,7 @@ class WebServer:
         """A `shared` address is one that other processes of ours listen on too."""
         self._address = address
         self._app, self._protocol = app, protocol
-        self._certificate, self._key = certificate, key
+        self._certificate = certificate
         self._shared = shared
         self._on_tls_failed = on_tls_failed
         self._server: _Server | None = None
@@ -112,7 +111,8 @@ class WebServer:
         application: Any = self._app
         protocol: Any = self._protocol
         if self._certificate is not None:
-            protocol = over_tls(protocol, server_context(self._certificate, self._key), self._on_tls_failed)
+            given = self._certificate
+            protocol = over_tls(protocol, given.context, self._on_tls_failed, given.challenge)
         return uvicorn.Config(
             application,
             http=protocol,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import re
 import ssl
@@ -23,6 +22,8 @@ from services.derp.revocation import Revocation
 from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
+from services.shared.certificates.pairs import PairError, check_pair
+from services.shared.certificates.watched import Watcher
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config, DerpServerConfig
 from services.shared.config.relay_place import relay_place
@@ -32,8 +33,6 @@ from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
-
-_CERTIFICATE_LOOK_SECONDS = 60.0
 
 
 class _SettingError(Exception):
@@ -69,9 +68,24 @@ class Tls:
         if stamp == self._seen:
             return
         self._seen = stamp
+        cert, key = self._config.tls_cert_path, self._config.tls_key_path
+        if cert is not None and key is not None:
+            try:
+                # OpenSSL drops the old key as soon as another certificate is loaded, so what is loaded must be right.
+                check_pair(cert, key)
+            except PairError as error:
+                raise CertificateError(error.what) from error
         fresh = self._make()
         load(self.context, fresh)
         self.certificate = fresh
+        log.info("certificate replaced", path=str(cert))
+
+    def follow(self) -> None:
+        """Take a replaced certificate, or log why it cannot be used."""
+        try:
+            self.refresh()
+        except (CertificateError, OSError) as error:
+            log.error("replaced certificate cannot be used, keeping the old one", reason=str(error))
 
     def _make(self) -> Certificate:
         cert, key = self._config.tls_cert_path, self._config.tls_key_path
@@ -103,10 +117,11 @@ class DerpService:
         self.announcer = announcer
         self.revocation = revocation
         self._servicer = servicer
-        self._tls = tls
         self._deps = deps
         self._collector = RelayCollector(server)
-        self._renewal: asyncio.Task[None] | None = None
+        self._watcher = Watcher(tls.follow) if tls is not None else None
+        if self._watcher is not None and deps.reloader is not None:
+            deps.reloader.add(self._watcher)
         self._collected = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -128,8 +143,8 @@ class DerpService:
             self.revocation.start()
         if self.announcer is not None:
             self.announcer.start()
-        if self._tls is not None:
-            self._renewal = asyncio.get_running_loop().create_task(self._renew(self._tls))
+        if self._watcher is not None:
+            self._watcher.start()
         log.info(
             "relay serves",
             relay_key=str(self.server.identity.public),
@@ -141,9 +156,8 @@ class DerpService:
     async def stop(self) -> None:
         """Send clients elsewhere and close everything."""
         self._deps.handovers.relay = None
-        if self._renewal is not None:
-            self._renewal.cancel()
-            await asyncio.wait([self._renewal])
+        if self._watcher is not None:
+            await self._watcher.stop()
         if self.announcer is not None:
             await self.announcer.stop()
         if self.revocation is not None:
@@ -153,14 +167,6 @@ class DerpService:
         if self._collected:
             self._collected = False
             self._deps.telemetry.registry.unregister(self._collector)
-
-    async def _renew(self, tls: Tls) -> None:
-        while True:
-            await asyncio.sleep(_CERTIFICATE_LOOK_SECONDS)
-            try:
-                tls.refresh()
-            except (CertificateError, OSError) as error:
-                log.error("replaced certificate cannot be used", reason=str(error))
 
 
 async def build(config: Config, deps: Deps) -> DerpService:

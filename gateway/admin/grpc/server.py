@@ -32,10 +32,18 @@ Registration = Callable[[grpc.aio.Server], None]
 class AdminServer:
     """Both listeners. `local` are registrations that only the unix socket gets, by the name of their service."""
 
-    def __init__(self, config: Config, chain: Chain, local: Sequence[tuple[str, Registration]] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        chain: Chain,
+        local: Sequence[tuple[str, Registration]] = (),
+        credentials: Callable[[], grpc.ServerCredentials] | None = None,
+    ) -> None:
+        """Prepare both. Without `credentials` there is no TLS."""
         self._config = config
         self._chain = chain
         self._local = local
+        self._credentials = credentials
         self._shared = config.gateway.worker > 0
         self._servers: list[grpc.aio.Server] = []
 
@@ -74,17 +82,14 @@ class AdminServer:
         self._servers.append(server)
 
     async def _start_tcp(self, address: str) -> None:
-        certificate, key = self._config.tls_cert_path, self._config.tls_key_path
-        secure = certificate is not None and key is not None
-        if not secure and not self._config.grpc_allow_insecure:
+        if self._credentials is None and not self._config.grpc_allow_insecure:
             log.info("administration over tcp is off", remedy="set tls_cert_path and tls_key_path")
             return
         trusted = parse_networks(self._config.trusted_proxies)
         server = self._new()
         await self._register(server, arrive_over_tcp(trusted), ())
-        if certificate is not None and key is not None:
-            pair = (key.read_bytes(), certificate.read_bytes())
-            server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
+        if self._credentials is not None:
+            server.add_secure_port(address, self._credentials())
         else:
             server.add_insecure_port(address)
         await server.start()

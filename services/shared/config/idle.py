@@ -34,12 +34,6 @@ QUIET: frozenset[str] = frozenset(
     (
         "disable_check_updates",
         "randomize_client_port",
-        "acme_url",
-        "acme_email",
-        "tls_letsencrypt_hostname",
-        "tls_letsencrypt_cache_dir",
-        "tls_letsencrypt_challenge_type",
-        "tls_letsencrypt_listen",
         "oidc.pkce.enabled",
         "oidc.pkce.method",
     )

@@ -100,11 +100,6 @@ def _tls(config: Config) -> Iterator[Found]:
                 "TLS-ALPN-01 needs listen_addr on port 443",
                 "use HTTP-01 or port 443",
             )
-        yield (
-            "tls_letsencrypt_hostname",
-            "asks for a certificate, and none is fetched",
-            "set tls_cert_path and tls_key_path, or end TLS in a proxy and leave it empty",
-        )
     tls = config.services.tls
     given = [path is not None for path in (tls.ca_path, tls.cert_path, tls.key_path)]
     if any(given) and not all(given):

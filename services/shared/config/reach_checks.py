@@ -15,14 +15,14 @@ _LOCAL_ENDS = (".local", ".localhost", ".internal", ".lan", ".home", ".test", ".
 
 def reach_doubts(config: Config) -> Iterator[Found]:
     """What is worth a warning."""
-    for part in (_listener, _scheme, _relay):
+    for part in (_listener, _scheme, _ordered, _relay):
         yield from part(config)
 
 
 def _listener(config: Config) -> Iterator[Found]:
     url, port = urlsplit(config.server_url), _port_of(config.server_url)
     host, listens_on = _listen_host(config.listen_addr), int(config.listen_addr.rpartition(":")[2])
-    if _serves_tls(config) is not (url.scheme == "https"):
+    if serves_tls(config) is not (url.scheme == "https"):
         return  # a proxy stands between, or the scheme is wrong, which is said elsewhere
     if is_loopback(host) and not is_loopback(url.hostname or ""):
         what = f"is {config.listen_addr}, which only this machine reaches, and clients dial {config.server_url}"
@@ -34,7 +34,7 @@ def _listener(config: Config) -> Iterator[Found]:
 
 def _scheme(config: Config) -> Iterator[Found]:
     url, port = urlsplit(config.server_url), _port_of(config.server_url)
-    tls = _serves_tls(config)
+    tls = serves_tls(config)
     if url.scheme == "http" and tls:
         yield "server_url", "is http://, and listen_addr answers https only", "write https://"
     elif url.scheme == "http" and is_public(url.hostname or ""):
@@ -43,6 +43,12 @@ def _scheme(config: Config) -> Iterator[Found]:
     elif url.scheme == "https" and not tls and _is_open_at(config.listen_addr, port):
         what = f"answers plain http on port {port}, which clients dial with https"
         yield "listen_addr", what, "set tls_cert_path and tls_key_path, or tls_letsencrypt_hostname"
+
+
+def _ordered(config: Config) -> Iterator[Found]:
+    ordered, host = config.tls_letsencrypt_hostname, urlsplit(config.server_url).hostname or ""
+    if ordered and ordered != host.lower():
+        yield "tls_letsencrypt_hostname", f"is {ordered}, and clients dial {host}", "write the name of server_url"
 
 
 def _relay(config: Config) -> Iterator[Found]:
@@ -74,7 +80,8 @@ def is_public(host: str) -> bool:
         return "." in host and not f".{host.lower()}".endswith(_LOCAL_ENDS)
 
 
-def _serves_tls(config: Config) -> bool:
+def serves_tls(config: Config) -> bool:
+    """Whether the gateway's listeners speak TLS."""
     return config.tls_cert_path is not None or bool(config.tls_letsencrypt_hostname)
 
 

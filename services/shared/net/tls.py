@@ -29,6 +29,8 @@ LINGER = 30.0
 """Seconds that a peer gets to read the end and to hang up; as long as asyncio gives it."""
 _PIECE = 128 << 10
 """Larger messages leave the common buffer in pieces: it never shrinks."""
+_ACME_ALPN = b"\x0aacme-tls/1"
+"""The protocol name with its length, as in the hello of an authority that validates (RFC 7301 section 3.1)."""
 _PLAIN_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\n"
     b"connection: close\r\n\r\nthis port speaks https, not http"
@@ -41,6 +43,8 @@ def ignore(_connection: TlsConnection, _reason: str) -> None:
     """Nobody wants to know of peers that fail."""
 
 
+Challenge = Callable[[], ssl.SSLContext | None]
+"""The context that answers an open TLS-ALPN-01 challenge (RFC 8737), or None where there is none."""
 OnFailed = Callable[["TlsConnection", str], None]
 
 
@@ -68,24 +72,35 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
 
 
 def over_tls(
-    make: Callable[..., asyncio.Protocol], context: ssl.SSLContext, on_failed: OnFailed = ignore
+    make: Callable[..., asyncio.Protocol],
+    context: ssl.SSLContext,
+    on_failed: OnFailed = ignore,
+    challenge: Challenge | None = None,
 ) -> Callable[..., TlsConnection]:
     """A factory of protocols made one that has TLS in between, for one event loop."""
-    shared = Terminator(context, on_failed)
+    shared = Terminator(context, on_failed, challenge)
     return lambda *positional, **named: TlsConnection(shared, make(*positional, **named))
 
 
 class Terminator:
     """What the connections of one listener share. Of one event loop: its buffers are empty between two steps."""
 
-    __slots__ = ("context", "incoming", "on_failed", "outgoing", "plaintext")
+    __slots__ = ("challenge", "context", "incoming", "on_failed", "outgoing", "plaintext")
 
-    def __init__(self, context: ssl.SSLContext, on_failed: OnFailed = ignore) -> None:
+    def __init__(
+        self, context: ssl.SSLContext, on_failed: OnFailed = ignore, challenge: Challenge | None = None
+    ) -> None:
         """`on_failed` hears of peers that break the rules of TLS, with OpenSSL's name for how."""
         self.context = context
         self.on_failed = on_failed
+        self.challenge = challenge
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.plaintext = memoryview(bytearray(RECORD))
+
+    def context_for(self, hello: bytes) -> ssl.SSLContext:
+        """The context for a connection that begins with these bytes: the client's hello, or its start."""
+        other = self.challenge() if self.challenge is not None and _ACME_ALPN in hello else None
+        return self.context if other is None else other
 
 
 class TlsConnection(asyncio.Protocol, Upper):
@@ -142,7 +157,8 @@ class TlsConnection(asyncio.Protocol, Upper):
         shared, tls = self._shared, self._tls
         incoming, view = shared.incoming, shared.plaintext
         if tls is None:
-            tls = self._tls = shared.context.wrap_bio(incoming, shared.outgoing, server_side=True)
+            context = shared.context_for(data)
+            tls = self._tls = context.wrap_bio(incoming, shared.outgoing, server_side=True)
         incoming.write(data)
         if not self._ready:
             tls.do_handshake()

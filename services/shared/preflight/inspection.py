@@ -12,14 +12,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from services.shared.certificates.pairs import PairError, check_pair
 from services.shared.config.errors import Found, Problem
 from services.shared.config.login import key_of_provider
 from services.shared.config.model import Config
+from services.shared.config.reach_checks import serves_tls
 from services.shared.config.relay_place import relay_place
 from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
 from services.shared.keys import KeyFormatError, PrivateKey
-from services.shared.preflight.certificates import PairError, check_pair
 from services.shared.preflight.paths import exists, unreadable, unwritable_file, unwritable_folder
 from services.shared.preflight.ports import unbindable
 
@@ -90,8 +91,10 @@ def addresses(
     server = config.derp.server
     if "gateway" in processes:
         yield "listen_addr", config.listen_addr, tcp
-        if config.grpc_listen_addr and (config.tls_cert_path or config.grpc_allow_insecure):
+        if config.grpc_listen_addr and (serves_tls(config) or config.grpc_allow_insecure):
             yield "grpc_listen_addr", config.grpc_listen_addr, tcp
+        if config.tls_letsencrypt_hostname and config.tls_letsencrypt_challenge_type == "HTTP-01":
+            yield "tls_letsencrypt_listen", config.tls_letsencrypt_listen, tcp
     if "derp" in processes and (server.enabled or not together):
         place = relay_place(config, together=together)
         for key, address in (("listen_addr", place.tls_address), ("http_listen_addr", place.http_address)):
@@ -111,6 +114,8 @@ def _gateway(found: _Inspection) -> None:
     config = found.config
     _private_key(found, "noise.private_key_path", config.noise.private_key_path)
     _socket(found, config.unix_socket)
+    if config.tls_letsencrypt_hostname:
+        found.need("tls_letsencrypt_cache_dir", unwritable_folder(config.tls_letsencrypt_cache_dir))
     host = urlsplit(config.server_url).hostname or ""
     _pair(found, "", config.tls_cert_path, config.tls_key_path, host)
 
@@ -232,6 +237,8 @@ def _pair(
     if certificate is None or key is None:
         return
     cert_key = f"{section}{names[0]}"
+    if not found.need(cert_key, unreadable(certificate)) or not found.need(f"{section}{names[1]}", unreadable(key)):
+        return
     try:
         leaf = check_pair(certificate, key)
     except PairError as error:

@@ -42,7 +42,6 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "tls_letsencrypt_challenge_type",
         "port 443",
     ),
-    ({"tls_letsencrypt_hostname": "a"}, "tls_letsencrypt_hostname", "asks for a certificate, and none"),
     ({"oidc": {"issuer": "http://i.lan", "client_id": "c", "client_secret": "s"}}, "oidc.issuer", "is http:// on"),
     ({"services.tls.ca_path": "/ca"}, "services.tls", "has some of"),
     *(
@@ -92,6 +91,10 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 
 
 DOUBTS: list[tuple[dict[str, Any], str]] = [
+    (
+        {"tls_letsencrypt_hostname": "a.example", "listen_addr": ":443"},
+        "tls_letsencrypt_hostname is a.example, and clients dial headscale.example.com — write the name of server_url",
+    ),
     (
         {"server_url": "http://10.0.0.5", "listen_addr": "127.0.0.1:80"},
         "listen_addr is 127.0.0.1:80, which only this machine reaches, and clients dial http://10.0.0.5 — "

@@ -66,7 +66,7 @@ TODAY: dict[str, tuple[Any, Any]] = {
     "database.postgres.conn_max_idle_time_secs": (5, 5),
     "acme_url": ("https://acme", "https://acme"),
     "acme_email": ("a@b", "a@b"),
-    "tls_letsencrypt_hostname": ("", ""),
+    "tls_letsencrypt_hostname": ("a.example", "a.example"),
     "tls_letsencrypt_cache_dir": ("/c", Path("/c")),
     "tls_letsencrypt_challenge_type": ("HTTP-01", "HTTP-01"),
     "tls_letsencrypt_listen": (":80", ":80"),

@@ -12,8 +12,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from services.shared.preflight.paths import unreadable
-
 
 class PairError(Exception):
     """A certificate and its key cannot be used; `key` is the part that is wrong: `cert` or `key`."""
@@ -28,6 +26,7 @@ class Leaf:
     """What a certificate says of itself."""
 
     names: tuple[str, ...]
+    not_before: datetime
     not_after: datetime
     self_signed: bool
 
@@ -56,7 +55,7 @@ def check_pair(certificate: Path, key: Path) -> Leaf:
     except (ssl.SSLError, OSError) as error:
         what = f"{certificate} cannot be used for TLS: {getattr(error, 'reason', None) or error}"
         raise PairError("cert", what, "make a certificate with a key of 2048 bits RSA, or ECDSA P-256") from None
-    return Leaf(_names(leaf), leaf.not_valid_after_utc, leaf.issuer == leaf.subject)
+    return Leaf(_names(leaf), leaf.not_valid_before_utc, leaf.not_valid_after_utc, leaf.issuer == leaf.subject)
 
 
 def _leaf(path: Path) -> x509.Certificate:
@@ -79,9 +78,11 @@ def _secret(path: Path) -> PrivateKeyTypes:
 
 
 def _read(part: str, path: Path) -> bytes:
-    if (trouble := unreadable(path)) is not None:
-        raise PairError(part, *trouble)
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise PairError(part, f"{path} cannot be read: {reason}", "correct the path, or make the file") from None
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -1,0 +1,102 @@
+"""The certificate of the gateway's listeners: from files, or ordered by ACME. Knows no listener."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+import grpc
+
+from services.shared.certificates.pairs import PairError
+from services.shared.certificates.store import AcmeStore
+from services.shared.certificates.watched import WatchedPair, Watcher
+from services.shared.config import Config, ConfigError, Problem
+from services.shared.net.tls import bare_context
+
+if TYPE_CHECKING:
+    from services.shared.certificates.renewal import Renewal
+
+_ALPN = "acme-tls/1"
+
+
+class ListenerCertificate:
+    """One certificate for all TLS listeners, followed while the process runs."""
+
+    def __init__(self, pair: WatchedPair, store: AcmeStore | None = None, renewal: Renewal | None = None) -> None:
+        self.pair = pair
+        self.store = store
+        """Where open challenges are; None without ACME."""
+        self.watcher = Watcher(pair.refresh)
+        self._renewal = renewal
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """For TLS listeners."""
+        return self.pair.context
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """For gRPC listeners."""
+        return self.pair.credentials()
+
+    def challenge(self) -> ssl.SSLContext | None:
+        """What answers an open TLS-ALPN-01 challenge; None where there is none."""
+        if self.store is None or not self.store.alpn.exists():
+            return None
+        context = bare_context()
+        context.set_alpn_protocols([_ALPN])
+        try:
+            context.load_cert_chain(self.store.alpn)
+        except (OSError, ssl.SSLError):  # closed a moment ago
+            return None
+        return context
+
+    def start(self) -> None:
+        """Follow the files, and order where that is configured."""
+        self.watcher.start()
+        if self._renewal is not None:
+            self._renewal.start()
+
+    async def stop(self) -> None:
+        """Follow no longer."""
+        await self.watcher.stop()
+        if self._renewal is not None:
+            await self._renewal.stop()
+
+
+def listener_certificate(config: Config) -> ListenerCertificate | None:
+    """Read the certificate that is configured; None where listeners speak without TLS.
+
+    Raises:
+        ConfigError: it cannot be used, or there is no room for one that is ordered.
+    """
+    if config.tls_letsencrypt_hostname:
+        return _ordered(config)
+    if config.tls_cert_path is None or config.tls_key_path is None:
+        return None
+    try:
+        return ListenerCertificate(WatchedPair(config.tls_cert_path, config.tls_key_path))
+    except PairError as error:
+        key = f"tls_{error.key}_path"
+        place = config.places.get(key, str(config.source or "configuration"))
+        raise ConfigError([Problem(place, key, error.what, error.remedy)]) from None
+
+
+def _ordered(config: Config) -> ListenerCertificate:
+    # Late: an ACME client and its HTTP library are for those alone who order.
+    from services.shared.certificates.ordering import Authority, order
+    from services.shared.certificates.renewal import Renewal
+
+    store = AcmeStore(config.tls_letsencrypt_cache_dir, config.tls_letsencrypt_hostname)
+    key = "tls_letsencrypt_cache_dir"
+    try:
+        store.prepare(datetime.now(UTC))
+        pair = WatchedPair(store.pair, store.pair)
+    except (OSError, PairError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        place = config.places.get(key, str(config.source or "configuration"))
+        remedy = f"make {store.folder} writable, or remove {store.pair}"
+        raise ConfigError([Problem(place, key, f"{store.folder} cannot be used: {reason}", remedy)]) from None
+    authority = Authority(config.acme_url, config.acme_email, config.tls_letsencrypt_challenge_type)
+    return ListenerCertificate(pair, store, Renewal(store, partial(order, authority, store), pair.refresh))

@@ -1,0 +1,1 @@
+"""Certificates of our listeners: checked, watched on disk, and ordered by ACME."""

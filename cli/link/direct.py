@@ -83,17 +83,16 @@ class Direct:
         from services.shared.runtime.process import Deps
 
         bus = await connect_bus(self._config.bus.url, token=self._config.services.token)
-        deps = Deps(SystemClock(), bus, {})
-        policy = await services.policy.wiring.build(self._config, deps)
-        registry = await services.registry.wiring.build(self._config, deps)
         server = LocalServer()
+        channel = LocalChannel(server)
+        policy = await services.policy.wiring.build(self._config, Deps(SystemClock(), bus, {"registry": channel}))
+        registry = await services.registry.wiring.build(self._config, Deps(SystemClock(), bus, {}))
         try:
             await policy.start()
             # Its records alone: the rest of a registry acts on time, which is for one that serves.
             await registry.ledger.start()
             policy.add_to(server)
             registry.add_to(server)
-            channel = LocalChannel(server)
             calls = PolicyVersions(Services({"policy": channel, "registry": channel, "auth": channel}))
             check(request)
             return await getattr(calls, name)(request, CallContext(Caller(DIRECT), frozenset({ALL})))

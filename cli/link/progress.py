@@ -39,3 +39,29 @@ def wait(call: Any, where: str, timeout_error: type[Exception]) -> Any:
         if shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
+
+
+class Counter:
+    """Shows how much of a list has arrived, from the first half second on; nothing where nobody watches."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._began = time.monotonic()
+        self._watched = watched()
+        self._shown = False
+
+    def __enter__(self) -> Counter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def arrived(self, count: int, total: int) -> None:
+        """Report that `count` of `total` items have arrived."""
+        if not self._watched or time.monotonic() - self._began < _QUIET:
+            return
+        self._shown = True
+        sys.stderr.write(f"\r{count:,} of {total:,} {self._what} ")
+        sys.stderr.flush()

@@ -6,6 +6,15 @@ from typing import Any
 
 from cli.frame.errors import CommandError
 
+
+class UnknownCallError(CommandError):
+    """The server does not have the call: it is older than this program, or Headscale."""
+
+
+class NoSuchThingError(CommandError):
+    """What the call names does not exist."""
+
+
 _UNREACHED = (
     ("permission denied", "you may not open {where}", "run it as root, or as a member of the socket's group"),
     (
@@ -31,8 +40,6 @@ def explained(error: Any, where: str, timeout: float) -> CommandError:
 
     code, text, status = error.code(), error.details() or "", grpc.StatusCode
     if code is status.UNAVAILABLE:
-        if text.startswith(("the database", "the disk", "PostgreSQL")):
-            return CommandError(text)
         said = text.lower()
         for words, what, remedy in _UNREACHED:
             if words in said:
@@ -41,9 +48,10 @@ def explained(error: Any, where: str, timeout: float) -> CommandError:
     if code is status.DEADLINE_EXCEEDED:
         return CommandError(f"{where} did not answer within {timeout:g} s", "set cli.timeout to wait longer")
     if code is status.UNIMPLEMENTED:
-        return CommandError(
+        return UnknownCallError(
             f"the server at {where} does not know this command", "it is older than this program, or Headscale"
         )
     if code is status.UNAUTHENTICATED:
         return CommandError(f"{where}: {text}", "make a new key with: headscale apikeys create")
-    return CommandError(text or code.name.lower().replace("_", " "))
+    kind = NoSuchThingError if code is status.NOT_FOUND else CommandError
+    return kind(text or code.name.lower().replace("_", " "))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
@@ -12,9 +13,12 @@ from cli.link import interrupt, settings
 if TYPE_CHECKING:
     from headscale.v1 import node_pb2, user_pb2
 
+    from cli.link.node_lists import NodeLists
     from services.shared.config import Config
 
 
+WHOLE_TAILNET = 120.0
+"""Seconds for a call in which the server evaluates every node."""
 SLOW = 50.0
 """Seconds for a call in which the server asks sign-in providers."""
 
@@ -76,14 +80,16 @@ class Remote:
         from smartscale.admin.v1 import policy_pb2_grpc
 
         self._stub = policy_pb2_grpc.PolicyAdminServiceStub(self._channel)
+        self._timeout = max(self._timeout, WHOLE_TAILNET)
         return self
 
-    def nodes(self) -> Remote:
-        """From here on calls go to the descriptions of nodes."""
+    def in_pages(self) -> Remote:
+        """Return this connection for calls that read nodes in pages; the calls of others stay as they are."""
         from smartscale.admin.v1 import node_pb2_grpc
 
-        self._stub = node_pb2_grpc.NodeAdminServiceStub(self._channel)
-        return self
+        pages = copy(self)
+        pages._stub = node_pb2_grpc.NodeAdminServiceStub(self._channel)
+        return pages
 
     def logins(self) -> Remote:
         """From here on calls go to the logins that wait."""
@@ -128,19 +134,20 @@ class Remote:
         except self._grpc.RpcError as error:
             raise refusals.explained(error, self._where, self._timeout) from None
 
+    @property
+    def lists(self) -> NodeLists:
+        """The nodes of the server."""
+        from cli.link.node_lists import NodeLists
+
+        return NodeLists(self.in_pages(), self)
+
     def node(self, text: str) -> node_pb2.Node:
-        """The one node that an id or a given name names.
+        """Return the one node that an id or a given name identifies.
 
         Raises:
             CommandError: there is none.
         """
-        from headscale.v1 import node_pb2
-
-        nodes: list[node_pb2.Node] = list(self.call("ListNodes", node_pb2.ListNodesRequest()).nodes)
-        found = [node for node in nodes if text == str(node.id)] or [node for node in nodes if text == node.given_name]
-        if not found:
-            raise CommandError(f"node not found: {text!r}", "see: headscale nodes list")
-        return found[0]
+        return self.lists.node(text)
 
     def user(self, text: str) -> user_pb2.User:
         """The one user that an id, a name or an e-mail names.

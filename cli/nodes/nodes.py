@@ -39,8 +39,6 @@ def declare(nouns: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import node_pb2
-
     from cli.nodes import columns
 
     chosen = columns.chosen(arguments.columns, arguments.wide)
@@ -48,11 +46,9 @@ def _list(arguments: argparse.Namespace) -> None:
     suspended: set[int] = set()
     with Remote(arguments) as remote:
         name = remote.user(arguments.user).name if arguments.user else ""
-        nodes = list(remote.call("ListNodes", node_pb2.ListNodesRequest(user=name)).nodes)
-        if arguments.node:
-            nodes = [remote.node(arguments.node)]
+        nodes = [remote.node(arguments.node)] if arguments.node else remote.lists.nodes(name)
         if arguments.wide or any(column.described for column in chosen):
-            described = _described(remote)
+            described = remote.lists.descriptions()
         if not arguments.output:
             suspended = suspended_users(remote)
     if arguments.output:
@@ -67,13 +63,6 @@ def _list(arguments: argparse.Namespace) -> None:
     )
 
 
-def _described(remote: Remote) -> dict[int, Any]:
-    from smartscale.admin.v1 import node_pb2 as pb
-
-    found = remote.nodes().call("DescribeNodes", pb.DescribeNodesRequest()).nodes
-    return {one.id: one for one in found}
-
-
 def _shown(node: Any, described: dict[int, Any]) -> Any:
     """A node as data, with the words of its client where they were asked for."""
     shown = data(node)
@@ -83,13 +72,9 @@ def _shown(node: Any, described: dict[int, Any]) -> Any:
 
 
 def _list_routes(arguments: argparse.Namespace) -> None:
-    from headscale.v1 import node_pb2
-
     with Remote(arguments) as remote:
-        if arguments.identifier:
-            nodes = [remote.node(arguments.identifier)]
-        else:
-            nodes = list(remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes)
+        one = arguments.identifier
+        nodes = [remote.node(one)] if one else remote.lists.nodes(routers_only=True)
     nodes = [node for node in nodes if node.available_routes or node.approved_routes]
     if arguments.output:
         emit([data(node) for node in nodes], arguments.output)

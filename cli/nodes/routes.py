@@ -68,9 +68,7 @@ def declare(nouns: Any) -> None:
 
 
 def _all(remote: Remote) -> list[Route]:
-    from headscale.v1 import node_pb2
-
-    nodes = remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes
+    nodes = remote.lists.nodes(routers_only=True)
     pairs = [(node, prefix) for node in nodes for prefix in sorted({*node.available_routes, *node.approved_routes})]
     return [Route(number, node, prefix) for number, (node, prefix) in enumerate(pairs, 1)]
 

@@ -66,11 +66,10 @@ def _examine_notices(report: DoctorReport, notices: Any) -> None:
 
 def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> None:
     """Why a user that exists cannot connect."""
-    from headscale.v1 import node_pb2
     from smartscale.admin.v1 import user_pb2 as pb
 
     with Remote(arguments) as remote:
-        everybody = remote.call("ListNodes", node_pb2.ListNodesRequest()).nodes
+        everybody = remote.lists.nodes()
         try:
             answer = remote.people().call("ShowUser", pb.ShowUserRequest(user=arguments.user))
         except CommandError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ Response = TypeVar("Response")
 
 DEADLINE = 10.0
 """Seconds that one question to a service gets, unless the call asks for more."""
+LIST_DEADLINE = 120.0
+"""Seconds that a stream of the whole tailnet gets."""
 ALL = "all"
 """The scope of administrators: every call."""
 
@@ -58,3 +61,16 @@ class CallContext:
             grpc.aio.AioRpcError: the service refused or did not answer.
         """
         return await method(request, timeout=timeout, metadata=self.caller.metadata)
+
+    def ask_for_parts(
+        self,
+        method: grpc.aio.UnaryStreamMultiCallable[Request, Response],
+        request: Request,
+        timeout: float = LIST_DEADLINE,
+    ) -> AsyncIterator[Response]:
+        """Call a service that streams its answer, as `ask` does; `timeout` covers the whole stream.
+
+        Raises:
+            grpc.aio.AioRpcError: the service refused or did not answer.
+        """
+        return aiter(method(request, timeout=timeout, metadata=self.caller.metadata))

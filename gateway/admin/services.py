@@ -7,14 +7,12 @@ from collections.abc import Mapping
 import grpc
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
-from smartscale.policy.v1 import policy_pb2, policy_pb2_grpc
+from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
-from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
-from services.shared.access.posture import hostinfo_attributes
 
 
 class Services:
@@ -51,42 +49,3 @@ class Services:
             text = "user not found" if not found else "user: several users have this e-mail address; give the id"
             raise Refused(grpc.StatusCode.NOT_FOUND if not found else grpc.StatusCode.FAILED_PRECONDITION, text)
         return found[0]
-
-    async def population(self, call: CallContext) -> policy_pb2.Population:
-        """Return nodes and users as the tests of a policy need them."""
-        answer = await call.ask(self.registry.ListNodes, registry_pb2.ListNodesRequest())
-        return policy_pb2.Population(
-            nodes=[
-                policy_pb2.Subject(
-                    id=node.id,
-                    user_id=node.user_id,
-                    tags=node.tags,
-                    ipv4=node.ipv4,
-                    ipv6=node.ipv6,
-                    advertised_routes=node.advertised_routes,
-                    approved_routes=node.approved_routes,
-                    name=node.given_name,
-                    attributes=_attributes(node),
-                )
-                for node in answer.nodes
-            ],
-            users=[
-                policy_pb2.Person(
-                    id=user.id,
-                    name=user.name,
-                    email=user.email,
-                    provider_id=user.provider_id,
-                    role=user.role,
-                    groups=user.groups,
-                )
-                for user in (await self.users(call)).values()
-            ],
-        )
-
-
-def _attributes(node: node_types.Node) -> dict[str, str]:
-    """Return the posture attributes of a node; empty where its hostinfo cannot be read."""
-    try:
-        return dict(hostinfo_attributes(node.hostinfo))
-    except ValueError:
-        return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -19,6 +19,8 @@ from smartscale.types.v1 import node_pb2 as node_types
 from services.shared.telemetry.pages import PageError, Parameters
 
 DEADLINE = 10.0
+LIST_DEADLINE = 60.0
+"""Seconds for a stream of the whole tailnet."""
 MAX_ID = (1 << 63) - 1
 _STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -37,15 +39,27 @@ class Services:
         self.policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
         self.map_streamer = map_streamer_pb2_grpc.MapStreamerServiceStub(channels["map_streamer"])
 
-    async def nodes(self) -> list[node_types.Node]:
-        """All nodes.
+    async def nodes(self, wanted: registry_pb2.ListNodesRequest) -> AsyncIterator[node_types.Node]:
+        """Yield the nodes that match, as the registry streams them.
 
         Raises:
             PageError: the registry does not answer.
         """
         with answering("registry"):
-            answer = await self.registry.ListNodes(registry_pb2.ListNodesRequest(), timeout=DEADLINE)
-        return list(answer.nodes)
+            async for part in self.registry.ListNodes(wanted, timeout=LIST_DEADLINE):
+                for node in part.nodes:
+                    yield node
+
+    async def node(self, node_id: int) -> node_types.Node:
+        """Return one node.
+
+        Raises:
+            PageError: there is no such node, or the registry does not answer.
+        """
+        with answering("registry"):
+            answer = await self.registry.GetNode(registry_pb2.GetNodeRequest(id=node_id), timeout=DEADLINE)
+        found: node_types.Node = answer.node
+        return found
 
     async def node_id(self, parameters: Parameters) -> int | None:
         """The node that `?node=` names by id or given name; None when it names none.
@@ -61,10 +75,14 @@ class Services:
             if not 0 < number <= MAX_ID:
                 raise PageError(400, "node: not an id of a node")
             return number
-        for node in await self.nodes():
-            if node.given_name == text.lower():
-                return node.id
-        raise PageError(404, "node: no node has this given name")
+        try:
+            answer = await self.registry.GetNode(registry_pb2.GetNodeRequest(given_name=text), timeout=DEADLINE)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise PageError(404, "node: no node has this given name") from None
+            with answering("registry"):
+                raise
+        return int(answer.node.id)
 
     async def shown(self, parameters: Parameters, *, with_map: bool = False) -> map_streamer_pb2.ShowNodesResponse:
         """What the map streamer works out for the node that is named, or for all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from smartscale.auth.v1 import auth_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2
@@ -12,10 +12,19 @@ from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 
-from gateway.debug.asking import DEADLINE, Services, answering, time_of
+from gateway.debug.asking import DEADLINE, Services, answering, more, time_of
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 from services.shared.telemetry.pages import Document, PageError, Pages, Parameters
 
+MAX_SHOWN = 1000
+"""Nodes on one page; others are found by `?node=`."""
+_COUNTED: Mapping[str, Callable[[node_types.Node], bool]] = {
+    "online": lambda node: node.online,
+    "expired": lambda node: node.expired,
+    "ephemeral": lambda node: node.ephemeral,
+    "tagged": lambda node: bool(node.tags),
+    "routers": lambda node: bool(node.advertised_routes or node.approved_routes),
+}
 _SHOWN_OF_A_LOGIN = 4
 """Characters of a login's secret that are shown: enough to tell two apart, too few to sign in with."""
 
@@ -28,15 +37,17 @@ def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) ->
 
     async def nodestore(parameters: Parameters) -> Document:
         wanted = await services.node_id(parameters)
-        found = [node for node in await services.nodes() if wanted in (None, node.id)]
-        if wanted is not None and not found:
-            raise PageError(404, "node: no node has this id")
-        return {"nodes": [_node(node) for node in found]}
+        if wanted is not None:
+            return {"nodes": [_node(await services.node(wanted))]}
+        request = registry_pb2.ListNodesRequest(limit=MAX_SHOWN + 1)
+        found = [_node(node) async for node in services.nodes(request)]
+        return {**more(len(found) > MAX_SHOWN, found[:MAX_SHOWN]), "nodes": found[:MAX_SHOWN]}
 
     async def routes(_: Parameters) -> Document:
         answer = await services.shown({})
         primary = {node.id: list(node.primary_routes) for node in answer.nodes}
-        return {"routers": [_routes(node, primary) for node in _routers(await services.nodes())]}
+        request = registry_pb2.ListNodesRequest(routers_only=True)
+        return {"routers": [_routes(node, primary) async for node in services.nodes(request)]}
 
     async def logins(_: Parameters) -> Document:
         with answering("auth"):
@@ -73,23 +84,19 @@ async def _part(asked: object) -> object:
 
 
 async def _nodes_of(services: Services) -> Document:
-    nodes = await services.nodes()
+    counts: Counter[str] = Counter()
+    versions: Counter[int] = Counter()
+    async for node in services.nodes(registry_pb2.ListNodesRequest()):
+        counts.update(name for name, counted in _COUNTED.items() if counted(node))
+        versions[node.cap_version] += 1
     with answering("registry"):
         users = (await services.registry.ListUsers(registry_pb2.ListUsersRequest(), timeout=DEADLINE)).users
     return {
         "users": len(users),
-        "nodes": len(nodes),
-        "online": sum(node.online for node in nodes),
-        "expired": sum(node.expired for node in nodes),
-        "ephemeral": sum(node.ephemeral for node in nodes),
-        "tagged": sum(bool(node.tags) for node in nodes),
-        "routers": len(list(_routers(nodes))),
-        "capability_versions": {str(version): count for version, count in _versions(nodes)},
+        "nodes": versions.total(),
+        **{name: counts[name] for name in _COUNTED},
+        "capability_versions": {str(version): count for version, count in sorted(versions.items())},
     }
-
-
-def _versions(nodes: Iterable[node_types.Node]) -> list[tuple[int, int]]:
-    return sorted(Counter(node.cap_version for node in nodes).items())
 
 
 async def _keys_of(services: Services) -> Document:
@@ -143,10 +150,6 @@ def _node(node: node_types.Node) -> Document:
         "ephemeral": node.ephemeral,
         "created_at": time_of(node, "created_at"),
     }
-
-
-def _routers(nodes: Iterable[node_types.Node]) -> Iterable[node_types.Node]:
-    return (node for node in nodes if node.advertised_routes or node.approved_routes)
 
 
 def _routes(node: node_types.Node, primary: dict[int, list[str]]) -> Document:

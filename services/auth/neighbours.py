@@ -25,8 +25,8 @@ from services.auth.model.oidc.identity import ProviderIdentity
 from services.auth.model.rights import RecordedRightsChange, RightsKind
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessUser
 from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.inventory import access_user
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.rpc import with_machine_key
 
@@ -191,15 +191,7 @@ class PolicyTagOwners:
             policy = CompiledPolicy.from_bytes(answer.compiled)
         except ValueError as error:
             raise UnavailableError("the policy in force cannot be read") from error
-        person = AccessUser(
-            id=user.id,
-            name=user.name,
-            email=user.email,
-            provider_id=user.provider_id,
-            role=user.role or "member",
-            groups=frozenset(user.groups),
-        )
-        access = Access(policy, [person], [])
+        access = Access(policy, [access_user(user)], [])
         return not user.suspended and all(access.may_own_tag(user.id, tag) for tag in tags)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.policy.model.checks.described import TopologyError
-from services.policy.model.checks.population import check_users
+from services.policy.model.checks.references import check_users
 from services.policy.model.checks.testing import run_tests
 from services.policy.model.checks.topology import read_topology
 from services.policy.model.compiler import compile_policy

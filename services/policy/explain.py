@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.policy.model.checks.described import TopologyError
-from services.policy.model.checks.explaining import Explainer, Question
+from services.policy.model.checks.explaining import Answer, Explainer, Question
 from services.policy.model.checks.topology import Topology, read_topology
 from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.sections.names import literal
@@ -32,16 +32,29 @@ class _NameError(ValueError):
 def explain(
     policy_text: str, topology: Mapping[str, Any], source: str, destination: str, *, protocol: str = "", name: str = ""
 ) -> Result:
-    """Which rules let a source reach a destination, or which come near.
+    """Explain a policy on a described tailnet; the answer is that of `explain_in`."""
+    try:
+        tailnet = _described(topology)
+    except ValueError as error:
+        return {"errors": [str(error)]}
+    return explain_in(tailnet, policy_text, source, destination, protocol=protocol, name=name)
+
+
+def explain_in(
+    tailnet: Topology, policy_text: str, source: str, destination: str, *, protocol: str = "", name: str = ""
+) -> Result:
+    """Return which rules let a source reach a destination, or which come near.
 
     Both are names of nodes or users, groups, tags, hosts of the policy, or addresses; the destination may end in
     ``:PORT``. The answer is
     ``{"allowed", "answers": [{"source", "destination", "allowed", "visible", "rules", "near"}]}`` or ``{"errors"}``.
     """
     try:
-        tailnet, document = _read(policy_text, topology, name)
+        document = _compiled(tailnet, policy_text, name)
         policy = document.policy
-        book = _Book(tailnet, document)
+        nodes = tailnet.approved(policy).values()
+        access = Access(policy, tailnet.users, nodes, prefixes=tailnet.prefixes, services=tailnet.services)
+        book = _Book(tailnet, document, access.directory)
         host, port = _split(destination, tailnet)
         protocols = (parse_protocol(protocol),) if protocol else DEFAULT_PROTOCOLS
         senders, targets = book.sources(source), book.targets(host)
@@ -55,21 +68,22 @@ def explain(
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
-    nodes = tailnet.approved(policy).values()
-    explainer = Explainer(policy, tailnet.users, nodes, tailnet.services)
-    access = Access(policy, tailnet.users, nodes, services=tailnet.services)
+    explainer = Explainer(policy, access.directory)
     answers = []
     for sender_name, sender in senders.items():
         for target_name, (target, node) in targets.items():
             if node is not None and node.id == sender.id:
                 continue
-            answer = explainer.ask(Question(sender.id, target, port, protocols))
+            answer, visible = _without_access(tailnet, sender_name, target_name, node), False
+            if answer is None:
+                answer = explainer.ask(Question(sender.id, target, port, protocols))
+                visible = node is not None and access.sees(sender.id, node.id)
             answers.append(
                 {
                     "source": sender_name,
                     "destination": target_name,
                     "allowed": answer.allowed,
-                    "visible": node is not None and access.sees(sender.id, node.id),
+                    "visible": visible,
                     "rules": list(answer.rules),
                     "near": list(answer.near),
                 }
@@ -77,23 +91,46 @@ def explain(
     return {"allowed": bool(answers) and all(answer["allowed"] for answer in answers), "answers": answers}
 
 
+def _without_access(tailnet: Topology, source: str, destination: str, target: AccessNode | None) -> Answer | None:
+    """The answer when the owner of either node is suspended, whatever the policy says; None when neither is."""
+    ends = [source, *([destination] if target is not None else [])]
+    found = [end for end in ends if end in tailnet.suspended]
+    reasons = tuple(f"{end} has no access: its owner is suspended" for end in found)
+    return Answer(False, (), reasons) if found else None
+
+
 def preview(
     old_text: str, new_text: str, topology: Mapping[str, Any], *, old_name: str = "", new_name: str = ""
 ) -> Result:
-    """What would change if a policy were set: per node, the peers it gains and loses and whether its rules change.
+    """Preview a policy on a described tailnet; the answer is that of `preview_in`."""
+    try:
+        tailnet = _described(topology)
+    except ValueError as error:
+        return {"errors": [str(error)]}
+    return preview_in(tailnet, old_text, new_text, old_name=old_name, new_name=new_name)
+
+
+def preview_in(tailnet: Topology, old_text: str, new_text: str, *, old_name: str = "", new_name: str = "") -> Result:
+    """Return what would change if a policy were set: the peers each node gains and loses, whether its rules change.
 
     The answer is ``{"nodes": {NAME: {"peers_added", "peers_removed", "packet_filter", "ssh", "capabilities",
-    "routes"}}, "unchanged": N}`` with only the nodes that change, or ``{"errors"}``.
+    "routes"}}, "unchanged": N}`` with only the nodes that change, or ``{"errors"}``. Nodes of suspended users have no
+    access under either policy and count as unchanged.
     """
     try:
-        tailnet, document = _read(new_text, topology, new_name)
-        new, old = document.policy, _read(old_text, topology, old_name)[1].policy
+        new, old = _compiled(tailnet, new_text, new_name).policy, _compiled(tailnet, old_text, old_name).policy
     except PolicyError as error:
         return {"errors": list(error.lines)}
     except ValueError as error:
         return {"errors": [str(error)]}
     before, after = (
-        Access(policy, tailnet.users, tailnet.approved(policy).values(), services=tailnet.services)
+        Access(
+            policy,
+            tailnet.users,
+            tailnet.approved(policy).values(),
+            prefixes=tailnet.prefixes,
+            services=tailnet.services,
+        )
         for policy in (old, new)
     )
     names = {node.id: node_name for node_name, node in tailnet.nodes.items()}
@@ -112,22 +149,23 @@ def preview(
         }
         if any(difference.values()):
             changed[node_name] = difference
-    return {"nodes": changed, "unchanged": len(names) - len(changed)}
+    return {"nodes": changed, "unchanged": len(names) + len(tailnet.suspended) - len(changed)}
 
 
-def _read(text: str, topology: Mapping[str, Any], name: str) -> tuple[Topology, Document]:
+def _described(topology: Mapping[str, Any]) -> Topology:
     try:
-        tailnet = read_topology(topology)
+        return read_topology(topology)
     except TopologyError as error:
         raise _NameError(f"topology: {error}") from None
+
+
+def _compiled(tailnet: Topology, text: str, name: str) -> Document:
     user_names = [user.name for user in tailnet.users]
-    return tailnet, compile_policy(
-        text, name=name, domains=tailnet.domains, user_names=user_names, provider=tailnet.provider
-    )
+    return compile_policy(text, name=name, domains=tailnet.domains, user_names=user_names, provider=tailnet.provider)
 
 
 def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
-    if destination in tailnet.nodes or literal(destination) is not None:
+    if destination in tailnet.nodes or destination in tailnet.suspended or literal(destination) is not None:
         return destination, None
     if any(one.name == destination for one in tailnet.services):
         return destination, None
@@ -140,16 +178,22 @@ def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
 class _Book:
     """What a name in a question stands for: nodes by their names, else whatever the policy may call something."""
 
-    def __init__(self, tailnet: Topology, document: Document) -> None:
-        self._tailnet = tailnet
+    def __init__(self, tailnet: Topology, document: Document, directory: Directory) -> None:
         self._names = document.names
-        self._directory = Directory(document.policy, tailnet.users, tailnet.nodes.values(), services=tailnet.services)
-        self._by_id = {node.id: name for name, node in tailnet.nodes.items()}
+        self._nodes, self._directory = tailnet.nodes, directory
+        if tailnet.suspended:
+            # They have names too, and each is answered that it has no access.
+            self._nodes = {**tailnet.nodes, **tailnet.suspended}
+            everyone = self._nodes.values()
+            self._directory = Directory(
+                document.policy, tailnet.users, everyone, tailnet.prefixes, directory, tailnet.services
+            )
+        self._by_id = {node.id: name for name, node in self._nodes.items()}
 
     def sources(self, text: str) -> dict[str, AccessNode]:
         """The nodes that a name stands for."""
-        if text in self._tailnet.nodes:
-            return {text: self._tailnet.nodes[text]}
+        if text in self._nodes:
+            return {text: self._nodes[text]}
         alias = self._alias(text)
         if alias is None:
             return {}

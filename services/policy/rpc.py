@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-
 import grpc
 from grpc.aio import ServicerContext
 from opentelemetry import trace
@@ -13,10 +11,10 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.types.v1 import policy_pb2 as policy_types
 
 from services.policy.explain import Result
-from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError
+from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError, TailnetUnknownError
 from services.policy.model.text.problems import PolicyError, Problem
 from services.policy.usecases import Policies
-from services.policy.wire import population_from_proto, topology_from_proto, version_to_proto
+from services.policy.wire import version_to_proto
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
 from services.shared.rpc import answers
 
@@ -34,6 +32,7 @@ class _RefusedError(Exception):
         NotFoundError: grpc.StatusCode.NOT_FOUND,
         FileModeError: grpc.StatusCode.FAILED_PRECONDITION,
         OvertakenError: grpc.StatusCode.ABORTED,
+        TailnetUnknownError: grpc.StatusCode.UNAVAILABLE,
     }
 )
 class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
@@ -58,7 +57,6 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             try:
                 version, warnings = await self._policies.set(
                     request.text,
-                    population_from_proto(request.population),
                     author=request.author,
                     reason=request.reason,
                     if_match=request.if_match,
@@ -75,7 +73,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         """Check only."""
         with self._tracer.start_as_current_span("policy check"):
             try:
-                warnings = await self._policies.check(request.text, population_from_proto(request.population))
+                warnings = await self._policies.check(request.text)
             except PolicyError as error:
                 raise _RefusedError(_fitting(error)) from error
         return pb.CheckPolicyResponse(warnings=warnings)
@@ -86,15 +84,10 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         context: ServicerContext[pb.ExplainPolicyRequest, pb.ExplainPolicyResponse],
     ) -> pb.ExplainPolicyResponse:
         """Which rules decide."""
-        answer = await self._answered(
-            self._policies.explain(
-                topology_from_proto(request.population),
-                request.source,
-                request.destination,
-                protocol=request.protocol,
-                text=request.text,
-            )
+        answer = await self._policies.explain(
+            request.source, request.destination, protocol=request.protocol, text=request.text
         )
+        _check_answer(answer)
         found = [policy_types.PolicyExplanation(**one) for one in answer["answers"]]
         return pb.ExplainPolicyResponse(allowed=answer["allowed"], answers=found)
 
@@ -106,19 +99,12 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         """What would change for whom."""
         with self._tracer.start_as_current_span("policy preview"):
             try:
-                warnings = await self._policies.check(request.text, population_from_proto(request.population))
+                answer, warnings = await self._policies.preview(request.text)
             except PolicyError as error:
                 raise _RefusedError(_fitting(error)) from error
-            answer = await self._answered(self._policies.preview(topology_from_proto(request.population), request.text))
+            _check_answer(answer)
         found = [policy_types.PolicyDifference(node=name, **one) for name, one in answer["nodes"].items()]
         return pb.PreviewPolicyResponse(differences=found, unchanged=answer["unchanged"], warnings=warnings)
-
-    @staticmethod
-    async def _answered(asked: Awaitable[Result]) -> Result:
-        answer = await asked
-        if "errors" in answer:
-            raise _RefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
-        return answer
 
     async def ListVersions(
         self,
@@ -153,6 +139,11 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     def _check_tailnet(self, tailnet: str) -> None:
         if tailnet not in ("", self._tailnet):
             raise NotFoundError(f"no such tailnet: {tailnet[:64]}")
+
+
+def _check_answer(answer: Result) -> None:
+    if "errors" in answer:
+        raise _RefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
 
 
 def _fitting(error: PolicyError) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from services.policy import explain
 from services.policy.explain import Result
-from services.policy.model.checks.population import Population, check_users
+from services.policy.model.checks.references import check_users
 from services.policy.model.checks.testing import run_tests
+from services.policy.model.checks.topology import Topology
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
-from services.policy.model.errors import FileModeError, NotFoundError
+from services.policy.model.errors import FileModeError, NotFoundError, TailnetUnknownError
 from services.policy.model.text.problems import PolicyError
 from services.policy.model.version import Draft, InForce, Record, Records, Version
 from services.policy.store import Store
@@ -36,10 +37,10 @@ class Publisher(Protocol):
 
 
 class Tailnet(Protocol):
-    """Where the nodes and users are known."""
+    """Source of the users and nodes that a policy is checked against."""
 
-    async def population(self) -> Population | None:
-        """All of them; None when nobody answers."""
+    async def read(self) -> Topology | None:
+        """Return every user and node; None when the source does not answer."""
         ...
 
 
@@ -99,50 +100,72 @@ class Policies:
 
     # Writing
 
-    async def check(self, text: str, population: Population) -> list[str]:
-        """Do all that `set` does but store; gives the warnings. Raises: `PolicyError`."""
-        document = await asyncio.to_thread(self._examine, text, "", population)
+    async def check(self, text: str) -> list[str]:
+        """Do all that `set` does except storing the policy; return the warnings.
+
+        Raises: `PolicyError` when it is refused; `TailnetUnknownError`.
+        """
+        document = await asyncio.to_thread(self._examine, text, "", await self._live())
         return [str(warning) for warning in document.warnings]
 
     async def set(
-        self, text: str, population: Population, *, author: str = "", reason: str = "", if_match: str = ""
+        self, text: str, *, author: str = "", reason: str = "", if_match: str = ""
     ) -> tuple[Version, list[str]]:
-        """Check a policy and put it in force; gives its version and warnings.
+        """Check a policy against the live tailnet and put it in force; return its version and the warnings.
 
-        Raises: `FileModeError`; `PolicyError` when it is refused; `OvertakenError` when `if_match` does not hold.
+        Raises: `FileModeError`; `PolicyError` when it is refused; `OvertakenError` when `if_match` does not hold;
+        `TailnetUnknownError`.
         """
         if self._rules.file_mode:
             raise FileModeError("the policy is read from a file (policy.mode: file): change the file instead")
-        document = await asyncio.to_thread(self._examine, text, "", population)
+        document = await asyncio.to_thread(self._examine, text, "", await self._live())
         draft = self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
         version = await self._accept(draft, if_match)
         self.waiting = False
         return version, [str(warning) for warning in document.warnings]
 
-    async def explain(
-        self, topology: Result, source: str, destination: str, *, protocol: str = "", text: str = ""
-    ) -> Result:
-        """Which rules of a policy, or of the one in force, decide; as `explain.explain`."""
-        asked = text or await self._text_in_force()
-        return await asyncio.to_thread(
-            explain.explain, asked, self._within(topology), source, destination, protocol=protocol
-        )
+    async def explain(self, source: str, destination: str, *, protocol: str = "", text: str = "") -> Result:
+        """Return which rules of a policy, or of the one in force, decide in the live tailnet; as `explain.explain_in`.
 
-    async def preview(self, topology: Result, text: str) -> Result:
-        """What a policy would change; as `explain.preview`."""
-        return await asyncio.to_thread(explain.preview, await self._text_in_force(), text, self._within(topology))
+        Raises: `TailnetUnknownError`.
+        """
+        tailnet, asked = await self._live(), text or await self._text_in_force()
+        return await asyncio.to_thread(explain.explain_in, tailnet, asked, source, destination, protocol=protocol)
+
+    async def preview(self, text: str) -> tuple[Result, list[str]]:
+        """Return what a policy would change in the live tailnet, as `explain.preview_in`, and its warnings.
+
+        Raises: `PolicyError` when it is refused; `TailnetUnknownError`.
+        """
+        tailnet, current = await self._live(), await self._text_in_force()
+        document = await asyncio.to_thread(self._examine, text, "", tailnet)
+        found = await asyncio.to_thread(explain.preview_in, tailnet, current, text)
+        return found, [str(warning) for warning in document.warnings]
 
     async def _text_in_force(self) -> str:
         current = await self._store.current()
         return current.text if current is not None else ""
 
-    def _within(self, topology: Result) -> Result:
-        provider = self._rules.provider
-        within = {"domains": list(self._rules.domains), "provider_groups": provider.on_conflict if provider else ""}
-        return {**topology, "tailnet": within}
+    async def _read(self) -> Topology | None:
+        """The live tailnet under the rules of the configuration; None when the registry does not answer."""
+        found = Topology() if self._tailnet is None else await self._tailnet.read()
+        if found is None:
+            return None
+        return replace(
+            found,
+            domains=tuple(self._rules.domains),
+            provider=self._rules.provider,
+            prefixes=tuple(self._rules.prefixes),
+        )
 
-    def _examine(self, text: str, name: str, population: Population | None) -> Document:
-        users = population.users if population else ()
+    async def _live(self) -> Topology:
+        found = await self._read()
+        if found is None:
+            raise TailnetUnknownError("the registry does not answer, so the policy cannot be checked; try again")
+        return found
+
+    def _examine(self, text: str, name: str, tailnet: Topology | None) -> Document:
+        users = tailnet.users if tailnet else ()
         document = compile_policy(
             text,
             name=name,
@@ -150,9 +173,9 @@ class Policies:
             user_names=[user.name for user in users],
             provider=self._rules.provider,
         )
-        if population is not None:
+        if tailnet is not None:
             check_users(document.policy, users)
-            run_tests(document, users, population.nodes, self._rules.prefixes)
+            run_tests(document, users, tailnet.nodes.values(), tailnet.prefixes)
         return document
 
     def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
@@ -174,15 +197,15 @@ class Policies:
         `alone` is for the start, when nobody knows the nodes and users yet: tests are not run. False says that the
         text should be taken again once they are known.
         """
-        population = None if alone or self._tailnet is None else await self._tailnet.population()
+        tailnet = None if alone or self._tailnet is None else await self._read()
         try:
-            document = await asyncio.to_thread(self._examine, text, name, population)
+            document = await asyncio.to_thread(self._examine, text, name, tailnet)
         except PolicyError as error:
             self.waiting = True
             await self.keep_last_good(f"{name}: {error}")
-            return population is not None
+            return tailnet is not None
         self.waiting = False
-        tested = population is not None or not (document.tests or document.ssh_tests)
+        tested = tailnet is not None or not (document.tests or document.ssh_tests)
         if not tested and not alone:
             await self.keep_last_good(f"{name}: its tests cannot be run: the registry does not answer")
             return False
@@ -218,13 +241,13 @@ class Policies:
 
         `alone` and the answer are as in `take_file`: old documents name users whom only the registry knows.
         """
-        population = None if alone or self._tailnet is None else await self._tailnet.population()
+        tailnet = None if alone or self._tailnet is None else await self._read()
         newest = await self._store.newest()
         if newest is None:
             if await self._store.in_force() is not None:
                 await self._refresh(ALLOW_ALL.to_bytes(), 0)
             return True
-        names = [user.name for user in population.users] if population is not None else []
+        names = [user.name for user in tailnet.users] if tailnet is not None else []
         try:
             document = await asyncio.to_thread(
                 compile_policy,
@@ -236,7 +259,7 @@ class Policies:
         except PolicyError as error:
             self.waiting = True
             await self.keep_last_good(f"version {newest.number}: {error}")
-            return population is not None
+            return tailnet is not None
         self.waiting = False
         await self._refresh(document.policy.to_bytes(), newest.number)
         return True

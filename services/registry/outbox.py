@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from smartscale.common.v1 import common_pb2
 
 from services.registry.store import Record, Store
 from services.shared.bus import Bus
 from services.shared.ids import TailnetId
+from services.shared.rpc.parts import parts
 
 SERVICE = "registry"
 _MAX_BYTES = 512 << 10
@@ -30,7 +31,7 @@ class Outbox:
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Send records that were just committed."""
-        for part in _parts(records):
+        for part in parts(records, lambda record: len(record.payload), _MAX_RECORDS, _MAX_BYTES):
             batch = common_pb2.ChangeBatch(
                 tailnet_id=self._tailnet,
                 service=SERVICE,
@@ -47,16 +48,3 @@ class Outbox:
         position = await self._store.position()
         if position:
             await self.publish((await self._store.records(position - 1, 1))[:1])
-
-
-def _parts(records: Sequence[Record]) -> Iterator[list[Record]]:
-    part: list[Record] = []
-    size = 0
-    for record in records:
-        if part and (size + len(record.payload) > _MAX_BYTES or len(part) >= _MAX_RECORDS):
-            yield part
-            part, size = [], 0
-        part.append(record)
-        size += len(record.payload)
-    if part:
-        yield part

@@ -16,9 +16,14 @@ from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
+from services.shared.inventory import posture_attributes
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_NODE_BYTES = 512
+"""Of a record without its variable parts, rounded up."""
+_TEXT_BYTES = 64
+"""Of an endpoint, a route, a tag or a group, rounded up."""
 
 
 def to_timestamp(value: datetime) -> Timestamp:
@@ -106,6 +111,47 @@ def node_from_proto(message: node_types.Node) -> Node:
         reported_by=message.reported_by,
         report_order=message.report_order,
     )
+
+
+def node_size(node: Node) -> int:
+    """Return about how many bytes a node's message has; cheaper than encoding it."""
+    return _NODE_BYTES + len(node.hostinfo) + _TEXT_BYTES * (len(node.endpoints) + _texts(node))
+
+
+def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
+    """Return what policies can ask of a node; `suspended` says that its owner is."""
+    message = node_types.Subject(
+        id=node.id,
+        given_name=node.given_name,
+        user_id=node.user_id,
+        tags=node.tags,
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        advertised_routes=node.advertised_routes,
+        approved_routes=node.approved_routes,
+        attributes=dict(posture_attributes(node.hostinfo)),
+        created_at=to_timestamp(node.created_at),
+        expired=node.expired,
+        online=node.online,
+        suspended=suspended,
+    )
+    if node.expiry is not None:
+        message.expiry.CopyFrom(to_timestamp(node.expiry))
+    return message
+
+
+def subject_size(node: Node) -> int:
+    """Return about how many bytes the message of a node's subject has."""
+    return _NODE_BYTES + _TEXT_BYTES * _texts(node)
+
+
+def _texts(node: Node) -> int:
+    return len(node.advertised_routes) + len(node.approved_routes) + len(node.tags) + len(node.requested_tags)
+
+
+def user_size(user: User) -> int:
+    """Return about how many bytes a user's message has."""
+    return _NODE_BYTES + len(user.profile_pic_url) + _TEXT_BYTES * len(user.groups)
 
 
 def user_to_proto(user: User, tailnet: TailnetId) -> user_types.User:

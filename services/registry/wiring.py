@@ -20,6 +20,7 @@ from services.registry.usecases.giving import Giver
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.keeper import Keeper
 from services.registry.usecases.ledger import Ledger
+from services.registry.usecases.listing import Listings
 from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
@@ -68,6 +69,7 @@ class RegistryService:
             people=People(self.ledger),
             identities=Identities(self.ledger),
             rights=Rights(self.ledger),
+            listings=Listings(self.ledger),
             nodes=Nodes(self.ledger, settings, giver, policies),
             admission=Admission(self.ledger, settings, giver, policies),
             updates=Updates(self.ledger, giver, policies),

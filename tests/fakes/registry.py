@@ -109,8 +109,7 @@ class RegistryClient:
 
     async def nodes(self) -> list[node_types.Node]:
         """List all nodes."""
-        response: pb.ListNodesResponse = await self.stub.ListNodes(pb.ListNodesRequest(), timeout=10)
-        return list(response.nodes)
+        return [node async for part in self.stub.ListNodes(pb.ListNodesRequest(), timeout=10) for node in part.nodes]
 
     async def update(self, machine: MachineKey, request: pb.UpdateNodeRequest) -> bool:
         """Report a node's state; returns whether it was recorded."""
@@ -125,7 +124,6 @@ class RegistryClient:
         for name in ("opened", "closed"):
             for session_id, node_id in fields.get(name, ()):  # type: ignore[attr-defined]
                 getattr(request, name).add(session_id=session_id, node_id=node_id)
-        request.lost.extend(fields.get("lost", ()))  # type: ignore[call-overload]
         request.complete = bool(fields.get("complete"))
         request.stopping = bool(fields.get("stopping"))
         response: pb.ReportSessionsResponse = await self.stub.ReportSessions(request, timeout=10)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
@@ -134,10 +134,10 @@ def _last_seen(found: node_types.Node) -> Timestamp:
     return now
 
 
-def served(nodes: Iterable[node_types.Node]) -> dict[int, list[str]]:
-    """The routes that each of all nodes serves: of each prefix the oldest router that is online, else the oldest."""
+def served(nodes: Sequence[node_types.Subject]) -> dict[int, list[str]]:
+    """The routes that each of all routers serves: of each prefix the oldest that is online, else the oldest."""
     mine: dict[int, list[str]] = {node.id: [] for node in nodes}
-    routers: dict[str, list[node_types.Node]] = {}
+    routers: dict[str, list[node_types.Subject]] = {}
     for node in nodes:
         for route in sorted(set(node.approved_routes).intersection(node.advertised_routes), key=network_order):
             routers.setdefault(route, []).append(node)

@@ -14,7 +14,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 
 from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory
-from services.shared.access.inputs import AccessUser
+from services.shared.inventory import access_user
 
 PREFIX = "group:"
 NAMESPACE = "namespace:"
@@ -35,11 +35,7 @@ class Memberships:
         self, policy: CompiledPolicy, users: Iterable[user_types.User], links: Iterable[user_types.Link]
     ) -> None:
         self._users = {user.id: user for user in users}
-        people = [
-            AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
-            for user in self._users.values()
-        ]
-        self._directory = Directory(policy, people, [])
+        self._directory = Directory(policy, map(access_user, self._users.values()), [])
         self._listed = {group.name: group.members for group in policy.groups}
         self._named = {alias.name for alias in policy.aliases() if alias.kind is AliasKind.GROUP}
         self._said: dict[tuple[int, str], list[_Said]] = {}

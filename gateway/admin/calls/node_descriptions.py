@@ -10,6 +10,7 @@ from smartscale.admin.v1 import node_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 
+from gateway.admin.calls.node_lists import NodeLists
 from gateway.admin.context import CallContext
 from gateway.admin.services import Services
 
@@ -21,17 +22,18 @@ class NodeDescriptions:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._lists = NodeLists(services)
 
     async def DescribeNodes(
         self, request: node_pb2.DescribeNodesRequest, call: CallContext
     ) -> node_pb2.DescribeNodesResponse:
-        """Describe one node, or all."""
-        registry = self._services.registry
+        """Describe one node, or all, a page at a time."""
         if request.id:
-            found = [(await call.ask(registry.GetNode, registry_pb2.GetNodeRequest(id=request.id))).node]
-        else:
-            found = list((await call.ask(registry.ListNodes, registry_pb2.ListNodesRequest())).nodes)
-        return node_pb2.DescribeNodesResponse(nodes=[describe(node) for node in found])
+            one = await call.ask(self._services.registry.GetNode, registry_pb2.GetNodeRequest(id=request.id))
+            return node_pb2.DescribeNodesResponse(nodes=[describe(one.node)], total=1)
+        wanted = registry_pb2.ListNodesRequest(after=request.after, limit=request.limit)
+        found, total = await self._lists.records(call, wanted)
+        return node_pb2.DescribeNodesResponse(nodes=map(describe, found), total=total)
 
 
 def describe(node: node_types.Node) -> node_pb2.NodeDescription:

@@ -10,6 +10,7 @@ from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.admin.calls import convert
+from gateway.admin.calls.node_lists import NodeLists
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -20,6 +21,7 @@ class Nodes:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._lists = NodeLists(services)
 
     async def GetNode(self, request: node_pb2.GetNodeRequest, call: CallContext) -> node_pb2.GetNodeResponse:
         """Fetch one node."""
@@ -29,16 +31,10 @@ class Nodes:
     async def ListNodes(self, request: node_pb2.ListNodesRequest, call: CallContext) -> node_pb2.ListNodesResponse:
         """List nodes, or those of the user with this name."""
         user_id = (await self._services.user_named(call, request.user)).id if request.user else 0
-        answer = await call.ask(self._services.registry.ListNodes, registry_pb2.ListNodesRequest())
-        users, served = convert.by_id(answer.users), convert.served(answer.nodes)
-        keys = await self._services.keys(call) if any(node.pre_auth_key_id for node in answer.nodes) else {}
-        return node_pb2.ListNodesResponse(
-            nodes=[
-                convert.node(node, users, keys, served[node.id])
-                for node in answer.nodes
-                if user_id in (0, node.user_id)
-            ]
-        )
+        answer = node_pb2.ListNodesResponse()
+        async for part in self._lists.parts(call, registry_pb2.ListNodesRequest(user_id=user_id)):
+            answer.nodes.extend(part.nodes)
+        return answer
 
     async def SetTags(self, request: node_pb2.SetTagsRequest, call: CallContext) -> node_pb2.SetTagsResponse:
         """Replace a node's tags."""
@@ -55,9 +51,7 @@ class Nodes:
             self._services.registry.SetApprovedRoutes,
             registry_pb2.SetApprovedRoutesRequest(id=request.node_id, routes=request.routes),
         )
-        listed = await call.ask(self._services.registry.ListNodes, registry_pb2.ListNodesRequest())
-        nodes = [answer.node if node.id == answer.node.id else node for node in listed.nodes]
-        mine = convert.served(nodes).get(answer.node.id, [])
+        mine = (await self._lists.served(call)).get(answer.node.id, [])
         primaries = [route for route in mine if route not in convert.EXIT_ROUTES]
         return node_pb2.SetApprovedRoutesResponse(node=await self._shown(call, answer.node, primaries))
 

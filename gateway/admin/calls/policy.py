@@ -11,6 +11,7 @@ from headscale.v1 import policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 
 from gateway.admin.calls import etag
+from gateway.admin.calls.policy_versions import SLOW
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -37,10 +38,9 @@ class Policy:
             text=request.policy,
             author=call.caller.actor,
             if_match=await etag.to_replace(self._services, call),
-            population=await self._services.population(call),
         )
         with _headscale_words():
-            answer = await call.ask(self._services.policy.SetPolicy, wanted)
+            answer = await call.ask(self._services.policy.SetPolicy, wanted, SLOW)
         call.etag = answer.version.etag
         return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
 
@@ -48,9 +48,9 @@ class Policy:
         self, request: policy_pb2.CheckPolicyRequest, call: CallContext
     ) -> policy_pb2.CheckPolicyResponse:
         """Check a policy without putting it in force."""
-        wanted = inner.CheckPolicyRequest(text=request.policy, population=await self._services.population(call))
+        wanted = inner.CheckPolicyRequest(text=request.policy)
         with _headscale_words():
-            await call.ask(self._services.policy.CheckPolicy, wanted)
+            await call.ask(self._services.policy.CheckPolicy, wanted, SLOW)
         return policy_pb2.CheckPolicyResponse()
 
 

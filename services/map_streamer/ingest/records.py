@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
@@ -26,7 +23,7 @@ from services.map_streamer.snapshot import (
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
-from services.shared.access.posture import hostinfo_attributes
+from services.shared.inventory import instant, posture_attributes
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.telemetry import get_logger
@@ -34,14 +31,10 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 
-def _time(stamp: Timestamp) -> datetime:
-    return stamp.ToDatetime(UTC)
-
-
 def _shown(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """The node's hostinfo for peers and its attributes; one bad record must not stop the whole log."""
     try:
-        return for_peers(node.hostinfo), hostinfo_attributes(node.hostinfo)
+        return for_peers(node.hostinfo), posture_attributes(node.hostinfo)
     except (ValueError, AttributeError, BadRequestError):
         log.warning("hostinfo of a record cannot be read", node_id=node.id)
         return b"{}", ()
@@ -69,9 +62,9 @@ def node_record(node: node_types.Node) -> NodeRecord:
         endpoint_types=tuple(node.endpoint_types),
         home_derp=node.home_derp,
         cap_version=node.cap_version,
-        created=_time(node.created_at),
-        expiry=_time(node.expiry) if node.HasField("expiry") else None,
-        last_seen=_time(node.last_seen) if node.HasField("last_seen") else None,
+        created=instant(node.created_at),
+        expiry=instant(node.expiry) if node.HasField("expiry") else None,
+        last_seen=instant(node.last_seen) if node.HasField("last_seen") else None,
         online=node.online,
         ended=node.expired,
     )

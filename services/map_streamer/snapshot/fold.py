@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -26,9 +26,8 @@ from services.map_streamer.snapshot.records import Cursor, NodeRecord, RelayReco
 from services.map_streamer.snapshot.table import Table
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessNode, AccessUser
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from services.shared.access.inputs import AccessNode
+from services.shared.inventory import access_node, access_user, is_suspended
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +67,9 @@ def _evaluator(
     settings: AccessSettings,
     former: Access | None = None,
 ) -> Access:
-    people = (
-        AccessUser(user.id, user.name, user.email, user.provider_id, user.role or "member", frozenset(user.groups))
-        for user in users.values()
-    )
     return Access(
         policy,
-        people,
+        map(access_user, users.values()),
         (nodes[node_id] for node_id in sorted(nodes)),
         server_url=settings.server_url,
         prefixes=settings.prefixes,
@@ -87,23 +82,6 @@ def _evaluator(
 def empty(settings: AccessSettings) -> Snapshot:
     """A tailnet in which nothing has happened yet."""
     return Snapshot(_evaluator(ALLOW_ALL, {}, {}, settings))
-
-
-def access_node(node: NodeRecord) -> AccessNode:
-    """What the evaluator may know of a node. Presence counts only for routers, so that others come and go for free."""
-    serves = bool(node.advertised_routes and node.approved_routes)
-    return AccessNode(
-        node.id,
-        0 if node.tags else node.user_id,
-        node.tags,
-        node.ipv4,
-        node.ipv6,
-        node.advertised_routes,
-        node.approved_routes,
-        node.online if serves else True,
-        (node.created - _EPOCH) // timedelta(microseconds=1),
-        node.attributes,
-    )
 
 
 class _Draft:
@@ -168,14 +146,13 @@ class _Draft:
 
     def _is_cut(self, node: NodeRecord) -> bool:
         """Whether its owner is suspended; tags are nobody."""
-        owner = None if node.tags else self.users.now.get(node.user_id)
-        return owner is not None and owner.suspended
+        return is_suspended(node.tags, self.users.now.get(node.user_id))
 
     def _place(self, node: NodeRecord) -> None:
         if self._is_cut(node):
             self.reshaped |= self.access_nodes.drop(node.id)
             return
-        known = access_node(node)
+        known = access_node(node, node.created, node.attributes)
         if self.access_nodes.now.get(node.id) != known:
             self.access_nodes.put(node.id, known)
             self.reshaped = True

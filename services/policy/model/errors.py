@@ -15,5 +15,9 @@ class FileModeError(PolicyServiceError):
     """The policy lives in a file and cannot be set from elsewhere."""
 
 
+class TailnetUnknownError(PolicyServiceError):
+    """The registry does not answer, so there are no users and nodes to check a policy against."""
+
+
 class OvertakenError(PolicyServiceError):
     """Another policy came into force since the caller last looked."""

@@ -5,7 +5,8 @@ It is the fold of the change log: `apply` takes one fact and returns the fact th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, assert_never
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
@@ -32,6 +33,8 @@ class State:
         self.name_hints: dict[str, int] = {}
         """For `free_label`."""
         self._nodes: dict[NodeId, Node] = {}
+        self._order: list[NodeId] = []
+        """The ids of all nodes, ascending."""
         self._users: dict[UserId, User] = {}
         self._relays: dict[str, Relay] = {}
         self._by_node_key: dict[NodeKey, NodeId] = {}
@@ -41,6 +44,7 @@ class State:
         for user in users:
             self._users[user.id] = user
         for node in sorted(nodes, key=lambda node: node.id):
+            self._order.append(node.id)
             self._add(node)
         for relay in relays:
             self._relays[relay.name] = relay
@@ -49,6 +53,15 @@ class State:
     def nodes(self) -> Mapping[NodeId, Node]:
         """All nodes by id."""
         return self._nodes
+
+    def nodes_after(self, node_id: int) -> Iterator[Node]:
+        """Yield the nodes with a greater id, ordered by id. The state must not change meanwhile."""
+        for position in range(bisect_right(self._order, node_id), len(self._order)):
+            yield self._nodes[self._order[position]]
+
+    def count_after(self, node_id: int) -> int:
+        """Return the number of nodes with a greater id."""
+        return len(self._order) - bisect_right(self._order, node_id)
 
     @property
     def users(self) -> Mapping[UserId, User]:
@@ -92,7 +105,10 @@ class State:
                 return self._put_node(node)
             case NodeRemoved(node_id):
                 gone = self._drop(node_id)
-                return None if gone is None else NodePut(gone)
+                if gone is None:
+                    return None
+                del self._order[bisect_left(self._order, node_id)]
+                return NodePut(gone)
             case UserPut(user):
                 old_user = self._users.get(user.id)
                 self._users[user.id] = user
@@ -113,6 +129,8 @@ class State:
     def _put_node(self, node: Node) -> Fact:
         hints = self.name_hints
         old = self._drop(node.id)
+        if old is None:
+            insort(self._order, node.id)  # at the end, as ids rise: cheap
         self._add(node)
         if old is not None and old.given_name == node.given_name:
             self.name_hints = hints  # no name got free

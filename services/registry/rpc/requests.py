@@ -15,13 +15,13 @@ from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
 from services.registry.usecases.admission import Application
+from services.registry.usecases.listing import NodeFilter
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
 from services.registry.usecases.rights import LoginGroups, RightsChange
 from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
-from services.shared.rpc.presence import SessionsDigest
 
 K = TypeVar("K", bound=PublicKey)
 
@@ -87,6 +87,18 @@ def read_instant(what: str, stamp: Timestamp) -> datetime:
     if value >= _LAST:
         raise InvalidInputError(f"{what} is not a time")
     return value
+
+
+def node_filter(request: pb.ListNodesRequest) -> NodeFilter:
+    """Return which nodes ListNodes asks for."""
+    return NodeFilter(
+        user_id=read_user_id(request.user_id) if request.user_id else None,
+        after=min(request.after, MAX_ID),
+        limit=request.limit or None,
+        tag=request.tag or None,
+        online=request.online if request.HasField("online") else None,
+        routers_only=request.routers_only,
+    )
 
 
 def rights_change(request: pb.ChangeRightsRequest) -> RightsChange:
@@ -171,7 +183,7 @@ def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
     Raises:
         InvalidInputError: a field cannot be accepted.
     """
-    if len(request.opened) + len(request.closed) + len(request.lost) > 2 * MAX_SESSIONS:
+    if len(request.opened) + len(request.closed) > MAX_SESSIONS:
         raise InvalidInputError(f"more than {MAX_SESSIONS} sessions in one report")
     return SessionReport(
         gateway_id=read_gateway_id(request.gateway_id),
@@ -179,8 +191,6 @@ def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
         closed=tuple(read_number("session_id", one.session_id) for one in request.closed),
         stopping=request.stopping,
         complete=request.complete,
-        lost=frozenset(read_number("session_id", one) for one in request.lost),
-        digest=SessionsDigest(request.digest.count, request.digest.checksum) if request.HasField("digest") else None,
     )
 
 

@@ -23,6 +23,7 @@ from services.registry.rpc import requests, writing
 from services.registry.usecases.admission import Admission
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
+from services.registry.usecases.listing import Listings
 from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
 from services.registry.usecases.presence import Presence
@@ -30,14 +31,12 @@ from services.registry.usecases.relays import Relays
 from services.registry.usecases.rights import Rights
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import NewUser, Users
-from services.shared.ids import TailnetId
+from services.shared.ids import TailnetId, UserId
 from services.shared.keys import NodeKey
 from services.shared.rpc import answers, machine_key_of
+from services.shared.rpc.parts import parts
 
 Context: TypeAlias = "ServicerContext[Any, Any]"
-
-SNAPSHOT_NODES = 500
-"""Nodes in one message of a snapshot."""
 
 STATUS: dict[type[Exception], StatusCode] = {
     errors.InvalidInputError: StatusCode.INVALID_ARGUMENT,
@@ -58,6 +57,7 @@ class UseCases:
     people: People
     identities: Identities
     rights: Rights
+    listings: Listings
     nodes: Nodes
     admission: Admission
     updates: Updates
@@ -240,22 +240,46 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         context: ServicerContext[pb.ReportSessionsRequest, pb.ReportSessionsResponse],
     ) -> pb.ReportSessionsResponse:
         """Take a gateway's report."""
-        answer = await self._cases.presence.report(requests.session_report(request))
-        return pb.ReportSessionsResponse(resend=answer.resend, probe_node_ids=sorted(answer.probe))
+        resend = await self._cases.presence.report(requests.session_report(request))
+        return pb.ReportSessionsResponse(resend=resend)
 
     async def GetNode(
         self, request: pb.GetNodeRequest, context: ServicerContext[pb.GetNodeRequest, pb.GetNodeResponse]
     ) -> pb.GetNodeResponse:
-        """Fetch one node."""
-        node, owner = await self._cases.nodes.get(requests.read_node_id(request.id))
+        """Return one node, by id or by given name."""
+        if request.id or not request.given_name:
+            node, owner = await self._cases.listings.get(requests.read_node_id(request.id))
+        else:
+            node, owner = await self._cases.listings.named(request.given_name)
         return pb.GetNodeResponse(node=self._node(node), user=self._optional_user(owner))
 
     async def ListNodes(
         self, request: pb.ListNodesRequest, context: ServicerContext[pb.ListNodesRequest, pb.ListNodesResponse]
-    ) -> pb.ListNodesResponse:
-        """List nodes."""
-        listing = await self._cases.nodes.find(requests.read_user_id(request.user_id) if request.user_id else None)
-        return pb.ListNodesResponse(nodes=self._nodes(listing.nodes), users=map(self._user, listing.users))
+    ) -> AsyncIterator[pb.ListNodesResponse]:
+        """Stream nodes ordered by id."""
+        found = await self._cases.listings.nodes(requests.node_filter(request))
+        seen: set[UserId] = set()
+        for part in parts(found.nodes, wire.node_size) if found.nodes else [[]]:
+            owners = sorted({node.user_id for node in part if node.user_id in found.users} - seen)
+            seen.update(owners)
+            users = [self._user(found.users[owner]) for owner in owners]
+            yield pb.ListNodesResponse(nodes=self._nodes(part), users=users, total=found.total)
+            await asyncio.sleep(0)  # a large tailnet must not hold up the others' calls
+
+    async def ListSubjects(
+        self, request: pb.ListSubjectsRequest, context: ServicerContext[pb.ListSubjectsRequest, pb.ListSubjectsResponse]
+    ) -> AsyncIterator[pb.ListSubjectsResponse]:
+        """Stream what policies can ask of users and nodes, at one position."""
+        self._check_tailnet(request.tailnet_id)
+        found = await self._cases.listings.subjects(routers_only=request.routers_only)
+        yield pb.ListSubjectsResponse(seq=found.position)
+        for people in parts(() if request.routers_only else found.users, wire.user_size):
+            yield pb.ListSubjectsResponse(seq=found.position, users=map(self._user, people))
+            await asyncio.sleep(0)
+        for part in parts(found.nodes, wire.subject_size):
+            subjects = [wire.subject_to_proto(node, node.id in found.suspended) for node in part]
+            yield pb.ListSubjectsResponse(seq=found.position, subjects=subjects)
+            await asyncio.sleep(0)
 
     async def ExpireNode(
         self,
@@ -336,14 +360,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Stream everything, at one position."""
         self._check_tailnet(request.tailnet_id)
         snapshot = await self._cases.feed.snapshot()
-        yield pb.GetSnapshotResponse(seq=snapshot.position)
-        yield pb.GetSnapshotResponse(
-            seq=snapshot.position,
-            users=map(self._user, snapshot.users),
-            relays=map(wire.relay_to_proto, snapshot.relays),
-        )
-        for start in range(0, len(snapshot.nodes), SNAPSHOT_NODES):
-            part = snapshot.nodes[start : start + SNAPSHOT_NODES]
+        yield pb.GetSnapshotResponse(seq=snapshot.position, relays=map(wire.relay_to_proto, snapshot.relays))
+        for people in parts(snapshot.users, wire.user_size):
+            yield pb.GetSnapshotResponse(seq=snapshot.position, users=map(self._user, people))
+        for part in parts(snapshot.nodes, wire.node_size):
             yield pb.GetSnapshotResponse(seq=snapshot.position, nodes=self._nodes(part))
             await asyncio.sleep(0)  # a large tailnet must not hold up the others' calls
 

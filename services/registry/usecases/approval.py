@@ -14,8 +14,9 @@ from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessNode
 from services.shared.access.pools import all_pools, pools_for
+from services.shared.inventory import access_node, access_user, posture_attributes
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -71,8 +72,8 @@ class PolicyApprover:
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
         """The advertised routes of the node that need no asking."""
-        users = [] if owner is None else [_access_user(owner)]
-        return Access(self._policy, users, [_access_node(node)]).auto_approved(node.id)
+        users = [] if owner is None else [access_user(owner)]
+        return Access(self._policy, users, [_inventoried(node)]).auto_approved(node.id)
 
     def tag_exists(self, tag: str) -> bool:
         """Whether the policy knows the tag."""
@@ -82,7 +83,7 @@ class PolicyApprover:
         """The prefixes that a new node's IPv4 address is to come from; none: from anywhere."""
         if not self._pools:
             return ()
-        return pools_for(self._policy, [] if owner is None else [_access_user(owner)], _access_node(node))
+        return pools_for(self._policy, [] if owner is None else [access_user(owner)], _inventoried(node))
 
     def kept_pools(self) -> tuple[str, ...]:
         """Every prefix that is kept for some nodes."""
@@ -163,27 +164,8 @@ class PolicyChange:
 
 def _is_same(user: User, inverse: Fact) -> bool:
     """Whether policies take a user for the same as before."""
-    return isinstance(inverse, UserPut) and _access_user(inverse.user) == _access_user(user)
+    return isinstance(inverse, UserPut) and access_user(inverse.user) == access_user(user)
 
 
-def _access_node(node: Node) -> AccessNode:
-    return AccessNode(
-        id=node.id,
-        user_id=node.user_id,
-        tags=node.tags,
-        ipv4=node.ipv4,
-        ipv6=node.ipv6,
-        advertised_routes=node.advertised_routes,
-        approved_routes=node.approved_routes,
-    )
-
-
-def _access_user(user: User) -> AccessUser:
-    return AccessUser(
-        id=user.id,
-        name=user.name,
-        email=user.email,
-        provider_id=user.provider_id,
-        role=user.role,
-        groups=frozenset(user.groups),
-    )
+def _inventoried(node: Node) -> AccessNode:
+    return access_node(node, node.created_at, posture_attributes(node.hostinfo))

@@ -12,7 +12,8 @@ from services.registry.store import Record, Store
 from services.registry.usecases.ledger import Ledger
 
 PAGE = 1000
-_MAX_BYTES = 16 << 20
+_MAX_BYTES = 2 << 20
+"""Of the payloads in one page; a record that alone exceeds it is a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Feed:
         def read(state: State) -> Snapshot:
             return Snapshot(
                 state.position,
-                tuple(sorted(state.nodes.values(), key=lambda node: node.id)),
+                tuple(state.nodes_after(0)),
                 tuple(sorted(state.users.values(), key=lambda user: user.id)),
                 tuple(sorted(state.relays.values(), key=lambda relay: relay.name)),
             )

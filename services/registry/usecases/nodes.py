@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError, NotFoundError
@@ -11,25 +11,17 @@ from services.registry.model.node import NO_USER, Node
 from services.registry.model.route import read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.tag import read_tags
-from services.registry.model.user import User
 from services.registry.usecases.approval import Policies
-from services.registry.usecases.draft import Draft, node_of
+from services.registry.usecases.draft import Draft
 from services.registry.usecases.giving import Giver
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import Settings
-from services.shared.ids import NodeId, UserId
+from services.shared.ids import NodeId
+from services.shared.inventory import is_suspended
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """Nodes ordered by id, and their owners."""
-
-    nodes: tuple[Node, ...]
-    users: tuple[User, ...]
 
 
 class Nodes:
@@ -41,29 +33,6 @@ class Nodes:
         self._giver = giver
         self._policies = policies
 
-    async def get(self, node_id: NodeId) -> tuple[Node, User | None]:
-        """One node and its owner.
-
-        Raises:
-            NotFoundError: there is no such node.
-        """
-
-        def read(state: State) -> tuple[Node, User | None]:
-            node = node_of(state, node_id)
-            return node, state.users.get(node.user_id)
-
-        return await self._ledger.read(read)
-
-    async def find(self, user_id: UserId | None) -> Listing:
-        """The nodes of a user, or all."""
-
-        def read(state: State) -> Listing:
-            nodes = tuple(node for _, node in sorted(state.nodes.items()) if user_id in (None, node.user_id))
-            owners = sorted({node.user_id for node in nodes if node.user_id in state.users})
-            return Listing(nodes, tuple(state.users[owner] for owner in owners))
-
-        return await self._ledger.read(read)
-
     async def may_relay(self, node_key: NodeKey) -> NodeId | None:
         """The node whose key this is, when it has not ended and its owner is not suspended; else None."""
         now = self._ledger.now()
@@ -72,8 +41,7 @@ class Nodes:
             node = state.by_node_key(node_key)
             if node is None or node.is_expired(now):
                 return None
-            owner = None if node.is_tagged else state.users.get(node.user_id)
-            return None if owner is not None and owner.suspended else node.id
+            return None if is_suspended(node.tags, state.users.get(node.user_id)) else node.id
 
         return await self._ledger.read(read)
 

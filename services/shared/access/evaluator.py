@@ -55,6 +55,11 @@ class Access:
         placed: Classes | None = former._classes if former is not None else None
         self._classes: Classes = Classes(self._directory, self._matching, hides, placed)
 
+    @property
+    def directory(self) -> Directory:
+        """What the names of the policy stand for in this snapshot."""
+        return self._directory
+
     @cached_property
     def _filters(self) -> Filters:
         return Filters(self._directory, self._matching, self._classes, self._policy.grants)

@@ -124,12 +124,10 @@ class EphemeralConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaConfig:
-    """`node.routes.ha`: how a lost router is noticed whose routes another node can take over."""
+    """`node.routes.ha`: how a lost subnet router is noticed."""
 
-    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=5)
-    """Time between two probes of one router. Headscale has 10s, which would take 15s to notice a cut link."""
-    probe_timeout: timedelta = timedelta(seconds=3)
-    """Time for the answer; without one the router is offline and another takes over."""
+    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=10)
+    probe_timeout: timedelta = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Tailnet:
 
     async def nodes(self) -> list[node_types.Node]:
         """All nodes."""
-        return list((await self.registry.ListNodes(registry_pb2.ListNodesRequest())).nodes)
+        return [node async for part in self.registry.ListNodes(registry_pb2.ListNodesRequest()) for node in part.nodes]
 
 
 @pytest.fixture

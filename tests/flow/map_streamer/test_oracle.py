@@ -12,11 +12,11 @@ import pytest
 from smartscale.types.v1 import node_pb2 as node_types
 
 from services.map_streamer.ingest.records import node_record, user_record
-from services.map_streamer.snapshot.fold import access_node
 from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
 from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.inventory import access_node
 from services.shared.runtime.clock import SystemClock
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.gateway_stream import GatewaySession, GatewayStream
@@ -53,7 +53,7 @@ def expected_peers(lab: Lab, viewer_id: int) -> tuple[dict[int, Json], list[Any]
     access = Access(
         lab.policy.compiled,
         people,
-        [access_node(nodes[node_id]) for node_id in sorted(nodes)],
+        [access_node(node, node.created, node.attributes) for _, node in sorted(nodes.items())],
         prefixes=("100.64.0.0/10", "fd7a:115c:a1e0::/48"),
     )
     if viewer_id not in nodes:

@@ -74,8 +74,8 @@ async def test_listing_by_user(registry: RegistryClient) -> None:
     alice, bob = await registry.user("alice"), await registry.user("bob")
     one = await registry.admit(machine(1), node_key(1), user_id=alice.id)
     await registry.admit(machine(2), node_key(2), user_id=bob.id)
-    listing = await registry.stub.ListNodes(pb.ListNodesRequest(user_id=alice.id))
-    assert (list(listing.nodes), [user.name for user in listing.users]) == ([one], ["alice"])
+    (listing,) = [part async for part in registry.stub.ListNodes(pb.ListNodesRequest(user_id=alice.id))]
+    assert (list(listing.nodes), [user.name for user in listing.users], listing.total) == ([one], ["alice"], 1)
 
 
 @pytest.mark.statement(138)

@@ -67,7 +67,7 @@ NOT_NEEDED = [
     "asyncpg", "authlib", "cryptography", "fastapi", "httpx", "importlib.metadata", "json", "joserfc", "msgspec",
     "opentelemetry", "orjson", "pathlib", "prometheus_client", "services", "shutil", "sqlalchemy", "uvicorn", "uvloop",
     "cli.server.serve", "cli.server.server", "cli.users.users", "cli.policy.policy", "gateway", "redis", "zstandard",
-    "smartscale",
+    "smartscale", "smartscale.auth", "smartscale.policy", "smartscale.registry",
 ]  # fmt: skip
 
 
@@ -84,9 +84,11 @@ def test_a_remote_command_imports_nothing_that_it_does_not_need(tmp_path: Path, 
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env=env)
     assert "no server answers" in done.stderr
-    needed = next(module for module, names in MODULES if words[0] in names)
+    needed = {next(module for module, names in MODULES if words[0] in names)}
+    if words[0] in ("nodes", "routes"):  # read in pages
+        needed.add("smartscale")
     loaded = done.stdout.split()
     found = [
-        name for name in NOT_NEEDED if name != needed for one in loaded if one == name or one.startswith(name + ".")
+        name for name in NOT_NEEDED if name not in needed for one in loaded if one == name or one.startswith(name + ".")
     ]
     assert found == []

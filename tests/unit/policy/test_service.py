@@ -16,6 +16,8 @@ import pytest
 from smartscale.common.v1 import common_pb2
 from smartscale.policy.v1 import policy_pb2 as pb
 from smartscale.policy.v1 import policy_pb2_grpc
+from smartscale.types.v1.node_pb2 import Subject
+from smartscale.types.v1.user_pb2 import User
 from sqlalchemy import text, update
 
 from services.policy import wiring
@@ -29,6 +31,7 @@ from services.shared.ids import DEFAULT_TAILNET
 from services.shared.rpc import LocalChannel, LocalServer
 from services.shared.runtime.process import Deps
 from tests.fakes.clock import FakeClock
+from tests.fakes.subjects import Subjects
 
 Run = Callable[..., AbstractAsyncContextManager[Any]]
 
@@ -47,11 +50,16 @@ def database(tmp_path: Path) -> DatabaseConfig:
 
 
 @pytest.fixture
-def run(bus: MemoryBus, database: DatabaseConfig) -> Run:
+def registry() -> Subjects:
+    return Subjects()
+
+
+@pytest.fixture
+def run(bus: MemoryBus, database: DatabaseConfig, registry: Subjects) -> Run:
     @asynccontextmanager
     async def running(mode: str = "database", path: Path | None = None) -> AsyncIterator[Any]:
         config = replace(Config(), database=database, policy=PolicyConfig(mode=mode, path=path))  # type: ignore[arg-type]
-        service = await wiring.build(config, Deps(clock=FakeClock(), bus=bus, channels={}))
+        service = await wiring.build(config, Deps(clock=FakeClock(), bus=bus, channels={"registry": registry.channel}))
         server = LocalServer()
         service.add_to(server)  # type: ignore[arg-type]
         await service.start()
@@ -116,28 +124,43 @@ async def test_a_refused_policy_leaves_the_old_one_in_force(run: Run) -> None:
         assert [version.number for version in listed.versions] == [1]
 
 
-async def test_a_policy_whose_tests_fail_is_refused_with_every_failure(run: Run) -> None:
+async def test_a_policy_whose_tests_fail_is_refused_with_every_failure(run: Run, registry: Subjects) -> None:
     policy = '{"acls": [], "hosts": {"db": "100.64.0.2"}, "tests": [{"src": "ada@", "accept": ["db:22", "db:23"]}]}'
-    population = pb.Population(
-        users=[pb.Person(id=1, name="ada")],
-        nodes=[pb.Subject(id=1, user_id=1, ipv4="100.64.0.1"), pb.Subject(id=2, tags=["tag:x"], ipv4="100.64.0.2")],
-    )
+    registry.users = [User(id=1, name="ada")]
+    registry.subjects = [
+        Subject(id=1, given_name="laptop", user_id=1, ipv4="100.64.0.1"),
+        Subject(id=2, given_name="db", tags=["tag:x"], ipv4="100.64.0.2"),
+    ]
     async with run() as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await stub.SetPolicy(pb.SetPolicyRequest(text=policy, population=population), timeout=5)
+            await stub.SetPolicy(pb.SetPolicyRequest(text=policy), timeout=5)
         assert caught.value.details() == (
             "test(s) failed:\nada@ -> db:22 (any): expected ALLOWED, got DENIED\n"
             "ada@ -> db:23 (any): expected ALLOWED, got DENIED"
         )
 
 
-async def test_a_name_that_two_users_answer_to_is_refused(run: Run) -> None:
-    people = [pb.Person(id=1, name="ada@example.com"), pb.Person(id=2, name="x", email="ada@example.com")]
+async def test_a_policy_is_neither_checked_nor_explained_while_the_registry_is_away(
+    run: Run, registry: Subjects
+) -> None:
+    async with run() as stub:
+        registry.answers = False
+        for call in (
+            stub.SetPolicy(pb.SetPolicyRequest(text=OPEN), timeout=5),
+            stub.CheckPolicy(pb.CheckPolicyRequest(text=OPEN), timeout=5),
+            stub.PreviewPolicy(pb.PreviewPolicyRequest(text=OPEN), timeout=5),
+            stub.ExplainPolicy(pb.ExplainPolicyRequest(source="a", destination="b"), timeout=5),
+        ):
+            assert await status_of(call) == grpc.StatusCode.UNAVAILABLE
+        assert await compiled(stub) == ALLOW_ALL
+
+
+async def test_a_name_that_two_users_answer_to_is_refused(run: Run, registry: Subjects) -> None:
+    registry.users = [User(id=1, name="ada@example.com"), User(id=2, name="x", email="ada@example.com")]
     policy = '{"groups": {"group:g": ["ada@example.com"]}, "acls": []}'
     async with run() as stub:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            request = pb.SetPolicyRequest(text=policy, population=pb.Population(users=people))
-            await stub.SetPolicy(request, timeout=5)
+            await stub.SetPolicy(pb.SetPolicyRequest(text=policy), timeout=5)
         assert "validating policy user references: multiple users found" in (caught.value.details() or "")
 
 

@@ -17,12 +17,14 @@ from typing import Any
 import grpc
 import orjson
 from headscale.v1 import node_pb2, user_pb2
+from smartscale.admin.v1 import node_pb2 as admin_pb2
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admin.chain import Chain
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
+from gateway.admin.rest.v1.lists import LIST_NODES
 from gateway.admin.rest.v1.operations import BY_RPC, Operation
 from gateway.admin.rest.v1.problem import problem
 from gateway.admin.rest.v1.reading import read_number, read_request
@@ -42,7 +44,7 @@ _NODE_CALLS = (
     "DebugCreateNode",
 )
 _FIND_USER = BY_RPC["ListUsers"].full_name
-_LIST_NODES = BY_RPC["ListNodes"].full_name
+_GET_NODE = "smartscale.admin.v1.NodeAdminService.GetNode"
 _APPROVE = BY_RPC["SetApprovedRoutes"].full_name
 _EXITS = ("0.0.0.0/0", "::/0")
 
@@ -117,10 +119,10 @@ class Routes:
 
         async def handle(request: Request, call: CallContext) -> Response:
             node_id = read_number(parameter, request.path_params[parameter])
-            found = [node for node in await self._nodes(call) if node.id == node_id]
-            if not found:
+            found: Any = await self._chain.call(call, _GET_NODE, admin_pb2.GetNodeRequest(node=str(node_id)))
+            if found.node.id != node_id:  # a given name of digits
                 raise Refused(grpc.StatusCode.NOT_FOUND, "node not found")
-            return _answered({"routes": routes_of(found[0])})
+            return _answered({"routes": routes_of(found.node)})
 
         return handle
 
@@ -145,8 +147,14 @@ class Routes:
         await self._chain.call(call, _APPROVE, request)
 
     async def _nodes(self, call: CallContext) -> list[node_pb2.Node]:
-        answer: Any = await self._chain.call(call, _LIST_NODES, node_pb2.ListNodesRequest())
-        return [*answer.nodes]
+        """Return all routers; no other node has a route."""
+        found: list[node_pb2.Node] = []
+        while True:
+            request = admin_pb2.ListNodesRequest(routers_only=True, after=found[-1].id if found else 0)
+            page: Any = await self._chain.call(call, LIST_NODES, request)
+            found += page.nodes
+            if len(page.nodes) == page.total:
+                return found
 
 
 def routes_of(node: node_pb2.Node) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import orjson
 from fastapi import APIRouter
+from headscale.v1 import node_pb2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -17,7 +18,7 @@ from gateway.admin.chain import Chain
 from gateway.admin.context import Arrival, CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.v1 import legacy_output, published
-from gateway.admin.rest.v1.lists import narrow
+from gateway.admin.rest.v1.lists import narrow, page_of_nodes
 from gateway.admin.rest.v1.operations import EVERY, Operation
 from gateway.admin.rest.v1.problem import of_refusal, problem
 from gateway.admin.rest.v1.reading import read_body, read_request
@@ -96,8 +97,12 @@ def _handler(chain: Chain, operation: Operation) -> Handler:
         message = read_request(operation.request, body, query, request.path_params)
         if operation.conditional:
             call.if_match = etag.read_if_match(request.headers.getlist("if-match"))
-        answer = await chain.call(call, operation.full_name, message)
-        following = narrow(answer, operation.narrowed, request.query_params, request.url.path)
+        query_params, path = request.query_params, request.url.path
+        if isinstance(message, node_pb2.ListNodesRequest) and not query_params.keys().isdisjoint(operation.narrowed):
+            answer, following = await page_of_nodes(chain, call, message, query_params, path)
+        else:
+            answer = await chain.call(call, operation.full_name, message)
+            following = narrow(answer, operation.narrowed, query_params, path)
         headers = {"Link": f'<{following}>; rel="next"'} if following else {}
         if operation.tagged and call.etag:
             headers["ETag"] = f'"{call.etag}"'

@@ -9,7 +9,6 @@ from services.policy.model.sections.names import spell
 from services.policy.model.sections.ports import DEFAULT_PROTOCOLS
 from services.shared.access.compiled import Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
 from services.shared.access.directory import Directory, Member
-from services.shared.access.inputs import AccessNode, AccessService, AccessUser
 from services.shared.access.ranges import EVERYTHING, Spans, overlap
 
 _NEAR = 20
@@ -39,15 +38,9 @@ class Answer:
 class Explainer:
     """Explains one compiled policy on one tailnet."""
 
-    def __init__(
-        self,
-        policy: CompiledPolicy,
-        users: Iterable[AccessUser],
-        nodes: Iterable[AccessNode],
-        services: Iterable[AccessService] = (),
-    ) -> None:
+    def __init__(self, policy: CompiledPolicy, directory: Directory) -> None:
         self._policy = policy
-        self._directory = Directory(policy, users, nodes, services=services)
+        self._directory = directory
 
     def ask(self, question: Question) -> Answer:
         """Find the rules that decide. Raises `KeyError` when the source is not a node."""

@@ -1,11 +1,11 @@
-"""A tailnet described by hand, to compile a policy against: users, nodes, services and settings, checked when read."""
+"""The tailnet that a policy is compiled for: users, nodes, services, settings. Reads and checks handwritten ones."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.policy.model.checks.described import (
@@ -34,18 +34,23 @@ _SERVICE = re.compile(r"svc:[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A described tailnet."""
+    """A tailnet: described by hand, or as the registry has it."""
 
-    users: tuple[AccessUser, ...]
-    nodes: dict[str, AccessNode]
-    undecided: frozenset[str]
+    users: tuple[AccessUser, ...] = ()
+    nodes: dict[str, AccessNode] = field(default_factory=dict)
+    """Nodes with access, by name."""
+    suspended: dict[str, AccessNode] = field(default_factory=dict)
+    """Nodes by name whose owner is suspended. The evaluator does not know them, so they have no access."""
+    undecided: frozenset[str] = frozenset()
     """Nodes whose approved routes are not given: auto-approval decides."""
-    domains: tuple[str, ...]
-    auto_update: bool
-    server_url: str
+    domains: tuple[str, ...] = ()
+    auto_update: bool = False
+    server_url: str = ""
     provider: ProviderGroups | None = None
     """What holds for groups of a sign-in provider; None: there is none."""
     services: tuple[AccessService, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    """Prefixes that addresses come from; empty: the usual ones."""
 
     def approved(self, policy: CompiledPolicy) -> dict[str, AccessNode]:
         """The nodes, with the routes that the policy approves where none are given."""
@@ -68,23 +73,27 @@ def read_topology(data: object) -> Topology:
     owners = _owners(people, users)
     described = read_mapping(root.get("nodes") or {}, "nodes")
     nodes: dict[str, AccessNode] = {}
+    suspended: dict[str, AccessNode] = {}
+    cut = _suspended(people, users)
     undecided = set()
     ids = _ids([read_mapping(item, f"nodes.{name}").get("id") for name, item in described.items()], "nodes")
     for (name, item), node_id in zip(described.items(), ids, strict=True):
         fields = read_mapping(item, f"nodes.{name}")
-        nodes[name] = _node(fields, name, node_id, owners)
+        node = _node(fields, name, node_id, owners)
+        (suspended if node.user_id in cut else nodes)[name] = node
         if fields.get("approved_routes") is None:
             undecided.add(name)
     tailnet = read_mapping(root.get("tailnet") or {}, "tailnet")
     return Topology(
         users=users,
         nodes=nodes,
+        suspended=suspended,
         undecided=frozenset(undecided),
         domains=tuple(read_texts(tailnet.get("domains"), "tailnet.domains")),
         auto_update=read_flag(tailnet.get("auto_update"), "tailnet.auto_update", absent=False),
         server_url=read_text(tailnet.get("server_url"), "tailnet.server_url"),
         provider=_provider(tailnet.get("provider_groups")),
-        services=_services(read_mapping(root.get("services") or {}, "services"), nodes),
+        services=_services(read_mapping(root.get("services") or {}, "services"), {**nodes, **suspended}),
     )
 
 
@@ -109,6 +118,15 @@ def _ids(given: Sequence[object], where: str) -> list[int]:
 def _users(items: Sequence[object]) -> tuple[AccessUser, ...]:
     ids = _ids([read_mapping(item, f"users[{index}]").get("id") for index, item in enumerate(items)], "users")
     return tuple(_user(item, index, user_id) for index, (item, user_id) in enumerate(zip(items, ids, strict=True)))
+
+
+def _suspended(items: Sequence[object], users: Sequence[AccessUser]) -> frozenset[int]:
+    """Ids of the users whose nodes have no access."""
+    return frozenset(
+        user.id
+        for index, (item, user) in enumerate(zip(items, users, strict=True))
+        if read_flag(read_mapping(item, "users").get("suspended"), f"users[{index}].suspended", absent=False)
+    )
 
 
 def _user(item: object, index: int, user_id: int) -> AccessUser:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NodeAdminServiceStub:
-    """What clients say of the nodes that they are.
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report.
     """
 
     def __init__(self, channel):
@@ -35,6 +35,16 @@ class NodeAdminServiceStub:
         Args:
             channel: A grpc.Channel.
         """
+        self.ListNodes = channel.unary_unary(
+                '/smartscale.admin.v1.NodeAdminService/ListNodes',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
+        self.GetNode = channel.unary_unary(
+                '/smartscale.admin.v1.NodeAdminService/GetNode',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
+                _registered_method=True)
         self.DescribeNodes = channel.unary_unary(
                 '/smartscale.admin.v1.NodeAdminService/DescribeNodes',
                 request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesRequest.SerializeToString,
@@ -43,11 +53,25 @@ class NodeAdminServiceStub:
 
 
 class NodeAdminServiceServicer:
-    """What clients say of the nodes that they are.
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report.
     """
 
+    def ListNodes(self, request, context):
+        """Lists nodes ordered by id, a page at a time. NOT_FOUND when the user does not exist.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetNode(self, request, context):
+        """Returns one node. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DescribeNodes(self, request, context):
-        """Describes nodes.
+        """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -56,6 +80,16 @@ class NodeAdminServiceServicer:
 
 def add_NodeAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'GetNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetNode,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeResponse.SerializeToString,
+            ),
             'DescribeNodes': grpc.unary_unary_rpc_method_handler(
                     servicer.DescribeNodes,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesRequest.FromString,
@@ -70,8 +104,62 @@ def add_NodeAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NodeAdminService:
-    """What clients say of the nodes that they are.
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report.
     """
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.NodeAdminService/ListNodes',
+            smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_node__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.NodeAdminService/GetNode',
+            smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_node__pb2.GetNodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
 
     @staticmethod
     def DescribeNodes(request,

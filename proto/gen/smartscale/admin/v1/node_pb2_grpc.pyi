@@ -27,25 +27,49 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class NodeAdminServiceStub:
-    """What clients say of the nodes that they are."""
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> NodeAdminServiceAsyncStub: ...
+    ListNodes: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListNodesRequest, _node_pb2.ListNodesResponse]
+    """Lists nodes ordered by id, a page at a time. NOT_FOUND when the user does not exist."""
+    GetNode: _grpc.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]
+    """Returns one node. NOT_FOUND when there is none."""
     DescribeNodes: _grpc.UnaryUnaryMultiCallable[_node_pb2.DescribeNodesRequest, _node_pb2.DescribeNodesResponse]
-    """Describes nodes."""
+    """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
 
 @_typing.type_check_only
 class NodeAdminServiceAsyncStub(NodeAdminServiceStub):
-    """What clients say of the nodes that they are."""
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
+    ListNodes: _aio.UnaryUnaryMultiCallable[_node_pb2.ListNodesRequest, _node_pb2.ListNodesResponse]  # type: ignore[assignment]
+    """Lists nodes ordered by id, a page at a time. NOT_FOUND when the user does not exist."""
+    GetNode: _aio.UnaryUnaryMultiCallable[_node_pb2.GetNodeRequest, _node_pb2.GetNodeResponse]  # type: ignore[assignment]
+    """Returns one node. NOT_FOUND when there is none."""
     DescribeNodes: _aio.UnaryUnaryMultiCallable[_node_pb2.DescribeNodesRequest, _node_pb2.DescribeNodesResponse]  # type: ignore[assignment]
-    """Describes nodes."""
+    """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
 
 class NodeAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What clients say of the nodes that they are."""
+    """Nodes in pages, for tailnets that do not fit into one message, and what their clients report."""
+
+    @_abc_1.abstractmethod
+    def ListNodes(
+        self,
+        request: _node_pb2.ListNodesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ListNodesResponse, _abc.Awaitable[_node_pb2.ListNodesResponse]]:
+        """Lists nodes ordered by id, a page at a time. NOT_FOUND when the user does not exist."""
+
+    @_abc_1.abstractmethod
+    def GetNode(
+        self,
+        request: _node_pb2.GetNodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.GetNodeResponse, _abc.Awaitable[_node_pb2.GetNodeResponse]]:
+        """Returns one node. NOT_FOUND when there is none."""
 
     @_abc_1.abstractmethod
     def DescribeNodes(
@@ -53,6 +77,6 @@ class NodeAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _node_pb2.DescribeNodesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.DescribeNodesResponse, _abc.Awaitable[_node_pb2.DescribeNodesResponse]]:
-        """Describes nodes."""
+        """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
 
 def add_NodeAdminServiceServicer_to_server(servicer: NodeAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -27,15 +27,13 @@ from smartscale.common.v1 import common_pb2 as smartscale_dot_common_dot_v1_dot_
 from smartscale.types.v1 import policy_pb2 as smartscale_dot_types_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/policy/v1/policy.proto\x12\x14smartscale.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!smartscale/common/v1/common.proto\x1a smartscale/types/v1/policy.proto\"\x88\x02\n\x07Subject\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0f\n\x07user_id\x18\x02 \x01(\x04\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x0c\n\x04ipv4\x18\x04 \x01(\t\x12\x0c\n\x04ipv6\x18\x05 \x01(\t\x12\x19\n\x11\x61\x64vertised_routes\x18\x06 \x03(\t\x12\x17\n\x0f\x61pproved_routes\x18\x07 \x03(\t\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x41\n\nattributes\x18\t \x03(\x0b\x32-.smartscale.policy.v1.Subject.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"d\n\x06Person\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x13\n\x0bprovider_id\x18\x04 \x01(\t\x12\x0c\n\x04role\x18\x05 \x01(\t\x12\x0e\n\x06groups\x18\x06 \x03(\t\"g\n\nPopulation\x12,\n\x05nodes\x18\x01 \x03(\x0b\x32\x1d.smartscale.policy.v1.Subject\x12+\n\x05users\x18\x02 \x03(\x0b\x32\x1c.smartscale.policy.v1.Person\"b\n\x06\x43hange\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"H\n\x11GetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\"\x88\x01\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\t\x12\x34\n\npopulation\x18\x05 \x01(\x0b\x32 .smartscale.policy.v1.Population\"Z\n\x11SetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\x10\n\x08warnings\x18\x02 \x03(\t\"X\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\npopulation\x18\x02 \x01(\x0b\x32 .smartscale.policy.v1.Population\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"\x91\x01\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x34\n\npopulation\x18\x04 \x01(\x0b\x32 .smartscale.policy.v1.Population\x12\x0c\n\x04text\x18\x05 \x01(\t\"a\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x37\n\x07\x61nswers\x18\x02 \x03(\x0b\x32&.smartscale.types.v1.PolicyExplanation\"Z\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x34\n\npopulation\x18\x02 \x01(\x0b\x32 .smartscale.policy.v1.Population\"x\n\x15PreviewPolicyResponse\x12:\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32%.smartscale.types.v1.PolicyDifference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x14ListVersionsResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".smartscale.types.v1.PolicyVersion\"(\n\x12GetCompiledRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\"E\n\x13GetCompiledResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x63ompiled\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x04\"6\n\x11GetChangesRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\"c\n\x12GetChangesResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0c\n\x04last\x18\x03 \x01(\x04\x32\xd2\x06\n\rPolicyService\x12\x61\n\tGetPolicy\x12&.smartscale.policy.v1.GetPolicyRequest\x1a\'.smartscale.policy.v1.GetPolicyResponse\"\x03\x90\x02\x01\x12\\\n\tSetPolicy\x12&.smartscale.policy.v1.SetPolicyRequest\x1a\'.smartscale.policy.v1.SetPolicyResponse\x12g\n\x0b\x43heckPolicy\x12(.smartscale.policy.v1.CheckPolicyRequest\x1a).smartscale.policy.v1.CheckPolicyResponse\"\x03\x90\x02\x01\x12m\n\rExplainPolicy\x12*.smartscale.policy.v1.ExplainPolicyRequest\x1a+.smartscale.policy.v1.ExplainPolicyResponse\"\x03\x90\x02\x01\x12m\n\rPreviewPolicy\x12*.smartscale.policy.v1.PreviewPolicyRequest\x1a+.smartscale.policy.v1.PreviewPolicyResponse\"\x03\x90\x02\x01\x12j\n\x0cListVersions\x12).smartscale.policy.v1.ListVersionsRequest\x1a*.smartscale.policy.v1.ListVersionsResponse\"\x03\x90\x02\x01\x12g\n\x0bGetCompiled\x12(.smartscale.policy.v1.GetCompiledRequest\x1a).smartscale.policy.v1.GetCompiledResponse\"\x03\x90\x02\x01\x12\x64\n\nGetChanges\x12\'.smartscale.policy.v1.GetChangesRequest\x1a(.smartscale.policy.v1.GetChangesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/policy/v1/policy.proto\x12\x14smartscale.policy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!smartscale/common/v1/common.proto\x1a smartscale/types/v1/policy.proto\"b\n\x06\x43hange\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63ompiled\x18\x03 \x01(\x0c\x12\x0f\n\x07version\x18\x04 \x01(\x04\"\"\n\x10GetPolicyRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\"H\n\x11GetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\"d\n\x10SetPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x10\n\x08if_match\x18\x04 \x01(\tJ\x04\x08\x05\x10\x06R\npopulation\"Z\n\x11SetPolicyResponse\x12\x33\n\x07version\x18\x01 \x01(\x0b\x32\".smartscale.types.v1.PolicyVersion\x12\x10\n\x08warnings\x18\x02 \x03(\t\"4\n\x12\x43heckPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\tJ\x04\x08\x02\x10\x03R\npopulation\"\'\n\x13\x43heckPolicyResponse\x12\x10\n\x08warnings\x18\x01 \x03(\t\"m\n\x14\x45xplainPolicyRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x02 \x01(\t\x12\x10\n\x08protocol\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\tJ\x04\x08\x04\x10\x05R\npopulation\"a\n\x15\x45xplainPolicyResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12\x37\n\x07\x61nswers\x18\x02 \x03(\x0b\x32&.smartscale.types.v1.PolicyExplanation\"6\n\x14PreviewPolicyRequest\x12\x0c\n\x04text\x18\x01 \x01(\tJ\x04\x08\x02\x10\x03R\npopulation\"x\n\x15PreviewPolicyResponse\x12:\n\x0b\x64ifferences\x18\x01 \x03(\x0b\x32%.smartscale.types.v1.PolicyDifference\x12\x11\n\tunchanged\x18\x02 \x01(\r\x12\x10\n\x08warnings\x18\x03 \x03(\t\"4\n\x13ListVersionsRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\x0e\n\x06\x62\x65\x66ore\x18\x02 \x01(\x04\"L\n\x14ListVersionsResponse\x12\x34\n\x08versions\x18\x01 \x03(\x0b\x32\".smartscale.types.v1.PolicyVersion\"(\n\x12GetCompiledRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\"E\n\x13GetCompiledResponse\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x10\n\x08\x63ompiled\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\x04\"6\n\x11GetChangesRequest\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\"c\n\x12GetChangesResponse\x12\x30\n\x07records\x18\x01 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\x12\r\n\x05reset\x18\x02 \x01(\x08\x12\x0c\n\x04last\x18\x03 \x01(\x04\x32\xd2\x06\n\rPolicyService\x12\x61\n\tGetPolicy\x12&.smartscale.policy.v1.GetPolicyRequest\x1a\'.smartscale.policy.v1.GetPolicyResponse\"\x03\x90\x02\x01\x12\\\n\tSetPolicy\x12&.smartscale.policy.v1.SetPolicyRequest\x1a\'.smartscale.policy.v1.SetPolicyResponse\x12g\n\x0b\x43heckPolicy\x12(.smartscale.policy.v1.CheckPolicyRequest\x1a).smartscale.policy.v1.CheckPolicyResponse\"\x03\x90\x02\x01\x12m\n\rExplainPolicy\x12*.smartscale.policy.v1.ExplainPolicyRequest\x1a+.smartscale.policy.v1.ExplainPolicyResponse\"\x03\x90\x02\x01\x12m\n\rPreviewPolicy\x12*.smartscale.policy.v1.PreviewPolicyRequest\x1a+.smartscale.policy.v1.PreviewPolicyResponse\"\x03\x90\x02\x01\x12j\n\x0cListVersions\x12).smartscale.policy.v1.ListVersionsRequest\x1a*.smartscale.policy.v1.ListVersionsResponse\"\x03\x90\x02\x01\x12g\n\x0bGetCompiled\x12(.smartscale.policy.v1.GetCompiledRequest\x1a).smartscale.policy.v1.GetCompiledResponse\"\x03\x90\x02\x01\x12\x64\n\nGetChanges\x12\'.smartscale.policy.v1.GetChangesRequest\x1a(.smartscale.policy.v1.GetChangesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.policy.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SUBJECT_ATTRIBUTESENTRY']._loaded_options = None
-  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_POLICYSERVICE'].methods_by_name['GetPolicy']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['GetPolicy']._serialized_options = b'\220\002\001'
   _globals['_POLICYSERVICE'].methods_by_name['CheckPolicy']._loaded_options = None
@@ -50,48 +48,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLICYSERVICE'].methods_by_name['GetCompiled']._serialized_options = b'\220\002\001'
   _globals['_POLICYSERVICE'].methods_by_name['GetChanges']._loaded_options = None
   _globals['_POLICYSERVICE'].methods_by_name['GetChanges']._serialized_options = b'\220\002\001'
-  _globals['_SUBJECT']._serialized_start=162
-  _globals['_SUBJECT']._serialized_end=426
-  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_start=377
-  _globals['_SUBJECT_ATTRIBUTESENTRY']._serialized_end=426
-  _globals['_PERSON']._serialized_start=428
-  _globals['_PERSON']._serialized_end=528
-  _globals['_POPULATION']._serialized_start=530
-  _globals['_POPULATION']._serialized_end=633
-  _globals['_CHANGE']._serialized_start=635
-  _globals['_CHANGE']._serialized_end=733
-  _globals['_GETPOLICYREQUEST']._serialized_start=735
-  _globals['_GETPOLICYREQUEST']._serialized_end=769
-  _globals['_GETPOLICYRESPONSE']._serialized_start=771
-  _globals['_GETPOLICYRESPONSE']._serialized_end=843
-  _globals['_SETPOLICYREQUEST']._serialized_start=846
-  _globals['_SETPOLICYREQUEST']._serialized_end=982
-  _globals['_SETPOLICYRESPONSE']._serialized_start=984
-  _globals['_SETPOLICYRESPONSE']._serialized_end=1074
-  _globals['_CHECKPOLICYREQUEST']._serialized_start=1076
-  _globals['_CHECKPOLICYREQUEST']._serialized_end=1164
-  _globals['_CHECKPOLICYRESPONSE']._serialized_start=1166
-  _globals['_CHECKPOLICYRESPONSE']._serialized_end=1205
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=1208
-  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=1353
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=1355
-  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=1452
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=1454
-  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=1544
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=1546
-  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1666
-  _globals['_LISTVERSIONSREQUEST']._serialized_start=1668
-  _globals['_LISTVERSIONSREQUEST']._serialized_end=1720
-  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1722
-  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1798
-  _globals['_GETCOMPILEDREQUEST']._serialized_start=1800
-  _globals['_GETCOMPILEDREQUEST']._serialized_end=1840
-  _globals['_GETCOMPILEDRESPONSE']._serialized_start=1842
-  _globals['_GETCOMPILEDRESPONSE']._serialized_end=1911
-  _globals['_GETCHANGESREQUEST']._serialized_start=1913
-  _globals['_GETCHANGESREQUEST']._serialized_end=1967
-  _globals['_GETCHANGESRESPONSE']._serialized_start=1969
-  _globals['_GETCHANGESRESPONSE']._serialized_end=2068
-  _globals['_POLICYSERVICE']._serialized_start=2071
-  _globals['_POLICYSERVICE']._serialized_end=2921
+  _globals['_CHANGE']._serialized_start=161
+  _globals['_CHANGE']._serialized_end=259
+  _globals['_GETPOLICYREQUEST']._serialized_start=261
+  _globals['_GETPOLICYREQUEST']._serialized_end=295
+  _globals['_GETPOLICYRESPONSE']._serialized_start=297
+  _globals['_GETPOLICYRESPONSE']._serialized_end=369
+  _globals['_SETPOLICYREQUEST']._serialized_start=371
+  _globals['_SETPOLICYREQUEST']._serialized_end=471
+  _globals['_SETPOLICYRESPONSE']._serialized_start=473
+  _globals['_SETPOLICYRESPONSE']._serialized_end=563
+  _globals['_CHECKPOLICYREQUEST']._serialized_start=565
+  _globals['_CHECKPOLICYREQUEST']._serialized_end=617
+  _globals['_CHECKPOLICYRESPONSE']._serialized_start=619
+  _globals['_CHECKPOLICYRESPONSE']._serialized_end=658
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_start=660
+  _globals['_EXPLAINPOLICYREQUEST']._serialized_end=769
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_start=771
+  _globals['_EXPLAINPOLICYRESPONSE']._serialized_end=868
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_start=870
+  _globals['_PREVIEWPOLICYREQUEST']._serialized_end=924
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_start=926
+  _globals['_PREVIEWPOLICYRESPONSE']._serialized_end=1046
+  _globals['_LISTVERSIONSREQUEST']._serialized_start=1048
+  _globals['_LISTVERSIONSREQUEST']._serialized_end=1100
+  _globals['_LISTVERSIONSRESPONSE']._serialized_start=1102
+  _globals['_LISTVERSIONSRESPONSE']._serialized_end=1178
+  _globals['_GETCOMPILEDREQUEST']._serialized_start=1180
+  _globals['_GETCOMPILEDREQUEST']._serialized_end=1220
+  _globals['_GETCOMPILEDRESPONSE']._serialized_start=1222
+  _globals['_GETCOMPILEDRESPONSE']._serialized_end=1291
+  _globals['_GETCHANGESREQUEST']._serialized_start=1293
+  _globals['_GETCHANGESREQUEST']._serialized_end=1347
+  _globals['_GETCHANGESRESPONSE']._serialized_start=1349
+  _globals['_GETCHANGESRESPONSE']._serialized_end=1448
+  _globals['_POLICYSERVICE']._serialized_start=1451
+  _globals['_POLICYSERVICE']._serialized_end=2301
 # @@protoc_insertion_point(module_scope)

@@ -22,162 +22,6 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class Subject(_message.Message):
-    """A node as tests of a policy see it (the registry's view, given by the caller)."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    @_typing.final
-    class AttributesEntry(_message.Message):
-        DESCRIPTOR: _descriptor.Descriptor
-
-        KEY_FIELD_NUMBER: _builtins.int
-        VALUE_FIELD_NUMBER: _builtins.int
-        key: _builtins.str
-        value: _builtins.str
-        def __init__(
-            self,
-            *,
-            key: _builtins.str = ...,
-            value: _builtins.str = ...,
-        ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
-        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-        def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-    ID_FIELD_NUMBER: _builtins.int
-    USER_ID_FIELD_NUMBER: _builtins.int
-    TAGS_FIELD_NUMBER: _builtins.int
-    IPV4_FIELD_NUMBER: _builtins.int
-    IPV6_FIELD_NUMBER: _builtins.int
-    ADVERTISED_ROUTES_FIELD_NUMBER: _builtins.int
-    APPROVED_ROUTES_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    ATTRIBUTES_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """Node id, or user id."""
-    user_id: _builtins.int
-    """Owner of a node; zero for tagged nodes."""
-    ipv4: _builtins.str
-    """IPv4 text, or empty."""
-    ipv6: _builtins.str
-    """IPv6 text, or empty."""
-    name: _builtins.str
-    """What people call it; unique. Needed to explain and to preview only."""
-    @_builtins.property
-    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Sorted tags of a node."""
-
-    @_builtins.property
-    def advertised_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Advertised routes of a node."""
-
-    @_builtins.property
-    def approved_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Approved routes of a node."""
-
-    @_builtins.property
-    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """What postures ask of the device, such as "node:os"."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        user_id: _builtins.int = ...,
-        tags: _abc.Iterable[_builtins.str] | None = ...,
-        ipv4: _builtins.str = ...,
-        ipv6: _builtins.str = ...,
-        advertised_routes: _abc.Iterable[_builtins.str] | None = ...,
-        approved_routes: _abc.Iterable[_builtins.str] | None = ...,
-        name: _builtins.str = ...,
-        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "attributes", b"attributes", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "name", b"name", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Subject: _TypeAlias = Subject  # noqa: Y015
-
-@_typing.final
-class Person(_message.Message):
-    """A person as tests of a policy see it."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    NAME_FIELD_NUMBER: _builtins.int
-    EMAIL_FIELD_NUMBER: _builtins.int
-    PROVIDER_ID_FIELD_NUMBER: _builtins.int
-    ROLE_FIELD_NUMBER: _builtins.int
-    GROUPS_FIELD_NUMBER: _builtins.int
-    id: _builtins.int
-    """User id."""
-    name: _builtins.str
-    """Unique name."""
-    email: _builtins.str
-    """Empty when not known."""
-    provider_id: _builtins.str
-    """Issuer and subject; empty for a local user."""
-    role: _builtins.str
-    """One of the roles."""
-    @_builtins.property
-    def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Groups that the provider says."""
-
-    def __init__(
-        self,
-        *,
-        id: _builtins.int = ...,
-        name: _builtins.str = ...,
-        email: _builtins.str = ...,
-        provider_id: _builtins.str = ...,
-        role: _builtins.str = ...,
-        groups: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["email", b"email", "groups", b"groups", "id", b"id", "name", b"name", "provider_id", b"provider_id", "role", b"role"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Person: _TypeAlias = Person  # noqa: Y015
-
-@_typing.final
-class Population(_message.Message):
-    """What a policy is checked against."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    NODES_FIELD_NUMBER: _builtins.int
-    USERS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Subject]:
-        """The nodes."""
-
-    @_builtins.property
-    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___Person]:
-        """The users."""
-
-    def __init__(
-        self,
-        *,
-        nodes: _abc.Iterable[Global___Subject] | None = ...,
-        users: _abc.Iterable[Global___Person] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "users", b"users"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Population: _TypeAlias = Population  # noqa: Y015
-
-@_typing.final
 class Change(_message.Message):
     """One numbered fact."""
 
@@ -269,7 +113,6 @@ class SetPolicyRequest(_message.Message):
     AUTHOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     IF_MATCH_FIELD_NUMBER: _builtins.int
-    POPULATION_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """HuJSON or YAML."""
     author: _builtins.str
@@ -278,10 +121,6 @@ class SetPolicyRequest(_message.Message):
     """Why."""
     if_match: _builtins.str
     """Only when the policy in force has this etag. Empty: always."""
-    @_builtins.property
-    def population(self) -> Global___Population:
-        """The tailnet to run the tests against."""
-
     def __init__(
         self,
         *,
@@ -289,11 +128,10 @@ class SetPolicyRequest(_message.Message):
         author: _builtins.str = ...,
         reason: _builtins.str = ...,
         if_match: _builtins.str = ...,
-        population: Global___Population | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["population", b"population"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "if_match", b"if_match", "population", b"population", "reason", b"reason", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author", b"author", "if_match", b"if_match", "reason", b"reason", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -336,22 +174,16 @@ class CheckPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
-    POPULATION_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """HuJSON or YAML."""
-    @_builtins.property
-    def population(self) -> Global___Population:
-        """The tailnet to run the tests against."""
-
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
-        population: Global___Population | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["population", b"population"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["population", b"population", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -390,7 +222,6 @@ class ExplainPolicyRequest(_message.Message):
     SOURCE_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     PROTOCOL_FIELD_NUMBER: _builtins.int
-    POPULATION_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     source: _builtins.str
     """A node, an address of one, a tag, or a user for all nodes that are theirs."""
@@ -400,22 +231,17 @@ class ExplainPolicyRequest(_message.Message):
     """"tcp", "udp", "icmp" or a number; empty: TCP, UDP and ICMP."""
     text: _builtins.str
     """The policy to answer for; empty: the one in force."""
-    @_builtins.property
-    def population(self) -> Global___Population:
-        """The tailnet to answer for."""
-
     def __init__(
         self,
         *,
         source: _builtins.str = ...,
         destination: _builtins.str = ...,
         protocol: _builtins.str = ...,
-        population: Global___Population | None = ...,
         text: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["population", b"population"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "population", b"population", "protocol", b"protocol", "source", b"source", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "protocol", b"protocol", "source", b"source", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -456,22 +282,16 @@ class PreviewPolicyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
-    POPULATION_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """HuJSON or YAML."""
-    @_builtins.property
-    def population(self) -> Global___Population:
-        """The tailnet to answer for; its tests are run against it too."""
-
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
-        population: Global___Population | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["population", b"population"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["population", b"population", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PolicyServiceStub:
-    """The policy service owns the policy document, its versions and its compiled form.
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry.
     """
 
     def __init__(self, channel):
@@ -78,7 +78,7 @@ class PolicyServiceStub:
 
 
 class PolicyServiceServicer:
-    """The policy service owns the policy document, its versions and its compiled form.
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry.
     """
 
     def GetPolicy(self, request, context):
@@ -189,7 +189,7 @@ def add_PolicyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PolicyService:
-    """The policy service owns the policy document, its versions and its compiled form.
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry.
     """
 
     @staticmethod

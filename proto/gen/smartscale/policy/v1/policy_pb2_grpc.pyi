@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PolicyServiceStub:
-    """The policy service owns the policy document, its versions and its compiled form."""
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -52,7 +52,7 @@ class PolicyServiceStub:
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
-    """The policy service owns the policy document, its versions and its compiled form."""
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetPolicyRequest, _policy_pb2.GetPolicyResponse]  # type: ignore[assignment]
@@ -73,7 +73,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Returns the records after a position, or says that they are gone."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The policy service owns the policy document, its versions and its compiled form."""
+    """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry."""
 
     @_abc_1.abstractmethod
     def GetPolicy(

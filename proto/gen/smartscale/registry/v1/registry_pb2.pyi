@@ -1172,8 +1172,6 @@ class ReportSessionsRequest(_message.Message):
     CLOSED_FIELD_NUMBER: _builtins.int
     STOPPING_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
-    DIGEST_FIELD_NUMBER: _builtins.int
-    LOST_FIELD_NUMBER: _builtins.int
     gateway_id: _builtins.str
     """Unique per run of a gateway."""
     stopping: _builtins.bool
@@ -1188,14 +1186,6 @@ class ReportSessionsRequest(_message.Message):
     def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapSession]:
         """Sessions that ended since the last report."""
 
-    @_builtins.property
-    def digest(self) -> Global___SessionsDigest:
-        """All sessions of the gateway after this report, sent with each beat. Absent: not compared."""
-
-    @_builtins.property
-    def lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Those of closed (and, with complete, of the sessions not named) whose client no longer answered: they end without a grace."""
-
     def __init__(
         self,
         *,
@@ -1204,42 +1194,14 @@ class ReportSessionsRequest(_message.Message):
         closed: _abc.Iterable[Global___MapSession] | None = ...,
         stopping: _builtins.bool = ...,
         complete: _builtins.bool = ...,
-        digest: Global___SessionsDigest | None = ...,
-        lost: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "complete", b"complete", "digest", b"digest", "gateway_id", b"gateway_id", "lost", b"lost", "opened", b"opened", "stopping", b"stopping"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "complete", b"complete", "gateway_id", b"gateway_id", "opened", b"opened", "stopping", b"stopping"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportSessionsRequest: _TypeAlias = ReportSessionsRequest  # noqa: Y015
-
-@_typing.final
-class SessionsDigest(_message.Message):
-    """Number and checksum of sessions, by which a gateway and the registry compare what they hold."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    COUNT_FIELD_NUMBER: _builtins.int
-    CHECKSUM_FIELD_NUMBER: _builtins.int
-    count: _builtins.int
-    """How many."""
-    checksum: _builtins.int
-    """The sum over all sessions of (session_id % 65521) * (node_id % 65521 + 1)."""
-    def __init__(
-        self,
-        *,
-        count: _builtins.int = ...,
-        checksum: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "count", b"count"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SessionsDigest: _TypeAlias = SessionsDigest  # noqa: Y015
 
 @_typing.final
 class ReportSessionsResponse(_message.Message):
@@ -1248,22 +1210,16 @@ class ReportSessionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESEND_FIELD_NUMBER: _builtins.int
-    PROBE_NODE_IDS_FIELD_NUMBER: _builtins.int
     resend: _builtins.bool
-    """The registry does not know this gateway (it lapsed) or holds other sessions: report everything, with complete set."""
-    @_builtins.property
-    def probe_node_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Nodes that serve a route which another node could take over: the gateway probes those with a session there. Only in answers to reports with a digest."""
-
+    """The registry does not know this gateway (it lapsed): report everything, with complete set."""
     def __init__(
         self,
         *,
         resend: _builtins.bool = ...,
-        probe_node_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["probe_node_ids", b"probe_node_ids", "resend", b"resend"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["resend", b"resend"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1276,16 +1232,20 @@ class GetNodeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Which node."""
+    """Id of the node. Zero: given_name identifies it."""
+    given_name: _builtins.str
+    """Given name of the node, in any case. Ignored when id is set."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
+        given_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_name", b"given_name", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1323,23 +1283,45 @@ Global___GetNodeResponse: _TypeAlias = GetNodeResponse  # noqa: Y015
 
 @_typing.final
 class ListNodesRequest(_message.Message):
-    """See ListNodes."""
+    """See ListNodes. Filters that are unset match every node."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    ROUTERS_ONLY_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """Only nodes of this user; zero: all."""
+    after: _builtins.int
+    """Only nodes with a greater id: the last id of the page before. Zero: from the first."""
+    limit: _builtins.int
+    """Maximum number of nodes; zero: no limit."""
+    tag: _builtins.str
+    """Only nodes with this tag; empty: all."""
+    online: _builtins.bool
+    """Only nodes that are connected, or only nodes that are not. Absent: both."""
+    routers_only: _builtins.bool
+    """Only nodes that advertise routes or have approved ones."""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
+        after: _builtins.int = ...,
+        limit: _builtins.int = ...,
+        tag: _builtins.str = ...,
+        online: _builtins.bool | None = ...,
+        routers_only: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_online", b"_online", "online", b"online"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_online", b"_online", "after", b"after", "limit", b"limit", "online", b"online", "routers_only", b"routers_only", "tag", b"tag", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__online: _TypeAlias = _typing.Literal["online"]  # noqa: Y015
+    _WhichOneofArgType__online: _TypeAlias = _typing.Literal["_online", b"_online"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__online) -> _WhichOneofReturnType__online | None: ...
 
 Global___ListNodesRequest: _TypeAlias = ListNodesRequest  # noqa: Y015
 
@@ -1351,27 +1333,91 @@ class ListNodesResponse(_message.Message):
 
     NODES_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Number of nodes that match the filters from after on, whatever the limit; the same in each part."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]:
-        """Ordered by id."""
+        """The next nodes, ordered by id."""
 
     @_builtins.property
     def users(self) -> _containers.RepeatedCompositeFieldContainer[_user_pb2.User]:
-        """Every owner that occurs."""
+        """Owners of these nodes that no earlier part contained."""
 
     def __init__(
         self,
         *,
         nodes: _abc.Iterable[_node_pb2.Node] | None = ...,
         users: _abc.Iterable[_user_pb2.User] | None = ...,
+        total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "total", b"total", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListNodesResponse: _TypeAlias = ListNodesResponse  # noqa: Y015
+
+@_typing.final
+class ListSubjectsRequest(_message.Message):
+    """See ListSubjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TAILNET_ID_FIELD_NUMBER: _builtins.int
+    ROUTERS_ONLY_FIELD_NUMBER: _builtins.int
+    tailnet_id: _builtins.str
+    """Which tailnet; empty: "default"."""
+    routers_only: _builtins.bool
+    """Only nodes that advertise routes or have approved ones, and no users."""
+    def __init__(
+        self,
+        *,
+        tailnet_id: _builtins.str = ...,
+        routers_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["routers_only", b"routers_only", "tailnet_id", b"tailnet_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsRequest: _TypeAlias = ListSubjectsRequest  # noqa: Y015
+
+@_typing.final
+class ListSubjectsResponse(_message.Message):
+    """See ListSubjects."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQ_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    seq: _builtins.int
+    """Position in the change log at which all parts are true; the same in each part."""
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[_user_pb2.User]:
+        """Some of the users, ordered by id."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Subject]:
+        """Some of the nodes, ordered by id; only after the last user."""
+
+    def __init__(
+        self,
+        *,
+        seq: _builtins.int = ...,
+        users: _abc.Iterable[_user_pb2.User] | None = ...,
+        subjects: _abc.Iterable[_node_pb2.Subject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seq", b"seq", "subjects", b"subjects", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSubjectsResponse: _TypeAlias = ListSubjectsResponse  # noqa: Y015
 
 @_typing.final
 class ExpireNodeRequest(_message.Message):
@@ -1855,7 +1901,7 @@ class GetChangesResponse(_message.Message):
     """The last position in the log."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.LogRecord]:
-        """The records after the position, in order, without a gap; at most 1,000, ask again for more."""
+        """The records after the position, in order, without a gap; at most 1,000 and about 2 MiB, ask again for more."""
 
     def __init__(
         self,

@@ -125,10 +125,15 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetNodeRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetNodeResponse.FromString,
                 _registered_method=True)
-        self.ListNodes = channel.unary_unary(
+        self.ListNodes = channel.unary_stream(
                 '/smartscale.registry.v1.RegistryService/ListNodes',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
+        self.ListSubjects = channel.unary_stream(
+                '/smartscale.registry.v1.RegistryService/ListSubjects',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsResponse.FromString,
                 _registered_method=True)
         self.ExpireNode = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/ExpireNode',
@@ -306,14 +311,21 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetNode(self, request, context):
-        """Fetches one node by id. NOT_FOUND when there is none.
+        """Returns one node, by id or by given name. NOT_FOUND when there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListNodes(self, request, context):
-        """Lists nodes ordered by id.
+        """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSubjects(self, request, context):
+        """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -482,10 +494,15 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetNodeRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetNodeResponse.SerializeToString,
             ),
-            'ListNodes': grpc.unary_unary_rpc_method_handler(
+            'ListNodes': grpc.unary_stream_rpc_method_handler(
                     servicer.ListNodes,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'ListSubjects': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListSubjects,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsResponse.SerializeToString,
             ),
             'ExpireNode': grpc.unary_unary_rpc_method_handler(
                     servicer.ExpireNode,
@@ -1046,12 +1063,39 @@ class RegistryService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/smartscale.registry.v1.RegistryService/ListNodes',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSubjects(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ListSubjects',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ListSubjectsResponse.FromString,
             options,
             channel_credentials,
             insecure,

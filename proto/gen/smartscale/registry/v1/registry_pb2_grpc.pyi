@@ -68,9 +68,11 @@ class RegistryServiceStub:
     ReportSessions: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ReportSessionsRequest, _registry_pb2.ReportSessionsResponse]
     """A gateway reports map sessions opened and closed; an empty one is its heartbeat."""
     GetNode: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetNodeRequest, _registry_pb2.GetNodeResponse]
-    """Fetches one node by id. NOT_FOUND when there is none."""
-    ListNodes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]
-    """Lists nodes ordered by id."""
+    """Returns one node, by id or by given name. NOT_FOUND when there is none."""
+    ListNodes: _grpc.UnaryStreamMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]
+    """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB."""
+    ListSubjects: _grpc.UnaryStreamMultiCallable[_registry_pb2.ListSubjectsRequest, _registry_pb2.ListSubjectsResponse]
+    """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
     ExpireNode: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ExpireNodeRequest, _registry_pb2.ExpireNodeResponse]
     """Sets when a node's key ends."""
     RenameNode: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RenameNodeRequest, _registry_pb2.RenameNodeResponse]
@@ -132,9 +134,11 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ReportSessions: _aio.UnaryUnaryMultiCallable[_registry_pb2.ReportSessionsRequest, _registry_pb2.ReportSessionsResponse]  # type: ignore[assignment]
     """A gateway reports map sessions opened and closed; an empty one is its heartbeat."""
     GetNode: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetNodeRequest, _registry_pb2.GetNodeResponse]  # type: ignore[assignment]
-    """Fetches one node by id. NOT_FOUND when there is none."""
-    ListNodes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]  # type: ignore[assignment]
-    """Lists nodes ordered by id."""
+    """Returns one node, by id or by given name. NOT_FOUND when there is none."""
+    ListNodes: _aio.UnaryStreamMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]  # type: ignore[assignment]
+    """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB."""
+    ListSubjects: _aio.UnaryStreamMultiCallable[_registry_pb2.ListSubjectsRequest, _registry_pb2.ListSubjectsResponse]  # type: ignore[assignment]
+    """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
     ExpireNode: _aio.UnaryUnaryMultiCallable[_registry_pb2.ExpireNodeRequest, _registry_pb2.ExpireNodeResponse]  # type: ignore[assignment]
     """Sets when a node's key ends."""
     RenameNode: _aio.UnaryUnaryMultiCallable[_registry_pb2.RenameNodeRequest, _registry_pb2.RenameNodeResponse]  # type: ignore[assignment]
@@ -301,15 +305,23 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.GetNodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.GetNodeResponse, _abc.Awaitable[_registry_pb2.GetNodeResponse]]:
-        """Fetches one node by id. NOT_FOUND when there is none."""
+        """Returns one node, by id or by given name. NOT_FOUND when there is none."""
 
     @_abc_1.abstractmethod
     def ListNodes(
         self,
         request: _registry_pb2.ListNodesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_registry_pb2.ListNodesResponse, _abc.Awaitable[_registry_pb2.ListNodesResponse]]:
-        """Lists nodes ordered by id."""
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.ListNodesResponse], _abc.AsyncIterator[_registry_pb2.ListNodesResponse]]:
+        """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB."""
+
+    @_abc_1.abstractmethod
+    def ListSubjects(
+        self,
+        request: _registry_pb2.ListSubjectsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_pb2.ListSubjectsResponse], _abc.AsyncIterator[_registry_pb2.ListSubjectsResponse]]:
+        """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
 
     @_abc_1.abstractmethod
     def ExpireNode(

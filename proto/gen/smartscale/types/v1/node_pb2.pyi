@@ -207,3 +207,109 @@ class Node(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Node: _TypeAlias = Node  # noqa: Y015
+
+@_typing.final
+class Subject(_message.Message):
+    """What a policy can ask of a node: its identity, addresses, routes and posture attributes. Derived from a Node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class AttributesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
+    ADVERTISED_ROUTES_FIELD_NUMBER: _builtins.int
+    APPROVED_ROUTES_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    CREATED_AT_FIELD_NUMBER: _builtins.int
+    EXPIRY_FIELD_NUMBER: _builtins.int
+    EXPIRED_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    SUSPENDED_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """As in Node."""
+    given_name: _builtins.str
+    """As in Node."""
+    user_id: _builtins.int
+    """Owner; zero for a tagged node."""
+    ipv4: _builtins.str
+    """IPv4 address text, or empty."""
+    ipv6: _builtins.str
+    """IPv6 address text, or empty."""
+    expired: _builtins.bool
+    """As in Node: whether the end of the key is recorded. A key whose expiry has passed has ended too."""
+    online: _builtins.bool
+    """Whether a map session is open."""
+    suspended: _builtins.bool
+    """Whether its owner is suspended. A tagged node has no owner and is never suspended."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in Node."""
+
+    @_builtins.property
+    def advertised_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in Node."""
+
+    @_builtins.property
+    def approved_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """As in Node."""
+
+    @_builtins.property
+    def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Posture attributes that follow from the hostinfo, such as "node:os"."""
+
+    @_builtins.property
+    def created_at(self) -> _timestamp_pb2.Timestamp:
+        """When it was first admitted."""
+
+    @_builtins.property
+    def expiry(self) -> _timestamp_pb2.Timestamp:
+        """When its key ends. Absent: never."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        given_name: _builtins.str = ...,
+        user_id: _builtins.int = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
+        advertised_routes: _abc.Iterable[_builtins.str] | None = ...,
+        approved_routes: _abc.Iterable[_builtins.str] | None = ...,
+        attributes: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        created_at: _timestamp_pb2.Timestamp | None = ...,
+        expiry: _timestamp_pb2.Timestamp | None = ...,
+        expired: _builtins.bool = ...,
+        online: _builtins.bool = ...,
+        suspended: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expiry", b"expiry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "attributes", b"attributes", "created_at", b"created_at", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "online", b"online", "suspended", b"suspended", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Subject: _TypeAlias = Subject  # noqa: Y015

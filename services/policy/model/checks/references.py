@@ -1,25 +1,16 @@
-"""The tailnet that a policy is checked against before it comes into force."""
+"""Refuses a policy whose user references are ambiguous in the tailnet: a name that several users answer to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from services.policy.model.text.problems import PolicyError, Problem
 from services.shared.access.compiled import AliasKind, CompiledPolicy
 from services.shared.access.directory import Directory
-from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.inputs import AccessUser
 
 _LEAD = "validating policy user references:"
 _MAX_REPORTED = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Population:
-    """Users and nodes."""
-
-    users: tuple[AccessUser, ...] = ()
-    nodes: tuple[AccessNode, ...] = ()
 
 
 def check_users(policy: CompiledPolicy, users: tuple[AccessUser, ...]) -> None:

@@ -1,0 +1,166 @@
+"""How records of users and nodes become what the evaluator knows of them: the one place that decides it.
+
+Takes any record with the fields below: messages of `smartscale.types.v1`, the registry's own values, the map streamer's
+snapshot. So registry, policy service, map streamer and gateway cannot disagree on who owns a node, whether its owner is
+suspended, when it was created, or which posture attributes it has. Imports no stubs and does no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from services.shared.access.inputs import AccessNode, AccessUser
+from services.shared.access.posture import hostinfo_attributes
+
+Attributes = tuple[tuple[str, str], ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class NodeFields(Protocol):
+    """A record of a node, as far as policies ask."""
+
+    @property
+    def id(self) -> int:
+        """Positive."""
+        ...
+
+    @property
+    def user_id(self) -> int:
+        """The owner; zero for none."""
+        ...
+
+    @property
+    def tags(self) -> Iterable[str]:
+        """Sorted."""
+        ...
+
+    @property
+    def ipv4(self) -> str:
+        """Address text, or empty."""
+        ...
+
+    @property
+    def ipv6(self) -> str:
+        """Address text, or empty."""
+        ...
+
+    @property
+    def advertised_routes(self) -> Iterable[str]:
+        """Masked CIDRs."""
+        ...
+
+    @property
+    def approved_routes(self) -> Iterable[str]:
+        """Masked CIDRs."""
+        ...
+
+    @property
+    def online(self) -> bool:
+        """Whether a map session is open."""
+        ...
+
+
+class UserFields(Protocol):
+    """A record of a user, as far as policies ask."""
+
+    @property
+    def id(self) -> int:
+        """Positive."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Unique in the tailnet."""
+        ...
+
+    @property
+    def email(self) -> str:
+        """Empty when not known."""
+        ...
+
+    @property
+    def provider_id(self) -> str:
+        """Issuer and subject; empty for a local user."""
+        ...
+
+    @property
+    def role(self) -> str:
+        """Empty in records of releases that had no roles: a member."""
+        ...
+
+    @property
+    def groups(self) -> Iterable[str]:
+        """Groups that the provider reports."""
+        ...
+
+
+class Suspendable(Protocol):
+    """A record of a user, as far as access depends on it."""
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the user's nodes have no access."""
+        ...
+
+
+def access_user(user: UserFields) -> AccessUser:
+    """Return a user as the evaluator knows it."""
+    return AccessUser(
+        id=user.id,
+        name=user.name,
+        email=user.email,
+        provider_id=user.provider_id,
+        role=user.role or "member",
+        groups=frozenset(user.groups),
+    )
+
+
+def access_node(node: NodeFields, created: datetime | Timestamp, attributes: Attributes = ()) -> AccessNode:
+    """Return a node as the evaluator knows it.
+
+    Tags take the place of the owner. Presence counts for routers only, so that other nodes come and go without a
+    change that the evaluator would have to look into.
+    """
+    tags, advertised, approved = tuple(node.tags), tuple(node.advertised_routes), tuple(node.approved_routes)
+    return AccessNode(
+        id=node.id,
+        user_id=0 if tags else node.user_id,
+        tags=tags,
+        ipv4=node.ipv4,
+        ipv6=node.ipv6,
+        advertised_routes=advertised,
+        approved_routes=approved,
+        online=node.online if advertised and approved else True,
+        created=_microseconds(created),
+        attributes=attributes,
+    )
+
+
+def _microseconds(time: datetime | Timestamp) -> int:
+    if isinstance(time, Timestamp):
+        return time.seconds * 1_000_000 + time.nanos // 1_000
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def is_suspended(tags: Iterable[str], owner: Suspendable | None) -> bool:
+    """Return whether a node has no access because its owner is suspended. Tagged nodes have no owner."""
+    return owner is not None and owner.suspended and not any(True for _ in tags)
+
+
+def posture_attributes(hostinfo: bytes) -> Attributes:
+    """Return the posture attributes that follow from a stored hostinfo; none when it cannot be read."""
+    try:
+        return hostinfo_attributes(hostinfo)
+    except ValueError:
+        return ()
+
+
+def instant(stamp: Timestamp) -> datetime:
+    """Return a time in UTC, to the microsecond."""
+    return stamp.ToDatetime(tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""News of logins and SSH checks over the bus: an auth id is published when it was decided, in whichever instance.
+"""Notifications of decided logins and SSH checks over the bus: an auth id is published by the instance that decides it.
 
-The bus may lose news and says so by `Reconnected`; then all who wait look again. Nothing is read from a message but
-which login to look at.
+A message says only which auth id to read again; nothing else in it is believed. The bus can lose messages and reports
+that as `Reconnected`; `services.auth.decision_sweep` then reads what was decided meanwhile.
 """
 
 from __future__ import annotations
@@ -14,131 +14,146 @@ from services.auth.model.errors import TooManyError
 from services.auth.model.login import AuthId
 from services.shared.bus import Bus, Message
 from services.shared.ids import TailnetId
+from services.shared.runtime.background import Background
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
 MAX_WAITERS = 8192
 MAX_WAITERS_PER_LOGIN = 4
-"""A client has one Followup in flight; more are its connections that were not yet seen to end. The oldest goes."""
-REST = 1.0
+"""A client has one Followup in flight; more belong to connections whose end was not noticed yet."""
+RESUBSCRIBE_SECONDS = 1.0
+TOO_MANY = "newer requests wait for this login"
 
 
 def topic_of(tailnet: TailnetId) -> str:
-    """Where news of a tailnet's logins are published."""
+    """The bus topic of a tailnet's decided logins and checks."""
     return f"smartscale.{tailnet}.auth.logins"
 
 
 class Waiter:
-    """One who waits for news of a login."""
+    """A request that waits for a login or check."""
 
     def __init__(self) -> None:
-        self._news = asyncio.Event()
+        self._woken = asyncio.Event()
         self._evicted = False
 
-    async def news(self, seconds: float) -> None:
-        """Return at news, or when the time is over; news since the last return counts.
+    async def wait(self, seconds: float) -> None:
+        """Return when notified, or after `seconds`; a notification since the last return counts.
 
         Raises:
-            TooManyError: newer requests took its place.
+            TooManyError: newer requests for the same login took its place.
         """
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._woken.wait()
         except TimeoutError:
             return
-        self._news.clear()
+        self._woken.clear()
         if self._evicted:
-            raise TooManyError("newer requests wait for this login", 5)
+            raise TooManyError(TOO_MANY, 5)
 
     def wake(self) -> None:
-        """There are news."""
-        self._news.set()
+        """Let it read again."""
+        self._woken.set()
 
     def evict(self) -> None:
-        """Make way for a newer one."""
+        """Make it give up for a newer request."""
         self._evicted = True
-        self._news.set()
+        self._woken.set()
 
 
 class BusLoginNotifications:
-    """The watches of this process, woken by the bus."""
+    """The waiting requests of this process, woken by the bus."""
 
-    def __init__(self, bus: Bus, tailnet: TailnetId) -> None:
+    def __init__(self, bus: Bus, tailnet: TailnetId, background: Background) -> None:
         self._bus = bus
         self._topic = topic_of(tailnet)
-        self._watches: dict[str, list[Waiter]] = {}
+        self._waiters: dict[AuthId, list[Waiter]] = {}
         self._count = 0
-        self._listener: asyncio.Task[None] | None = None
+        self._background = background
+        self._loss = asyncio.Event()
 
     @property
     def waiting_requests(self) -> int:
-        """How many wait now."""
+        """How many requests wait."""
         return self._count
 
     async def start(self) -> None:
-        """Listen; returns when no news can be missed any more."""
+        """Subscribe. Returns when notifications arrive, or when the bus cannot be reached yet."""
         live = asyncio.Event()
-        self._listener = asyncio.create_task(self._listen(live), name="login news")
+        self._background.keep(lambda: self._listen(live), "auth notifications")
         await live.wait()
 
     async def stop(self) -> None:
-        """Stop listening."""
-        if self._listener is not None:
-            self._listener.cancel()
-            await asyncio.gather(self._listener, return_exceptions=True)
-            self._listener = None
+        """Unsubscribe."""
+        await self._background.stop()
 
     @contextmanager
     def watch(self, auth_id: AuthId, at_most: int = MAX_WAITERS_PER_LOGIN) -> Iterator[Waiter]:
-        """Begin to watch a login or an SSH check.
+        """Wait for a login or an SSH check. Of more than `at_most` requests for the same one, the oldest is evicted.
 
         Raises:
-            TooManyError: too many watch any.
+            TooManyError: too many requests wait, and none of them for the same login as another.
         """
-        if self._count >= MAX_WAITERS:
-            raise TooManyError("too many requests wait for a login", 5)
-        here = self._watches.get(auth_id, [])
+        here = self._waiters.get(auth_id, [])
         if len(here) >= at_most:
             here[0].evict()
-        watch = Waiter()
-        self._watches.setdefault(auth_id, []).append(watch)
+        elif self._count >= MAX_WAITERS:
+            self._evict_from_largest()
+        waiter = Waiter()
+        self._waiters.setdefault(auth_id, []).append(waiter)
         self._count += 1
         try:
-            yield watch
+            yield waiter
         finally:
             self._count -= 1
-            rest = self._watches[auth_id]
-            rest.remove(watch)
+            rest = self._waiters[auth_id]
+            rest.remove(waiter)
             if not rest:
-                del self._watches[auth_id]
+                del self._waiters[auth_id]
 
     async def announce(self, auth_id: AuthId) -> None:
-        """Tell all instances that a login changed; this one at once."""
-        self._wake(auth_id)
+        """Notify all instances that a login or check was decided; this one at once."""
+        self.wake(auth_id)
         await self._bus.publish(self._topic, auth_id.encode())
 
-    def _wake(self, auth_id: str) -> None:
-        for watch in self._watches.get(auth_id, ()):
-            watch.wake()
+    def awaited(self) -> tuple[AuthId, ...]:
+        """The logins and checks that requests wait for."""
+        return tuple(self._waiters)
+
+    def wake(self, auth_id: str) -> None:
+        """Let the requests that wait for this login or check read it again."""
+        for waiter in self._waiters.get(AuthId(auth_id), ()):
+            waiter.wake()
+
+    async def wait_for_loss(self, seconds: float) -> None:
+        """Return when notifications may have been lost, or after `seconds`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._loss.wait()
+        except TimeoutError:
+            return
+        self._loss.clear()
+
+    def _evict_from_largest(self) -> None:
+        """Make room at the login that most requests wait for."""
+        largest = max(self._waiters.values(), key=len)
+        if len(largest) < 2:
+            raise TooManyError("too many requests wait for a login", 5)
+        largest[0].evict()
 
     async def _listen(self, live: asyncio.Event) -> None:
         while True:
             try:
                 async with self._bus.subscribe(self._topic) as messages:
                     live.set()
-                    self._wake_all()  # whatever was published before is lost
+                    self._loss.set()  # whatever was published before the subscription is lost
                     async for message in messages:
                         if isinstance(message, Message):
-                            self._wake(message.payload[:64].decode("ascii", "replace"))
+                            self.wake(message.payload[:64].decode("ascii", "replace"))
                         else:
-                            self._wake_all()
-            except Exception:
-                log.exception("listening for login news failed")
-            live.set()  # without news there is still the slow look
-            await asyncio.sleep(REST)
-
-    def _wake_all(self) -> None:
-        for watches in self._watches.values():
-            for watch in watches:
-                watch.wake()
+                            self._loss.set()
+            finally:
+                live.set()  # without the bus there are still the sweeps
+            await asyncio.sleep(RESUBSCRIBE_SECONDS)

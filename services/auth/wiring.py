@@ -8,6 +8,7 @@ import grpc.aio
 from smartscale.auth.v1 import auth_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from services.auth.decision_sweep import DecisionSweep
 from services.auth.neighbours import AuthRegistryClient, PolicyTagOwners
 from services.auth.notifications import BusLoginNotifications
 from services.auth.rights_recovery import RightsRecovery
@@ -37,6 +38,7 @@ from services.auth.usecases.throttle import Throttle
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -52,9 +54,11 @@ class AuthService:
         servicer: AuthServicer,
         sign_in: SignInPart | None,
         finisher: RightsRecovery,
+        sweep: DecisionSweep,
     ) -> None:
         self._sign_in = sign_in
         self._finisher = finisher
+        self._sweep = sweep
         self._engine = engine
         self._news = news
         self._servicer = servicer
@@ -73,6 +77,7 @@ class AuthService:
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
         await self._news.start()
         self._finisher.start()
+        self._sweep.start()
         if self._sign_in is not None:
             try:
                 await self._sign_in.start()
@@ -85,6 +90,7 @@ class AuthService:
         if self._sign_in is not None:
             await self._sign_in.stop()
         await self._finisher.stop()
+        await self._sweep.stop()
         await self._news.stop()
         await self._engine.dispose()
 
@@ -96,13 +102,15 @@ async def build(config: Config, deps: Deps) -> AuthService:
     engine = create_engine(config.database)
     registry = AuthRegistryClient(deps.channels["registry"])
     owners = PolicyTagOwners(deps.channels["policy"], tailnet)
-    news = BusLoginNotifications(deps.bus, tailnet)
+    news = BusLoginNotifications(deps.bus, tailnet, Background(deps.telemetry))
     throttle = Throttle(clock)
     login_store = SqlLogins(engine, tailnet)
     lifetime = config.node.expiry
     logins = Logins(login_store, registry, owners, news, clock, _rules(config))
     node_logins = SqlNodeLogins(engine, tailnet)
-    checks = SshChecks(SqlSshChecks(engine, tailnet), registry, news, clock, _check_rules(config))
+    check_store = SqlSshChecks(engine, tailnet)
+    checks = SshChecks(check_store, registry, news, clock, _check_rules(config))
+    sweep = DecisionSweep(news, login_store, check_store, clock, Background(deps.telemetry))
     part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, checks, node_logins, registry)
     if deps.reloader is not None:
         deps.reloader.add(part)
@@ -122,7 +130,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
         sign_in=part.sign_in,
         reloader=deps.reloader,
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsRecovery(rights))
+    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsRecovery(rights), sweep)
 
 
 def _rules(config: Config) -> LoginRules:

@@ -203,8 +203,8 @@ async def test_a_pair_and_a_destination_have_their_share_and_the_decided_go_firs
     assert third is not None and await stores.checks.reject(third, "alice", "no")
     assert await add(5, 5, 2) == (ids[3],)
     assert [await add(6, 7, 4), await add(7, 7, 6)] == [(), ()]
-    assert await add(8, 8, 8) is None
-    assert await add(9, 5, 4) == (ids[6],)
+    assert await add(8, 8, 8) == (ids[2],)  # the destination that has the most makes room
+    assert await add(9, 5, 4) is None  # and none that has as little as the newcomer
     assert len(await stores.checks.list(NOW)) == 5
 
 

@@ -16,13 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.login import AuthId, LoginState, RegisterMethod
+from services.auth.model.oidc.flow import FlowState
 from services.auth.model.preauth_key import KeyClaim, PreAuthKey
-from services.auth.sql import SqlApiKeys, SqlLogins, SqlPreAuthKeys
+from services.auth.sql import SqlApiKeys, SqlFlows, SqlLogins, SqlPreAuthKeys
 from services.auth.sql.tables import metadata
 from services.auth.store.logins import LoginLimits
 from services.shared.db.database import read
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
-from tests.contract.auth_store import NOW, machine, migrated, new_login, node, sqlite
+from tests.contract.auth_store import NOW, machine, migrated, new_flow, new_login, node, sqlite
 
 ROOM = LoginLimits(total=5, per_network=3)
 
@@ -47,6 +48,11 @@ def api_keys(engine: AsyncEngine) -> SqlApiKeys:
 @pytest.fixture
 def logins(engine: AsyncEngine) -> SqlLogins:
     return SqlLogins(engine, DEFAULT_TAILNET)
+
+
+@pytest.fixture
+def flows(engine: AsyncEngine) -> SqlFlows:
+    return SqlFlows(engine, DEFAULT_TAILNET)
 
 
 def new_key(prefix: str = "abcdefghijkl", **more: object) -> PreAuthKey:
@@ -192,13 +198,13 @@ class TestLogins:
         opened = await logins.open(second, "n", ROOM)
         assert opened is not None and opened.login is second
 
-    async def test_a_network_with_its_share_loses_its_own_oldest(self, logins: SqlLogins) -> None:
+    async def test_a_network_with_its_share_loses_its_own(self, logins: SqlLogins) -> None:
         for number in range(1, 4):
             await logins.open(new_login(number, NOW + timedelta(seconds=number)), "greedy", ROOM)
         await logins.open(new_login(9, NOW), "other", ROOM)
         opened = await logins.open(new_login(4, NOW + timedelta(seconds=4)), "greedy", ROOM)
-        assert opened is not None and opened.displaced == (new_login(1).auth_id,)
-        assert [login.machine_key for login in await logins.list(NOW)] == [machine(n) for n in (9, 2, 3, 4)]
+        assert opened is not None and opened.displaced == (new_login(2).auth_id,)
+        assert [login.machine_key for login in await logins.list(NOW)] == [machine(n) for n in (9, 1, 3, 4)]
 
     async def test_when_all_is_full_a_stranger_is_turned_away(self, logins: SqlLogins) -> None:
         for number in range(1, 6):
@@ -206,6 +212,40 @@ class TestLogins:
         assert await logins.open(new_login(6), "n6", ROOM) is None
         opened = await logins.open(new_login(7), "n1", ROOM)
         assert opened is not None and opened.displaced == (new_login(1).auth_id,)
+
+    async def test_when_all_is_full_who_holds_the_most_makes_room(self, logins: SqlLogins) -> None:
+        for number in range(1, 4):
+            await logins.open(new_login(number, NOW + timedelta(seconds=number)), "192.0.2.1", ROOM)
+        for number in (4, 5):
+            await logins.open(new_login(number), f"198.51.100.{number}", ROOM)
+        opened = await logins.open(new_login(6), "203.0.113.6", ROOM)
+        assert opened is not None and opened.displaced == (new_login(2).auth_id,)
+        opened = await logins.open(new_login(7), "192.0.2.9", ROOM)
+        assert opened is not None and opened.displaced == (new_login(3).auth_id,)
+
+    async def test_a_login_whose_sign_in_has_begun_stays_longest(self, logins: SqlLogins, flows: SqlFlows) -> None:
+        for number in range(1, 4):
+            await logins.open(new_login(number, NOW + timedelta(seconds=number)), "n", ROOM)
+        for number, state in ((2, FlowState.STARTED), (1, FlowState.CONFIRMING)):
+            flow = replace(new_flow(number), auth_id=new_login(number, NOW + timedelta(seconds=number)).auth_id)
+            await flows.add(replace(flow, state=state), 8)
+        gone = []
+        for number in range(4, 8):
+            opened = await logins.open(new_login(number, NOW + timedelta(seconds=number)), "n", ROOM)
+            assert opened is not None
+            gone += opened.displaced
+        assert gone == [new_login(number).auth_id for number in (3, 4, 5, 6)]
+
+    async def test_pending_ones_are_told_from_decided_and_ended_ones(self, logins: SqlLogins) -> None:
+        first, second = new_login(1), new_login(2)
+        await logins.open(first, "n", ROOM)
+        await logins.open(second, "n", ROOM)
+        every = (first.auth_id, second.auth_id, new_login(3).auth_id)
+        assert await logins.pending(every, NOW) == {first.auth_id, second.auth_id}
+        assert await logins.replace(first, first.rejected("no"))
+        assert await logins.pending(every, NOW) == {second.auth_id}
+        assert await logins.pending(every, NOW + timedelta(hours=1)) == frozenset()
+        assert await logins.pending((), NOW) == frozenset()
 
     async def test_racing_strangers_never_exceed_the_room(self, logins: SqlLogins) -> None:
         made = await asyncio.gather(*(logins.open(new_login(n), f"n{n}", ROOM) for n in range(1, 12)))

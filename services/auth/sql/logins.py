@@ -1,14 +1,17 @@
-"""Pending logins in the database: at most one a machine, at most so many a network, at most so many in all."""
+"""Pending logins in the database: one for each machine, bounded for each network and in all."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, RowMapping, and_, case, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.auth.model.fair_shares import Entry, Progress, least_advanced, losing_group, network_path
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
-from services.auth.sql.tables import logins, tailnets
+from services.auth.model.oidc.flow import FlowState
+from services.auth.sql.tables import flows, logins, tailnets
 from services.auth.store.logins import LoginLimits, OpenedLogin
 from services.shared.db.database import read, write
 from services.shared.ids import NodeId, TailnetId, UserId
@@ -46,10 +49,10 @@ class SqlLogins:
                 return OpenedLogin(last)
             displaced = [last.auth_id] if last is not None else []
             if last is None:
-                oldest = await self._make_room(connection, network, room)
-                if oldest is None:
+                made = await self._make_room(connection, login, network, room)
+                if made is None:
                     return None
-                displaced = oldest
+                displaced = made
             if displaced:
                 await connection.execute(delete(logins).where(logins.c.auth_id.in_(displaced)))
             await connection.execute(insert(logins).values({**_row(login), **self._where(network)}))
@@ -71,6 +74,13 @@ class SqlLogins:
         async with read(self._engine) as connection:
             return tuple(_login(row) for row in (await connection.execute(query)).mappings())
 
+    async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
+        """Those of these logins that are pending and have not ended."""
+        alive = and_(logins.c.state == LoginState.PENDING.value, logins.c.expires_at > now)
+        query = select(logins.c.auth_id).where(self._ours(alive, logins.c.auth_id.in_(auth_ids)))
+        async with read(self._engine) as connection:
+            return frozenset(map(AuthId, (await connection.execute(query)).scalars()))
+
     async def replace(self, before: Login, after: Login) -> bool:
         """Store a new state if the old one still holds."""
         unchanged = and_(
@@ -90,15 +100,33 @@ class SqlLogins:
             auth_id = gone.scalar_one_or_none()
         return AuthId(auth_id) if auth_id is not None else None
 
-    async def _make_room(self, connection: AsyncConnection, network: str, room: LoginLimits) -> Displaced | None:
-        count = select(func.count()).select_from(logins)
-        total: int = (await connection.execute(count.where(self._ours()))).scalar_one()
-        here: int = (await connection.execute(count.where(self._ours(logins.c.network == network)))).scalar_one()
-        if total < room.total and here < room.per_network:
+    async def _make_room(
+        self, connection: AsyncConnection, login: Login, network: str, limits: LoginLimits
+    ) -> Displaced | None:
+        """The login that a new one displaces, if any; None if the new one is refused."""
+        per_network = select(logins.c.network, func.count()).where(self._ours()).group_by(logins.c.network)
+        held: dict[str, int] = {row[0]: row[1] for row in await connection.execute(per_network)}
+        if held.get(network, 0) >= limits.per_network:
+            return [await self._least_advanced(connection, login, network)]
+        if sum(held.values()) < limits.total:
             return []
-        query = select(logins.c.auth_id).where(self._ours(logins.c.network == network)).order_by(*_AGE).limit(1)
-        oldest = (await connection.execute(query)).scalar_one_or_none()
-        return [AuthId(oldest)] if oldest is not None else None
+        loser = losing_group({network_path(name): number for name, number in held.items()}, network_path(network))
+        return None if loser is None else [await self._least_advanced(connection, login, loser[-1])]
+
+    async def _least_advanced(self, connection: AsyncConnection, newcomer: Login, network: str) -> AuthId:
+        verified = flows.c.state == FlowState.CONFIRMING.value
+        started = or_(flows.c.state == FlowState.STARTED.value, flows.c.state == FlowState.CHECKING.value)
+        progress = case((verified, Progress.SIGN_IN_VERIFIED), (started, Progress.SIGN_IN_STARTED), else_=0)
+        alive = and_(flows.c.tailnet_id == self._tailnet, flows.c.expires_at > newcomer.created_at)
+        query = (
+            select(logins.c.auth_id, logins.c.state, func.max(progress))
+            .select_from(logins.outerjoin(flows, and_(flows.c.auth_id == logins.c.auth_id, alive)))
+            .where(self._ours(logins.c.network == network))
+            .group_by(logins.c.auth_id, logins.c.state, logins.c.created_at)
+            .order_by(*_AGE)
+        )
+        rows = await connection.execute(query)
+        return AuthId(least_advanced([Entry(auth_id, _progress(state, flow or 0)) for auth_id, state, flow in rows]))
 
     async def _one(self, connection: AsyncConnection, where: ColumnElement[bool]) -> Login | None:
         row = (await connection.execute(select(logins).where(where))).mappings().one_or_none()
@@ -109,6 +137,14 @@ class SqlLogins:
 
     def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
         return and_(logins.c.tailnet_id == self._tailnet, *where)
+
+
+def _progress(state: str, flow: int) -> Progress:
+    if state in (LoginState.ADMITTED.value, LoginState.REJECTED.value):
+        return Progress.DECIDED
+    if state == LoginState.APPROVED.value:
+        return Progress.SIGN_IN_VERIFIED
+    return Progress(max(flow, Progress.WAITING))
 
 
 def _state(login: Login) -> dict[str, object]:

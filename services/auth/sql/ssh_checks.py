@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from services.auth.model.fair_shares import losing_group
 from services.auth.model.login import AuthId
 from services.auth.model.ssh_check import LONGEST, CheckState, PendingSshCheck, SshApprovalQuery
 from services.auth.sql.logins import lock
@@ -56,6 +58,20 @@ class SqlSshChecks:
         query = select(ssh_checks).where(self._ours(_PENDING, ssh_checks.c.expires_at > now)).order_by(*_AGE)
         async with read(self._engine) as connection:
             return tuple(_check(row) for row in (await connection.execute(query)).mappings())
+
+    async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
+        """Those of these checks that are pending, have not ended, and that no newer approval may end."""
+        given = ssh_approvals.c
+        newer = exists().where(
+            given.tailnet_id == self._tailnet,
+            given.source_id == ssh_checks.c.source_id,
+            given.source_key == ssh_checks.c.source_key,
+            given.approved_at >= ssh_checks.c.created_at,
+        )
+        these = self._ours(_PENDING, ssh_checks.c.expires_at > now, ssh_checks.c.auth_id.in_(auth_ids), ~newer)
+        async with read(self._engine) as connection:
+            found = (await connection.execute(select(ssh_checks.c.auth_id).where(these))).scalars()
+            return frozenset(map(AuthId, found))
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
         """Write a person's word down; the checks that it may end, or None when the check was decided before."""
@@ -117,16 +133,29 @@ class SqlSshChecks:
     async def _make_room(
         self, connection: AsyncConnection, check: PendingSshCheck, room: SshCheckLimits
     ) -> tuple[AuthId, ...] | None:
-        """The check that must go for a new one: of the same two nodes, of the same source, or of the destination."""
+        """The check that a new one displaces, if any; None if the new one is refused.
+
+        It is one of the same two nodes, the same source or the same destination where these have their share. A full
+        table takes one of the destination that has the most.
+        """
         destination = ssh_checks.c.destination_id == check.destination_id
         source = ssh_checks.c.source_id == check.source_id
         for those, most in ((and_(source, destination), room.per_pair), (source, room.per_source)):
             if await self._count(connection, those) >= most:
                 return await self._oldest(connection, those)
-        here = await self._count(connection, destination)
-        if here < room.per_destination and await self._count(connection) < room.total:
+        if await self._count(connection, destination) >= room.per_destination:
+            return await self._oldest(connection, destination)
+        if await self._count(connection) < room.total:
             return ()
-        return await self._oldest(connection, destination) if here else None
+        pairs = (ssh_checks.c.destination_id, ssh_checks.c.source_id)
+        query = select(*pairs, func.count()).where(self._ours()).group_by(*pairs)
+        rows = await connection.execute(query)
+        held: dict[tuple[str, ...], int] = {(str(to), str(source)): int(number) for to, source, number in rows}
+        loser = losing_group(held, (str(check.destination_id), str(check.source_id)))
+        if loser is None:
+            return None
+        to, from_ = (int(part) for part in loser)
+        return await self._oldest(connection, and_(ssh_checks.c.destination_id == to, ssh_checks.c.source_id == from_))
 
     async def _count(self, connection: AsyncConnection, *where: ColumnElement[bool]) -> int:
         query = select(func.count()).select_from(ssh_checks).where(self._ours(*where))

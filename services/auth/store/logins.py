@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -51,6 +52,10 @@ class LoginStore(Protocol):
 
     async def list(self, now: datetime) -> tuple[Login, ...]:
         """Those that have not ended, oldest first."""
+        ...
+
+    async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
+        """Those of these logins, at most 500, that are pending and have not ended."""
         ...
 
     async def replace(self, before: Login, after: Login) -> bool:

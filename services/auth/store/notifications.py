@@ -11,7 +11,7 @@ from services.auth.model.login import AuthId
 class LoginWaiter(Protocol):
     """One who waits for news of a login."""
 
-    async def news(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """Return at news, or when the time is over; news since the watch began counts."""
         ...
 

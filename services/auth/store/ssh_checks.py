@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -50,6 +51,10 @@ class SshCheckStore(Protocol):
 
     async def list(self, now: datetime) -> tuple[PendingSshCheck, ...]:
         """Those that nobody has decided and that have not ended, oldest first."""
+        ...
+
+    async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
+        """Those of these checks, at most 500, that are pending, have not ended, and that no newer approval may end."""
         ...
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:

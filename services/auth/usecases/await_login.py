@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 
 from services.auth.model.errors import NotFoundError, RefusedError, UnavailableError
 from services.auth.model.login import AuthId, Login, LoginState, read_followup
@@ -11,7 +10,7 @@ from services.auth.model.node import AdmittedNode
 from services.auth.model.registration import RegistrationRequest
 from services.auth.model.rights import SUSPENDED
 from services.auth.store.logins import LoginStore
-from services.auth.store.notifications import LoginNotifications, LoginWaiter
+from services.auth.store.notifications import LoginNotifications
 from services.auth.store.registry import Registry
 from services.auth.usecases.logins import REPLACED, Logins
 from services.auth.usecases.outcome import Denied, LoginOpened, Outcome
@@ -21,9 +20,6 @@ from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
-
-POLL_SECONDS = 15.0
-"""Seconds between looks at the table when no news come: news can be lost."""
 
 
 class AwaitLogin:
@@ -38,7 +34,6 @@ class AwaitLogin:
         news: LoginNotifications,
         throttle: Throttle,
         clock: Clock,
-        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._register = register
         self._logins = logins
@@ -47,7 +42,6 @@ class AwaitLogin:
         self._news = news
         self._throttle = throttle
         self._clock = clock
-        self._poll_seconds = poll_seconds
 
     async def wait(self, registration: RegistrationRequest, followup: str) -> Outcome:
         """Answer when the login is decided. A login that is unknown, over or another machine's begins anew.
@@ -74,7 +68,7 @@ class AwaitLogin:
                     return outcome
                 if login.state is LoginState.ADMITTED:
                     return None  # the node is gone again
-                await self._park(watch, login, now)
+                await watch.wait(max(0.0, (login.expires_at - now).total_seconds()))
                 waited = True
 
     async def _look(self, login: Login) -> Outcome | None:
@@ -107,10 +101,6 @@ class AwaitLogin:
         except (NotFoundError, UnavailableError) as error:
             log.warning("approved login not finished", auth_id=login.auth_id, reason=str(error))
             return None
-
-    async def _park(self, watch: LoginWaiter, login: Login, now: datetime) -> None:
-        left = (login.expires_at - now).total_seconds()
-        await watch.news(max(0.0, min(self._poll_seconds, left)))
 
     async def _replaced_login(self, registration: RegistrationRequest, auth_id: AuthId) -> Outcome | None:
         # Two waiting requests of one machine must not replace each other's login for ever.

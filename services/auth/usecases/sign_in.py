@@ -54,8 +54,11 @@ FLOWS_OF_LOGIN = 8
 """Sign-ins under way for one device; more would be tabs that nobody looks at. The oldest goes."""
 NOT_HERE = "no such sign-in is under way in this browser"
 STARTS_PER_NETWORK = Rate(burst=300, per_second=10)
-"""Sign-ins that one network may begin: a large office behind one address, or a proxy that hides its clients."""
+"""Sign-ins that one network may start: a large office behind one address, or a proxy that hides its clients."""
+STARTS_PER_LOGIN = Rate(burst=2, per_second=1 / 60)
+"""Sign-ins that may start for one login whatever the rest of its network does."""
 NETWORKS = 4096
+"""Networks, and logins, whose starts are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,7 @@ class SignIn:
         self._offers = offers
         self._clock = clock
         self._starts = Buckets(STARTS_PER_NETWORK, NETWORKS)
+        self._starts_of_login = Buckets(STARTS_PER_LOGIN, NETWORKS)
         self.history = SignInHistory()
 
     async def providers(self) -> tuple[ProviderHealth, ...]:
@@ -121,10 +125,10 @@ class SignIn:
             TooManyError: too many begin from this address.
         """
         offer = self._offers.get(provider)
-        self._limit_starts(address)
         purpose, waiting = await self._find(auth_id)
         if waiting.decided:
-            raise ConflictError("this was decided already")
+            raise ConflictError("this was already approved or refused")
+        self._limit_starts(waiting.auth_id, address)
         now = self._clock.now()
         try:
             metadata = await offer.provider.metadata()
@@ -273,11 +277,18 @@ class SignIn:
             return await self._refuse(flow, purpose.refused, str(error), False, browser_secret)
         return None
 
-    def _limit_starts(self, address: str) -> None:
+    def _limit_starts(self, auth_id: AuthId, address: str) -> None:
+        """Count a start. The first ones of each login are free of the network's limit, which neighbours can use up.
+
+        Raises:
+            TooManyError: too many sign-ins start from this network.
+        """
         network, now = network_of(address), self._clock.monotonic()
-        if seconds := self._starts.wait(network, now):
-            raise TooManyError(f"too many sign-ins begin from this address; try again in {seconds} s", seconds)
+        seconds = self._starts.wait(network, now)
+        if seconds and self._starts_of_login.wait(auth_id, now):
+            raise TooManyError(f"too many sign-ins start from this network; try again in {seconds} s", seconds)
         self._starts.take(network, now)
+        self._starts_of_login.take(auth_id, now)
 
     async def _sender(self, flow: SignInFlow, callback: ProviderCallback, provider: str) -> ProviderEntry:
         """The provider where this sign-in began, if the answer is its own by redirect URL and issuer."""

@@ -27,8 +27,6 @@ from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-POLL_SECONDS = 15.0
-"""Seconds between looks at the table when no news come: news can be lost."""
 MAX_WAITERS_PER_CHECK = 64
 """Sessions that may wait for the same word: an editor opens a handful, a tool for many machines one for each."""
 
@@ -62,14 +60,12 @@ class SshChecks:
         news: LoginNotifications,
         clock: Clock,
         rules: CheckRules,
-        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._store = store
         self._nodes = nodes
         self._news = news
         self._clock = clock
         self._rules = rules
-        self._poll_seconds = poll_seconds
 
     async def ask(self, machine_key: MachineKey, question: SshQuestion) -> SshOutcome:
         """Say whether a session to a node of this machine may begin, or begin to wait for a person.
@@ -108,7 +104,7 @@ class SshChecks:
                     outcome = await self._look(machine_key, question, check, over=over)
                     if outcome is not None:
                         return outcome
-                await watch.news(max(0.0, min(self._poll_seconds, (check.expires_at - now).total_seconds())))
+                await watch.wait(max(0.0, (check.expires_at - now).total_seconds()))
                 waited = True
 
     async def _look(

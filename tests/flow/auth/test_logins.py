@@ -12,7 +12,7 @@ import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 
-from services.auth.usecases import await_login
+from services.auth import decision_sweep
 from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy
 from services.shared.bus import MemoryBus
 from tests.fakes.auth import WAIT, AuthTailnet, Client, auth_tailnet, config_for
@@ -78,7 +78,7 @@ class TestOpening:
     async def test_a_full_table_is_said_and_not_grown(self, tmp_path: Path) -> None:
         async with auth_tailnet(config_for(tmp_path, register_cache_max_entries=4)) as tailnet:
             for number in range(4):
-                await begin(tailnet.client(address=f"192.0.2.{number}"))
+                await begin(tailnet.client(address=f"192.{number}.2.1"))
             answer = await tailnet.client(address="198.51.100.1").register()
             assert answer.retry_after == 60
             await begin(tailnet.client(address="192.0.2.1"))
@@ -300,7 +300,7 @@ class TestLoss:
     async def test_without_any_news_the_table_is_looked_at_now_and_then(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(await_login.AwaitLogin.__init__, "__defaults__", (0.01,))
+        monkeypatch.setattr(decision_sweep, "SWEEP_SECONDS", 0.01)
         monkeypatch.setattr(MemoryBus, "publish", lambda *_: _lose("", b""))
         async with auth_tailnet(config_for(tmp_path), instances=2) as tailnet:
             tailnet.registry.add_user("alice")

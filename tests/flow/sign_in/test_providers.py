@@ -244,6 +244,48 @@ async def test_a_flood_of_logins_is_slowed_and_displaces_only_its_own(lab: Lab) 
     assert (await lab.tailnet.client(address="203.0.113.5").register()).login_needed.auth_url
 
 
+@pytest.mark.parametrize(
+    "addresses", [[f"198.51.100.{n}" for n in range(1, 5)], [f"2001:db8:{n:x}::1" for n in range(99)]]
+)
+async def test_a_few_networks_cannot_use_up_the_logins_that_all_share(lab: Lab, addresses: list[str]) -> None:
+    tuning = replace(lab.tailnet.config.tuning, register_cache_max_entries=64)
+    lab.tailnet.config = replace(lab.tailnet.config, tuning=tuning)
+    await lab.begin()
+    for number in range(200):
+        await lab.tailnet.client(address=addresses[number % len(addresses)]).register()
+        lab.tailnet.clock.advance(0.01)
+    listed = await lab.tailnet.stub.ListPendingLogins(pb.ListPendingLoginsRequest())
+    assert len(listed.logins) == 64
+    strangers = [await lab.tailnet.client(address=f"203.0.{n}.5").register() for n in range(10)]
+    for number in range(200):
+        await lab.tailnet.client(address=addresses[number % len(addresses)]).register()
+        lab.tailnet.clock.advance(0.01)
+    kept = {one.auth_id for one in (await lab.tailnet.stub.ListPendingLogins(pb.ListPendingLoginsRequest())).logins}
+    assert {one.login_needed.auth_id for one in strangers} <= kept
+    assert (await lab.come_back())[1].state == CONFIRMING
+
+
+async def test_a_neighbour_at_the_same_address_pushes_nobody_out(lab: Lab) -> None:
+    await lab.begin()
+    for _ in range(400):
+        await lab.tailnet.client(address="192.0.2.7").register()
+        lab.tailnet.clock.advance(0.005)
+    assert (await lab.come_back())[1].state == CONFIRMING
+
+
+async def test_a_neighbour_that_uses_up_the_starts_of_an_address_stops_no_other_login(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sign_in, "STARTS_PER_NETWORK", Rate(burst=3, per_second=0.001))
+    await lab.begin()
+    for _ in range(3):
+        await lab.start(address="192.0.2.1")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await lab.start(address="192.0.2.1")
+    await lab.new_device()
+    assert (await lab.start(address="192.0.2.1")).flow_id
+
+
 # What administrators see
 
 

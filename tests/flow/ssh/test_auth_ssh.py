@@ -15,6 +15,7 @@ import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 
+from services.auth import decision_sweep
 from services.auth.usecases import ssh_checks
 from services.shared.bus import MemoryBus
 from services.shared.keys import MachineKey
@@ -126,7 +127,7 @@ async def test_a_yes_wakes_who_waits_at_another_instance(lab: Lab) -> None:
 
 
 async def test_a_yes_that_the_bus_loses_is_found_in_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ssh_checks.SshChecks.__init__, "__defaults__", (0.05,))
+    monkeypatch.setattr(decision_sweep, "SWEEP_SECONDS", 0.05)
     async with auth_tailnet(config_for(tmp_path)) as tailnet:
         first_bus, tailnet.bus = tailnet.bus, MemoryBus()
         await tailnet.start_instance()

@@ -82,7 +82,8 @@ def test_a_further_provider_is_set_by_variables_files_and_credentials(tmp_path: 
 def test_a_further_provider_that_counts_for_nothing_is_warned_about(
     tmp_path: Path, line: str, doubts: list[str]
 ) -> None:
-    text = f"""oidc:
+    text = f"""server_url: {URL}
+oidc:
   issuer: https://one.example
   client_id: a
   client_secret: s

@@ -1,0 +1,84 @@
+"""Decides which pending entry makes room for a new one, so that no network can use up what all share. Pure.
+
+A full table takes from the group that holds the most, never from one that holds as little as the newcomer's. Groups are
+nested: addresses below their subnets below the ranges that a provider is allotted, so that a host that moves within its
+own range gains nothing.
+
+    IPv4   /16 > /24 > address          IPv6   /32 > /48 > /64
+
+Within one address nothing tells hosts apart: keys are free to make. There the entry goes that has got least far, and of
+equals the one in the middle by age: a flood replaces its own entries, and neither pushes out what came before it nor
+has what comes during it displaced at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+Path = tuple[str, ...]
+"""A group within its larger groups, the largest first."""
+
+_PREFIXES = {4: (16, 24), 6: (32, 48)}
+
+
+class Progress(IntEnum):
+    """How far an entry has got; what has got further stays longer."""
+
+    DECIDED = 0
+    """A person has approved or refused it."""
+    WAITING = 1
+    SIGN_IN_STARTED = 2
+    SIGN_IN_VERIFIED = 3
+    """The provider has confirmed an account, which no stranger can bring about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A pending entry of one group."""
+
+    key: str
+    progress: Progress
+
+
+def network_path(network: str) -> Path:
+    """The groups of a network as `services.shared.rate.network_of` names it; other text is a group of its own."""
+    try:
+        found = ipaddress.ip_network(network)
+    except ValueError:
+        return (network, network, network)
+    outer = (str(found.supernet(new_prefix=length)) for length in _PREFIXES[found.version] if length < found.prefixlen)
+    return (*outer, network)
+
+
+def losing_group(held: Mapping[Path, int], newcomer: Path) -> Path | None:
+    """The group that loses an entry to a newcomer, by how many each group holds; None if the newcomer is refused.
+
+    All paths have the same length.
+    """
+    chosen: Path = ()
+    for depth in range(1, len(newcomer) + 1):
+        sizes: Counter[Path] = Counter()
+        for path, number in held.items():
+            if path[: depth - 1] == chosen:
+                sizes[path[:depth]] += number
+        if newcomer[: depth - 1] == chosen:
+            sizes[newcomer[:depth]] += 1
+        most = max(sizes.values())
+        own = newcomer[:depth]
+        chosen = own if sizes.get(own) == most else min(path for path, number in sizes.items() if number == most)
+    return chosen if held.get(chosen, 0) else None
+
+
+def least_advanced(entries: Sequence[Entry]) -> str:
+    """The key of the entry of one group that goes; `entries` are sorted from the oldest to the newest.
+
+    Raises:
+        ValueError: there are no entries.
+    """
+    progress = min(entry.progress for entry in entries)
+    equals = [entry.key for entry in entries if entry.progress is progress]
+    return equals[0] if progress is Progress.DECIDED else equals[len(equals) // 2]

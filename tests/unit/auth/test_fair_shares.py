@@ -46,7 +46,7 @@ def held(*networks: str) -> dict[Path, int]:
         ([f"192.0.2.{n}" for n in range(9)] + ["198.51.100.1"] * 4, "203.0.113.1", "192.0.2.0"),
         # A host with a whole /48 or /32 moves within its own.
         ([f"2001:db8:1:{n:x}::/64" for n in range(9)] + ["198.51.100.1"] * 4, "203.0.113.1", "2001:db8:1:0::/64"),
-        ([f"2001:db8:{n:x}:1::/64" for n in range(9)] + ["198.51.100.1"] * 4, "203.0.113.1", "2001:db8:0:1::/64"),
+        ([f"2001:db8:{n:x}:1::/64" for n in range(9)] + ["198.51.100.1"] * 4, "203.0.113.1", "2001:db8:1:1::/64"),
         ([f"2001:db8:{n:x}:1::/64" for n in range(9)] + ["198.51.100.1"] * 4, "2001:db8:ffff::/64", None),
         # Whoever holds as little as the newcomer loses nothing to it.
         (["192.0.2.1", "198.51.100.1", "203.0.113.1"], "100.64.0.1", None),

@@ -53,14 +53,24 @@ def _check(arguments: argparse.Namespace) -> None:
     elif arguments.offline:
         warnings = _alone(path, text, arguments.output)
     else:
-        # What is wrong with the text alone is told without a server, and with the file's own name.
-        _alone(path, text, arguments.output)
+        _readable(path, text, arguments.output)
         warnings = _live(arguments, text)
     if arguments.output:
         emit({"warnings": list(warnings)}, arguments.output)
         return
     show_warnings(warnings)
     print("policy is valid")
+
+
+def _readable(path: str, text: str, output: str | None) -> None:
+    """Refuse a text with a fault of syntax without asking the server, which alone knows users, domains and groups."""
+    from services.policy.model.text.problems import PolicyError
+    from services.policy.model.text.source import read
+
+    try:
+        read(text, _name(path))
+    except PolicyError as error:
+        refuse(error.lines, output)
 
 
 def _alone(path: str, text: str, output: str | None) -> list[str]:

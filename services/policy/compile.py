@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from services.policy.model.checks.described import TopologyError
-from services.policy.model.checks.references import check_users
-from services.policy.model.checks.testing import run_tests
+from services.policy.model.checks.examining import examine
 from services.policy.model.checks.topology import read_topology
 from services.policy.model.compiler import compile_policy
 from services.policy.model.text.problems import PolicyError
@@ -33,9 +32,8 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
         document = compile_policy(
             policy_text, name=name, domains=tailnet.domains, user_names=user_names, provider=tailnet.provider
         )
-        check_users(document.policy, tailnet.users)
         nodes = tailnet.approved(document.policy)
-        run_tests(document, tailnet.users, nodes.values(), services=tailnet.services)
+        document = examine(document, tailnet.users, nodes.values(), services=tailnet.services)
     except PolicyError as error:
         return {"errors": list(error.lines)}
     access = Access(

@@ -9,8 +9,7 @@ from typing import Protocol
 
 from services.policy import explain
 from services.policy.explain import Result
-from services.policy.model.checks.references import check_users
-from services.policy.model.checks.testing import run_tests
+from services.policy.model.checks.examining import examine
 from services.policy.model.checks.topology import Topology
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError, TailnetUnknownError
@@ -173,10 +172,9 @@ class Policies:
             user_names=[user.name for user in users],
             provider=self._rules.provider,
         )
-        if tailnet is not None:
-            check_users(document.policy, users)
-            run_tests(document, users, tailnet.nodes.values(), tailnet.prefixes)
-        return document
+        if tailnet is None:
+            return document
+        return examine(document, users, tailnet.nodes.values(), tailnet.prefixes)
 
     def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
         return Draft(text, document.policy.to_bytes(), author, reason, self._clock.now())

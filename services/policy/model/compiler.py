@@ -20,7 +20,7 @@ from services.policy.model.text.fields import FieldReader, Fields, known
 from services.policy.model.text.problems import Findings, PolicyError, Problem
 from services.policy.model.text.source import Source, read
 from services.policy.model.text.tree import Value
-from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
+from services.shared.access.compiled import ALLOW_ALL, Alias, CompiledPolicy
 
 _SECTIONS = known(
     "groups",
@@ -60,6 +60,8 @@ class Document:
     tests: tuple[AccessTest, ...] = ()
     ssh_tests: tuple[SshTest, ...] = ()
     warnings: tuple[Problem, ...] = ()
+    people: tuple[tuple[Alias, tuple[int, int]], ...] = ()
+    """Users and login domains that the text names, each with line and column of the first time."""
 
 
 def compile_policy(
@@ -93,6 +95,7 @@ class _Compilation:
         users: frozenset[str],
         provider: ProviderGroups | None,
     ) -> None:
+        self._lines = source.lines
         self._findings = Findings(source.lines)
         self._reader = FieldReader(self._findings)
         self._tree = tree
@@ -148,7 +151,9 @@ class _Compilation:
         self._check_spellings()
         if self._findings.problems:
             raise PolicyError(self._findings.problems, "parsing policy:")
-        return Document(policy, self._names, access_tests, ssh_tests, tuple(self._findings.warnings))
+        people = ((alias, self._lines.place(at)) for alias, at in self._names.people.items())
+        warnings = tuple(self._findings.warnings)
+        return Document(policy, self._names, access_tests, ssh_tests, warnings, tuple(people))
 
     def _refuse_empty_rules(self) -> None:
         """In YAML a section name with nothing after it is null, which would mean that everything is allowed."""
@@ -166,12 +171,13 @@ class _Compilation:
         return text
 
     def _check_spellings(self) -> None:
-        if self._names.member_spellings == {"member", "members"}:
+        old_spelling = self._names.member_spellings.get("members")
+        if old_spelling is not None and "member" in self._names.member_spellings:
             message = "autogroup:member and autogroup:members are the same: use only autogroup:member"
-            self._findings.refuse("", 0, message)
-        elif "members" in self._names.member_spellings:
-            self._findings.warn("", 0, '"autogroup:members" is an old spelling, write "autogroup:member"')
-        for note in dict.fromkeys(self._names.legacy):
-            self._findings.warn("", 0, note)
-        for group in sorted(self._names.provided):
-            self._findings.warn("", 0, f'"{group}" is not in groups: its members are those of the sign-in provider')
+            self._findings.refuse("", old_spelling, message)
+        elif old_spelling is not None:
+            self._findings.warn("", old_spelling, '"autogroup:members" is an old spelling, write "autogroup:member"')
+        for note, at in self._names.legacy.items():
+            self._findings.warn("", at, note)
+        for group, at in sorted(self._names.provided.items()):
+            self._findings.warn("", at, f'"{group}" is not in groups: its members are those of the sign-in provider')

@@ -141,6 +141,7 @@ class Directory:
     def users_named(self, token: str) -> frozenset[int]:
         """The user that a token names: by provider identifier, else by email or name. A trailing @ is only a marker.
 
+        Upper and lower case of an email do not matter, unless the token is exactly the email of a user.
         A token that several users answer to names nobody, unless it is the email of just one of them: whoever may
         choose a name must not come into another's rights by it.
         """
@@ -162,7 +163,19 @@ class Directory:
         bare = token.removesuffix("@")
         if bare in self._providers:
             return [self._providers[bare]]
-        return list(self._tokens.get(bare, ()))
+        exact = self._tokens.get(bare)
+        if exact is None and "@" in bare:
+            return list(self._by_email.get(bare.lower(), ()))
+        return list(exact or ())
+
+    @cached_property
+    def _by_email(self) -> dict[str, list[AccessUser]]:
+        """Users by their email in lower case."""
+        found: dict[str, list[AccessUser]] = defaultdict(list)
+        for user in self.users.values():
+            if user.email:
+                found[user.email.lower()].append(user)
+        return found
 
     def users_of(self, alias: Alias) -> frozenset[int]:
         """Users that an alias names; none for aliases that do not name people."""
@@ -172,7 +185,7 @@ class Directory:
             case AliasKind.GROUP:
                 return self._group(alias.name)
             case AliasKind.DOMAIN:
-                return frozenset(self._by_domain.get(alias.name, ()))
+                return frozenset(self._by_domain.get(alias.name.lower(), ()))
             case AliasKind.MEMBER:
                 return frozenset(self.users)
             case AliasKind.ROLE:
@@ -185,7 +198,7 @@ class Directory:
     def _by_domain(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
         for user in self.users.values():
-            found[user.email.rpartition("@")[2]].append(user.id)
+            found[user.email.rpartition("@")[2].lower()].append(user.id)
         return found
 
     @cached_property
@@ -211,7 +224,7 @@ class Directory:
         provided = frozenset(user.id for user in self._by_provided_group.get(wanted, ()))
         if domain:
             known = self._by_provided_group.get(bare, ())
-            provided |= {user.id for user in known if user.email.endswith("@" + domain)}
+            provided |= {user.id for user in known if user.email.lower().endswith("@" + domain.lower())}
         return (frozenset() if provided and self._policy.on_conflict == "idp" else listed), provided
 
     # Nodes

@@ -19,6 +19,11 @@ _NO_SSH_TARGETS = ("*", "autogroup:internet", "autogroup:danger-all", "autogroup
 _EMPTY = '""'
 
 
+def is_unused_tag(alias: Alias, directory: Directory) -> bool:
+    """Whether a name is a tag that the policy defines and no node has."""
+    return alias.kind is AliasKind.TAG and not directory.identities_of(alias)
+
+
 class SshTests:
     """The `sshTests` of one document on one tailnet."""
 
@@ -29,6 +34,8 @@ class SshTests:
         self._found: dict[Alias, list[Member]] = {}
         self._targets: dict[tuple[Alias, Attributes | None], dict[Hashable, list[Member]]] = {}
         self._verdicts = Verdicts()
+        self.unused_tags: set[str] = set()
+        """Tags that tests name and no node has."""
 
     def failures(self) -> list[str]:
         """A line for each assertion that does not hold."""
@@ -59,6 +66,9 @@ class SshTests:
         except ValueError as error:
             yield f'{test.source}: failed to resolve source "{test.source}": {error}'
             return
+        if is_unused_tag(source, self._directory):
+            self.unused_tags.add(source.name)
+            return
         if not self._members(source):
             yield f'{test.source}: source "{test.source}" resolved to no IP addresses'
             return
@@ -67,6 +77,9 @@ class SshTests:
                 alias = self._document.names.alias(text)
             except ValueError as error:
                 yield f'{test.source}: failed to resolve destination "{text}": {error}'
+                continue
+            if is_unused_tag(alias, self._directory):
+                self.unused_tags.add(alias.name)
                 continue
             yield from self._test(test, source, alias)
 

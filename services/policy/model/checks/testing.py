@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from services.policy.model.checks.reaching import Reaching
-from services.policy.model.checks.sshtesting import SshTests
+from services.policy.model.checks.sshtesting import SshTests, is_unused_tag
 from services.policy.model.compiler import Document
 from services.policy.model.sections.names import literal
 from services.policy.model.sections.ports import (
@@ -38,16 +38,21 @@ def run_tests(
     nodes: Iterable[AccessNode],
     prefixes: Sequence[str] = (),
     services: Iterable[AccessService] = (),
-) -> None:
-    """Run `tests` and `sshTests`. Raises: `PolicyError` when any of them fails, with a line for each failure."""
+) -> tuple[Problem, ...]:
+    """Run `tests` and `sshTests`. Returns a warning for each tag whose tests wait for its first node.
+
+    Such a test cannot fail the policy: no node may have a tag before the policy that defines it is in force.
+
+    Raises: `PolicyError` when any of them fails, with a line for each failure.
+    """
     if not document.tests and not document.ssh_tests:
-        return
+        return ()
     directory = Directory(document.policy, users, nodes, prefixes, services=services)
-    found = AccessTests(document, directory).failures() if document.tests else []
-    if document.ssh_tests:
-        found += SshTests(document, directory).failures()
+    tests, ssh_tests = AccessTests(document, directory), SshTests(document, directory)
+    found = [*tests.failures(), *ssh_tests.failures()]
     if not found:
-        return
+        tags = sorted({*tests.unused_tags, *ssh_tests.unused_tags})
+        return tuple(Problem(f'tests that name "{tag}" wait until a node has that tag') for tag in tags)
     lines = [Problem(line) for line in found[:_MAX_REPORTED]]
     if len(found) > _MAX_REPORTED:
         lines.append(Problem(f"and {len(found) - _MAX_REPORTED} more"))
@@ -61,6 +66,8 @@ class AccessTests:
         self._document = document
         self._directory = directory
         self._reaching = Reaching(document.policy, directory)
+        self.unused_tags: set[str] = set()
+        """Tags that tests name and no node has."""
 
     def failures(self) -> list[str]:
         """A line for each assertion that does not hold."""
@@ -83,6 +90,9 @@ class AccessTests:
         except ValueError as error:
             yield f'{test.source}: failed to resolve source "{test.source}": {error}'
             return
+        if is_unused_tag(source, self._directory):
+            self.unused_tags.add(source.name)
+            return
         sources = self._reaching.sources(source, test.attributes)
         if not sources:
             yield f'{test.source}: source "{test.source}" resolved to no IP addresses'
@@ -94,7 +104,7 @@ class AccessTests:
                 except ValueError as error:
                     yield f'{test.source}: error testing "{text}": {error}'
                     continue
-                if allowed is not wanted:
+                if allowed is not None and allowed is not wanted:
                     expected, got = ("ALLOWED", "DENIED") if wanted else ("DENIED", "ALLOWED")
                     yield f"{test.source} -> {text} ({test.protocol or 'any'}): expected {expected}, got {got}"
 
@@ -104,7 +114,8 @@ class AccessTests:
             raise _BrokenError("not valid as a test source")
         return alias
 
-    def _allowed(self, test: AccessTest, source: Alias, protocols: tuple[int, ...], text: str) -> bool:
+    def _allowed(self, test: AccessTest, source: Alias, protocols: tuple[int, ...], text: str) -> bool | None:
+        """Whether the policy lets the source reach a destination; None where no node has the destination's tag yet."""
         host, port_text = split_destination(text)
         if "/" in host:
             raise _BrokenError("test destination must be a single host, not a CIDR range")
@@ -117,6 +128,9 @@ class AccessTests:
             raise _BrokenError("not valid as a test destination")
         if alias.kind is AliasKind.SELF:
             return self._self_allowed(test, source, protocols, port)
+        if is_unused_tag(alias, self._directory):
+            self.unused_tags.add(alias.name)
+            return None
         ranges = self._directory.spans_of(alias, source=False)
         single = len(ranges) == 1 and ranges[0][0] == ranges[0][1]
         if alias.kind is AliasKind.PREFIXES and literal(host) is None and not single:

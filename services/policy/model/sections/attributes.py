@@ -59,7 +59,7 @@ class AttributeReader:
         for item in self._reader.texts(value, where):
             text = str(item.data)
             try:
-                alias = None if text == NONROOT else self._names.alias(text)
+                alias = None if text == NONROOT else self._names.alias(text, item.at)
             except ValueError as error:
                 named = ":" in text or "@" in text
                 self._findings.refuse(where, item.at, str(error) if named else f'"{text}": invalid address')

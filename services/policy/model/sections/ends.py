@@ -52,7 +52,7 @@ class Ends:
             self._findings.refuse(where, at, f'service not supported as a source: "{text}"')
             return None
         try:
-            alias = self._names.alias(text)
+            alias = self._names.alias(text, at)
         except ValueError as error:
             self._findings.refuse(where, at, f"src={error}")
             return None
@@ -72,7 +72,7 @@ class Ends:
             self._findings.refuse(where, at, message)
             return None
         try:
-            alias = self._names.alias(text)
+            alias = self._names.alias(text, at)
         except ValueError as error:
             self._findings.refuse(where, at, f'dst="{text}": {error}')
             return None

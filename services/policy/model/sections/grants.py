@@ -112,12 +112,17 @@ class GrantReader:
 
 
 def parse_network(text: str) -> NetworkAccess:
-    """Read one `ip` item of a grant: ``*``, ports, or ``protocol:ports``. Raises `ValueError`."""
+    """Read one `ip` item of a grant: ``*``, ports, or ``protocol:ports``, where ``*`` is the default protocols.
+
+    Raises: `ValueError`.
+    """
     if text.count(":") > 1:
         raise ValueError(f"expected only one colon in Internet protocol and port type, got: {text}")
     name, colon, ports = text.partition(":")
     if not colon:
         return NetworkAccess((), parse_ports(text))
+    if name.strip() == "*":
+        return NetworkAccess((), parse_ports(ports.strip()))
     protocol = parse_protocol(name)
     ranges = parse_ports(ports.strip())
     check_ports(protocol, name.strip().lower(), ranges)

@@ -57,16 +57,28 @@ class Names:
     """Login domains of the tailnet; when there are none, domains are not checked."""
     users: frozenset[str] = frozenset()
     """Names of users that exist, for old documents that name one without an @."""
-    member_spellings: set[str] = field(default_factory=set)
+    member_spellings: dict[str, int] = field(default_factory=dict)
+    """Spellings of `autogroup:member` that were met, each with its first place in the text."""
     provider_groups: bool = False
     """Whether a group that the document does not define may be one of the sign-in provider."""
-    provided: set[str] = field(default_factory=set)
-    """Groups that were met and are not defined here."""
-    legacy: list[str] = field(default_factory=list)
-    """Old spellings that were met, each with the modern one."""
+    provided: dict[str, int] = field(default_factory=dict)
+    """Groups that were met and are not defined here, each with its first place."""
+    legacy: dict[str, int] = field(default_factory=dict)
+    """Notes on old spellings, each with its first place."""
+    people: dict[Alias, int] = field(default_factory=dict)
+    """Users and login domains that were met, each with its first place."""
 
-    def alias(self, text: str) -> Alias:
-        """Classify one name. Raises `ValueError`; `UnknownNameError` when it only lacks a definition."""
+    def alias(self, text: str, at: int = 0) -> Alias:
+        """Classify one name, which stands at offset `at` of the text.
+
+        Raises: `ValueError`; `UnknownNameError` when it only lacks a definition.
+        """
+        alias = self._classified(text, at)
+        if alias.kind in (AliasKind.USER, AliasKind.DOMAIN):
+            self.people.setdefault(alias, at)
+        return alias
+
+    def _classified(self, text: str, at: int) -> Alias:
         address = literal(text)
         if address is not None:
             return Alias(AliasKind.PREFIXES, text, (address,))
@@ -76,18 +88,18 @@ class Names:
             return Alias(AliasKind.DOMAIN, text.removeprefix(DOMAIN_USERS))
         kind, colon, name = text.partition(":")
         if colon and kind in ("group", "tag", "autogroup", "ipset", "svc"):
-            return self._prefixed(kind, name, text)
+            return self._prefixed(kind, name, text, at)
         if "@" in text:
             return Alias(AliasKind.USER, text)
         if not colon and text:
-            return self._bare(text)
+            return self._bare(text, at)
         raise ValueError(f'invalid alias format: "{text}"')
 
     def is_foreign(self, domain: str) -> bool:
         """Whether a login domain is known not to be the tailnet's."""
         return bool(self.domains) and domain not in self.domains
 
-    def _prefixed(self, kind: str, name: str, text: str) -> Alias:
+    def _prefixed(self, kind: str, name: str, text: str, at: int) -> Alias:
         if kind == "tag":
             if text not in self.tags:
                 raise UnknownNameError(f'tag not found: "{text}"')
@@ -96,7 +108,7 @@ class Names:
             if text not in self.groups and "@" not in name:
                 if not self.provider_groups or not name:
                     raise UnknownNameError(f'group not defined in policy: "{text}"')
-                self.provided.add(text)
+                self.provided.setdefault(text, at)
             return Alias(AliasKind.GROUP, text)
         if kind == "ipset":
             if text not in self.ipsets:
@@ -107,7 +119,7 @@ class Names:
                 raise ValueError(f'invalid service name: "{text}"')
             return Alias(AliasKind.SERVICE, text)
         if name in ("member", "members"):
-            self.member_spellings.add(name)
+            self.member_spellings.setdefault(name, at)
         if name in _AUTOGROUPS:
             return Alias(_AUTOGROUPS[name])
         if name in ROLES:
@@ -116,11 +128,11 @@ class Names:
             raise ValueError(f'autogroup not supported here: "{text}", it is only valid in ssh users')
         raise ValueError(f'invalid autogroup: got "{text}", must be one of {_KNOWN_AUTOGROUPS}')
 
-    def _bare(self, text: str) -> Alias:
+    def _bare(self, text: str, at: int) -> Alias:
         if text in self.hosts:
             return Alias(AliasKind.PREFIXES, text, (self.hosts[text],))
         if text in self.users:
-            self.legacy.append(f'"{text}" names a user in an old spelling, write "{text}@"')
+            self.legacy.setdefault(f'"{text}" names a user in an old spelling, write "{text}@"', at)
             return Alias(AliasKind.USER, text + "@")
         raise UnknownNameError(f'host not defined in policy: "{text}"')
 

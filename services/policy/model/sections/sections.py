@@ -70,6 +70,7 @@ class Sections:
                 message = f'group members can only be users, got: "{member}"; name it in the rules'
                 self._findings.refuse(f'groups["{entry.key}"]', item.at, message)
             elif "@" in member:
+                self._names.people.setdefault(Alias(AliasKind.USER, member), item.at)
                 members.append(member)
             elif member and member in self._names.users:
                 self._findings.warn("groups", item.at, f'"{member}" is an old spelling of a user, write "{member}@"')
@@ -118,7 +119,7 @@ class Sections:
         for item in self._reader.texts(value, where):
             text = str(item.data)
             try:
-                alias = self._names.alias(text)
+                alias = self._names.alias(text, item.at)
             except UnknownNameError as error:
                 message = str(error)
                 if text.startswith("tag:") and tag:

@@ -140,7 +140,7 @@ class SshReader:
         if text == NONROOT:
             return None
         try:
-            return self._names.alias(text)
+            return self._names.alias(text, at)
         except ValueError as error:
             self._findings.refuse(where, at, str(error))
             return None

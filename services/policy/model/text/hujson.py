@@ -22,7 +22,7 @@ def read_hujson(text: str) -> Value:
     value = reader.value(reader.blank(0), 1)
     end = reader.blank(reader.position)
     if end != len(text):
-        raise SyntaxProblem("unexpected text after the end of the policy", end)
+        raise reader.unexpected("unexpected text after the end of the policy", end)
     return value
 
 
@@ -51,6 +51,15 @@ class _Reader:
                 break
         return at
 
+    def unexpected(self, message: str, at: int) -> SyntaxProblem:
+        """Return the problem at a place, with the remedy where another language's comment or quote stands there."""
+        found = self._text[at : at + 1]
+        if found == "#":
+            message = f'{message}, got "#": comments are // or /* */'
+        elif found == "'":
+            message = f"{message}, got a single quote: text stands in double quotes"
+        return SyntaxProblem(message, at)
+
     def value(self, at: int, depth: int) -> Value:
         """Read the value at a place; `position` is left behind it."""
         self._budget.spend(at, depth)
@@ -71,7 +80,7 @@ class _Reader:
         if (found := _WORD.match(self._text, at)) and found.group() in _WORDS:
             self.position = found.end()
             return Value(_WORDS[found.group()], at)
-        raise SyntaxProblem("expected a value here", at)
+        raise self.unexpected("expected a value here", at)
 
     def _string(self, at: int) -> str:
         try:
@@ -99,7 +108,7 @@ class _Reader:
         place = self.blank(at + 1)
         while not self._closes(place, "}", at):
             if self._text[place] != '"':
-                raise SyntaxProblem("expected a name in double quotes", place)
+                raise self.unexpected("expected a name in double quotes", place)
             key = self._string(place)
             colon = self.blank(self.position)
             if not self._text.startswith(":", colon):
@@ -121,5 +130,5 @@ class _Reader:
         if self._text.startswith(",", place):
             return self.blank(place + 1)
         if place < len(self._text) and self._text[place] != bracket:
-            raise SyntaxProblem(f"expected a comma or {bracket!r} here", place)
+            raise self.unexpected(f"expected a comma or {bracket!r} here", place)
         return place

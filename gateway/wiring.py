@@ -7,12 +7,14 @@ import secrets
 from urllib.parse import urlsplit
 
 import grpc.aio
+from fastapi import APIRouter
 
 from gateway.admin.calls.table import all_methods
 from gateway.admin.chain import Chain
 from gateway.admin.grpc.server import AdminServer
 from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
+from gateway.admin.rest import rpc
 from gateway.admin.rest.v1 import router as rest
 from gateway.admin.services import Services
 from gateway.clients.auth import AuthClient
@@ -192,7 +194,7 @@ class GatewayService:
                 self._tunnels.control_key, self._machine.registry.may_relay, Health(Liveness(deps.channels))
             ),
             *sign_in.page_routers(offered, config.server_url, services.auth),
-            rest.router(chain),
+            *_administration(chain),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
         return WebServer(
@@ -208,7 +210,7 @@ class GatewayService:
         siblings = debug.SiblingWorkers(sockets_beside(self._config))
         local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
         credentials = None if self._certificate is None else self._certificate.credentials
-        return AdminServer(self._config, chain, local, credentials)
+        return AdminServer(self._config, chain, build_app(_administration(chain)), local, credentials)
 
     def _build_challenges(self, deps: Deps) -> WebServer | None:
         """The listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
@@ -254,6 +256,11 @@ class GatewayService:
         await self._web.wait_closed()
         if self._challenges is not None:
             await self._challenges.wait_closed()
+
+
+def _administration(chain: Chain) -> list[APIRouter]:
+    """Return the routes of administrators, for the public listener and for the unix socket."""
+    return [rest.router(chain), rpc.router(chain)]
 
 
 async def build(config: Config, deps: Deps) -> GatewayService:

@@ -170,6 +170,10 @@ class Remote:
         raise CommandError(f"user not found: {text!r}", "see: headscale users list")
 
     def _dial(self, insecure: bool) -> Any:
+        if "://" in self._where:
+            from cli.link import over_http
+
+            return over_http.HttpChannel(self._where, insecure=insecure)
         if insecure:
             from cli.link import unverified
 

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from gateway.admin.chain import Chain
 from gateway.admin.context import Arrival
 from gateway.admin.grpc.peer import address_of
+from gateway.admin.local_socket import USER_MARK, user_name
 from gateway.admin.methods import Method
 from gateway.admin.refusal import Refused, invalid
 from gateway.proxies import Network, client_address
@@ -27,7 +28,9 @@ Arrive = Callable[[Context], Arrival]
 
 def arrive_over_unix(context: Context) -> Arrival:
     """Return the arrival of a call over the unix socket, which only trusted users may open."""
-    return Arrival(WIRE, trusted=True, traceparent=_metadata(context).get(HEADER, ""))
+    _, marked, number = context.peer().rpartition(USER_MARK)
+    name = user_name(int(number)) if marked and number.isdigit() else ""
+    return Arrival(WIRE, trusted=True, system_user=name, traceparent=_metadata(context).get(HEADER, ""))
 
 
 def arrive_over_tcp(trusted_proxies: Sequence[Network]) -> Arrive:

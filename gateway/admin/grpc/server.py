@@ -1,22 +1,21 @@
-"""Where administrators connect: a unix socket trusted by its file mode, and TCP with API keys."""
+"""The listeners of administrators: a unix socket trusted by its file mode, and gRPC over TCP with API keys."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import socket
-import stat
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
+from starlette.types import ASGIApp
 
 from gateway.admin.chain import Chain
 from gateway.admin.grpc import handlers, reflect
 from gateway.admin.grpc.handlers import Arrive, arrive_over_tcp, arrive_over_unix
+from gateway.admin.local_socket import LocalSocket, make_room
 from gateway.proxies import parse_networks
 from services.shared.config import Config
 from services.shared.rpc import health
@@ -30,20 +29,24 @@ Registration = Callable[[grpc.aio.Server], None]
 
 
 class AdminServer:
-    """Both listeners. `local` are registrations that only the unix socket gets, by the name of their service."""
+    """Both listeners. `web` is the HTTP application of the unix socket, which speaks gRPC too."""
 
     def __init__(
         self,
         config: Config,
         chain: Chain,
+        web: ASGIApp,
         local: Sequence[tuple[str, Registration]] = (),
         credentials: Callable[[], grpc.ServerCredentials] | None = None,
     ) -> None:
-        """Prepare both. Without `credentials` there is no TLS."""
+        """Prepare both; `local` are registrations of the unix socket alone. Without `credentials` there is no TLS."""
         self._config = config
         self._chain = chain
         self._local = local
         self._credentials = credentials
+        behind = config.unix_socket.with_name(f"{config.unix_socket.name}.grpc")
+        self._behind = behind
+        self._socket = LocalSocket(config.unix_socket, config.unix_socket_permission, web, behind)
         self._shared = config.gateway.worker > 0
         self._servers: list[grpc.aio.Server] = []
 
@@ -53,7 +56,7 @@ class AdminServer:
         Raises:
             OSError: the socket's folder cannot be made, or an address is in use.
         """
-        await self._start_unix(self._config.unix_socket)
+        await self._start_unix()
         if self._config.grpc_listen_addr:
             await self._start_tcp(self._config.grpc_listen_addr)
 
@@ -61,25 +64,26 @@ class AdminServer:
         """Let running calls finish for two seconds, then end."""
         for server in self._servers:
             await server.stop(2.0)
+        await self._socket.stop()
         if self._servers:
             with contextlib.suppress(FileNotFoundError):
-                self._config.unix_socket.unlink()
+                self._behind.unlink()
 
-    async def _start_unix(self, path: Path) -> None:
-        _make_room(path)
+    async def _start_unix(self) -> None:
+        make_room(self._config.unix_socket)
+        make_room(self._behind)
         server = self._new()
         for _, register in self._local:
             register(server)
         await self._register(server, arrive_over_unix, [name for name, _ in self._local])
-        # The socket appears with the right mode at once: nobody can slip in before a chmod.
-        before = os.umask(0o777 & ~self._config.unix_socket_permission)
+        before = os.umask(0o177)  # for this process alone: everybody else comes through the socket in front
         try:
-            server.add_insecure_port(f"unix:{path}")
+            server.add_insecure_port(f"unix:{self._behind}")
             await server.start()
         finally:
             os.umask(before)
-        os.chmod(path, self._config.unix_socket_permission)  # noqa: PTH101  one system call on a local file
         self._servers.append(server)
+        await self._socket.start()
 
     async def _start_tcp(self, address: str) -> None:
         if self._credentials is None and not self._config.grpc_allow_insecure:
@@ -107,26 +111,3 @@ class AdminServer:
         for name in ("", *services):
             await statuses.set(name, health_pb2.HealthCheckResponse.SERVING)
         reflect.add_to(server, (*services, *local, HEALTH))
-
-
-def _make_room(path: Path) -> None:
-    """Make the socket's folder and remove what a crash left behind; never anything but a socket that nobody serves."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.stat().st_mode):
-            raise OSError(f"unix_socket: {path} exists and is not a socket")
-        if _served(path):
-            raise OSError(f"unix_socket: another server listens at {path}")
-        path.unlink()
-
-
-def _served(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except BlockingIOError:  # its queue is full: somebody has it
-            return True
-        except OSError:
-            return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ async def test_services_learn_who_calls_over_which_wire(seen: list[Caller | None
     await stub.ListUsers(user_pb2.ListUsersRequest(), metadata=(("authorization", f"Bearer {traced.key}"),))
     await traced.web.get("/api/v1/user")
     assert seen == [
-        Caller("grpc"),
+        Caller("grpc", system_user=getpass.getuser()),
         Caller("grpc", "127.0.0.1", prefix),
         Caller("rest/v1", "127.0.0.1", prefix),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,7 @@ async def test_a_person_is_shown_with_identities_groups_and_who_says_so(
     told = (await shell("users", "show", "1", "--history")).out
     for words in (
         "suspended since",
-        "unix socket: left",
+        f"unix socket ({getpass.getuser()}): left",
         "no: this user is suspended",
         world.provider.issuer,
         "laptop",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -34,6 +35,8 @@ tagOwners: {tag:db: []}
 hosts: {base: 100.64.0.2}
 acls: [{action: accept, src: [group:dev], dst: ["tag:db:5432"]}]
 """
+SOCKET = f"unix socket ({getpass.getuser()})"
+"""Who changes a policy over the unix socket of a test."""
 
 
 @pytest.fixture
@@ -64,7 +67,12 @@ async def test_versions_keep_who_when_and_why_and_lead_back(shell: Shell, tmp_pa
     first, second = write(tmp_path / "a", OPEN), write(tmp_path / "b", SOME)
     one = await shell.ok("policy", "set", first, "--reason", "to begin")
     two = await shell.ok("acls", "set", second)
-    assert (one["policy"], one["number"], one["author"], one["reason"]) == (OPEN, "1", "unix socket", "to begin")
+    assert (one["policy"], one["number"], one["author"], one["reason"]) == (
+        OPEN,
+        "1",
+        f"unix socket ({getpass.getuser()})",
+        "to begin",
+    )
     assert one["updatedAt"]
     assert [version["number"] for version in await shell.ok("policy", "versions")] == ["2", "1"]
     shown = (await shell("policy", "versions")).out

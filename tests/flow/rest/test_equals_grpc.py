@@ -17,8 +17,8 @@ from google.protobuf import json_format
 from google.protobuf.message_factory import GetMessageClass
 from headscale.v1 import apikey_pb2, headscale_pb2
 
+from gateway.admin.rest.serving import HTTP_STATUS
 from gateway.admin.rest.v1.operations import BY_RPC, OPERATIONS
-from gateway.admin.rest.v1.problem import STATUS
 from tests.fakes.ssh import session_that_waits
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
@@ -61,7 +61,7 @@ class Both:
         assert answer.headers["content-type"] == "application/problem+json"
         assert (body["status"], body["detail"]) == (answer.status_code, body["message"])
         code = next(code for code in grpc.StatusCode if code.value[0] == body["code"])
-        assert STATUS.get(code, 500) == answer.status_code
+        assert HTTP_STATUS.get(code, 500) == answer.status_code
         return code.name, body["detail"]
 
 

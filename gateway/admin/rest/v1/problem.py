@@ -9,22 +9,7 @@ import orjson
 from starlette.responses import Response
 
 from gateway.admin.refusal import Refused
-
-STATUS: Mapping[grpc.StatusCode, int] = {
-    grpc.StatusCode.INVALID_ARGUMENT: 400,
-    grpc.StatusCode.FAILED_PRECONDITION: 400,
-    grpc.StatusCode.OUT_OF_RANGE: 400,
-    grpc.StatusCode.UNAUTHENTICATED: 401,
-    grpc.StatusCode.PERMISSION_DENIED: 403,
-    grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.ALREADY_EXISTS: 409,
-    grpc.StatusCode.ABORTED: 409,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
-    grpc.StatusCode.CANCELLED: 499,
-    grpc.StatusCode.UNIMPLEMENTED: 501,
-    grpc.StatusCode.UNAVAILABLE: 503,
-    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
-}
+from gateway.admin.rest.serving import headers_of, status_of
 
 TITLES: Mapping[int, str] = {
     400: "Bad Request",
@@ -46,14 +31,8 @@ TITLES: Mapping[int, str] = {
 
 
 def of_refusal(refusal: Refused) -> Response:
-    """The answer to a call that was refused."""
-    status = STATUS.get(refusal.code, 500)
-    headers = {}
-    if refusal.retry_after:
-        headers["Retry-After"] = str(refusal.retry_after)
-    if status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
-    return problem(status, refusal.code, str(refusal), headers)
+    """Answer a call that was refused."""
+    return problem(status_of(refusal), refusal.code, str(refusal), headers_of(refusal))
 
 
 def problem(status: int, code: grpc.StatusCode, text: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""The paths of /api/v1: admits the caller, reads, makes the one call that every wire makes, writes."""
+"""The paths of /api/v1: reads a request, makes its call through the chain, writes the answer."""
 
 from __future__ import annotations
 
@@ -10,27 +10,23 @@ import grpc
 import orjson
 from fastapi import APIRouter
 from headscale.v1 import node_pb2
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admin.calls import etag
 from gateway.admin.chain import Chain
-from gateway.admin.context import Arrival, CallContext
+from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
+from gateway.admin.rest.serving import arrival_of, read_raw, serve
 from gateway.admin.rest.v1 import legacy_output, published
 from gateway.admin.rest.v1.lists import narrow, page_of_nodes
 from gateway.admin.rest.v1.operations import EVERY, Operation
 from gateway.admin.rest.v1.problem import of_refusal, problem
 from gateway.admin.rest.v1.reading import read_body, read_request
 from gateway.admin.rest.v1.writing import document
-from services.shared.telemetry.logs import get_logger
-from services.shared.telemetry.propagation import HEADER
-
-log = get_logger(__name__)
 
 WIRE = "rest/v1"
 PREFIX = "/api/v1"
-MAX_BODY = 4 << 20
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -61,17 +57,7 @@ async def read(request: Request) -> Mapping[str, object]:
     Raises:
         Refused: it is too large or not a JSON object.
     """
-    raw = bytearray()
-    async for part in request.stream():
-        raw += part
-        if len(raw) > MAX_BODY:
-            raise _TooLarge()
-    return read_body(bytes(raw))
-
-
-class _TooLarge(Refused):
-    def __init__(self) -> None:
-        super().__init__(grpc.StatusCode.RESOURCE_EXHAUSTED, f"body: larger than {MAX_BODY} bytes")
+    return read_body(await read_raw(request))
 
 
 def _shape(path: str) -> str:
@@ -121,7 +107,7 @@ def _resource(handlers: Mapping[str, Handler], chain: Chain, listed: AbstractSet
     allowed = sorted({*listed, "OPTIONS", *(("HEAD",) if "GET" in listed else ())})
     allow = {"Allow": ", ".join(allowed)}
 
-    async def serve(request: Request, call: CallContext) -> Response:
+    async def answer(request: Request, call: CallContext) -> Response:
         if not handlers:
             return problem(404, grpc.StatusCode.NOT_FOUND, "there is nothing at this path")
         handler = handlers.get("GET" if request.method == "HEAD" else request.method)
@@ -138,26 +124,13 @@ def _resource(handlers: Mapping[str, Handler], chain: Chain, listed: AbstractSet
     async def endpoint(request: Request) -> Response:
         if request.method == "OPTIONS" and handlers:
             return Response(status_code=204, headers=allow)
-        try:
-            async with chain.enter(_arrival(request)) as call:
-                return await serve(request, call)
-        except _TooLarge as refusal:
-            return problem(413, refusal.code, str(refusal), {"Connection": "close"})
-        except Refused as refusal:
-            return of_refusal(refusal)
-        except ClientDisconnect:
-            return Response(status_code=499)
-        except Exception:
-            log.exception("administration call failed", path=request.scope.get("route_path", request.url.path)[:200])
-            return problem(500, grpc.StatusCode.INTERNAL, "internal error")
+
+        async def handle(call: CallContext) -> Response:
+            return await answer(request, call)
+
+        return await serve(chain, request, arrival_of(request, WIRE), handle, of_refusal)
 
     return endpoint
-
-
-def _arrival(request: Request) -> Arrival:
-    address = request.client.host if request.client else ""
-    headers = request.headers
-    return Arrival(WIRE, address, headers.get("authorization"), traceparent=headers.get(HEADER, ""))
 
 
 def _add(routes: APIRouter, path: str, endpoint: Endpoint) -> None:

@@ -11,10 +11,13 @@ WORKERS ?= auto
 # Tests of one module stay together: they share a lab, a server or a database.
 PYTEST := $(PY) -m pytest tests -n $(WORKERS) --dist loadscope
 
-.PHONY: help setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model chaos fuzz clean
+.PHONY: help docs setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model chaos fuzz clean
 
 help: ## Show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+docs: setup-test ## Write the tables of docs/configuration.md from the description of the keys
+	@PYTHONPATH=. .venv/bin/python scripts/configuration-page.py
 
 setup: ## Make .venv with what the server needs
 	@scripts/setup.sh run

@@ -20,7 +20,9 @@ class OidcPkceConfig:
     """`oidc.pkce`: taken for old files. PKCE with S256 is sent whatever these say; other values are warned about."""
 
     enabled: bool = True
+    """No effect: PKCE is always sent, and `false` is warned about."""
     method: Literal["S256", "plain"] = "S256"
+    """No effect: `S256` is always sent, and `plain` is warned about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +30,17 @@ class OidcClaimsConfig:
     """`oidc.claims`: which claim carries what; dotted paths and URL-shaped names are allowed."""
 
     email: str = "email"
+    """Claim of the e-mail address; dots lead into objects."""
     name: str = "name"
+    """Claim of the display name."""
     groups: str = "groups"
+    """Claim of the groups."""
     username: str = "preferred_username"
+    """Claim of the user name."""
     picture: str = "picture"
+    """Claim of the picture's URL."""
     namespace: str = ""
+    """The same as `oidc.namespace_claim`, and before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +52,13 @@ class ProviderGroupsConfig:
     rename: Mapping[str, str] = field(default_factory=dict)
     """A provider's name to ours; an empty one drops the group."""
     patterns: Mapping[str, str] = field(default_factory=dict)
-    """Regular expressions that match a whole name to ours, with \\1 for what was in parentheses; the first counts."""
+    """Regular expressions that match a whole name to ours, with `\\1` for what was in parentheses; the first
+    counts."""
     prefix: str = ""
     """Put before names that neither of these changed."""
     allow: tuple[str, ...] = ()
-    """Names of groups, by ours, that count in policies when this provider sends them; `*` stands for any characters.
-    Empty: any of the default provider, and of another one those that it gets by `rename` or `prefix` alone."""
+    """Groups, by our names, that count in policies when this provider sends them; `*` stands for any characters.
+    Empty: any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +66,8 @@ class OidcGroupsConfig(ProviderGroupsConfig):
     """`oidc.groups` of the default provider, and what holds for the groups of all."""
 
     on_conflict: Literal["merge", "static", "idp"] = "merge"
-    """Who is in a group that a policy lists and a provider names: both, the policy's members, or the provider's."""
+    """Who is in a group that a policy lists and a provider names: both (`merge`), the policy's members (`static`), or
+    the provider's (`idp`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +75,15 @@ class ProviderConfig:
     """One provider, who may enter by it, and what its claims mean. No issuer means no sign-in there."""
 
     issuer: str = ""
+    """As the provider's page names it, with the App ID; unset: no sign-in."""
     app_id: str = ""
     """SmartLink's App ID, for an issuer that was given without its path."""
     provider_name: str = "OIDC"
     """What the sign-in button calls the provider."""
     client_id: str = ""
+    """As the provider's page names it."""
     client_secret: str = secret()
+    """Or `client_secret_path`, or `private_key_path`."""
     client_secret_path: Path | None = None
     """Read at every use, so that a new secret needs no restart."""
     client_auth: Literal["", "client_secret_basic", "client_secret_post", "private_key_jwt"] = ""
@@ -78,28 +91,41 @@ class ProviderConfig:
     private_key_path: Path | None = None
     """A PEM key in place of a secret, for private_key_jwt."""
     only_start_if_oidc_is_available: bool = True
+    """`false`: start without the provider, and look for it until it answers."""
     scope: tuple[str, ...] = ("openid", "profile", "email")
+    """What the provider is asked for; `groups` where `allowed_groups` or policies need them."""
     email_verified_required: bool = True
+    """An address counts only when the provider vouches for it."""
     extra_params: Mapping[str, str] = field(default_factory=dict)
+    """More parameters for the provider's page, such as `prompt` or `max_age`."""
     allowed_domains: tuple[str, ...] = ()
+    """Domains of e-mail addresses that may enter; `*.example.com` means subdomains. Empty: all."""
     trusted_domains: tuple[str, ...] = ()
-    """Domains whose e-mail addresses count when this provider sends them. Empty: any of the default provider, and of
-    another one its `allowed_domains` that no other provider has."""
+    """Domains whose e-mail addresses count when this provider sends them; see [Several
+    providers](sign-in.md#several-providers)."""
     allowed_users: tuple[str, ...] = ()
+    """E-mail addresses that may enter. Empty: all."""
     allowed_groups: tuple[str, ...] = ()
+    """Who is in one of these may enter. Empty: all."""
     auto_create_users: bool = True
+    """`false`: only people who have a user already, see [Who may enter](sign-in.md#who-may-enter)."""
     expiry: timedelta | None = None
     """How long a login keeps a node valid; zero means for ever, unset means `node.expiry`."""
     use_expiry_from_token: bool = False
+    """A device's key ends with the ID token of its sign-in."""
     pkce: OidcPkceConfig = OidcPkceConfig()
     claims: OidcClaimsConfig = OidcClaimsConfig()
     groups: ProviderGroupsConfig = ProviderGroupsConfig()
     create_namespace_for_user: bool = True
+    """`false`: `namespace_format` is not used for names."""
     namespace_format: str = ""
+    """The name of a new user: `{email}`, `{email_local}`, `{username}`, `{name}`, `{sub}`, `{claim:NAME}`."""
     namespace_claim: str = ""
+    """Which claim says what a person belongs to, such as a department; policies know it as `group:namespace:VALUE`."""
     ca_path: Path | None = None
     """Extra certificate authorities for the provider's TLS."""
     clock_leeway: timedelta = timedelta(seconds=60)
+    """How far the provider's clock may be off; at most ten minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +134,8 @@ class OidcConfig(ProviderConfig):
 
     groups: OidcGroupsConfig = OidcGroupsConfig()
     providers: Mapping[str, ProviderConfig] = field(default_factory=dict)
-    """More providers, each with the keys of `oidc`; they inherit nothing from it."""
+    """More providers by name, each with the keys of `oidc` above; see [Several
+    providers](sign-in.md#several-providers)."""
 
     def in_use(self) -> dict[str, ProviderConfig]:
         """The providers that are configured, the default first; its name is empty."""

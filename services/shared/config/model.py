@@ -91,30 +91,52 @@ class Config:
     """The whole configuration of a deployment; every process reads the same file."""
 
     server_url: str = ""
+    """What clients dial and pages link to; `http://` or `https://`."""
     listen_addr: str = "127.0.0.1:8080"
+    """Where the gateway listens for clients and browsers."""
     metrics_listen_addr: str = "127.0.0.1:9090"
-    """Metrics and debug pages of each process. Empty means off."""
+    """`/metrics` and `/debug/` of each process. Empty means off."""
     metrics_allowed_networks: tuple[str, ...] = ()
-    """CIDRs that may read there besides loopback and private addresses."""
+    """CIDRs that may read there besides loopback and private addresses; what a proxy says of its client only ever
+    closes."""
     metrics_allowed_hosts: tuple[str, ...] = ()
-    """Names in public DNS under which they are read, besides that of `server_url`."""
+    """Names in public DNS under which metrics and debug pages are read, besides addresses, unqualified and private
+    names, and the host of `server_url`. Requests to other names are refused (DNS rebinding)."""
     grpc_listen_addr: str = "127.0.0.1:50443"
+    """Administration over TCP with API keys; opened only with TLS, or with `grpc_allow_insecure`."""
     grpc_allow_insecure: bool = False
+    """Open it without TLS, for a network that is trusted otherwise."""
     trusted_proxies: tuple[str, ...] = ()
+    """CIDRs whose `X-Forwarded-For`, `X-Real-IP` and `True-Client-IP` are believed."""
     unix_socket: Path = DEFAULT_SOCKET
+    """Administration on this machine, without a key."""
     unix_socket_permission: int = field(default=0o770, metadata={"mode": True})
+    """Its mode: who may write to it may administer."""
     state_dir: Path = DEFAULT_STATE_DIR
     """Where keys, the SQLite database and certificates live unless a key names another place."""
     disable_check_updates: bool = False
+    """No effect: nothing here asks for updates."""
     acme_url: str = "https://acme-v02.api.letsencrypt.org/directory"
+    """Directory of the ACME authority that `tls_letsencrypt_hostname` orders from."""
     acme_email: str = ""
+    """Where the authority writes to, if it does."""
     tls_letsencrypt_hostname: str = ""
+    """The name that a certificate is ordered for, and renewed when a third of its life is left; see
+    [HTTPS](https.md)."""
     tls_letsencrypt_cache_dir: Path = Path("/var/www/.cache")
+    """Account, certificate and open challenges; replicas that serve one name share it."""
     tls_letsencrypt_challenge_type: Literal["HTTP-01", "TLS-ALPN-01"] = "HTTP-01"
+    """`HTTP-01`, for which port 80 of the name leads to `tls_letsencrypt_listen`, or `TLS-ALPN-01`, for which port 443
+    leads to `listen_addr`."""
     tls_letsencrypt_listen: str = ":http"
+    """Where `HTTP-01` is answered; other requests there are sent to `server_url`."""
     tls_cert_path: Path | None = None
+    """Certificate chain of the gateway, read again when it changes and on SIGHUP; unset: plain HTTP, for a proxy that
+    ends TLS."""
     tls_key_path: Path | None = None
+    """Its private key."""
     randomize_client_port: bool = False
+    """No effect: the policy's `randomizeClientPort` decides."""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     prefixes: PrefixesConfig = field(default_factory=PrefixesConfig)
     derp: DerpConfig = field(default_factory=DerpConfig)
@@ -126,8 +148,10 @@ class Config:
     dns: DnsConfig = field(default_factory=DnsConfig)
     oidc: OidcConfig = field(default_factory=OidcConfig)
     logtail: SwitchConfig = field(default_factory=SwitchConfig)
+    """Off: clients are told not to log to their vendor."""
     taildrop: TaildropConfig = field(default_factory=TaildropConfig)
     auto_update: SwitchConfig = field(default_factory=SwitchConfig)
+    """Clients update themselves unless told otherwise."""
     cli: CliConfig = field(default_factory=CliConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
     bus: BusConfig = field(default_factory=BusConfig)

@@ -21,8 +21,11 @@ class SqliteConfig:
     """`database.sqlite`."""
 
     path: Path = Path()
+    """The database file."""
     write_ahead_log: bool = True
+    """`false`: without SQLite's write-ahead log, which is slower."""
     wal_autocheckpoint: int = 1000
+    """Pages of that log after which they go into the file; zero means never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +33,23 @@ class PostgresConfig:
     """`database.postgres`."""
 
     host: str = "localhost"
+    """Server, or the folder of its socket."""
     port: Port = 5432
+    """Its port; not for a socket."""
     name: str = ""
+    """Database."""
     user: str = ""
+    """Role."""
     password: str = secret("pass")
+    """The role's password."""
     ssl: str = field(default="disable", metadata={"bools": {True: "require", False: "disable"}})
     """`disable`, `prefer`, `require`, `verify-ca`, `verify-full`; the file may say true or false."""
     max_open_conns: Count = 10
+    """Connections of one process at the most."""
     max_idle_conns: int = 10
+    """How many of them are kept when nobody needs them."""
     conn_max_idle_time_secs: int = 3600
+    """Age at which one is made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +57,13 @@ class GormConfig:
     """`database.gorm`: taken for old files; nothing here reads it."""
 
     prepare_stmt: bool = True
+    """No effect: there is no GORM here."""
     parameterized_queries: bool = True
+    """No effect: there is no GORM here."""
     skip_err_record_not_found: bool = True
+    """No effect: there is no GORM here."""
     slow_threshold: int = 1000
+    """No effect: there is no GORM here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +73,9 @@ class DatabaseConfig:
     type: Literal["sqlite", "postgres"] = field(
         default="sqlite", metadata={"same": {"sqlite3": "sqlite", "postgresql": "postgres"}}
     )
+    """`sqlite` or `postgres`."""
     debug: bool = False
+    """Log every statement."""
     sqlite: SqliteConfig = SqliteConfig()
     postgres: PostgresConfig = PostgresConfig()
     gorm: GormConfig = GormConfig()
@@ -69,6 +86,7 @@ class BusConfig:
     """`bus`: empty means in memory (one process); else `redis://…`, `rediss://…` or `unix://…`."""
 
     url: str = secret()
+    """`redis://…`, `rediss://…` or `unix://…`; empty: in memory, for one process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +94,9 @@ class ServiceConfig:
     """One of `services.*`: where it listens, and where the others find its replicas."""
 
     listen_addr: str = ""
+    """Where this process answers the others: `host:port` or `unix:PATH`."""
     addresses: tuple[str, ...] = ()
+    """Where the others find its replicas, each `host:port` or `unix:PATH`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +104,11 @@ class ServicesTlsConfig:
     """`services.tls`: mutual TLS between our processes; all three or none."""
 
     ca_path: Path | None = None
+    """Authority of all our processes' certificates: mutual TLS in place of `services.token`."""
     cert_path: Path | None = None
+    """This process's certificate."""
     key_path: Path | None = None
+    """Its private key."""
     server_name: str = ""
     """Name in the peers' certificates when it is not the dialled host."""
 
@@ -123,14 +146,15 @@ class GatewayConfig:
     handshakes_per_second: Rate = 1000.0
     """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
     reconnects_per_second: Rate = 2.0
-    """Tunnels, map sessions and registrations, each, that one machine may open a second, fifteen times as many at once;
-    five times as many questions about SSH sessions; zero means no limit."""
+    """Tunnels, map sessions and registrations, each, that one machine may open a second, fifteen times as many at
+    once; five times as many questions about SSH sessions; zero means no limit."""
     reports_per_second: Rate = 2.0
-    """Reports of endpoints and hostinfo that are stored of one machine each second, ten times as many at once; more
-    wait, and the newest takes the place of those before it. Zero means no limit."""
+    """Reports of endpoints and hostinfo of one machine that are stored each second, ten times as many at once; one of
+    several 4 KiB counts as several. More wait, and the newest replaces those before it. Zero means no limit."""
     max_handshakes: Count = 4096
     """Connections that have not finished their handshake; older ones go first."""
     handshake_timeout: Interval = timedelta(seconds=10)
+    """How long a connection may take to prove itself."""
     max_request_body: Count = 1 << 20
     """Bytes of a request body inside the tunnel."""
     max_answer_body: int = 32 << 20
@@ -140,6 +164,7 @@ class GatewayConfig:
     idle_timeout: timedelta = timedelta(seconds=300)
     """How long a tunnel without any request may stay."""
     keepalive_interval: Interval = timedelta(seconds=50)
+    """Silence in a map session after which the server speaks."""
     high_water: Count = 64 << 10
     """Unsent bytes at which a map session is paused."""
     initial_map_bytes: int = 64 << 20
@@ -163,7 +188,9 @@ class LogConfig:
     level: Literal["panic", "fatal", "error", "warn", "info", "debug", "trace", "disabled"] = field(
         default="info", metadata={"same": {"warning": "warn", "err": "error", "critical": "fatal"}}
     )
+    """panic, fatal, error, warn, info, debug, trace, disabled."""
     format: Literal["text", "json"] = "text"
+    """`text` on standard error, `json` on standard output."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +198,9 @@ class TelemetryConfig:
     """`telemetry`: where spans go; empty means nowhere, unless OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
     otlp_endpoint: str = ""
+    """OTLP/gRPC address that spans go to; empty: `OTEL_EXPORTER_OTLP_ENDPOINT`, or nowhere."""
     sample_ratio: Annotated[float, Min(0), Max(1)] = 1.0
+    """Share of the traces that begin here, from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,9 +208,13 @@ class CliConfig:
     """`cli`: how the command reaches a server elsewhere; no address means the unix socket."""
 
     address: str = ""
+    """Server to administer, `host:port`; empty: the unix socket."""
     api_key: str = secret()
+    """What `headscale apikeys create` printed."""
     timeout: timedelta = timedelta(seconds=5)
+    """For each call."""
     insecure: bool = False
+    """Do without TLS."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,10 +222,15 @@ class TuningConfig:
     """`tuning`."""
 
     notifier_send_timeout: timedelta = timedelta(milliseconds=800)
+    """No effect: windows and queues follow the load."""
     batch_change_delay: timedelta = timedelta(milliseconds=800)
+    """No effect: windows and queues follow the load."""
     node_mapsession_buffered_chan_size: int = 30
+    """No effect: windows and queues follow the load."""
     batcher_workers: int = 0
+    """No effect: windows and queues follow the load."""
     register_cache_cleanup: timedelta = timedelta(minutes=20)
+    """No effect: a pending login goes when it ends."""
     register_cache_expiration: Annotated[
         timedelta, Min(timedelta(seconds=30), "nobody signs in that fast; write 15m")
     ] = timedelta(minutes=15)
@@ -200,4 +238,6 @@ class TuningConfig:
     register_cache_max_entries: Count = 1024
     """How many pending logins, and how many SSH sessions, may wait at once."""
     node_store_batch_size: int = 100
+    """No effect: windows and queues follow the load."""
     node_store_batch_timeout: timedelta = timedelta(milliseconds=500)
+    """No effect: windows and queues follow the load."""

@@ -17,6 +17,8 @@ class NoiseConfig:
     """`noise`: the control key that clients pin."""
 
     private_key_path: Path = Path()
+    """The control key that clients pin; made at the first start. Keep it: clients refuse another one until they
+    restart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +26,11 @@ class PrefixesConfig:
     """`prefixes`: where node addresses come from; an empty one means that family is off."""
 
     v4: str = ""
+    """Inside 100.64.0.0/10; empty: no IPv4."""
     v6: str = ""
+    """Inside fd7a:115c:a1e0::/48; empty: no IPv6."""
     allocation: Literal["sequential", "random"] = "sequential"
+    """`sequential` or `random`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,9 @@ class NameserversConfig:
     """`dns.nameservers`: for every name, and for single domains."""
 
     global_: tuple[str, ...] = field(default=(), metadata={"key": "global"})
+    """Resolvers for every name."""
     split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Resolvers for single domains."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +57,18 @@ class DnsConfig:
     """`dns`: what clients are told about names."""
 
     magic_dns: bool = True
+    """Clients answer names of nodes themselves."""
     base_domain: str = ""
+    """Nodes are `NAME.BASE_DOMAIN`."""
     override_local_dns: bool | None = None
     """Unset means: yes if there are global nameservers."""
     nameservers: NameserversConfig = NameserversConfig()
     search_domains: tuple[str, ...] = ()
+    """After the base domain."""
     extra_records: tuple[ExtraRecord, ...] = ()
+    """A and AAAA records: name, type, value."""
     extra_records_path: Path | None = None
+    """The same from a JSON file that may change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +76,7 @@ class DerpStunConfig:
     """`derp.server.stun`: accepted for old files."""
 
     enabled: bool = True
+    """`false`: no STUN, whatever `stun_listen_addr` says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,16 +86,26 @@ class DerpServerConfig:
     enabled: bool = True
     """In the file unset means: yes if neither `derp.urls` nor `derp.paths` names another relay."""
     region_id: Annotated[int, Min(1), Max((1 << 31) - 1)] = 999
+    """900 to 999 by convention."""
     region_code: str = "headscale"
+    """Short name of the region."""
     region_name: str = "Headscale Embedded DERP"
+    """Name for people."""
     verify_clients: bool = True
+    """Only nodes of this tailnet may relay; one that is deleted, expires or whose owner is suspended is cut at
+    once."""
     verify_clients_fail_open: bool = False
     """Whether clients come in while the registry does not answer."""
     stun_listen_addr: str = "0.0.0.0:3478"
+    """UDP; empty: no STUN."""
     private_key_path: Path = Path()
+    """The relay's own key; made at the first start."""
     automatically_add_embedded_derp_region: bool = True
+    """Whether clients are told of this relay; `false` leaves that to `derp.paths`, `derp.urls` or the policy."""
     ipv4: str = ""
+    """Address that clients are told; empty: by name."""
     ipv6: str = ""
+    """Address that clients are told; empty: by name."""
     stun: DerpStunConfig = DerpStunConfig()
     listen_addr: str = ""
     """Relay over TLS on a listener of its own. Empty: `/derp` on `listen_addr` under the name of an https `server_url`
@@ -102,6 +125,7 @@ class DerpServerConfig:
     tls_cert_path: Path | None = None
     """Own certificate; unset means a self-signed one, made at first start and pinned in the DERP map."""
     tls_key_path: Path | None = None
+    """Its private key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +134,13 @@ class DerpConfig:
 
     server: DerpServerConfig = DerpServerConfig()
     urls: tuple[str, ...] = ()
+    """DERP maps to merge, as JSON."""
     paths: tuple[Path, ...] = ()
+    """DERP maps to merge, from files."""
     auto_update_enabled: bool = False
+    """Fetch `derp.urls` again after `derp.update_frequency`; else only at the start."""
     update_frequency: timedelta = timedelta(hours=3)
+    """At least a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +148,7 @@ class EphemeralConfig:
     """`node.ephemeral`."""
 
     inactivity_timeout: timedelta = timedelta(seconds=120)
+    """Ephemeral nodes are deleted so long after they were last connected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +156,9 @@ class HaConfig:
     """`node.routes.ha`: how a lost subnet router is noticed."""
 
     probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=10)
+    """No effect: routers are not probed; one gives way when its connection ends."""
     probe_timeout: timedelta = timedelta(seconds=5)
+    """No effect: routers are not probed; one gives way when its connection ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +183,7 @@ class PreAuthKeysConfig:
     """`preauth_keys`."""
 
     revoked_retention: timedelta = timedelta(hours=168)
+    """No effect: revoked keys stay until `headscale preauthkeys delete`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +191,9 @@ class PolicyConfig:
     """`policy`: where the policy document lives; no path in mode `file` means allow-all."""
 
     mode: Literal["file", "database"] = "file"
+    """`file` or `database`. Unset and without `policy.path`: `database`."""
     path: Path | None = None
+    """The policy document in mode `file`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,3 +208,4 @@ class TaildropConfig:
     """`taildrop`."""
 
     enabled: bool = True
+    """Nodes may send each other files."""

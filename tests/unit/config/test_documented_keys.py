@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import ast
-from datetime import timedelta
+import runpy
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from services.shared.config import Config, load
+from services.shared.config import load
+from services.shared.config.described import described
 from services.shared.config.environment import keys
 from services.shared.config.idle import IDLE, QUIET
-from tests.unit.config.reading import ATTRIBUTES, at
+from tests.unit.config.reading import ATTRIBUTES
 
 ROOT = Path(__file__).parents[3]
 CONFIG = ROOT / "services" / "shared" / "config"
-UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
 KEYS = {".".join(path): secret for path, secret in keys()}
 
 
@@ -26,25 +25,6 @@ def rows() -> dict[str, tuple[str, str]]:
     lines = (ROOT / "docs" / "configuration.md").read_text().splitlines()
     cells = [[cell.strip() for cell in line[2:-1].split("|")] for line in lines if line.startswith("| `")]
     return {key.strip("`"): (default.strip("`"), meaning) for key, default, meaning in cells}
-
-
-def default_of(key: str) -> str:
-    """The default as the page writes it."""
-    value: Any = at(Config(), key)
-    match value:
-        case bool():
-            return str(value).lower()
-        case timedelta() if value and value < timedelta(seconds=1):
-            return f"{value // timedelta(milliseconds=1)}ms"
-        case timedelta():
-            return next((f"{value // unit}{name}" for name, unit in UNITS if value and not value % unit), "0")
-        case tuple():
-            return f"[{', '.join(value)}]"
-        case Path():
-            return "" if value == Path() else str(value)
-        case int() if key == "unix_socket_permission":
-            return f"0{value:o}"
-    return "" if value is None else str(value)
 
 
 @cache
@@ -60,11 +40,17 @@ def read_names() -> set[str]:
     }
 
 
-def test_the_page_has_every_key_with_its_default_and_meaning() -> None:
-    page = rows()
-    assert list(page) == list(KEYS)
-    assert {key: default for key, (default, _) in page.items()} == {key: default_of(key) for key in KEYS}
-    assert [key for key, (_, meaning) in page.items() if not meaning] == []
+def test_the_page_is_made_from_the_keys() -> None:
+    page = runpy.run_path(str(ROOT / "scripts" / "configuration-page.py"))
+    assert (ROOT / "docs" / "configuration.md").read_text().endswith(page["tables"]()), "run: make docs"
+
+
+def test_every_key_is_described() -> None:
+    keys_described = described()
+    assert [key.name for key in keys_described] == list(KEYS)
+    assert [key.name for key in keys_described if not key.meaning] == []
+    assert {key.name for key in keys_described if key.secret} == {key for key, secret in KEYS.items() if secret}
+    assert all(key.default in key.choices for key in keys_described if key.choices and key.default)
 
 
 def test_the_page_marks_the_secrets() -> None:

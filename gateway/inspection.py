@@ -21,6 +21,7 @@ _STAGES = {
     Stage.OPENING: "opening",
     Stage.ACCEPTED: "accepted",
     Stage.LIVE: "live",
+    Stage.DISMISSED: "dismissed",
     Stage.ENDED: "ended",
 }
 

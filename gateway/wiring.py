@@ -33,7 +33,7 @@ from gateway.machine.c2n import NodeQueries
 from gateway.machine.in_flight import InFlight
 from gateway.machine.keepalive import INTERVAL, JITTER
 from gateway.machine.map import Map
-from gateway.machine.map_sessions import MapSessions, Timing
+from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
 from gateway.machine.presence import Presence, PresenceReport
@@ -41,6 +41,7 @@ from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.session import MapSessionRequest
+from gateway.machine.session_ports import Timing
 from gateway.machine.ssh import MAX_WAITING, MAX_WAITING_PER_MACHINE, Ssh
 from gateway.process import keyfile
 from gateway.process.certificates import listener_certificate

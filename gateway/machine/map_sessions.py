@@ -15,84 +15,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol
 
 from gateway.exchange import Responder
+from gateway.machine.farewell import Farewells, farewell_message
 from gateway.machine.frames import FrameCache, MissingFrameError
 from gateway.machine.full_map_budget import FullMapBudget
-from gateway.machine.keepalive import INTERVAL, JITTER, PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
+from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import UNKNOWN_NODE, Refusal, refuse
 from gateway.machine.session import Cancellable, Cursor, MapSession, MapSessionRequest, SessionTable
+from gateway.machine.session_ports import Observer, Part, Reason, Timing, Uplink
 from gateway.machine.session_state import Reading, ReadingEvent, Stage, StageEvent
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
 
-Part = bytes | int
-"""Bytes of a message, or the id of a shared frame."""
-Reason = Literal[
-    "client", "lost", "removed", "rotated", "superseded", "done", "resync", "slow", "refused", "timeout", "stopping"
-]
-"""Why a session ended; the label of a metric."""
-
 SUPERSEDED = Refusal(409, "a newer map session of this node took over")
 RESYNC = Refusal(503, "the map must be read again from the start", retry_after=1)
 _REFUSAL_OF_END: Mapping[Reason, Refusal] = {"superseded": SUPERSEDED, "resync": RESYNC}
 """Answers to clients whose session ends before it was accepted; any other reason: the node is unknown."""
-
-
-class Uplink(Protocol):
-    """Sends to the map streamer; never blocks, and discards messages while none is attached."""
-
-    @property
-    def attached(self) -> bool:
-        """Whether a map streamer is attached."""
-        ...
-
-    def opened(self, session: MapSession) -> None:
-        """Open a session at the map streamer, with its cursor if it has one."""
-        ...
-
-    def closed(self, route: int) -> None:
-        """Report the end of a session."""
-        ...
-
-    def paused(self, route: int) -> None:
-        """Report that the client of a session reads slowly."""
-        ...
-
-    def dropped(self, frame_ids: Sequence[int]) -> None:
-        """Report frames that the cache has dropped."""
-        ...
-
-
-class Observer(Protocol):
-    """Observes when sessions of nodes begin and end."""
-
-    def opened(self, session_id: int, node_id: int) -> None:
-        """Note that a session serves a node."""
-        ...
-
-    def closed(self, session_id: int, *, lost: bool = False) -> None:
-        """Note that a session has ended; `lost`: its client no longer answered."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Durations in seconds, and the budget of full maps."""
-
-    keepalive: float = INTERVAL
-    jitter: float = JITTER
-    open_timeout: float = 30.0
-    slow_timeout: float = 60.0
-    retry: float = 1.0
-    initial_map_bytes: int = 64 << 20
-    """Bytes of full maps in flight at once."""
 
 
 class MapSessions:
@@ -114,6 +57,7 @@ class MapSessions:
         self._table = SessionTable()
         self._frames = FrameCache()
         self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
+        self._farewells = Farewells()
         self._uplink: Uplink | None = None
         self._paused: set[int] = set()
 
@@ -197,13 +141,33 @@ class MapSessions:
         if session is None:
             return
         if session.writer is None:
-            refuse(session.responder, refusal)
-            self._end(session, "refused")
+            if refusal is not UNKNOWN_NODE or session.request.once or not self._dismiss(session):
+                refuse(session.responder, refusal)
+                self._end(session, "refused")
         elif again:
             self._timer(self._timing.retry * random.uniform(0.5, 1.5), partial(self._reopen, session))
         else:
             self._on_removed(session.request)
             self._close(session, "refused")
+
+    def _dismiss(self, session: MapSession) -> bool:
+        """Hold a last map that logs the client out. Returns False if too many are held."""
+        if not self._farewells.admit(session):
+            return False
+        session.advance(StageEvent.DISMISSED)
+        self._budget.release(session)
+        _cancel(session.deadline)
+        session.deadline = None
+        writer = session.responder.start_stream(200)
+        if session.stage is Stage.DISMISSED:
+            session.writer = writer
+            writer.on_closed(session.gone)
+            message = framed([farewell_message(session.request)])
+            if writer.send(message):
+                self._count("full", sum(map(len, message)))
+            session.last_sent = self._clock.monotonic()
+            self._arm_keepalive(session)
+        return True
 
     def frame(self, frame_id: int, data: bytes) -> None:
         """Cache a frame that messages will name."""
@@ -383,7 +347,7 @@ class MapSessions:
         """Forget a session everywhere."""
         if not self._table.remove(session):
             return
-        known_upstream = session.upstream
+        known_upstream, served_node = session.upstream, session.node_id != 0
         session.advance(StageEvent.ENDED)
         _cancel(session.deadline)
         _cancel(session.timer)
@@ -391,9 +355,10 @@ class MapSessions:
         self._paused.discard(session.session_id)
         if upstream and known_upstream and self._uplink is not None and self._uplink.attached:
             self._uplink.closed(session.route)
-        if session.writer is not None and not session.request.once:
+        if served_node and not session.request.once:
             self._presence.closed(session.session_id, lost=reason == "lost")
         self._budget.release(session)
+        self._farewells.forget(session)
         self._metrics.sessions.set(len(self._table))
         self._metrics.paused.set(len(self._paused))
         self._metrics.ended.labels(reason).inc()

@@ -111,7 +111,7 @@ class MapSession:
     @property
     def upstream(self) -> bool:
         """Whether the map streamer knows the session, or must learn of it when it attaches."""
-        return self.stage is not Stage.WAITING
+        return self.stage is not Stage.WAITING and self.stage is not Stage.DISMISSED
 
     @property
     def has_map(self) -> bool:

@@ -21,6 +21,8 @@ class Stage(Enum):
     """The response head was sent; no map yet, so a delta would be useless."""
     LIVE = auto()
     """Has a map and receives deltas."""
+    DISMISSED = auto()
+    """Holds a last map that logs its client out; the map streamer does not know it."""
     ENDED = auto()
     """Forgotten everywhere."""
 
@@ -31,6 +33,7 @@ class StageEvent(Enum):
     ADMITTED = auto()
     ACCEPTED = auto()
     MAP_SENT = auto()
+    DISMISSED = auto()
     ENDED = auto()
 
 
@@ -59,9 +62,14 @@ class ReadingEvent(Enum):
 
 STAGES: Mapping[Stage, Mapping[StageEvent, Stage]] = {
     Stage.WAITING: {StageEvent.ADMITTED: Stage.OPENING, StageEvent.ENDED: Stage.ENDED},
-    Stage.OPENING: {StageEvent.ACCEPTED: Stage.ACCEPTED, StageEvent.ENDED: Stage.ENDED},
+    Stage.OPENING: {
+        StageEvent.ACCEPTED: Stage.ACCEPTED,
+        StageEvent.DISMISSED: Stage.DISMISSED,
+        StageEvent.ENDED: Stage.ENDED,
+    },
     Stage.ACCEPTED: {StageEvent.MAP_SENT: Stage.LIVE, StageEvent.ENDED: Stage.ENDED},
     Stage.LIVE: {StageEvent.MAP_SENT: Stage.LIVE, StageEvent.ENDED: Stage.ENDED},
+    Stage.DISMISSED: {StageEvent.ENDED: Stage.ENDED},
     Stage.ENDED: {},
 }
 

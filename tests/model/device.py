@@ -143,8 +143,12 @@ class Device:
 
     def _take(self, data: bytes) -> None:
         try:
-            if not self.netmap.receive(data, zstd=self.manner.zstd).get("KeepAlive"):
+            message = self.netmap.receive(data, zstd=self.manner.zstd)
+            if not message.get("KeepAlive"):
                 self.maps += 1
+            dismissed = message.get("Node", {}).get("StableID") == "gone"
+            if dismissed and self._asked_with == self.node_key and not self.removed:
+                self.error = self.error or AssertionError("a node that exists was told that it does not")
         except BaseException as error:
             self.error = self.error or error
 

@@ -19,11 +19,12 @@ from gateway.machine.attachment import Attachment
 from gateway.machine.frames import FrameCache
 from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
-from gateway.machine.map_sessions import MapSessions, Timing
+from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.presence import Presence, PresenceReport
 from gateway.machine.reports import LastReports
 from gateway.machine.session import MapSessionRequest
+from gateway.machine.session_ports import Timing
 from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Admission, Metrics, Tailnet

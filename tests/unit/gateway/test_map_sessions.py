@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
+import orjson
 import pytest
+import zstandard
 from prometheus_client import CollectorRegistry
 
 from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, length_prefix
-from gateway.machine.map_sessions import MapSessions, Timing
+from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE
 from gateway.machine.session import Cursor, MapSession, MapSessionRequest
+from gateway.machine.session_ports import Timing
 from services.shared.keys import MachineKey, NodeKey
 from tests.fakes.tunnel import FakeResponder, FakeTime, FakeWriter
 
@@ -113,11 +117,44 @@ def test_acceptance_is_the_head_and_a_full_map_its_frames_in_order_behind_a_litt
 @pytest.mark.statement(69)
 def test_a_refused_session_gets_its_status_and_is_forgotten(scene: Scene) -> None:
     responder = FakeResponder()
-    session = scene.sessions.open(ask(), responder)
+    session = scene.sessions.open(ask(once=True), responder)
     scene.sessions.refused(session.route, UNKNOWN_NODE, again=False)
     assert responder.status == 404
     assert len(scene.sessions) == 0
     assert scene.seen.log == []
+
+
+@pytest.mark.parametrize("zstd", [False, True])
+def test_a_device_that_is_unknown_is_logged_out_by_a_last_map_that_is_held(scene: Scene, zstd: bool) -> None:
+    responder = FakeResponder()
+    session = scene.sessions.open(ask(zstd=zstd), responder)
+    scene.sessions.refused(session.route, UNKNOWN_NODE, again=False)
+    assert responder.status == 200 and responder.writer is not None
+    [message] = responder.writer.messages
+    body = zstandard.ZstdDecompressor().decompress(message[4:]) if zstd else message[4:]
+    node = orjson.loads(body)["Node"]
+    assert node["Key"] == str(session.request.node_key)
+    assert datetime.fromisoformat(node["KeyExpiry"]) < datetime(2001, 1, 1, tzinfo=UTC)
+
+    scene.time.advance(120)
+    assert len(responder.writer.messages) >= 3 and not responder.writer.closed
+    scene.up.said.clear()
+    scene.sessions.attach()
+    responder.writer.reset()
+    assert (len(scene.sessions), scene.up.said, scene.seen.log) == (0, [], [])
+
+
+def test_one_last_map_is_held_for_each_machine(scene: Scene) -> None:
+    first, second, other, again = (FakeResponder() for _ in range(4))
+    for responder, machine in ((first, 1), (second, 1), (other, 2)):
+        session = scene.sessions.open(ask(machine, node=responder is first), responder)
+        scene.sessions.refused(session.route, UNKNOWN_NODE, again=False)
+    assert (first.status, second.status, other.status) == (200, 404, 200)
+    assert first.writer is not None
+    first.writer.reset()
+    session = scene.sessions.open(ask(1), again)
+    scene.sessions.refused(session.route, UNKNOWN_NODE, again=False)
+    assert again.status == 200
 
 
 def test_too_much_under_way_is_told_with_the_time_to_come_back(scene: Scene) -> None:

@@ -1,0 +1,65 @@
+"""The last map of a device that is not in the tailnet: logs it out, so that its user can sign in again. Owns the bytes.
+
+A client whose map request is refused keeps its state and retries for ever: `tailscale status` says offline, and
+`tailscale up` prints nothing. A map whose own node has a key that ended in the past makes it log out, and the next
+`tailscale up` registers. The stream is then held open, because a client whose stream ends at once requests 46 maps a
+second. Strangers may request it too, so the number of held streams is bounded.
+"""
+
+from __future__ import annotations
+
+import orjson
+import zstandard
+
+from gateway.machine.session import MapSession, MapSessionRequest
+from services.shared.keys import MachineKey
+
+MAX_HELD = 1024
+"""Held streams of this gateway; beyond it, and beyond one per machine, the request is refused with 404."""
+
+_PLACEHOLDER_ADDRESS = "100.64.0.99/32"
+"""A client wants an address before it reads on; nothing is ever sent to this one."""
+
+
+def farewell_message(request: MapSessionRequest) -> bytes:
+    """Return a map response with a node whose key ended in 2000, in the encoding of the request."""
+    node = {
+        "ID": 1,
+        "StableID": "gone",
+        "Name": "gone.",
+        "User": 1,
+        "Key": str(request.node_key),
+        "KeyExpiry": "2000-01-01T00:00:00Z",
+        "Machine": str(request.machine_key),
+        "Addresses": [_PLACEHOLDER_ADDRESS],
+        "AllowedIPs": [_PLACEHOLDER_ADDRESS],
+        "Created": "2000-01-01T00:00:00Z",
+        "Hostinfo": {},
+        "MachineAuthorized": True,
+    }
+    message = orjson.dumps({"Node": node})
+    return zstandard.ZstdCompressor(level=1).compress(message) if request.zstd else message
+
+
+class Farewells:
+    """The sessions that hold such a map: at most one of each machine, and a bounded number of all."""
+
+    def __init__(self, most: int = MAX_HELD) -> None:
+        self._most = most
+        self._held: dict[MachineKey, MapSession] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def admit(self, session: MapSession) -> bool:
+        """Note that a session is held. Returns False if its machine has one, or too many are held."""
+        machine = session.request.machine_key
+        if machine in self._held or len(self._held) >= self._most:
+            return False
+        self._held[machine] = session
+        return True
+
+    def forget(self, session: MapSession) -> None:
+        """Forget a session that has ended; does nothing for others."""
+        if self._held.get(session.request.machine_key) is session:
+            del self._held[session.request.machine_key]

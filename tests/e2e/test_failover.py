@@ -20,7 +20,7 @@ from tests.e2e.servers import Server
 from tests.e2e.waiting import wait_for
 
 ROUTE = "10.99.0.0/24"
-CUT = "table ip cut { chain forwarding { type filter hook forward priority -10; policy drop; } }\n"
+CUT = "table ip cut { chain forwarding { type filter hook forward priority -10; policy drop; }; }\n"
 OFFLINE_WITHIN = 30.0
 FAILOVER_WITHIN = 10.0
 LEARNING = 50.0
@@ -35,6 +35,7 @@ class Tailnet:
     b: Caddy
     viewer: Caddy
     idle: Caddy
+    viewer_id: int
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +58,15 @@ def tailnet(server: Server, net: Lab) -> Iterator[Tailnet]:
         )
         server.cli("nodes", "approve-routes", "--identifier", str(node_id), "--routes", ROUTE)
     began = time.monotonic()
-    wait_for("a serves the route", lambda: router(server) == "a" or None)
+    viewer_id = int(server.nodes()["viewer"]["id"])
+    wait_for("a serves the route", lambda: router(server, viewer_id) == "a" or None)
     wait_for("clients are known to the gateway", lambda: time.monotonic() - began > LEARNING or None, LEARNING + 5, 0.5)
-    yield Tailnet(**made)
+    yield Tailnet(**made, viewer_id=viewer_id)
 
 
-def router(server: Server) -> str:
+def router(server: Server, viewer_id: int) -> str:
     """The router of the route in the netmap that the viewer holds."""
-    held = netmap(server, int(server.nodes()["viewer"]["id"]))
+    held = netmap(server, viewer_id)
     serving = [peer["Name"].partition(".")[0] for peer in held["Peers"] if ROUTE in (peer.get("PrimaryRoutes") or ())]
     return serving[0] if len(serving) == 1 else ""
 
@@ -120,20 +122,20 @@ def test_a_client_that_is_gone_is_shown_offline_and_comes_back(
 @pytest.mark.parametrize("kind", ["cut", "stopped"])
 def test_another_router_takes_over(kind: str, tailnet: Tailnet, server: Server, net: Lab) -> None:
     wait_for("both are online", lambda: (is_online(server, "a") and is_online(server, "b")) or None, 90)
-    first = wait_for("one serves the route", lambda: router(server), 30)
+    first = wait_for("one serves the route", lambda: router(server, tailnet.viewer_id), 30)
     other = "b" if first == "a" else "a"
     with Trouble(net, getattr(tailnet, first), kind):
-        took = seconds_until(f"router {kind}: the other serves", lambda: router(server) == other, 90)
+        took = seconds_until(f"router {kind}: the other serves", lambda: router(server, tailnet.viewer_id) == other, 90)
     assert took <= FAILOVER_WITHIN
 
 
 def test_a_router_that_ends_visibly_is_replaced_at_once(tailnet: Tailnet, server: Server) -> None:
     wait_for("both are online", lambda: (is_online(server, "a") and is_online(server, "b")) or None, 90)
-    first = wait_for("one serves the route", lambda: router(server), 30)
+    first = wait_for("one serves the route", lambda: router(server, tailnet.viewer_id), 30)
     other = "b" if first == "a" else "a"
     client: Caddy = getattr(tailnet, first)
     assert client.process is not None
     client.process.kill()
-    took = seconds_until("router killed: the other serves", lambda: router(server) == other, 30)
+    took = seconds_until("router killed: the other serves", lambda: router(server, tailnet.viewer_id) == other, 30)
     client.start()
     assert took <= 4.0  # 3 s, and what the questions of this test take

@@ -389,3 +389,20 @@ def _back_to(connection: Connection, revision: str) -> None:
     config.attributes["connection"] = connection
     config.attributes["version_table"] = VERSION_TABLE
     command.downgrade(config, revision)
+
+
+async def test_more_can_be_removed_at_once_than_a_statement_has_parameters(store: Store) -> None:
+    relay = Relay(region_id=900, region_code="r", region_name="r", name="kept", host_name="r.example.net")
+    async with store.transaction() as transaction:
+        await transaction.write([NodePut(a_node(50_000)), UserPut(a_user(50_000)), RelayPut(relay)], NOW)
+    many = range(1, 33_000)
+    gone = [
+        *(NodeRemoved(NodeId(number)) for number in (*many, 50_000)),
+        *(UserRemoved(UserId(number)) for number in (*many, 50_000)),
+        *(RelayRemoved(f"r{number}") for number in many),
+    ]
+    async with store.transaction() as transaction:
+        await transaction.write(gone, NOW)
+        await transaction.remove_absences([NodeId(number) for number in many])
+    left = await store.load()
+    assert (len(left.nodes), len(left.users), list(left.relays)) == (0, 0, ["kept"])

@@ -12,6 +12,7 @@ from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import FlowKind, FlowState, SignInFlow
 from services.auth.sql.tables import flows
 from services.shared.db.database import read, write
+from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 
 
@@ -30,8 +31,8 @@ class SqlFlows:
             await connection.execute(delete(flows).where(self._ours(flows.c.expires_at <= flow.created_at)))
             await connection.execute(insert(flows).values({**_row(flow), "tailnet_id": self._tailnet}))
             surplus = (await connection.execute(newest.offset(at_most))).scalars().all()
-            if surplus:
-                await connection.execute(delete(flows).where(self._ours(flows.c.flow_id.in_(surplus))))
+            for part in parts(surplus):
+                await connection.execute(delete(flows).where(self._ours(flows.c.flow_id.in_(part))))
 
     async def get(self, flow_id: str) -> SignInFlow | None:
         """One, whatever its age."""

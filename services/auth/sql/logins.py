@@ -14,6 +14,7 @@ from services.auth.model.oidc.flow import FlowState
 from services.auth.sql.tables import flows, logins, tailnets
 from services.auth.store.logins import LoginLimits, OpenedLogin
 from services.shared.db.database import read, write
+from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
 
@@ -42,9 +43,9 @@ class SqlLogins:
         async with write(self._engine) as connection:
             await lock(connection, self._tailnet)
             await connection.execute(delete(logins).where(self._ours(logins.c.expires_at <= login.created_at)))
-            if (same := await self._one(connection, self._ours(logins.c.auth_id == login.auth_id))) is not None:
+            if (same := await self._one(connection, logins.c.auth_id == login.auth_id)) is not None:
                 return OpenedLogin(same)
-            last = await self._one(connection, self._ours(logins.c.machine_key == login.machine_key.raw))
+            last = await self._one(connection, logins.c.machine_key == login.machine_key.raw)
             if last is not None and last.node_key == login.node_key and last.state in _REUSABLE:
                 return OpenedLogin(last)
             displaced = [last.auth_id] if last is not None else []
@@ -53,20 +54,20 @@ class SqlLogins:
                 if made is None:
                     return None
                 displaced = made
-            if displaced:
-                await connection.execute(delete(logins).where(logins.c.auth_id.in_(displaced)))
+            for part in parts(displaced):
+                await connection.execute(delete(logins).where(self._ours(logins.c.auth_id.in_(part))))
             await connection.execute(insert(logins).values({**_row(login), **self._where(network)}))
             return OpenedLogin(login, tuple(displaced))
 
     async def get(self, auth_id: AuthId) -> Login | None:
         """One login, whatever its age."""
         async with read(self._engine) as connection:
-            return await self._one(connection, self._ours(logins.c.auth_id == auth_id))
+            return await self._one(connection, logins.c.auth_id == auth_id)
 
     async def of_machine(self, machine_key: MachineKey) -> Login | None:
         """The login of a machine, whatever its age."""
         async with read(self._engine) as connection:
-            return await self._one(connection, self._ours(logins.c.machine_key == machine_key.raw))
+            return await self._one(connection, logins.c.machine_key == machine_key.raw)
 
     async def list(self, now: datetime) -> tuple[Login, ...]:
         """Those that have not ended, oldest first."""
@@ -77,9 +78,12 @@ class SqlLogins:
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
         """Those of these logins that are pending and have not ended."""
         alive = and_(logins.c.state == LoginState.PENDING.value, logins.c.expires_at > now)
-        query = select(logins.c.auth_id).where(self._ours(alive, logins.c.auth_id.in_(auth_ids)))
+        found: set[AuthId] = set()
         async with read(self._engine) as connection:
-            return frozenset(map(AuthId, (await connection.execute(query)).scalars()))
+            for part in parts(auth_ids):
+                query = select(logins.c.auth_id).where(self._ours(alive, logins.c.auth_id.in_(part)))
+                found.update(map(AuthId, (await connection.execute(query)).scalars()))
+        return frozenset(found)
 
     async def replace(self, before: Login, after: Login) -> bool:
         """Store a new state if the old one still holds."""
@@ -129,7 +133,7 @@ class SqlLogins:
         return AuthId(least_advanced([Entry(auth_id, _progress(state, flow or 0)) for auth_id, state, flow in rows]))
 
     async def _one(self, connection: AsyncConnection, where: ColumnElement[bool]) -> Login | None:
-        row = (await connection.execute(select(logins).where(where))).mappings().one_or_none()
+        row = (await connection.execute(select(logins).where(self._ours(where)))).mappings().one_or_none()
         return _login(row) if row is not None else None
 
     def _where(self, network: str) -> dict[str, object]:

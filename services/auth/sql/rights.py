@@ -16,6 +16,7 @@ from services.auth.model.rights import IdentityGroups, RecordedRightsChange, Rig
 from services.auth.model.ssh_check import CheckState
 from services.auth.sql.tables import flows, logins, rights, ssh_approvals, ssh_checks
 from services.shared.db.database import read, write
+from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 
 AT_ONCE = 100
@@ -78,13 +79,9 @@ class SqlRights:
         async with write(self._engine) as connection:
             gone = await connection.execute(update(flows).where(confirming).values(refused).returning(flows.c.auth_id))
             named = sorted(set(gone.scalars()))
-            open_ = and_(
-                logins.c.tailnet_id == self._tailnet,
-                logins.c.auth_id.in_(named),
-                logins.c.state == LoginState.PENDING.value,
-            )
+            pending = and_(logins.c.tailnet_id == self._tailnet, logins.c.state == LoginState.PENDING.value)
             told: set[str] = set()
-            for these in (approved, open_) if named else (approved,):
+            for these in (approved, *(and_(pending, logins.c.auth_id.in_(part)) for part in parts(named))):
                 done = await connection.execute(
                     update(logins).where(these).values(rejected).returning(logins.c.auth_id)
                 )

@@ -17,6 +17,7 @@ from services.auth.sql.logins import lock
 from services.auth.sql.tables import ssh_approvals, ssh_checks
 from services.auth.store.ssh_checks import OpenedSshCheck, SshCheckLimits
 from services.shared.db.database import read, write
+from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import NodeKey
 
@@ -41,8 +42,8 @@ class SqlSshChecks:
             displaced = await self._make_room(connection, check, room)
             if displaced is None:
                 return None
-            if displaced:
-                await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.auth_id.in_(displaced))))
+            for part in parts(displaced):
+                await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.auth_id.in_(part))))
             await connection.execute(insert(ssh_checks).values({**_row(check), "tailnet_id": self._tailnet}))
         return OpenedSshCheck(check, displaced)
 
@@ -68,10 +69,13 @@ class SqlSshChecks:
             given.source_key == ssh_checks.c.source_key,
             given.approved_at >= ssh_checks.c.created_at,
         )
-        these = self._ours(_PENDING, ssh_checks.c.expires_at > now, ssh_checks.c.auth_id.in_(auth_ids), ~newer)
+        pending = self._ours(_PENDING, ssh_checks.c.expires_at > now, ~newer)
+        found: set[AuthId] = set()
         async with read(self._engine) as connection:
-            found = (await connection.execute(select(ssh_checks.c.auth_id).where(these))).scalars()
-            return frozenset(map(AuthId, found))
+            for part in parts(auth_ids):
+                query = select(ssh_checks.c.auth_id).where(pending, ssh_checks.c.auth_id.in_(part))
+                found.update(map(AuthId, (await connection.execute(query)).scalars()))
+        return frozenset(found)
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
         """Write a person's word down; the checks that it may end, or None when the check was decided before."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
@@ -18,10 +17,6 @@ from services.registry.sql.statements import POSITION
 from services.registry.store import Absence, Gateway, Record, StoreUnavailableError
 from services.shared.ids import NodeId, TailnetId
 
-T = TypeVar("T")
-_PART = 5000
-"""Values in one IN list: both databases take at most 32766 parameters."""
-
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -31,12 +26,6 @@ def translated() -> Iterator[None]:
     except (SQLAlchemyError, OSError, TimeoutError) as error:
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailableError(f"the database failed: {type(cause).__name__}") from error
-
-
-def parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Slices that fit into one statement."""
-    for start in range(0, len(values), _PART):
-        yield values[start : start + _PART]
 
 
 class SqlLog:

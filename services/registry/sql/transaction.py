@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Literal
+from typing import Literal, TypeVar
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import ColumnElement, Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.sql import tables
-from services.registry.sql.log import parts
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.rows import node_columns, relay_columns, user_columns
 from services.registry.sql.statements import ADVANCE, RECORD
 from services.registry.store import Codec, Gateway, Record
+from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId
+
+T = TypeVar("T")
 
 
 class SqlTransaction(SqlPeople):
@@ -114,7 +116,7 @@ class SqlTransaction(SqlPeople):
         """Remove sessions."""
         sessions = tables.sessions
         served: set[NodeId] = set()
-        for part in parts(list(session_ids)):
+        for part in parts(session_ids):
             rows = await self._connection.execute(
                 delete(sessions)
                 .where(
@@ -131,7 +133,7 @@ class SqlTransaction(SqlPeople):
         """Those of these nodes that have a session."""
         sessions = tables.sessions.c
         found: set[NodeId] = set()
-        for part in parts(list(nodes)):
+        for part in parts(nodes):
             rows = await self._connection.execute(
                 select(sessions.node_id)
                 .where(sessions.tailnet_id == self._tailnet, sessions.node_id.in_(part))
@@ -147,7 +149,7 @@ class SqlTransaction(SqlPeople):
 
     async def remove_absences(self, nodes: Collection[NodeId]) -> None:
         """Forget these notes."""
-        await self._delete_nodes(tables.absences, nodes)
+        await self._delete(tables.absences, tables.absences.c.node_id, nodes)
 
     async def hear_relay(self, name: str, now: datetime) -> None:
         """Note that a relay announced itself."""
@@ -166,20 +168,17 @@ class SqlTransaction(SqlPeople):
         elif kind is NodeRemoved:
             gone = [fact.id for fact in run if isinstance(fact, NodeRemoved)]
             for table in (tables.sessions, tables.absences):
-                await self._delete_nodes(table, gone)
-            await self._connection.execute(delete(tables.nodes).where(tables.nodes.c.id.in_(gone)))
+                await self._delete(table, table.c.node_id, gone)
+            await self._delete(tables.nodes, tables.nodes.c.id, gone)
         elif kind is UserRemoved:
             users = [fact.id for fact in run if isinstance(fact, UserRemoved)]
-            await self._connection.execute(delete(tables.users).where(tables.users.c.id.in_(users)))
+            await self._delete(tables.users, tables.users.c.id, users)
         elif kind is RelayRemoved:
             names = [fact.name for fact in run if isinstance(fact, RelayRemoved)]
             for table in (tables.relays, tables.relays_heard):
-                await self._connection.execute(
-                    delete(table).where(table.c.tailnet_id == self._tailnet, table.c.name.in_(names))
-                )
+                await self._delete(table, table.c.name, names)
 
-    async def _delete_nodes(self, table: Table, nodes: Collection[NodeId]) -> None:
-        for part in parts(list(nodes)):
-            await self._connection.execute(
-                delete(table).where(table.c.tailnet_id == self._tailnet, table.c.node_id.in_(part))
-            )
+    async def _delete(self, table: Table, column: ColumnElement[T], values: Collection[T]) -> None:
+        """Delete the tailnet's rows with one of these values."""
+        for part in parts(values):
+            await self._connection.execute(delete(table).where(table.c.tailnet_id == self._tailnet, column.in_(part)))

@@ -10,7 +10,7 @@ from services.registry.model.node import Node
 from services.registry.model.route import EXIT_ROUTES, read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.user import User
-from services.registry.usecases.draft import Draft
+from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
@@ -145,7 +145,8 @@ class PolicyChange:
         """
         self._policies.current = approver
         if await self._ledger.read(lambda state: bool(self._behind(state))):
-            await self._ledger.commit(self._approve_all)
+            while await self._ledger.commit(self._approve):
+                log.info("more routes are approved than one transaction may change")
 
     def _behind(self, state: State) -> list[Node]:
         found = []
@@ -156,10 +157,13 @@ class PolicyChange:
                     found.append(approved)
         return found
 
-    async def _approve_all(self, draft: Draft) -> None:
-        for node in self._behind(draft.state):
+    async def _approve(self, draft: Draft) -> bool:
+        """Approve routes of up to `MAX_FACTS` nodes; return whether some are left."""
+        behind = self._behind(draft.state)
+        for node in behind[:MAX_FACTS]:
             log.info("routes approved by policy", node_id=node.id)
             draft.put_node(node)
+        return len(behind) > MAX_FACTS
 
 
 def _is_same(user: User, inverse: Fact) -> bool:

@@ -13,6 +13,9 @@ from services.registry.model.user import User
 from services.registry.store import Transaction
 from services.shared.ids import NodeId, UserId
 
+MAX_FACTS = 1000
+"""Changes that work without a caller makes in one transaction: reports of gateways and clients wait no longer."""
+
 
 class Draft:
     """The work sees its own facts at once; others see them after the commit."""
@@ -44,28 +47,28 @@ class Draft:
         """Make a node so; returns whether that changes anything."""
         if self.state.nodes.get(node.id) == node:
             return False
-        self.cause(NodePut(node))
+        self.record(NodePut(node))
         return True
 
     def remove_node(self, node_id: NodeId) -> None:
         """Make a node be gone."""
-        self.cause(NodeRemoved(node_id))
+        self.record(NodeRemoved(node_id))
 
     def put_user(self, user: User) -> bool:
         """Make a user so; returns whether that changes anything."""
         if self.state.users.get(user.id) == user:
             return False
-        self.cause(UserPut(user))
+        self.record(UserPut(user))
         return True
 
     def put_relay(self, relay: Relay) -> bool:
         """Make a relay so; returns whether that changes anything."""
         if self.state.relays.get(relay.name) == relay:
             return False
-        self.cause(RelayPut(relay))
+        self.record(RelayPut(relay))
         return True
 
-    def cause(self, fact: Fact) -> None:
+    def record(self, fact: Fact) -> None:
         """Make a fact true and have it recorded."""
         inverse = self.state.apply(fact)
         if inverse is not None:

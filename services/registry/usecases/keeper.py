@@ -13,7 +13,7 @@ from services.registry.model.fact import RelayRemoved
 from services.registry.model.node import Node
 from services.registry.model.state import State
 from services.registry.store import Absence, Store
-from services.registry.usecases.draft import Draft
+from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.presence import leave
 from services.registry.usecases.settings import Settings
@@ -23,7 +23,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 LONGEST_WAIT = timedelta(seconds=5)
-"""Between looks, because another replica may have written what this one must act on."""
+"""Between two checks, because another replica may have written what this one must act on."""
 _HOUSEKEEPING = timedelta(seconds=60)
 
 
@@ -53,15 +53,16 @@ class Keeper:
             UnavailableError: the database cannot be used now.
         """
         now = self._clock.now()
-        if (await self._look(now)).anything:
-            await self._ledger.commit(self._do)
+        if (await self._due(now)).anything:
+            while await self._ledger.commit(self._act):
+                log.info("more is due than one transaction may change")
         if now - self._trimmed >= _HOUSEKEEPING:
             self._trimmed = now
             await self._ledger.commit(self._trim)
-        upcoming = (await self._look(now)).next
+        upcoming = (await self._due(now)).next
         return LONGEST_WAIT if upcoming is None else min(LONGEST_WAIT, max(timedelta(0), upcoming - now))
 
-    async def _look(self, now: datetime) -> _Due:
+    async def _due(self, now: datetime) -> _Due:
         times = [self._grace_ends(absence) for absence in await self._store.absences()]
         times += [self._lapses(gateway.heard_at) for gateway in await self._store.gateways()]
         times += [self._fades(heard) for heard in (await self._store.relays_heard()).values()]
@@ -86,30 +87,51 @@ class Keeper:
         """When an ephemeral node that is away is deleted; one that never had a session has the whole time too."""
         return max(node.last_seen or node.created_at, self._started) + self._settings.ephemeral_timeout
 
-    async def _do(self, draft: Draft) -> None:
-        rows = draft.transaction
-        for gateway in await rows.gateways():
+    async def _act(self, draft: Draft) -> bool:
+        """Do what is due, up to `MAX_FACTS`; return whether more is due."""
+        await self._remove_gateways(draft)
+        more = await self._end_graces(draft)
+        await self._remove_relays(draft)
+        return self._end_nodes(draft) or more
+
+    async def _remove_gateways(self, draft: Draft) -> None:
+        for gateway in await draft.transaction.gateways():
             if self._lapses(gateway.heard_at) <= draft.now:
                 log.warning("gateway lapsed", gateway_id=gateway.gateway_id)
-                await leave(draft, await rows.remove_gateway(gateway.gateway_id))
-        over = [absence for absence in await rows.absences() if self._grace_ends(absence) <= draft.now]
-        for absence in over:
+                await leave(draft, await draft.transaction.remove_gateway(gateway.gateway_id))
+
+    async def _end_graces(self, draft: Draft) -> bool:
+        """Mark nodes offline whose grace has ended; return whether some are left."""
+        over = [absence for absence in await draft.transaction.absences() if self._grace_ends(absence) <= draft.now]
+        now, later = over[:MAX_FACTS], over[MAX_FACTS:]
+        for absence in now:
             node = draft.state.nodes.get(absence.node_id)
             if node is not None:
                 draft.put_node(replace(node, online=False, last_seen=absence.since))
-        if over:
-            await rows.remove_absences([absence.node_id for absence in over])
-        for name, heard_at in (await rows.relays_heard()).items():
+        if now:
+            await draft.transaction.remove_absences([absence.node_id for absence in now])
+        return bool(later)
+
+    async def _remove_relays(self, draft: Draft) -> None:
+        for name, heard_at in (await draft.transaction.relays_heard()).items():
             if self._fades(heard_at) <= draft.now:
                 log.warning("relay lapsed", relay=name)
-                draft.cause(RelayRemoved(name))
+                draft.record(RelayRemoved(name))
+
+    def _end_nodes(self, draft: Draft) -> bool:
+        """Delete idle ephemeral nodes and record keys that ended; return whether some are left."""
         for node in list(draft.state.nodes.values()):
-            if node.ephemeral and not node.online and self._idles(node) <= draft.now:
+            idle = node.ephemeral and not node.online and self._idles(node) <= draft.now
+            ended = node.expiry is not None and not node.expired and node.expiry <= draft.now
+            if (idle or ended) and len(draft.facts) >= MAX_FACTS:
+                return True
+            if idle:
                 log.info("idle ephemeral node deleted", node_id=node.id)
                 draft.remove_node(node.id)
-            elif node.expiry is not None and not node.expired and node.expiry <= draft.now:
+            elif ended:
                 log.info("node key ended", node_id=node.id)
                 draft.put_node(replace(node, expired=True))
+        return False
 
     async def _trim(self, draft: Draft) -> None:
         settings = self._settings

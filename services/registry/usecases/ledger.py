@@ -190,6 +190,10 @@ class Ledger:
             result = call.read(self.glance)
         except RegistryError as error:
             _fail(call, error)
+        except Exception:
+            # A read changes nothing, so its fault is its caller's alone: the other calls of the round go on.
+            log.exception("registry read failed")
+            _fail(call, UnavailableError("the registry failed"))
         else:
             if not call.future.done():
                 call.future.set_result(result)

@@ -133,7 +133,7 @@ class Users:
             _refuse_last_owner(draft.state, draft.user(user_id))
             if any(node.user_id == user_id for node in draft.state.nodes.values()):
                 raise PreconditionError("user not empty: node(s) found")
-            draft.cause(UserRemoved(user_id))
+            draft.record(UserRemoved(user_id))
             await draft.transaction.forget_person(user_id)
 
         await self._ledger.commit(work)

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2 as pb
+from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.model.errors import UnavailableError
 from services.registry.model.fact import UserPut
@@ -136,7 +137,7 @@ async def ledger_on(store: FakeRegistryStore) -> tuple[Ledger, _Published]:
 
 async def create(ledger: Ledger, number: int, name: str) -> None:
     async def work(draft: Draft) -> None:
-        draft.cause(a_user(number, name))
+        draft.record(a_user(number, name))
 
     await ledger.commit(work)
 
@@ -172,7 +173,7 @@ async def test_a_work_with_a_bug_fails_alone(caplog: pytest.LogCaptureFixture) -
     ledger, _ = await ledger_on(store)
 
     async def broken(draft: Draft) -> None:
-        draft.cause(a_user(7, "ghost"))
+        draft.record(a_user(7, "ghost"))
         raise ZeroDivisionError
 
     results = await asyncio.gather(
@@ -270,3 +271,16 @@ async def test_the_trace_of_a_call_goes_on_through_commit_and_bus(tmp_path: Path
     commits = [span for span in spans.get_finished_spans() if span.name == "registry commit"]
     assert f"{commits[-1].context.trace_id:032x}" == wanted
     assert isinstance(message, Message) and message.traceparent.split("-")[1] == wanted
+
+
+async def test_a_read_that_raises_fails_alone(running: tuple[RegistryService, RegistryClient, Bus]) -> None:
+    service, registry, _ = running
+    found = await asyncio.gather(
+        service.ledger.read(lambda state: state.position),
+        service.ledger.read(lambda state: 1 // state.position),
+        registry.user("alice"),
+        service.ledger.read(lambda state: len(state.users)),
+        return_exceptions=True,
+    )
+    assert isinstance(found[1], UnavailableError)
+    assert [type(one) for one in found if one is not found[1]] == [int, user_types.User, int]

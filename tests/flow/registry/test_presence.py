@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import relay_pb2 as relay_types
 
+from services.registry.usecases.draft import Draft
 from services.registry.wiring import RegistryService
+from services.shared.ids import NodeId
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import TOPIC, RegistryClient, machine, node_key, start_registry
 
@@ -233,3 +236,21 @@ async def test_relays_are_told_when_new_or_changed_and_forgotten_when_silent(wor
     facts = await world.registry.changes()
     assert [change.WhichOneof("fact") for change in facts] == ["relay_put", "relay_put", "relay_removed"]
     assert facts[1].relay_put == relay and facts[2].relay_removed == "900a"
+
+
+async def test_thousands_of_nodes_that_are_due_at_once_share_no_transaction(world: World) -> None:
+    template = await world.registry.admit(machine(1), node_key(1), tags=["tag:a"])
+    ledger = world.service.ledger
+    kept = await ledger.read(lambda state: state.nodes[NodeId(template.id)])
+
+    async def add(draft: Draft) -> None:
+        for number in range(2, 2502):
+            fields = {"stable_id": f"n{number}", "given_name": f"node{number}", "ipv4": "", "ipv6": ""}
+            key = {"machine_key": machine(number), "node_key": node_key(number)}
+            draft.put_node(replace(kept, id=NodeId(number), ephemeral=True, **fields, **key))
+
+    await ledger.commit(add)
+    before = ledger.commits
+    await world.wait(3600)
+    assert [node.id for node in await world.registry.nodes()] == [template.id]
+    assert ledger.commits - before == 3

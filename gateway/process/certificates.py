@@ -69,7 +69,7 @@ def listener_certificate(config: Config) -> ListenerCertificate | None:
     """Read the certificate that is configured; None where listeners speak without TLS.
 
     Raises:
-        ConfigError: it cannot be used, or there is no room for one that is ordered.
+        ConfigError: it cannot be used, or the ACME folder cannot be written.
     """
     if config.tls_letsencrypt_hostname:
         return _ordered(config)

@@ -1,4 +1,4 @@
-"""Who may use the relay: the question that a connection asks, and an answer for those who verify nobody."""
+"""Admission of clients: the interface that a connection calls, and the implementation that admits everyone."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A client that finds `CertName: sha256-raw:<hex>` in the DERP map takes exactly the leaf with that hash, while it is
 valid and names the host it dialled (`net/tlsdial/tlsdial.go`); no authority is needed. After the leaf we send a second
-certificate, the metacert: its subject `derpkey<64 hex>` and serial number 2 tell the relay's key and the protocol
+certificate, the metacert: its subject `derpkey<64 hex>` and serial number 2 are the relay's key and the protocol
 version, so that over TLS 1.3 a client can log in without waiting for our first frame.
 """
 
@@ -41,7 +41,7 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files for the TLS listener, and what clients must be told: a pin, or nothing when authorities vouch for it."""
+    """Files for the TLS listener, and the `CertName` of the DERP map: a pin, or empty for one of an authority."""
 
     chain_path: Path
     key_path: Path
@@ -49,7 +49,7 @@ class Certificate:
 
 
 def self_signed(directory: Path, hostname: str, server: NodeKey, now: datetime) -> Certificate:
-    """The certificate kept in `directory`; made anew when there is none, it ends soon, or the host name changed.
+    """The certificate kept in `directory`; replaced when it is missing, expires soon, or is for another host name.
 
     Raises:
         CertificateError: the host name can stand in no certificate.
@@ -114,10 +114,10 @@ def pin(leaf: x509.Certificate) -> str:
 
 
 def metacert(server: NodeKey, now: datetime) -> x509.Certificate:
-    """The certificate that carries the relay's key; nobody verifies its signature."""
+    """Return the certificate that carries the relay's key; clients do not verify its signature."""
     key = ed25519.Ed25519PrivateKey.generate()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 71 characters are more than X.509 allows, and what clients look for
+        warnings.simplefilter("ignore")  # 71 characters are more than X.509 allows, and clients expect them
         common = x509.NameAttribute(NameOID.COMMON_NAME, f"derpkey{server.raw.hex()}", _validate=False)
     name = x509.Name([common])
     return (
@@ -141,7 +141,7 @@ def write_secret(path: Path, data: bytes) -> None:
 
 
 def _make_leaf(key: ec.EllipticCurvePrivateKey, hostname: str, now: datetime) -> x509.Certificate:
-    # The common name is limited to 64 characters by X.509; the alternative name is what clients look at.
+    # The common name is limited to 64 characters by X.509; clients compare the alternative name.
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:_NAME_LIMIT])])
     return (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - _BACKDATE, now + _LIFE)

@@ -239,7 +239,7 @@ class FrameReader:
             return kind, start, start + size
 
     def hold(self) -> None:
-        """Keep what was not read yet and let go of the buffer; `receive(b"")` goes on from here."""
+        """Keep unread bytes and release the buffer; `receive(b"")` continues from here."""
         self._tail = bytes(self.view[self._position : self._end]) if self._position < self._end else b""
         self.view = _NOTHING
         self._position = self._end = 0
@@ -253,7 +253,7 @@ class FrameReader:
 
     @property
     def buffered(self) -> int:
-        """How many bytes of an incomplete frame are held."""
+        """Number of bytes of an incomplete frame."""
         return self._have if self._whole is not None else len(self._tail)
 
     def _load(self, view: memoryview) -> None:

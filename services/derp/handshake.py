@@ -108,7 +108,7 @@ def open_server_info(payload: bytes, client: PrivateKey, server: NodeKey) -> int
 
 
 def mesh_key_matches(offered: bytes | None, ours: bytes | None) -> bool:
-    """Whether a client is a relay of our region, compared in constant time. Without a key of our own nobody is."""
+    """Whether a client is a relay of our region, compared in constant time. False without a mesh key of our own."""
     return offered is not None and ours is not None and hmac.compare_digest(offered, ours)
 
 

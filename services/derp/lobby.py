@@ -23,7 +23,7 @@ class Lobby(Generic[T]):
         return len(self._deadlines)
 
     def enter(self, item: T, now: float) -> T | None:
-        """Add one, or renew it; the one that must go to make room is returned."""
+        """Add a connection, or restart its time. Returns the oldest one where it must be closed to make room."""
         self._deadlines.pop(item, None)
         crowded = self._deadlines.popitem(last=False)[0] if len(self._deadlines) >= self._limit else None
         self._deadlines[item] = now + self._seconds
@@ -34,7 +34,7 @@ class Lobby(Generic[T]):
         self._deadlines.pop(item, None)
 
     def expired(self, now: float) -> list[T]:
-        """Remove and return those whose time is over."""
+        """Remove and return the connections whose time has run out."""
         late: list[T] = []
         while self._deadlines:
             item, deadline = next(iter(self._deadlines.items()))

@@ -83,7 +83,7 @@ class Mesh:
         return sum(line.peering.established for line in self._reached.values())
 
     def start(self) -> None:
-        """Begin to look for the other relays."""
+        """Start connecting to the other relays."""
         if self._targets:
             self._finder = asyncio.get_running_loop().create_task(self._find_all())
 

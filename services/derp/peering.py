@@ -1,8 +1,8 @@
 """The client's side of a link between two relays of one region. Owns the order of the login and what the other relay's
 frames mean here; knows no socket.
 
-We log in with our own relay key and the region's mesh key, ask to be told of every connection, and from then on the
-other relay is the way to the node keys it has told us of.
+We log in with our own relay key and the region's mesh key, subscribe to its connections, and from then on the
+other relay forwards to the node keys that it has announced.
 """
 
 from __future__ import annotations

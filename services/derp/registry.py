@@ -32,7 +32,7 @@ class RegistryAdmission:
     """Lets in the nodes that the registry knows; an `Admission`.
 
     An answer is good for some seconds, so a client that reconnects, or a flood with one key, costs the registry little.
-    When the registry does not answer nobody new comes in, unless the operator chose to fail open.
+    When the registry does not answer, no new client is admitted unless the operator chose to fail open.
     """
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock, *, fail_open: bool = False) -> None:

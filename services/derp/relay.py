@@ -158,7 +158,7 @@ class Relay:
             idle[0].outlet.close("too many connections of one node key")
 
     def leave(self, client: Client) -> None:
-        """Forget a connection. When it was the last of its key, those who heard from it are told."""
+        """Forget a connection. When it was the last of its key, the clients that received from it are notified."""
         if client not in self._members:
             return
         self._members.discard(client)
@@ -303,7 +303,7 @@ class Relay:
                 self._schedule(client, now)
 
     def farewell(self, spread_ms: int, try_ms: int) -> None:
-        """Tell everyone that the relay restarts, and to come back each at another moment."""
+        """Announce the restart to every client, with a random time to reconnect."""
         for client in list(self._members):
             if client.outlet.writable:
                 client.outlet.write(frames.restarting(int(self._random() * spread_ms), try_ms))

@@ -1,7 +1,7 @@
 """Ends the connections of nodes that may no longer use the relay: deleted, expired, with a new key, owner suspended.
 
 The registry's changes only wake: each says which keys to ask about again, and the registry's answer decides. So a
-change that is lost, late or told twice does no harm, and a slow sweep over all connections finds what nobody told.
+change that is lost, late or repeated does no harm, and a slow sweep over all connections finds what was missed.
 While the registry does not answer, whoever is connected stays.
 """
 

@@ -1,4 +1,4 @@
-"""The relay's own RPC: what it is and what it carries. Translates; decides nothing."""
+"""The relay's RPC: its identity and its counters. Translates; decides nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DerpServicer(derp_pb2_grpc.DerpServiceServicer):
         request: derp_pb2.GetStatusRequest,
         context: ServicerContext[derp_pb2.GetStatusRequest, derp_pb2.GetStatusResponse],
     ) -> derp_pb2.GetStatusResponse:
-        """Says who the relay is and what it carries."""
+        """Returns the identity and the counters of the relay."""
         record, counters = self._record(), self._server.relay.counters
         return derp_pb2.GetStatusResponse(
             public_key=self._server.identity.public.raw,

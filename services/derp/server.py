@@ -25,7 +25,7 @@ _FLUSH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Where a relay listens and what it calls itself. An empty address turns that listener off."""
+    """Listeners and name of a relay. An empty address turns that listener off."""
 
     hostname: str
     tls_address: str = ""

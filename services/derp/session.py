@@ -36,7 +36,7 @@ class Stage(Enum):
 
 
 class ProtocolError(Exception):
-    """The peer did what it may not do; the connection must end."""
+    """The peer violated the protocol; the connection must end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Session:
         return self._login
 
     def admit(self, now: float) -> None:
-        """Let the client in, and handle what it sent meanwhile."""
+        """Admit the client, and process the frames that it has sent meanwhile."""
         login, self._login = self._login, None
         assert login is not None and self.stage is Stage.ADMISSION
         self._outlet.write(handshake.encode_server_info(self._identity.private, login.key, self._nonce(24)))

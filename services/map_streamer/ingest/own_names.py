@@ -22,7 +22,7 @@ Record = tuple[str, str, str]
 """Name, type, address."""
 
 REST = 60.0
-"""Seconds between look-ups."""
+"""Seconds between lookups."""
 PATIENCE = 5.0
 
 

@@ -69,7 +69,7 @@ class Sources:
             await asyncio.sleep(_POLL)
 
     async def _guarded(self, work: Callable[[], Awaitable[object]]) -> bool:
-        """Whether a round of work did what it should. A fault of ours in one round does not end those to come."""
+        """Run one round. Returns whether it succeeded; an unexpected exception is logged and does not end the task."""
         try:
             return await work() is not False
         except Exception:

@@ -24,7 +24,7 @@ from josepy.util import ComparableRSAKey
 from services.shared.certificates.store import AcmeStore, key_pem, new_key, write_secret
 
 PATIENCE = timedelta(minutes=2)
-"""How long the authority may take to look at the challenge and to issue."""
+"""Time limit of the authority for validation and issuance."""
 
 Kind = Literal["HTTP-01", "TLS-ALPN-01"]
 

@@ -1,6 +1,6 @@
 """When a certificate is ordered: at once where there is none, again when a third of its life is left. Owns the waiting.
 
-Replicas share a folder: the one that holds its lock orders, the others see the new file.
+Replicas share a folder: the replica with its lock orders, the others read the new file.
 """
 
 from __future__ import annotations

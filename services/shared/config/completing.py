@@ -1,4 +1,4 @@
-"""What follows from the rest: places under the state folder, prefixes, relays, names. Refuses nothing."""
+"""Defaults that depend on other keys: paths under the state folder, prefixes, relays, names. Refuses nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Given = Callable[[str], bool]
 
 
 def complete(config: Config, given: Given) -> Config:
-    """Fill in what follows from the rest: places under the state folder, prefixes, relays, names."""
+    """Fill in the defaults that depend on other keys."""
     state = config.state_dir
     if not given("unix_socket") and state != DEFAULT_STATE_DIR:
         config = replace(config, unix_socket=state / "headscale.sock")

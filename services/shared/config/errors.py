@@ -1,4 +1,4 @@
-"""What a wrong configuration is told: every problem at once, each with its place and its remedy."""
+"""Errors of a configuration: every problem at once, each with its place and its remedy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Found = tuple[str, str, str]
-"""What a check says of a configuration: key, what, remedy."""
+"""The result of a check: key, statement, remedy."""
 
 
 @dataclass(frozen=True, slots=True)

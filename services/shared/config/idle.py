@@ -31,7 +31,7 @@ IDLE: dict[str, str] = {
     "tuning.node_store_batch_timeout": _LOAD,
     "tuning.register_cache_cleanup": "a pending login goes when it ends; remove it",
 }
-"""Said once where a value is not the default."""
+"""Key to remedy; a warning where a value is not the default."""
 
 QUIET: frozenset[str] = frozenset(
     (
@@ -41,11 +41,11 @@ QUIET: frozenset[str] = frozenset(
         "oidc.pkce.method",
     )
 )
-"""Not said here: they mean something only beside one of `IDLE`, ask for what is so anyway, or are told elsewhere."""
+"""Keys without a warning: their values ask for what the server does anyway, or another check warns of them."""
 
 
-def idle_doubts(config: Config) -> Iterator[Found]:
-    """What was set in vain."""
+def idle_warnings(config: Config) -> Iterator[Found]:
+    """Yield the keys that are set and have no effect."""
     untouched = Config()
     for key, remedy in IDLE.items():
         if _at(config, key) != _at(untouched, key):

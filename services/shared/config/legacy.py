@@ -36,7 +36,7 @@ _IGNORED: dict[Path, str] = {
     ("tls_client_auth_mode",): "clients prove who they are inside the connection, not by TLS certificates",
     ("tuning", "node_mapsession_changed_buffer_size"): "windows and queues follow the load",
     ("private_key_path",): "the old protocol that used it is gone",
-    ("node_update_check_interval",): "nodes are told of changes at once",
+    ("node_update_check_interval",): "changes are sent to nodes at once",
     ("oidc", "strip_email_domain"): "users are named after their e-mail address",
     ("oidc", "map_legacy_users"): "users are found by their identity at the provider",
     ("oidc", "domain_map"): "users are found by their identity at the provider",
@@ -45,7 +45,7 @@ _IGNORED: dict[Path, str] = {
 }
 _SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"))
 _DISCOURAGED: dict[Path, str] = {
-    ("oidc", "expiry"): "node.expiry, which holds for every way of joining; here it stays for OpenID logins only",
+    ("oidc", "expiry"): "node.expiry, which applies to every way of joining; this key applies to OpenID logins only",
     ("randomize_client_port",): "`randomizeClientPort` in the policy, which alone decides",
 }
 

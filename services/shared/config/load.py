@@ -61,12 +61,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     def where(key: str) -> str:
         return places.get(key) or _section(places, key, fallback)
 
-    found, doubts = check(config, where)
+    found, noticed = check(config, where)
     problems.extend(problem for problem in found if problem.key not in wrong)
     left_out = [f"{where(key)}: {key} {what} — {remedy}" for key, what, remedy in notes]
     if problems:
         raise ConfigError(problems, (*warnings, *left_out))
-    return replace(config, source=file, warnings=(*warnings, *left_out, *doubts), places=places)
+    return replace(config, source=file, warnings=(*warnings, *left_out, *noticed), places=places)
 
 
 def load_client(path: Path | None, env: Mapping[str, str]) -> Config:

@@ -91,7 +91,7 @@ class ProviderConfig:
     private_key_path: Path | None = None
     """A PEM key in place of a secret, for private_key_jwt."""
     only_start_if_oidc_is_available: bool = True
-    """`false`: start without the provider, and look for it until it answers."""
+    """`false`: start without the provider, and try again until it answers."""
     scope: tuple[str, ...] = ("openid", "profile", "email")
     """What the provider is asked for; `groups` where `allowed_groups` or policies need them."""
     email_verified_required: bool = True
@@ -110,7 +110,7 @@ class ProviderConfig:
     auto_create_users: bool = True
     """`false`: only people who have a user already, see [Who may enter](sign-in.md#who-may-enter)."""
     expiry: timedelta | None = None
-    """How long a login keeps a node valid; zero means for ever, unset means `node.expiry`."""
+    """How long a login keeps a node valid; zero means no expiry, unset means `node.expiry`."""
     use_expiry_from_token: bool = False
     """A device's key ends with the ID token of its sign-in."""
     pkce: OidcPkceConfig = OidcPkceConfig()

@@ -13,14 +13,14 @@ from services.shared.config.model import Config
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _PLAIN = (
-    "is http:// on another host, over which anybody on the way could sign in as anybody",
+    "is http:// on another host, where anyone on the network path could sign in as any user",
     "give the provider a certificate and write https://",
 )
 _SAMPLES = ("your-smartlink", "your-tenant", "your-app-id")
 
 
-def login_faults(config: Config) -> Iterator[Found]:
-    """What forbids a start."""
+def login_errors(config: Config) -> Iterator[Found]:
+    """Yield the errors that prevent a start."""
     oidc = config.oidc
     for name, provider in {"": oidc, **oidc.providers}.items():
         key = key_of_provider(name)
@@ -28,32 +28,20 @@ def login_faults(config: Config) -> Iterator[Found]:
             yield key, "is no name for a provider", "write lower-case letters, digits and -, at most 32"
         if name and not provider.issuer:
             yield f"{key}.issuer", "is missing", "copy the issuer from the provider's page"
-        yield from _provider_faults(key, provider)
+        yield from _provider_errors(key, provider)
     yield from _clashes(config)
     server = urlsplit(config.server_url)
     if oidc.in_use() and server.scheme == "http" and server.hostname not in _LOOPBACK:
-        yield "server_url", "is http://, over which nobody can sign in safely", "write https://, or leave out oidc"
+        yield "server_url", "is http://, which is not safe for signing in", "write https://, or leave out oidc"
 
 
-def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
+def _provider_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
     if provider.client_secret and provider.client_secret_path is not None:
         yield f"{key}.client_secret_path", f"is given together with {key}.client_secret", "keep one of them"
     if not provider.issuer:
         return
-    if not _is_web(provider.issuer):
-        yield f"{key}.issuer", "is no https:// URL", "copy the issuer from your provider's page"
-    elif _is_plain(provider.issuer) and provider.only_start_if_oidc_is_available:
-        yield f"{key}.issuer", *_PLAIN
-    if any(mark in provider.issuer for mark in "[]<>{} "):
-        yield f"{key}.issuer", "still has a placeholder or a blank", "put in the App ID of your provider's page"
-    if not provider.client_id:
-        yield f"{key}.client_id", "is missing", "copy it from your provider's page"
-    if not provider.client_secret and provider.client_secret_path is None and provider.private_key_path is None:
-        yield (
-            f"{key}.client_secret",
-            "is missing",
-            f"copy it from your provider's page, or set {key}.client_secret_path",
-        )
+    yield from _issuer_errors(f"{key}.issuer", provider)
+    yield from _client_errors(key, provider)
     for pattern, name in provider.groups.patterns.items():
         if (trouble := _pattern_trouble(pattern, name)) is not None:
             what = f"has the pattern {pattern!r}, which cannot be used: {trouble}"
@@ -62,6 +50,23 @@ def _provider_faults(key: str, provider: ProviderConfig) -> Iterator[Found]:
         yield f"{key}.scope", "lacks openid", "add it"
     if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
         yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
+
+
+def _issuer_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
+    if not _is_web(provider.issuer):
+        yield key, "is no https:// URL", "copy the issuer from your provider's page"
+    elif _is_plain(provider.issuer) and provider.only_start_if_oidc_is_available:
+        yield key, *_PLAIN
+    if any(mark in provider.issuer for mark in "[]<>{} "):
+        yield key, "still has a placeholder or a blank", "put in the App ID of your provider's page"
+
+
+def _client_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
+    if not provider.client_id:
+        yield f"{key}.client_id", "is missing", "copy it from your provider's page"
+    if not provider.client_secret and provider.client_secret_path is None and provider.private_key_path is None:
+        remedy = f"copy it from your provider's page, or set {key}.client_secret_path"
+        yield f"{key}.client_secret", "is missing", remedy
 
 
 def _is_plain(issuer: str) -> bool:
@@ -100,19 +105,23 @@ def _clashes(config: Config) -> Iterator[Found]:
         seen.setdefault(same, name)
 
 
-def login_doubts(config: Config) -> Iterator[Found]:
-    """What is worth a warning."""
+def login_warnings(config: Config) -> Iterator[Found]:
+    """Yield the warnings."""
     for name, provider in config.oidc.in_use().items():
         key = key_of_provider(name)
         if any(sample in provider.issuer.lower() for sample in _SAMPLES):
-            yield f"{key}.issuer", "looks like the sample of a guide", "put in your tenant and App ID"
+            yield f"{key}.issuer", "is the example of a guide", "put in your tenant and App ID"
         if _is_web(provider.issuer) and _is_plain(provider.issuer):
             what, remedy = _PLAIN
-            yield f"{key}.issuer", f"{what}; nobody can sign in there", remedy
+            yield f"{key}.issuer", f"{what}; sign-in there is refused", remedy
         if not provider.pkce.enabled:
             yield f"{key}.pkce.enabled", "is off", "PKCE is sent all the same: providers that do not know it ignore it"
         if provider.pkce.method == "plain":
-            yield f"{key}.pkce.method", "is plain", "S256 is sent: plain protects nobody who can read the first request"
+            yield (
+                f"{key}.pkce.method",
+                "is plain",
+                "S256 is sent: plain does not protect the code",
+            )
         if provider.allowed_groups and provider.claims.groups == "groups" and "groups" not in provider.scope:
             yield (
                 f"{key}.allowed_groups",

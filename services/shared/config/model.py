@@ -1,7 +1,7 @@
 """The whole configuration as one typed value with its defaults. Owns the top level; refuses to read files.
 
 Names are Headscale's (`config-example.yaml` of its releases) wherever Headscale has the key; the rest is ours. The
-sections are in `tailnet` (what it is), `login` (who signs in, and where) and `processes` (how ours run).
+sections are in `tailnet`, `login` (sign-in providers) and `processes` (databases, listeners, limits).
 """
 
 from __future__ import annotations
@@ -148,10 +148,10 @@ class Config:
     dns: DnsConfig = field(default_factory=DnsConfig)
     oidc: OidcConfig = field(default_factory=OidcConfig)
     logtail: SwitchConfig = field(default_factory=SwitchConfig)
-    """Off: clients are told not to log to their vendor."""
+    """`false`: clients send no logs to their vendor."""
     taildrop: TaildropConfig = field(default_factory=TaildropConfig)
     auto_update: SwitchConfig = field(default_factory=SwitchConfig)
-    """Clients update themselves unless told otherwise."""
+    """Clients update themselves by default."""
     cli: CliConfig = field(default_factory=CliConfig)
     tuning: TuningConfig = field(default_factory=TuningConfig)
     bus: BusConfig = field(default_factory=BusConfig)
@@ -161,6 +161,6 @@ class Config:
     source: Path | None = field(default=None, metadata={"internal": True})
     """The file this was read from."""
     warnings: tuple[str, ...] = field(default=(), metadata={"internal": True})
-    """Deprecations and doubts found while loading, to be logged once."""
+    """Deprecations and other warnings of loading, to be logged once."""
     places: Mapping[str, str] = field(default_factory=dict, repr=False, metadata={"internal": True})
     """Where each key that was given was given: `file:line`, or the environment."""

@@ -1,4 +1,4 @@
-"""What makes no sense in how processes run, though each value alone is right; and what of it is worth a warning."""
+"""Contradictions between keys that configure processes: errors and warnings. Each value alone is valid."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from services.shared.config.errors import Found
 from services.shared.config.model import Config
 
 
-def process_faults(config: Config) -> Iterator[Found]:
-    """What forbids a start."""
+def process_errors(config: Config) -> Iterator[Found]:
+    """Yield the errors that prevent a start."""
     for part in (_urls, _addresses, _database, _tls, _limits, _workers, _processes):
         yield from part(config)
 
 
-def process_doubts(config: Config) -> Iterator[Found]:
-    """What is worth a warning."""
+def process_warnings(config: Config) -> Iterator[Found]:
+    """Yield the warnings."""
     if config.database.type == "postgres" and config.database.postgres.ssl == "disable":
         host = config.database.postgres.host
         if host not in ("localhost", "127.0.0.1", "::1", "") and not host.startswith("/"):

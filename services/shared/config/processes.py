@@ -1,4 +1,4 @@
-"""How our processes run: databases, bus, ports, bounds, logs, and how commands reach them. Owns names and types."""
+"""Keys of the processes: databases, bus, listeners, limits, logs and the command line. Owns names, types and bounds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.shared.config.secret import secret
 
 Rate = Annotated[float, Min(0), Max(1_000_000)]
 """Events a second; zero means no limit."""
-_TOO_FAST = "nobody signs in that fast; write 15m"
+_TOO_FAST = "people need longer to sign in; write 15m"
 Interval = Annotated[timedelta, Min(timedelta(seconds=1))]
 
 
@@ -45,11 +45,11 @@ class PostgresConfig:
     ssl: str = field(default="disable", metadata={"bools": {True: "require", False: "disable"}})
     """`disable`, `prefer`, `require`, `verify-ca`, `verify-full`; the file may say true or false."""
     max_open_conns: Count = 10
-    """Connections of one process at the most."""
+    """Maximum number of connections of one process."""
     max_idle_conns: int = 10
-    """How many of them are kept when nobody needs them."""
+    """Connections that are kept while they are not in use."""
     conn_max_idle_time_secs: int = 3600
-    """Age at which one is made anew."""
+    """Age in seconds at which a connection is replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +140,7 @@ class GatewayConfig:
     workers: Annotated[int, Min(1), Max(64)] = 1
     """Processes that share the ports of `serve gateway`, one for each core; every other limit here is each one's."""
     max_connections: Count = 65536
-    """Tunnels held at once."""
+    """Maximum number of tunnels."""
     max_connections_per_address: Annotated[int, Min(0)] = 0
     """Connections from one address; zero means no limit, as behind a proxy or an office all come from one."""
     handshakes_per_second: Rate = 1000.0
@@ -160,7 +160,7 @@ class GatewayConfig:
     max_answer_body: int = 32 << 20
     """Bytes of what a node answers to a question of ours, such as for its whole netmap."""
     check_interval: Interval = timedelta(seconds=60)
-    """Time between two looks at a tunnel: a silent peer gets a PING, and is dropped at the next look."""
+    """Interval of the checks of a tunnel: a silent peer gets a PING, and is dropped at the next check."""
     idle_timeout: timedelta = timedelta(seconds=300)
     """How long a tunnel without any request may stay."""
     keepalive_interval: Interval = timedelta(seconds=50)
@@ -170,9 +170,9 @@ class GatewayConfig:
     initial_map_bytes: int = 64 << 20
     """Bytes of full maps in flight at once."""
     login_wait: timedelta = timedelta(minutes=10)
-    """How long a Followup request, or one about an SSH session, is held."""
+    """Maximum wait of a Followup request, or of one about an SSH session."""
     drain_timeout: timedelta = timedelta(seconds=10)
-    """How long a planned stop may take; in the first half of it the clients are let go, one after the other."""
+    """Maximum time of a planned stop; in its first half the clients are disconnected one after the other."""
     admin_calls_per_second: Count = 50
     """Calls that one API key, and one address, may make each second over TCP; four times as many at once."""
     admin_wrong_keys: Count = 20
@@ -232,7 +232,7 @@ class TuningConfig:
     register_cache_cleanup: timedelta = timedelta(minutes=20)
     """No effect: a pending login goes when it ends."""
     register_cache_expiration: Annotated[
-        timedelta, Min(timedelta(seconds=30), "nobody signs in that fast; write 15m")
+        timedelta, Min(timedelta(seconds=30), "people need longer to sign in; write 15m")
     ] = timedelta(minutes=15)
     """How long a pending login or SSH session lives."""
     register_cache_max_entries: Count = 1024

@@ -1,4 +1,4 @@
-"""What will not fit together for clients: the URL that they dial against the addresses that are listened on."""
+"""Warnings where the URL that clients dial does not match the listeners."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _PORTS = {"http": 80, "https": 443}
 _LOCAL_ENDS = (".local", ".localhost", ".internal", ".lan", ".home", ".test", ".home.arpa")
 
 
-def reach_doubts(config: Config) -> Iterator[Found]:
-    """What is worth a warning."""
+def reach_warnings(config: Config) -> Iterator[Found]:
+    """Yield the warnings."""
     for part in (_listener, _scheme, _ordered, _relay):
         yield from part(config)
 

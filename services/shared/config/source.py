@@ -128,7 +128,7 @@ def parse_file(path: Path, problems: list[Problem]) -> Tree:
     try:
         root = _Converter(str(path), problems).convert(node, 0)
     except DocumentError as error:
-        problems.append(Problem(str(path), "file", str(error), "write it without so many anchors or levels"))
+        problems.append(Problem(str(path), "file", str(error), "write it with fewer anchors and levels"))
         return Tree()
     if not isinstance(root.value, dict):
         problems.append(Problem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))

@@ -26,7 +26,7 @@ _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w|y)")
 
 
 class WrongValueError(ValueError):
-    """A value that its key cannot take: what it is, and what to write instead."""
+    """A value that is invalid for its key, and the remedy."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)

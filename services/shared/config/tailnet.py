@@ -1,4 +1,4 @@
-"""What a tailnet is: its addresses, names, relays, lifetimes and policy. Owns names and types of these keys."""
+"""Keys of the tailnet: addresses, names, relays, lifetimes and policy. Owns names, types and bounds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ExtraRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NameserversConfig:
-    """`dns.nameservers`: for every name, and for single domains."""
+    """`dns.nameservers`: global resolvers, and resolvers of single domains."""
 
     global_: tuple[str, ...] = field(default=(), metadata={"key": "global"})
     """Resolvers for every name."""
@@ -54,7 +54,7 @@ class NameserversConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsConfig:
-    """`dns`: what clients are told about names."""
+    """`dns`: the DNS configuration of clients."""
 
     magic_dns: bool = True
     """Clients answer names of nodes themselves."""
@@ -101,11 +101,11 @@ class DerpServerConfig:
     private_key_path: Path = Path()
     """The relay's own key; made at the first start."""
     automatically_add_embedded_derp_region: bool = True
-    """Whether clients are told of this relay; `false` leaves that to `derp.paths`, `derp.urls` or the policy."""
+    """Whether the DERP map has this relay; `false` leaves that to `derp.paths`, `derp.urls` or the policy."""
     ipv4: str = ""
-    """Address that clients are told; empty: by name."""
+    """Address in the DERP map; empty: clients resolve the name."""
     ipv6: str = ""
-    """Address that clients are told; empty: by name."""
+    """Address in the DERP map; empty: clients resolve the name."""
     stun: DerpStunConfig = DerpStunConfig()
     listen_addr: str = ""
     """Relay over TLS on a listener of its own. Empty: `/derp` on `listen_addr` under the name of an https `server_url`
@@ -173,7 +173,7 @@ class NodeConfig:
     """`node`: lifetimes."""
 
     expiry: timedelta = timedelta(0)
-    """How long a node key stays valid; zero means for ever."""
+    """How long a node key stays valid; zero means no expiry."""
     ephemeral: EphemeralConfig = EphemeralConfig()
     routes: RoutesConfig = RoutesConfig()
 

@@ -1,4 +1,4 @@
-"""What makes no sense in what a tailnet is, though each value alone is right; and what of it is worth a warning."""
+"""Contradictions between keys that describe the tailnet: errors and warnings. Each value alone is valid."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
-def tailnet_faults(config: Config) -> Iterator[Found]:
-    """What forbids a start."""
+def tailnet_errors(config: Config) -> Iterator[Found]:
+    """Yield the errors that prevent a start."""
     for part in (_prefixes, _dns, _derp, _lifetimes):
         yield from part(config)
 
 
-def tailnet_doubts(config: Config) -> Iterator[Found]:
-    """What is worth a warning."""
+def tailnet_warnings(config: Config) -> Iterator[Found]:
+    """Yield the warnings."""
     for key, text, whole in (
         ("prefixes.v4", config.prefixes.v4, DEFAULT_V4),
         ("prefixes.v6", config.prefixes.v6, DEFAULT_V6),

@@ -1,7 +1,7 @@
 """Keys that no section has: which are refused, which are ignored with a warning, and what was surely meant.
 
 Headscale ignores keys that it does not know, so files that work there have some. In sections that only this server has
-nothing is ignored, and neither is a slip in the name of a key that keeps somebody out.
+nothing is ignored, and neither is a misspelt key that restricts access.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CLOSING: frozenset[str] = frozenset(
         "oidc.auto_create_users",
     )
 )
-"""Keys whose loss would let somebody in."""
+"""Keys that restrict access: ignoring a misspelt one would open it."""
 
 _LONG = 9
 """Letters of a name from which on two slips are still surely a slip."""
@@ -71,7 +71,7 @@ def judge(
     meant = _meant(path, known)
     remedy = f"did you mean `{meant}`?" if meant else ""
     if meant in CLOSING:
-        return Verdict(True, "no such key, and the one that it resembles keeps somebody out", remedy)
+        return Verdict(True, "no such key, and the key that it resembles restricts access", remedy)
     if any(path[: len(section)] == section for section in OURS):
         return Verdict(True, "no such key", remedy or "remove it, or see the list of keys in the documentation")
     return Verdict(False, "is no key of this server, and is ignored", remedy)

@@ -90,7 +90,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 ]  # fmt: skip
 
 
-DOUBTS: list[tuple[dict[str, Any], str]] = [
+WARNINGS: list[tuple[dict[str, Any], str]] = [
     (
         {"tls_letsencrypt_hostname": "a.example", "listen_addr": ":443"},
         "tls_letsencrypt_hostname is a.example, and clients dial headscale.example.com — write the name of server_url",
@@ -153,7 +153,7 @@ FITTING: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("flat", "said"), DOUBTS, ids=[said[:40] for _, said in DOUBTS])
+@pytest.mark.parametrize(("flat", "said"), WARNINGS, ids=[said[:40] for _, said in WARNINGS])
 def test_what_will_not_fit_together_for_clients_is_a_warning(tmp_path: Path, flat: dict[str, Any], said: str) -> None:
     assert [line.partition(": ")[2] for line in from_file(tmp_path, flat).warnings] == [said]
 
@@ -168,7 +168,7 @@ def spellings() -> dict[str, int]:
     found: dict[str, int] = {}
     for module in ("process_checks", "tailnet_checks"):
         for function in ast.parse((CONFIG / f"{module}.py").read_text()).body:
-            if isinstance(function, ast.FunctionDef) and not function.name.endswith("_doubts"):
+            if isinstance(function, ast.FunctionDef) and not function.name.endswith("_warnings"):
                 for node in ast.walk(function):
                     if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple):
                         what = node.value.elts[1]

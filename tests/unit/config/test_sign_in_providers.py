@@ -1,4 +1,4 @@
-"""The configuration of sign-in: several providers, their faults, and what is doubtful."""
+"""The configuration of sign-in: several providers, their faults, and what is noticed."""
 
 from __future__ import annotations
 
@@ -152,10 +152,10 @@ def test_an_issuer_that_is_no_address_is_refused(tmp_path: Path, issuer: str) ->
         ({"oidc.pkce.enabled": False}, "PKCE is sent all the same"),
         ({"oidc.pkce.method": "plain"}, "S256 is sent"),
         ({"oidc.allowed_groups": ["a"]}, "does not ask for groups"),
-        ({"oidc.issuer": "https://your-smartlink.link.vaultys.org/api/oidc/x"}, "looks like the sample of a guide"),
+        ({"oidc.issuer": "https://your-smartlink.link.vaultys.org/api/oidc/x"}, "is the example of a guide"),
         ({"oidc.expiry": "1h", "node.expiry": "2h"}, "it holds for devices that sign in"),
     ],
 )
-def test_what_is_doubtful_of_sign_in_is_said_once(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+def test_what_is_noticed_of_sign_in_is_said_once(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     flat = {"oidc.issuer": "https://idp.example", "oidc.client_id": "c", "oidc.client_secret": "s", **change}
     assert len([warning for warning in from_file(tmp_path, flat).warnings if said in warning]) == 1

@@ -6,6 +6,7 @@ The service starts without an answer; a question about a policy fails when there
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import grpc.aio
 from google.protobuf.message import DecodeError
@@ -17,7 +18,8 @@ from services.policy.model.checks.topology import Topology
 from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.bus import Bus, Message
 from services.shared.ids import TailnetId
-from services.shared.inventory import access_node, access_user
+from services.shared.inventory import access_node, access_user, has_ended, instant
+from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -29,11 +31,13 @@ TIMEOUT = 60.0
 class RegistryClient:
     """The users and nodes of the tailnet, over a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
+        self._clock = clock
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def read(self) -> Topology | None:
         """Return every user and node of the tailnet; None when the registry does not answer in time."""
+        now = self._clock.now()
         users: list[AccessUser] = []
         nodes: dict[str, AccessNode] = {}
         suspended: dict[str, AccessNode] = {}
@@ -42,7 +46,7 @@ class RegistryClient:
                 users += map(access_user, part.users)
                 for subject in part.subjects:
                     name = subject.given_name or str(subject.id)
-                    (suspended if subject.suspended else nodes)[name] = _node(subject)
+                    (suspended if subject.suspended else nodes)[name] = _node(subject, now)
         except grpc.aio.AioRpcError as error:
             log.warning("registry did not list the tailnet", status=error.code().name)
             return None
@@ -78,5 +82,7 @@ def _tells_of_users(payload: bytes) -> bool:
     return not kinds.isdisjoint(("user_put", "user_removed"))
 
 
-def _node(subject: node_types.Subject) -> AccessNode:
-    return access_node(subject, subject.created_at, tuple(sorted(subject.attributes.items())))
+def _node(subject: node_types.Subject, now: datetime) -> AccessNode:
+    expiry = instant(subject.expiry) if subject.HasField("expiry") else None
+    attributes = tuple(sorted(subject.attributes.items()))
+    return access_node(subject, subject.created_at, attributes, ended=has_ended(subject.expired, expiry, now))

@@ -136,7 +136,7 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
     rules = rules_of(config)
     channel = deps.channels.get("registry")
-    tailnet = RegistryClient(channel) if channel is not None else None
+    tailnet = RegistryClient(channel, deps.clock) if channel is not None else None
     policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)
     file = None
     if rules.file_mode and config.policy.path is not None:

@@ -121,13 +121,17 @@ def access_user(user: UserFields) -> AccessUser:
     )
 
 
-def access_node(node: NodeFields, created: datetime | Timestamp, attributes: Attributes = ()) -> AccessNode:
-    """Return a node as the evaluator knows it.
+def access_node(
+    node: NodeFields, created: datetime | Timestamp, attributes: Attributes = (), *, ended: bool = False
+) -> AccessNode:
+    """Return a node as the evaluator knows it; `ended` says that its key has ended.
 
-    Tags take the place of the owner. Presence counts for routers only, so that other nodes come and go without a
+    Tags take the place of the owner. A node whose key has ended serves no route: clients drop it, and another router
+    must be elected. Presence counts for routers only, so that other nodes come and go without a
     change that the evaluator would have to look into.
     """
-    tags, advertised, approved = tuple(node.tags), tuple(node.advertised_routes), tuple(node.approved_routes)
+    tags, advertised = tuple(node.tags), tuple(node.advertised_routes)
+    approved = () if ended else tuple(node.approved_routes)
     return AccessNode(
         id=node.id,
         user_id=0 if tags else node.user_id,
@@ -146,6 +150,11 @@ def _microseconds(time: datetime | Timestamp) -> int:
     if isinstance(time, Timestamp):
         return time.seconds * 1_000_000 + time.nanos // 1_000
     return (time - _EPOCH) // _MICROSECOND
+
+
+def has_ended(recorded: bool, expiry: datetime | None, now: datetime) -> bool:
+    """Return whether a key has ended: the registry recorded it, or its time has passed."""
+    return recorded or (expiry is not None and expiry <= now)
 
 
 def is_suspended(tags: Iterable[str], owner: Suspendable | None) -> bool:

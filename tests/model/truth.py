@@ -15,7 +15,7 @@ from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.inventory import access_node
+from services.shared.inventory import access_node, has_ended
 from tests.fakes.netmap import Json, Netmap
 
 STUN_PREFIX = "198.51.100."
@@ -44,7 +44,10 @@ class Truth:
         self._access = Access(
             policy,
             [AccessUser(u.id, u.name, u.email, u.provider_id, u.role, frozenset(u.groups)) for u in people],
-            [access_node(n, n.created, n.attributes) for _, n in sorted(self._nodes.items())],
+            [
+                access_node(n, n.created, n.attributes, ended=has_ended(n.ended, n.expiry, now))
+                for _, n in sorted(self._nodes.items())
+            ],
             prefixes=("100.64.0.0/10", "fd7a:115c:a1e0::/48"),
         )
 

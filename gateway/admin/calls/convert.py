@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from headscale.v1 import apikey_pb2, node_pb2, preauthkey_pb2, user_pb2
@@ -11,7 +12,10 @@ from smartscale.auth.v1 import auth_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
+from services.shared.access.election import served_routes
+from services.shared.access.inputs import AccessNode
 from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.inventory import access_node, has_ended, instant
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 YEAR_ONE = Timestamp(seconds=-62135596800)
@@ -134,21 +138,15 @@ def _last_seen(found: node_types.Node) -> Timestamp:
     return now
 
 
-def served(nodes: Sequence[node_types.Subject]) -> dict[int, list[str]]:
-    """The routes that each of all routers serves: of each prefix the oldest that is online, else the oldest."""
-    mine: dict[int, list[str]] = {node.id: [] for node in nodes}
-    routers: dict[str, list[node_types.Subject]] = {}
-    for node in nodes:
-        for route in sorted(set(node.approved_routes).intersection(node.advertised_routes), key=network_order):
-            routers.setdefault(route, []).append(node)
-    for route, servers in routers.items():
-        if route in EXIT_ROUTES:
-            for server in servers:
-                mine[server.id].append(route)
-        else:
-            first = min(servers, key=lambda one: (not one.online, one.created_at.ToNanoseconds(), one.id))
-            mine[first.id].append(route)
-    return {number: sorted(routes, key=network_order) for number, routes in mine.items()}
+def served(nodes: Iterable[node_types.Subject], now: datetime) -> dict[int, list[str]]:
+    """Return the routes that each router serves, by node id, as clients are shown them."""
+    routers = [_router(node, now) for node in nodes if not node.suspended]
+    return {number: sorted(routes, key=network_order) for number, routes in served_routes(routers).items()}
+
+
+def _router(node: node_types.Subject, now: datetime) -> AccessNode:
+    expiry = instant(node.expiry) if node.HasField("expiry") else None
+    return access_node(node, node.created_at, ended=has_ended(node.expired, expiry, now))
 
 
 def network_order(route: str) -> tuple[bool, int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import grpc
 import grpc.aio
@@ -85,7 +86,7 @@ class NodeLists:
         request = registry_pb2.ListSubjectsRequest(routers_only=True)
         async for part in call.ask_for_parts(self._services.registry.ListSubjects, request):
             routers += part.subjects
-        return convert.served(routers)
+        return convert.served(routers, datetime.now(UTC))
 
     async def one(self, call: CallContext, text: str) -> node_pb2.Node:
         """Return the node with an id or a given name.

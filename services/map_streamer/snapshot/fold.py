@@ -152,7 +152,7 @@ class _Draft:
         if self._is_cut(node):
             self.reshaped |= self.access_nodes.drop(node.id)
             return
-        known = access_node(node, node.created, node.attributes)
+        known = access_node(node, node.created, node.attributes, ended=node.expired)
         if self.access_nodes.now.get(node.id) != known:
             self.access_nodes.put(node.id, known)
             self.reshaped = True

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 from services.shared.access.compiled import AliasKind, Grant
 from services.shared.access.directory import Directory, Member
+from services.shared.access.election import seniority
 from services.shared.access.filters import COMPANIONS
 from services.shared.access.matching import Masks, Matching
 from services.shared.access.ranges import full_length, overlap, span
-
-_Election = tuple[bool, int, int]
 
 
 class Routes:
@@ -26,11 +25,11 @@ class Routes:
             for route in router.subnets:
                 self._servers[route].append(router)
         for servers in self._servers.values():
-            servers.sort(key=_seniority)
+            servers.sort(key=_of_member)
         self._reversed = sum(1 << number for number, grant in enumerate(grants) if _names_routes_back(grant))
         self._via = [(number, grant) for number, grant in enumerate(grants) if grant.via]
         self._elected = {
-            name: min((directory.members[node_id] for node_id in hosts), key=_seniority)
+            name: min((directory.members[node_id] for node_id in hosts), key=_of_member)
             for name, hosts in directory.services.hosts.items()
             if hosts
         }
@@ -140,5 +139,5 @@ def _names_routes_back(grant: Grant) -> bool:
     return to_anyone and any(capability.name in COMPANIONS for capability in grant.app)
 
 
-def _seniority(one: Member) -> _Election:
-    return not one.node.online, one.node.created, one.node.id
+def _of_member(one: Member) -> tuple[bool, int, int]:
+    return seniority(one.node)

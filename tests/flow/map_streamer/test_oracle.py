@@ -16,7 +16,7 @@ from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, Compile
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.inventory import access_node
+from services.shared.inventory import access_node, has_ended
 from services.shared.runtime.clock import SystemClock
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.gateway_stream import GatewaySession, GatewayStream
@@ -53,7 +53,10 @@ def expected_peers(lab: Lab, viewer_id: int) -> tuple[dict[int, Json], list[Any]
     access = Access(
         lab.policy.compiled,
         people,
-        [access_node(node, node.created, node.attributes) for _, node in sorted(nodes.items())],
+        [
+            access_node(n, n.created, n.attributes, ended=has_ended(n.ended, n.expiry, datetime.now(UTC)))
+            for _, n in sorted(nodes.items())
+        ],
         prefixes=("100.64.0.0/10", "fd7a:115c:a1e0::/48"),
     )
     if viewer_id not in nodes:

@@ -25,6 +25,7 @@ from services.registry.model.user import User
 from services.shared.ids import DEFAULT_TAILNET, NodeId, UserId
 from services.shared.inventory import access_user, is_suspended
 from services.shared.keys import MachineKey, NodeKey
+from tests.fakes.clock import FakeClock
 from tests.fakes.subjects import Subjects
 from tests.unit.access import random_tailnets as random
 
@@ -77,7 +78,7 @@ def inventories(draw: st.DrawFn) -> tuple[list[User], list[Node]]:
                 approved_routes=one.approved_routes,
                 online=draw(st.booleans()),
                 expiry=ends,
-                expired=ends is not None and ends < NOW,
+                expired=ends is not None and ends < NOW and draw(st.booleans()),
             )
         )
     return users, nodes
@@ -91,7 +92,7 @@ async def as_policy_reads(users: list[User], nodes: list[Node]) -> Topology:
     registry.subjects = [
         wire.subject_to_proto(node, is_suspended(node.tags, owners.get(node.user_id))) for node in nodes
     ]
-    found = await RegistryClient(registry.channel).read()
+    found = await RegistryClient(registry.channel, FakeClock(NOW)).read()
     assert found is not None
     return found
 

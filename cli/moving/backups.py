@@ -72,14 +72,14 @@ def _restore(arguments: argparse.Namespace) -> None:
 
     from cli.moving.backup import restore
     from cli.moving.failures import explained
-    from cli.moving.places import refuse_running
+    from cli.moving.places import held, refuse_running
     from cli.moving.progress import Counter
 
     config = database_in_use(configuration(arguments))
     refuse_running(config)
     counter = Counter()
     try:
-        with explained():
+        with explained(), held(config):
             work = restore(config, Path(arguments.file), force=arguments.force, progress=counter)
             summary = asyncio.run(work)
     finally:

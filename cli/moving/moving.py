@@ -136,8 +136,12 @@ class _Import:
         Raises:
             CommandError: the tailnet is not empty, or a server runs on it.
         """
-        engine = create_engine(self._config.database)
         made: list[Path] = []
+        with places.held(self._config):
+            return await self._write(show, made)
+
+    async def _write(self, show: Show, made: list[Path]) -> Report:
+        engine = create_engine(self._config.database)
         try:
             await self._prepare(engine)
             async with write(engine) as connection:
@@ -220,11 +224,11 @@ class _Import:
     def _note_policy(self, planned: policy.PolicyPlan, known: _Known, report: Report) -> None:
         if known.has_policy and planned.draft is not None:
             planned.draft = None
-            what = "the tailnet has a policy already"
-            self._found.problems.add(
-                "policy", report.policy.origin, what, "left out; headscale policy set FILE sets it"
-            )
-        report.policy.imported = planned.draft is not None
+            if not planned.from_file:
+                what = "the tailnet has a policy already"
+                done = "left out; headscale policy set FILE sets it"
+                self._found.problems.add("policy", report.policy.origin, what, done)
+        report.policy.imported = planned.draft is not None and not planned.from_file
         report.policy.warnings = planned.warnings
 
 

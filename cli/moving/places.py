@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,8 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from cli.frame.errors import CommandError
 from services.shared.config.model import Config, DatabaseConfig, PostgresConfig
 from services.shared.db.contents import recognise
+from services.shared.db.file import hold
 from services.shared.db.place import BESIDE, beside, check, named, place_of
-from services.shared.db.recognition import Kind
+from services.shared.db.recognition import OUR_SERVICES, Kind
 from services.shared.db.untouched import is_in_use
 
 _DSN = ("postgres://", "postgresql://")
@@ -138,6 +140,20 @@ def refuse_running(target: Config) -> None:
         raise CommandError(
             f"a server is running: it answers at {target.unix_socket}", "stop it first: systemctl stop headscale"
         )
+
+
+@contextmanager
+def held(target: Config) -> Iterator[None]:
+    """Keep servers from starting on a SQLite database while it is written.
+
+    Raises:
+        DatabaseInUseError: one uses it.
+    """
+    if target.database.type != "sqlite":
+        yield
+        return
+    with hold(target.database.sqlite.path, OUR_SERVICES):
+        yield
 
 
 def answers(path: Path) -> bool:

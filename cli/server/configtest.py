@@ -61,12 +61,26 @@ def inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
     report = inspect(config, processes, ports=not _is_served(config))
     problems, warnings = report.problems, [one for one in report.warnings if one.key != "policy.path"]
     place = str(config.source or "configuration")
-    for found in (unanswered(config), _policy(config)):
+    for found in (unanswered(config) or _database(config), _policy(config)):
         if found is not None:
             key, what, remedy = found
             problems.append(Problem(config.places.get(key, place), key, what, remedy))
     warnings.extend(Problem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
     return problems, warnings
+
+
+def _database(config: Config) -> tuple[str, str, str] | None:
+    """Why the database is not one that the server may use."""
+    import asyncio
+
+    from services.shared.db.place import RefusedDatabaseError, place_of
+
+    try:
+        asyncio.run(place_of(config))
+    except RefusedDatabaseError as error:
+        key = "database.postgres.name" if config.database.type == "postgres" else "database.sqlite.path"
+        return key, error.what, error.remedy
+    return None
 
 
 def _is_served(config: Config) -> bool:

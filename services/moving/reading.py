@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from ipaddress import ip_address
 
 from services.moving.fields import Fields, UnusableRowError
-from services.moving.values import NO_STRINGS, Key, MalformedError, flag, integer, key, moment, strings, text
+from services.moving.values import GREATEST, NO_STRINGS, Key, MalformedError, flag, integer, key, moment, strings, text
 from services.shared.db.contents import contents_of
 from services.shared.db.recognition import Kind, Verdict, judge
 from services.shared.db.untouched import Row, Source, UntouchedError
@@ -83,7 +83,8 @@ class _Reader:
         await self._each(devices, "node", counts["nodes"], lambda row: self._node(row, routes, ephemeral))
         await self._policy()
         await self._count_what_has_no_place()
-        found.last_ids = {"user": await self._source.last_id("users"), "node": await self._source.last_id(devices)}
+        last_ids = {"user": await self._source.last_id("users"), "node": await self._source.last_id(devices)}
+        found.last_ids = {name: last for name, last in last_ids.items() if last <= GREATEST}
         return found
 
     async def _each(self, table: str, kind: str, counts: Counts, take: Callable[[Fields], None]) -> None:

@@ -25,6 +25,7 @@ from services.shared.ids import TailnetId
 from services.shared.imported import ImportedPolicy
 
 AUTHOR = "import"
+FILE_AUTHOR = "file"
 
 
 class RefusedPolicyError(Exception):
@@ -42,10 +43,14 @@ class PolicyPlan:
         self.compiled = compiled
         self.warnings = warnings
         self.draft: Draft | None = None
+        self.from_file = False
 
 
 def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[str], now: datetime) -> PolicyPlan:
-    """Compile a policy as the server will; in file mode nothing is stored, since the server reads the file.
+    """Compile a policy as the server will.
+
+    In file mode the server reads the file itself. Its text is stored as the first version all the same, so that there is a
+    good one at the first start, when it is not known yet which users an old spelling means.
 
     Raises:
         RefusedPolicyError: it cannot be used here.
@@ -60,9 +65,12 @@ def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[s
     except PolicyError as error:
         raise RefusedPolicyError(tuple(error.lines)) from None
     planned = PolicyPlan(document.policy, tuple(str(warning) for warning in document.warnings))
+    planned.from_file = rules.file_mode
+    compiled = document.policy.to_bytes()
     if not rules.file_mode:
-        reason = f"taken over from {policy.origin}"
-        planned.draft = Draft(policy.text, document.policy.to_bytes(), AUTHOR, reason, now)
+        planned.draft = Draft(policy.text, compiled, AUTHOR, f"taken over from {policy.origin}", now)
+    elif policy.origin == str(config.policy.path):
+        planned.draft = Draft(policy.text, compiled, FILE_AUTHOR, policy.name, now)
     return planned
 
 

@@ -10,7 +10,7 @@ from itertools import count
 from services.registry.importing.nodes import NodePlanner
 from services.registry.importing.users import UserPlanner
 from services.registry.model.link import Link
-from services.registry.model.node import Node
+from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.usecases.giving import Giver
@@ -71,11 +71,22 @@ def plan(
         lambda: next(node_ids),
     )
     planned = nodes.take_all(found.nodes)
+    _note_unlinked(found, users.plan.users, planned)
     routes = counts["routes"]
     routes.found = routes.imported + routes.left_out
     return RegistryPlan(
         users.plan.users, users.plan.links, planned, users.plan.ids, next(user_ids) - 1, next(node_ids) - 1
     )
+
+
+def _note_unlinked(found: Installation, users: Sequence[User], nodes: Sequence[Node]) -> None:
+    """Say who signed in at a provider without the database knowing as whom, as in releases up to 0.23."""
+    signed_in = {node.user_id for node in nodes if node.register_method is RegisterMethod.OIDC}
+    for user in users:
+        if user.id in signed_in and not user.provider:
+            what = f"{user.name} signed in at a provider, and this release does not store as whom"
+            done = "kept as it is; headscale users link USER ISSUER SUBJECT makes the next sign-in this user"
+            found.problems.add("user", user.id, what, done)
 
 
 def _access_user(user: User) -> AccessUser:

@@ -30,7 +30,7 @@ async def contents_of(source: Source) -> Contents:
         migrations=await _texts(source, tables, "migrations"),
         stamp=await _stamp(source, tables),
         revisions=await _revisions(source, tables),
-        our_rows=await _count(source, tables, "registry_users") + await _count(source, tables, "registry_nodes"),
+        our_ids=await _ids(source, tables),
         users=await _count(source, tables, "users"),
         nodes=await _count(source, tables, devices),
     )
@@ -45,6 +45,13 @@ async def _count(source: Source, tables: dict[str, frozenset[str]], table: str) 
     except UntouchedError:  # a damaged page; what can be read of the table is found when its rows are
         return 0
     return value if isinstance(value, int) else 0
+
+
+async def _ids(source: Source, tables: dict[str, frozenset[str]]) -> int:
+    if "registry_counters" not in tables:
+        return 0
+    given = await source.value("SELECT max(last) FROM registry_counters")
+    return given if isinstance(given, int) else 0
 
 
 async def _texts(source: Source, tables: dict[str, frozenset[str]], table: str) -> tuple[str, ...]:

@@ -50,8 +50,12 @@ async def place_of(config: Config) -> Config:
         return config
     if config.database.type == "sqlite" and found.kind in (Kind.HEADSCALE, Kind.EMPTY):
         other = beside(config.database)
-        if other != config.database and (await _recognised(other)).kind in (Kind.OURS, Kind.NEWER):
-            check(await _recognised(other), other, config.source)
+        second = await _recognised(other) if other != config.database else Verdict(Kind.EMPTY)
+        # An import that was refused or killed leaves tables without any row, which must not stand in for a tailnet.
+        if second.kind is Kind.NEWER or (
+            second.kind is Kind.OURS and (second.used or not (found.users or found.nodes))
+        ):
+            check(second, other, config.source)
             return replace(config, database=other)
     check(found, config.database, config.source)
     return config

@@ -79,8 +79,8 @@ class Contents:
     """Release in Headscale's `database_versions`."""
     revisions: Mapping[str, str] = field(default_factory=dict)
     """Revision of each of our services whose version table has one."""
-    our_rows: int = 0
-    """Users and nodes in our tables."""
+    our_ids: int = 0
+    """Ids of users and nodes that were ever given in our tables; 0: they were never used."""
     users: int = 0
     nodes: int = 0
     """Rows in Headscale's tables."""
@@ -97,6 +97,8 @@ class Verdict:
     """The newest migration."""
     users: int = 0
     nodes: int = 0
+    used: bool = False
+    """Whether a user or a node was ever in our tables."""
     fault: str = ""
     """Why Headscale's database cannot be read although it is recognised; empty if it can."""
     detail: str = ""
@@ -115,8 +117,8 @@ def judge(contents: Contents) -> Verdict:
     """Say whose database this is."""
     names = set(contents.tables)
     ours = {name for name in names if name.startswith(tuple(f"{service}_" for service in OUR_SERVICES))}
-    if contents.revisions and not (_is_headscale(names) and not contents.our_rows):
-        return _ours(contents.revisions)
+    if contents.revisions and not (_is_headscale(names) and not contents.our_ids):
+        return _ours(contents)
     if _is_headscale(names):
         return _headscale(contents)
     if rest := sorted(names - ours - {"sqlite_sequence"}):
@@ -124,7 +126,8 @@ def judge(contents: Contents) -> Verdict:
     return Verdict(Kind.EMPTY)
 
 
-def _ours(revisions: Mapping[str, str]) -> Verdict:
+def _ours(contents: Contents) -> Verdict:
+    revisions = contents.revisions
     unknown = [
         f"{service} {revision} (known up to {max(known_revisions(service))})"
         for service, revision in sorted(revisions.items())
@@ -132,7 +135,8 @@ def _ours(revisions: Mapping[str, str]) -> Verdict:
     ]
     if unknown:
         return Verdict(Kind.NEWER, detail=", ".join(unknown))
-    return Verdict(Kind.OURS, schema=", ".join(f"{name} {found}" for name, found in sorted(revisions.items())))
+    schema = ", ".join(f"{name} {found}" for name, found in sorted(revisions.items()))
+    return Verdict(Kind.OURS, schema=schema, used=contents.our_ids > 0)
 
 
 def _is_headscale(names: Collection[str]) -> bool:
@@ -146,7 +150,8 @@ def _is_headscale(names: Collection[str]) -> bool:
 
 def _headscale(contents: Contents) -> Verdict:
     release, schema, fault = _release(contents)
-    return Verdict(Kind.HEADSCALE, release, schema, contents.users, contents.nodes, fault or _missing(contents))
+    fault = fault or _missing(contents)
+    return Verdict(Kind.HEADSCALE, release, schema, contents.users, contents.nodes, fault=fault)
 
 
 def _release(contents: Contents) -> tuple[str, str, str]:

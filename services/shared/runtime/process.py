@@ -114,6 +114,8 @@ def run(
     for warning in config.warnings:
         log.warning("configuration", warning=warning)
     try:
+        if config.database.type == "sqlite" and _KEEPERS & builds.keys():
+            asyncio.run(place_of(config))  # before anything else: whose database it is explains all other trouble
         _inspect(config, builds, together)
         serve = embedded if together else alone
         again = read or (lambda: load(config.source, os.environ))

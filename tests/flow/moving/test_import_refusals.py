@@ -190,6 +190,11 @@ def test_a_policy_that_is_refused_stops_the_import_until_another_is_named(tmp_pa
     done = headscale(tmp_path, "import")
     assert done.returncode == 1
     assert "the policy cannot be used here" in done.stderr and "--policy FILE" in done.stderr
+    # What the attempt left beside the old file must not be taken for the tailnet.
+    started = headscale(tmp_path, "serve")
+    assert started.returncode == 1 and "to take it over into" in started.stderr
+    tested = headscale(tmp_path, "configtest")
+    assert tested.returncode == 1 and "is the database of Headscale 0.29.2" in tested.stderr
     assert headscale(tmp_path, "import", "--policy", str(tmp_path / "policy.hujson")).returncode == 0
 
 

@@ -49,8 +49,8 @@ class PolicyPlan:
 def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[str], now: datetime) -> PolicyPlan:
     """Compile a policy as the server will.
 
-    In file mode the server reads the file itself. Its text is stored as the first version all the same, so that there is
-    a good one at the first start, when it is not known yet which users an old spelling means.
+    In file mode the server reads the file itself. Its text is stored as the first version all the same, so that a good
+    one is there at the first start, when it is not known yet which users an old spelling means.
 
     Raises:
         RefusedPolicyError: it cannot be used here.

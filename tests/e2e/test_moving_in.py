@@ -82,8 +82,12 @@ def moved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             key = keys["bob-reusable"] if kind is Baseshift else ""
             client = kind(net, f"old-{number}", name, server.url, key)
             shutil.copytree(DATA / release / "clients" / name, client.folder, dirs_exist_ok=True)
+            # Where these two look for it depends on how they are started.
             if kind is Mihomo:
                 (client.folder / "state").rename(client.folder / "ts")
+            if kind is Baseshift:
+                states = client.folder / ".baseshift" / "tsnet-state"
+                (states / name).rename(states / "u1")
             made.append(client)
         yield Moved(release, server, made, {node["client"]: node for node in truth["nodes"]})
         assert server.faults() == []

@@ -221,12 +221,12 @@ async def _refuse_rows(connection: AsyncConnection, force: bool) -> None:
             if number:
                 raise CommandError(
                     f"the database is not empty: {table.name} has {number} rows; nothing was changed",
-                    "add --force to replace everything in it, after a backup of what it has",
+                    "add --force to replace everything in it, after a backup of its content",
                 )
 
 
 def _rebuild(connection: Any, manifest: Manifest) -> None:
-    """Make all tables anew, as they were when the backup was written."""
+    """Drop all tables and create them at the revisions of the backup."""
     from alembic.migration import MigrationContext
     from alembic.operations import Operations
 

@@ -30,7 +30,7 @@ def declare(nouns: Any) -> None:
     )  # fmt: skip
     for verb in (create, verify, restore):
         verb.add_argument("file", metavar="FILE", help="the backup")
-    db = Noun(nouns, "db", "Look after the database")
+    db = Noun(nouns, "db", "Check the database")
     db.verb("check", _check, "Check the database: pages, versions, records that contradict each other")
 
 

@@ -79,6 +79,9 @@ async def run(config: Config, wishes: Wishes, show: Show) -> Report:
     try:
         async with open_untouched(where.source) as source:
             found = await read_installation(source, lambda table, number: counter(f"reading {table}", number))
+            if others := await source.connections():
+                what = f"{others} other connections to it are open"
+                found.problems.add("database", source.name, what, "read as it was; stop Headscale first if it runs")
     finally:
         counter.clear()
     chosen = policies.choose(where.target, wishes.policy, found)
@@ -204,7 +207,7 @@ class _Import:
         except policy.RefusedPolicyError as error:
             report.refusal = Refusal(
                 "the policy cannot be used here:\n  " + "\n  ".join(error.lines),
-                "mend a copy of it and name that with --policy FILE; headscale policy check FILE --offline checks it",
+                "correct a copy of it and name that with --policy FILE; headscale policy check FILE --offline checks it",
             )
             planned = policy.PolicyPlan()
         self._note_policy(planned, known, report)
@@ -236,7 +239,7 @@ def _not_empty(known: _Known, target: str) -> CommandError:
     return CommandError(
         f"the tailnet in {target} is not empty: it has {len(known.state.users)} users, {len(known.state.nodes)} nodes "
         f"and {len(known.keys.preauth) + len(known.keys.api)} keys; nothing was changed",
-        "add --merge to add to it: what it has already from the same Headscale stays as it is",
+        "add --merge to add to it: records of the same Headscale that it has already stay as they are",
     )
 
 

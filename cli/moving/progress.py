@@ -1,4 +1,4 @@
-"""Counts on the terminal while something long runs; nothing where nobody watches."""
+"""Counters on the terminal during long work; no output where standard error is no terminal."""
 
 from __future__ import annotations
 

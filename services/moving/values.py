@@ -22,7 +22,7 @@ Key = TypeVar("Key", bound=PublicKey)
 NO_STRINGS: tuple[str, ...] = ()
 
 GREATEST = 1 << 53
-"""Greatest id that is believed: no server gave so many, and beyond it programs in JavaScript take two for one."""
+"""Greatest id that is accepted: beyond it programs in JavaScript cannot tell two ids apart."""
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?(?:\s+[A-Z]+)?(?:\s+m=\S+)?\Z", re.ASCII

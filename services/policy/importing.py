@@ -1,4 +1,4 @@
-"""Takes over the policy of another control server: what it means here, and the version that is stored of it.
+"""Takes over the policy of another control server: its compiled form here, and the version that is stored.
 
 Policies of Headscale up to 0.25 name users without an @; they are read with the names of the imported users.
 """
@@ -37,7 +37,7 @@ class RefusedPolicyError(Exception):
 
 
 class PolicyPlan:
-    """What a policy means, what is to be said of it, and whether it is stored."""
+    """The compiled policy, its warnings, and the version to store, if any."""
 
     def __init__(self, compiled: CompiledPolicy = ALLOW_ALL, warnings: tuple[str, ...] = ()) -> None:
         self.compiled = compiled

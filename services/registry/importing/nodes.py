@@ -109,7 +109,7 @@ class NodePlanner:
         tags = self._tags(found, hostinfo, owner)
         if not tags and owner == NO_USER:
             self._counts.left_out += 1
-            self._problems.add("node", found.id, "has neither an owner nor tags", "left out; let it join anew")
+            self._problems.add("node", found.id, "has neither an owner nor tags", "left out; let it join again")
             return None
         hostname = clean_line(found.hostname or hostinfo.hostname)[:MAX_HOSTNAME]
         node_id, stable_id = self._ids(found)
@@ -146,7 +146,7 @@ class NodePlanner:
         )
 
     def _completed(self, node: Node) -> Node | None:
-        """Return a node with what it lost to another, or None if it has everything."""
+        """Return a node with a free name and addresses in place of missing ones, or None if none is missing."""
         changed = node
         if not node.given_name:
             name = self._giver.name(self._state, node.hostname, node.id)
@@ -184,7 +184,7 @@ class NodePlanner:
         try:
             return read_hostinfo(found.hostinfo if found.hostinfo.strip() not in (b"", b"null") else b"")
         except InvalidInputError as error:
-            what = f"what it says of its host is damaged ({error})"
+            what = f"its hostinfo is damaged ({error})"
             self._problems.add("node", found.id, what, "left empty until it reports again")
             return Hostinfo()
 

@@ -49,7 +49,7 @@ class RegistryTarget:
         return await rows.load(), await rows.links()
 
     async def last_gateway(self, connection: AsyncConnection) -> datetime | None:
-        """Return when a gateway of a running server last said that it lives."""
+        """Return the time of the last beat of any gateway; None if there is none."""
         heard = tables.gateways.c
         found: datetime | None = await connection.scalar(
             select(func.max(heard.heard_at)).where(heard.tailnet_id == self._tailnet)

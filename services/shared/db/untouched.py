@@ -67,6 +67,10 @@ class Source(Protocol):
         """Give all rows of a table in the order of an integer column."""
         ...
 
+    async def connections(self) -> int:
+        """Return the number of other clients that are connected, as far as the database says."""
+        ...
+
     async def last_id(self, table: str) -> int:
         """Return the greatest id that was ever given in a table, as far as the database remembers; else 0."""
         ...
@@ -138,6 +142,9 @@ class _SqliteSource:
             # A page of the table is damaged. Rows on other pages are still found by their id.
             async for found in self._one_by_one(table, order, columns, 0 if last is None else last):
                 yield found
+
+    async def connections(self) -> int:
+        return 0
 
     async def last_id(self, table: str) -> int:
         if "sqlite_sequence" not in await self.tables():
@@ -216,6 +223,13 @@ class _PostgresSource:
         async for part in rows.mappings().partitions(_PAGE):
             for row in part:
                 yield {str(name): value for name, value in row.items()}
+
+    async def connections(self) -> int:
+        found = await self.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        )
+        return found if isinstance(found, int) else 0
 
     async def last_id(self, table: str) -> int:
         found = await self.value(

@@ -207,7 +207,7 @@ class _Import:
         except policy.RefusedPolicyError as error:
             report.refusal = Refusal(
                 "the policy cannot be used here:\n  " + "\n  ".join(error.lines),
-                "correct a copy of it and name that with --policy FILE; headscale policy check FILE --offline checks it",
+                "correct a copy of it, and name that with --policy FILE (headscale policy check FILE --offline)",
             )
             planned = policy.PolicyPlan()
         self._note_policy(planned, known, report)

@@ -40,6 +40,8 @@ def explained(error: Any, where: str, timeout: float) -> CommandError:
 
     code, text, status = error.code(), error.details() or "", grpc.StatusCode
     if code is status.UNAVAILABLE:
+        if text.startswith(("the database", "the disk", "PostgreSQL")):
+            return CommandError(text)
         said = text.lower()
         for words, what, remedy in _UNREACHED:
             if words in said:

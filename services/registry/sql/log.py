@@ -15,6 +15,7 @@ from services.registry.sql import tables
 from services.registry.sql.rows import node_of, relay_of, user_of
 from services.registry.sql.statements import POSITION
 from services.registry.store import Absence, Gateway, Record, StoreUnavailableError
+from services.shared.db.unavailable import DatabaseAwayError
 from services.shared.ids import NodeId, TailnetId
 
 
@@ -24,6 +25,8 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError) as error:
+        if isinstance(error, DatabaseAwayError):
+            raise StoreUnavailableError(str(error)) from error
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailableError(f"the database failed: {type(cause).__name__}") from error
 

@@ -24,6 +24,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
 from services.shared.db import sqlite
+from services.shared.db.causes import cause_of
+from services.shared.db.file import OpenedFile
+from services.shared.db.file import prepare as prepare_file
 from services.shared.db.prepared import run_text
 from services.shared.db.unavailable import DatabaseAwayError as DatabaseAwayError
 from services.shared.telemetry.logs import get_logger
@@ -31,14 +34,6 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 _WRITES = "smartscale_writes"
-_SQLITE_AWAY = (
-    "database is locked",
-    "unable to open",
-    "disk I/O",
-    "database or disk is full",
-    "attempt to write a readonly",
-)
-"""SQLite calls a wrong statement an operational error too; these alone are the file's own trouble."""
 _MIGRATION_LOCK = 0x736D6172  # "smar": the advisory lock that replicas starting together take in turn
 
 _STARTING = ("57P03", "57P02", "53300")
@@ -48,6 +43,7 @@ START_TIMEOUT = 30.0
 """Seconds that a service waits at its start for its database."""
 
 _writers: WeakKeyDictionary[AsyncEngine, sqlite.Writer] = WeakKeyDictionary()
+_files: WeakKeyDictionary[AsyncEngine, OpenedFile] = WeakKeyDictionary()
 _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
@@ -87,7 +83,7 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseAwayError: it cannot be reached, or was lost under way. Whether it committed is not known then.
     """
-    with _told_apart():
+    with _told_apart(engine):
         if engine.dialect.name != "sqlite":
             async with engine.begin() as connection:
                 yield connection
@@ -105,22 +101,28 @@ async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     Raises:
         DatabaseAwayError: it cannot be reached, or was lost under way.
     """
-    with _told_apart():
+    with _told_apart(engine):
         async with engine.connect() as connection:
             yield connection
 
 
 @contextmanager
-def _told_apart() -> Iterator[None]:
-    """Tell a database that is away, which is nobody's bug, from a statement that is wrong, which is ours."""
+def _told_apart(engine: AsyncEngine) -> Iterator[None]:
+    """Turn what a database reports of itself into DatabaseAwayError; a wrong statement, which is a bug, passes."""
+    if (file := _files.get(engine)) is not None:
+        file.check()
     try:
         yield
     except (IntegrityError, ProgrammingError, DataError, NotSupportedError):
         raise
     except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.Error) and not str(error.orig).startswith(_SQLITE_AWAY):
+        if (cause := cause_of(error.orig, f"the database file {engine.url.database}")) is None:
             raise
-        raise DatabaseAwayError(f"the database failed: {type(error.orig).__name__}") from error
+        raise DatabaseAwayError(cause) from error
+    except sqlite3.Error as error:  # of a prepared statement, which does not go through SQLAlchemy
+        if (cause := cause_of(error, f"the database file {engine.url.database}")) is None:
+            raise
+        raise DatabaseAwayError(cause) from error
     except (OSError, PoolTimeoutError) as error:
         if isinstance(error, DatabaseAwayError):
             raise
@@ -196,7 +198,7 @@ def _lock(name: str) -> asyncio.Lock:
 
 
 def _sqlite(config: SqliteConfig, debug: bool) -> AsyncEngine:
-    config.path.parent.mkdir(parents=True, exist_ok=True)
+    prepare_file(config.path)
     if config.write_ahead_log:
         engine = sqlite.on_loop(config.path, echo=debug, pool_size=4, max_overflow=4)
         sqlite.tend(engine, config.path, config.wal_autocheckpoint)
@@ -221,6 +223,7 @@ def _sqlite(config: SqliteConfig, debug: bool) -> AsyncEngine:
         writes = connection.get_execution_options().get(_WRITES, False)
         run_text(connection, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    _files[engine] = OpenedFile(config.path)
     return engine
 
 

@@ -100,7 +100,8 @@ class Checkpoints:
 
     def _checkpoint(self) -> None:
         try:
-            connection = sqlite3.connect(self._path, timeout=1)
+            # Never made here: a file that was removed must not come back empty.
+            connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=1)
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             finally:

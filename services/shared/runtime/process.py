@@ -22,6 +22,7 @@ import grpc.aio
 from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
+from services.shared.db.file import hold
 from services.shared.db.place import RefusedDatabaseError, place_of
 from services.shared.net.handover import Handovers
 from services.shared.rpc.client import OutgoingChannel, dial
@@ -217,7 +218,7 @@ async def embedded(
     ready = False
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
-        place = await _place(config, builds)
+        place = await _place(config, builds, stack)
         bus = await connect_bus(config.bus.url, telemetry, config.services.token) if config.bus.url else MemoryBus()
         stack.push_async_callback(bus.close)
         server = LocalServer([ObserveInterceptor(telemetry)])
@@ -258,7 +259,7 @@ async def alone(
     ready = False
     async with AsyncExitStack() as stack:
         stack.push_async_callback(telemetry.stop)
-        place = await _place(config, builds)
+        place = await _place(config, builds, stack)
         bus = await connect_bus(config.bus.url, telemetry, config.services.token)
         stack.push_async_callback(bus.close)
         channels: dict[str, grpc.aio.Channel] = {}
@@ -287,10 +288,11 @@ async def alone(
         ready = False
 
 
-async def _place(config: Config, builds: Mapping[str, Build]) -> Config:
-    """Return the configuration with the database that is used, once it is known to be ours or empty.
+async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitStack) -> Config:
+    """Return the configuration with the database that is used, once it is known to be ours or empty, and nobody else's.
 
     Raises:
+        DatabaseInUseError: another server uses it.
         RefusedDatabaseError: it is something else.
         DatabaseAwayError: it cannot be reached.
     """
@@ -307,6 +309,8 @@ async def _place(config: Config, builds: Mapping[str, Build]) -> Config:
     placed = await place_of(config)
     if placed.database != config.database:
         log.info("imported database", path=str(placed.database.sqlite.path), left=str(config.database.sqlite.path))
+    if placed.database.type == "sqlite":
+        stack.enter_context(hold(placed.database.sqlite.path, _KEEPERS & builds.keys()))
     return placed
 
 

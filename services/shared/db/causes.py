@@ -1,0 +1,44 @@
+"""Why a database cannot be used, in words with a remedy, from what its driver reports. Never a value of a statement."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_SQLITE = (
+    ("database or disk is full", "the disk of {name} is full: free room on it"),
+    ("disk I/O", "the disk of {name} fails: see the kernel's log, and take a backup"),
+    (
+        "attempt to write a readonly",
+        "{name} may not be written: check the owner and mode of the file and of its folder",
+    ),
+    ("unable to open", "{name} cannot be opened: check owner and mode of the file and its folder"),
+    ("database is locked", "{name} is locked by another process: end whatever else has it open"),
+    ("database disk image is malformed", "{name} is damaged: stop the server, and restore a backup"),
+    ("file is not a database", "{name} is damaged or is no SQLite database: restore a backup"),
+)
+"""How SQLite's messages begin. It reports a wrong statement by the same class: that is not in this table."""
+
+_POSTGRES = {
+    "53100": "the disk of PostgreSQL is full: free room on it",
+    "53200": "PostgreSQL has no memory left",
+    "53300": "PostgreSQL has no connection free: raise its max_connections, or lower database.postgres.max_open_conns",
+    "25006": "PostgreSQL is read-only, as a standby is: point database.postgres.host at the primary",
+    "28P01": "PostgreSQL refuses the password of database.postgres",
+    "28000": "PostgreSQL refuses the user of database.postgres",
+    "3D000": "PostgreSQL has no database of the name in database.postgres.name",
+    "42501": "PostgreSQL gives the user of database.postgres too few rights",
+    "57P01": "PostgreSQL was stopped",
+    "57P02": "PostgreSQL crashed",
+    "57P03": "PostgreSQL is starting or stopping",
+    "XX001": "the data of PostgreSQL is damaged: restore a backup",
+}
+"""By SQLSTATE."""
+
+
+def cause_of(error: BaseException | None, name: str) -> str | None:
+    """Return why the database called `name` cannot be used; None if the statement was wrong instead."""
+    if isinstance(error, sqlite3.Error):
+        text = str(error)
+        return next((words.format(name=name) for begin, words in _SQLITE if text.startswith(begin)), None)
+    words = _POSTGRES.get(str(getattr(error, "sqlstate", None) or ""))
+    return words or f"the database failed: {type(error).__name__}"

@@ -1,0 +1,134 @@
+"""The SQLite file as a file: its mode, who may use it, and whether it is still the one that was opened.
+
+Knows no statement. A server must not go on with a file that was removed or replaced: what it acknowledges would be
+gone after the next start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.shared.db.unavailable import DatabaseAwayError
+from services.shared.telemetry.logs import get_logger
+
+log = get_logger(__name__)
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+_BYTES = {"registry": 0, "policy": 1, "auth": 2}
+"""The byte of the lock file that each service locks, so that services of a stack may share a file."""
+
+_held: set[tuple[Path, str]] = set()
+"""What this process locks: a lock of POSIX does not keep a process out that holds it itself."""
+
+
+class DatabaseInUseError(OSError):
+    """Another server uses the SQLite file."""
+
+
+def prepare(path: Path) -> None:
+    """Make the file and its folder if they are missing, readable by their owner only; take other users' rights away.
+
+    SQLite gives `-wal` and `-shm` the mode of the file.
+
+    Raises:
+        OSError: they cannot be made.
+    """
+    _make_folder(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+    for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        with contextlib.suppress(FileNotFoundError, PermissionError):
+            mode = stat.S_IMODE(one.stat().st_mode)
+            if mode & 0o077:
+                one.chmod(mode & ~0o077)
+                log.info("rights of other users on the database taken away", path=str(one), mode=f"{mode:04o}")
+
+
+@contextmanager
+def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
+    """Keep other servers from running the same services on this file; the kernel ends it with the process.
+
+    Raises:
+        DatabaseInUseError: another server does.
+        OSError: the lock file cannot be made.
+    """
+    _make_folder(path.parent)
+    lock = Path(f"{path.absolute()}.lock")
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    taken = [(lock, service) for service in sorted(services)]
+    try:
+        if any(one in _held for one in taken):
+            raise DatabaseInUseError(_in_use(path, str(os.getpid())))
+        if not path.exists() and os.fstat(descriptor).st_size:
+            log.warning("the database file is gone, an empty one is made", path=str(path))
+        for _, service in taken:
+            try:
+                fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _BYTES[service])
+            except OSError:
+                other = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+                raise DatabaseInUseError(_in_use(path, other)) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        _held.update(taken)
+        try:
+            yield
+        finally:
+            _held.difference_update(taken)
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+
+
+def _in_use(path: Path, process: str) -> str:
+    return (
+        f"database.sqlite.path: another server (process {process or 'unknown'}) uses {path}; "
+        "stop it, or give this one a path of its own"
+    )
+
+
+class OpenedFile:
+    """The file that an engine opened first."""
+
+    __slots__ = ("_identity", "_path")
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Make sure that the path still leads to the file that was opened.
+
+        Raises:
+            DatabaseAwayError: it was removed or replaced.
+        """
+        try:
+            found = os.stat(self._path)  # noqa: PTH116  a transaction pays for it
+        except FileNotFoundError:
+            if self._identity is None:
+                return
+            raise DatabaseAwayError(self._lost("was removed")) from None
+        except OSError as error:
+            raise DatabaseAwayError(f"the database file {self._path} cannot be seen: {error.strerror}") from None
+        identity = (found.st_dev, found.st_ino)
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise DatabaseAwayError(self._lost("was replaced"))
+
+    def _lost(self, what: str) -> str:
+        return (
+            f"the database file {self._path} {what} under the running server; "
+            "nothing is stored any more: put it back, or stop the server, restore a backup and start it again"
+        )

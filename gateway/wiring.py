@@ -7,7 +7,6 @@ import secrets
 from urllib.parse import urlsplit
 
 import grpc.aio
-from fastapi import APIRouter
 
 from gateway.admin.calls.table import all_methods
 from gateway.admin.chain import Chain
@@ -55,6 +54,7 @@ from gateway.public.measured import HttpMetrics
 from gateway.public.offered import Offered
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, GaugeCollector
+from gateway.web import Routes
 from services.shared.config import Config
 from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -259,7 +259,7 @@ class GatewayService:
             await self._challenges.wait_closed()
 
 
-def _administration(chain: Chain) -> list[APIRouter]:
+def _administration(chain: Chain) -> list[Routes]:
     """Return the routes of administrators, for the public listener and for the unix socket."""
     return [rest.router(chain), rpc.router(chain)]
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import orjson
-from fastapi import APIRouter, Request
-from fastapi.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from gateway.clients.failure import ServiceError
+from gateway.web import POST, READ, Routes
 from services.shared.keys import KeyFormatError, MachineKey, NodeKey
 from services.shared.runtime.build_info import described
 from services.shared.telemetry.logs import get_logger
@@ -54,32 +55,30 @@ class Health:
         return self._failing
 
 
-def control_router(
-    control_key: MachineKey, may_relay: Callable[[NodeKey], Awaitable[bool]], health: Health
-) -> APIRouter:
+def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Awaitable[bool]], health: Health) -> Routes:
     """The routes; `may_relay` says whether a node key may use relays."""
-    router = APIRouter()
+    router = Routes()
     key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
     version_body = orjson.dumps(described())
 
-    @router.get("/key")
-    async def key(v: str = "") -> Response:
-        if not _NUMBER.match(v):
+    @router.on("/key")
+    async def key(request: Request) -> Response:
+        if not _NUMBER.match(request.query_params.get("v", "")):
             return PlainTextResponse("the query needs v, the client's capability version\n", 400, _OPEN)
         return Response(key_body, 200, {**_OPEN, "Cache-Control": "no-store"}, "application/json")
 
-    @router.api_route("/health", methods=["GET", "HEAD"])
+    @router.on("/health", READ)
     async def answer_health() -> Response:
         failing = await health.failing()
         body: dict[str, object] = {"status": "fail", "failing": failing} if failing else {"status": "pass"}
         no_store = {"Cache-Control": "no-store"}
         return Response(orjson.dumps(body), 500 if failing else 200, no_store, "application/health+json")
 
-    @router.get("/version")
+    @router.on("/version")
     async def answer_version() -> Response:
         return Response(version_body, media_type="application/json")
 
-    @router.post("/verify")
+    @router.on("/verify", POST)
     async def verify(request: Request) -> Response:
         node = _node_of(await _body(request, MAX_VERIFY_BODY))
         if node is None:
@@ -91,17 +90,17 @@ def control_router(
             return PlainTextResponse("the registry does not answer\n", 503)
         return Response(orjson.dumps({"Allow": allow}), media_type="application/json")
 
-    @router.api_route("/generate_204", methods=["GET", "HEAD"])
+    @router.on("/generate_204", READ)
     async def generate_204(request: Request) -> Response:
         challenge = request.headers.get("x-tailscale-challenge", "")
         proof = {"X-Tailscale-Response": f"response {challenge}"} if _CHALLENGE.match(challenge) else {}
         return Response(status_code=204, headers=proof)
 
-    @router.get("/robots.txt")
+    @router.on("/robots.txt")
     async def robots() -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
-    @router.api_route("/", methods=["GET", "HEAD"])
+    @router.on("/", READ)
     async def root() -> Response:
         return Response(status_code=200, media_type="text/html")
 

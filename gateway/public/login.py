@@ -16,22 +16,21 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from fastapi import APIRouter
-from fastapi.responses import HTMLResponse, Response
 from smartscale.auth.v1 import auth_pb2 as pb
+from starlette.responses import HTMLResponse, Response
 
 from gateway.public.pages import ssh
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.help import apple_page, apple_profile, windows_page
 from gateway.public.pages.html import Html
 from gateway.public.pages.login import LoginView, by_command, login_page, unavailable_page, unknown_page
+from gateway.web import READ, Routes
 from services.shared.keys import MachineKey
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
 TIMEOUT = 5.0
-READ = ["GET", "HEAD"]
 
 Way = Callable[[str], Html]
 """Makes the section of the page that offers one way to approve an auth id."""
@@ -47,15 +46,15 @@ def router(
     ssh_ways: Callable[[], Sequence[Way]] = lambda: (ssh.by_command,),
     form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> APIRouter:
+) -> Routes:
     """The pages of the open web that people read; `form` returns the CSP source list of the forms' targets."""
     pages = _LandingPages(auth_stub, server_url.rstrip("/"), ways, ssh_ways, form, now)
-    routes = APIRouter()
-    routes.api_route("/register/{auth_id}", methods=READ)(pages.device)
-    routes.api_route("/auth/{auth_id}", methods=READ)(pages.session)
-    routes.api_route("/apple", methods=READ)(pages.apple)
-    routes.api_route("/apple/{platform}", methods=READ)(pages.apple_profile)
-    routes.api_route("/windows", methods=READ)(pages.windows)
+    routes = Routes()
+    routes.add("/register/{auth_id}", pages.device, READ)
+    routes.add("/auth/{auth_id}", pages.session, READ)
+    routes.add("/apple", pages.apple, READ)
+    routes.add("/apple/{platform}", pages.apple_profile, READ)
+    routes.add("/windows", pages.windows, READ)
     return routes
 
 

@@ -21,10 +21,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import grpc
 import grpc.aio
-from fastapi import APIRouter
-from fastapi.responses import RedirectResponse, Response
 from smartscale.auth.v1 import auth_pb2 as pb
 from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from gateway.public import login
 from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, ssh_view_of, view_of
@@ -34,6 +33,7 @@ from gateway.public.pages import ssh
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.html import Html, html
 from gateway.public.pages.login import device_of, unavailable_page, unknown_page
+from gateway.web import POST, Routes
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -47,7 +47,7 @@ _FLOW_ID = re.compile(r"[0-9a-f]{24}\Z", re.ASCII)
 _SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
-def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[APIRouter]:
+def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[Routes]:
     """The routers of all pages that people read."""
     landing = login.router(auth_stub, server_url, ways=offered.ways, ssh_ways=offered.ssh_ways, form=offered.form)
     return [landing, router(auth_stub, server_url, offered.label)]
@@ -59,18 +59,18 @@ def router(
     label: Callable[[str], str],
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> APIRouter:
+) -> Routes:
     """The pages of sign-ins; `auth_stub` is an `AuthServiceStub`, `label` names a provider for people."""
     url = server_url.rstrip("/")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     pages = _SignInPages(auth_stub, url, origin, label, _Jar(secure=url.startswith("https://")), now)
-    routes = APIRouter()
-    routes.post("/oidc/start/{auth_id}/{provider}")(pages.start)
-    routes.post("/oidc/start/{auth_id}")(pages.start)
-    routes.get("/oidc/callback/{provider}")(pages.callback)
-    routes.get("/oidc/callback")(pages.callback)
-    routes.get("/oidc/confirm/{flow_id}")(pages.show)
-    routes.post("/oidc/confirm/{flow_id}")(pages.decide)
+    routes = Routes()
+    routes.add("/oidc/start/{auth_id}/{provider}", pages.start, POST)
+    routes.add("/oidc/start/{auth_id}", pages.start, POST)
+    routes.add("/oidc/callback/{provider}", pages.callback)
+    routes.add("/oidc/callback", pages.callback)
+    routes.add("/oidc/confirm/{flow_id}", pages.show)
+    routes.add("/oidc/confirm/{flow_id}", pages.decide, POST)
     return routes
 
 

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import httpx
-from fastapi import APIRouter
 from prometheus_client import CollectorRegistry
+from starlette.responses import Response
 
 from gateway.proxies import parse_networks
 from gateway.public.app import build_app
 from gateway.public.measured import HttpMetrics
+from gateway.web import Routes
 
 
 async def test_requests_are_counted_by_route_also_behind_a_proxy() -> None:
-    router = APIRouter()
+    router = Routes()
 
-    @router.get("/node/{number}")
-    async def node(number: int) -> int:
-        return number
+    @router.on("/node/{number}")
+    async def node(number: str) -> Response:
+        return Response(number)
 
-    @router.get("/broken")
-    async def broken() -> None:
+    @router.on("/broken")
+    async def broken() -> Response:
         raise RuntimeError
 
     registry = CollectorRegistry()

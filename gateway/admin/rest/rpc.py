@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import grpc
 import orjson
-from fastapi import APIRouter
 from google.protobuf.message import DecodeError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,15 +18,16 @@ from gateway.admin.chain import Chain
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused, invalid
 from gateway.admin.rest.serving import arrival_of, headers_of, read_raw, serve, status_of
+from gateway.web import POST, Routes
 
 WIRE = "rpc"
 PREFIX = "/api/rpc"
 MEDIA_TYPE = "application/proto"
 
 
-def router(chain: Chain) -> APIRouter:
+def router(chain: Chain) -> Routes:
     """Return the route of all calls."""
-    routes = APIRouter()
+    routes = Routes()
 
     async def endpoint(request: Request) -> Response:
         async def handle(call: CallContext) -> Response:
@@ -36,7 +36,7 @@ def router(chain: Chain) -> APIRouter:
         return await serve(chain, request, arrival_of(request, WIRE), handle, _refused)
 
     path = PREFIX + "/{service}/{method}"
-    routes.add_api_route(path, endpoint, methods=["POST"], include_in_schema=False, response_model=None)
+    routes.add(path, endpoint, POST)
     return routes
 
 

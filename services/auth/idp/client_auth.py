@@ -9,11 +9,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote_plus
 
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
-
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
@@ -118,6 +113,12 @@ def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
 def _assertion(credentials: Credentials, audience: str, now: datetime) -> str:
     if credentials.key_path is None:
         raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
+    # Late: most providers are shown a secret, and a server without one none of this.
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from joserfc import jwt
+    from joserfc.jwk import ECKey, RSAKey
+
     try:
         pem = credentials.key_path.read_bytes()
         private = load_pem_private_key(pem, None)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import TYPE_CHECKING
 
-from services.auth.idp.provider import HttpProvider
 from services.auth.model.oidc.refusal import SignInError
 from services.shared.telemetry import get_logger
+
+if TYPE_CHECKING:
+    from services.auth.idp.provider import HttpProvider
 
 log = get_logger(__name__)
 

@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
-
 from services.auth.model.oidc.discovery import is_secure
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
@@ -36,6 +34,8 @@ class ProviderHttp:
     """Requests to one provider."""
 
     def __init__(self, ca_path: Path | None = None) -> None:
+        import httpx  # late: a server without a provider asks none
+
         context = ssl.create_default_context()
         if ca_path is not None:
             context.load_verify_locations(ca_path)
@@ -73,6 +73,8 @@ class ProviderHttp:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None, redirects: bool = False
     ) -> ProviderResponse:
+        import httpx
+
         if not is_secure(url):
             raise SignInError(RefusalReason.ENDPOINT_INSECURE, "the provider is not reached by https")
         try:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from services.auth.model.oidc.discovery import Metadata
-from services.auth.model.oidc.keys import KeySet
+
+if TYPE_CHECKING:
+    from services.auth.model.oidc.keys import KeySet
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from services.auth.model.errors import ConflictError, NotFoundError
 from services.auth.store.provider import IdentityProvider
-from services.auth.usecases.verify_sign_in import VerifySignIn
+
+if TYPE_CHECKING:
+    from services.auth.usecases.verify_sign_in import VerifySignIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from services.shared.db.causes import cause_of
 from services.shared.db.file import OpenedFile
 from services.shared.db.file import prepare as prepare_file
 from services.shared.db.prepared import run_text
+from services.shared.db.revisions import is_current
 from services.shared.db.unavailable import DatabaseAwayError as DatabaseAwayError
 from services.shared.telemetry.logs import get_logger
 
@@ -142,7 +143,8 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
     async with _lock("migrate"), write(engine) as connection:
         if engine.dialect.name == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        await connection.run_sync(upgrade_on, package_dir, version_table)
+        if not await connection.run_sync(is_current, package_dir, version_table):
+            await connection.run_sync(upgrade_on, package_dir, version_table)
 
 
 async def wait_until_reachable(engine: AsyncEngine) -> None:

@@ -45,7 +45,7 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[Tailnet]:
 def paths_of(tailnet: Tailnet) -> list[str]:
     """Every path that the open web has, its parameters filled in."""
     app: Any = tailnet.gateway._web._app
-    while not hasattr(app, "openapi"):
+    while not hasattr(app, "routes"):
         app = app._app
     found = sorted(set(declared(app)))
     assert {"/verify", "/key", "/register/{auth_id}"} <= set(found)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import cache
 
 import orjson
-import yaml
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.admin.rest.v1 import openapi, page
+from gateway.admin.rest.v1 import page
+from gateway.web import READ, Routes
 
 _HEADERS = {"Cache-Control": "max-age=300"}
 
 
-def add_to(routes: APIRouter, prefix: str) -> None:
+def add_to(routes: Routes, prefix: str) -> None:
     """Add the document, the page, and the redirects of older addresses."""
 
     async def as_json(request: Request) -> Response:
@@ -42,14 +41,18 @@ def add_to(routes: APIRouter, prefix: str) -> None:
         "/swagger/v1/openapiv2.json": to_document,
     }
     for path, endpoint in paths.items():
-        routes.add_api_route(path, endpoint, methods=["GET", "HEAD"], include_in_schema=False, response_model=None)
+        routes.add(path, endpoint, READ)
 
 
 @cache
 def _json() -> bytes:
+    from gateway.admin.rest.v1 import openapi  # late: few processes are ever asked for the document
+
     return orjson.dumps(openapi.build())
 
 
 @cache
 def _yaml() -> bytes:
+    import yaml
+
     return yaml.safe_dump(orjson.loads(_json()), sort_keys=False, allow_unicode=True).encode()

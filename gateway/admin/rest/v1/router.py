@@ -8,7 +8,6 @@ from typing import Any
 
 import grpc
 import orjson
-from fastapi import APIRouter
 from headscale.v1 import node_pb2
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,6 +23,7 @@ from gateway.admin.rest.v1.operations import EVERY, Operation
 from gateway.admin.rest.v1.problem import of_refusal, problem
 from gateway.admin.rest.v1.reading import read_body, read_request
 from gateway.admin.rest.v1.writing import document
+from gateway.web import Routes
 
 WIRE = "rest/v1"
 PREFIX = "/api/v1"
@@ -33,9 +33,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, CallContext], Awaitable[Response]]
 
 
-def router(chain: Chain) -> APIRouter:
+def router(chain: Chain) -> Routes:
     """All paths below /api/v1, and /swagger."""
-    routes = APIRouter()
+    routes = Routes()
     published.add_to(routes, PREFIX)
     resources: dict[str, dict[str, Handler]] = {}
     today = [(one.verb, one.path, _handler(chain, one)) for one in EVERY]
@@ -133,5 +133,5 @@ def _resource(handlers: Mapping[str, Handler], chain: Chain, listed: AbstractSet
     return endpoint
 
 
-def _add(routes: APIRouter, path: str, endpoint: Endpoint) -> None:
-    routes.add_api_route(path, endpoint, methods=list(_VERBS), include_in_schema=False, response_model=None)
+def _add(routes: Routes, path: str, endpoint: Endpoint) -> None:
+    routes.add(path, endpoint, _VERBS)

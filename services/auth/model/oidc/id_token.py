@@ -15,8 +15,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from joserfc import jws
-from joserfc.errors import JoseError
 
 from services.auth.model.oidc.keys import KeySet
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
@@ -95,6 +93,9 @@ def open_signed(
     if kid is not None and not isinstance(kid, str):
         raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token's key id is no text")
     key = keys.find(kid, alg)
+    from joserfc import jws  # late, as in `keys`
+    from joserfc.errors import JoseError
+
     registry = jws.JWSRegistry(algorithms=[alg], strict_check_header=False)
     registry.max_header_length, registry.max_payload_length = MAX_HEADER, MAX_TOKEN
     try:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from typing import TYPE_CHECKING, TypeAlias
 
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
-PublicKey = RSAKey | ECKey | OKPKey
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+PublicKey: TypeAlias = "RSAKey | ECKey | OKPKey"
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
 
-_KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519", "Ed25519": "Ed25519"}
 
 
@@ -88,8 +88,13 @@ def read_keys(document: object) -> KeySet:
 def _read_key(item: object) -> ProviderKey | None:
     if not isinstance(item, dict) or item.get("use", "sig") != "sig" or "d" in item:
         return None
+    # Late: a server without a provider reads no keys, and need not load what reads them.
+    from joserfc.errors import JoseError
+    from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+    kinds: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
     kind = item.get("kty")
-    made = _KINDS.get(kind) if isinstance(kind, str) else None
+    made = kinds.get(kind) if isinstance(kind, str) else None
     if made is None or not isinstance(kind, str):
         return None
     parts = {name: item[name] for name in ("kty", "n", "e", "crv", "x", "y") if isinstance(item.get(name), str)}

@@ -11,12 +11,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 
 from google.protobuf.message import DecodeError
-from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2
 
 from services.derp.registry import RegistryAdmission
 from services.derp.relay import Relay
-from services.shared.bus import Bus, Message
+from services.shared.bus import Bus
+from services.shared.changelog import Batch, batches, topic
 from services.shared.ids import TailnetId
 from services.shared.keys import NodeKey
 from services.shared.telemetry import get_logger
@@ -41,7 +41,7 @@ class Revocation:
     ) -> None:
         """`sweep_seconds` lie between two questions about all connections."""
         self._bus = bus
-        self._topic = f"smartscale.{tailnet}.registry.changes"
+        self._topic = topic(tailnet, "registry")
         self._admission = admission
         self._relay = relay
         self._sweep_seconds = sweep_seconds
@@ -64,15 +64,14 @@ class Revocation:
 
     async def _listen(self) -> None:
         async with self._bus.subscribe(self._topic) as messages:
-            async for message in messages:
-                self._ask_about(self._named(message) if isinstance(message, Message) else self._connected())
+            async for batch in batches(messages):
+                self._ask_about(self._connected() if batch.lossy else self._named(batch))
 
-    def _named(self, message: Message) -> Iterable[bytes]:
+    def _named(self, batch: Batch) -> Iterable[bytes]:
         try:
-            batch = common_pb2.ChangeBatch.FromString(message.payload)
             changes = [registry_pb2.Change.FromString(record.payload) for record in batch.records]
         except DecodeError:
-            log.warning("bus message cannot be read", topic=self._topic)
+            log.warning("change record cannot be read", topic=self._topic)
             return self._connected()
         if any(change.user_put.suspended for change in changes):
             return self._connected()

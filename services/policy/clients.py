@@ -10,13 +10,13 @@ from datetime import datetime
 
 import grpc.aio
 from google.protobuf.message import DecodeError
-from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 from smartscale.types.v1 import node_pb2 as node_types
 
 from services.policy.model.checks.topology import Topology
 from services.shared.access.inputs import AccessNode, AccessUser
-from services.shared.bus import Bus, Message
+from services.shared.bus import Bus
+from services.shared.changelog import Batch, batches, topic
 from services.shared.ids import TailnetId
 from services.shared.inventory import access_node, access_user, has_ended, instant
 from services.shared.runtime.clock import Clock
@@ -58,24 +58,23 @@ class UserFollower:
 
     def __init__(self, bus: Bus, tailnet: TailnetId, changed: Callable[[], Awaitable[object]]) -> None:
         self._bus = bus
-        self._topic = f"smartscale.{tailnet}.registry.changes"
+        self._tailnet = tailnet
         self._changed = changed
 
     async def run(self) -> None:
-        """Follow for ever."""
-        async with self._bus.subscribe(self._topic) as messages:
-            async for message in messages:
-                if isinstance(message, Message) and not _tells_of_users(message.payload):
+        """Follow until cancelled."""
+        async with self._bus.subscribe(topic(self._tailnet, "registry")) as messages:
+            async for batch in batches(messages):
+                if not batch.lossy and not _has_users(batch):
                     continue
                 try:
                     await self._changed()
                 except Exception:
-                    log.exception("taking the policy again failed")
+                    log.exception("checking the policy again failed")
 
 
-def _tells_of_users(payload: bytes) -> bool:
+def _has_users(batch: Batch) -> bool:
     try:
-        batch = common_pb2.ChangeBatch.FromString(payload)
         kinds = {registry_pb2.Change.FromString(record.payload).WhichOneof("fact") for record in batch.records}
     except DecodeError:
         return False

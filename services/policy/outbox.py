@@ -1,4 +1,4 @@
-"""Tells readers what was committed. The log is the truth: a lost message costs a reader one question, nothing more."""
+"""Publishes committed records. The log is the truth: a lost message costs a reader one question to its owner."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from smartscale.common.v1 import common_pb2
 
 from services.policy.model.version import Record
 from services.shared.bus import Bus
+from services.shared.changelog import topic
 from services.shared.ids import TailnetId
 
 SERVICE = "policy"
-
-
-def topic(tailnet: TailnetId) -> str:
-    """Where the changes of a tailnet are published."""
-    return f"smartscale.{tailnet}.{SERVICE}.changes"
 
 
 class Outbox:
@@ -30,4 +26,4 @@ class Outbox:
             service=SERVICE,
             records=[common_pb2.LogRecord(seq=record.seq, payload=record.payload)],
         )
-        await self._bus.publish(topic(self._tailnet), batch.SerializeToString())
+        await self._bus.publish(topic(self._tailnet, SERVICE), batch.SerializeToString())

@@ -1,4 +1,4 @@
-"""Tells readers what was committed. The log is the truth: a lost message costs a reader one question, nothing more."""
+"""Publishes committed records. The log is the truth: a lost message costs a reader one question to its owner."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from smartscale.common.v1 import common_pb2
 
 from services.registry.store import Record, Store
 from services.shared.bus import Bus
+from services.shared.changelog import topic
 from services.shared.ids import TailnetId
 from services.shared.rpc.parts import parts
 
 SERVICE = "registry"
 _MAX_BYTES = 512 << 10
 _MAX_RECORDS = 1000
-
-
-def topic(tailnet: TailnetId) -> str:
-    """Where the changes of a tailnet are published."""
-    return f"smartscale.{tailnet}.{SERVICE}.changes"
 
 
 class Outbox:
@@ -37,7 +33,7 @@ class Outbox:
                 service=SERVICE,
                 records=[common_pb2.LogRecord(seq=record.seq, payload=record.payload) for record in part],
             )
-            await self._bus.publish(topic(self._tailnet), batch.SerializeToString())
+            await self._bus.publish(topic(self._tailnet, SERVICE), batch.SerializeToString())
 
     async def nudge(self) -> None:
         """Send the newest record again, so that readers notice what a crash between commit and publish kept from them.

@@ -6,7 +6,7 @@ import grpc.aio
 from smartscale.registry.v1 import registry_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.registry.clients import PolicyFollower
+from services.registry.clients import policy_follower
 from services.registry.metrics import RegistryMetrics
 from services.registry.model.address import Pool
 from services.registry.outbox import Outbox
@@ -30,6 +30,7 @@ from services.registry.usecases.settings import Settings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
 from services.registry.wire import ChangeCodec
+from services.shared.changelog import Follower
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET
@@ -60,10 +61,10 @@ class RegistryService:
         self.timer = Timer(self.keeper, self._outbox)
         giver, policies = Giver(settings), Policies()
         self.ledger.consequence = policies.follow_users
-        self._follower: PolicyFollower | None = None
+        self._follower: Follower | None = None
         if "policy" in deps.channels:
             change = PolicyChange(self.ledger, policies)
-            self._follower = PolicyFollower(deps.channels["policy"], deps.bus, change, tailnet)
+            self._follower = policy_follower(deps.channels["policy"], deps.bus, change, tailnet)
         cases = UseCases(
             users=Users(self.ledger),
             people=People(self.ledger),

@@ -21,10 +21,10 @@ from smartscale.types.v1.user_pb2 import User
 from sqlalchemy import text, update
 
 from services.policy import wiring
-from services.policy.outbox import topic
 from services.policy.sql.tables import tailnets, versions
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
 from services.shared.bus import MemoryBus, Message
+from services.shared.changelog import topic
 from services.shared.config.model import Config, DatabaseConfig, PolicyConfig, SqliteConfig
 from services.shared.db.database import create_engine, write
 from services.shared.ids import DEFAULT_TAILNET
@@ -92,7 +92,7 @@ async def test_without_a_policy_everything_is_allowed(run: Run) -> None:
 
 
 async def test_a_set_policy_is_kept_verbatim_and_published(run: Run, bus: MemoryBus) -> None:
-    async with run() as stub, bus.subscribe(topic(DEFAULT_TAILNET)) as messages:
+    async with run() as stub, bus.subscribe(topic(DEFAULT_TAILNET, "policy")) as messages:
         answer = await stub.SetPolicy(pb.SetPolicyRequest(text=OPEN, author="ada", reason="open"), timeout=5)
         assert (answer.version.number, answer.version.author) == (1, "ada")
         assert (await stub.GetPolicy(pb.GetPolicyRequest(), timeout=5)).version.text == OPEN
@@ -177,7 +177,7 @@ async def test_a_policy_file_is_in_force_at_start_and_follows_the_file(
 ) -> None:
     path = tmp_path / "policy.hujson"
     path.write_text(CLOSED)
-    async with run("file", path) as stub, bus.subscribe(topic(DEFAULT_TAILNET)) as messages:
+    async with run("file", path) as stub, bus.subscribe(topic(DEFAULT_TAILNET, "policy")) as messages:
         assert await compiled(stub) == DENY_ALL
         request = pb.SetPolicyRequest(text=OPEN)
         assert await status_of(stub.SetPolicy(request, timeout=5)) == grpc.StatusCode.FAILED_PRECONDITION
@@ -191,7 +191,7 @@ async def test_a_policy_file_is_in_force_at_start_and_follows_the_file(
 async def test_a_hang_up_signal_reads_the_file_again(run: Run, bus: MemoryBus, tmp_path: Path) -> None:
     path = tmp_path / "policy.hujson"
     path.write_text(CLOSED)
-    async with run("file", path) as stub, bus.subscribe(topic(DEFAULT_TAILNET)) as messages:
+    async with run("file", path) as stub, bus.subscribe(topic(DEFAULT_TAILNET, "policy")) as messages:
         path.write_text(OPEN)
         os.kill(os.getpid(), signal.SIGHUP)
         await asyncio.wait_for(anext(messages), 10)

@@ -130,7 +130,7 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
                     self._metrics.seconds.labels(service, method).observe(time.perf_counter() - began)
                 if token is not None:
                     otel_context.detach(token)
-                    span.set_attribute("rpc.grpc.status", code)
+                    span.set_attribute("rpc.grpc.status_code", grpc.StatusCode[code].value[0])
                     if code in ("UNKNOWN", "INTERNAL", "UNAVAILABLE", "DEADLINE_EXCEEDED", "DATA_LOSS"):
                         span.set_status(trace.StatusCode.ERROR)
                     span.end()

@@ -29,6 +29,7 @@ from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
 from services.shared.rpc.server import RpcServer
+from services.shared.runtime.build_info import built
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.runtime.gc_tuning import settle
 from services.shared.runtime.lifeline import Lifeline
@@ -111,7 +112,7 @@ def run(
     With a lifeline also no longer than whoever holds its other end. Returns the exit status.
     """
     name = "embedded" if together else "-".join(builds)
-    telemetry = start_telemetry(config, name)
+    telemetry = start_telemetry(config, name, version=built().version)
     for warning in config.warnings:
         log.warning("configuration", warning=warning)
     try:

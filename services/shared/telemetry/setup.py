@@ -62,14 +62,14 @@ class Telemetry:
             await asyncio.to_thread(self._provider.shutdown)
 
 
-def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = None) -> Telemetry:
-    """Configure logging, and tracing where an endpoint is given, for the process called `name`."""
+def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = None, *, version: str = "") -> Telemetry:
+    """Configure logging, and tracing where an endpoint is given, for the process called `name` of a version."""
     configure_logging(config.log.level, config.log.format)
     env = os.environ if env is None else env
     endpoint = config.telemetry.otlp_endpoint or next((env[key] for key in _ENDPOINTS if env.get(key)), "")
     if not endpoint or env.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return Telemetry(registry=_registry())
-    provider = _provider(endpoint, name, config.telemetry.sample_ratio)
+    provider = _provider(endpoint, name, version, config.telemetry.sample_ratio)
     return Telemetry(registry=_registry(), tracer=provider.get_tracer("smartscale"), tracing=True, _provider=provider)
 
 
@@ -81,7 +81,7 @@ def _registry() -> CollectorRegistry:
     return registry
 
 
-def _provider(endpoint: str, name: str, ratio: float) -> Any:
+def _provider(endpoint: str, name: str, version: str, ratio: float) -> Any:
     # Imported late: the exporter costs a quarter of a second that a process without tracing need not pay.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -91,7 +91,7 @@ def _provider(endpoint: str, name: str, ratio: float) -> Any:
 
     provider = TracerProvider(
         sampler=ParentBased(TraceIdRatioBased(ratio)),
-        resource=Resource.create({"service.name": f"smartscale-{name}"}),
+        resource=Resource.create({"service.name": f"smartscale-{name}", "service.version": version}),
         shutdown_on_exit=False,
     )
     exporter = OTLPSpanExporter(endpoint=endpoint, insecure=not endpoint.startswith("https://"), timeout=5)

@@ -82,7 +82,7 @@ async def test_a_refusal_is_in_the_span(telemetry: Telemetry, exporter: InMemory
         with pytest.raises(Exception, match=r"internal|no such"):
             await stub.One(StringValue(value=value), timeout=5)
     spans = exporter.get_finished_spans()
-    assert [(span.attributes or {})["rpc.grpc.status"] for span in spans] == ["NOT_FOUND", "INTERNAL"]
+    assert [(span.attributes or {})["rpc.grpc.status_code"] for span in spans] == [5, 13]
     assert [span.status.status_code.name for span in spans] == ["UNSET", "ERROR"]
     sample = telemetry.registry.get_sample_value(
         "smartscale_rpc_served_total", {"service": NAME, "method": "One", "code": "NOT_FOUND"}
@@ -105,8 +105,11 @@ def test_a_process_without_an_endpoint_does_not_even_import_the_sdk() -> None:
 
 
 async def test_a_collector_that_is_away_costs_only_the_spans() -> None:
-    telemetry = start_telemetry(Config(), "x", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    telemetry = start_telemetry(Config(), "x", endpoint, version="1.2.3")
     assert telemetry.tracing
+    resource = telemetry._provider.resource.attributes
+    assert (resource["service.name"], resource["service.version"]) == ("smartscale-x", "1.2.3")
     with telemetry.tracer.start_as_current_span("lost"):
         pass
     await telemetry.stop()

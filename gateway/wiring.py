@@ -35,10 +35,11 @@ from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
-from gateway.machine.presence import Presence, PresenceReport
+from gateway.machine.presence import Presence
 from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
+from gateway.machine.router_probe import RouterProbe
 from gateway.machine.session import MapSessionRequest
 from gateway.machine.session_ports import Timing
 from gateway.machine.ssh import MAX_WAITING, MAX_WAITING_PER_MACHINE, Ssh
@@ -72,9 +73,16 @@ class MachineSide:
         self._reports = LastReports()
         self._requests = InFlight()
         self._ssh_requests = InFlight(MAX_WAITING, MAX_WAITING_PER_MACHINE)
-        self.presence = Presence(self._report_sessions)
+        self.presence = Presence(self.registry.report_sessions, self._set_probed)
         self.sessions = MapSessions(
             deps.clock, wheel.after, self.presence, metrics, timing_of(config), self._forget_report
+        )
+        ha = config.node.routes.ha
+        self._probe = RouterProbe(
+            self.sessions,
+            asyncio.get_running_loop().call_later,
+            ha.probe_interval.total_seconds(),
+            ha.probe_timeout.total_seconds(),
         )
         streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
         self.attachment = Attachment(gateway_id, [streamer], self.sessions, metrics, tracer)
@@ -103,6 +111,10 @@ class MachineSide:
                     lambda: len(self._ssh_requests),
                 ),
                 "machine_questions_open": ("Queries to nodes without an answer.", lambda: len(self.queries)),
+                "routers_probed": (
+                    "Nodes that are probed, because another node can take over a route of theirs.",
+                    lambda: len(self._probe.nodes),
+                ),
                 "map_full_bytes_in_flight": ("Bytes of full maps under way.", lambda: self.sessions.full_bytes),
             }
         )
@@ -114,16 +126,15 @@ class MachineSide:
 
     async def stop(self) -> None:
         """End sessions and requests, then the connections to the services."""
+        self._probe.stop()
         self.sessions.stop()
         await self._requests.stop()
         await self._ssh_requests.stop()
         await self.presence.stop()
         await self.attachment.stop()
 
-    async def _report_sessions(self, report: PresenceReport) -> bool:
-        return await self.registry.report_sessions(
-            report.opened, report.closed, complete=report.complete, stopping=report.stopping
-        )
+    def _set_probed(self, nodes: frozenset[int]) -> None:
+        self._probe.set_nodes(nodes)
 
     def _forget_report(self, request: MapSessionRequest) -> None:
         self._reports.forget(request.machine_key, request.node_key)

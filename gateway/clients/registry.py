@@ -12,6 +12,7 @@ from smartscale.registry.v1 import registry_pb2_grpc as pb_grpc
 from gateway.clients.failure import raise_failure
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 from services.shared.rpc.identity import with_machine_key
+from services.shared.rpc.presence import SessionsDigest
 
 UPDATE_DEADLINE = 10.0
 REPORT_DEADLINE = 5.0
@@ -30,6 +31,32 @@ class NodeState:
     hostinfo: bytes = field(repr=False)
     cap_version: int
     order: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceReport:
+    """Changes of the map sessions since the last report; session ids with their node ids."""
+
+    opened: Mapping[int, int]
+    closed: Mapping[int, int]
+    complete: bool = False
+    """Whether `opened` lists every session, so that all others of this gateway have ended."""
+    stopping: bool = False
+    """Whether this gateway stops for good."""
+    lost: frozenset[int] = frozenset()
+    """Ended sessions whose client no longer answered: their nodes are offline without a grace."""
+    digest: SessionsDigest | None = None
+    """All sessions after this report; None: not compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceAnswer:
+    """The answer to a report."""
+
+    resend: bool
+    """Whether the next report must be complete."""
+    probe: frozenset[int] | None = None
+    """Nodes to probe from now on; None: as before."""
 
 
 class RegistryClient:
@@ -64,31 +91,28 @@ class RegistryClient:
             raise_failure(error)
         return bool(response.changed)
 
-    async def report_sessions(
-        self,
-        opened: Mapping[int, int],
-        closed: Mapping[int, int],
-        *,
-        complete: bool,
-        stopping: bool,
-    ) -> bool:
-        """Report map sessions (session id to node id); whether the registry wants to hear all of them.
+    async def report_sessions(self, report: PresenceReport) -> PresenceAnswer:
+        """Report map sessions.
 
         Raises:
             ServiceError: no answer.
         """
         request = pb.ReportSessionsRequest(
             gateway_id=self._gateway_id,
-            opened=[pb.MapSession(session_id=session, node_id=node) for session, node in opened.items()],
-            closed=[pb.MapSession(session_id=session, node_id=node) for session, node in closed.items()],
-            complete=complete,
-            stopping=stopping,
+            opened=[pb.MapSession(session_id=session, node_id=node) for session, node in report.opened.items()],
+            closed=[pb.MapSession(session_id=session, node_id=node) for session, node in report.closed.items()],
+            complete=report.complete,
+            stopping=report.stopping,
+            lost=report.lost,
         )
+        if report.digest is not None:
+            request.digest.count, request.digest.checksum = report.digest.count, report.digest.checksum
         try:
             response = await self._stub.ReportSessions(request, timeout=REPORT_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise_failure(error)
-        return bool(response.resend)
+        probe = None if report.digest is None else frozenset(response.probe_node_ids)
+        return PresenceAnswer(resend=response.resend, probe=probe)
 
     async def may_relay(self, node: NodeKey) -> bool:
         """Whether a node key may use the relays.

@@ -2,7 +2,8 @@
 
 A peer that does not answer a PING is lost, unless the cause may be here: the event loop stood still meanwhile, or more
 than a third of all that were asked did not answer. Such a round is discarded once. When a peer misses a second PING it
-is lost if at least one other peer answered, since then loop and uplink work.
+is lost if at least one other peer answered, since then loop and uplink work; after a minute of missed PINGs it is lost
+in any case.
 """
 
 from __future__ import annotations
@@ -10,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 WINDOW = 10.0
-"""Seconds over which PINGs, answers and missed PINGs are compared."""
+"""Seconds over which PINGs and answers are compared."""
 SHARE = 3
 """More than 1/3 of the PINGs of a window unanswered may be an outage of ours."""
+PATIENCE = 12
+"""PINGs in a row after which a peer is lost even if nobody answers."""
 
 
 class _Window:
     """Counts of one window."""
 
-    __slots__ = ("answered", "missed", "number", "sent")
+    __slots__ = ("answered", "number", "sent")
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.sent = self.answered = self.missed = 0
+        self.sent = self.answered = 0
 
 
 class OutageGuard:
@@ -44,16 +47,17 @@ class OutageGuard:
 
     def is_loss(self, asked_at: float, missed_before: int) -> bool:
         """Decide about a missed PING that was sent at `asked_at`, after `missed_before` earlier ones in a row."""
-        window = self._window()
-        window.missed += 1
-        if self._stalled_since(asked_at) or (self._is_widespread() and not (missed_before and self._any_answered())):
+        self._window()
+        suspicious = self._is_widespread() and not (missed_before and self._any_answered())
+        if missed_before < PATIENCE and (suspicious or self._stalled_since(asked_at)):
             self.discarded += 1
             return False
         return True
 
     def _is_widespread(self) -> bool:
-        missed = self._current.missed + self._previous.missed
-        return missed > 1 and missed * SHARE > self._current.sent + self._previous.sent
+        sent = self._current.sent + self._previous.sent
+        unanswered = sent - self._current.answered - self._previous.answered
+        return unanswered > 1 and unanswered * SHARE > sent
 
     def _any_answered(self) -> bool:
         return bool(self._current.answered + self._previous.answered)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 
+from gateway.clients.registry import PresenceAnswer, PresenceReport
+from services.shared.rpc.presence import SessionsDigest, checksum_of
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -22,40 +23,31 @@ HEARTBEAT = 15.0
 RETRY = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceReport:
-    """Changes since the last report; session ids with their node ids."""
-
-    opened: Mapping[int, int]
-    closed: Mapping[int, int]
-    complete: bool = False
-    """Whether `opened` lists every session, so that all others of this gateway have ended."""
-    stopping: bool = False
-    """Whether this gateway stops for good."""
-    lost: frozenset[int] = frozenset()
-    """Closed sessions whose client no longer answered: they end without a grace."""
-
-
 class Presence:
     """Collects changes of the session table and reports them in batches."""
 
     def __init__(
         self,
-        report: Callable[[PresenceReport], Awaitable[bool]],
+        report: Callable[[PresenceReport], Awaitable[PresenceAnswer]],
+        on_probe: Callable[[frozenset[int]], None] = lambda _nodes: None,
         *,
         window: float = BATCH_WINDOW,
         first_window: float = FIRST_WINDOW,
         heartbeat: float = HEARTBEAT,
         retry: float = RETRY,
     ) -> None:
-        """`report` sends one report and returns whether the registry needs a complete one next."""
+        """`report` sends one report; `on_probe` is called with the nodes to probe when the registry names them."""
         self._report = report
+        self._on_probe = on_probe
         self._window, self._heartbeat, self._retry = window, heartbeat, retry
         self._first_window = min(first_window, window)
         self._live: dict[int, int] = {}
         self._opened: dict[int, int] = {}
         self._closed: dict[int, int] = {}
         self._lost: set[int] = set()
+        self._checksum = 0
+        self._compare = True
+        """Whether the next report is compared: with each beat, and with a complete report."""
         self._complete = True
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -64,6 +56,7 @@ class Presence:
     def opened(self, session_id: int, node_id: int) -> None:
         """Note that a map session serves a node."""
         self._live[session_id] = node_id
+        self._checksum += checksum_of(session_id, node_id)
         self._opened[session_id] = node_id
         self._wake.set()
 
@@ -74,6 +67,7 @@ class Presence:
         node_id = self._live.pop(session_id, None)
         if node_id is None:
             return
+        self._checksum -= checksum_of(session_id, node_id)
         if self._opened.pop(session_id, None) is None:
             self._closed[session_id] = node_id
             if lost:
@@ -108,9 +102,11 @@ class Presence:
 
     async def _run(self) -> None:
         now = asyncio.get_running_loop().time
-        last = float("-inf")
+        last, beat_at = float("-inf"), now()
         while True:
-            await self._sleep(self._heartbeat)
+            await self._sleep(max(0.0, beat_at - now()))
+            if self._complete or now() >= beat_at:
+                self._compare, beat_at = True, now() + self._heartbeat
             # At most one report in each window; the first after quiet leaves sooner.
             await asyncio.sleep(max(self._first_window, last + self._window - now()))
             last = now()
@@ -128,20 +124,26 @@ class Presence:
     async def _send(self) -> bool:
         report = self._take()
         try:
-            resend = await self._report(report)
+            answer = await self._report(report)
         except Exception as error:
             log.warning("presence not reported", reason=type(error).__name__)
             self._lost |= report.lost
             self._complete = True
             return False
-        self._complete = self._complete or resend
+        self._complete = self._complete or answer.resend
+        if answer.probe is not None:
+            self._on_probe(answer.probe)
         return True
 
     def _take(self) -> PresenceReport:
         self._wake.clear()
-        if self._complete:
-            report = PresenceReport(opened=dict(self._live), closed={}, complete=True, lost=frozenset(self._lost))
-        else:
-            report = PresenceReport(opened=self._opened, closed=self._closed, lost=frozenset(self._lost))
-        self._opened, self._closed, self._lost, self._complete = {}, {}, set(), False
+        report = PresenceReport(
+            opened=dict(self._live) if self._complete else self._opened,
+            closed={} if self._complete else self._closed,
+            complete=self._complete,
+            lost=frozenset(self._lost),
+            digest=SessionsDigest(len(self._live), self._checksum) if self._compare else None,
+        )
+        self._opened, self._closed, self._lost = {}, {}, set()
+        self._complete = self._compare = False
         return report

@@ -18,6 +18,7 @@ from services.registry.model.link import Link
 from services.registry.model.standing import Entry, Standing
 from services.registry.model.state import State
 from services.shared.ids import NodeId, UserId
+from services.shared.rpc.presence import SessionsDigest
 
 
 class StoreUnavailableError(UnavailableError):
@@ -119,6 +120,10 @@ class Transaction(Log, Protocol):
 
     async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
         """The sessions of a gateway."""
+        ...
+
+    async def sessions_digest(self, gateway_id: str) -> SessionsDigest:
+        """Return number and checksum of the sessions of a gateway."""
         ...
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:

@@ -29,6 +29,7 @@ from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey
+from services.shared.rpc.presence import SessionsDigest, checksum_of
 from tests.fakes.registry import machine, node_key
 from tests.fakes.registry_store import FakeRegistryStore
 
@@ -216,6 +217,8 @@ async def test_sessions_belong_to_their_gateway(store: Store) -> None:
         await rows.open_sessions("gw-1", [(1, one)])
         await rows.open_sessions("gw-2", [(1, two)])
         assert await rows.sessions_of("gw-1") == {1: one, 2: two}
+        assert await rows.sessions_digest("gw-1") == SessionsDigest(2, checksum_of(1, one) + checksum_of(2, two))
+        assert await rows.sessions_digest("gw-3") == SessionsDigest(0, 0)
         assert await rows.close_sessions("gw-1", [2, 77]) == {two}
         assert await rows.with_sessions([one, two]) == {one, two}
         assert await rows.remove_gateway("gw-2") == {two}

@@ -124,6 +124,7 @@ class RegistryClient:
         for name in ("opened", "closed"):
             for session_id, node_id in fields.get(name, ()):  # type: ignore[attr-defined]
                 getattr(request, name).add(session_id=session_id, node_id=node_id)
+        request.lost.extend(fields.get("lost", ()))  # type: ignore[call-overload]
         request.complete = bool(fields.get("complete"))
         request.stopping = bool(fields.get("stopping"))
         response: pb.ReportSessionsResponse = await self.stub.ReportSessions(request, timeout=10)

@@ -19,6 +19,7 @@ from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.store import Absence, Codec, Gateway, Record, StoreUnavailableError
 from services.shared.ids import NodeId, UserId
+from services.shared.rpc.presence import SessionsDigest, checksum_of
 
 
 @dataclass
@@ -116,6 +117,10 @@ class _FakeTransaction(_FakeLog):
 
     async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
         return {session: node for (gateway, session), node in self._rows.sessions.items() if gateway == gateway_id}
+
+    async def sessions_digest(self, gateway_id: str) -> SessionsDigest:
+        sessions = await self.sessions_of(gateway_id)
+        return SessionsDigest(len(sessions), sum(checksum_of(*session) for session in sessions.items()))
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
         self._rows.sessions.update({(gateway_id, session_id): node_id for session_id, node_id in sessions})

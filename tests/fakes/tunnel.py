@@ -30,6 +30,11 @@ class FakeTime:
         self._order = itertools.count()
         self._armed: list[tuple[float, int, FakeTimer]] = []
 
+    @property
+    def armed(self) -> int:
+        """Number of timers that will fire."""
+        return sum(not timer.cancelled for _, _, timer in self._armed)
+
     def now(self) -> datetime:
         """The wall clock."""
         return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -49,7 +54,7 @@ class FakeTime:
         end = self.seconds + seconds
         while self._armed and self._armed[0][0] <= end:
             at, _, timer = heapq.heappop(self._armed)
-            self.seconds = at
+            self.seconds = max(self.seconds, at)
             if not timer.cancelled:
                 timer.callback()
         self.seconds = end

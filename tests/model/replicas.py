@@ -21,7 +21,7 @@ from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
-from gateway.machine.presence import Presence, PresenceReport
+from gateway.machine.presence import Presence
 from gateway.machine.reports import LastReports
 from gateway.machine.session import MapSessionRequest
 from gateway.machine.session_ports import Timing
@@ -93,7 +93,7 @@ class Gateway:
         name, metrics = secrets.token_hex(8), MachineMetrics(CollectorRegistry())
         self._registry = RegistryClient(LocalChannel(logs), name)
         self._reports, self._work = LastReports(), InFlight()
-        self._presence = Presence(self._report)
+        self._presence = Presence(self._registry.report_sessions)
         wheel = TimerWheel.of_loop(asyncio.get_running_loop())
         timing = Timing(initial_map_bytes=initial_map_bytes)
         self.sessions = MapSessions(clock, wheel.after, self._presence, metrics, timing, self._forget)
@@ -130,11 +130,6 @@ class Gateway:
         await self._attachment.stop()
         if self._presence._task is not None:
             self._presence._task.cancel()
-
-    async def _report(self, report: PresenceReport) -> bool:
-        return await self._registry.report_sessions(
-            report.opened, report.closed, complete=report.complete, stopping=report.stopping
-        )
 
     def _forget(self, ask: MapSessionRequest) -> None:
         self._reports.forget(ask.machine_key, ask.node_key)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import ip_network
 
 from services.registry.model.errors import InvalidInputError
+from services.registry.model.node import Node
+from services.shared.ids import NodeId
 
 EXIT_ROUTES = ("0.0.0.0/0", "::/0")
 MAX_ROUTES = 2048
@@ -36,3 +38,21 @@ def with_both_exits(routes: tuple[str, ...]) -> tuple[str, ...]:
     if any(route in EXIT_ROUTES for route in routes):
         return read_routes((*routes, *EXIT_ROUTES))
     return routes
+
+
+def nodes_with_alternative(nodes: Iterable[Node], away: Collection[NodeId] = ()) -> frozenset[NodeId]:
+    """Return the online nodes with a route in effect that another online node could take over.
+
+    Nodes in `away` are online by their grace only, so they cannot take over.
+    """
+    servers: dict[str, list[NodeId]] = {}
+    for node in nodes:
+        if node.online and not node.expired and node.approved_routes:
+            for route in set(node.approved_routes) & set(node.advertised_routes):
+                servers.setdefault(route, []).append(node.id)
+    return frozenset(
+        node_id
+        for several in servers.values()
+        for node_id in several
+        if any(other not in away for other in several if other != node_id)
+    )

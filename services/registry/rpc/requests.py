@@ -22,6 +22,7 @@ from services.registry.usecases.rights import LoginGroups, RightsChange
 from services.registry.usecases.updates import Order, Report
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
+from services.shared.rpc.presence import SessionsDigest
 
 K = TypeVar("K", bound=PublicKey)
 
@@ -183,7 +184,7 @@ def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
     Raises:
         InvalidInputError: a field cannot be accepted.
     """
-    if len(request.opened) + len(request.closed) > MAX_SESSIONS:
+    if len(request.opened) + len(request.closed) + len(request.lost) > 2 * MAX_SESSIONS:
         raise InvalidInputError(f"more than {MAX_SESSIONS} sessions in one report")
     return SessionReport(
         gateway_id=read_gateway_id(request.gateway_id),
@@ -191,6 +192,8 @@ def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
         closed=tuple(read_number("session_id", one.session_id) for one in request.closed),
         stopping=request.stopping,
         complete=request.complete,
+        lost=frozenset(read_number("session_id", one) for one in request.lost),
+        digest=SessionsDigest(request.digest.count, request.digest.checksum) if request.HasField("digest") else None,
     )
 
 

@@ -240,8 +240,8 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         context: ServicerContext[pb.ReportSessionsRequest, pb.ReportSessionsResponse],
     ) -> pb.ReportSessionsResponse:
         """Take a gateway's report."""
-        resend = await self._cases.presence.report(requests.session_report(request))
-        return pb.ReportSessionsResponse(resend=resend)
+        answer = await self._cases.presence.report(requests.session_report(request))
+        return pb.ReportSessionsResponse(resend=answer.resend, probe_node_ids=sorted(answer.probe))
 
     async def GetNode(
         self, request: pb.GetNodeRequest, context: ServicerContext[pb.GetNodeRequest, pb.GetNodeResponse]

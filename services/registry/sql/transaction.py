@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Literal, TypeVar
 
-from sqlalchemy import ColumnElement, Table, delete, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
@@ -18,6 +18,7 @@ from services.registry.sql.statements import ADVANCE, RECORD
 from services.registry.store import Codec, Gateway, Record
 from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId
+from services.shared.rpc.presence import MODULUS, SessionsDigest
 
 T = TypeVar("T")
 
@@ -104,6 +105,18 @@ class SqlTransaction(SqlPeople):
             )
         )
         return {session_id: NodeId(node_id) for session_id, node_id in rows}
+
+    async def sessions_digest(self, gateway_id: str) -> SessionsDigest:
+        """Return number and checksum of the sessions of a gateway."""
+        sessions = tables.sessions.c
+        term = (sessions.session_id % MODULUS) * (sessions.node_id % MODULUS + 1)
+        row = await self._connection.execute(
+            select(func.count(), func.coalesce(func.sum(term), 0)).where(
+                sessions.tailnet_id == self._tailnet, sessions.gateway_id == gateway_id
+            )
+        )
+        count, checksum = row.one()
+        return SessionsDigest(int(count), int(checksum))
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
         """Add sessions; one that is there already stays."""

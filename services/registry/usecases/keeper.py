@@ -6,17 +6,21 @@ is punished for time in which the registry itself was away: waits begin at the s
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.registry.model.fact import RelayRemoved
 from services.registry.model.node import Node
+from services.registry.model.route import nodes_with_alternative
 from services.registry.model.state import State
 from services.registry.store import Absence, Store
 from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.presence import leave
 from services.registry.usecases.settings import Settings
+from services.shared.ids import NodeId
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -63,7 +67,9 @@ class Keeper:
         return LONGEST_WAIT if upcoming is None else min(LONGEST_WAIT, max(timedelta(0), upcoming - now))
 
     async def _due(self, now: datetime) -> _Due:
-        times = [self._grace_ends(absence) for absence in await self._store.absences()]
+        absences = await self._store.absences()
+        routers = await self._ledger.read(partial(_replaceable, absences)) if absences else frozenset()
+        times = [self._grace_ends(absence, routers) for absence in absences]
         times += [self._lapses(gateway.heard_at) for gateway in await self._store.gateways()]
         times += [self._fades(heard) for heard in (await self._store.relays_heard()).values()]
         times += await self._ledger.read(self._node_times)
@@ -74,8 +80,10 @@ class Keeper:
         times += [self._idles(node) for node in state.nodes.values() if node.ephemeral and not node.online]
         return times
 
-    def _grace_ends(self, absence: Absence) -> datetime:
-        return max(absence.since, self._started) + self._settings.grace
+    def _grace_ends(self, absence: Absence, routers: Collection[NodeId]) -> datetime:
+        settings = self._settings
+        grace = settings.router_grace if absence.node_id in routers else settings.grace
+        return max(absence.since, self._started) + grace
 
     def _lapses(self, heard_at: datetime) -> datetime:
         return max(heard_at, self._started) + self._settings.gateway_lapse
@@ -102,7 +110,9 @@ class Keeper:
 
     async def _end_graces(self, draft: Draft) -> bool:
         """Mark nodes offline whose grace has ended; return whether some are left."""
-        over = [absence for absence in await draft.transaction.absences() if self._grace_ends(absence) <= draft.now]
+        absences = await draft.transaction.absences()
+        routers = _replaceable(absences, draft.state)
+        over = [absence for absence in absences if self._grace_ends(absence, routers) <= draft.now]
         now, later = over[:MAX_FACTS], over[MAX_FACTS:]
         for absence in now:
             node = draft.state.nodes.get(absence.node_id)
@@ -138,3 +148,10 @@ class Keeper:
         gone = await draft.transaction.trim(settings.log_keep, draft.now - settings.log_age, settings.log_at_most)
         if gone:
             log.debug("change log trimmed", records=gone)
+
+
+def _replaceable(absences: Sequence[Absence], state: State) -> frozenset[NodeId]:
+    """Return the nodes whose routes another node with a session can take over."""
+    if not absences:
+        return frozenset()
+    return nodes_with_alternative(state.nodes.values(), {absence.node_id for absence in absences})

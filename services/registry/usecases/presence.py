@@ -1,51 +1,73 @@
-"""Who is connected: sessions as gateways report them, and the grace before anyone is told of a break."""
+"""Presence: the map sessions that gateways report, and the grace before a node without one is shown offline.
+
+Knows no gateway but its reports, and no client. A session whose client no longer answered ends without a grace.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
+from services.registry.model.route import nodes_with_alternative
 from services.registry.store import Gateway
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
+from services.shared.rpc.presence import SessionsDigest
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionReport:
-    """What a gateway says happened since its last report."""
+    """Changes of the sessions of a gateway since its last report."""
 
     gateway_id: str
     opened: tuple[tuple[int, NodeId], ...] = ()
     closed: tuple[int, ...] = ()
+    lost: frozenset[int] = frozenset()
+    """Ended sessions whose client no longer answered."""
     stopping: bool = False
     complete: bool = False
+    digest: SessionsDigest | None = None
+    """All sessions of the gateway after this report; None: not compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswer:
+    """The answer to a report."""
+
+    resend: bool
+    """Whether the next report must be complete."""
+    probe: frozenset[NodeId] = frozenset()
+    """Nodes that the gateway should probe, because another node could take over a route of theirs."""
 
 
 class Presence:
-    """Keeps the sessions, and marks nodes online at once and offline after the grace."""
+    """Stores sessions, marks nodes online at once and offline after the grace, or at once when they were lost."""
 
     def __init__(self, ledger: Ledger, something_due: Callable[[], None]) -> None:
         self._ledger = ledger
         self._something_due = something_due
 
-    async def report(self, report: SessionReport) -> bool:
-        """Take a report; returns whether the gateway must report everything."""
+    async def report(self, report: SessionReport) -> ReportAnswer:
+        """Store a report."""
 
-        async def work(draft: Draft) -> bool:
-            return await _take(draft, report)
+        async def work(draft: Draft) -> ReportAnswer:
+            return await _store(draft, report)
 
-        resend = await self._ledger.commit(work)
+        answer = await self._ledger.commit(work)
         if report.closed or report.stopping or report.complete:
             self._something_due()
-        return resend
+        return answer
 
 
-async def _take(draft: Draft, report: SessionReport) -> bool:
+async def _store(draft: Draft, report: SessionReport) -> ReportAnswer:
     rows = draft.transaction
     if report.stopping:
         await leave(draft, await rows.remove_gateway(report.gateway_id))
-        return False
+        return ReportAnswer(resend=False)
     known = await rows.gateway(report.gateway_id)
     complete = report.complete or (known is not None and known.complete)
     await rows.put_gateway(Gateway(report.gateway_id, draft.now, complete))
@@ -57,9 +79,25 @@ async def _take(draft: Draft, report: SessionReport) -> bool:
     if opened:
         await rows.open_sessions(report.gateway_id, opened)
         await _arrive(draft, {node_id for _, node_id in opened})
-    if closed:
-        await leave(draft, await rows.close_sessions(report.gateway_id, closed))
-    return not complete
+    if lost := closed & report.lost:
+        await _lose(draft, await rows.close_sessions(report.gateway_id, lost))
+    if ended := closed - report.lost:
+        await leave(draft, await rows.close_sessions(report.gateway_id, ended))
+    return await _answer(draft, report, complete)
+
+
+async def _answer(draft: Draft, report: SessionReport, complete: bool) -> ReportAnswer:
+    if report.digest is None:
+        return ReportAnswer(resend=not complete)
+    held = await draft.transaction.sessions_digest(report.gateway_id)
+    if differs := complete and not report.complete and held != report.digest:
+        log.warning(
+            "sessions differ from those of a gateway",
+            gateway_id=report.gateway_id,
+            registry_sessions=held.count,
+            gateway_sessions=report.digest.count,
+        )
+    return ReportAnswer(not complete or differs, nodes_with_alternative(draft.state.nodes.values()))
 
 
 async def _arrive(draft: Draft, nodes: Collection[NodeId]) -> None:
@@ -70,8 +108,20 @@ async def _arrive(draft: Draft, nodes: Collection[NodeId]) -> None:
 
 async def leave(draft: Draft, nodes: set[NodeId]) -> None:
     """Begin the grace of those nodes that have no other session."""
-    gone = {node_id for node_id in nodes if node_id in draft.state.nodes}
-    if gone:
-        gone -= await draft.transaction.with_sessions(gone)
-    if gone:
+    if gone := await _without_session(draft, nodes):
         await draft.transaction.put_absences(gone, draft.now)
+
+
+async def _lose(draft: Draft, nodes: set[NodeId]) -> None:
+    """Mark those nodes offline that have no other session: their client did not answer, so it cannot reconnect soon."""
+    gone = await _without_session(draft, nodes)
+    for node_id in gone:
+        log.info("node lost", node_id=node_id)
+        draft.put_node(replace(draft.node(node_id), online=False, last_seen=draft.now))
+    if gone:
+        await draft.transaction.remove_absences(gone)
+
+
+async def _without_session(draft: Draft, nodes: set[NodeId]) -> set[NodeId]:
+    present = {node_id for node_id in nodes if node_id in draft.state.nodes}
+    return present - await draft.transaction.with_sessions(present) if present else present

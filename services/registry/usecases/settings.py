@@ -21,6 +21,8 @@ class Settings:
     ephemeral_timeout: timedelta = timedelta(seconds=120)
     grace: timedelta = timedelta(seconds=10)
     """How long a node without a session still counts as online."""
+    router_grace: timedelta = timedelta(seconds=2)
+    """The same for a node whose routes another node can take over: enough for a client that only reconnects."""
     gateway_lapse: timedelta = timedelta(seconds=45)
     """A gateway that is not heard for so long has lost its sessions."""
     relay_lapse: timedelta = timedelta(hours=1)

@@ -11,11 +11,8 @@ from services.shared.config.model import Config
 
 _LOAD = "windows and queues follow the load here; remove it"
 _GORM = "there is no GORM here; remove it, and see statements by database.debug"
-_ROUTERS = "routers are not probed here: one gives way when its connection ends; remove it"
 
 IDLE: dict[str, str] = {
-    "node.routes.ha.probe_interval": _ROUTERS,
-    "node.routes.ha.probe_timeout": _ROUTERS,
     "preauth_keys.revoked_retention": "revoked keys stay until `headscale preauthkeys delete`; remove it",
     "database.gorm.prepare_stmt": _GORM,
     "database.gorm.parameterized_queries": _GORM,

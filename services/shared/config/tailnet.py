@@ -153,12 +153,12 @@ class EphemeralConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaConfig:
-    """`node.routes.ha`: how a lost subnet router is noticed."""
+    """`node.routes.ha`: how a lost router is noticed whose routes another node can take over."""
 
-    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=10)
-    """No effect: routers are not probed; one gives way when its connection ends."""
-    probe_timeout: timedelta = timedelta(seconds=5)
-    """No effect: routers are not probed; one gives way when its connection ends."""
+    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=5)
+    """Time between two probes of one router. Headscale has 10s, which would take 15s to notice a cut link."""
+    probe_timeout: timedelta = timedelta(seconds=3)
+    """Time for the answer; without one the router is offline and another takes over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -98,5 +98,6 @@ def _lifetimes(config: Config) -> Iterator[Found]:
     if config.node.ephemeral.inactivity_timeout <= _SHORTEST_EPHEMERAL:
         yield "node.ephemeral.inactivity_timeout", "is not above 65s", "clients need that long between signs of life"
     ha = config.node.routes.ha
-    if not timedelta(0) < ha.probe_timeout < ha.probe_interval:
-        yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 5s"
+    # A file of Headscale may set the timeout alone, which is valid there with its interval of 10s.
+    if not timedelta(0) < ha.probe_timeout < max(ha.probe_interval, timedelta(seconds=10)):
+        yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 3s"

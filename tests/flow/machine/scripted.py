@@ -27,7 +27,7 @@ from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
-from gateway.machine.presence import Presence, PresenceReport
+from gateway.machine.presence import Presence
 from gateway.machine.register import Register
 from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
@@ -55,7 +55,7 @@ class Gateway:
         tracer = provider.get_tracer("test")
         metrics, reports, self.work = MachineMetrics(CollectorRegistry()), LastReports(), InFlight()
         self.registry_client = RegistryClient(self.channel, "gw")
-        self.presence = Presence(self._report, window=0.001)
+        self.presence = Presence(self.registry_client.report_sessions, window=0.001)
         self.sessions = MapSessions(
             SystemClock(),
             asyncio.get_running_loop().call_later,
@@ -77,11 +77,6 @@ class Gateway:
             login_wait,
         )
         self.router = Router(register, map_, self.ssh, self.questions)
-
-    async def _report(self, report: PresenceReport) -> bool:
-        return await self.registry_client.report_sessions(
-            report.opened, report.closed, complete=report.complete, stopping=report.stopping
-        )
 
     def send(self, path: str, body: Any, *, machine: MachineKey = MACHINE, **extra: Any) -> FakeResponder:
         """A request as the edge hands it over; what is not bytes becomes JSON."""

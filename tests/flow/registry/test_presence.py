@@ -16,6 +16,7 @@ from smartscale.types.v1 import relay_pb2 as relay_types
 from services.registry.usecases.draft import Draft
 from services.registry.wiring import RegistryService
 from services.shared.ids import NodeId
+from services.shared.rpc.presence import checksum_of
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import TOPIC, RegistryClient, machine, node_key, start_registry
 
@@ -254,3 +255,88 @@ async def test_thousands_of_nodes_that_are_due_at_once_share_no_transaction(worl
     await world.wait(3600)
     assert [node.id for node in await world.registry.nodes()] == [template.id]
     assert ledger.commits - before == 3
+
+
+async def test_a_node_whose_client_does_not_answer_is_offline_at_once(world: World) -> None:
+    node = await world.join()
+    await world.registry.sessions("gw-1", opened=[(1, node.id)])
+    await world.registry.sessions("gw-1", closed=[(1, node.id)], lost=[1])
+    gone = await world.node(node)
+    assert not gone.online and gone.last_seen.ToDatetime(UTC) == START
+    await world.wait(20)
+    assert (await world.node(node)) == gone
+
+
+async def test_a_lost_session_of_a_node_with_another_session_changes_nothing(world: World) -> None:
+    node = await world.join()
+    await world.registry.sessions("gw-1", opened=[(1, node.id)])
+    await world.registry.sessions("gw-2", opened=[(1, node.id)])
+    await world.registry.sessions("gw-1", closed=[(1, node.id)], lost=[1])
+    await world.wait(20)
+    assert (await world.node(node)).online
+
+
+async def routers(world: World, *numbers: int) -> list[node_types.Node]:
+    """Nodes online at one gateway that serve the same route."""
+    nodes = [await world.join(number) for number in numbers]
+    for number, node in zip(numbers, nodes, strict=True):
+        report = pb.UpdateNodeRequest(
+            node_key=node_key(number).raw,
+            disco_key=bytes(32),
+            hostinfo=b'{"RoutableIPs":["10.0.0.0/24"]}',
+            cap_version=113,
+            order=1,
+            gateway_id="gw-1",
+        )
+        await world.registry.update(machine(number), report)
+        approval = pb.SetApprovedRoutesRequest(id=node.id, routes=["10.0.0.0/24"])
+        await world.registry.stub.SetApprovedRoutes(approval, timeout=10)
+    await world.registry.sessions("gw-1", opened=[(node.id, node.id) for node in nodes], complete=True)
+    return nodes
+
+
+async def beat(world: World, *held: tuple[int, int]) -> pb.ReportSessionsResponse:
+    """A gateway's beat with what it holds."""
+    request = pb.ReportSessionsRequest(gateway_id="gw-1")
+    request.digest.count = len(held)
+    request.digest.checksum = sum(checksum_of(*session) for session in held)
+    return await world.registry.stub.ReportSessions(request, timeout=10)
+
+
+async def test_a_router_that_another_can_replace_has_a_short_grace(world: World) -> None:
+    one, two = await routers(world, 1, 2)
+    await world.registry.sessions("gw-1", closed=[(one.id, one.id)])
+    await world.wait(1)
+    assert (await world.node(one)).online
+    await world.wait(1.5)
+    assert not (await world.node(one)).online and (await world.node(two)).online
+
+
+async def test_the_last_router_and_routers_that_go_together_have_the_whole_grace(world: World) -> None:
+    one, two = await routers(world, 1, 2)
+    await world.registry.sessions("gw-1", stopping=True)
+    await world.wait(9)
+    assert (await world.node(one)).online and (await world.node(two)).online
+    await world.registry.sessions("gw-1", opened=[(one.id, one.id)], complete=True)
+    await world.wait(3)
+    assert (await world.node(one)).online and not (await world.node(two)).online
+    await world.registry.sessions("gw-1", closed=[(one.id, one.id)])
+    await world.wait(9)
+    assert (await world.node(one)).online
+
+
+async def test_a_beat_is_answered_with_the_nodes_to_probe(world: World) -> None:
+    one, two = await routers(world, 1, 2)
+    held = [(node.id, node.id) for node in (one, two)]
+    assert list((await beat(world, *held)).probe_node_ids) == sorted((one.id, two.id))
+    await world.registry.sessions("gw-1", closed=[(two.id, two.id)], lost=[two.id])
+    assert list((await beat(world, held[0])).probe_node_ids) == []
+
+
+async def test_a_gateway_that_holds_other_sessions_reports_all_of_them(world: World) -> None:
+    node = await world.join()
+    await world.registry.sessions("gw-1", opened=[(1, node.id)], complete=True)
+    assert not (await beat(world, (1, node.id))).resend
+    assert (await beat(world, (1, node.id), (2, node.id))).resend
+    assert (await beat(world)).resend
+    assert (await beat(world, (1, node.id + 1))).resend

@@ -76,8 +76,7 @@ def test_a_key_without_effect_is_read_nowhere(key: str) -> None:
 
 def test_what_is_set_in_vain_is_said_once_with_a_remedy(tmp_path: Path) -> None:
     file = tmp_path / "config.yaml"
-    file.write_text("server_url: https://a.example\nnode: {routes: {ha: {probe_interval: 20s}}}\n")
+    file.write_text("server_url: https://a.example\ntuning: {batcher_workers: 3}\n")
     assert load(file, {}).warnings == (
-        f"{file}:2: node.routes.ha.probe_interval changes nothing here — "
-        "routers are not probed here: one gives way when its connection ends; remove it",
+        f"{file}:2: tuning.batcher_workers changes nothing here — windows and queues follow the load here; remove it",
     )

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from gateway.machine.presence import Presence, PresenceReport
+from gateway.clients.registry import PresenceAnswer, PresenceReport
+from gateway.machine.presence import Presence
+from services.shared.rpc.presence import SessionsDigest
 
 
 class Registry:
@@ -17,16 +19,17 @@ class Registry:
         self.reports: list[PresenceReport] = []
         self.fail = False
         self.resend = False
+        self.probe: set[int] = set()
         self._heard = asyncio.Condition()
 
-    async def report(self, report: PresenceReport) -> bool:
+    async def report(self, report: PresenceReport) -> PresenceAnswer:
         async with self._heard:
             self.reports.append(report)
             self._heard.notify_all()
         if self.fail:
             raise ConnectionError
         resend, self.resend = self.resend, False
-        return resend
+        return PresenceAnswer(resend, None if report.digest is None else frozenset(self.probe))
 
     async def until(self, wanted: Callable[[PresenceReport], bool]) -> PresenceReport:
         """The first report that is wanted."""
@@ -122,3 +125,37 @@ async def test_a_graceful_end_names_what_ends(begin: Begin) -> None:
     await registry.until(lambda report: 1 in report.opened)
     await presence.stop()
     assert registry.reports[-1].stopping and registry.reports[-1].closed == {1: 7}
+
+
+async def test_each_beat_compares_count_and_checksum_of_all_sessions(begin: Begin) -> None:
+    presence, registry = await begin(0.02)
+    presence.opened(1, 7)
+    presence.opened(2, 8)
+    presence.closed(1)
+    await registry.until(lambda report: report.digest == SessionsDigest(1, 2 * 9))
+
+
+async def test_sessions_of_lost_clients_are_reported_as_lost_once(begin: Begin) -> None:
+    presence, registry = await begin(60.0)
+    presence.opened(1, 7)
+    presence.opened(2, 8)
+    await registry.until(lambda report: report.opened == {1: 7, 2: 8})
+    presence.closed(1, lost=True)
+    presence.closed(2)
+    report = await registry.until(lambda report: bool(report.closed))
+    assert (report.closed, report.lost) == ({1: 7, 2: 8}, {1})
+    presence.opened(3, 9)
+    assert not (await registry.until(lambda report: 3 in report.opened)).lost
+
+
+async def test_a_lost_client_is_reported_as_lost_after_a_failed_report_too(begin: Begin) -> None:
+    presence, registry = await begin(60.0)
+    presence.opened(1, 7)
+    await registry.until(lambda report: report.opened == {1: 7})
+    registry.fail = True
+    presence.closed(1, lost=True)
+    await registry.until(lambda report: bool(report.lost))
+    registry.fail = False
+    registry.reports.clear()
+    report = await registry.until(lambda report: report.complete)
+    assert (report.opened, report.lost) == ({}, {1})

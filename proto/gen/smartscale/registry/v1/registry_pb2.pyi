@@ -1172,6 +1172,8 @@ class ReportSessionsRequest(_message.Message):
     CLOSED_FIELD_NUMBER: _builtins.int
     STOPPING_FIELD_NUMBER: _builtins.int
     COMPLETE_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     gateway_id: _builtins.str
     """Unique per run of a gateway."""
     stopping: _builtins.bool
@@ -1186,6 +1188,14 @@ class ReportSessionsRequest(_message.Message):
     def closed(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapSession]:
         """Sessions that ended since the last report."""
 
+    @_builtins.property
+    def digest(self) -> Global___SessionsDigest:
+        """All sessions of the gateway after this report, sent with each beat. Absent: not compared."""
+
+    @_builtins.property
+    def lost(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Those of closed (and, with complete, of the sessions not named) whose client no longer answered: they end without a grace."""
+
     def __init__(
         self,
         *,
@@ -1194,14 +1204,42 @@ class ReportSessionsRequest(_message.Message):
         closed: _abc.Iterable[Global___MapSession] | None = ...,
         stopping: _builtins.bool = ...,
         complete: _builtins.bool = ...,
+        digest: Global___SessionsDigest | None = ...,
+        lost: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "complete", b"complete", "gateway_id", b"gateway_id", "opened", b"opened", "stopping", b"stopping"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["closed", b"closed", "complete", b"complete", "digest", b"digest", "gateway_id", b"gateway_id", "lost", b"lost", "opened", b"opened", "stopping", b"stopping"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportSessionsRequest: _TypeAlias = ReportSessionsRequest  # noqa: Y015
+
+@_typing.final
+class SessionsDigest(_message.Message):
+    """Number and checksum of sessions, by which a gateway and the registry compare what they hold."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    CHECKSUM_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many."""
+    checksum: _builtins.int
+    """The sum over all sessions of (session_id % 65521) * (node_id % 65521 + 1)."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        checksum: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checksum", b"checksum", "count", b"count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SessionsDigest: _TypeAlias = SessionsDigest  # noqa: Y015
 
 @_typing.final
 class ReportSessionsResponse(_message.Message):
@@ -1210,16 +1248,22 @@ class ReportSessionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RESEND_FIELD_NUMBER: _builtins.int
+    PROBE_NODE_IDS_FIELD_NUMBER: _builtins.int
     resend: _builtins.bool
-    """The registry does not know this gateway (it lapsed): report everything, with complete set."""
+    """The registry does not know this gateway (it lapsed) or holds other sessions: report everything, with complete set."""
+    @_builtins.property
+    def probe_node_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Nodes that serve a route which another node could take over: the gateway probes those with a session there. Only in answers to reports with a digest."""
+
     def __init__(
         self,
         *,
         resend: _builtins.bool = ...,
+        probe_node_ids: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["resend", b"resend"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["probe_node_ids", b"probe_node_ids", "resend", b"resend"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

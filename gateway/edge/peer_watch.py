@@ -2,11 +2,13 @@
 
 Signs, cheapest first:
 
-* Bytes received, and segments that the kernel counted: free. Most clients let their kernel send a keep-alive probe
-  after 15 s of silence (Go's default); once two were seen from a peer, a missing one is a reason to ask.
+* Bytes received, and segments that the kernel counted: free. Clients other than phones let their kernel send a
+  keep-alive probe after 30 s of silence (seen of tsnet 1.90.9). A peer from which one was seen is awake anyway, so from
+  then on our kernel probes it sooner, which takes the place of its own probes, and ends the connection when the link is
+  cut. Bytes that stay unacknowledged keep the kernel from probing; they are a reason to ask.
 * An HTTP/2 PING: 17 bytes each way, answered by the client's process, so it also finds a process that is stopped while
   its kernel still acknowledges. Sent on suspicion, to peers that others depend on (`probe`), and at a bounded total
-  rate to idle peers that send keep-alive probes. A peer that sends none may be a phone whose radio sleeps: it gets a
+  rate to idle peers that are awake. A peer that sends no keep-alive probes may be a phone whose radio sleeps: it gets a
   PING only when nothing came between two full checks.
 """
 
@@ -16,18 +18,23 @@ from typing import Protocol
 
 from gateway.edge.outage_guard import OutageGuard
 from gateway.edge.settings import EdgeSettings
-from gateway.edge.tcp_signs import TcpSocket, read_tcp_signs
+from gateway.edge.tcp_signs import TcpSocket, enable_keepalive, read_tcp_signs
 from gateway.edge.wheel import Timer, TimerWheel
 
-KEEPALIVE = 15.0
-"""Seconds between two keep-alive probes of a client's kernel (Go `net` defaultTCPKeepAliveInterval)."""
+KEEPALIVE = 30.0
+"""Seconds of silence after which a client's kernel sends a keep-alive probe (Go `net/http` DefaultTransport)."""
 SLACK = 2.0
 """Seconds that a keep-alive probe may be late."""
-KEEPALIVES_SEEN = 2
-"""Probes without any other traffic after which a peer counts as one that sends them."""
+KEEPIDLE, KEEPINTVL, KEEPCNT = 12, 5, 2
+"""Seconds of silence before our kernel probes an awake peer, seconds between probes, probes: 22 s for a cut link."""
+POLL = 12.0
+"""Seconds between two looks at an awake peer."""
+UNACKED_FOR = 8.0
+"""Seconds without an acknowledgement after which waiting bytes are a reason to ask."""
+IDLE_PING = 12.0
 PING_TIMEOUT = 5.0
 IDLE_PINGS_PER_SECOND = 20
-"""PINGs to idle peers, all tunnels together: with 300 of them each is asked every 15 s, with 5,000 every 250 s."""
+"""PINGs to idle peers, all tunnels together: with 240 of them each is asked every 12 s, with 5,000 every 250 s."""
 
 
 class WatchedTunnel(Protocol):
@@ -73,9 +80,9 @@ class PeerWatch:
 
     __slots__ = (
         "_asked_at",
+        "_awake",
         "_checked_at",
         "_full_check_at",
-        "_keepalives",
         "_missed",
         "_ping_due",
         "_ping_timer",
@@ -93,11 +100,13 @@ class PeerWatch:
         self.received_at = self._checked_at = now
         """Loop time of the last bytes from the peer; the tunnel sets it."""
         self._full_check_at = now + shared.settings.check_interval
-        self._segments = self._keepalives = self._missed = 0
+        self._segments = self._missed = 0
+        self._awake = False
+        """Whether a keep-alive probe of the peer was seen, so that our kernel probes it."""
         self._asked_at: float | None = None
         self._ping_due = 0.0
         self._ping_timer: Timer | None = None
-        self._timer = shared.wheel.after(min(shared.settings.check_interval, KEEPALIVE + SLACK), self._check)
+        self._timer = shared.wheel.after(min(shared.settings.check_interval, SLACK), self._check)
 
     def stop(self) -> None:
         """End the watch."""
@@ -169,33 +178,26 @@ class PeerWatch:
         self._timer = self._shared.wheel.after(wait, self._check)
 
     def _check_quiet(self, now: float) -> float:
-        """Look for keep-alive probes of the peer. Returns seconds until the next look."""
+        """Look for signs of the peer. Returns seconds until the next look."""
         signs = read_tcp_signs(self._socket)
         if signs is None:
             return self._shared.settings.check_interval
+        if self._awake:
+            if signs.unacked and signs.since_ack > UNACKED_FOR:
+                self.probe(PING_TIMEOUT)
+            else:
+                self._ping_if_idle(now)
+            return POLL
         silence = min(signs.since_ack, now - self.received_at)
-        if signs.segments != self._segments:
-            # Longer silence than since the last look: what came can only have been a keep-alive probe.
-            if self._segments and silence > now - self._checked_at:
-                self._keepalives = min(self._keepalives + 1, KEEPALIVES_SEEN)
-            self._note(signs.segments, now)
-            self._ping_if_idle(now)
-        elif silence < KEEPALIVE + SLACK:
-            self._note(signs.segments, now)
-        elif self._keepalives >= KEEPALIVES_SEEN:
-            self._note(signs.segments, now)
-            self.probe(PING_TIMEOUT)
-        else:
-            self._keepalives = 0
-            return self._shared.settings.check_interval
-        # Right after the next probe is due: they come every 15 s from the last segment on that carried something.
-        return KEEPALIVE * (silence // KEEPALIVE + 1) + SLACK - silence
-
-    def _note(self, segments: int, now: float) -> None:
-        self._segments, self._checked_at = segments, now
+        # Longer silence than since the last look: what came can only have been a keep-alive probe.
+        if self._segments and signs.segments != self._segments and silence > now - self._checked_at:
+            self._awake = self._socket is not None and enable_keepalive(self._socket, KEEPIDLE, KEEPINTVL, KEEPCNT)
+        self._segments, self._checked_at = signs.segments, now
+        if self._awake:
+            return POLL
+        due = KEEPALIVE + SLACK - silence
+        return due if due > 0 else self._shared.settings.check_interval
 
     def _ping_if_idle(self, now: float) -> None:
-        if self._keepalives < KEEPALIVES_SEEN:
-            return
-        if now - self.received_at >= max(KEEPALIVE, self._shared.tunnel_count / IDLE_PINGS_PER_SECOND):
+        if now - self.received_at >= max(IDLE_PING, self._shared.tunnel_count / IDLE_PINGS_PER_SECOND):
             self.probe(PING_TIMEOUT)

@@ -1,4 +1,4 @@
-"""What the kernel knows about the other end of a TCP connection (Linux `TCP_INFO`): reads it, judges nothing.
+"""The kernel's view of the other end of a TCP connection (Linux `TCP_INFO`), and its keep-alive. Judges nothing.
 
 Offsets in `struct tcp_info` (Linux `include/uapi/linux/tcp.h`):
 
@@ -24,10 +24,14 @@ _TCP_INFO: int | None = getattr(socket, "TCP_INFO", None)
 
 
 class TcpSocket(Protocol):
-    """Part of a socket that is read here."""
+    """The part of a socket that is used here."""
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         """Return a socket option."""
+        ...
+
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        """Set a socket option."""
         ...
 
 
@@ -56,3 +60,24 @@ def read_tcp_signs(sock: TcpSocket | None) -> TcpSigns | None:
     unacked, since_ack = _UNACKED.unpack_from(info)
     (segments,) = _SEGMENTS.unpack_from(info)
     return TcpSigns(unacked, since_ack / 1000, segments)
+
+
+def enable_keepalive(sock: TcpSocket, idle: int, interval: int, count: int) -> bool:
+    """Let the kernel probe the other end after `idle` seconds of silence, and end the connection after `count` misses.
+
+    Returns False where the system does not offer it or the socket has closed.
+    """
+    options = (
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPIDLE", None), idle),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPINTVL", None), interval),
+        (socket.IPPROTO_TCP, getattr(socket, "TCP_KEEPCNT", None), count),
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    )
+    try:
+        for level, option, value in options:
+            if option is None:
+                return False
+            sock.setsockopt(level, option, value)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -158,7 +158,9 @@ class Tunnel(asyncio.Protocol):
         self._resume_waiting()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End all answers: the connection has ended."""
+        """End all answers: the connection has ended. A time-out is the kernel's, whose probes were not answered."""
+        if isinstance(exc, TimeoutError):
+            self._note_loss()
         self._stop_timers()
         self._slot.release()
         self._phase = advance(self._phase, Step.LOSE)
@@ -265,10 +267,13 @@ class Tunnel(asyncio.Protocol):
 
     def end_as_lost(self) -> None:
         """Cut the connection: the peer does not answer, or does not read."""
+        self._note_loss()
+        self._transport.abort()
+
+    def _note_loss(self) -> None:
         self.peer_lost = True
         self._shared.counts.peers_lost += 1
         log.info("tunnel lost", connection=self.connection_id, address=self._slot.client)
-        self._transport.abort()
 
     # Requests
 

@@ -8,11 +8,11 @@ second. Strangers may request it too, so the number of held streams is bounded.
 
 from __future__ import annotations
 
-import orjson
 import zstandard
 
 from gateway.machine.session import MapSession, MapSessionRequest
-from services.shared.keys import MachineKey
+from services.shared.keys import DiscoKey, MachineKey
+from services.shared.tailcfg.node import Node, encode_node
 
 MAX_HELD = 1024
 """Held streams of this gateway; beyond it, and beyond one per machine, the request is refused with 404."""
@@ -23,7 +23,7 @@ _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
 
 def farewell_message(request: MapSessionRequest) -> bytes:
     """Return a map response with a node whose key ended in 2000, in the encoding of the request."""
-    node = {
+    node: Node = {
         "ID": 1,
         "StableID": "gone",
         "Name": "gone.",
@@ -31,13 +31,14 @@ def farewell_message(request: MapSessionRequest) -> bytes:
         "Key": str(request.node_key),
         "KeyExpiry": "2000-01-01T00:00:00Z",
         "Machine": str(request.machine_key),
+        "DiscoKey": str(DiscoKey.zero()),
         "Addresses": [_PLACEHOLDER_ADDRESS],
         "AllowedIPs": [_PLACEHOLDER_ADDRESS],
         "Created": "2000-01-01T00:00:00Z",
         "Hostinfo": {},
         "MachineAuthorized": True,
     }
-    message = orjson.dumps({"Node": node})
+    message = b'{"Node":%b}' % encode_node(node)
     return zstandard.ZstdCompressor(level=1).compress(message) if request.zstd else message
 
 

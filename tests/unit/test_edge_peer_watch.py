@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from gateway.edge.outage_guard import OutageGuard
-from gateway.edge.peer_watch import KEEPALIVE, PeerWatch
+from gateway.edge.peer_watch import KEEPALIVE, KEEPCNT, KEEPIDLE, KEEPINTVL, PeerWatch
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tcp_signs import read_tcp_signs
 from gateway.edge.wheel import TimerWheel
@@ -17,13 +17,20 @@ from tests.fakes.tunnel import FakeTime
 
 
 class Kernel:
-    """A socket whose TCP_INFO a test sets; its peer's kernel sends a keep-alive probe after each 15 s of silence."""
+    """A socket whose TCP_INFO a test sets; its peer's kernel sends a keep-alive probe after each 30 s of silence."""
 
     def __init__(self, time: FakeTime, *, keepalives: bool = True) -> None:
         self._time, self.keepalives = time, keepalives
         self.carried_at = time.seconds
         self.cut_at: float | None = None
+        self.options: dict[tuple[int, int], int] = {}
+        self.unacked = 0
         self._base = 4
+
+    @property
+    def probing(self) -> bool:
+        """Whether our kernel probes the peer."""
+        return self.options.get((socket.SOL_SOCKET, socket.SO_KEEPALIVE)) == 1
 
     def carry(self) -> None:
         """Data was acknowledged just now."""
@@ -34,9 +41,13 @@ class Kernel:
         end = self._time.seconds if self.cut_at is None else min(self.cut_at, self._time.seconds)
         return self._base + (int((end - self.carried_at) // KEEPALIVE) if self.keepalives else 0)
 
+    def setsockopt(self, level: int, option: int, value: int, /) -> None:
+        self.options[level, option] = value
+
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
         info = bytearray(size)
+        struct.pack_into("=I", info, 24, self.unacked)
         struct.pack_into("=I", info, 56, int((self._time.seconds - self.carried_at) * 1000))
         struct.pack_into("=I", info, 140, self._segments())
         return bytes(info)
@@ -92,15 +103,30 @@ class Shared:
         return Peer(self, Kernel(self.time, keepalives=keepalives))
 
 
-@pytest.mark.parametrize("moment", [0.0, 1.0, 7.0, 14.0, 14.9, 16.0])
-def test_a_cut_link_is_noticed_within_30_seconds(moment: float) -> None:
+def test_a_peer_that_sends_keepalives_is_probed_by_our_kernel() -> None:
     shared = Shared(tunnels=5000)
     peer = shared.peer()
-    shared.time.advance(90 + moment)
+    assert peer.kernel is not None and not peer.kernel.probing
+    shared.time.advance(45)
+    assert peer.kernel.probing
+    options = {peer.kernel.options[socket.IPPROTO_TCP, name] for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)}
+    assert options == {KEEPIDLE, KEEPINTVL} and KEEPIDLE + KEEPINTVL * KEEPCNT < 30
+
+
+@pytest.mark.parametrize("moment", [0.0, 1.0, 5.0, 7.0, 9.0, 11.9])
+def test_a_cut_link_with_bytes_under_way_is_noticed_within_30_seconds(moment: float) -> None:
+    shared = Shared(tunnels=5000)
+    peer = shared.peer()
+    shared.time.advance(90)
+    assert peer.kernel is not None and peer.kernel.probing
+    shared.time.advance(moment)
     cut_at = shared.time.seconds
+    peer.kernel.carry()
     peer.cut()
+    shared.time.advance(KEEPIDLE)  # as late as bytes can be sent before our kernel probes
+    peer.kernel.unacked = 1
     shared.time.advance(60)
-    assert peer.lost_at is not None and peer.lost_at - cut_at <= 30
+    assert peer.lost_at is not None and peer.lost_at - cut_at <= 31
 
 
 @pytest.mark.parametrize("moment", [0.0, 5.0, 14.0])
@@ -108,7 +134,7 @@ def test_a_stopped_process_is_noticed_within_30_seconds_among_few_tunnels(moment
     shared = Shared(tunnels=100)
     peer = shared.peer()
     shared.time.advance(90 + moment)
-    peer.silent, stopped_at = True, shared.time.seconds  # its kernel still sends keep-alive probes
+    peer.silent, stopped_at = True, shared.time.seconds  # its kernel still answers probes
     shared.time.advance(60)
     assert peer.lost_at is not None and peer.lost_at - stopped_at <= 30
 
@@ -125,7 +151,7 @@ def test_a_peer_without_keepalives_gets_no_more_than_one_ping_a_full_check() -> 
     shared = Shared(tunnels=10)
     peer = shared.peer(keepalives=False)
     shared.time.advance(3600)
-    assert peer.lost_at is None
+    assert peer.lost_at is None and peer.kernel is not None and not peer.kernel.probing
     assert len(peer.pings) <= 3600 / shared.settings.check_interval
 
 

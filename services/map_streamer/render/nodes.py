@@ -14,6 +14,7 @@ from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.encode import exact
 from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.tailcfg.node import Node, encode_node
 
 _OPTIONS = orjson.OPT_UTC_Z
 _NO_KEY = "discokey:" + ZERO_KEY.hex()
@@ -63,10 +64,10 @@ def full_name(given_name: str, domain: str) -> str:
     return f"{given_name}.{domain}." if domain else f"{given_name}."
 
 
-def _node(node: NodeRecord, domain: str, shape: Shape) -> dict[str, Any]:
+def _node(node: NodeRecord, domain: str, shape: Shape) -> Node:
     addresses = _addresses(node, shape)
     disco = _NO_KEY if node.expired else f"discokey:{node.disco_key.hex()}"
-    out: dict[str, Any] = {
+    out: Node = {
         "ID": node.id,
         "StableID": node.stable_id,
         "Name": full_name(node.given_name, domain),
@@ -100,21 +101,21 @@ def _node(node: NodeRecord, domain: str, shape: Shape) -> dict[str, Any]:
 
 
 def peer_json(node: NodeRecord, domain: str, shape: Shape) -> bytes:
-    """The node as a peer. `Online` is always said: clients do not notice a change from not said to true."""
+    """Encode a node as a peer is sent it."""
     out = _node(node, domain, shape)
     out["Online"] = node.online
     if not node.online and node.last_seen is not None:
         out["LastSeen"] = node.last_seen
     if node.endpoints and not node.expired:
         out["Endpoints"] = node.endpoints
-    return orjson.dumps(out, option=_OPTIONS)
+    return encode_node(out)
 
 
 def self_json(node: NodeRecord, domain: str, shape: Shape) -> bytes:
-    """The node as it is told of itself."""
+    """Encode a node as it is sent itself."""
     out = _node(node, domain, shape)
     out["Online"] = True
-    return orjson.dumps(out, option=_OPTIONS)
+    return encode_node(out)
 
 
 def patch_json(node: NodeRecord, patch: Patch) -> bytes:

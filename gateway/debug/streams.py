@@ -97,7 +97,7 @@ def _queues(answer: pb.ShowSessionsResponse) -> Document:
             {
                 "id": gateway.id,
                 "live": gateway.live,
-                "held": gateway.held,
+                "behind": gateway.behind,
                 "waiting": gateway.waiting,
                 "opening": gateway.opening,
                 "paused": gateway.paused,

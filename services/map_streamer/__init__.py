@@ -1,1 +1,1 @@
-"""The map streamer: folds the change logs into a snapshot and tells gateways what each map session must be sent."""
+"""The map streamer: folds the change logs into snapshots and sends each gateway the map responses of its sessions."""

@@ -1,4 +1,4 @@
-"""Translates between the wire and the tailnet; decides nothing."""
+"""The gRPC service: translates between messages and the tailnet. Decides nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
-from services.map_streamer import showing
+from services.map_streamer import inspection
 from services.map_streamer.session import Gateway
 from services.map_streamer.tailnet import Admission, Tailnet, find_ssh_check
 from services.shared.rpc import answers, machine_key_of
@@ -26,16 +26,16 @@ HELLO_DEADLINE = 10.0
 
 
 class _NotReadyError(Exception):
-    """This cannot be told yet."""
+    """The answer is not known yet: the first snapshot is missing, or a service did not answer."""
 
 
 class _NoCheckError(Exception):
-    """There is no such check."""
+    """No rule of the policy checks such a session."""
 
 
 @answers({_NotReadyError: grpc.StatusCode.UNAVAILABLE, _NoCheckError: grpc.StatusCode.NOT_FOUND})
 class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
-    """The gRPC face of the map streamer."""
+    """Implements `smartscale.map_streamer.v1.MapStreamerService`."""
 
     def __init__(self, tailnet: Tailnet, admission: Admission, clock: Clock | None = None) -> None:
         self._tailnet = tailnet
@@ -47,7 +47,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         request_iterator: AsyncIterator[pb.AttachRequest],
         context: ServicerContext[pb.AttachRequest, pb.AttachResponse],
     ) -> AsyncIterator[pb.AttachResponse]:
-        """Serve one gateway until either side goes."""
+        """Serve the stream of one gateway until either side ends it."""
         requests = aiter(request_iterator)
         try:
             first = await asyncio.wait_for(anext(requests), HELLO_DEADLINE)
@@ -56,7 +56,8 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         if first.WhichOneof("message") != "hello" or not first.hello.gateway_id:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello")
         tailnet = self._tailnet
-        gateway = tailnet.roster.attach(first.hello.gateway_id, tailnet.teller.build_full, tailnet.teller.relieved)
+        broadcaster = tailnet.broadcaster
+        gateway = tailnet.roster.attach(first.hello.gateway_id, broadcaster.build_full, broadcaster.on_relief)
         log.info("gateway attached", gateway_id=gateway.id)
         reader = asyncio.get_running_loop().create_task(self._read(gateway, requests))
         try:
@@ -90,17 +91,17 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
             case "dropped":
                 gateway.outbox.drop_frames(request.dropped.frame_ids)
             case other:
-                log.warning("message of a gateway is out of place", gateway_id=gateway.id, kind=other or "unknown")
+                log.warning("unexpected message of a gateway", gateway_id=gateway.id, kind=other or "unknown")
 
     async def FindSshCheck(
         self,
         request: pb.FindSshCheckRequest,
         context: ServicerContext[pb.FindSshCheckRequest, pb.FindSshCheckResponse],
     ) -> pb.FindSshCheckResponse:
-        """Say what an SSH session needs of a person."""
+        """Return the check that the policy asks for before an SSH session."""
         machine = machine_key_of(context)
         if not self._tailnet.ready.is_set():
-            raise _NotReadyError("the first snapshot is not here yet")
+            raise _NotReadyError("the first snapshot has not arrived yet")
         try:
             found = await find_ssh_check(
                 self._tailnet, machine, request.source_id, request.destination_id, request.local_user
@@ -116,7 +117,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: ServicerContext[pb.GetStatusRequest, pb.GetStatusResponse]
     ) -> pb.GetStatusResponse:
-        """Say how far this replica is and what it holds."""
+        """Return the position of this replica and the sizes of its tables."""
         view, roster = self._tailnet.view, self._tailnet.roster
         return pb.GetStatusResponse(
             cursor=common_pb2.Cursor(registry=view.cursor.registry, policy=view.cursor.policy),
@@ -128,16 +129,16 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     async def ShowNodes(
         self, request: pb.ShowNodesRequest, context: ServicerContext[pb.ShowNodesRequest, pb.ShowNodesResponse]
     ) -> pb.ShowNodesResponse:
-        """Show what is worked out for nodes."""
+        """Return what is computed for nodes: peers, packet filter, SSH policy, capabilities."""
         now = self._clock.now()
-        return showing.nodes(self._tailnet, list(request.node_ids), now, with_map=request.with_map)
+        return inspection.nodes(self._tailnet, list(request.node_ids), now, with_map=request.with_map)
 
     async def ShowDerpMap(
         self,
         request: pb.ShowDerpMapRequest,
         context: ServicerContext[pb.ShowDerpMapRequest, pb.ShowDerpMapResponse],
     ) -> pb.ShowDerpMapResponse:
-        """Show the DERP map."""
+        """Return the DERP map as it is sent to clients."""
         return pb.ShowDerpMapResponse(derp_map=self._tailnet.renderer.derp_json())
 
     async def ShowSessions(
@@ -145,5 +146,5 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         request: pb.ShowSessionsRequest,
         context: ServicerContext[pb.ShowSessionsRequest, pb.ShowSessionsResponse],
     ) -> pb.ShowSessionsResponse:
-        """Show sessions and queues."""
-        return showing.sessions(self._tailnet)
+        """Return the sessions and queues of every attached gateway."""
+        return inspection.sessions(self._tailnet)

@@ -1,4 +1,4 @@
-"""Plugs the map streamer together. The only place that knows what was plugged in."""
+"""Builds the map streamer from the configuration. The only module that knows every implementation."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 _FIRST_SNAPSHOT = 5.0
-"""Seconds that a start waits for the first snapshot; sessions that come before it wait by themselves."""
+"""Seconds that the start waits for the first snapshot. Sessions opened earlier wait in `Admission`."""
 
 
 class MapStreamerService:
-    """The map streamer of one process."""
+    """The map streamer service of one process: its servicer and its background work."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class MapStreamerService:
         add(self._servicer, server)
 
     async def start(self) -> None:
-        """Follow the logs and tell; returns with the first snapshot, or when it is long in coming."""
+        """Start to follow the logs. Returns with the first snapshot, or after 5 seconds without one."""
         await self._sources.start()
         self._background.keep(self.tailnet.run, "map-streamer tailnet")
         self._background.keep(self._follower.run, "map-streamer follower")
@@ -62,14 +62,14 @@ class MapStreamerService:
             log.warning("no snapshot yet, map sessions wait for it")
 
     async def stop(self) -> None:
-        """End the work; attached gateways see their stream end."""
+        """Stop the background work and end the streams of attached gateways."""
         for gateway in self.tailnet.roster.gateways():
             gateway.outbox.close()
         await self._background.stop()
 
 
 async def build(config: Config, deps: Deps) -> MapStreamerService:
-    """Make the service from the configuration and what the process hands it."""
+    """Build the service from the configuration and the dependencies of the process."""
     metrics = Metrics(deps.telemetry.registry)
     access = AccessSettings(
         server_url=config.server_url,
@@ -89,7 +89,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
 
 
 def dns_settings(dns: DnsConfig) -> DnsSettings:
-    """What clients hear of the configuration's `dns`."""
+    """Return the part of the `dns` configuration that is sent to clients."""
     override = dns.override_local_dns
     return DnsSettings(
         magic_dns=dns.magic_dns,

@@ -29,7 +29,7 @@ NOTHING = PeerDelta()
 class Difference:
     """All that changed from an old view to a new one.
 
-    With `doubt`, the client's state lies somewhere between the old view and the next newer one that is known: all
+    With `uncertain`, the client's state lies somewhere between the old view and the next newer one that is known: all
     that was touched in between is told whole, or removed.
     """
 
@@ -38,12 +38,12 @@ class Difference:
         old: View,
         new: View,
         touched: Iterable[int] | None = None,
-        doubt: frozenset[int] | None = None,
+        uncertain: frozenset[int] | None = None,
     ) -> None:
         self.old = old
         self.new = new
-        self.doubt = doubt
-        self.reshaped = old.sight is not new.sight
+        self.uncertain = uncertain
+        self.reshaped = old.visibility is not new.visibility
         before, after = old.snapshot, new.snapshot
         if touched is None:
             touched = before.nodes.keys() | after.nodes.keys() if before.nodes is not after.nodes else ()
@@ -63,12 +63,12 @@ class Difference:
         self.dns_records = before.dns_records != after.dns_records
         self._recapped: set[int] = set()
         if self.reshaped:
-            caps_before, caps_after = old.sight.peer_caps, new.sight.peer_caps
+            caps_before, caps_after = old.visibility.peer_caps, new.visibility.peer_caps
             self._recapped = {
                 node_id
                 for node_id in caps_before.keys() | caps_after.keys()
                 if caps_before.get(node_id) != caps_after.get(node_id)
-            } | (old.sight.without_ipv4 ^ new.sight.without_ipv4)
+            } | (old.visibility.without_ipv4 ^ new.visibility.without_ipv4)
         self._peers: dict[tuple[int, int], PeerDelta] = {}
 
     def _changed_users(self) -> frozenset[int]:
@@ -80,16 +80,16 @@ class Difference:
     @property
     def alike(self) -> bool:
         """Whether all viewers of a class hear the same, but for nodes that changed themselves."""
-        return not (self.reshaped or self.users or self.dns_records or self.doubt is not None)
+        return not (self.reshaped or self.users or self.dns_records or self.uncertain is not None)
 
     @property
     def empty(self) -> bool:
         """Whether nobody can have anything to be told."""
-        return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.doubt)
+        return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.uncertain)
 
     def concerns(self, class_: int) -> bool:
         """Whether those members of a class who did not change themselves have anything to hear; only where `alike`."""
-        return self.relays or not self.changes.keys().isdisjoint(self.new.sight.visible_set(class_))
+        return self.relays or not self.changes.keys().isdisjoint(self.new.visibility.visible_set(class_))
 
     def peers(self, node_id: int) -> PeerDelta:
         """What a viewer must be told about peers; the viewer itself may be named and must be left out."""
@@ -100,19 +100,19 @@ class Difference:
         found = self._peers.get((old_class, new_class))
         if found is None:
             found = self._reshaped(old_class, new_class) if self.reshaped else self._touched(new_class)
-            if self.doubt is not None:
+            if self.uncertain is not None:
                 found = self._doubtful(found, new_class)
             self._peers[old_class, new_class] = found
         return found
 
     def classes(self, node_id: int) -> tuple[int, int]:
         """The viewer's class in the old view and in the new one."""
-        return self.old.sight.class_of(node_id), self.new.sight.class_of(node_id)
+        return self.old.visibility.class_of(node_id), self.new.visibility.class_of(node_id)
 
     def _touched(self, class_: int) -> PeerDelta:
         if not self.changes:
             return NOTHING
-        visible = self.new.sight.visible_set(class_)
+        visible = self.new.visibility.visible_set(class_)
         seen = sorted([node_id for node_id in self.changes if node_id in visible])
         if not seen:
             return NOTHING
@@ -123,7 +123,7 @@ class Difference:
         )
 
     def _reshaped(self, old_class: int, new_class: int) -> PeerDelta:
-        old, new = self.old.sight, self.new.sight
+        old, new = self.old.visibility, self.new.visibility
         before, after = old.visible_set(old_class), new.visible_set(new_class)
         if old.class_hides_ipv4(old_class) != new.class_hides_ipv4(new_class):
             return PeerDelta(tuple(sorted(before - after)), tuple(sorted(after)))
@@ -147,22 +147,22 @@ class Difference:
         )
 
     def _doubtful(self, known: PeerDelta, new_class: int) -> PeerDelta:
-        doubt = self.doubt or frozenset()
-        visible = self.new.sight.visible_set(new_class)
-        whole = set(known.whole) | (doubt & visible)
+        uncertain = self.uncertain or frozenset()
+        visible = self.new.visibility.visible_set(new_class)
+        whole = set(known.whole) | (uncertain & visible)
         return PeerDelta(
-            tuple(sorted(set(known.removed) | (doubt - visible))),
+            tuple(sorted(set(known.removed) | (uncertain - visible))),
             tuple(sorted(whole)),
             tuple(node_id for node_id in known.patched if node_id not in whole),
         )
 
     def own_record(self, node_id: int) -> bool:
         """Whether the viewer must be told of itself."""
-        if self.doubt is not None or concerns_self(self.changes.get(node_id)):
+        if self.uncertain is not None or concerns_self(self.changes.get(node_id)):
             return True
         if not self.reshaped:
             return False
-        old, new = self.old.sight, self.new.sight
+        old, new = self.old.visibility, self.new.visibility
         return (
             old.own_caps(node_id) != new.own_caps(node_id)
             or old.own_routes(node_id) != new.own_routes(node_id)
@@ -171,14 +171,14 @@ class Difference:
 
     def packet_filter(self, node_id: int) -> bytes | None:
         """The viewer's rules as JSON when they changed."""
-        rules = self.new.sight.packet_filter(node_id) if self.reshaped or self.doubt is not None else None
-        if rules is None or (self.doubt is None and self.old.sight.packet_filter(node_id) == rules):
+        rules = self.new.visibility.packet_filter(node_id) if self.reshaped or self.uncertain is not None else None
+        if rules is None or (self.uncertain is None and self.old.visibility.packet_filter(node_id) == rules):
             return None
         return rules
 
     def ssh_runs(self, node_id: int) -> tuple[bytes, ...] | None:
         """The viewer's SSH rules, in runs, when they changed."""
-        runs = self.new.sight.ssh_runs(node_id) if self.reshaped or self.doubt is not None else None
-        if runs is None or (self.doubt is None and self.old.sight.ssh_runs(node_id) == runs):
+        runs = self.new.visibility.ssh_runs(node_id) if self.reshaped or self.uncertain is not None else None
+        if runs is None or (self.uncertain is None and self.old.visibility.ssh_runs(node_id) == runs):
             return None
         return runs

@@ -43,7 +43,7 @@ _SHOWN = (
     "created",
     "expired",
 )
-"""What clients are shown and no patch can carry. Routes and capabilities are the sight's business."""
+"""What clients are shown and no patch can carry. Routes and capabilities are the visibility's business."""
 
 _STUN = (2, 4)
 """Endpoint types that STUN found (`tailcfg.EndpointSTUN`, `EndpointSTUN4LocalPort`)."""

@@ -70,7 +70,7 @@ class Renderer:
         """The DNS configuration of a node."""
         settings, records = self._settings.dns, view.snapshot.dns_records
         if settings.per_node:
-            return dns_config(settings, records, nextdns_resolvers(settings, view.sight.own_caps(node.id), node))
+            return dns_config(settings, records, nextdns_resolvers(settings, view.visibility.own_caps(node.id), node))
         if self._dns is None or self._dns[0] is not records:
             self._dns = records, dns_config(settings, records)
         return self._dns[1]
@@ -80,19 +80,19 @@ class Renderer:
         return self._fragments.peer(self.view.node(node_id), self._shape(class_, node_id, legacy=legacy))
 
     def _shape(self, class_: int, node_id: int, *, legacy: bool) -> Shape:
-        sight = self.view.sight
-        hidden = sight.class_hides_ipv4(class_)
-        if not hidden and node_id not in sight.special:
+        visibility = self.view.visibility
+        hidden = visibility.class_hides_ipv4(class_)
+        if not hidden and node_id not in visibility.special:
             return _LEGACY if legacy else PLAIN
-        allowed, primary = sight.routes(class_, node_id)
-        caps = sight.peer_caps.get(node_id, b"")
-        return Shape(allowed, primary, caps, hidden or node_id in sight.without_ipv4, legacy)
+        allowed, primary = visibility.routes(class_, node_id)
+        caps = visibility.peer_caps.get(node_id, b"")
+        return Shape(allowed, primary, caps, hidden or node_id in visibility.without_ipv4, legacy)
 
     def own_json(self, node_id: int, *, legacy: bool = False) -> bytes:
         """A node as it is told of itself."""
-        sight = self.view.sight
-        allowed, primary = sight.own_routes(node_id)
-        shape = Shape(allowed, primary, sight.own_caps(node_id), node_id in sight.without_ipv4, legacy)
+        visibility = self.view.visibility
+        allowed, primary = visibility.own_routes(node_id)
+        shape = Shape(allowed, primary, visibility.own_caps(node_id), node_id in visibility.without_ipv4, legacy)
         return self_json(self.view.node(node_id), self._domain, shape)
 
     def profiles_json(self, user_ids: Iterable[int]) -> bytes:
@@ -102,14 +102,14 @@ class Renderer:
 
     def full(self, viewer: Viewer, now: datetime) -> list[Part]:
         """The whole map of a viewer that is in the current view."""
-        sight, node = self.view.sight, self.view.node(viewer.node_id)
-        class_ = sight.class_of(node.id)
+        visibility, node = self.view.visibility, self.view.node(viewer.node_id)
+        class_ = visibility.class_of(node.id)
         head = [
             b'{"Node":' + self.own_json(node.id, legacy=viewer.legacy),
             b'"DNSConfig":' + self.dns_json(self.view, node),
             b'"CollectServices":false',
-            b'"PacketFilters":{"base":' + sight.packet_filter(node.id) + b"}",
-            b'"SSHPolicy":' + sight.ssh_policy(node.id),
+            b'"PacketFilters":{"base":' + visibility.packet_filter(node.id) + b"}",
+            b'"SSHPolicy":' + visibility.ssh_policy(node.id),
             b'"ControlTime":' + orjson.dumps(now, option=orjson.OPT_UTC_Z),
         ]
         if not self._settings.logtail:
@@ -138,7 +138,7 @@ class Renderer:
             def fragment(node_id: int) -> Fragment:
                 return self.fragment(class_, node_id, legacy=legacy)
 
-            layout = Layout(self.view.sight.visible(class_), fragment, self.cache, zstd=viewer.zstd)
+            layout = Layout(self.view.visibility.visible(class_), fragment, self.cache, zstd=viewer.zstd)
             self._layouts[key] = layout
         return layout
 
@@ -174,11 +174,14 @@ class Deltas:
 
     def _dns(self, node_id: int) -> bytes | None:
         difference = self._difference
-        known = difference.doubt is None and not difference.dns_records
+        known = difference.uncertain is None and not difference.dns_records
         if known and not difference.reshaped and node_id not in difference.changes:
             return None
         text = self._renderer.dns_json(difference.new, difference.new.node(node_id))
-        if difference.doubt is None and self._renderer.dns_json(difference.old, difference.old.node(node_id)) == text:
+        if (
+            difference.uncertain is None
+            and self._renderer.dns_json(difference.old, difference.old.node(node_id)) == text
+        ):
             return None
         return text
 
@@ -192,7 +195,7 @@ class Deltas:
         patched = [node_id for node_id in peers.patched if node_id != viewer.node_id]
         removed = [node_id for node_id in peers.removed if node_id != viewer.node_id]
         members = [b'"Node":' + own] if own else []
-        if difference.relays or difference.doubt is not None:
+        if difference.relays or difference.uncertain is not None:
             members += renderer.derp_members()
         if removed:
             members.append(b'"PeersRemoved":' + orjson.dumps(removed))

@@ -1,4 +1,4 @@
-"""Map sessions and the gateways that hold them: who is told, how far each is, what still has to be sent."""
+"""Map sessions and their gateways: the view that each session has, and the messages that wait to be sent."""
 
 from services.map_streamer.session.outbox import Outbox as Outbox
 from services.map_streamer.session.session import Gateway as Gateway

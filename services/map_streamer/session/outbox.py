@@ -1,10 +1,10 @@
-"""What one gateway still has to be sent, bounded.
+"""The bounded queue of messages for one gateway.
 
-Messages leave in order. Full maps are not queued: a session waits its turn by name, and its map is built of the then
-current view when everything before it has been taken, so at most one is in flight per gateway.
+Messages leave in order. Full maps are not queued: a session waits by its id, and its map is built from the view that is
+current when everything before it has been taken, so at most one is in flight for each gateway.
 
-Rule when full: from `HIGH` unsent bytes on the outbox is congested. The tailnet then queues no more deltas for its
-sessions, which hold a position instead. Below `LOW` the gateway is relieved, and each gets one merged delta.
+When full: from `HIGH` unsent bytes on, the outbox is congested. No more deltas are queued for its sessions; they fall
+behind instead. Below `LOW` the congestion ends, and each session gets one merged delta.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOW = 1 << 20
 
 
 class Outbox:
-    """A gateway's queue, and the names of those who wait for a full map."""
+    """The queue of a gateway, and the sessions that wait for a full map."""
 
     def __init__(self, build: Callable[[int], None], relieved: Callable[[], None], high: int = HIGH) -> None:
         self._build = build
@@ -54,7 +54,7 @@ class Outbox:
     def put_full(
         self, session_id: int, parts: Iterable[Part], cursor: common_pb2.Cursor, *, whole: bool = False
     ) -> None:
-        """Queue a full map, before it the frames that this gateway does not have; `whole` sends it in one piece."""
+        """Queue a full map, preceded by the frames that this gateway lacks. With `whole`, frames are sent inline."""
         out = []
         for part in parts:
             if isinstance(part, Frame) and whole:
@@ -68,36 +68,36 @@ class Outbox:
                 out.append(pb.Part(data=part))
         self.put(pb.AttachResponse(full=pb.Full(session_id=session_id, parts=out, cursor=cursor)))
 
-    def want_full(self, session_id: int) -> None:
-        """Let a session wait for its full map; first come, first served."""
+    def request_full(self, session_id: int) -> None:
+        """Add a session to the queue for full maps."""
         if not self._closed:
             self._waiting[session_id] = None
             self._event.set()
 
-    def unwant(self, session_id: int) -> None:
-        """The session needs no full map any more."""
+    def cancel_full(self, session_id: int) -> None:
+        """Remove a session from the queue for full maps."""
         self._waiting.pop(session_id, None)
 
     def drop_frames(self, frame_ids: Iterable[int]) -> None:
-        """The gateway forgot these frames."""
+        """Note that the gateway no longer has these frames."""
         self._known.difference_update(frame_ids)
 
     def retire(self, frame_ids: list[int]) -> None:
-        """Tell the gateway to forget frames, as far as it has them."""
-        held = [frame_id for frame_id in frame_ids if frame_id in self._known]
-        if held:
-            self._known.difference_update(held)
-            self.put(pb.AttachResponse(retired=pb.FramesRetired(frame_ids=held)))
+        """Let the gateway drop those of these frames that it has."""
+        known = [frame_id for frame_id in frame_ids if frame_id in self._known]
+        if known:
+            self._known.difference_update(known)
+            self.put(pb.AttachResponse(retired=pb.FramesRetired(frame_ids=known)))
 
     def close(self) -> None:
-        """End the stream; what is queued is lost."""
+        """End the stream. Queued messages are lost."""
         self._closed = True
         self._ready.clear()
         self._waiting.clear()
         self._event.set()
 
     async def next(self) -> pb.AttachResponse | None:
-        """The next message to send; None when the stream is over."""
+        """Wait for the next message. Returns None when the stream has ended."""
         while True:
             if self._ready:
                 return self._take()

@@ -1,4 +1,4 @@
-"""One map session: whom it serves and what it has been told. Remembers a position, never a queue."""
+"""One map session: its node, and the view that it was sent. Keeps a position, never a queue."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.map_streamer.session.outbox import Outbox
 
 
 class Stage(Enum):
-    """How a session stands to the current view."""
+    """State of a session relative to the current view."""
 
     WAITING = "waiting"
     """It needs a full map."""
     LIVE = "live"
-    """It was told all of the current view."""
-    HELD = "held"
-    """It was told an older view, `held`, and gets one merged delta later."""
+    """It was sent the current view."""
+    BEHIND = "behind"
+    """It was sent an older view, `rev`, and gets one merged delta later."""
 
 
 class Session:
@@ -26,14 +26,14 @@ class Session:
     __slots__ = (
         "audience",
         "gateway",
-        "held",
         "id",
         "node_key",
         "once",
         "opened",
         "paused",
+        "rev",
+        "sent_any",
         "stage",
-        "told",
         "viewer",
         "whole",
     )
@@ -47,20 +47,20 @@ class Session:
         self.node_key = node_key
         self.once = once
         self.opened = opened
-        """Wall clock seconds, to say which of two sessions of a node is the newer."""
+        """Wall clock seconds, to find the newer of two sessions of a node."""
         self.stage = Stage.WAITING
-        self.held = 0
+        self.rev = 0
         self.audience: tuple[Gateway, int, bool, bool] | None = None
-        """Those with whom it is told the same while it is live; kept by the roster."""
+        """The audience that it belongs to while it is live; set by the roster."""
         self.paused = False
-        self.told = False
-        """Whether it was ever sent anything."""
+        self.sent_any = False
+        """Whether it was ever sent a map response."""
         self.whole = False
-        """Whether its full maps name no frames, because its gateway could not keep them."""
+        """Whether its full maps carry their frames inline, because its gateway could not keep them."""
 
     @property
     def ready(self) -> bool:
-        """Whether it may be sent what it lacks."""
+        """Whether it can be sent messages now."""
         return not self.paused and not self.gateway.outbox.congested
 
 
@@ -74,4 +74,4 @@ class Gateway:
         self.outbox = outbox
         self.sessions: dict[int, Session] = {}
         self.opening: dict[int, Task[None]] = {}
-        """Sessions whose node is still being looked up."""
+        """Tasks of sessions whose node is being looked up, by session id."""

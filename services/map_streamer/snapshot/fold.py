@@ -210,7 +210,7 @@ def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime,
     )
 
 
-def swayed(before: Snapshot, after: Snapshot) -> frozenset[int]:
+def affected_nodes(before: Snapshot, after: Snapshot) -> frozenset[int]:
     """Nodes that no fact names but whose key counts as ended, or no longer so, because of their owner."""
     if before.users is after.users:
         return frozenset()

@@ -1,6 +1,6 @@
-"""A snapshot with what follows from it: who sees whom, and what differs by viewer. Answers are kept once computed.
+"""A snapshot and what follows from it: which nodes see each other, and what differs by viewer. Results are cached.
 
-A `Sight` depends on `Access` alone, so it outlives every endpoint change; a `View` is a sight and the records.
+A `Visibility` depends on `Access` alone, so it outlives endpoint changes. A `View` is a visibility and the records.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from services.shared.access.ssh import SshCheck
 from services.shared.encode import exact
 
 OUTSIDE = -1
-"""The class of nodes that the evaluator does not know: they see nobody and nobody sees them."""
+"""The class of nodes that the evaluator does not know: they see no node and no node sees them."""
 
 NO_FILTER = b"[]"
 
@@ -35,8 +35,8 @@ def ssh_json(runs: Iterable[bytes]) -> bytes:
     return b'{"rules":[' + b",".join(runs) + b"]}"
 
 
-class Sight:
-    """What one `Access` says, per class where possible."""
+class Visibility:
+    """The answers of one `Access`, encoded, and cached per class where possible."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -117,7 +117,7 @@ class Sight:
         return allowed, tuple(self._access.primary_routes(viewer, peer_id)) if allowed else ()
 
     def own_routes(self, node_id: int) -> Routes:
-        """Routes of a node as it is told of itself."""
+        """Return the routes in a node's own record."""
         if node_id not in self.routers:
             return (), ()
         return tuple(self._access.self_routes(node_id)), tuple(self._access.self_primary_routes(node_id))
@@ -171,18 +171,18 @@ class Sight:
         return self._ssh_runs[id(run)][1]
 
     def ssh_policy(self, node_id: int) -> bytes:
-        """The node's SSH policy as JSON; no rule means nobody may. Not kept: a policy may name every user."""
+        """Return the node's SSH policy as JSON; without a rule it denies all. Not cached: it may name every user."""
         return ssh_json(self.ssh_runs(node_id))
 
     def ssh_check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
-        """What a session between two nodes needs of a person; None when no rule asks for anything."""
+        """Return the check that the policy asks for before an SSH session between two nodes, or None."""
         return self._access.ssh_check(source_id, destination_id, local_user)
 
 
 class View:
-    """A snapshot and its sight; `rev` counts the views of one process."""
+    """A snapshot and its visibility; `rev` numbers the views of one process."""
 
-    __slots__ = ("opaque", "rev", "sight", "snapshot", "time", "touched")
+    __slots__ = ("opaque", "rev", "snapshot", "time", "touched", "visibility")
 
     def __init__(
         self,
@@ -196,13 +196,13 @@ class View:
         self.snapshot = snapshot
         self.rev: int = 0 if before is None else before.rev + 1
         self.touched = touched
-        """Nodes that some fact between the view before and this one named, also those that came and went."""
+        """Nodes named by any fact since the view before, also those that were added and removed again."""
         self.opaque = opaque
-        """Whether policy or users changed on the way here, so that who sees whom may have changed more than once."""
+        """Whether policy or users changed since the view before, so that visibility may have changed more than once."""
         self.time = time
-        """When it was made, in microseconds since 1970: it knows of each key that had ended by then."""
+        """When it was built, in microseconds since 1970: keys that had expired by then are expired in it."""
         keep = before is not None and before.snapshot.access is snapshot.access
-        self.sight: Sight = before.sight if before is not None and keep else Sight(snapshot.access)
+        self.visibility: Visibility = before.visibility if before is not None and keep else Visibility(snapshot.access)
 
     @property
     def cursor(self) -> Cursor:
@@ -216,4 +216,4 @@ class View:
     def owners(self, class_: int) -> frozenset[int]:
         """Owners of all that members of the class see."""
         nodes = self.snapshot.nodes
-        return frozenset(nodes[node_id].owner for node_id in self.sight.visible(class_))
+        return frozenset(nodes[node_id].owner for node_id in self.visibility.visible(class_))

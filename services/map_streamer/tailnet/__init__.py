@@ -1,4 +1,4 @@
-"""One tailnet: the task that owns its fold and tells its sessions."""
+"""One tailnet: the task that owns its snapshot, and the delivery of changes to its map sessions."""
 
 from services.map_streamer.tailnet.admission import Admission as Admission
 from services.map_streamer.tailnet.metrics import Metrics as Metrics

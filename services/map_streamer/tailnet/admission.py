@@ -1,4 +1,4 @@
-"""Opens map sessions: finds the node, checks whose it is, and decides between a delta, nothing and a full map."""
+"""Opens map sessions: finds the node, checks its machine key, and decides between nothing, a delta and a full map."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ log = get_logger(__name__)
 READY_DEADLINE = 10.0
 LOOKUP_DEADLINE = 2.0
 MAX_OPENING = 4096
-"""Sessions of one gateway whose node is being looked up; one more is refused as overload."""
+"""Maximum number of sessions of one gateway whose node is being looked up; more are refused as overload."""
 
 
-def _tell_nobody(node_id: int, when: float) -> None:
-    """There is no other replica."""
+def _no_replicas(node_id: int, when: float) -> None:
+    """Do nothing: there is no other replica."""
 
 
 class Admission:
-    """Lets sessions into a tailnet."""
+    """Admits map sessions to a tailnet."""
 
     def __init__(self, tailnet: Tailnet, clock: Clock, metrics: Metrics) -> None:
         self._tailnet = tailnet
         self._clock = clock
         self._metrics = metrics
-        self.opened: Callable[[int, float], None] = _tell_nobody
-        """Told of each new stream: the node and when; set by the one who knows other replicas."""
+        self.opened: Callable[[int, float], None] = _no_replicas
+        """Called with node id and time of each new stream; set by `Replicas`, so that other replicas end older ones."""
 
     def open(self, gateway: Gateway, asked: pb.SessionOpened) -> None:
-        """Open a session now, or once its node was looked up."""
+        """Open a session now, or after its node has been looked up."""
         if asked.session_id in gateway.sessions or asked.session_id in gateway.opening:
             log.warning("session opened twice by its gateway", session_id=asked.session_id)
             self.close(gateway, asked.session_id)
@@ -55,7 +55,7 @@ class Admission:
         gateway.opening[asked.session_id] = task
 
     def close(self, gateway: Gateway, session_id: int) -> None:
-        """The client is gone."""
+        """Remove a session whose client has disconnected."""
         task = gateway.opening.pop(session_id, None)
         if task is not None:
             task.cancel()
@@ -64,11 +64,11 @@ class Admission:
             self._tailnet.roster.remove(session)
 
     def pause(self, gateway: Gateway, session_id: int) -> None:
-        """The client reads slowly."""
+        """Stop sending to a session whose client reads slowly."""
         session = gateway.sessions.get(session_id)
         if session is not None:
             session.paused = True
-            self._tailnet.roster.hold(session, self._tailnet.view.rev)
+            self._tailnet.roster.fall_behind(session, self._tailnet.view.rev)
 
     def _find(self, asked: pb.SessionOpened) -> NodeRecord | None:
         snapshot = self._tailnet.view.snapshot
@@ -76,7 +76,7 @@ class Admission:
         return None if node_id is None else snapshot.nodes[node_id]
 
     def _behind(self, asked: pb.SessionOpened) -> bool:
-        """Whether the session was told more than we know."""
+        """Whether the session was sent changes that this replica has not read yet."""
         return asked.HasField("cursor") and not self._tailnet.view.cursor.covers(_cursor(asked))
 
     async def _open_later(self, gateway: Gateway, asked: pb.SessionOpened) -> None:
@@ -89,13 +89,13 @@ class Admission:
                 reason = pb.REFUSAL_REASON_UNKNOWN_NODE
             self._tailnet.fold_in()
             if self._find(asked) is None or self._behind(asked):
-                # It may have been admitted a moment ago: the answer of registration can overtake the bus.
+                # The node may just have been admitted: the answer to its registration can overtake the bus.
                 async with asyncio.timeout(LOOKUP_DEADLINE):
                     await self._tailnet.refresh()
                 self._tailnet.fold_in()
         except (TimeoutError, grpc.aio.AioRpcError):
             if reason == pb.REFUSAL_REASON_UNKNOWN_NODE:
-                # Nobody could say whether the node exists, so the client must not take it for a no.
+                # Whether the node exists is unknown, and a client takes "unknown node" for a final answer.
                 reason = pb.REFUSAL_REASON_OVERLOADED
         gateway.opening.pop(asked.session_id, None)
         node = self._find(asked) if self._tailnet.ready.is_set() else None
@@ -116,7 +116,7 @@ class Admission:
             return
         viewer = Viewer(node.id, asked.cap_version, asked.zstd)
         moved = asked.HasField("cursor")
-        # One that is brought over was opened at a time unknown here: it takes nobody's place, and any newer its.
+        # When a moved session was opened is unknown here: it supersedes none, and any newer one supersedes it.
         opened = 0.0 if moved else self._clock.now().timestamp()
         session = Session(gateway, asked.session_id, viewer, node.node_key, once=asked.once, opened=opened)
         session.whole = asked.whole
@@ -128,24 +128,24 @@ class Admission:
         self._tailnet.roster.add(session)
         if moved and self._continue(session, _cursor(asked), asked.cursor.time):
             return
-        session.told = moved
-        self._tailnet.teller.bring_up(session)
+        session.sent_any = moved
+        self._tailnet.broadcaster.catch_up(session)
 
-    def _continue(self, session: Session, held: Cursor, time: int) -> bool:
-        """Go on where the session stood; False when only a full map is sure.
+    def _continue(self, session: Session, cursor: Cursor, time: int) -> bool:
+        """Continue a moved session from its cursor. Returns False when it needs a full map.
 
-        A key that ended by itself after `time` may be ended in all views that are known here, and was not told.
+        A key that expired after `time` may be expired in every view known here although the client was not told.
         """
-        found = self._tailnet.history.holding(held)
+        found = self._tailnet.history.view_at(cursor)
         if found is None:
             return False
-        view, doubt = found
+        view, uncertain = found
         node_id = session.viewer.node_id
-        if ended := self._tailnet.endings.since(time, self._tailnet.view.snapshot.nodes):
-            doubt = ended | (doubt or frozenset())
-        if node_id not in view.snapshot.nodes or (doubt is not None and node_id in doubt):
+        if ended := self._tailnet.expirations.since(time, self._tailnet.view.snapshot.nodes):
+            uncertain = ended | (uncertain or frozenset())
+        if node_id not in view.snapshot.nodes or (uncertain is not None and node_id in uncertain):
             return False
-        self._tailnet.teller.tell_from(session, view, doubt)
+        self._tailnet.broadcaster.resume_from(session, view, uncertain)
         return True
 
 

@@ -1,4 +1,4 @@
-"""What the map streamer counts. Names of map responses are Headscale's where it has them; labels are few and closed."""
+"""Counters and histograms of the map streamer. Names are Headscale's where it has them; label values are fixed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.generated = Counter(
             "headscale_mapresponse_generated",
-            "Map responses made, each counted once however many sessions it goes to.",
+            "Map responses built; one that is sent to many sessions counts once.",
             ["response_type"],
             registry=registry,
         )
@@ -31,7 +31,7 @@ class Metrics:
         )
         self.fan_out = Histogram(
             "smartscale_map_streamer_fan_out_seconds",
-            "Time from folding a window of changes to having queued all its messages.",
+            "Time from the fold of a window of changes until all its messages are queued.",
             buckets=_SECONDS,
             registry=registry,
         )
@@ -43,13 +43,13 @@ class Metrics:
         )
         self.full = Histogram(
             "smartscale_map_streamer_full_map_seconds",
-            "Time to make one full map.",
+            "Time to build one full map.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.snapshots = Counter(
             "smartscale_map_streamer_snapshots",
-            "Snapshots fetched: at the start, and where a log did not reach back.",
+            "Snapshots fetched: at the start, and where a log had been trimmed.",
             ["service"],
             registry=registry,
         )

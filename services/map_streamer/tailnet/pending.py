@@ -1,4 +1,4 @@
-"""Facts that wait for the next fold. Records are whole, so only the newest fact about each thing is kept: bounded."""
+"""Facts that wait for the next fold. Bounded: records are whole, so only the newest fact about each subject is kept."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def _about(fact: Fact) -> _Key:
 
 
 class Pending:
-    """The facts since the last fold."""
+    """The facts received since the last fold."""
 
     def __init__(self) -> None:
         self._facts: dict[_Key, Fact] = {}
         self.cursor: Cursor | None = None
-        """How far they bring the snapshot; None when nothing waits."""
+        """The cursor after these facts; None when there are none."""
         self.traces: list[str] = []
 
     def add(self, facts: Iterable[Fact], cursor: Cursor, traceparent: str = "") -> None:
-        """Keep facts in the order in which they happened."""
+        """Add facts in log order."""
         for fact in facts:
             key = _about(fact)
             if isinstance(fact, KeyEnded) and key in self._facts:
@@ -70,12 +70,12 @@ class Pending:
 
     @property
     def facts(self) -> list[Fact]:
-        """What to fold; users and policy may follow their nodes, the fold does not mind."""
+        """The facts to fold. A user or policy may follow its nodes; the order does not matter to the fold."""
         return list(self._facts.values())
 
     @property
     def touched(self) -> frozenset[int]:
-        """Every node that a fact names."""
+        """The nodes that any fact names."""
         return frozenset(int(name) for kind, name in self._facts if kind == "node")
 
     @property

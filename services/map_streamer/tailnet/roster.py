@@ -1,4 +1,4 @@
-"""Who is attached: gateways, their sessions, and which sessions a node has."""
+"""The attached gateways and their map sessions, by node and by audience. Decides nothing about what is sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.map_streamer.session import Gateway, Outbox, Session, Stage
 from services.map_streamer.tailnet.metrics import Metrics
 
 Audience = tuple[Gateway, int, bool, bool]
-"""Gateway, class, old encoding, zstd: those who are told the same."""
+"""Gateway, class, legacy encoding, zstd: sessions that are sent the same bytes."""
 
 
 class Roster:
@@ -24,7 +24,7 @@ class Roster:
         self._audiences: dict[Audience, dict[int, Session]] = {}
 
     def attach(self, gateway_id: str, build: Callable[[Session], None], relieved: Callable[[Session], None]) -> Gateway:
-        """A gateway came."""
+        """Add a gateway; `build` queues a full map, `relieved` continues a session after congestion."""
 
         def build_one(session_id: int) -> None:
             session = gateway.sessions.get(session_id)
@@ -41,7 +41,7 @@ class Roster:
         return gateway
 
     def detach(self, gateway: Gateway) -> None:
-        """A gateway's stream is over: forget its sessions."""
+        """Remove a gateway whose stream has ended, and its sessions."""
         if gateway in self._gateways:
             self._gateways.remove(gateway)
         for task in gateway.opening.values():
@@ -52,7 +52,7 @@ class Roster:
         self._metrics.gateways.set(len(self._gateways))
 
     def add(self, session: Session) -> None:
-        """A session was accepted."""
+        """Add an accepted session."""
         session.gateway.sessions[session.id] = session
         self._sessions[session] = None
         node_id = session.viewer.node_id
@@ -60,23 +60,23 @@ class Roster:
         self._metrics.sessions.set(len(self._sessions))
 
     def go_live(self, session: Session, class_: int) -> None:
-        """The session was told all of the current view, in which its node has this class."""
+        """Mark a session as up to date with the current view, in which its node has class `class_`."""
         self._leave(session)
         session.stage = Stage.LIVE
-        session.told = True
+        session.sent_any = True
         viewer = session.viewer
         session.audience = session.gateway, class_, viewer.legacy, viewer.zstd
         self._audiences.setdefault(session.audience, {})[session.id] = session
 
-    def hold(self, session: Session, rev: int) -> None:
-        """Stop telling a live session; it knows the view with this number."""
+    def fall_behind(self, session: Session, rev: int) -> None:
+        """Mark a live session as behind, at view `rev`."""
         if session.stage is Stage.LIVE:
             self._leave(session)
-            session.stage = Stage.HELD
-            session.held = rev
+            session.stage = Stage.BEHIND
+            session.rev = rev
 
     def wait(self, session: Session) -> None:
-        """The session needs a full map."""
+        """Mark a session as waiting for a full map."""
         self._leave(session)
         session.stage = Stage.WAITING
 
@@ -90,14 +90,14 @@ class Roster:
         session.audience = None
 
     def audiences(self) -> list[tuple[Audience, dict[int, Session]]]:
-        """Live sessions, by those who are told the same and by id."""
+        """Return the live sessions by audience and id."""
         return list(self._audiences.items())
 
     def remove(self, session: Session) -> None:
-        """Forget a session; says nothing to the gateway."""
+        """Remove a session without a message to its gateway."""
         self._leave(session)
         session.gateway.sessions.pop(session.id, None)
-        session.gateway.outbox.unwant(session.id)
+        session.gateway.outbox.cancel_full(session.id)
         self._sessions.pop(session, None)
         node_id = session.viewer.node_id
         if others := tuple(other for other in self._of_node.get(node_id, ()) if other is not session):
@@ -107,27 +107,27 @@ class Roster:
         self._metrics.sessions.set(len(self._sessions))
 
     def end(self, session: Session, reason: pb.EndReason.ValueType) -> None:
-        """Forget a session and tell its gateway why."""
+        """Remove a session and send its gateway the reason."""
         self.remove(session)
         ended = pb.SessionEnded(session_id=session.id, reason=reason)
         session.gateway.outbox.put(pb.AttachResponse(ended=ended))
 
     def supersede(self, node_id: int, before: float = float("inf")) -> None:
-        """End the streams of a node that were opened before a newer one of it."""
+        """End the streams of a node that were opened before `before`, because a newer one replaces them."""
         for session in self.of_node(node_id):
             if not session.once and session.opened < before:
                 self.end(session, pb.END_REASON_SUPERSEDED)
 
     def of_node(self, node_id: int) -> list[Session]:
-        """The sessions of a node."""
+        """Return the sessions of a node."""
         return list(self._of_node.get(node_id, ()))
 
     def all(self) -> list[Session]:
-        """Every session."""
+        """Return every session."""
         return list(self._sessions)
 
     def gateways(self) -> Iterable[Gateway]:
-        """Every attached gateway."""
+        """Return every attached gateway."""
         return tuple(self._gateways)
 
     def __len__(self) -> int:

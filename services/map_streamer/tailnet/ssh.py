@@ -1,4 +1,4 @@
-"""Says which check of the policy an SSH session needs. Whether a person has vouched for it is not known here."""
+"""Finds the check that the policy asks for before an SSH session. Whether somebody has approved it is auth's matter."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ LOOKUP_DEADLINE = 2.0
 async def find_ssh_check(
     tailnet: Tailnet, machine: MachineKey, source_id: int, destination_id: int, local_user: str
 ) -> SshCheck | None:
-    """The check for a session to a node of this machine; None when there is none, whatever the reason.
+    """Return the check for a session to a node of this machine, or None.
 
     Raises:
-        TimeoutError: there is none here, and nobody could say whether there is one by now.
+        TimeoutError: none is known here, and registry or policy did not answer whether there is one by now.
     """
     tailnet.fold_in()
     if (found := _find(tailnet, machine, source_id, destination_id, local_user)) is not None:
         return found
-    # Another replica may have told the client of a rule or of a node that is still on its way here.
+    # Another replica may have sent the client a rule or a node that has not arrived here yet.
     try:
         async with asyncio.timeout(LOOKUP_DEADLINE):
             await tailnet.refresh()
@@ -40,4 +40,4 @@ def _find(
     destination = tailnet.view.snapshot.nodes.get(destination_id)
     if destination is None or destination.machine_key != machine.raw:
         return None
-    return tailnet.view.sight.ssh_check(source_id, destination_id, local_user)
+    return tailnet.view.visibility.ssh_check(source_id, destination_id, local_user)

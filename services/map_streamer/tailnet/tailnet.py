@@ -1,6 +1,6 @@
-"""Owns the fold of one tailnet: takes facts, makes views, and tells every session the difference.
+"""Owns the state of one tailnet: folds facts into views and has the difference sent to every session.
 
-All of it runs in one event loop, and only the look-up of an unknown node waits, so no lock is needed.
+Everything runs in one event loop, and only the look-up of an unknown node awaits, so no lock is needed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,23 @@ from opentelemetry.trace import Link
 
 from services.map_streamer.diff import Difference
 from services.map_streamer.render import Renderer, RenderSettings
-from services.map_streamer.snapshot import AccessSettings, Cursor, Fact, KeyEnded, NodePut, View, empty, fold, swayed
-from services.map_streamer.tailnet.endings import Endings, microseconds
+from services.map_streamer.snapshot import (
+    AccessSettings,
+    Cursor,
+    Fact,
+    KeyEnded,
+    NodePut,
+    View,
+    affected_nodes,
+    empty,
+    fold,
+)
+from services.map_streamer.tailnet.broadcaster import Broadcaster
+from services.map_streamer.tailnet.expirations import Expirations, microseconds
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
 from services.map_streamer.tailnet.pending import Pending
 from services.map_streamer.tailnet.roster import Roster
-from services.map_streamer.tailnet.telling import Teller
 from services.map_streamer.tailnet.window import Window
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -32,13 +42,13 @@ log = get_logger(__name__)
 
 _LONGEST_SLEEP = 60.0
 _TICK = 0.001
-"""uvloop counts whole milliseconds, so a shorter sleep is none, and many of them fit into one."""
-_PUT_OFF = 8
-"""Views that may follow each other before the others are told of the newcomers in them."""
+"""Seconds of the shortest sleep. uvloop counts whole milliseconds: a shorter sleep would return at once."""
+_MAX_DEFERRED = 8
+"""Maximum number of consecutive views whose newcomers have not been sent to the other nodes."""
 
 
 async def _no_refresh() -> None:
-    """Nothing newer can be had."""
+    """Do nothing: there is no log to read."""
 
 
 class Tailnet:
@@ -61,26 +71,26 @@ class Tailnet:
         self.renderer = Renderer(render, view)
         self.roster = Roster(metrics)
         self.refresh: Callable[[], Awaitable[None]] = _no_refresh
-        """Fetches what the logs have beyond what the bus brought; set by the one who follows the logs."""
+        """Fetches changes that the bus has not brought yet; set by the follower of the logs."""
         self.ready = asyncio.Event()
         """Set once the first snapshot is folded."""
         self._pending = Pending()
         self._first = 0.0
-        self._hurry = False
-        """Whether anything that waits is more than a newcomer that cannot be talked to yet."""
-        self._put_off: list[View] = []
-        """The view that everybody was told, and those since that only had newcomers more; empty when there are none."""
+        self._urgent = False
+        """Whether a pending fact is about more than newcomers that are not online yet."""
+        self._deferred: list[View] = []
+        """The view last sent to all, and the later ones that only added newcomers; empty when there are none."""
         self._wake = asyncio.Event()
         self.window = Window()
         self._spent = 0.0
-        self._told = 0
-        self.endings = Endings()
-        self.teller = Teller(self.roster, self.history, self.renderer, clock, metrics)
-        self.teller.lags = self._wake.set
+        self._recipients = 0
+        self.expirations = Expirations()
+        self.broadcaster = Broadcaster(self.roster, self.history, self.renderer, clock, metrics)
+        self.broadcaster.on_lag = self._wake.set
 
     @property
     def position(self) -> Cursor:
-        """How far the facts that were taken bring it, told or not."""
+        """The cursor after all facts received, sent or not."""
         return self._pending.cursor or self.view.cursor
 
     @property
@@ -91,112 +101,112 @@ class Tailnet:
     # Facts
 
     def add(self, facts: Iterable[Fact], cursor: Cursor, traceparent: str = "") -> None:
-        """Take facts that bring the tailnet to this position; they are told within the window."""
+        """Add facts that bring the tailnet to `cursor`; they are sent within the coalescing window."""
         facts = list(facts)
         if self._pending.cursor is None:
             self._first = self._clock.monotonic()
-            self._hurry = False
+            self._urgent = False
             self._wake.set()
-        if not self._hurry and not all(map(self._is_newcomer, facts)):
-            self._hurry = True
+        if not self._urgent and not all(map(self._is_newcomer, facts)):
+            self._urgent = True
             self._wake.set()
         self._pending.add(facts, cursor, traceparent)
 
     def _is_newcomer(self, fact: Fact) -> bool:
-        """Whether it is about a node that nobody was told of and nobody could talk to."""
-        told = self._put_off[0] if self._put_off else self.view
-        return isinstance(fact, NodePut) and not fact.node.online and fact.node.id not in told.snapshot.nodes
+        """Whether a fact is about a node that no client knows yet and that is not online."""
+        sent = self._deferred[0] if self._deferred else self.view
+        return isinstance(fact, NodePut) and not fact.node.online and fact.node.id not in sent.snapshot.nodes
 
     def load(self, facts: Iterable[Fact], cursor: Cursor) -> None:
-        """Take the first snapshot, or one fetched after a gap, and tell the difference at once."""
+        """Add the first snapshot, or one fetched after a gap, and send the difference at once."""
         self.add(facts, cursor)
         self.flush()
         self.ready.set()
 
     async def run(self) -> None:
-        """Tell what is pending when it is due, and what ends when its time has come; for ever."""
+        """Send pending changes when they are due and expire keys on time, until cancelled."""
         while True:
             try:
                 timeout = self._turn()
             except Exception:
                 log.exception("fan-out failed")
-                self.teller.start_over()
+                self.broadcaster.resync_all()
                 timeout = 0.0
             self._wake.clear()
             if timeout <= 0:
                 await asyncio.sleep(0)
                 continue
             with contextlib.suppress(TimeoutError):
-                # Not `wait_for`: where both come at once it gives the result and forgets that it was cancelled.
+                # Not `wait_for`: it loses a cancellation that arrives together with the result.
                 async with asyncio.timeout(max(timeout, _TICK)):
                     await self._wake.wait()
 
     def _turn(self) -> float:
-        """Do what is due, or one slice of it; gives the seconds until there is more."""
+        """Do what is due, or one slice of it. Returns the seconds until more is due."""
         if self._due_in() <= 0:
             self.flush()
-        elif self.teller.lagging and not self._put_off:
+        elif self.broadcaster.lagging and not self._deferred:
             cpu = time.process_time()
-            self.teller.take_slice()
+            self.broadcaster.send_slice()
             self._spent += time.process_time() - cpu
-            self.window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
-        return 0.0 if self.teller.lagging and not self._put_off else self._due_in()
+            self.window.record(self._clock.monotonic(), self._spent, self.broadcaster.recipients - self._recipients)
+        return 0.0 if self.broadcaster.lagging and not self._deferred else self._due_in()
 
     def _due_in(self) -> float:
-        """Seconds until something is due; 0 or less means now."""
+        """Return the seconds until something is due; 0 or less means now."""
         timeout = _LONGEST_SLEEP
-        if (ending := self.endings.next) is not None:
+        if (ending := self.expirations.next) is not None:
             timeout = min(timeout, (ending - self._clock.now()).total_seconds())
         if self._pending.cursor is not None:
-            due = self.window.due(self._first, newcomers=not self._hurry)
+            due = self.window.due(self._first, newcomers=not self._urgent)
             timeout = min(timeout, due - self._clock.monotonic())
         return timeout
 
     def fold_in(self) -> None:
-        """Make what is pending known to who asks for it now. Newcomers wait on until the others are to be told."""
+        """Fold pending facts for a caller that needs them now. Other nodes are sent newcomers later."""
         if self._pending.cursor is None or self._pending.cursor == self.view.cursor:
             return
-        lagging = self.teller.lagging and not self._put_off
-        # Who is told later needs the view that it knows, and telling makes one more.
-        if self._hurry or lagging or len(self._put_off) >= min(_PUT_OFF, self.history.sights - 2):
+        lagging = self.broadcaster.lagging and not self._deferred
+        # A session that is sent to later needs the view it has, and each broadcast adds one.
+        if self._urgent or lagging or len(self._deferred) >= min(_MAX_DEFERRED, self.history.visibilities - 2):
             self.flush()
             return
-        told = self.view
+        before = self.view
         difference = self._advance(self._pending, self._clock.now())
-        self._put_off.append(told)
-        self.teller.tell_later(difference)
+        self._deferred.append(before)
+        self.broadcaster.defer(difference)
 
     def flush(self) -> None:
-        """Fold what is pending into the next view and tell every session."""
+        """Fold pending facts into the next view and send every session the difference."""
         now = self._clock.now()
-        ended = self.endings.take(now)
+        ended = self.expirations.take(now)
         if ended:
             self._pending.add([KeyEnded(node_id) for node_id in ended], self._pending.cursor or self.view.cursor)
         if self._pending.cursor is None:
             return
         pending, self._pending = self._pending, Pending()
-        self._put_off.clear()
+        self._deferred.clear()
         links = [Link(trace.get_current_span(context_of(text)).get_span_context()) for text in pending.traces[:-1]]
         context = context_of(pending.traces[-1]) if pending.traces else None
         started, cpu = time.perf_counter(), time.process_time()
-        self._told = self.teller.told
+        self._recipients = self.broadcaster.recipients
         with self._tracer.start_as_current_span("map_streamer fan out", context=context, links=links):
             traceparent = current_traceparent() or (pending.traces[-1] if pending.traces else "")
             difference = self._advance(pending, now)
             self._metrics.fold.observe(time.perf_counter() - started)
-            self.teller.tell_all(difference, difference.new.touched, traceparent)
+            self.broadcaster.broadcast(difference, difference.new.touched, traceparent)
         self._metrics.fan_out.observe(time.perf_counter() - started)
         self._spent = time.process_time() - cpu
-        self.window.told(self._clock.monotonic(), self._spent, self.teller.told - self._told)
-        if self.teller.lagging:
+        self.window.record(self._clock.monotonic(), self._spent, self.broadcaster.recipients - self._recipients)
+        if self.broadcaster.lagging:
             self._wake.set()
 
     def _advance(self, pending: Pending, now: datetime) -> Difference:
-        """Make the next view; gives what is different from the one before."""
+        """Make the next view current. Returns its difference from the one before."""
         old = self.view
         cursor = pending.cursor or old.cursor
         snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access)
-        touched = pending.touched | swayed(old.snapshot, snapshot)
+        touched = pending.touched | affected_nodes(old.snapshot, snapshot)
         view = View(snapshot, old, touched, opaque=pending.opaque, time=microseconds(now))
         difference = Difference(old, view, touched)
         if difference.empty:
@@ -207,7 +217,7 @@ class Tailnet:
         for node_id in touched:
             was, node = old.snapshot.nodes.get(node_id), snapshot.nodes.get(node_id)
             if node is not None and (was is None or (was.term, was.expired) != (node.term, node.expired)):
-                self.endings.put(node, now)
-        self.endings.forget(snapshot.nodes, now)
+                self.expirations.put(node, now)
+        self.expirations.forget(snapshot.nodes, now)
         self._metrics.nodes.set(len(snapshot.nodes))
         return difference

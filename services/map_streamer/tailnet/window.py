@@ -1,8 +1,8 @@
-"""When to tell: the coalescing window. Pure; the caller brings the time.
+"""The coalescing window: when pending changes are sent. Pure; the caller passes the time.
 
-The first change after quiet waits `FIRST`; while changes keep coming, the pause after a fan-out is four times the CPU
-it took, so that telling never takes more than about a quarter of a core. Most of that CPU is spent in the gateways,
-which may be other processes: it is reckoned from the number of recipients.
+The first change after a quiet time waits `FIRST`. While changes keep coming, the pause after a fan-out is four times
+its CPU time, so that sending takes about a quarter of a core at most. Most of that CPU is spent by the gateways, which
+may be other processes; it is estimated from the number of recipients.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ FIRST = 0.005
 SHORTEST = 0.010
 LONGEST = 0.500
 NEWCOMER = 0.250
-"""A node that has just registered can be talked to once it opens its map, which it does next: both are told as one."""
+"""Seconds that a new node waits: peers can reach it only once it opens its map, and both are sent as one change."""
 FACTOR = 4
 RECIPIENT = 10e-6
-"""CPU seconds that a gateway needs for each recipient: to seal the message and to hand it to the kernel."""
+"""CPU seconds of a gateway for each recipient, to seal the message and to pass it to the kernel."""
 
 
 class Window:
@@ -26,14 +26,14 @@ class Window:
 
     @property
     def pause(self) -> float:
-        """Seconds between two fan-outs now."""
+        """Current pause between two fan-outs, in seconds."""
         return self._pause
 
     def due(self, first: float, *, newcomers: bool = False) -> float:
-        """When to tell changes of which the first came at this time; newcomers alone can wait."""
+        """Return when changes are due whose first came at `first`; newcomers alone can wait longer."""
         return max(first + (NEWCOMER if newcomers else FIRST), self._last + self._pause)
 
-    def told(self, now: float, cpu: float, recipients: int) -> None:
-        """A fan-out to so many recipients ended now and took so many CPU seconds here."""
+    def record(self, now: float, cpu: float, recipients: int) -> None:
+        """Record a fan-out that ended at `now` and took `cpu` seconds of CPU in this process."""
         self._last = now
         self._pause = min(max(FACTOR * (cpu + recipients * RECIPIENT), SHORTEST), LONGEST)

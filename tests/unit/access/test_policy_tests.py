@@ -10,7 +10,7 @@ import orjson
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from services.map_streamer.snapshot import Sight
+from services.map_streamer.snapshot import Visibility
 from services.policy.model.checks.sshverdicts import Verdicts
 from services.policy.model.checks.testing import run_tests
 from services.policy.model.compiler import compile_policy
@@ -153,8 +153,8 @@ def test_users_who_log_in_everywhere_by_name_share_the_rules_of_all() -> None:
     (_, first), (_, second) = ssh.runs(nodes[0].id), ssh.runs(nodes[1].id)
     assert first is second
     assert len(first) >= len(nodes)
-    sight = Sight(Access(policy, USERS, nodes))
-    (_, first_sent), (_, second_sent) = sight.ssh_runs(nodes[0].id), sight.ssh_runs(nodes[1].id)
+    visibility = Visibility(Access(policy, USERS, nodes))
+    (_, first_sent), (_, second_sent) = visibility.ssh_runs(nodes[0].id), visibility.ssh_runs(nodes[1].id)
     assert first_sent is second_sent
 
 
@@ -181,8 +181,8 @@ def test_shared_ssh_policies_are_those_of_each_node_and_answer_tests_alike(
     shared = Access(compiled.policy, USERS, nodes)
     policies = {node.id: Access(compiled.policy, USERS, nodes).ssh_policy(node.id) for node in nodes}
     assert {node.id: shared.ssh_policy(node.id) for node in nodes} == policies
-    sight = Sight(shared)
-    assert {node.id: orjson.loads(sight.ssh_policy(node.id)) for node in nodes} == {
+    visibility = Visibility(shared)
+    assert {node.id: orjson.loads(visibility.ssh_policy(node.id)) for node in nodes} == {
         node_id: policy or {"rules": []} for node_id, policy in policies.items()
     }
     naive = Naive(compiled.policy, USERS, nodes)

@@ -25,10 +25,10 @@ from services.map_streamer.snapshot import (
     UserRecord,
     UserRemoved,
     View,
+    affected_nodes,
     empty,
     fold,
     replacement,
-    swayed,
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.map_streamer.tailnet.history import History
@@ -190,7 +190,7 @@ def test_a_suspension_ends_keys_for_clients_and_lifting_it_gives_the_same_end_ba
     before = after(UserPut(ann), NodePut(node()), NodePut(node(2, expiry=LATER)), NodePut(node(3, tags=["tag:x"])))
     suspended = after(UserPut(cut), before=before)
     assert [(one.expired, one.expiry) for one in suspended.nodes.values()] == [(True, NOW), (True, NOW), (False, None)]
-    assert swayed(before, suspended) == {1, 2}
+    assert affected_nodes(before, suspended) == {1, 2}
     moved = after(NodePut(node(2, expiry=LATER, home_derp=901)), before=suspended)
     assert (moved.nodes[2].expired, moved.nodes[2].expiry) == (True, NOW)
     restored = after(UserPut(ann), before=moved)
@@ -199,7 +199,7 @@ def test_a_suspension_ends_keys_for_clients_and_lifting_it_gives_the_same_end_ba
         (False, LATER),
         (False, None),
     ]
-    assert swayed(moved, restored) == {1, 2} and not swayed(suspended, moved)
+    assert affected_nodes(moved, restored) == {1, 2} and not affected_nodes(suspended, moved)
     assert after(UserPut(ann), before=suspended, now=LATER).nodes[2].expired
 
 
@@ -226,25 +226,25 @@ def test_only_the_newest_fact_about_a_thing_waits() -> None:
 def test_the_window_answers_quiet_at_once_and_load_with_patience() -> None:
     window = Window()
     assert window.due(100.0) == pytest.approx(100.005)
-    window.told(101.0, cpu=0.02, recipients=0)
+    window.record(101.0, cpu=0.02, recipients=0)
     assert window.due(101.01) == pytest.approx(101.08)
-    window.told(102.0, cpu=10.0, recipients=0)
+    window.record(102.0, cpu=10.0, recipients=0)
     assert window.due(102.0) == pytest.approx(102.5)
-    window.told(103.0, cpu=0.0, recipients=0)
+    window.record(103.0, cpu=0.0, recipients=0)
     assert window.due(103.0) == pytest.approx(103.010)
 
 
 def test_the_window_lets_newcomers_alone_wait() -> None:
     window = Window()
     assert window.due(100.0, newcomers=True) == pytest.approx(100.25)
-    window.told(100.2, cpu=10.0, recipients=0)
+    window.record(100.2, cpu=10.0, recipients=0)
     assert window.due(100.0, newcomers=True) == pytest.approx(100.7)
 
 
 def test_the_window_reckons_with_what_the_gateways_spend_on_each_recipient() -> None:
     """The streamer's own share of a fan-out is the small one."""
     window = Window()
-    window.told(100.0, cpu=0.002, recipients=1000)
+    window.record(100.0, cpu=0.002, recipients=1000)
     assert window.due(100.0) == pytest.approx(100.048)
 
 
@@ -256,11 +256,11 @@ def test_history_finds_what_a_cursor_from_elsewhere_lies_between() -> None:
     history = History(views[0])
     for view in views[1:]:
         history.push(view)
-    assert history.holding(Cursor(9, 0)) == (views[2], None)
-    assert history.holding(Cursor(10, 0)) == (views[2], frozenset({12}))
-    assert history.holding(Cursor(13, 0)) is None
-    assert history.holding(Cursor(4, 0)) == (views[0], frozenset({5}))
-    assert history.holding(Cursor(4, 1)) is None
+    assert history.view_at(Cursor(9, 0)) == (views[2], None)
+    assert history.view_at(Cursor(10, 0)) == (views[2], frozenset({12}))
+    assert history.view_at(Cursor(13, 0)) is None
+    assert history.view_at(Cursor(4, 0)) == (views[0], frozenset({5}))
+    assert history.view_at(Cursor(4, 1)) is None
 
 
 def test_a_cursor_that_is_ahead_in_one_log_is_in_doubt_until_a_view_covers_it_in_both() -> None:
@@ -271,8 +271,8 @@ def test_a_cursor_that_is_ahead_in_one_log_is_in_doubt_until_a_view_covers_it_in
         touched = frozenset({registry}) if registry != before.cursor.registry else frozenset[int]()
         snapshot = fold(before.snapshot, [], Cursor(registry, policy), NOW, SETTINGS)
         history.push(View(snapshot, before, touched, opaque=policy == 1 and not touched))
-    assert history.holding(Cursor(5, 1)) is None
-    assert history.holding(Cursor(7, 2)) == (history.at(4), frozenset({8}))
+    assert history.view_at(Cursor(5, 1)) is None
+    assert history.view_at(Cursor(7, 2)) == (history.at(4), frozenset({8}))
 
 
 def test_a_cursor_beside_several_views_has_the_nodes_of_all_of_them_in_doubt() -> None:
@@ -281,7 +281,7 @@ def test_a_cursor_beside_several_views_has_the_nodes_of_all_of_them_in_doubt() -
         before = history.current
         snapshot = fold(before.snapshot, [], Cursor(registry, policy), NOW, SETTINGS)
         history.push(View(snapshot, before, frozenset({registry})))
-    assert history.holding(Cursor(5, 2)) == (history.at(1), frozenset({6, 7}))
+    assert history.view_at(Cursor(5, 2)) == (history.at(1), frozenset({6, 7}))
 
 
 def test_views_that_tell_nobody_anything_take_one_place_but_stay_known() -> None:
@@ -293,13 +293,13 @@ def test_views_that_tell_nobody_anything_take_one_place_but_stay_known() -> None
         history.replace(view)
     assert view.rev == 0
     assert history.at(0) is view
-    assert history.holding(Cursor(2, 0)) == (view, None)
-    assert history.holding(Cursor(398, 0)) == (view, None)
-    found = history.holding(Cursor(3, 0))
+    assert history.view_at(Cursor(2, 0)) == (view, None)
+    assert history.view_at(Cursor(398, 0)) == (view, None)
+    found = history.view_at(Cursor(3, 0))
     assert found is not None
     assert found[0] is view
     assert found[1] == frozenset(range(1, 200))
-    assert history.holding(Cursor(399, 0)) is None
+    assert history.view_at(Cursor(399, 0)) is None
 
 
 def test_history_is_bounded() -> None:

@@ -23,12 +23,12 @@ def delta(size: int) -> pb.AttachResponse:
 async def test_full_maps_are_built_when_their_turn_comes() -> None:
     built: list[int] = []
     outbox = Outbox(built.append, lambda: None)
-    outbox.want_full(1)
-    outbox.want_full(2)
+    outbox.request_full(1)
+    outbox.request_full(2)
     outbox.put(delta(1))
     assert (await outbox.next() or pb.AttachResponse()).WhichOneof("message") == "delta"
     assert built == []
-    outbox.unwant(1)
+    outbox.cancel_full(1)
     reader = asyncio.create_task(outbox.next())
     await asyncio.sleep(0)
     assert built == [2]

@@ -903,7 +903,7 @@ class ShownGateway(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     LIVE_FIELD_NUMBER: _builtins.int
-    HELD_FIELD_NUMBER: _builtins.int
+    BEHIND_FIELD_NUMBER: _builtins.int
     WAITING_FIELD_NUMBER: _builtins.int
     OPENING_FIELD_NUMBER: _builtins.int
     PAUSED_FIELD_NUMBER: _builtins.int
@@ -914,7 +914,7 @@ class ShownGateway(_message.Message):
     """The gateway."""
     live: _builtins.int
     """Its sessions that were sent everything."""
-    held: _builtins.int
+    behind: _builtins.int
     """Its sessions at an older position."""
     waiting: _builtins.int
     """Its sessions that wait for a full map."""
@@ -933,7 +933,7 @@ class ShownGateway(_message.Message):
         *,
         id: _builtins.str = ...,
         live: _builtins.int = ...,
-        held: _builtins.int = ...,
+        behind: _builtins.int = ...,
         waiting: _builtins.int = ...,
         opening: _builtins.int = ...,
         paused: _builtins.int = ...,
@@ -943,7 +943,7 @@ class ShownGateway(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["congested", b"congested", "held", b"held", "id", b"id", "live", b"live", "opening", b"opening", "paused", b"paused", "queued_bytes", b"queued_bytes", "queued_messages", b"queued_messages", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind", b"behind", "congested", b"congested", "id", b"id", "live", b"live", "opening", b"opening", "paused", b"paused", "queued_bytes", b"queued_bytes", "queued_messages", b"queued_messages", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

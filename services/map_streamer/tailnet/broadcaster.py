@@ -1,8 +1,8 @@
-"""Brings sessions to the current view: whole audiences at once where they hear the same, the others one by one.
+"""Brings sessions to the current view: whole audiences with one message, the others one by one.
 
-Whoever cannot be told at once lags: it holds the number of the view that it knows, and is told one merged delta when
-its turn comes. Turns are taken in slices, so a policy change that everybody must hear of differently does not stop
-the loop, and what changes meanwhile goes into the same delta.
+A session that cannot be sent to at once lags: it keeps the number of its view and gets one merged delta in its turn.
+Turns are taken in slices of 20 ms, so that a policy change with a different delta for everybody does not hold the event
+loop, and later changes go into the same delta.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 SLICE = 0.020
-"""Seconds of telling after which the loop gets its turn."""
-_FULL_FROM = 64
-"""From so many whole peers, and half of all, a full map is cheaper than a delta: its frames are shared."""
+"""Seconds of work after which the event loop gets its turn."""
+_MAX_DELTA_PEERS = 64
+"""Maximum number of changed peers sent as a delta, where they are half of all: a full map shares its frames."""
 
 _Group = dict[tuple[int, Gateway], tuple[bytes, list[Session]]]
 
 
-class Teller:
+class Broadcaster:
     """Sends full maps and deltas to the sessions of a roster."""
 
     def __init__(self, roster: Roster, history: History, renderer: Renderer, clock: Clock, metrics: Metrics) -> None:
@@ -46,18 +46,18 @@ class Teller:
         self._lagging: deque[Session] = deque()
         self._deltas: dict[tuple[int, frozenset[int] | None], tuple[Difference, Deltas]] = {}
         self._traceparent = ""
-        self.told = 0
-        """Recipients of deltas so far."""
-        self.lags: Callable[[], object] = lambda: None
-        """Called when somebody begins to lag who can be told, so that `take_slice` is called soon."""
+        self.recipients = 0
+        """Number of recipients of deltas since the start."""
+        self.on_lag: Callable[[], object] = lambda: None
+        """Called when a session that can be sent to begins to lag, so that `send_slice` is called soon."""
 
     @property
     def lagging(self) -> bool:
-        """Whether some who could be told were not yet."""
+        """Whether sessions that can be sent to are behind."""
         return bool(self._lagging)
 
-    def tell_all(self, difference: Difference, touched: frozenset[int], traceparent: str) -> None:
-        """A new view is current: tell all live sessions, or as many as one slice allows."""
+    def broadcast(self, difference: Difference, touched: frozenset[int], traceparent: str) -> None:
+        """Send a new view to all live sessions, or to as many as one slice allows."""
         self._deltas.clear()
         self._traceparent = traceparent
         self._end_stale(touched)
@@ -67,36 +67,36 @@ class Teller:
         deltas = Deltas(self._renderer, difference)
         self._deltas[old.rev, None] = difference, deltas
         alike = difference.alike
-        apart = self._changed_themselves(difference) if alike else {}
+        apart = self._sessions_of_changed(difference) if alike else {}
         for audience, members in self._roster.audiences():
             if audience[0].outbox.congested:
                 for session in list(members.values()):
-                    self._roster.hold(session, old.rev)
+                    self._roster.fall_behind(session, old.rev)
             elif alike:
                 own = apart.get(audience, {})
                 if difference.concerns(audience[1]):
-                    self._tell_the_rest(deltas, members, own)
+                    self._send_to_rest(deltas, members, own)
                 for session in own.values():
-                    self._tell(deltas, session, [session.id])
+                    self._send_delta(deltas, session, [session.id])
             else:
                 for session in list(members.values()):
-                    self._roster.hold(session, old.rev)
+                    self._roster.fall_behind(session, old.rev)
                     self._lagging.append(session)
-        self.take_slice()
+        self.send_slice()
 
-    def tell_later(self, difference: Difference) -> None:
-        """A new view is current, but what is new in it can wait: all live sessions stay with what they know."""
+    def defer(self, difference: Difference) -> None:
+        """Leave all live sessions behind a new view whose changes can wait."""
         self._deltas.clear()
         if difference.empty:
             return
         for (gateway, *_), members in self._roster.audiences():
             for session in list(members.values()):
-                self._roster.hold(session, difference.old.rev)
+                self._roster.fall_behind(session, difference.old.rev)
                 if not gateway.outbox.congested:
                     self._lagging.append(session)
 
-    def _changed_themselves(self, difference: Difference) -> dict[Audience, dict[int, Session]]:
-        """Live sessions of nodes that changed: each hears of the others, and perhaps of itself."""
+    def _sessions_of_changed(self, difference: Difference) -> dict[Audience, dict[int, Session]]:
+        """Return live sessions of changed nodes by audience: each is sent the others, and perhaps its own record."""
         apart: dict[Audience, dict[int, Session]] = {}
         for node_id in difference.changes:
             for session in self._roster.of_node(node_id):
@@ -104,73 +104,73 @@ class Teller:
                     apart.setdefault(session.audience, {})[session.id] = session
         return apart
 
-    def _tell_the_rest(self, deltas: Deltas, members: dict[int, Session], apart: dict[int, Session]) -> None:
+    def _send_to_rest(self, deltas: Deltas, members: dict[int, Session], apart: dict[int, Session]) -> None:
         rest = [session_id for session_id in members if session_id not in apart] if apart else list(members)
         if rest:
-            self._tell(deltas, members[rest[0]], rest)
+            self._send_delta(deltas, members[rest[0]], rest)
 
-    def _tell(self, deltas: Deltas, one: Session, session_ids: list[int]) -> None:
-        """Send sessions of one gateway what this one of them must hear, if anything."""
+    def _send_delta(self, deltas: Deltas, one: Session, session_ids: list[int]) -> None:
+        """Send sessions of one gateway the delta of `one` of them, unless it is empty."""
         message = deltas.message(one.viewer)
         if message is not None:
             self._send(one.gateway, session_ids, message)
 
-    def take_slice(self) -> None:
-        """Tell some of those who lag."""
+    def send_slice(self) -> None:
+        """Send deltas to lagging sessions for one slice."""
         end = time.perf_counter() + SLICE
         groups: _Group = {}
         while self._lagging and time.perf_counter() < end:
             session = self._lagging.popleft()
-            if session.stage is Stage.HELD and session.ready and session.id in session.gateway.sessions:
-                self._bring_up(session, groups)
+            if session.stage is Stage.BEHIND and session.ready and session.id in session.gateway.sessions:
+                self._catch_up(session, groups)
         self._send_groups(groups)
 
-    def bring_up(self, session: Session) -> None:
-        """Tell one session what it missed: a merged delta, or a full map when too much is forgotten."""
+    def catch_up(self, session: Session) -> None:
+        """Send one session what it missed: a merged delta, or a full map when its view was dropped."""
         if not session.ready:
             return
         if session.stage is Stage.WAITING:
-            session.gateway.outbox.want_full(session.id)
-        elif session.stage is Stage.HELD:
+            session.gateway.outbox.request_full(session.id)
+        elif session.stage is Stage.BEHIND:
             groups: _Group = {}
-            self._bring_up(session, groups)
+            self._catch_up(session, groups)
             self._send_groups(groups)
 
-    def _bring_up(self, session: Session, groups: _Group) -> None:
-        old = self._history.at(session.held)
+    def _catch_up(self, session: Session, groups: _Group) -> None:
+        old = self._history.at(session.rev)
         if old is None:
-            self._want_full(session)
+            self._request_full(session)
         else:
             self._advance(session, old, None, groups)
 
-    def relieved(self, session: Session) -> None:
-        """The session's gateway takes messages again: it gets its turn."""
+    def on_relief(self, session: Session) -> None:
+        """Give a session its turn when its gateway takes messages again."""
         if session.stage is Stage.WAITING:
-            self.bring_up(session)
-        elif session.stage is Stage.HELD:
+            self.catch_up(session)
+        elif session.stage is Stage.BEHIND:
             self._lagging.append(session)
-            self.lags()
+            self.on_lag()
 
-    def tell_from(self, session: Session, old: View, doubt: frozenset[int] | None) -> None:
-        """Bring a session that came from elsewhere from an old view to the current one."""
+    def resume_from(self, session: Session, old: View, uncertain: frozenset[int] | None) -> None:
+        """Bring a session that came from another replica from an old view to the current one."""
         groups: _Group = {}
-        self._advance(session, old, doubt, groups)
+        self._advance(session, old, uncertain, groups)
         self._send_groups(groups)
 
-    def _advance(self, session: Session, old: View, doubt: frozenset[int] | None, groups: _Group) -> None:
+    def _advance(self, session: Session, old: View, uncertain: frozenset[int] | None, groups: _Group) -> None:
         view, node_id = self._history.current, session.viewer.node_id
-        class_ = view.sight.class_of(node_id)
-        if old is view and doubt is None:
+        class_ = view.visibility.class_of(node_id)
+        if old is view and uncertain is None:
             self._roster.go_live(session, class_)
             return
-        known = self._deltas.get((old.rev, doubt))
+        known = self._deltas.get((old.rev, uncertain))
         if known is None:
-            difference = Difference(old, view, doubt=doubt)
-            known = self._deltas[old.rev, doubt] = difference, Deltas(self._renderer, difference)
+            difference = Difference(old, view, uncertain=uncertain)
+            known = self._deltas[old.rev, uncertain] = difference, Deltas(self._renderer, difference)
         difference, deltas = known
         whole = len(difference.peers(node_id).whole)
-        if whole > _FULL_FROM and 2 * whole >= len(view.sight.visible(class_)):
-            self._want_full(session)
+        if whole > _MAX_DELTA_PEERS and 2 * whole >= len(view.visibility.visible(class_)):
+            self._request_full(session)
             return
         message = deltas.message(session.viewer)
         self._roster.go_live(session, class_)
@@ -184,7 +184,7 @@ class Teller:
     def _send(self, gateway: Gateway, session_ids: list[int], message: bytes) -> None:
         delta = pb.Delta(session_ids=session_ids, data=message, cursor=self._cursor(), traceparent=self._traceparent)
         gateway.outbox.put(pb.AttachResponse(delta=delta))
-        self.told += len(session_ids)
+        self.recipients += len(session_ids)
         self._metrics.generated.labels("delta").inc()
         self._metrics.sent.labels("delta").inc(len(session_ids))
 
@@ -192,12 +192,12 @@ class Teller:
         view = self._history.current
         return common_pb2.Cursor(registry=view.cursor.registry, policy=view.cursor.policy, time=view.time)
 
-    def _want_full(self, session: Session) -> None:
+    def _request_full(self, session: Session) -> None:
         self._roster.wait(session)
-        session.gateway.outbox.want_full(session.id)
+        session.gateway.outbox.request_full(session.id)
 
     def _end_stale(self, touched: frozenset[int]) -> None:
-        """End sessions whose node is gone or has another key."""
+        """End sessions whose node was removed or has another key."""
         nodes = self._history.current.snapshot.nodes
         for node_id in touched:
             for session in self._roster.of_node(node_id):
@@ -208,7 +208,7 @@ class Teller:
                     self._roster.end(session, pb.END_REASON_KEY_ROTATED)
 
     def build_full(self, session: Session) -> None:
-        """Queue a session's full map of the current view; its turn has come."""
+        """Queue a session's full map of the current view."""
         started = time.perf_counter()
         try:
             self._build_full(session)
@@ -221,9 +221,9 @@ class Teller:
         if session.stage is not Stage.WAITING or session.paused:
             return
         view, node_id = self._history.current, session.viewer.node_id
-        class_ = view.sight.class_of(node_id)
-        if session.told and set(view.sight.visible(class_)) <= {node_id}:
-            # An absent or empty list of peers leaves a Go client with those it had.
+        class_ = view.visibility.class_of(node_id)
+        if session.sent_any and set(view.visibility.visible(class_)) <= {node_id}:
+            # A Go client keeps its peers when the list of peers is absent or empty.
             self._roster.end(session, pb.END_REASON_RESYNC)
             return
         parts = self._renderer.full(session.viewer, self._clock.now())
@@ -238,9 +238,9 @@ class Teller:
         if session.once:
             self._roster.end(session, pb.END_REASON_DONE)
 
-    def start_over(self) -> None:
-        """Nothing is known for sure: every session gets a full map."""
+    def resync_all(self) -> None:
+        """Send every session a full map, because what they were sent is unknown."""
         self._lagging.clear()
         for session in self._roster.all():
             self._roster.wait(session)
-            self.bring_up(session)
+            self.catch_up(session)

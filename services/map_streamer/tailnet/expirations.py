@@ -1,7 +1,7 @@
-"""When keys end by themselves: those that will, and those that have. Knows nodes by id and term, and tells nobody.
+"""Expiry times of node keys, future and past. Knows nodes by id; sends nothing.
 
-What has ended is kept because the change logs do not say it: a session that comes from a map streamer which was lost
-before a key ended stands at a position at which this one may know the key only as ended.
+Past ones are kept because the change logs do not contain them: a session may come from a replica that was lost before a
+key expired, at a cursor at which this replica knows the key only as expired.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from datetime import UTC, datetime, timedelta
 from services.map_streamer.snapshot import NodeRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SPARE = 1024
-"""Terms that may be kept beyond two of each node."""
+_SLACK = 1024
+"""Entries that may be kept beyond two for each node."""
 
 
 def microseconds(when: datetime) -> int:
-    """A time as cursors carry it."""
+    """Return a time as cursors carry it: microseconds since 1970."""
     return (when - _EPOCH) // timedelta(microseconds=1)
 
 
-class Endings:
-    """Terms of keys, by time. A node whose term changed is in it more than once: who asks looks at the node."""
+class Expirations:
+    """Expiry times in order. A node whose expiry changed has several entries, so callers check the node itself."""
 
     def __init__(self) -> None:
         self._coming: list[tuple[datetime, int]] = []
@@ -35,11 +35,11 @@ class Endings:
 
     @property
     def next(self) -> datetime | None:
-        """When the next one is."""
+        """The next expiry, or None."""
         return self._coming[0][0] if self._coming else None
 
     def put(self, node: NodeRecord, now: datetime) -> None:
-        """Keep a node's term."""
+        """Add the expiry of a node's key, if it has one."""
         if node.term is None:
             return
         if node.term <= now:
@@ -48,7 +48,7 @@ class Endings:
             heapq.heappush(self._coming, (node.term, node.id))
 
     def take(self, now: datetime) -> list[int]:
-        """The nodes whose term is over since the last call."""
+        """Return the nodes whose key expired since the last call."""
         ended: list[int] = []
         while self._coming and self._coming[0][0] <= now:
             when, node_id = heapq.heappop(self._coming)
@@ -57,15 +57,15 @@ class Endings:
         return ended
 
     def since(self, time: int, nodes: Mapping[int, NodeRecord]) -> frozenset[int]:
-        """Nodes whose term ended after that time, in microseconds."""
+        """Return the nodes whose key expired after `time`, in microseconds since 1970."""
         if not self._past or self._past[-1][0] <= time:
             return frozenset()
         later = self._past[bisect_right(self._past, (time, 1 << 63)) :]
         return frozenset(node_id for _, node_id in later if node_id in nodes)
 
     def forget(self, nodes: Mapping[int, NodeRecord], now: datetime) -> None:
-        """Keep only what is true of these nodes, once much is not."""
-        if len(self) > 2 * len(nodes) + _SPARE:
+        """Rebuild the entries from `nodes` once many are outdated."""
+        if len(self) > 2 * len(nodes) + _SLACK:
             self._coming, self._past = [], []
             for node in nodes.values():
                 self.put(node, now)

@@ -1,4 +1,4 @@
-"""Shows operators what a tailnet works out and holds. Reads only; what it reads is computed as for clients."""
+"""The state of a tailnet as debug pages show it. Read-only: everything is computed as for clients."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from services.map_streamer.tailnet import Tailnet
 MAX_NODES = 1000
 MAX_MAPS = 10
 _TODAY = 130
-"""The capability version that a shown map is made for: that of a client of today."""
+"""Capability version of shown maps: that of Tailscale 1.90."""
 
 
 def nodes(tailnet: Tailnet, wanted: list[int], now: datetime, *, with_map: bool) -> pb.ShowNodesResponse:
-    """Some nodes, or the first of all."""
+    """Return the wanted nodes, or the first 1,000 of all; 10 where full maps are included."""
     known = tailnet.view.snapshot.nodes
     ids = [node_id for node_id in (wanted or sorted(known)) if node_id in known]
     limit = MAX_MAPS if with_map else MAX_NODES
@@ -28,7 +28,7 @@ def nodes(tailnet: Tailnet, wanted: list[int], now: datetime, *, with_map: bool)
 
 
 def sessions(tailnet: Tailnet) -> pb.ShowSessionsResponse:
-    """Every attached gateway with its sessions and its queue."""
+    """Return every attached gateway with its sessions and its queue."""
     return pb.ShowSessionsResponse(
         cursor=_cursor(tailnet.position),
         sent=_cursor(tailnet.view.cursor),
@@ -39,17 +39,17 @@ def sessions(tailnet: Tailnet) -> pb.ShowSessionsResponse:
 
 def _node(tailnet: Tailnet, node_id: int, now: datetime, *, with_map: bool) -> pb.ShownNode:
     view = tailnet.view
-    sight = view.sight
-    class_ = sight.class_of(node_id)
-    allowed, primary = sight.own_routes(node_id)
+    visibility = view.visibility
+    class_ = visibility.class_of(node_id)
+    allowed, primary = visibility.own_routes(node_id)
     return pb.ShownNode(
         id=node_id,
         given_name=view.node(node_id).given_name,
         class_number=class_,
-        peer_ids=[peer for peer in sight.visible(class_) if peer != node_id],
-        packet_filter=sight.packet_filter(node_id),
-        ssh_policy=sight.ssh_policy(node_id),
-        cap_map=sight.own_caps(node_id),
+        peer_ids=[peer for peer in visibility.visible(class_) if peer != node_id],
+        packet_filter=visibility.packet_filter(node_id),
+        ssh_policy=visibility.ssh_policy(node_id),
+        cap_map=visibility.own_caps(node_id),
         allowed_routes=allowed,
         primary_routes=primary,
         map_response=_map_of(tailnet, node_id, now) if with_map else b"",
@@ -66,7 +66,7 @@ def _gateway(gateway: Gateway) -> pb.ShownGateway:
     return pb.ShownGateway(
         id=gateway.id,
         live=stages.count(Stage.LIVE),
-        held=stages.count(Stage.HELD),
+        behind=stages.count(Stage.BEHIND),
         waiting=stages.count(Stage.WAITING),
         opening=len(gateway.opening),
         paused=sum(session.paused for session in gateway.sessions.values()),

@@ -155,8 +155,10 @@ class Mesh:
             )
             await line.settled.wait()
         while not line.closed.is_set():
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes as the event is set.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(line.closed.wait(), SILENCE_SECONDS / 4)
+                async with asyncio.timeout(SILENCE_SECONDS / 4):
+                    await line.closed.wait()
             if self._clock.monotonic() - line.heard_at > SILENCE_SECONDS:
                 line.close("the other relay is silent")
 

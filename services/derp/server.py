@@ -146,7 +146,8 @@ class DerpServer:
         if self._shell.connections:
             self._shell.emptied.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._shell.emptied.wait(), _FLUSH_SECONDS)
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await self._shell.emptied.wait()
         for connection in list(self._shell.connections):
             connection.close("the relay stops")
         if self.stun is not None:

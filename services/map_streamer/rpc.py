@@ -50,7 +50,8 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         """Serve the stream of one gateway until either side ends it."""
         requests = aiter(request_iterator)
         try:
-            first = await asyncio.wait_for(anext(requests), HELLO_DEADLINE)
+            async with asyncio.timeout(HELLO_DEADLINE):
+                first = await anext(requests)
         except (StopAsyncIteration, TimeoutError):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first message must be hello")
         if first.WhichOneof("message") != "hello" or not first.hello.gateway_id:

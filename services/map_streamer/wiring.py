@@ -57,7 +57,8 @@ class MapStreamerService:
         self._background.keep(self._sources.run, "map-streamer sources")
         self._background.keep(self._replicas.run, "map-streamer replicas")
         try:
-            await asyncio.wait_for(self.tailnet.ready.wait(), _FIRST_SNAPSHOT)
+            async with asyncio.timeout(_FIRST_SNAPSHOT):
+                await self.tailnet.ready.wait()
         except TimeoutError:
             log.warning("no snapshot yet, map sessions wait for it")
 

@@ -84,7 +84,8 @@ class LocalServer(grpc.aio.Server):
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Wait for `stop`; true if the time ran out first."""
         try:
-            await asyncio.wait_for(self._stopped.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._stopped.wait()
         except TimeoutError:
             return True
         return False

@@ -1,4 +1,4 @@
-"""The command: declares every noun, runs one, turns failures into a line and an exit status."""
+"""The program `headscale`: reads a command line, runs it, turns failures into a message and an exit status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cli.frame.parser import root
 
 
 def main() -> NoReturn:
-    """Run as a program. A short command ends without taking the interpreter apart, which would take as long again."""
+    """Run as a program. A short command skips the interpreter's shutdown, which would take as long again."""
     gc.set_threshold(100_000)
     # A closed pipe (`headscale nodes list | head`) ends us quietly, as it ends other commands.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -29,14 +29,17 @@ def main() -> NoReturn:
         sys.stderr.write(f"headscale: output: {error.strerror}\n")
         status = status or 1
     sys.stderr.flush()
-    if "cli.server.serve" in sys.modules:  # what a server owes others, such as its last spans, is sent on the way out
+    if "cli.server.serve" in sys.modules:  # a server still has to send its last spans
         sys.exit(status)
     os._exit(status)
 
 
 def run(argv: Sequence[str]) -> int:
     """Run a command line; the status is 0 for success, 1 for a refusal, 2 for wrong use."""
-    if argv and argv[0] in ("__complete", "__completeNoDesc"):  # not for people: words that are not yet a command
+    if argv and argv[0] in (
+        "__complete",
+        "__completeNoDesc",
+    ):  # from the scripts of shells
         from cli.frame import completion
 
         completion.answer(argv[1:], described=argv[0] == "__complete")

@@ -15,7 +15,7 @@ _MAX_BODY = 1 << 16
 
 
 class NoAnswerError(Exception):
-    """Nobody answered as HTTP; the text says why."""
+    """There was no HTTP answer; the text is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

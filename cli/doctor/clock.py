@@ -37,7 +37,7 @@ def examine(config: Config) -> DoctorReport:
 
 
 def _offset(url: str) -> float | None:
-    """Return how many seconds the other clock is ahead; None where it does not say."""
+    """Return how many seconds the other clock is ahead; None where it sends no date."""
     try:
         date = ask(url, "HEAD").headers.get("date", "")
         return parsedate_to_datetime(date).timestamp() - time.time()

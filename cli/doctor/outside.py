@@ -70,7 +70,7 @@ def _upgrade(report: DoctorReport, base: str) -> None:
         report.ok("upgrade", "the Upgrade of clients reaches the server")
     elif b"upgrade header" in answer.body:
         text = "a proxy took the Upgrade header away: no client can connect"
-        report.fail("upgrade", text, "proxies do so unless they are told to pass it", _PROXY)
+        report.fail("upgrade", text, "proxies drop it by default", _PROXY)
     else:
         text = f"{base}/ts2021 answers {answer.status}, and not as this server does"
         report.fail("upgrade", text, "a proxy answers clients itself", _PROXY)

@@ -1,4 +1,4 @@
-"""Whether our own relay and its STUN server answer where clients are told to dial them."""
+"""Examines the embedded relay and its STUN server at the address that the DERP map gives clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`headscale completion`: small scripts for shells, which ask the program itself what may come next.
+"""`headscale completion`: small scripts for shells, which ask the program itself for completions.
 
 The answer has Cobra's form, a word and its description per line and a number last, so that scripts made for it work.
 """
@@ -101,7 +101,7 @@ def _script(arguments: argparse.Namespace) -> None:
 
 
 def answer(words: Sequence[str], *, described: bool) -> None:
-    """What the scripts ask: the words so far, the last of them unfinished."""
+    """Print what may follow, for the scripts; the last of the words is unfinished."""
     found, directive = candidates(["" if word == '""' else word for word in words] or [""])
     for word, text in found:
         sys.stdout.write(f"{word}\t{text}\n" if described and text else f"{word}\n")
@@ -109,7 +109,7 @@ def answer(words: Sequence[str], *, described: bool) -> None:
 
 
 def candidates(words: list[str]) -> tuple[list[tuple[str, str]], str]:
-    """What the last word may become, with descriptions, and whether a file may stand there too."""
+    """Return completions of the last word with descriptions, and Cobra's directive: files, or no files."""
     from cli.frame.tree import tree
 
     *before, last = words

@@ -1,10 +1,10 @@
-"""What ends a command without success: a text for the person, and an exit status for their script."""
+"""The failure of a command: a text for people, a remedy, and an exit status for scripts."""
 
 from __future__ import annotations
 
 
 class CommandError(Exception):
-    """The command did not do what was asked; `remedy` says what would."""
+    """The command failed; `remedy` is what to do about it, `status` the exit status."""
 
     def __init__(self, text: str, remedy: str = "", status: int = 1) -> None:
         super().__init__(text)

@@ -1,9 +1,9 @@
-"""`headscale help` and `headscale man`: the manual, made from what the parser knows."""
+"""`headscale help` and `headscale man`: the manual, made from the parser."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.parser import declare as declare_command
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from cli.frame.tree import Command
 
 _ENVIRONMENT = (
-    ("HEADSCALE_CONFIG", "The configuration file, where -c names none."),
-    ("HEADSCALE_CLI_ADDRESS", "The server to administer, HOST:PORT. None: the unix socket of this host."),
+    ("HEADSCALE_CONFIG", "The configuration file; -c takes precedence."),
+    ("HEADSCALE_CLI_ADDRESS", "The server to administer, HOST:PORT. Empty: the unix socket of this host."),
     ("HEADSCALE_CLI_API_KEY", "The API key for it."),
-    ("HEADSCALE_CLI_TIMEOUT", "How long to wait for an answer, as in 5s."),
-    ("HEADSCALE_CLI_INSECURE", "true: do not check its certificate."),
+    ("HEADSCALE_CLI_TIMEOUT", "Longest wait for an answer, as in 5s."),
+    ("HEADSCALE_CLI_INSECURE", "true: accept any certificate."),
     ("SMARTSCALE_CLI_MODERN", "Not empty: as if --modern were given."),
     ("NO_COLOR", "Not empty: no colours."),
 )
@@ -33,9 +33,9 @@ def declare(nouns: Any) -> None:
     show = declare_command(
         nouns, "help", _help, "Explain a command", (), "headscale help users create\n  headscale help"
     )
-    show.add_argument("words", nargs="*", metavar="COMMAND", help="nothing: all commands")
+    show.add_argument("words", nargs="*", metavar="COMMAND", help="a command; none: all of them")
     pages = declare_command(nouns, "man", _man, "Write manual pages", (), "headscale man /usr/local/share/man/man1")
-    pages.add_argument("folder", metavar="DIR", help="is made if need be")
+    pages.add_argument("folder", metavar="DIR", help="folder; made where it does not exist")
 
 
 def _help(arguments: argparse.Namespace) -> None:
@@ -82,28 +82,27 @@ def _page(command: Command) -> Iterator[str]:
         yield ".PP"
         yield f"Also: {_text(', '.join(command.aliases))}"
     for head, actions in (("ARGUMENTS", command.positionals), ("OPTIONS", command.options)):
-        if actions:
-            yield f".SH {head}"
-        for action in actions:
-            yield from _item(_invocation(action), (action.help or "").replace("%%", "%"))
-    if command.verbs:
-        yield ".SH COMMANDS"
-        for verb in command.verbs:
-            if verb.summary:
-                yield from _item(" ".join(("headscale", *verb.words)), verb.summary)
+        yield from _section(head, [(_invocation(one), (one.help or "").replace("%%", "%")) for one in actions])
+    verbs = [(" ".join(("headscale", *verb.words)), verb.summary) for verb in command.verbs if verb.summary]
+    yield from _section("COMMANDS", verbs)
     if parser.epilog:
         yield ".SH EXAMPLES"
         yield ".nf"
         yield from (_text(line.strip()) for line in parser.epilog.splitlines()[1:])
         yield ".fi"
-    if not command.words:
-        for head, items in (("ENVIRONMENT", _ENVIRONMENT), ("EXIT STATUS", _STATUS)):
-            yield f".SH {head}"
-            for name, text in items:
-                yield from _item(name, text)
-    else:
+    if command.words:
         yield ".SH SEE ALSO"
         yield f"{_text('-'.join(('headscale', *command.words[:-1])))}(1)"
+    else:
+        yield from _section("ENVIRONMENT", _ENVIRONMENT)
+        yield from _section("EXIT STATUS", _STATUS)
+
+
+def _section(head: str, items: Sequence[tuple[str, str]]) -> Iterator[str]:
+    if items:
+        yield f".SH {head}"
+    for name, text in items:
+        yield from _item(name, text)
 
 
 def _item(name: str, text: str) -> Iterator[str]:

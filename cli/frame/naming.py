@@ -1,4 +1,4 @@
-"""How commands take users and nodes: by whatever name people have at hand."""
+"""The options that name a user or a node, the same in every command."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ NODE = "id or given name"
 
 
 def add_user(parser: argparse.ArgumentParser, text: str, *, required: bool = False) -> None:
-    """`--user`, and `--namespace` as it was called before."""
+    """Add `--user`, and its name up to Headscale 0.22, `--namespace`."""
     parser.add_argument(
         "-u", "--user", "-n", "--namespace", metavar="USER", default="", required=required, help=f"{text}: {USER}"
     )
 
 
 def add_node(parser: argparse.ArgumentParser, *, required: bool = True, text: str = "") -> None:
-    """`--identifier`, also as `--id`."""
+    """Add `--identifier`, also as `--id`."""
     parser.add_argument(
         "-i", "--identifier", "--id", metavar="NODE", default="", required=required, help=f"{text}{NODE}"
     )

@@ -1,4 +1,4 @@
-"""How commands are declared: a noun, a verb, its aliases, its arguments, and what runs it."""
+"""Declares commands: a noun, a verb, its aliases, its arguments, and the function that runs it."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, NoReturn
 from cli.frame.commands import MODULES
 from cli.frame.output import FORMATS, columns, refusal
 
-# Texts of argparse are looked up in catalogues that nobody has, with dozens of file accesses before each short command.
+# argparse searches translations of its texts, which do not exist: dozens of file accesses before each short command.
 setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
 
 Run = Callable[[argparse.Namespace], None]
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Fits the terminal. One is made for each declared option, so that it must be cheap."""
+    """Fits the terminal. argparse makes one for each declared option, so it must be cheap."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=min(columns(), 120) - 2, max_help_position=32)
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with where to read more. Options are never guessed from their beginnings."""
+    """Explains wrong use in one line and points at the help. Options are not recognised by their beginnings."""
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, "formatter_class": Help, **keywords})
@@ -73,7 +73,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 class Nouns(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic only for checkers, not when it runs
-    """The nouns; the module of one is imported when its name is looked up."""
+    """The nouns; the module of a noun is imported when its name is used."""
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
         super().__init__(*args, **keywords)
@@ -96,7 +96,7 @@ class Nouns(argparse._SubParsersAction):  # type: ignore[type-arg]  # generic on
 
 
 class _Names(dict[str, Any]):
-    """Parsers by name; asking for one loads it, and asking for one that there is not loads all."""
+    """Parsers by name; the test for a name imports its module."""
 
     def __init__(self, nouns: Nouns) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class _Names(dict[str, Any]):
 
 
 def root() -> Parser:
-    """The parser of the whole command."""
+    """Return the parser of the whole command line."""
     parser = Parser(
         prog="headscale",
         description="smartscale: a Tailscale control plane that you host yourself",
@@ -125,12 +125,14 @@ def _common(parser: argparse.ArgumentParser, top: bool = False) -> None:
     off: Any = False if top else argparse.SUPPRESS
     group = parser.add_argument_group("everywhere")
     group.add_argument("-c", "--config", metavar="FILE", default=default, help="configuration file")
-    group.add_argument("-o", "--output", choices=FORMATS, default=default, help="for programs instead of people")
+    group.add_argument("-o", "--output", choices=FORMATS, default=default, help="print data for programs")
     group.add_argument(
         "--modern", action="store_true", default=off, help="with -o: data as the REST API has it, not as Headscale 0.29"
     )
     group.add_argument("--historic", action="store_true", default=off, help=argparse.SUPPRESS)  # the default now
-    group.add_argument("--force", action="store_true", default=off, help="do not ask before what cannot be undone")
+    group.add_argument(
+        "--force", action="store_true", default=off, help="skip questions before changes that cannot be undone"
+    )
 
 
 class Noun:
@@ -145,7 +147,7 @@ class Noun:
     def verb(
         self, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""
     ) -> argparse.ArgumentParser:
-        """Declare a verb; arguments are added to what is returned. Further examples go on lines of their own."""
+        """Declare a verb and return its parser, to add arguments to. Further examples stand on lines of their own."""
         example = example or f"headscale {self._name} {name}"
         self._parser.epilog = f"{self._parser.epilog or 'examples:'}\n  {example}"
         return declare(self._verbs, name, run, help_text, aliases, example)
@@ -168,7 +170,7 @@ def declare(
 
 
 def declare_hidden(commands: Any, name: str, run: Run, aliases: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Declare a command that help does not show."""
+    """Declare a command without an entry in the help."""
     parser: argparse.ArgumentParser = commands.add_parser(name, aliases=list(aliases), epilog=f"example:\n  {name}")
     _common(parser)
     parser.set_defaults(run=run)

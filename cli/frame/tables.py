@@ -89,7 +89,7 @@ def _painted(cell: str, *, head: bool) -> str:
 
 
 def _clean(cell: str) -> str:
-    # Hostnames come from clients: nothing of theirs may move a cursor or colour a terminal.
+    # Hostnames come from clients and must not send control characters to a terminal.
     return "".join(letter if letter.isprintable() else "�" for letter in cell)
 
 

@@ -1,4 +1,4 @@
-"""All commands, read off the parser: what completion, manual and tests are made from."""
+"""All commands as data, read from the parser. Completion, manual and tests are made from it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ class Command:
     words: tuple[str, ...]
     parser: argparse.ArgumentParser
     summary: str
-    """Empty for one that help does not show."""
+    """Empty for a command without an entry in the help."""
     aliases: tuple[str, ...] = ()
 
     @property
     def verbs(self) -> tuple[Command, ...]:
-        """What may follow it."""
+        """The commands below it."""
         return tuple(_below(self))
 
     @property
     def runs(self) -> bool:
-        """Whether it does something by itself."""
+        """Whether it can be run."""
         return self.parser.get_default("run") is not None
 
     @property
     def options(self) -> tuple[argparse.Action, ...]:
-        """Its options, without those that help does not show."""
+        """Its options, without hidden ones."""
         shown = (action for action in self.parser._actions if action.option_strings)
         return tuple(action for action in shown if action.help != argparse.SUPPRESS)
 
     @property
     def positionals(self) -> tuple[argparse.Action, ...]:
-        """Its arguments that have no name."""
+        """Its positional arguments."""
         return tuple(
             action
             for action in self.parser._actions
@@ -46,12 +46,12 @@ class Command:
 
 
 def tree() -> Command:
-    """The whole command."""
+    """Return the whole command line."""
     return Command((), root(), "control a tailnet of your own")
 
 
 def walk(command: Command) -> Iterator[Command]:
-    """A command and all below it."""
+    """Yield a command and all commands below it."""
     yield command
     for verb in command.verbs:
         yield from walk(verb)

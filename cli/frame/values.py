@@ -1,4 +1,4 @@
-"""What people type as values: durations, times, ids, and whether they are sure."""
+"""Reads values that people type: durations, times, ids, lists, and the answer to a question."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def commas(text: str) -> list[str]:
 
 
 def timestamp(at: datetime) -> Timestamp:
-    """A time as the API wants it."""
+    """Return a time as the message of the API."""
     from google.protobuf.timestamp_pb2 import Timestamp
 
     made = Timestamp()
@@ -63,7 +63,7 @@ def timestamp(at: datetime) -> Timestamp:
 
 
 def after(span: timedelta) -> Timestamp:
-    """The time that lies so far ahead."""
+    """Return the time after this span from now."""
     from datetime import UTC, datetime
 
     return timestamp(datetime.now(UTC) + span)

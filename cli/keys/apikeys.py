@@ -20,19 +20,19 @@ def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
     noun = Noun(nouns, "apikeys", "Secrets for the administration API", ("apikey", "api"))
     create = noun.verb(
-        "create", _create, "Make an API key; it is shown only now", ("c", "new"),
+        "create", _create, "Create an API key; it is shown only once", ("c", "new"),
         "headscale apikeys create --expiration 30d",
     )  # fmt: skip
     create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 24h or 1y (90d)")
     noun.verb("list", _list, "List API keys, masked", ("ls", "show"))
     for name, run, text, aliases in (
-        ("expire", _expire, "End an API key now", ("revoke", "exp", "e")),
-        ("delete", _delete, "Forget an API key", ("remove", "del")),
+        ("expire", _expire, "Expire an API key now", ("revoke", "exp", "e")),
+        ("delete", _delete, "Delete an API key", ("remove", "del")),
     ):
         verb = noun.verb(name, run, text, aliases, f"headscale apikeys {name} --prefix abcdefghijkl")
         which = verb.add_mutually_exclusive_group(required=True)
         which.add_argument("-p", "--prefix", default="", help="from: headscale apikeys list")
-        which.add_argument("-i", "--id", "--identifier", type=positive, default=0, help="the same")
+        which.add_argument("-i", "--id", "--identifier", type=positive, default=0, help="from: headscale apikeys list")
 
 
 def _create(arguments: argparse.Namespace) -> None:
@@ -86,7 +86,7 @@ def _expire(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = apikey_pb2.ExpireApiKeyRequest(prefix=_bare(arguments.prefix), id=arguments.id)
         answer = remote.call("ExpireApiKey", request)
-    done(arguments, arguments.prefix or arguments.id, answer, "the API key has ended")
+    done(arguments, arguments.prefix or arguments.id, answer, "API key expired")
 
 
 def _delete(arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`headscale auth`: devices and SSH sessions that asked to be let in and wait for a person."""
+"""`headscale auth`: lists pending logins and SSH sessions, approves and rejects them."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _EXAMPLE = "hskey-authreq-0123456789abcdef01234567"
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
-    noun = Noun(nouns, "auth", "Logins and SSH sessions that wait for a person")
-    noun.verb("list", _list, "List logins and SSH sessions that nobody has decided", ("ls", "show"))
+    noun = Noun(nouns, "auth", "Pending logins and SSH sessions")
+    noun.verb("list", _list, "List pending logins and SSH sessions", ("ls", "show"))
     register = noun.verb(
-        "register", _register, "Let the device of a login in, for a user", (),
+        "register", _register, "Approve a pending login: its device joins as a node of a user", (),
         f"headscale auth register --auth-id {_EXAMPLE} --user alice",
     )  # fmt: skip
     add_user(register, "owner", required=True)
     approve = noun.verb(
-        "approve", _approve, "Let an SSH session begin", (), f"headscale auth approve --auth-id {_EXAMPLE}"
+        "approve", _approve, "Approve a pending SSH session", (), f"headscale auth approve --auth-id {_EXAMPLE}"
     )
     reject = noun.verb(
-        "reject", _reject, "Refuse a login or an SSH session", (), f"headscale auth reject --auth-id {_EXAMPLE}"
+        "reject", _reject, "Reject a pending login or SSH session", (), f"headscale auth reject --auth-id {_EXAMPLE}"
     )
     for parser in (register, approve, reject):
         parser.add_argument("--auth-id", required=True, metavar="AUTH_ID", help="from: headscale auth list")

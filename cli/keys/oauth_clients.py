@@ -1,4 +1,4 @@
-"""`headscale oauth-clients`: known, so that who tries it learns what there is instead."""
+"""`headscale oauth-clients`: exists to name what to use instead."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
     aliases = ("oauth-client", "oauthclients", "oauthclient", "oauth")
     noun = Noun(nouns, "oauth-clients", "Clients of /api/v2, which this server does not serve", aliases)
-    create = noun.verb("create", _refuse, "Says what to use instead", ("c", "new"))
+    create = noun.verb("create", _refuse, "Refused: names what to use instead", ("c", "new"))
     create.add_argument("-s", "--scope", action="append", default=[], help="not used")
     create.add_argument("-t", "--tag", type=commas, action="extend", default=[], help="not used")
     create.add_argument("-d", "--description", default="", help="not used")
-    noun.verb("list", _refuse, "Says what to use instead", ("ls", "show"))
-    delete = noun.verb("delete", _refuse, "Says what to use instead", ("remove", "del"))
+    noun.verb("list", _refuse, "Refused: names what to use instead", ("ls", "show"))
+    delete = noun.verb("delete", _refuse, "Refused: names what to use instead", ("remove", "del"))
     delete.add_argument("-i", "--id", default="", help="not used")
 
 

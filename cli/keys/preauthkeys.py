@@ -19,20 +19,20 @@ def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
     noun = Noun(nouns, "preauthkeys", "Secrets that admit nodes", ("preauthkey", "authkey", "pre"))
     create = noun.verb(
-        "create", _create, "Make a pre-auth key; it is shown only now", ("c", "new"),
+        "create", _create, "Create a pre-auth key; it is shown only once", ("c", "new"),
         "headscale preauthkeys create --user alice --reusable --expiration 24h\n"
         "  headscale preauthkeys create --tags tag:server",
     )  # fmt: skip
     add_user(create, "owner")
     create.add_argument("--reusable", action="store_true", help="admits more than one node")
-    create.add_argument("--ephemeral", action="store_true", help="its nodes are deleted when they go")
+    create.add_argument("--ephemeral", action="store_true", help="its nodes are deleted soon after they disconnect")
     create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 30m or 90d (1h)")
     create.add_argument("--tags", type=commas, action="extend", default=[], help="tags that own its nodes")
     listing = noun.verb("list", _list, "List pre-auth keys, masked", ("ls", "show"), "headscale preauthkeys list")
     add_user(listing, "only of this user")
     for name, run, text, aliases in (
-        ("expire", _expire, "End a pre-auth key now", ("revoke", "exp", "e")),
-        ("delete", _delete, "Forget a pre-auth key", ("del", "rm", "d")),
+        ("expire", _expire, "Expire a pre-auth key now", ("revoke", "exp", "e")),
+        ("delete", _delete, "Delete a pre-auth key", ("del", "rm", "d")),
     ):
         verb = noun.verb(name, run, text, aliases, f"headscale preauthkeys {name} --id 3")
         verb.add_argument("key", nargs="?", metavar="KEY", default="", help="the key itself, or its id")
@@ -46,7 +46,7 @@ def _create(arguments: argparse.Namespace) -> None:
     from headscale.v1 import preauthkey_pb2
 
     if not arguments.user and not arguments.tags:
-        raise CommandError("a pre-auth key needs an owner", "say --user USER, or --tags tag:x", status=2)
+        raise CommandError("a pre-auth key needs an owner", "add --user USER, or --tags tag:x", status=2)
     with Remote(arguments) as remote:
         answer = remote.call(
             "CreatePreAuthKey",
@@ -94,14 +94,14 @@ def _keys(remote: Remote, user: str) -> list[Any]:
 
 
 def _which(arguments: argparse.Namespace, remote: Remote) -> int:
-    """The id of the key that is meant: by its id, or by the key itself as older versions want it.
+    """Return the id of the named key: given by its id, or by the key itself, as until Headscale 0.27.
 
     Raises:
         CommandError: there is none, or none is named.
     """
     text = str(arguments.id or "") or arguments.key
     if not text or (arguments.id and arguments.key):
-        raise CommandError("which key?", "say --id ID, from: headscale preauthkeys list", status=2)
+        raise CommandError("which key?", "add --id ID, from: headscale preauthkeys list", status=2)
     if arguments.id and not arguments.user:
         return int(arguments.id)
     for key in _keys(remote, arguments.user):
@@ -116,7 +116,7 @@ def _expire(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         number = _which(arguments, remote)
         answer = remote.call("ExpirePreAuthKey", preauthkey_pb2.ExpirePreAuthKeyRequest(id=number))
-    done(arguments, number, answer, f"pre-auth key {number} has ended")
+    done(arguments, number, answer, f"pre-auth key {number} has expired")
 
 
 def _delete(arguments: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
-"""How a command reaches its server: the `cli` section, the socket, and their variables, read without the rest.
+"""How a command reaches its server: reads the `cli` section, the socket and their variables, and nothing else.
 
-The whole configuration costs more time to read than a short command has. This reads what is written plainly; at the
-slightest doubt (a fault, a template, a variable that names a file) it asks the reader of the whole, which explains.
+Reading the whole configuration takes longer than a short command should. This module reads plain values; where there is
+more to it (an error, a template, a variable that names a file) it calls the full reader, which explains errors.
 """
 
 # pathlib takes longer to import than all this takes:
@@ -34,24 +34,24 @@ class Settings(NamedTuple):
     unix_socket: str
 
 
-class _Doubt(Exception):  # noqa: N818  not an error: the other reader is asked
-    """Not written plainly."""
+class _NotPlain(Exception):  # noqa: N818  not an error: the full reader is called
+    """A value that only the full reader understands."""
 
 
 def read(config: str | None, env: Mapping[str, str]) -> Settings:
-    """The settings from the file that is named or found, and from the variables, which win.
+    """Return the settings of the named or found file, and of the variables, which take precedence.
 
     Raises:
-        CommandError: the file cannot be read, or what it says of these is wrong.
+        CommandError: the file cannot be read, or one of these values is wrong.
     """
     try:
         return _plainly(config, env)
-    except _Doubt:
+    except _NotPlain:
         return carefully(config, env)
 
 
 def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
-    """The same by the reader of the whole configuration. Raises: as `read`."""
+    """Return the same by the full reader. Raises: as `read`."""
     from pathlib import Path
 
     from services.shared.config import ConfigError, load_client
@@ -66,14 +66,14 @@ def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
 
 def _plainly(config: str | None, env: Mapping[str, str]) -> Settings:
     if env.get("HEADSCALE_CLI_API_KEY_FILE"):
-        raise _Doubt
+        raise _NotPlain
     file = _file(config or env.get("HEADSCALE_CONFIG") or "")
     written = _written(file) if file else {}
     section = written.get("cli")
     if section is None:
         section = {}
     if not isinstance(section, dict) or not _KEYS.issuperset(section):
-        raise _Doubt
+        raise _NotPlain
     given = {key: env.get(f"HEADSCALE_CLI_{key.upper()}") or section.get(key) for key in _KEYS}
     return Settings(
         address=_text(given["address"]),
@@ -85,7 +85,7 @@ def _plainly(config: str | None, env: Mapping[str, str]) -> Settings:
 
 
 def _file(named: str) -> str:
-    """The file to read; empty: there is none."""
+    """Return the file to read; empty when there is none."""
     if named and not isdir(named):
         return named
     folders = (named,) if named else _FOLDERS
@@ -101,12 +101,12 @@ def _written(file: str) -> dict[str, Any]:
             text = stream.read()
         found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (both are safe)
     except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        raise _Doubt from None
+        raise _NotPlain from None
     if found is None:
         return {}
     keys = re.findall(r"(?m)^[\"']?(cli|unix_socket|state_dir)\b", text)
     if not isinstance(found, dict) or len(keys) != len(set(keys)):
-        raise _Doubt
+        raise _NotPlain
     return found
 
 
@@ -114,7 +114,7 @@ def _text(value: object) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or "$" in value or value != value.strip():
-        raise _Doubt
+        raise _NotPlain
     return value
 
 
@@ -123,7 +123,7 @@ def _seconds(value: object) -> float:
         return 5.0
     match = _SECONDS.match(value) if isinstance(value, str) else None
     if match is None:
-        raise _Doubt
+        raise _NotPlain
     return float(match[1]) * (60 if match[2] == "m" else 1)
 
 
@@ -133,7 +133,7 @@ def _flag(value: object) -> bool:
     elif value is None:
         value = False
     if not isinstance(value, bool):
-        raise _Doubt
+        raise _NotPlain
     return value
 
 
@@ -143,8 +143,8 @@ def _socket(written: Mapping[str, Any], env: Mapping[str, str]) -> str:
         if value is None:
             continue
         if not isinstance(value, str) or not value.startswith("/") or {"$", "~"} & set(value) or "//" in value:
-            raise _Doubt
+            raise _NotPlain
         if value.endswith("/"):
-            raise _Doubt
+            raise _NotPlain
         return value + tail if value != _DEFAULT_STATE else _DEFAULT_SOCKET
     return _DEFAULT_SOCKET

@@ -1,7 +1,7 @@
-"""`cli.insecure`: TLS to a server whose certificate nobody vouches for, and no TLS to one that has none.
+"""`cli.insecure`: connects by TLS to a server whose certificate cannot be verified, or without TLS.
 
-gRPC cannot skip the check of a certificate. So the certificate that the server shows is fetched first and then is the
-only one trusted, under the name it carries.
+gRPC cannot skip the verification of a certificate. So the server's certificate is fetched first, and is then the only
+trusted one, under the name that it carries.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def channel(address: str, timeout: float, options: tuple[tuple[str, Any], ...] = ()) -> Any:
-    """A channel to the address; a server that is away is found out by the first call."""
+    """Return a channel to the address; a server that does not answer is noticed by the first call."""
     import grpc
 
     shown = _certificate(address, timeout)
@@ -25,7 +25,7 @@ def channel(address: str, timeout: float, options: tuple[tuple[str, Any], ...] =
 
 
 def _certificate(address: str, timeout: float) -> bytes | None:
-    """The certificate that a server shows; None when it speaks no TLS or does not answer."""
+    """Return a server's certificate in DER; None when it does not speak TLS or does not answer."""
     host, _, port = address.rpartition(":")
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -42,7 +42,7 @@ def _certificate(address: str, timeout: float) -> bytes | None:
 
 
 def _name(certificate: bytes) -> str:
-    """A name that the certificate is valid for."""
+    """Return a name that the certificate is valid for; empty when it has none."""
     from cryptography import x509
 
     try:

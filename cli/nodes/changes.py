@@ -15,18 +15,18 @@ from cli.link.remote import Remote
 def declare(noun: Noun) -> None:
     """Add the verbs."""
     register = noun.verb(
-        "register", _register, "Approve a login (older spelling of: auth register)", (),
+        "register", _register, "Approve a pending login; the same as auth register", (),
         "headscale nodes register --user alice --key hskey-authreq-0123456789abcdef01234567",
     )  # fmt: skip
     add_user(register, "owner", required=True)
     register.add_argument("-k", "--key", required=True, metavar="AUTH_ID", help="from the page that the client opened")
     expire = noun.verb(
-        "expire", _expire, "End a node's key: its user must sign in again", ("logout", "exp", "e"),
+        "expire", _expire, "Expire a node's key: its user must sign in again", ("logout", "exp", "e"),
         "headscale nodes expire -i 4\n  headscale nodes expire -i 4 --expiry 2027-01-31T12:00:00Z",
     )  # fmt: skip
     add_node(expire)
-    expire.add_argument("-e", "--expiry", type=moment, default=None, help="when, in RFC 3339 (default now)")
-    expire.add_argument("-d", "--disable", action="store_true", help="never, instead")
+    expire.add_argument("-e", "--expiry", type=moment, default=None, help="when, in RFC 3339; default: now")
+    expire.add_argument("-d", "--disable", action="store_true", help="never expire")
     rename = noun.verb("rename", _rename, "Give a node another name", (), "headscale nodes rename -i 4 printer")
     add_node(rename)
     rename.add_argument("new_name", metavar="NEW_NAME", help="a DNS label")
@@ -40,12 +40,14 @@ def declare(noun: Noun) -> None:
     )  # fmt: skip
     add_node(approve)
     approve.add_argument("-r", "--routes", type=commas, action="extend", default=[], help="CIDRs; empty: none")
-    noun.verb("backfillips", _backfill, "Give nodes the addresses that they lack")
-    key = noun.verb("key", _key, "Let a node make itself a new key", (), "headscale nodes key rotate --id 4")
-    key.add_argument("action", choices=("rotate",), metavar="rotate", help="the only thing to do with it")
+    noun.verb("backfillips", _backfill, "Give every node an address of each configured prefix")
+    key = noun.verb(
+        "key", _key, "Make a node replace its key at its next sign-in", (), "headscale nodes key rotate --id 4"
+    )
+    key.add_argument("action", choices=("rotate",), metavar="rotate", help="the only action")
     add_node(key)
     move = noun.verb(
-        "move", _move, "Until Headscale 0.27: give a node to another user; says what to do instead", ("mv",),
+        "move", _move, "Refused: nodes are not moved between users; names the alternatives", ("mv",),
         "headscale nodes move -i 4 -u bob",
     )  # fmt: skip
     add_node(move)
@@ -72,12 +74,12 @@ def _expire(arguments: argparse.Namespace) -> None:
         if arguments.expiry:
             request.expiry.CopyFrom(timestamp(arguments.expiry))
         answer = remote.call("ExpireNode", request)
-    told = "never ends" if arguments.disable else f"ends {when(answer.node.expiry)} UTC"
-    print_result(arguments, answer.node, f"the key of node {node.given_name} {told}")
+    end = "never ends" if arguments.disable else f"ends {when(answer.node.expiry)} UTC"
+    print_result(arguments, answer.node, f"the key of node {node.given_name} {end}")
 
 
 def _key(arguments: argparse.Namespace) -> None:
-    """Only a client can make its key: ending the old one is what makes it do so, at its next contact."""
+    """Expire the key: only a client can make its key, and it does so at its next sign-in."""
     from headscale.v1 import node_pb2
 
     with Remote(arguments) as remote:
@@ -86,7 +88,7 @@ def _key(arguments: argparse.Namespace) -> None:
     print_result(
         arguments,
         answer.node,
-        f"the key of node {node.given_name} has ended: it makes a new one when its user signs in again",
+        f"the key of node {node.given_name} is expired: it makes a new one when its user signs in again",
     )
 
 
@@ -145,10 +147,10 @@ def _backfill(arguments: argparse.Namespace) -> None:
 
 
 def _move(arguments: argparse.Namespace) -> None:
-    """Refused as the server refuses it: a node that changes hands keeps no key that its old user knew."""
+    """Refuse, as the server does: the old user would still hold the node's key."""
     with Remote(arguments) as remote:
         node, user = remote.node(arguments.identifier), remote.user(arguments.user)
     raise CommandError(
-        f"node {node.given_name} was not moved: nodes are not moved between users any more",
+        f"node {node.given_name} was not moved: nodes cannot be moved between users",
         f"sign in on it again as {user.name}, or give it tags: headscale nodes tag -i {node.id} -t tag:…",
     )

@@ -1,4 +1,4 @@
-"""`headscale nodes`: devices in the tailnet. Lists them; `node_changes` changes them."""
+"""`headscale nodes list` and `list-routes`: lists devices; `changes` has the verbs that change them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def declare(nouns: Any) -> None:
     listing.add_argument("node", nargs="?", metavar="NODE", default="", help="only this node: id or given name")
     add_user(listing, "only of this user")
     listing.add_argument("-t", "--tags", action="store_true", help=argparse.SUPPRESS)
-    listing.add_argument("-w", "--wide", action="store_true", help="also what its client is and how it is connected")
-    listing.add_argument("--columns", type=commas, default=[], metavar="NAME,…", help="these columns alone")
+    listing.add_argument("-w", "--wide", action="store_true", help="also version, system and connectivity")
+    listing.add_argument("--columns", type=commas, default=[], metavar="NAME,…", help="only these columns")
     routes = noun.verb(
         "list-routes", _list_routes, "List routes of nodes", ("lsr", "routes"), "headscale nodes list-routes -i router"
     )

@@ -1,7 +1,7 @@
 """`headscale routes`: single routes of nodes, as Headscale up to 0.25 counted them.
 
-A route's number is its place among all routes, ordered by node and then by prefix. It changes when nodes offer others,
-so that commands which change something print the route that they changed.
+A route's number is its place among all routes, ordered by node and then by prefix. It changes when nodes advertise
+others, so commands that change something print the route that they changed.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ class Route:
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
-    noun = Noun(nouns, "routes", "Routes that nodes offer, one by one", ("route", "r"))
+    noun = Noun(nouns, "routes", "Routes that nodes advertise, one by one", ("route", "r"))
     listing = noun.verb("list", _list, "List routes", ("ls", "show"), "headscale routes list -i router")
     add_node(listing, required=False, text="only of this node: ")
     for name, run, text in (
         ("enable", _enable, "Approve a route"),
-        ("disable", _disable, "Take a route's approval back"),
-        ("delete", _disable, "The same as disable: a route is gone when its node no longer offers it"),
+        ("disable", _disable, "Withdraw the approval of a route"),
+        ("delete", _disable, "The same as disable: a route exists as long as its node advertises it"),
     ):
         verb = noun.verb(name, run, text, (), f"headscale routes {name} -r 3")
         verb.add_argument("-r", "--route", type=positive, required=True, help="number, from: headscale routes list")
@@ -111,7 +111,7 @@ def _change(arguments: argparse.Namespace, *, approve: bool) -> None:
         if not found:
             raise CommandError(f"route not found: {arguments.route}", "see: headscale routes list")
         route = found[0]
-        # Both families of an exit route go together: the server approves them so.
+        # The server approves both families of an exit route together.
         prefixes = _EXITS if route.prefix in _EXITS else {route.prefix}
         approved = set(route.node.approved_routes)
         approved = approved | prefixes if approve else approved - prefixes

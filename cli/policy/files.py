@@ -1,4 +1,4 @@
-"""Documents that people name on the command line: policies and described tailnets, read with care."""
+"""Reads documents named on the command line, policies and described tailnets, within a size limit."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ LIMIT = 4 << 20
 
 
 def add_file(parser: argparse.ArgumentParser) -> None:
-    """The policy, named after the verb or with -f."""
+    """Add the policy file, given after the verb or with -f."""
     parser.add_argument("path", nargs="?", metavar="FILE", default="")
     parser.add_argument("-f", "--file", default="", help="HuJSON or YAML; - for standard input")
 
 
 def add_topology(parser: argparse.ArgumentParser) -> None:
-    """A described tailnet in the place of the live one."""
+    """Add `--topology`, a described tailnet in place of the live one."""
     parser.add_argument("--topology", default="", metavar="FILE", help="a described tailnet instead of the live one")
 
 
 def path_of(arguments: argparse.Namespace) -> str:
-    """The file that is named. Raises: `CommandError` when none is."""
+    """Return the named file. Raises: `CommandError` when there is none."""
     path: str = arguments.file or arguments.path
     if not path:
-        raise CommandError("which file?", "say --file FILE, or - for standard input", status=2)
+        raise CommandError("which file?", "add --file FILE, or - for standard input", status=2)
     return path
 
 
 def read_text(arguments: argparse.Namespace) -> str:
-    """The text of the policy that is named. Raises: `CommandError`."""
+    """Return the text of the named policy. Raises: `CommandError`."""
     return read_file(path_of(arguments))
 
 
 def read_file(path: str) -> str:
-    """The text of a file. Raises: `CommandError`."""
+    """Return the text of a file. Raises: `CommandError`."""
     try:
         raw = _read(path)
         if len(raw) > LIMIT:
@@ -53,13 +53,13 @@ def read_file(path: str) -> str:
 
 
 def show_warnings(warnings: Iterable[str]) -> None:
-    """Tell what should be mended, beside the answer."""
+    """Print warnings on standard error, beside the answer."""
     for warning in warnings:
         sys.stderr.write(f"warning: {warning}\n")
 
 
 def refuse(errors: Sequence[str], output: str | None) -> NoReturn:
-    """End with what is wrong: as data on standard output for programs, as text for people.
+    """End with errors: as data on standard output for programs, as text for people.
 
     Raises:
         CommandError: always.
@@ -71,7 +71,7 @@ def refuse(errors: Sequence[str], output: str | None) -> NoReturn:
 
 @contextlib.contextmanager
 def refusals_as_data(arguments: argparse.Namespace) -> Iterator[None]:
-    """What a server refuses is told to programs as data too, a text per line."""
+    """Print what a server refuses as data for programs too, a text per line."""
     try:
         yield
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""`policy check` and `policy compile`: what a document means; needs no server where a file describes the tailnet."""
+"""`policy check` and `policy compile`: checks a document; needs no server where a file describes the tailnet."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _compile(arguments: argparse.Namespace) -> None:
 
 
 def _show(name: str, node: dict[str, Any]) -> None:
-    """One node for people: whom it sees, and what it lets in."""
+    """Print one node for people: its peers, and what it lets in."""
     sys.stdout.write(f"{name}\n  peers: {', '.join(node['peers']) or 'none'}\n")
     for rule in node["packet_filter"]:
         ports = ", ".join(_ports(one) for one in rule.get("DstPorts") or ())

@@ -1,4 +1,4 @@
-"""`headscale policy` and `headscale acls`: the document that says who may reach whom. Sets and shows it."""
+"""`headscale policy` and `headscale acls`: sets and prints the document that decides who may reach whom."""
 
 from __future__ import annotations
 
@@ -30,10 +30,8 @@ def declare(nouns: Any) -> None:
             "set", _set, "Put a policy in force", ("put", "update"), f"headscale {name} set policy.hujson"
         )
         add_file(parser)
-        parser.add_argument("--reason", default="", help="kept with the version")
-        parser.add_argument(
-            "--if-match", default="", metavar="ETAG", help="only when the policy in force has this etag"
-        )
+        parser.add_argument("--reason", default="", help="reason, kept with the version")
+        parser.add_argument("--if-match", default="", metavar="ETAG", help="only if the policy in force has this etag")
         add_flag(parser)
         offline.declare(noun, name)
         questions.declare(noun, name)

@@ -1,4 +1,4 @@
-"""`policy explain` and `policy preview`: why someone may or may not, and what a document would change for whom."""
+"""`policy explain` and `policy preview`: why a connection is allowed or not, and what a document would change."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ASPECTS = {"packet_filter": "packet filter", "ssh": "ssh", "capabilities": "cap
 def declare(noun: Noun, name: str) -> None:
     """Add the verbs."""
     parser = noun.verb(
-        "explain", _explain, "Say which rule lets SRC reach DST, or why none does", ("why",),
+        "explain", _explain, "Explain which rule lets SRC reach DST, or why none does", ("why",),
         f"headscale {name} explain alice laptop:22\n  headscale {name} explain group:dev tag:db:5432 --protocol tcp",
     )  # fmt: skip
     parser.add_argument("source", metavar="SRC", help="a node, user, group, tag, host of the policy, or address")
@@ -37,7 +37,7 @@ def declare(noun: Noun, name: str) -> None:
     parser.add_argument("--policy", default="", metavar="FILE", help="a policy instead of the one in force")
     add_topology(parser)
     parser = noun.verb(
-        "preview", _preview, "Say what would change for whom if a policy were set", ("diff-nodes",),
+        "preview", _preview, "Show what would change for each node if a policy were set", ("diff-nodes",),
         f"headscale {name} preview policy.hujson",
     )  # fmt: skip
     add_file(parser)
@@ -60,14 +60,14 @@ def _explain(arguments: argparse.Namespace) -> None:
         if not one["allowed"] and not one["near"]:
             sys.stdout.write("  no rule names both\n")
     if not answer["answers"]:
-        sys.stdout.write("there is nobody to ask about: both are the same node\n")
+        sys.stdout.write("SRC and DST are the same node\n")
 
 
 def _explain_file(arguments: argparse.Namespace) -> dict[str, Any]:
     from services.policy.explain import explain
 
     if not arguments.policy:
-        raise CommandError("which policy?", "a described tailnet has none: say --policy FILE too", status=2)
+        raise CommandError("which policy?", "a described tailnet has none: add --policy FILE", status=2)
     text, topology = read_file(arguments.policy), read_topology(arguments.topology)
     answer = explain(
         text, topology, arguments.source, arguments.destination, protocol=arguments.protocol, name=arguments.policy

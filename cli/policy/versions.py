@@ -1,4 +1,4 @@
-"""`policy versions`, `diff` and `rollback`: what the policy was, who changed it and why, and the way back."""
+"""`policy versions`, `diff` and `rollback`: earlier policies, their authors and reasons, and the way back to one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cli.policy.files import refusals_as_data, show_warnings
 def declare(noun: Noun, name: str) -> None:
     """Add the verbs."""
     parser = noun.verb("versions", _versions, "List the versions, newest first", ("history", "log"))
-    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="at most so many (20)")
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="at most this many (20)")
     parser.add_argument("--before", type=positive, default=0, metavar="N", help="only versions below this number")
     parser = noun.verb("diff", _diff, "Compare two versions", (), f"headscale {name} diff 3 4")
     parser.add_argument("first", type=positive, metavar="A")
@@ -31,7 +31,7 @@ def declare(noun: Noun, name: str) -> None:
 
 
 def plain(version: Any) -> dict[str, Any]:
-    """A version as data; `policy` and `updatedAt` are Headscale's names for its text and time."""
+    """Return a version as data; `policy` and `updatedAt` are Headscale's names for its text and time."""
     found: dict[str, Any] = data(version)
     text = found.pop("text")
     shown = {"policy": text} if text else {}

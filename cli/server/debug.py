@@ -1,4 +1,4 @@
-"""`headscale debug`: to try things out."""
+"""`headscale debug`: makes pending logins for trials, without a device."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from cli.link.remote import Remote
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verb."""
-    noun = Noun(nouns, "debug", "Try things out")
+    noun = Noun(nouns, "debug", "Make things for trials")
     create = noun.verb(
-        "create-node", _create_node, "Make a login that waits, as if a device had asked; auth register lets it in", (),
+        "create-node", _create_node, "Make a pending login, as a device does; auth register approves it", (),
         "headscale debug create-node --name web --user alice --key hskey-authreq-0123456789abcdef01234567",
     )  # fmt: skip
-    create.add_argument("--name", required=True, help="what the device calls itself")
-    add_user(create, "its owner to be", required=True)
-    create.add_argument("-k", "--key", required=True, metavar="AUTH_ID", help="a free auth id")
-    create.add_argument("-r", "--route", type=commas, action="extend", default=[], help="CIDRs that it offers")
+    create.add_argument("--name", required=True, help="hostname of the device")
+    add_user(create, "its future owner", required=True)
+    create.add_argument("-k", "--key", required=True, metavar="AUTH_ID", help="an unused auth id")
+    create.add_argument("-r", "--route", type=commas, action="extend", default=[], help="CIDRs that it advertises")
 
 
 def _create_node(arguments: argparse.Namespace) -> None:
@@ -35,4 +35,4 @@ def _create_node(arguments: argparse.Namespace) -> None:
         )
         node = remote.call("DebugCreateNode", request).node
     register = f"headscale auth register --auth-id {arguments.key} -u {user.name}"
-    print_result(arguments, node, f"{arguments.name} waits: {register}")
+    print_result(arguments, node, f"{arguments.name} waits for approval: {register}")

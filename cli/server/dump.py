@@ -1,4 +1,4 @@
-"""`headscale dumpConfig`: the whole configuration as it is in force, defaults included, without secrets."""
+"""`headscale dumpConfig`: prints the configuration in force, with defaults, without secrets."""
 
 from __future__ import annotations
 

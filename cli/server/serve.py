@@ -1,4 +1,4 @@
-"""`headscale serve`: every process in one, or the named ones alone. The only module that imports every `wiring`."""
+"""Runs services in this process: all of them, or the named ones. The only module that imports every `wiring`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from services.shared.config import Config
     from services.shared.runtime.process import Build
 
-# In the order of their start: each is asked by those after it.
+# In the order of their start: each serves the ones after it.
 _WIRING: Mapping[str, str] = {
     "policy": "services.policy.wiring",
     "registry": "services.registry.wiring",
@@ -30,20 +30,20 @@ def run_processes(config: Config, names: tuple[str, ...]) -> None:
     """Run until SIGTERM or Ctrl-C.
 
     Raises:
-        CommandError: it could not start; the log says why.
+        CommandError: it could not start; the log has the reason.
     """
-    # A server outlives the peers that hang up on it: the command line's own way with closed pipes would end it.
+    # A short command ends at a closed pipe. A server must survive clients that close theirs.
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    # Each client is a file. systemd and shells start programs with 1,024 and let them have more if they ask.
+    # Each client is an open file. systemd and shells allow 1,024 at first, and more on request.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):  # macOS says "without limit" and does not take it
+    with contextlib.suppress(ValueError, OSError):  # macOS reports "no limit" as the maximum, and refuses it
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     wanted = [name for name in _WIRING if name in {given.replace("-", "_") for given in names}]
     together = not wanted
     if together:
         wanted = [name for name in _WIRING if name != "derp" or config.derp.server.enabled]
     if _serve(config, wanted, together):
-        raise CommandError("the server ended with an error", "the log above says which")
+        raise CommandError("the server ended with an error", "the log above has the reason")
 
 
 def _serve(config: Config, wanted: list[str], together: bool) -> int:
@@ -65,6 +65,6 @@ def _serve(config: Config, wanted: list[str], together: bool) -> int:
 
 
 def _build_of(module: str) -> Build:
-    # Imported by name and late: a process alone does not pay for the others.
+    # Imported by name, when it is needed: a single service does not load the others.
     build: Callable[..., object] = import_module(module).build
     return build  # type: ignore[return-value]

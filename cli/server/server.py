@@ -1,4 +1,4 @@
-"""Commands about the server itself: serve, version, health."""
+"""`headscale serve`, `version` and `health`: runs a server, or asks one. Knows no wiring itself."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ PROCESSES = ("gateway", "registry", "policy", "auth", "map-streamer", "derp")
 def declare(nouns: Any) -> None:
     """Add the commands."""
     serve = declare_command(
-        nouns, "serve", _serve, "Run the server: everything in one process, or the named process alone", (),
-        "headscale -c config.yaml serve\n  headscale -c config.yaml serve registry",
+        nouns, "serve", _serve, "Run the server: all services in one process, or only the named ones", (),
+        "headscale serve\n  headscale serve -c config.yaml\n  headscale serve registry -c config.yaml",
     )  # fmt: skip
     serve.add_argument("process", nargs="*", choices=[[], *PROCESSES], metavar="PROCESS", help=", ".join(PROCESSES))
-    declare_command(nouns, "version", _version, "Print the version")
-    health = declare_command(nouns, "health", _health, "Ask a running server whether it is well")
-    health.add_argument("--process", choices=PROCESSES, default="", help="ask one process of a stack instead")
+    declare_command(
+        nouns, "version", _version, "Print the Headscale release whose interfaces this program has, and its own version"
+    )
+    health = declare_command(nouns, "health", _health, "Ask a running server whether its database and services answer")
+    health.add_argument("--process", choices=PROCESSES, default="", help="ask this one process of a stack")
 
 
 def _serve(arguments: argparse.Namespace) -> None:
@@ -57,13 +59,13 @@ def _health(arguments: argparse.Namespace) -> None:
     if arguments.output:
         emit(data(answer), arguments.output)
     if not answer.database_connectivity:
-        raise CommandError("the database does not answer", "look at the logs of the registry")
+        raise CommandError("the database does not answer", "see the log of the registry")
     if not arguments.output:
         print("ok")
 
 
 def _process_health(arguments: argparse.Namespace) -> None:
-    """Ask the health service of one process where it listens on this host."""
+    """Ask the gRPC health service of one process, at its address on this host."""
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
 

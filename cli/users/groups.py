@@ -1,4 +1,4 @@
-"""`headscale groups`: which groups there are, and who says that somebody is in one. Changed by policy and provider."""
+"""`headscale groups`: lists groups and their members with the source of each. Groups change in policy and provider."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def declare(nouns: Any) -> None:
     noun = Noun(nouns, "groups", "Groups of the policy and of sign-in providers", ("group",))
     noun.verb("list", _list, "List the groups that the policy or a provider knows", ("ls",), "headscale groups list")
     show = noun.verb(
-        "show", _show, "Show the members of a group, and who says that they are", (), "headscale groups show dev"
+        "show", _show, "Show the members of a group and the source of each membership", (), "headscale groups show dev"
     )
     show.add_argument("name", metavar="NAME", help="with or without group:")
 

@@ -1,4 +1,4 @@
-"""`headscale users show`, `link`, `unlink` and `relink`: all that is known of a person, and who is who."""
+"""`headscale users show`, `link`, `unlink` and `relink`: one user in full, and the identities that belong to users."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_to(noun: Noun) -> None:
     show = noun.verb(
         "show",
         _show,
-        "Show a user: identities, groups and who says so, nodes, and whether they may enter",
+        "Show a user: identities, groups with their sources, nodes, and whether they may sign in",
         (),
         "headscale users show alice@example.com -o json",
     )
@@ -27,11 +27,11 @@ def add_to(noun: Noun) -> None:
     show.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID", help="as of users list")
     show.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="as of users list")
     show.add_argument("-e", "--email", default="", help="as of users list")
-    show.add_argument("--history", action="store_true", help="also what became of each attribute")
+    show.add_argument("--history", action="store_true", help="also the changes of each attribute")
     link = noun.verb(
         "link",
         _link,
-        "Say that an identity at a provider is a user's; it need not have signed in yet",
+        "Link an identity at a provider to a user, also before its first sign-in",
         (),
         "headscale users link alice https://idp.example.com 248289761001",
     )
@@ -39,28 +39,28 @@ def add_to(noun: Noun) -> None:
     unlink = noun.verb(
         "unlink",
         _unlink,
-        "Say that an identity is nobody's any more",
+        "Unlink an identity from its user",
         (),
         "headscale users unlink https://idp.example.com 248289761001",
     )
     for parser in (link, unlink):
-        parser.add_argument("issuer", metavar="ISSUER", help="the provider's issuer, as users show tells it")
+        parser.add_argument("issuer", metavar="ISSUER", help="the provider's issuer, from: headscale users show")
         parser.add_argument("subject", metavar="SUBJECT", help="the person's id there (sub)")
     relink = noun.verb(
         "relink",
         _relink,
-        "Say that two users are one person: identities and nodes of the first become the second's",
+        "Merge two users: identities and nodes of the first become those of the second",
         (),
         "headscale users relink alice-2 alice",
     )
-    relink.add_argument("who", metavar="USER", help="who is given up: id, name or e-mail")
-    relink.add_argument("to", metavar="TO", help="who goes on: id, name or e-mail")
+    relink.add_argument("who", metavar="USER", help="the user to empty: id, name or e-mail")
+    relink.add_argument("to", metavar="TO", help="the user to keep: id, name or e-mail")
 
 
 def _show(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import user_pb2 as pb
 
-    if not arguments.who:  # Headscale's other word for `users list`
+    if not arguments.who:  # an alias of `users list` in Headscale
         list_users(arguments)
         return
     with Remote(arguments) as remote:
@@ -70,18 +70,18 @@ def _show(arguments: argparse.Namespace) -> None:
         return
     user = found.user
     print(user.name + (f" ({user.display_name})" if user.display_name else ""))
-    said = found.standing
+    standing = found.standing
     rows = [
         ("id", str(user.id)),
         ("e-mail", user.email or "-"),
         ("role", user.role),
         ("created", when(user.created_at)),
         ("last login", when(found.last_login, absent="never")),
-        ("standing", _standing(user.suspended, said)),
+        ("standing", _standing(user.suspended, standing)),
     ]
     for name, value in rows:
         print(f"  {name:<11} {value}")
-    _section("identities", ("Issuer", "Subject", "E-mail", "Last login", "May enter"), _identities(found))
+    _section("identities", ("Issuer", "Subject", "E-mail", "Last login", "May sign in"), _identities(found))
     groups: Rows = [
         (group.name, group.source, group.issuer or "-", when(group.since), "yes" if group.counts else "no")
         for group in found.groups
@@ -91,17 +91,17 @@ def _show(arguments: argparse.Namespace) -> None:
         "nodes", ("ID", "Name", "Addresses", "Connected", "Expires", "Signed in"), [_node(node) for node in found.nodes]
     )
     if arguments.history:
-        told: Rows = [
+        changes: Rows = [
             (when(one.at), one.attribute, one.before or "-", one.after or "-", one.source) for one in found.history
         ]
-        _section("history", ("When", "What", "Before", "After", "By"), told)
+        _section("history", ("When", "What", "Before", "After", "By"), changes)
 
 
-def _standing(suspended: bool, said: Any) -> str:
+def _standing(suspended: bool, last: Any) -> str:
     if not suspended:
         return "active"
-    by = f" by {said.actor or said.source}" if said.source else ""
-    return f"suspended since {when(said.since)}{by}" + (f": {said.reason}" if said.reason else "")
+    by = f" by {last.actor or last.source}" if last.source else ""
+    return f"suspended since {when(last.since)}{by}" + (f": {last.reason}" if last.reason else "")
 
 
 def _identities(found: Any) -> Rows:
@@ -150,7 +150,7 @@ def _unlink(arguments: argparse.Namespace) -> None:
 def _relink(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import user_pb2 as pb
 
-    confirm(f"make all identities and nodes of user {arguments.who} those of {arguments.to}?", arguments.force)
+    confirm(f"give all identities and nodes of user {arguments.who} to {arguments.to}?", arguments.force)
     with Remote(arguments) as remote:
         moved = remote.people().call("RelinkUser", pb.RelinkUserRequest(user=arguments.who, to=arguments.to))
     sentence = f"user {moved.user.name} has {moved.links} more identities and {moved.nodes} more nodes"

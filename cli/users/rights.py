@@ -1,4 +1,4 @@
-"""`headscale users suspend` and `restore`: what a person may do, as an administrator decides it."""
+"""`headscale users suspend` and `restore`: takes a user's access away and gives it back."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ def add_to(noun: Noun) -> None:
     suspend = noun.verb(
         "suspend",
         _suspend,
-        "End the access of a user's nodes and refuse their logins, until restored",
+        "End the access of a user's nodes and refuse their sign-ins, until restored",
         (),
         "headscale users suspend alice@example.com --reason 'left the company'",
     )
     restore = noun.verb(
         "restore",
         _restore,
-        "Take a suspension back: nodes go on as before it",
+        "Lift a suspension: nodes have the access that they had before",
         (),
         "headscale users restore alice@example.com",
     )
     for parser in (suspend, restore):
         parser.add_argument("who", metavar="USER", help="id, name or e-mail")
-        parser.add_argument("--reason", default="", help="why; kept with the change")
+        parser.add_argument("--reason", default="", help="reason, kept with the change")
 
 
 def _suspend(arguments: argparse.Namespace) -> None:
@@ -45,4 +45,4 @@ def _restore(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         request = pb.RestoreUserRequest(user=arguments.who, reason=arguments.reason)
         user = remote.people().call("RestoreUser", request).user
-    print_result(arguments, user, f"user {user.name} is restored: their nodes go on as before")
+    print_result(arguments, user, f"user {user.name} is restored: their nodes have access again")

@@ -1,4 +1,4 @@
-"""`headscale users`."""
+"""`headscale users`: creates, deletes and renames users and gives them roles; `people` and `rights` do the rest."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def declare(nouns: Any) -> None:
     create = noun.verb(
         "create", _create, "Create a user", ("c", "new"), "headscale users create alice -e alice@example.com"
     )
-    create.add_argument("name")
+    create.add_argument("name", metavar="NAME", help="a name, or an e-mail address")
     create.add_argument("-d", "--display-name", default="", help="name shown to people")
-    create.add_argument("-e", "--email", default="")
-    create.add_argument("-p", "--picture-url", default="")
+    create.add_argument("-e", "--email", default="", help="e-mail address")
+    create.add_argument("-p", "--picture-url", default="", help="picture, as an http(s) URL")
     listing = noun.verb("list", list_users, "List users", ("ls",), "headscale users list -o json")
     listing.add_argument("who", nargs="?", default="", help="id, name or e-mail: show only this user")
     _which(listing, required=False)
@@ -33,9 +33,9 @@ def declare(nouns: Any) -> None:
     destroy.add_argument("who", nargs="?", default="", help="id, name or e-mail")
     _which(destroy)
     rename = noun.verb("rename", _rename, "Give a user another name", ("mv",), "headscale users rename -n alice -r bob")
-    rename.add_argument("names", nargs="*", metavar="OLD NEW", help="older spelling: old and new name")
+    rename.add_argument("names", nargs="*", metavar="OLD NEW", help="old and new name, as until Headscale 0.23")
     _which(rename)
-    rename.add_argument("-r", "--new-name", default="")
+    rename.add_argument("-r", "--new-name", default="", help="new name")
     role = noun.verb("role", _role, "Give a user another role", (), "headscale users role alice admin")
     role.add_argument("who", metavar="USER", help="id, name or e-mail")
     role.add_argument(
@@ -46,16 +46,16 @@ def declare(nouns: Any) -> None:
 
 
 def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
-    parser.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID")
-    parser.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="")
+    parser.add_argument("-i", "--identifier", "--id", type=positive, default=0, metavar="ID", help="user id")
+    parser.add_argument("-n", "--name", dest="by_name", metavar="NAME", default="", help="user name")
     if not required:
-        parser.add_argument("-e", "--email", default="")
+        parser.add_argument("-e", "--email", default="", help="e-mail address")
 
 
 def _named(arguments: argparse.Namespace, who: str) -> str:
     text = str(arguments.identifier or "") or arguments.by_name or who
     if not text:
-        raise CommandError("which user?", "say --identifier ID or --name NAME", status=2)
+        raise CommandError("which user?", "add --identifier ID or --name NAME", status=2)
     return str(text)
 
 
@@ -91,7 +91,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     old, new = [*arguments.names, "", ""][:2]
     new = arguments.new_name or new or (old if arguments.identifier or arguments.by_name else "")
     if not new:
-        raise CommandError("which new name?", "say --new-name NAME", status=2)
+        raise CommandError("which new name?", "add --new-name NAME", status=2)
     with Remote(arguments) as remote:
         user = remote.user(_named(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from services.shared.runtime import build_info
 from services.shared.runtime.build_info import UNKNOWN, VARIABLE, built, commit_of
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
 
+ROOT = Path(__file__).parents[2]
+PLACE = Path(build_info.__file__).parent.relative_to(ROOT)
+"""Where the module is, so that the tests notice when it moves."""
+
+
 def folder_in(root: Path) -> Path:
-    folder = root / "services" / "shared"
+    folder = root / PLACE
     folder.mkdir(parents=True)
     return folder
 
@@ -37,6 +43,10 @@ def test_a_checkout_names_the_commit_of_its_branch(tmp_path: Path, packed: bool)
     if not packed:
         (git / "refs" / "heads" / "main").write_text(OTHER + "\n")
     assert commit_of(folder, {}) == (COMMIT if packed else OTHER)
+
+
+def test_the_build_leaves_the_commit_where_the_program_reads_it() -> None:
+    assert f'= "{PLACE / build_info.WRITTEN}"' in (ROOT / "hatch_build.py").read_text()
 
 
 def test_nonsense_is_no_commit(tmp_path: Path) -> None:

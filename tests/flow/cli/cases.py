@@ -148,11 +148,11 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("pre show -n root -o yaml", ""),
     ),
     "preauthkeys expire": (
-        Use("preauthkeys expire --id {key}", "has ended", True),
-        Use("preauthkeys expire {secret} --user root", "has ended", True),
-        Use("preauthkeys revoke {key}", "has ended", True),
+        Use("preauthkeys expire --id {key}", "expired", True),
+        Use("preauthkeys expire {secret} --user root", "expired", True),
+        Use("preauthkeys revoke {key}", "expired", True),
         Use("preauthkeys exp -i {key} -o json --modern", '"id"', True),
-        Use("preauthkeys e {secret}", "has ended", True),
+        Use("preauthkeys e {secret}", "expired", True),
         Use("preauthkeys expire -i {key} -o json", "{}", True),
     ),
     "preauthkeys delete": (
@@ -170,10 +170,10 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("apikey show -o json", '"seconds"'),
     ),
     "apikeys expire": (
-        Use("apikeys expire --prefix {apikey}", "has ended", True),
-        Use("apikeys revoke -i {apikeyid}", "has ended", True),
-        Use("apikeys expire -p hskey-api-{apikey}-***", "has ended", True),
-        Use("apikeys exp -p {apikey} -o json", "{}", True), Use("apikeys e --id {apikeyid}", "has ended", True),
+        Use("apikeys expire --prefix {apikey}", "expired", True),
+        Use("apikeys revoke -i {apikeyid}", "expired", True),
+        Use("apikeys expire -p hskey-api-{apikey}-***", "expired", True),
+        Use("apikeys exp -p {apikey} -o json", "{}", True), Use("apikeys e --id {apikeyid}", "expired", True),
     ),
     "apikeys delete": (
         Use("apikeys delete --prefix {apikey}", "deleted", True),
@@ -208,6 +208,9 @@ RIGHT: dict[str, tuple[Use, ...]] = {
     ),
     "generate private-key": (
         Use("generate private-key", "privkey:"), Use("gen private-key -o json", '"private_key": "privkey:'),
+    ),
+    "generate config": (
+        Use("generate config", "\nserver_url: "), Use("gen config --complete", "#max_connections: 65536"),
     ),
     "debug create-node": (
         Use("debug create-node --name {name} --user root --key {free}", "headscale auth register", True),
@@ -389,6 +392,7 @@ WRONG: dict[str, tuple[Use, ...]] = {
     "generate private-key": (
         misuse("generate private-key x", "unexpected argument"), misuse("generate public-key", "unknown command"),
     ),
+    "generate config": (misuse("generate config x", "unexpected argument"),),
     "debug create-node": (
         misuse("debug create-node --user root --key x", "--name"),
         misuse("debug create-node --name x --key y", "--user"),
@@ -411,7 +415,8 @@ WRONG: dict[str, tuple[Use, ...]] = {
 """Unknown ids and names, garbage, missing and contradicting options; nothing may change by them."""
 
 LOCAL = frozenset(
-    ("version", "configtest", "generate private-key", "dumpConfig", "help", "man", "mockoidc", "serve",
+    ("version", "configtest", "generate private-key", "generate config", "dumpConfig", "help", "man",
+     "mockoidc", "serve",
      *(f"completion {shell}" for shell in SHELLS),
      *(f"oauth-clients {verb}" for verb in ("create", "list", "delete")))
 )  # fmt: skip

@@ -71,7 +71,7 @@ async def test_a_key_is_rotated_and_a_machine_deleted(tailnet: Tailnet, shell: S
     await tailnet.device("laptop").join(await tailnet.auth_key(user))
     (node,) = await shell.ok("machines", "list")
     told = await shell("nodes", "key", "rotate", "--id", node["id"])
-    assert told.status == 0 and "has ended" in told.out
+    assert told.status == 0 and "is expired" in told.out
     assert (await shell.ok("nodes", "list"))[0]["expiry"] is not None
     refused = await shell("machines", "delete", "--id", node["id"])
     assert refused.status == 1 and "--force" in refused.err

@@ -64,7 +64,7 @@ async def test_a_pre_auth_key_is_shown_once_admits_and_ends(shell: Shell, tailne
     assert node["user"]["name"] == "alice"
     (listed,) = await shell.ok("preauthkeys", "list")
     assert listed["key"] not in ("", key)
-    assert listed["used"] is True
+    assert listed["used"] is False, "a reusable key is not used up"
     assert (await shell("preauthkeys", "expire", "-i", listed["id"])).status == 0
     assert (await tailnet.device("late").connect()) is not None
     assert "Error" in await tailnet.devices[-1].register(Auth={"AuthKey": key})

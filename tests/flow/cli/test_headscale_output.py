@@ -122,9 +122,7 @@ def kind(value: Any) -> Any:
 
 def of_server(member: str, value: dict[str, Any]) -> bool:
     """Whether a member is a choice of the server that the command line only prints."""
-    spent = member == "used" and value.get("reusable", False)
-    serves = member == "subnet_routes" and not value.get("online", False)
-    return spent or serves
+    return member == "subnet_routes" and not value.get("online", False)
 
 
 NODE, PRE_AUTH_KEY, API_KEY, USER = (

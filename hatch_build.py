@@ -1,7 +1,4 @@
-"""Adds to a wheel the commit that it was built from, and the page that explains the configuration.
-
-The commit is that of git, or of SMARTSCALE_COMMIT where there is no git.
-"""
+"""Adds to a wheel the commit that it was built from: of git, or of SMARTSCALE_COMMIT where there is no git."""
 
 from __future__ import annotations
 
@@ -15,18 +12,14 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CommitHook(BuildHookInterface[Any]):
-    """Adds both files; an editable install has neither: its commit changes, and it reads the page itself."""
+    """Adds `services/shared/runtime/commit.txt`; an editable install has none, as its commit changes."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before a wheel is put together."""
-        if version == "editable":
-            return
-        page = Path(self.root) / "docs" / "configuration.md"
-        build_data["force_include"][str(page)] = "services/shared/config/configuration.md"
         commit = os.environ.get("SMARTSCALE_COMMIT") or self._described()
-        if not commit:
+        if version == "editable" or not commit:
             return
         self._folder = tempfile.TemporaryDirectory()
         file = Path(self._folder.name) / "commit.txt"

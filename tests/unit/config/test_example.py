@@ -10,7 +10,7 @@ import yaml
 
 from services.shared.config import Config, load
 from services.shared.config.environment import keys
-from services.shared.config.example import _VALUES, example
+from services.shared.config.example import VALUES, example
 from services.shared.config.showing import shown
 from tests.unit.config.reading import at
 
@@ -29,9 +29,9 @@ def written(path: Path, text: str) -> Path:
 def test_the_example_is_used_without_a_change_and_a_warning(tmp_path: Path) -> None:
     config = load(written(tmp_path / "config.yaml", example()), {})
     assert config.warnings == ()
-    for key, value in _VALUES.items():
+    for key, value in VALUES.items():
         found = at(config, key)
-        assert (f"{found:04o}" if key == "unix_socket_permission" else str(found)) == str(value), key
+        assert (f"{found:04o}" if key == "unix_socket_permission" else str(found)).lower() == value.lower(), key
 
 
 @pytest.mark.parametrize("complete", [False, True])
@@ -58,7 +58,7 @@ def test_the_comments_are_the_defaults(tmp_path: Path) -> None:
     wanted, found = shown(Config()), shown(config)
     for path, _ in keys():
         key = ".".join(path)
-        if key in _VALUES or key == "tls_letsencrypt_listen":  # a port's name is read as its number
+        if key in VALUES or key == "tls_letsencrypt_listen":  # a port's name is read as its number
             continue
         expected, given = wanted, found
         for name in path:

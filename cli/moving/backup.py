@@ -15,7 +15,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Integer, LargeBinary, Table, column, delete, func, select, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    Table,
+    column,
+    delete,
+    func,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy import table as lightweight
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
@@ -101,10 +114,14 @@ async def _write_tables(config: Config, archive: Writer, manifest: Manifest, pro
                 await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             for part in PARTS:
                 manifest.revisions[part.service] = await _revision(connection, part)
+            present = await connection.run_sync(_present)
             for table in all_tables():
+                if table.name not in present:
+                    continue
                 last_id = await _last_id(connection, table) if numbered(table) else 0
-                writer = archive.table(table.name, list(table.columns.keys()), _kinds(table), last_id)
-                async for rows in _pages(connection, table):
+                columns = [one for one in table.columns if one.name in present[table.name]]
+                writer = archive.table(table.name, [one.name for one in columns], _kinds(columns), last_id)
+                async for rows in _pages(connection, table, columns):
                     writer.write(rows)
                     progress(f"writing {table.name}", writer.rows)
                 writer.close()
@@ -162,11 +179,24 @@ async def restore(config: Config, path: Path, *, force: bool, progress: Progress
     return _summary(archive.manifest)
 
 
-async def _pages(connection: AsyncConnection, table: Table) -> AsyncIterator[Sequence[Sequence[object]]]:
+def _present(connection: Connection) -> dict[str, frozenset[str]]:
+    """Return the columns of each table that is there: a database may be older than this program."""
+    inspector = inspect(connection)
+    names = set(inspector.get_table_names())
+    return {
+        table.name: frozenset(one["name"] for one in inspector.get_columns(table.name))
+        for table in all_tables()
+        if table.name in names
+    }
+
+
+async def _pages(
+    connection: AsyncConnection, table: Table, columns: Sequence[Column[Any]]
+) -> AsyncIterator[Sequence[Sequence[object]]]:
     order = list(table.primary_key.columns)
     start = 0
     while True:
-        rows = (await connection.execute(select(table).order_by(*order).offset(start).limit(_PAGE))).all()
+        rows = (await connection.execute(select(*columns).order_by(*order).offset(start).limit(_PAGE))).all()
         if rows:
             yield rows
         if len(rows) < _PAGE:
@@ -174,10 +204,10 @@ async def _pages(connection: AsyncConnection, table: Table) -> AsyncIterator[Seq
         start += _PAGE
 
 
-def _kinds(table: Table) -> list[str]:
+def _kinds(columns: Sequence[Column[Any]]) -> list[str]:
     """Return for each column how its values are written."""
     kinds = ((JSON, "json"), (LargeBinary, "bytes"), (UtcDateTime, "time"))
-    return [next((name for kind, name in kinds if isinstance(one.type, kind)), "plain") for one in table.columns]
+    return [next((name for kind, name in kinds if isinstance(one.type, kind)), "plain") for one in columns]
 
 
 async def _revision(connection: AsyncConnection, part: Part) -> str:

@@ -46,9 +46,13 @@ class Imported(Server):
                 "oidc": {},
             },
         )
-        self.report = json.loads(self.cli("import", "-o", "json"))
+
+    def move(self) -> None:
+        """Import, and start."""
+        report = json.loads(self.cli("import", "-o", "json"))
+        assert report["nodes"]["left_out"] == 0
         self.spawn("all")
-        self.wait_healthy()
+        self.wait_healthy(120)
 
 
 @dataclass
@@ -72,6 +76,7 @@ def moved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made: list[Client] = []
     try:
         server = Imported(net, release)
+        server.move()
         truth = read(release, "expected.json")
         keys = {key["label"]: key["key"] for key in truth["preauthkeys"]}
         for number, (kind, name) in enumerate(

@@ -14,12 +14,13 @@ from cli.frame.errors import CommandError
 from cli.moving.backup import create, restore, verify
 from cli.moving.checking import check
 from cli.moving.moving import Wishes, run
+from cli.moving.schema import PARTS
 from services.registry.model.fact import NodeRemoved
 from services.registry.sql import SqlStore
 from services.registry.wire import ChangeCodec
 from services.shared.config import Config
 from services.shared.config.model import DatabaseConfig
-from services.shared.db.database import create_engine, write
+from services.shared.db.database import create_engine, upgrade_on, write
 from services.shared.db.place import beside
 from services.shared.ids import DEFAULT_TAILNET, NodeId
 from tests.flow.moving.installations import emptied, unpack
@@ -176,3 +177,27 @@ async def test_check_finds_a_node_without_its_owner_and_a_gap_in_the_log(ours: C
     faults = await check(ours)
     assert "node 1 belongs to a user that does not exist" in faults
     assert any(fault.startswith("registry_changes has gaps") for fault in faults)
+
+
+async def test_tables_older_than_the_program_are_backed_up_and_brought_up_to_date_by_a_restore(
+    ours: Config, tmp_path: Path
+) -> None:
+    """A backup before an upgrade may be taken by either version."""
+    old = elsewhere(ours, tmp_path / "old")
+    engine = create_engine(old.database)
+    async with write(engine) as connection:
+        for part in PARTS:
+            await connection.run_sync(upgrade_on, part.migrations, part.version_table, "0001")
+        await connection.execute(
+            text(
+                "INSERT INTO auth_api_keys (tailnet_id, prefix, digest, created_at) "
+                "VALUES ('default', 'abcdefghijkl', 'x', '2026-01-01')"
+            )
+        )
+    await engine.dispose()
+    assert any("start the server once" in fault for fault in await check(old))
+    await create(old, tmp_path / "b", quiet)
+    new = elsewhere(ours, tmp_path / "new")
+    await restore(new, tmp_path / "b", force=False, progress=quiet)
+    assert await check(new) == []
+    assert [key.prefix for key in (await tailnet_of(new.database)).api_keys.values()] == ["abcdefghijkl"]

@@ -66,14 +66,14 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
     try:
         if any(one in _held for one in taken):
             raise DatabaseInUseError(_in_use(path, str(os.getpid())))
-        if not path.exists() and os.fstat(descriptor).st_size:
-            log.warning("the database file is gone, an empty one is made", path=str(path))
         for _, service in taken:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _BYTES[service])
             except OSError:
                 other = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 raise DatabaseInUseError(_in_use(path, other)) from None
+        if not path.exists() and os.fstat(descriptor).st_size:
+            log.warning("the database file is gone, an empty one is made", path=str(path))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         _held.update(taken)

@@ -56,10 +56,8 @@ class Services:
         Raises:
             PageError: there is no such node, or the registry does not answer.
         """
-        with answering("registry"):
-            answer = await self.registry.GetNode(registry_pb2.GetNodeRequest(id=node_id), timeout=DEADLINE)
-        found: node_types.Node = answer.node
-        return found
+        answer = await self._get_node(registry_pb2.GetNodeRequest(id=node_id), "node: no node has this id")
+        return answer.node
 
     async def node_id(self, parameters: Parameters) -> int | None:
         """The node that `?node=` names by id or given name; None when it names none.
@@ -75,14 +73,17 @@ class Services:
             if not 0 < number <= MAX_ID:
                 raise PageError(400, "node: not an id of a node")
             return number
+        answer = await self._get_node(registry_pb2.GetNodeRequest(given_name=text), "node: no node has this given name")
+        return int(answer.node.id)
+
+    async def _get_node(self, request: registry_pb2.GetNodeRequest, missing: str) -> registry_pb2.GetNodeResponse:
         try:
-            answer = await self.registry.GetNode(registry_pb2.GetNodeRequest(given_name=text), timeout=DEADLINE)
+            return await self.registry.GetNode(request, timeout=DEADLINE)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
-                raise PageError(404, "node: no node has this given name") from None
+                raise PageError(404, missing) from None
             with answering("registry"):
                 raise
-        return int(answer.node.id)
 
     async def shown(self, parameters: Parameters, *, with_map: bool = False) -> map_streamer_pb2.ShowNodesResponse:
         """What the map streamer works out for the node that is named, or for all.

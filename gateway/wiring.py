@@ -51,6 +51,7 @@ from gateway.public import sign_in
 from gateway.public.app import build_app
 from gateway.public.challenges import challenge_app
 from gateway.public.control import Health, control_router
+from gateway.public.home import home_router
 from gateway.public.measured import HttpMetrics
 from gateway.public.offered import Offered
 from gateway.public.server import WebServer
@@ -205,6 +206,7 @@ class GatewayService:
             control_router(
                 self._tunnels.control_key, self._machine.registry.may_relay, Health(Liveness(deps.channels))
             ),
+            home_router(config.server_url),
             *sign_in.page_routers(offered, config.server_url, services.auth),
             *_administration(chain),
         ]

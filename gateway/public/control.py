@@ -100,10 +100,6 @@ def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Await
     async def robots() -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
-    @router.on("/", READ)
-    async def root() -> Response:
-        return Response(status_code=200, media_type="text/html")
-
     return router
 
 

@@ -58,6 +58,19 @@ def add_to(server: grpc.aio.Server, chain: Chain, arrive: Arrive) -> tuple[str, 
     return tuple(services)
 
 
+def admit_with(chain: Chain, arrive: Arrive) -> Callable[[Context], Awaitable[None]]:
+    """Return what ends a call whose caller the chain does not know, for services that are not calls of the chain."""
+
+    async def admit(context: Context) -> None:
+        try:
+            async with chain.enter(arrive(context)):
+                pass
+        except Refused as refusal:
+            await context.abort(refusal.code, str(refusal))
+
+    return admit
+
+
 def _handler(chain: Chain, name: str, method: Method, arrive: Arrive) -> Callable[[bytes, Context], Awaitable[bytes]]:
     async def handle(request: bytes, context: Context) -> bytes:
         try:

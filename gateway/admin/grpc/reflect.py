@@ -1,37 +1,65 @@
-"""Reflection as Go servers give it: descriptors name the JSON spelling of each field.
+"""Reflection as Go servers give it: in both versions, with JSON names of fields, for methods too, to known callers.
 
 Python's descriptors leave `json_name` out, and grpcurl then prints `database_connectivity` where scripts expect
-`databaseConnectivity`.
+`databaseConnectivity`; its descriptor pool finds no methods, and `grpcurl describe SERVICE.METHOD` then finds nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import grpc
 import grpc.aio
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from gateway.admin.json_names import json_name
 
+NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
+"""Both versions of the protocol; their messages are the same on the wire."""
+
+Admit = Callable[[Any], Awaitable[None]]
+"""Ends a call, by its gRPC context, whose caller is not known."""
+
 
 class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
-    """Tells what services there are, with JSON names."""
+    """Describes services, with JSON names."""
+
+    def __init__(self, services: Sequence[str], admit: Admit) -> None:
+        super().__init__(services)
+        self._admit = admit
 
     async def ServerReflectionInfo(self, request_iterator: Any, unused_context: Any) -> AsyncIterator[Any]:
         """Answer each question."""
+        await self._admit(unused_context)
         async for response in super().ServerReflectionInfo(request_iterator, unused_context):
             files = response.file_descriptor_response.file_descriptor_proto
             for index, raw in enumerate(files):
                 files[index] = _named(raw)
             yield response
 
+    def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
+        """Find a symbol; the file of a method is that of its service."""
+        found = super()._file_containing_symbol(request, fully_qualified_name)
+        owner, _, method = fully_qualified_name.rpartition(".")
+        if found.HasField("error_response") and owner in self._service_names and method:
+            service = self._pool.FindServiceByName(owner)
+            if method in service.methods_by_name:
+                return super()._file_containing_symbol(request, owner)
+        return found
 
-def add_to(server: grpc.aio.Server, services: Sequence[str]) -> None:
+
+def add_to(server: grpc.aio.Server, services: Sequence[str], admit: Admit) -> None:
     """Offer reflection of these services, and of itself."""
-    servicer = Reflection((*services, reflection.SERVICE_NAME))
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, server)
+    servicer = Reflection((*services, *NAMES), admit)
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    methods = {"ServerReflectionInfo": handler}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(name, methods) for name in NAMES])
 
 
 def _named(raw: bytes) -> bytes:

@@ -110,4 +110,4 @@ class AdminServer:
         statuses = health.add_to(server)
         for name in ("", *services):
             await statuses.set(name, health_pb2.HealthCheckResponse.SERVING)
-        reflect.add_to(server, (*services, *local, HEALTH))
+        reflect.add_to(server, (*services, *local, HEALTH), handlers.admit_with(self._chain, arrive))

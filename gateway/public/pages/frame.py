@@ -42,7 +42,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 HEADERS = {
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     ),
     "X-Frame-Options": "DENY",
@@ -51,7 +51,7 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Robots-Tag": "noindex, nofollow",
 }
-"""Nothing loads, runs, frames or leaves; a page that posts a form must widen `form-action` for itself."""
+"""Only the icon loads, and nothing runs, frames or leaves; a page with a form must widen `form-action` for itself."""
 
 _FRAME = """<!doctype html>
 <html lang="en">
@@ -59,6 +59,7 @@ _FRAME = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex, nofollow">
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
 <title>{title}</title>
 <style>{style}</style>
 </head>

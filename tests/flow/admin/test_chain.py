@@ -12,7 +12,9 @@ import grpc
 import grpc.aio
 import httpx
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2
 from headscale.v1 import apikey_pb2, headscale_pb2_grpc, node_pb2, user_pb2
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -138,3 +140,24 @@ async def test_health_needs_no_key_and_lists_every_service(traced: Traced, caplo
     assert {"", "headscale.v1.HeadscaleService", "smartscale.admin.v1.UserAdminService"} <= set(listed)
     assert {one.status for one in listed.values()} == {serving}
     assert not [record for record in caplog.records if record.exc_info]
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+async def test_reflection_of_both_versions_wants_a_key_and_finds_methods(traced: Traced, version: str) -> None:
+    call: Any = traced.tcp.stream_stream(
+        f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+        reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    symbol = "headscale.v1.HeadscaleService.ListNodes"
+    requests = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in (symbol, symbol + "x")]
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await anext(aiter(call(iter(requests))))
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    found, missing = [
+        answer async for answer in call(iter(requests), metadata=(("authorization", f"Bearer {traced.key}"),))
+    ]
+    files = [FileDescriptorProto.FromString(raw) for raw in found.file_descriptor_response.file_descriptor_proto]
+    (service,) = next(file for file in files if file.name == "headscale/v1/headscale.proto").service
+    assert "ListNodes" in [method.name for method in service.method]
+    assert missing.error_response.error_code == grpc.StatusCode.NOT_FOUND.value[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 
-from gateway.admin.rest.v1 import openapi
+from gateway.admin.rest.v1 import openapi, swagger
 from gateway.admin.rest.v1.operations import EVERY, OPERATIONS
 from tests.fakes.tailnet import Tailnet
 
@@ -33,13 +35,33 @@ async def test_the_document_is_whole_and_open_and_the_page_is_self_contained(tai
         document = (await client.get("/api/v1/openapi.json")).json()
         text = await client.get("/api/v1/openapi.yaml")
         page = await client.get("/api/v1/docs")
-        for path, target in (("/swagger", "/api/v1/docs"), ("/swagger/v1/openapiv2.json", "/api/v1/openapi.json")):
-            moved = await client.get(path)
-            assert (moved.status_code, moved.headers["location"]) == (307, target)
+        moved = await client.get("/swagger")
+        assert (moved.status_code, moved.headers["location"]) == (307, "/api/v1/docs")
+        older = (await client.get("/swagger/v1/openapiv2.json")).json()
     assert document["openapi"] == "3.1.0"
     ids = {operation["operationId"] for verbs in document["paths"].values() for operation in verbs.values()}
     assert ids == {openapi.operation_id(operation.name or operation.rpc) for operation in EVERY}
     assert ids > {openapi.operation_id(operation.rpc) for operation in OPERATIONS}
     assert text.headers["content-type"].startswith("application/yaml") and "openapi: 3.1.0" in text.text
+    assert older["swagger"] == "2.0" and older["paths"].keys() == document["paths"].keys()
+    assert older["definitions"].keys() == document["components"]["schemas"].keys()
     assert "://" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+def test_the_older_document_has_nothing_that_its_notation_lacks() -> None:
+    def walk(value: Any, place: str) -> None:
+        if isinstance(value, dict):
+            assert not isinstance(value.get("type"), list), place
+            if "$ref" in value:
+                assert value["$ref"].partition("/definitions/")[2] in document["definitions"], place
+            if not place.endswith("/properties"):
+                assert {"anyOf", "examples", "requestBody", "components", "content"}.isdisjoint(value), place
+            for name, member in value.items():
+                walk(member, f"{place}/{name}")
+        elif isinstance(value, list):
+            for item in value:
+                walk(item, place)
+
+    document = swagger.build()
+    walk(document, "")

@@ -126,6 +126,15 @@ async def test_every_answer_keeps_out_of_frames_and_is_not_guessed(web: httpx.As
         assert headers["referrer-policy"] == "no-referrer"
 
 
+async def test_the_root_says_how_to_join_and_pages_have_an_icon(web: httpx.AsyncClient) -> None:
+    root = await web.get("/")
+    assert "tailscale up --login-server http" in root.text and 'href="/icon.svg"' in root.text
+    assert "img-src 'self'" in root.headers["content-security-policy"]
+    for path in ("/icon.svg", "/favicon.ico"):
+        icon = await web.get(path)
+        assert icon.headers["content-type"] == "image/svg+xml" and icon.text.startswith("<svg")
+
+
 async def test_small_things(web: httpx.AsyncClient) -> None:
     assert "Disallow: /" in (await web.get("/robots.txt")).text
     said = (await web.get("/version")).json()

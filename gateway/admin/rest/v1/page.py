@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 _STYLE = """
+:root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a;background:#fff}
 h2{margin:2rem 0 .5rem;font-size:1.1rem;text-transform:capitalize}
 details{border:1px solid #ccc;border-radius:6px;margin:.4rem 0;padding:.4rem .8rem}
@@ -15,7 +16,8 @@ label{display:block;margin:.4rem 0}label span{display:inline-block;min-width:9re
 input,textarea{font:inherit;padding:.2rem .4rem;width:24rem;max-width:100%;box-sizing:border-box}
 textarea{width:100%;min-height:7rem;font-family:ui-monospace,monospace}
 pre{background:#f4f4f4;padding:.6rem;overflow:auto;white-space:pre-wrap}
-@media(prefers-color-scheme:dark){body{background:#181818;color:#e6e6e6}pre{background:#262626}details{border-color:#444}}
+@media(prefers-color-scheme:dark){body{background:#181818;color:#e6e6e6}pre{background:#262626}details{border-color:#444}
+input,textarea,button{background:#222;color:#e6e6e6;border:1px solid #555}a{color:#8ab8ff}}
 """
 
 _SCRIPT = """

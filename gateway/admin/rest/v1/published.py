@@ -30,15 +30,15 @@ def add_to(routes: Routes, prefix: str) -> None:
     async def to_page(request: Request) -> Response:
         return RedirectResponse(f"{prefix}/docs")
 
-    async def to_document(request: Request) -> Response:
-        return RedirectResponse(f"{prefix}/openapi.json")
+    async def as_swagger(request: Request) -> Response:
+        return Response(_swagger(), 200, _HEADERS, "application/json")
 
     paths = {
         f"{prefix}/openapi.json": as_json,
         f"{prefix}/openapi.yaml": as_yaml,
         f"{prefix}/docs": as_page,
         "/swagger": to_page,
-        "/swagger/v1/openapiv2.json": to_document,
+        "/swagger/v1/openapiv2.json": as_swagger,
     }
     for path, endpoint in paths.items():
         routes.add(path, endpoint, READ)
@@ -49,6 +49,13 @@ def _json() -> bytes:
     from gateway.admin.rest.v1 import openapi  # late: few processes are ever asked for the document
 
     return orjson.dumps(openapi.build())
+
+
+@cache
+def _swagger() -> bytes:
+    from gateway.admin.rest.v1 import swagger
+
+    return orjson.dumps(swagger.build())
 
 
 @cache

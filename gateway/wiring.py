@@ -15,6 +15,8 @@ from gateway.admin.guard import Guard
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.rest import rpc
 from gateway.admin.rest.v1 import router as rest
+from gateway.admin.rest.v2 import router as rest_v2
+from gateway.admin.rest.v2.operation import Tailnet
 from gateway.admin.services import Services
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
@@ -208,7 +210,7 @@ class GatewayService:
             ),
             home_router(config.server_url),
             *sign_in.page_routers(offered, config.server_url, services.auth),
-            *_administration(chain),
+            *_administration(chain, self._config),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
         return WebServer(
@@ -224,7 +226,7 @@ class GatewayService:
         siblings = debug.SiblingWorkers(sockets_beside(self._config))
         local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
         credentials = None if self._certificate is None else self._certificate.credentials
-        return AdminServer(self._config, chain, build_app(_administration(chain)), local, credentials)
+        return AdminServer(self._config, chain, build_app(_administration(chain, self._config)), local, credentials)
 
     def _build_challenges(self, deps: Deps) -> WebServer | None:
         """The listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
@@ -272,9 +274,10 @@ class GatewayService:
             await self._challenges.wait_closed()
 
 
-def _administration(chain: Chain) -> list[Routes]:
+def _administration(chain: Chain, config: Config) -> list[Routes]:
     """Return the routes of administrators, for the public listener and for the unix socket."""
-    return [rest.router(chain), rpc.router(chain)]
+    tailnet = Tailnet(config.dns.base_domain or "default", config.dns)
+    return [rest.router(chain), rest_v2.router(chain, tailnet), rpc.router(chain)]
 
 
 async def build(config: Config, deps: Deps) -> GatewayService:

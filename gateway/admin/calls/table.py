@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from google.protobuf.descriptor import ServiceDescriptor
 from headscale.v1 import headscale_pb2
-from smartscale.admin.v1 import node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
+from smartscale.admin.v1 import device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
 
 from gateway.admin.calls.apikeys import ApiKeys
+from gateway.admin.calls.devices import Devices
 from gateway.admin.calls.groups import Groups
 from gateway.admin.calls.identities import Identities
 from gateway.admin.calls.logins import Logins
@@ -25,6 +26,7 @@ from gateway.admin.methods import Method, methods_of
 from gateway.admin.services import Services
 
 HEADSCALE: ServiceDescriptor = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
+DEVICES: ServiceDescriptor = device_pb2.DESCRIPTOR.services_by_name["DeviceAdminService"]
 NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminService"]
 LOGINS: ServiceDescriptor = pending_login_pb2.DESCRIPTOR.services_by_name["PendingLoginAdminService"]
 POLICY: ServiceDescriptor = policy_pb2.DESCRIPTOR.services_by_name["PolicyAdminService"]
@@ -33,6 +35,7 @@ USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminServic
 
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
+    DEVICES: (Devices,),
     NODES: (NodePages, NodeDescriptions),
     LOGINS: (Logins,),
     POLICY: (PolicyVersions,),

@@ -32,12 +32,21 @@ class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
 
     async def ServerReflectionInfo(self, request_iterator: Any, unused_context: Any) -> AsyncIterator[Any]:
         """Answer each question."""
-        await self._admit(unused_context)
-        async for response in super().ServerReflectionInfo(request_iterator, unused_context):
+        admitted = self._admitted(request_iterator, unused_context)
+        async for response in super().ServerReflectionInfo(admitted, unused_context):
             files = response.file_descriptor_response.file_descriptor_proto
             for index, raw in enumerate(files):
                 files[index] = _named(raw)
             yield response
+
+    async def _admitted(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+        """Pass questions on once the caller is known: at the first one, so that a refusal reaches who still sends."""
+        known = False
+        async for request in requests:
+            if not known:
+                await self._admit(context)
+                known = True
+            yield request
 
     def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
         """Find a symbol; the file of a method is that of its service."""

@@ -246,8 +246,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def GetNode(
         self, request: pb.GetNodeRequest, context: ServicerContext[pb.GetNodeRequest, pb.GetNodeResponse]
     ) -> pb.GetNodeResponse:
-        """Return one node, by id or by given name."""
-        if request.id or not request.given_name:
+        """Return one node, by id, by given name or by stable id."""
+        if request.stable_id and not (request.id or request.given_name):
+            node, owner = await self._cases.listings.with_stable_id(request.stable_id)
+        elif request.id or not request.given_name:
             node, owner = await self._cases.listings.get(requests.read_node_id(request.id))
         else:
             node, owner = await self._cases.listings.named(request.given_name)

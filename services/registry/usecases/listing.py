@@ -100,6 +100,21 @@ class Listings:
 
         return await self._ledger.read(read)
 
+    async def with_stable_id(self, stable_id: str) -> tuple[Node, User | None]:
+        """Return the node with this stable id and its owner. Costs a pass over all nodes.
+
+        Raises:
+            NotFoundError: no node has this stable id.
+        """
+
+        def read(state: State) -> tuple[Node, User | None]:
+            found = next((node for node in state.nodes.values() if node.stable_id == stable_id), None)
+            if found is None:
+                raise NotFoundError("node not found")
+            return _with_owner(state, found)
+
+        return await self._ledger.read(read)
+
     async def nodes(self, wanted: NodeFilter) -> NodeList:
         """Return the nodes that match a filter, up to its limit."""
 

@@ -96,11 +96,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[Caller | None]:
 
 
 async def test_services_learn_who_calls_over_which_wire(seen: list[Caller | None], traced: Traced) -> None:
-    prefix = traced.key.split("-")[2]
+    prefix = traced.key.removeprefix("hskey-api-")[:12]
     await traced.tailnet.admin.ListUsers(user_pb2.ListUsersRequest())
     stub: Any = headscale_pb2_grpc.HeadscaleServiceStub(traced.tcp)
     await stub.ListUsers(user_pb2.ListUsersRequest(), metadata=(("authorization", f"Bearer {traced.key}"),))
-    await traced.web.get("/api/v1/user")
+    assert (await traced.web.get("/api/v1/user")).status_code == 200
     assert seen == [
         Caller("grpc", system_user=getpass.getuser()),
         Caller("grpc", "127.0.0.1", prefix),
@@ -152,7 +152,7 @@ async def test_reflection_of_both_versions_wants_a_key_and_finds_methods(traced:
     symbol = "headscale.v1.HeadscaleService.ListNodes"
     requests = [reflection_pb2.ServerReflectionRequest(file_containing_symbol=name) for name in (symbol, symbol + "x")]
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await anext(aiter(call(iter(requests))))
+        await anext(aiter(call(iter(requests[:1]))))
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
     found, missing = [
         answer async for answer in call(iter(requests), metadata=(("authorization", f"Bearer {traced.key}"),))

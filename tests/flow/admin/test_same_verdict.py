@@ -18,14 +18,14 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from headscale.v1 import apikey_pb2, headscale_pb2
 from prometheus_client import generate_latest
-from smartscale.admin.v1 import node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
+from smartscale.admin.v1 import device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
 
 from gateway.admin.checks import LONG
 from gateway.admin.rest.v1.operations import EVERY
 from tests.fakes.ports import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
-FILES = (headscale_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2)
+FILES = (headscale_pb2, device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2)
 METHODS: tuple[MethodDescriptor, ...] = tuple(
     method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
 )

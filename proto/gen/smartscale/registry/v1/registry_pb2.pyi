@@ -1277,19 +1277,23 @@ class GetNodeRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    STABLE_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Id of the node. Zero: given_name identifies it."""
     given_name: _builtins.str
     """Given name of the node, in any case. Ignored when id is set."""
+    stable_id: _builtins.str
+    """Stable id of the node, as its own client knows it. Ignored when id or given_name is set."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
         given_name: _builtins.str = ...,
+        stable_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_name", b"given_name", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_name", b"given_name", "id", b"id", "stable_id", b"stable_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

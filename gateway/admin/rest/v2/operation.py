@@ -1,0 +1,134 @@
+"""One operation of /api/v2 as data, and one request to it: what every noun's module needs, and no HTTP routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import orjson
+from google.protobuf.message import Message
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.admin.chain import Chain
+from gateway.admin.context import CallContext
+from gateway.admin.refusal import invalid
+from gateway.admin.rest.serving import read_raw
+from services.shared.config.tailnet import DnsConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Tailnet:
+    """What the configuration says of the tailnet, as answers show it."""
+
+    name: str
+    """The domain of its MagicDNS names, or `default`."""
+    dns: DnsConfig
+
+    def knows(self, name: str) -> bool:
+        """Return whether a path names this tailnet."""
+        return name in ("-", "default", self.name)
+
+
+@dataclass(slots=True)
+class Question:
+    """One request to an operation."""
+
+    chain: Chain
+    call: CallContext
+    tailnet: Tailnet
+    request: Request
+
+    @property
+    def path(self) -> Mapping[str, str]:
+        """The parameters in the path."""
+        return self.request.path_params
+
+    async def ask(self, method: str, message: Message) -> Any:
+        """Make the call of this full name through the chain.
+
+        Raises:
+            Refused: it cannot be made as requested.
+        """
+        return await self.chain.call(self.call, method, message)
+
+    async def body(self) -> Mapping[str, object]:
+        """Read the members of a JSON body, whatever its media type; an empty body has none.
+
+        Raises:
+            Refused: it is too large, or not a JSON object.
+        """
+        raw = await read_raw(self.request)
+        if not raw.strip():
+            return {}
+        try:
+            found = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise invalid("body", "not JSON") from None
+        if not isinstance(found, dict):
+            raise invalid("body", "not a JSON object")
+        return found
+
+
+Handler: TypeAlias = "Callable[[Question], Awaitable[Response]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method on one path."""
+
+    verb: str
+    path: str
+    """Below /api/v2, with {parameters}; `{tailnet}` is checked before the handler runs."""
+    summary: str
+    tag: str
+    handler: Handler
+    scope: str
+    """The hosted service's scope for it, such as `devices:core:read`. Credentials of administrators have all."""
+    query: tuple[str, ...] = ()
+    body: Mapping[str, str] = field(default_factory=dict)
+    """Members of its body, with their JSON types."""
+
+
+def answered(body: object, headers: Mapping[str, str] | None = None) -> Response:
+    """Answer with JSON."""
+    return Response(orjson.dumps(body), 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+
+
+def text_member(body: Mapping[str, object], name: str) -> str:
+    """Return a required text of a body.
+
+    Raises:
+        Refused: it is missing, or not a text.
+    """
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise invalid(name, "missing, or not a text")
+    return value
+
+
+def flag_member(body: Mapping[str, object], name: str) -> bool:
+    """Return a required truth value of a body.
+
+    Raises:
+        Refused: it is missing, or not true or false.
+    """
+    value = body.get(name)
+    if not isinstance(value, bool):
+        raise invalid(name, "missing, or not true or false")
+    return value
+
+
+def texts_member(body: Mapping[str, object], name: str) -> list[str]:
+    """Return a list of texts of a body; null is the empty list.
+
+    Raises:
+        Refused: it is not a list of texts.
+    """
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise invalid(name, "not a list of texts")
+    return list(value)

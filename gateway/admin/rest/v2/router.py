@@ -1,0 +1,96 @@
+"""The routes of /api/v2: credentials in both forms, the tailnet, and errors in the hosted service's shape."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from functools import cache
+
+import grpc
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.admin.chain import Chain
+from gateway.admin.context import CallContext
+from gateway.admin.refusal import Refused
+from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
+from gateway.admin.rest.v2 import devices, dns, policy, users
+from gateway.admin.rest.v2.operation import Operation, Question, Tailnet
+from gateway.web import READ, Routes
+
+WIRE = "rest/v2"
+PREFIX = "/api/v2"
+OPERATIONS: tuple[Operation, ...] = (
+    *devices.OPERATIONS,
+    *users.OPERATIONS,
+    *policy.OPERATIONS,
+    *dns.OPERATIONS,
+)
+_VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def router(chain: Chain, tailnet: Tailnet) -> Routes:
+    """Return all routes below /api/v2; a path that has none answers 404, as clients expect it, in JSON."""
+    routes = Routes()
+    resources: dict[str, dict[str, Operation]] = {}
+    for operation in OPERATIONS:
+        resources.setdefault(operation.path, {})[operation.verb] = operation
+
+    async def document(request: Request) -> Response:
+        return Response(_document(), 200, {"Cache-Control": "max-age=300"}, "application/json")
+
+    routes.add(f"{PREFIX}/openapi.json", document, READ)
+    for path, operations in resources.items():
+        _add(routes, PREFIX + path, chain, tailnet, operations)
+    for path in (PREFIX, PREFIX + "/{rest:path}"):
+        _add(routes, path, chain, tailnet, {})
+    return routes
+
+
+def _add(routes: Routes, path: str, chain: Chain, tailnet: Tailnet, operations: Mapping[str, Operation]) -> None:
+    async def endpoint(request: Request) -> Response:
+        async def handle(call: CallContext) -> Response:
+            operation = operations.get("GET" if request.method == "HEAD" else request.method)
+            if operation is None:
+                raise _missing(request, operations)
+            if not tailnet.knows(request.path_params.get("tailnet", "-")):
+                raise Refused(grpc.StatusCode.NOT_FOUND, "tailnet not found")
+            return await operation.handler(Question(chain, call, tailnet, request))
+
+        return await serve(chain, request, arrival_of(request, WIRE, _bearer(request)), handle, _refused)
+
+    routes.add(path, endpoint, _VERBS)
+
+
+def _missing(request: Request, operations: Mapping[str, Operation]) -> Refused:
+    if operations:
+        return Refused(grpc.StatusCode.NOT_FOUND, f"this path answers {', '.join(sorted(operations))}")
+    return Refused(grpc.StatusCode.NOT_FOUND, f"this server has no {request.method} {request.url.path[:128]}")
+
+
+def _bearer(request: Request) -> str | None:
+    """Return HTTP Basic with the key as user name in the form of a bearer token; None for other forms."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name = base64.b64decode(value, validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    return f"Bearer {name}"
+
+
+def _refused(refusal: Refused) -> Response:
+    status, text = status_of(refusal), str(refusal)
+    if refusal.code is grpc.StatusCode.ABORTED:
+        status, text = 412, "precondition failed, invalid old hash"
+    return Response(orjson.dumps({"message": text}), status, headers_of(refusal), "application/json")
+
+
+@cache
+def _document() -> bytes:
+    from gateway.admin.rest.v2 import openapi  # late: few processes are ever asked for the document
+
+    return orjson.dumps(openapi.build(OPERATIONS))

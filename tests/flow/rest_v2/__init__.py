@@ -1,0 +1,1 @@
+"""REST v2: the hosted service's shapes."""

@@ -55,13 +55,13 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 @asynccontextmanager
-async def site_in(folder: Path) -> AsyncIterator[Site]:
+async def site_in(folder: Path, **relay_keys: object) -> AsyncIterator[Site]:
     issued = issue("localhost", "127.0.0.1")
     certificate, key = issued.write(folder)
     port = free_port()
     config = config_in(folder)
     server = DerpServerConfig(verify_clients=False, stun_listen_addr="127.0.0.1:0", hostname="localhost",
-                              private_key_path=folder / "derp.key")  # fmt: skip
+                              private_key_path=folder / "derp.key", **relay_keys)  # type: ignore[arg-type]  # fmt: skip
     config = replace(
         config, server_url=f"https://localhost:{port}", listen_addr=f"127.0.0.1:{port}", tls_cert_path=certificate,
         tls_key_path=key, derp=replace(config.derp, server=server),
@@ -170,3 +170,10 @@ async def test_clients_are_told_the_port_of_the_url(site: Site, tmp_path: Path) 
     async with grpc.aio.insecure_channel(f"unix:{tmp_path}/admin.sock"):
         record = site.relay.announcer._record()  # type: ignore[union-attr]
     assert (record.host_name, record.derp_port, record.cert_name) == ("localhost", site.port, "")
+
+
+async def test_behind_a_proxy_clients_are_told_the_port_that_is_configured(tmp_path: Path) -> None:
+    async with site_in(tmp_path, http_listen_addr="127.0.0.1:0", port=443) as site:
+        record = site.relay.announcer._record()  # type: ignore[union-attr]
+        assert (record.host_name, record.derp_port, record.cert_name) == ("localhost", 443, "")
+        assert (site.relay.server.tls_port, site.relay.server.http_port > 0) == (0, True)

@@ -5,6 +5,7 @@ What forbids the start is a problem with key, path and remedy; what will not fit
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
 from services.shared.keys import KeyFormatError, PrivateKey
 from services.shared.preflight.paths import exists, unreadable, unwritable_file, unwritable_folder
-from services.shared.preflight.ports import unbindable
+from services.shared.preflight.ports import overlaps, unbindable
 
 ALL = frozenset(("policy", "registry", "auth", "map_streamer", "derp", "gateway"))
 _STORES = frozenset(("policy", "registry", "auth"))
+_SOCKET_PATH = 107
+"""Bytes of `sun_path` without its terminating zero (unix(7))."""
 _EXPIRES_SOON = timedelta(days=14)
 
 
@@ -78,9 +81,18 @@ def inspect(config: Config, processes: Collection[str] = ALL, *, together: bool 
     if not together:
         _internal_tls(found)
     if ports:
-        for key, address, kind in addresses(config, processes, together=together):
-            found.need(key, unbindable(address, kind))
+        _ports(found, list(addresses(config, processes, together=together)))
     return found.report
+
+
+def _ports(found: _Inspection, wanted: list[tuple[str, str, socket.SocketKind]]) -> None:
+    """Bind each address for a moment, unless another key has it already."""
+    for number, (key, address, kind) in enumerate(wanted):
+        other = next((one for one, at, sort in wanted[:number] if sort == kind and overlaps(at, address)), None)
+        if other is not None:
+            found.problem(key, f"{address} is also the address of {other}", "choose another port")
+        else:
+            found.need(key, unbindable(address, kind))
 
 
 def addresses(
@@ -229,7 +241,10 @@ def _private_key(found: _Inspection, key: str, path: Path) -> None:
 def _socket(found: _Inspection, path: Path) -> None:
     if not found.need("unix_socket", unwritable_folder(path.parent)):
         return
-    if exists(path) and not path.is_socket():
+    if len(os.fsencode(path)) > _SOCKET_PATH:
+        what = f"{path} is longer than the {_SOCKET_PATH} bytes that the system allows for a socket"
+        found.problem("unix_socket", what, "name a shorter path")
+    elif exists(path) and not path.is_socket():
         found.problem("unix_socket", f"{path} exists and is not a socket", "remove it, or name another path")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
+_ALL_HOSTS = ("", "0.0.0.0", "[::]")  # noqa: S104  compared, not bound
+
 
 def unbindable(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> tuple[str, str] | None:
     """Why `host:port` cannot be listened on, and the remedy; None where it can."""
@@ -25,6 +27,14 @@ def unbindable(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> tu
         except OSError as error:
             return describe(address, kind, error)
     return None
+
+
+def overlaps(one: str, other: str) -> bool:
+    """Whether two addresses cannot be listened on at once: the same port, of the same host or of all."""
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if port != other_port or port == "0":
+        return False
+    return host == other_host or not {host, other_host}.isdisjoint(_ALL_HOSTS)
 
 
 def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import socket
 import tempfile
@@ -27,7 +28,8 @@ from cryptography.x509.oid import NameOID
 from services.shared.certificates import pairs
 from services.shared.config import Config
 from services.shared.preflight import inspect, inspection
-from services.shared.preflight.ports import describe, unbindable
+from services.shared.preflight.ports import describe, overlaps, unbindable
+from tests.fakes.ports import free_port
 from tests.unit.config.reading import from_file
 
 PREFLIGHT = Path(inspection.__file__).parent
@@ -158,6 +160,11 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
         lambda here: (here / "s").touch(), {"unix_socket": "s"},
         "unix_socket: HERE/s exists and is not a socket — remove it, or name another path",
     ),
+    "a socket with a long path": (
+        lambda here: None, {"unix_socket": "s" * 120},
+        f"unix_socket: HERE/{'s' * 120} is longer than the 107 bytes that the system allows for a socket — "
+        "name a shorter path",
+    ),
     "records that are none": (
         lambda here: (here / "r").write_text("{}"), {"dns.extra_records_path": "r"},
         "dns.extra_records_path: HERE/r is not a list of records — correct the file, or remove the key",
@@ -275,27 +282,51 @@ def test_a_database_file_that_another_user_owns_is_named(folder: Path) -> None:
 
 
 def test_each_address_that_is_in_use_is_named_with_its_key(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        udp.bind(("127.0.0.1", 0))
-        at, stun = f"127.0.0.1:{tcp.getsockname()[1]}", f"127.0.0.1:{udp.getsockname()[1]}"
-        names = ("registry", "policy", "auth", "map_streamer", "derp", "gateway")
-        flat: dict[str, Any] = {
-            "listen_addr": at, "metrics_listen_addr": at, "grpc_listen_addr": at, "grpc_allow_insecure": True,
-            "derp.server": {"listen_addr": at, "http_listen_addr": at, "stun_listen_addr": stun},
-            "services": {name: {"listen_addr": at} for name in names},
-        }  # fmt: skip
+    names = ("registry", "policy", "auth", "map_streamer", "derp", "gateway")
+    with contextlib.ExitStack() as stack:
+
+        def taken(kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
+            made = stack.enter_context(socket.socket(type=kind))
+            made.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                made.listen()
+            return f"127.0.0.1:{made.getsockname()[1]}"
+
+        at = {key: taken() for key in ("listen_addr", "grpc_listen_addr", "metrics_listen_addr")}
+        relay = {"listen_addr": taken(), "http_listen_addr": taken(), "stun_listen_addr": taken(socket.SOCK_DGRAM)}
+        services = {name: {"listen_addr": taken()} for name in names}
+        flat: dict[str, Any] = {**at, "grpc_allow_insecure": True, "derp.server": relay, "services": services}
         problems, _ = looked_at(folder, flat, ports=True)
-    remedy = "end that program (`ss -ln{}p 'sport = :{}'` shows it), or choose another port"
-    tcp_said = f"{at} is in use by another program — {remedy.format('t', at.rpartition(':')[2])}"
-    assert [text for text in problems if "stun" not in text] == [
-        f"{key}: {tcp_said}"
-        for key in (
-            "listen_addr", "grpc_listen_addr", "derp.server.listen_addr", "derp.server.http_listen_addr",
-            "metrics_listen_addr", *(f"services.{name}.listen_addr" for name in sorted(names)),
-        )
-    ]  # fmt: skip
-    stun_said = f"{stun} is in use by another program — {remedy.format('u', stun.rpartition(':')[2])}"
-    assert f"derp.server.stun_listen_addr: {stun_said}" in problems
+    wanted = at | {f"derp.server.{key}": address for key, address in relay.items()}
+    wanted |= {f"services.{name}.listen_addr": services[name]["listen_addr"] for name in names}
+    expected_problems = []
+    for key, address in wanted.items():
+        flag, port = "u" if "stun" in key else "t", address.rpartition(":")[2]
+        remedy = f"end that program (`ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"
+        expected_problems.append(f"{key}: {address} is in use by another program — {remedy}")
+    assert sorted(problems) == sorted(expected_problems)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("127.0.0.1:1", "127.0.0.1:1", True),
+        (":1", "127.0.0.1:1", True),
+        ("10.0.0.1:1", "0.0.0.0:1", True),
+        ("127.0.0.1:1", "127.0.0.2:1", False),
+        ("127.0.0.1:1", "127.0.0.1:2", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+    ],
+)
+def test_two_keys_with_one_address_are_found(one: str, other: str, together: bool) -> None:
+    assert overlaps(one, other) is overlaps(other, one) is together
+
+
+def test_two_keys_with_one_address_are_named(folder: Path) -> None:
+    port = free_port()
+    flat = {"listen_addr": f"127.0.0.1:{port}", "metrics_listen_addr": f":{port}"}
+    problems, _ = looked_at(folder, flat, ports=True)
+    assert f"metrics_listen_addr: :{port} is also the address of listen_addr — choose another port" in problems
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from typing import TextIO
 
 from opentelemetry import trace
 
+from services.shared.telemetry.redaction import redacted
+
 TRACE = 5
 _FIELDS = "smartscale_fields"
 _HANDLER = "smartscale"
@@ -125,7 +127,7 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(name, value)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=True)
+        return redacted(json.dumps(line, default=str, ensure_ascii=True))
 
 
 class TextFormatter(logging.Formatter):
@@ -143,7 +145,7 @@ class TextFormatter(logging.Formatter):
         line = " ".join(parts)
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        return redacted(line)
 
 
 def _plain(text: str) -> str:

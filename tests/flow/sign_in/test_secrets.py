@@ -49,6 +49,7 @@ async def test_no_token_code_state_or_secret_is_told_anywhere(tmp_path: Path, wr
     telemetry = replace(Telemetry(), tracer=tracing.get_tracer("test"))
     pages: list[str] = []
     secrets: set[str] = {SECRET}
+    auth_ids: set[str] = set()
     async with provider_on_loopback(SystemClock()) as provider:
         provider.person = dict(ALICE)
         oidc = OidcConfig(issuer=provider.issuer, client_id=CLIENT_ID, client_secret=SECRET)
@@ -59,6 +60,7 @@ async def test_no_token_code_state_or_secret_is_told_anywhere(tmp_path: Path, wr
             for number, twist in enumerate(twists):
                 provider.claims = twist
                 _, path, waiting = await world.wait(f"laptop-{number}")
+                auth_ids.add(path.rpartition("/")[2])
                 async with world.browser() as browser:
                     pages.append((await browser.get(path)).text)
                     started = await browser.post(path.replace("/register/", "/oidc/start/"))
@@ -83,3 +85,5 @@ async def test_no_token_code_state_or_secret_is_told_anywhere(tmp_path: Path, wr
     for where_, text in (("log", told), ("span", "".join(seen)),
                          ("page", "".join(pages)), ("database", stored)):  # fmt: skip
         assert [secret for secret in secrets if secret in text] == [], where_
+    assert len(auth_ids) == 4 and not [one for one in auth_ids if one in told or one in "".join(seen)]
+    assert all(one[:22] in told for one in auth_ids)

@@ -57,6 +57,30 @@ def test_a_value_cannot_forge_a_line(stream: io.StringIO, form: str) -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("hskey-authreq-0123456789abcdef01234567", "hskey-authreq-01234567..."),
+        ("hskey-auth-abcdefghijkl-" + "5" * 64, "hskey-auth-abcdefghijkl..."),
+        ("hskey-api-abcdefghijkl-" + "5" * 64, "hskey-api-abcdefghijkl..."),
+    ],
+)
+def test_what_opens_something_is_shortened_wherever_it_stands(
+    stream: io.StringIO, form: str, secret: str, shown: str
+) -> None:
+    configure_logging("info", form, stream)
+    log = get_logger("here")
+    log.info("field", auth_id=secret, url=f"https://c.example.com/register/{secret}?x=1", many=[secret])
+    logging.getLogger("other").warning("GET /register/%s 200", secret)
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        log.exception("failed")
+    told = stream.getvalue()
+    assert secret not in told and told.count(shown) >= 5
+
+
 def test_levels_below_the_wanted_one_are_silent(stream: io.StringIO) -> None:
     configure_logging("warn", "text", stream)
     log = get_logger("here")

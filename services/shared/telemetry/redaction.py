@@ -1,0 +1,18 @@
+"""Shortens in log lines what would open something: auth ids, pre-auth keys and API keys, wherever a line has them."""
+
+from __future__ import annotations
+
+import re
+
+_MARK = "hskey-"
+_SECRETS = re.compile(
+    r"(?P<login>hskey-authreq-[0-9a-fA-F]{8})[0-9a-fA-F]+"
+    r"|(?P<key>hskey-(?:auth|api|client)-[A-Za-z0-9_]{1,12})[A-Za-z0-9_-]+"
+)
+
+
+def redacted(line: str) -> str:
+    """The line with the secret part of each id and key replaced by "..."; what remains tells entries apart."""
+    if _MARK not in line:
+        return line
+    return _SECRETS.sub(lambda match: f"{match['login'] or match['key']}...", line)

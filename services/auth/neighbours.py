@@ -54,7 +54,7 @@ class AuthRegistryClient:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
-        """What is known under these keys."""
+        """Return what the registry knows under these keys."""
         request = registry_pb2.FindNodeRequest(node_key=node_key.raw, old_node_key=_optional(old_node_key))
         answer = await _ask(self._stub.FindNode(request, metadata=with_machine_key(machine_key), timeout=TIMEOUT))
         users = {UserId(user.id): read_user(user) for user in answer.users}
@@ -66,7 +66,7 @@ class AuthRegistryClient:
         )
 
     async def admit(self, admission: NodeAdmission) -> AdmittedNode:
-        """Let a node in; idempotent on (machine key, node key)."""
+        """Admit a node; idempotent on (machine key, node key)."""
         request = registry_pb2.AdmitNodeRequest(
             node_key=admission.node_key.raw,
             old_node_key=_optional(admission.old_node_key),
@@ -85,13 +85,13 @@ class AuthRegistryClient:
         return AdmittedNode(read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None)
 
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
-        """End a node's key now, or shorten its life."""
+        """Expire a node's key now, or at an earlier time than before."""
         request = registry_pb2.LogOutNodeRequest(node_key=node.node_key.raw, expiry=_timestamp(expiry))
         metadata = with_machine_key(node.machine_key)
         await _ask(self._stub.LogOutNode(request, metadata=metadata, timeout=TIMEOUT))
 
     async def node(self, node_id: NodeId) -> tuple[KnownNode, KnownUser | None] | None:
-        """A node and its owner; None when there is no such node."""
+        """Return a node and its owner, or None if there is no such node."""
         try:
             answer = await self._stub.GetNode(registry_pb2.GetNodeRequest(id=node_id), timeout=TIMEOUT)
         except grpc.aio.AioRpcError as error:
@@ -101,7 +101,7 @@ class AuthRegistryClient:
         return read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None
 
     async def user(self, user_id: UserId) -> KnownUser | None:
-        """A user by id."""
+        """Return a user by id, or None."""
         if not user_id:
             return None
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
@@ -155,7 +155,7 @@ class AuthRegistryClient:
     async def sign_in(
         self, person: ProviderIdentity, names: tuple[str, ...], email: str, namespace: str, *, create: bool
     ) -> KnownUser | None:
-        """The person's user, refreshed; None when there is none and none may be made."""
+        """Return the identity's user, updated, or None if there is none and `create` is false."""
         request = registry_pb2.UpsertLoginRequest(
             issuer=person.issuer,
             subject=person.subject,
@@ -184,7 +184,7 @@ class PolicyTagOwners:
         self._tailnet = tailnet
 
     async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
-        """Whether a user may own all of them."""
+        """Return whether a user may give nodes all of these tags."""
         request = policy_pb2.GetCompiledRequest(tailnet_id=self._tailnet)
         answer = await _ask(self._stub.GetCompiled(request, timeout=TIMEOUT))
         try:

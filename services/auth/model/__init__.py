@@ -1,1 +1,1 @@
-"""What a key, a login and a registration are, and what follows from them. Pure: no I/O, no clock, no stubs."""
+"""Keys, logins, registrations and SSH checks, and the rules for them. Pure: no I/O, no clock, no stubs."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 DEFAULT_LIFETIME = timedelta(days=90)
 
 LAST_SEEN_STEP = timedelta(minutes=1)
-"""How stale `last_seen` may be: a busy script costs one write a minute, not one a call."""
+"""Resolution of `last_seen`: a busy script costs one write a minute, not one a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class ApiKey:
     last_seen: datetime | None = None
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether it has ended."""
+        """Whether it has expired."""
         return self.expiration is not None and self.expiration <= now
 
     def wants_touch(self, now: datetime) -> bool:
-        """Whether this use is to be written down."""
+        """Whether this use must be recorded."""
         return self.last_seen is None or now - self.last_seen >= LAST_SEEN_STEP

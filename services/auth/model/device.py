@@ -1,4 +1,4 @@
-"""What a client says of itself in Hostinfo, as far as a login needs it. The registry reads and cleans the rest."""
+"""Reads from a client's Hostinfo what a login needs. The registry reads and cleans the rest."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.auth.model.errors import InvalidInputError
 from services.auth.model.tag import read_tags
 
 MAX_HOSTINFO = 64 << 10
-"""Bytes of Hostinfo that are taken; real clients send one to four thousand."""
+"""Bytes of Hostinfo that are accepted; clients send 1 to 4 thousand."""
 
 MAX_SHOWN = 64
 """Characters of a name that are shown to a person."""
@@ -19,14 +19,14 @@ MAX_SHOWN = 64
 
 @dataclass(frozen=True, slots=True)
 class DeviceDescription:
-    """How a client describes itself, cleaned for display."""
+    """A client's description of itself, cleaned for display."""
 
     hostname: str = ""
     os: str = ""
     tags: tuple[str, ...] = ()
     """The tags it asks for, checked for form only."""
     tag_problem: str = ""
-    """What is wrong with the form of its tags, for the person at the client to read; empty: nothing."""
+    """Why its tags are malformed, for the person at the client; empty: they are not."""
 
 
 def read_device(hostinfo: bytes) -> DeviceDescription:
@@ -58,7 +58,7 @@ def read_device(hostinfo: bytes) -> DeviceDescription:
 
 
 def shown(value: object) -> str:
-    """Clean a text that a client chose: no control or direction characters, one line, of bounded length."""
+    """Clean a client's text for display: one line of at most 64 characters, without control and format characters."""
     kept = "".join(" " if char.isspace() else char for char in _text(value)[: 8 * MAX_SHOWN])
     kept = "".join(char for char in kept if unicodedata.category(char)[0] != "C")
     words = " ".join(kept.split())

@@ -1,22 +1,22 @@
-"""Why a request of the auth service fails, as types. Texts are for people and never repeat a secret."""
+"""Errors of the auth service. Their texts are for people and contain no secret."""
 
 from __future__ import annotations
 
 
 class AuthError(Exception):
-    """Base of every failure that a caller is told about."""
+    """Base of every error that is returned to a caller."""
 
 
 class InvalidInputError(AuthError):
-    """The request makes no sense, whatever the state."""
+    """The request is malformed, whatever the state."""
 
 
 class NotFoundError(AuthError):
-    """There is no such key, user or pending login."""
+    """There is no such key, user, login or check."""
 
 
 class ConflictError(AuthError):
-    """The request contradicts what has been decided already."""
+    """The request contradicts an earlier decision."""
 
 
 class NotPermittedError(AuthError):
@@ -28,11 +28,11 @@ class UnauthenticatedError(AuthError):
 
 
 class RefusedError(AuthError):
-    """A registration cannot succeed, for a reason that the person at the client should read."""
+    """A registration cannot succeed; the client shows the text to the person."""
 
 
 class SuspendedError(RefusedError):
-    """The person is suspended; trying again ends the same way until an administrator lifts it."""
+    """The user is suspended until an administrator restores them."""
 
 
 class UnavailableError(AuthError):

@@ -1,12 +1,13 @@
-"""A pending login: a device that waits for a person. Owns its states; refuses to know who the person is.
+"""A pending login: a device that waits for a person. Owns its states; does not know who the person is.
 
     pending -- approved by U --> approved -- registry has the node --> admitted
        ^  |                         |
        |  +-- refused --> rejected  |
        +---- registry refuses ------+
 
-The decision is stored before the registry is told, so that two administrators cannot let one device in twice. Who
-finds a login `approved` (the administrator again, or the waiting device) may finish it: admission is idempotent.
+The decision is stored before the registry is called, so that two administrators cannot admit one device twice. Any
+caller that finds a login `approved` (the administrator again, or the waiting device) may finish it: admission is
+idempotent.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ AuthId = NewType("AuthId", str)
 PREFIX = "hskey-authreq-"
 MAX_FOLLOWUP = 2048
 NO_KEY_EXPIRY = datetime(9998, 1, 1, tzinfo=UTC)
-"""The end of a key that has none, where no end means the default."""
+"""Stands for "no expiry" where None means the default."""
 NOBODY = UserId(0)
 NO_NODE = NodeId(0)
 
@@ -33,7 +34,7 @@ _AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
 
 class RegisterMethod(IntEnum):
-    """How a node came in; the numbers are those of the registry's contract."""
+    """How a node was admitted; the numbers are those of the registry's contract."""
 
     AUTH_KEY = 1
     CLI = 2
@@ -41,7 +42,7 @@ class RegisterMethod(IntEnum):
 
 
 class LoginState(Enum):
-    """How far a login is."""
+    """The state of a login."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -51,7 +52,7 @@ class LoginState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A device that asked to join and waits for a person."""
+    """A device that asks to join and waits for a person."""
 
     auth_id: AuthId
     machine_key: MachineKey
@@ -67,56 +68,56 @@ class Login:
     created_at: datetime
     expires_at: datetime
     wanted_expiry: datetime | None = None
-    """When the client wants its key to end; it can only shorten."""
+    """When the client wants its key to expire; only an earlier time than the default counts."""
     state: LoginState = LoginState.PENDING
     user_id: UserId = NOBODY
     method: RegisterMethod = RegisterMethod.CLI
     key_end: datetime | None = None
-    """When the approval says that the node's key ends; None: as configured."""
+    """The expiry that the approval sets for the node's key; None: as configured."""
     node_id: NodeId = NO_NODE
     reason: str = ""
     """Why it was rejected."""
 
     @property
     def decided(self) -> bool:
-        """Whether a person has spoken."""
+        """Whether it was approved or rejected."""
         return self.state is not LoginState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Whether it still counts."""
+        """Whether it has not expired."""
         return now < self.expires_at
 
     def approved(self, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None) -> Self:
-        """As it is once a person said yes."""
+        """The login after its approval."""
         return replace(self, state=LoginState.APPROVED, user_id=user_id, method=method, key_end=key_end)
 
     def admitted(self, node_id: NodeId) -> Self:
-        """As it is once the registry has the node."""
+        """The login after the registry admitted the node."""
         return replace(self, state=LoginState.ADMITTED, node_id=node_id)
 
     def rejected(self, reason: str) -> Self:
-        """As it is once a person or a rule said no."""
+        """The login after its rejection by a person or a rule."""
         return replace(self, state=LoginState.REJECTED, reason=reason)
 
     def reopened(self) -> Self:
-        """As it is when the registry would not have the node for this user: another may be tried."""
+        """The login after the registry refused the node for this user: another user may approve it."""
         return replace(self, state=LoginState.PENDING, user_id=NOBODY, key_end=None)
 
 
 def new_auth_id(seed: bytes) -> AuthId:
-    """Name a login with 12 random bytes."""
+    """Make an auth id of 12 random bytes."""
     if len(seed) != 12:
         raise ValueError("an auth id is made of 12 random bytes")
     return AuthId(PREFIX + seed.hex())
 
 
 def read_auth_id(text: str) -> AuthId | None:
-    """Read an auth id; None when the text is none."""
+    """Read an auth id; None if the text is not one."""
     return AuthId(text) if _AUTH_ID.match(text) else None
 
 
 def read_followup(url: str) -> AuthId | None:
-    """Find the auth id in the URL that a client was given, at the end of its path; None when there is none."""
+    """Return the auth id at the end of the path of a login URL, or None."""
     if len(url) > MAX_FOLLOWUP:
         return None
     path = url.split("#", 1)[0].split("?", 1)[0]

@@ -1,4 +1,4 @@
-"""What this service needs to know of nodes and users. The registry's own records ride along unread."""
+"""Nodes and users as far as this service reads them. The registry's own messages are passed on unread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.shared.keys import MachineKey, NodeKey
 
 @dataclass(frozen=True, slots=True)
 class KnownNode:
-    """A node as the registry has it."""
+    """A node of the registry."""
 
     id: NodeId
     machine_key: MachineKey
@@ -23,7 +23,7 @@ class KnownNode:
     tags: tuple[str, ...] = ()
     expiry: datetime | None = None
     ended: bool = False
-    """The registry says that its key has ended; a tagged node's can, without an expiry."""
+    """The registry reports its key as expired; a tagged node's can be, without an expiry."""
     pre_auth_key_id: int = 0
     name: str = ""
     """Its given name."""
@@ -31,13 +31,13 @@ class KnownNode:
     """The registry's message, serialised."""
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether its key has ended."""
+        """Whether its key has expired."""
         return self.ended or (self.expiry is not None and self.expiry <= now)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownUser:
-    """A user as the registry has it."""
+    """A user of the registry."""
 
     id: UserId
     name: str
@@ -52,20 +52,20 @@ class KnownUser:
 
 @dataclass(frozen=True, slots=True)
 class KnownLink:
-    """An identity of a user, and what its last login said."""
+    """An identity of a user, with the claims of its last sign-in."""
 
     issuer: str
     subject: str
     signed_in: bool
     email: str = ""
-    """Vouched for by the provider, or empty."""
+    """Verified by the provider, or empty."""
     groups: tuple[str, ...] | None = None
-    """None: the provider never said."""
+    """None: the provider never sent groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundNodes:
-    """What the registry knows under the keys of a registration."""
+    """The nodes that the registry has under the keys of a registration."""
 
     by_node_key: KnownNode | None = None
     """Of whatever machine."""
@@ -75,13 +75,13 @@ class FoundNodes:
     users: Mapping[UserId, KnownUser] = field(default_factory=dict)
 
     def owner_of(self, node: KnownNode) -> KnownUser | None:
-        """The owner of one of them; None for a tagged node."""
+        """Return the owner of one of them; None for a tagged node."""
         return self.users.get(node.user_id)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeAdmission:
-    """What the registry is asked to let in."""
+    """A node for the registry to admit."""
 
     machine_key: MachineKey
     node_key: NodeKey
@@ -99,7 +99,7 @@ class NodeAdmission:
 
 @dataclass(frozen=True, slots=True)
 class AdmittedNode:
-    """A node is in."""
+    """A node that was admitted."""
 
     node: KnownNode
     user: KnownUser | None

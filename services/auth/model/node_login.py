@@ -1,7 +1,7 @@
-"""By which login a node is in: which identity signed in for it, when the provider last vouched, and until when.
+"""The login that admitted a node: the identity that signed in, when the provider last verified it, and its end.
 
-It outlives the sign-in itself. Whatever ends or changes a login later (the provider's word at a refresh, a logout that
-it tells us of) finds here which nodes that concerns. Whose the identity is says the registry.
+It outlives the sign-in. Whatever later ends or changes a login (a refresh, a logout at the provider) finds here the
+nodes that it concerns. The registry knows which user an identity belongs to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from services.shared.ids import NodeId
 
 @dataclass(frozen=True, slots=True)
 class NodeLogin:
-    """The login that let a node in; the newest one counts."""
+    """The newest login that admitted a node."""
 
     node_id: NodeId
     provider: str
@@ -22,9 +22,9 @@ class NodeLogin:
     issuer: str
     subject: str
     sid: str
-    """The provider's name of the session in the browser; empty: not said."""
+    """The provider's session id; empty: not sent."""
     started_at: datetime
     checked_at: datetime
-    """When the provider last vouched for the person."""
+    """When the provider last verified the person."""
     ends_at: datetime | None = None
-    """When the sign-in said that the node's key must end; None: it did not."""
+    """The expiry that the sign-in set for the node's key; None: it set none."""

@@ -1,4 +1,4 @@
-"""A pre-auth key: who it lets in, and the two steps in which a single-use one is spent.
+"""A pre-auth key: whom it admits, and the two steps in which a single-use key is used up.
 
 A client that never succeeded makes a new node key for each attempt, so a key that was claimed and not yet used may be
 tried again by the same *machine*, whatever its node key: a crash between claim and admission costs nothing. Once
@@ -22,12 +22,12 @@ from services.shared.keys import MachineKey, NodeKey
 DEFAULT_LIFETIME = timedelta(hours=1)
 
 CLAIM_LEASE = timedelta(seconds=60)
-"""How long a claim keeps others out while its admission may still be under way; well over the deadline of that call."""
+"""How long a claim excludes others while its admission may be in progress; well above the deadline of that call."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyClaim:
-    """A machine has begun to spend a single-use key."""
+    """A machine's claim on a single-use key."""
 
     machine_key: MachineKey
     node_key: NodeKey
@@ -35,24 +35,24 @@ class KeyClaim:
 
 
 class ClaimStatus(Enum):
-    """What a claim on a single-use key meets."""
+    """Whether a machine may claim a single-use key."""
 
     OPEN = auto()
-    """Free, or claimed by this machine before: go on."""
+    """Free, or claimed by this machine before."""
     HELD = auto()
-    """Another machine is just being admitted with it."""
+    """Another machine is being admitted with it."""
     STALE = auto()
-    """Another machine claimed it and was not heard of again: ask the registry whether it got in."""
+    """The lease of another machine's claim has expired: the registry knows whether it was admitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreAuthKey:
-    """A secret that admits nodes, without the secret."""
+    """A pre-auth key without its secret."""
 
     id: int
     prefix: str
     user_id: UserId
-    """Owner of the nodes; 0 when tags own them and nobody is named."""
+    """Owner of the nodes; 0 if tags own them."""
     reusable: bool
     ephemeral: bool
     tags: tuple[str, ...]
@@ -63,11 +63,11 @@ class PreAuthKey:
 
     @property
     def masked(self) -> str:
-        """How it is listed."""
+        """Its text in lists: prefix without secret."""
         return masked(KeyKind.PRE_AUTH, self.prefix)
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it admits nobody any more; None while it does."""
+        """Why it no longer admits nodes; None if it does."""
         if self.expiration is not None and self.expiration <= now:
             return "auth key expired"
         if self.used and not self.reusable:
@@ -75,7 +75,7 @@ class PreAuthKey:
         return None
 
     def standing(self, machine_key: MachineKey, now: datetime) -> ClaimStatus:
-        """What a machine meets that wants to claim it."""
+        """Return whether a machine may claim it."""
         if self.claim is None or self.claim.machine_key == machine_key:
             return ClaimStatus.OPEN
         return ClaimStatus.HELD if now < self.claim.at + CLAIM_LEASE else ClaimStatus.STALE

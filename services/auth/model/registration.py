@@ -1,4 +1,4 @@
-"""What a client asks for with POST /machine/register, and what follows from what is known: the state table, pure.
+"""The decision on a POST /machine/register: what the client requests, and what the registry knows.
 
 Order matters and is the clients' (`control/controlclient/direct.go`): whose key it is, then logout, then a known node,
 then the auth key, then a person.
@@ -17,7 +17,7 @@ from services.shared.keys import MachineKey, NodeKey
 
 @dataclass(frozen=True, slots=True)
 class RegistrationRequest:
-    """One request to join, checked for form."""
+    """A checked request to join."""
 
     machine_key: MachineKey
     node_key: NodeKey
@@ -26,7 +26,7 @@ class RegistrationRequest:
     unverified_auth_key: str = field(repr=False)
     """Empty: none."""
     expiry: datetime | None
-    """None: no wish."""
+    """The expiry that the client requests; None: none."""
     hostinfo: bytes = field(repr=False)
     device: DeviceDescription
     ephemeral: bool
@@ -35,21 +35,21 @@ class RegistrationRequest:
 
 @dataclass(frozen=True, slots=True)
 class LogOutNode:
-    """End this node's key, if there is one."""
+    """Expire this node's key, if there is a node."""
 
     node: KnownNode | None
 
 
 @dataclass(frozen=True, slots=True)
 class AlreadyRegistered:
-    """It is in already; its auth key, if any, need not be looked at, but may turn it into a tagged node."""
+    """The node is registered. Its auth key, if any, can only turn it into a tagged node."""
 
     node: KnownNode
 
 
 @dataclass(frozen=True, slots=True)
 class ReduceExpiry:
-    """End this node's key sooner."""
+    """Expire this node's key earlier."""
 
     node: KnownNode
     expiry: datetime
@@ -57,19 +57,19 @@ class ReduceExpiry:
 
 @dataclass(frozen=True, slots=True)
 class ExtensionRefused:
-    """A client may only shorten the life of its key."""
+    """A client may only request an earlier expiry."""
 
 
 @dataclass(frozen=True, slots=True)
 class RedeemAuthKey:
-    """Let it in by its auth key; a known node is one whose key has expired."""
+    """Admit it by its auth key; `expired` is a known node whose key has expired."""
 
     expired: KnownNode | None
 
 
 @dataclass(frozen=True, slots=True)
 class NewNodeKeyRequired:
-    """The client must come back with another node key. Only ever said of a key that we knew."""
+    """The client must register with a new node key; only for node keys that are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +89,11 @@ Decision = (
 
 
 def decide(registration: RegistrationRequest, found: FoundNodes, now: datetime) -> Decision:
-    """Say what follows.
+    """Decide on a registration.
 
     Raises:
         NotPermittedError: the node key is another machine's.
-        RefusedError: it asks for tags that are none.
+        RefusedError: its tags are malformed.
     """
     node = found.by_node_key
     if node is not None and node.machine_key != registration.machine_key:
@@ -112,14 +112,14 @@ def decide(registration: RegistrationRequest, found: FoundNodes, now: datetime) 
 
 def _decide_registered(node: KnownNode, requested: datetime | None) -> Decision:
     if requested is None or node.tags or requested == node.expiry:
-        return AlreadyRegistered(node)  # a tagged node's key never ends
+        return AlreadyRegistered(node)  # a tagged node's key does not expire
     if node.expiry is not None and requested > node.expiry:
         return ExtensionRefused()
     return ReduceExpiry(node, requested)
 
 
 def first_expiry(requested: datetime | None, lifetime: timedelta, now: datetime) -> datetime | None:
-    """When a new node's key ends by the client's wish; None leaves it to the default, because a wish only shortens."""
+    """The expiry of a new node's key as the client requests it; None if that is not earlier than the default."""
     if requested is None or requested <= now:
         return None
     if lifetime and requested >= now + lifetime:

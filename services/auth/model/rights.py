@@ -1,8 +1,8 @@
-"""A change of what a person may do here: what it is, whoever found out, and how far it is carried out.
+"""A change of a user's rights: suspend, restore, or other groups of one identity.
 
-It is written down before anything is done, so that a crash between this service and the registry only delays it. The
-number orders the changes of a tailnet; the registry takes none that is older than the last one that it took of the
-same person, so that doing one again, late, or in two instances at once is harmless.
+It is recorded before it is applied, so that a crash between this service and the registry only delays it. The number
+orders the changes of a tailnet; the registry ignores a change that is older than the last one of the same user, so
+applying one again, late, or in two instances at once is harmless.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from enum import Enum
 from services.shared.ids import UserId
 
 SUSPENDED = "this user is suspended; ask the administrator"
-"""What the person reads, at the device and in the browser."""
+"""Shown to the person at the device and in the browser."""
 
 MAX_REASON = 1000
 MAX_ACTOR = 320
 
 
 class RightsKind(Enum):
-    """What happens to a person."""
+    """The kind of a change."""
 
     SUSPEND = "suspend"
     RESTORE = "restore"
     GROUPS = "groups"
-    """One identity of theirs is in other groups now."""
+    """One identity of the user is in other groups."""
 
 
 class RightsSource(Enum):
-    """Who found out. Each is one more caller of the same use case."""
+    """Where a change comes from."""
 
     ADMINISTRATOR = "administrator"
     PROVIDER = "provider"
@@ -38,7 +38,7 @@ class RightsSource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class IdentityGroups:
-    """The groups of one identity, all of them, as our policies call them."""
+    """All groups of one identity, by our names."""
 
     issuer: str
     subject: str
@@ -47,7 +47,7 @@ class IdentityGroups:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRightsChange:
-    """One change of one person's rights."""
+    """A change of one user's rights."""
 
     user_id: UserId
     kind: RightsKind
@@ -58,4 +58,4 @@ class RecordedRightsChange:
     login: IdentityGroups | None = None
     """Only with `GROUPS`."""
     number: int = 0
-    """Given when it is written down."""
+    """Assigned by the table; 0 before."""

@@ -23,7 +23,7 @@ from enum import Enum
 PREFIX_LENGTH = 12
 SECRET_LENGTH = 64
 MAX_TEXT = 256
-"""Longest text that is looked at; no form of a key comes near."""
+"""Longest text that is parsed; every form of a key is much shorter."""
 
 _PREFIX_ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _BODY = re.compile(r"([A-Za-z0-9_-]{12})-([A-Za-z0-9_-]{64})\Z", re.ASCII)
@@ -39,7 +39,7 @@ _MOST_ROUNDS = 14
 
 
 class KeyKind(Enum):
-    """Which key a text claims to be."""
+    """The kinds of keys, by prefix."""
 
     PRE_AUTH = "hskey-auth-"
     API = "hskey-api-"
@@ -47,7 +47,7 @@ class KeyKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyText:
-    """A key as a caller gave it: unproven until `matches` says so."""
+    """A key text from a caller, unverified until `matches` returns True."""
 
     kind: KeyKind
     prefix: str
@@ -72,7 +72,7 @@ class KeyText:
 
 @dataclass(frozen=True, slots=True)
 class NewSecret:
-    """A key just made: the text is shown once, the digest is stored."""
+    """A new key: the text is shown once, the digest is stored."""
 
     prefix: str
     text: str = field(repr=False)
@@ -89,7 +89,7 @@ def mint(kind: KeyKind, seed: bytes) -> NewSecret:
 
 
 def read(kind: KeyKind, text: str) -> KeyText | None:
-    """Read a key's text; None when it has not the form of one."""
+    """Parse a key text; None if it has no form of such a key."""
     if len(text) > MAX_TEXT:
         return None
     if text.startswith(kind.value):
@@ -103,12 +103,12 @@ def read(kind: KeyKind, text: str) -> KeyText | None:
 
 
 def masked(kind: KeyKind, prefix: str) -> str:
-    """How a key is listed."""
+    """The text of a key in lists: its prefix without the secret."""
     return f"{kind.value}{prefix}-***"
 
 
 def digest_of(secret: str) -> str:
-    """What is stored of a secret, marked with its algorithm so that a later one can live beside it."""
+    """The digest that is stored of a secret, prefixed with its algorithm."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
 
 

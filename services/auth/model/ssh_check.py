@@ -1,11 +1,11 @@
-"""An SSH session that waits for a person, and the word that they gave. Owns their states; asks nobody anything.
+"""A pending SSH check, and the approval that ends it. Owns their states; does no I/O.
 
-    pending -- the owner of the source, or an administrator, said yes --> approved
+    pending -- approved by the owner of the source, or by an administrator --> approved
        |
-       +-- said no, or was suspended --> rejected
+       +-- rejected by either, or the owner was suspended --> rejected
 
-The word outlives the check: further sessions begin without asking for as long as the policy says. It is one node key's
-and one owner's, so that it ends with either, and how long it holds is asked of the policy each time.
+The approval outlives the check: further sessions start without a check for the period of the policy. It is bound to a
+node key and an owner and ends with either; how long it counts is read from the policy each time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from services.shared.ids import NodeId, UserId
 from services.shared.keys import NodeKey
 
 LONGEST = timedelta(hours=168)
-"""The longest period that a policy can name; an older word never counts."""
+"""The longest period of a policy; an older approval never counts."""
 
 MAX_LOCAL_USER = 256
-"""Characters; Linux has names of 32, directories have longer ones."""
+"""Characters; Linux user names have 32, those of directories can be longer."""
 
 
 class CheckState(Enum):
-    """How far a check is."""
+    """The state of a check."""
 
     PENDING = "pending"
     APPROVED = "approved"
@@ -36,35 +36,35 @@ class CheckState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SshQuestion:
-    """A session that a destination asks about, and what the policy wants for it."""
+    """An SSH session that a destination asks about, and what the policy requires for it."""
 
     source_id: NodeId
     destination_id: NodeId
     local_user: str
-    """Who the session is for there, as the destination says."""
+    """The user at the destination, as the destination reports it."""
     period: timedelta
-    """How long a person's word holds; zero: not beyond the session."""
+    """How long an approval counts; zero: for this session only."""
     everywhere: bool
-    """A word given for another destination counts too."""
+    """An approval for another destination counts too."""
 
 
 @dataclass(frozen=True, slots=True)
 class PendingSshCheck:
-    """A session that waits for a person."""
+    """An SSH session that waits for an approval."""
 
     auth_id: AuthId
     source_id: NodeId
     destination_id: NodeId
     source_key: NodeKey
     user_id: UserId
-    """Who owns the source."""
+    """Owner of the source."""
     source_name: str
     user_name: str
     destination_name: str
     local_user: str
     everywhere: bool
     each_time: bool
-    """The policy wants a word for this very session, so no other one may wait on the same."""
+    """The policy requires an approval for each session, so sessions do not share this check."""
     created_at: datetime
     expires_at: datetime
     state: CheckState = CheckState.PENDING
@@ -74,15 +74,15 @@ class PendingSshCheck:
 
     @property
     def decided(self) -> bool:
-        """Whether somebody has spoken."""
+        """Whether it was approved or rejected."""
         return self.state is not CheckState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Whether it still counts."""
+        """Whether it has not expired."""
         return now < self.expires_at
 
     def is_for(self, question: SshQuestion) -> bool:
-        """Whether it was made for this session: an auth id says nothing about any other."""
+        """Whether it belongs to this session; an auth id counts for no other."""
         same = (self.source_id, self.destination_id, self.local_user) == (
             question.source_id,
             question.destination_id,
@@ -91,17 +91,17 @@ class PendingSshCheck:
         return same and (self.each_time or bool(question.period))
 
     def approved(self, by: str) -> Self:
-        """As it is once somebody said yes."""
+        """The check after its approval."""
         return replace(self, state=CheckState.APPROVED, decided_by=by)
 
     def rejected(self, by: str, reason: str) -> Self:
-        """As it is once somebody or a rule said no."""
+        """The check after its rejection by a person or a rule."""
         return replace(self, state=CheckState.REJECTED, decided_by=by, reason=reason)
 
 
 @dataclass(frozen=True, slots=True)
 class SshApprovalQuery:
-    """What would have to be known of a person's word for a session to begin without asking."""
+    """The approval that would allow a session to start without a check."""
 
     source_id: NodeId
     destination_id: NodeId
@@ -109,4 +109,4 @@ class SshApprovalQuery:
     user_id: UserId
     everywhere: bool
     since: datetime
-    """Given later than this."""
+    """Only approvals after this time count."""

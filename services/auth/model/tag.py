@@ -1,4 +1,4 @@
-"""Tags that a client or an administrator names: their form and number. Who may own one is the policy's business."""
+"""The form and number of tags that a client or an administrator names. The policy decides who may own them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def read_tags(tags: Iterable[str]) -> tuple[str, ...]:
     """Sort and check tags.
 
     Raises:
-        InvalidInputError: one has not the form of a tag, or there are too many.
+        InvalidInputError: one is malformed, or there are too many.
     """
     wanted = tuple(sorted(set(tags)))
     if len(wanted) > MAX_TAGS:

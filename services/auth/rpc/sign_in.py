@@ -80,7 +80,7 @@ class SignInServicer:
     async def GetSignIn(
         self, request: pb.GetSignInRequest, context: ServicerContext[pb.GetSignInRequest, pb.GetSignInResponse]
     ) -> pb.GetSignInResponse:
-        """How far a sign-in is."""
+        """The state of a sign-in."""
         return pb.GetSignInResponse(sign_in=_sign_in(await self._use().view(request.flow_id, request.browser_secret)))
 
     async def ConfirmSignIn(

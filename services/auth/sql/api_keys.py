@@ -22,7 +22,7 @@ class SqlApiKeys:
         self._tailnet = tailnet
 
     async def add(self, key: ApiKey, digest: str) -> ApiKey | None:
-        """Store a new key and number it; None when the prefix is taken."""
+        """Insert a key and return it with its id, or None if the prefix is taken."""
         row = {
             "tailnet_id": self._tailnet,
             "prefix": key.prefix,
@@ -38,13 +38,13 @@ class SqlApiKeys:
             return None
 
     async def list(self) -> tuple[ApiKey, ...]:
-        """All, ordered by id."""
+        """List all keys, ordered by id."""
         query = select(keys).where(keys.c.tailnet_id == self._tailnet).order_by(keys.c.id)
         async with read(self._engine) as connection:
             return tuple(_key(row) for row in (await connection.execute(query)).mappings())
 
     async def by_prefix(self, prefix: str) -> tuple[ApiKey, str] | None:
-        """A key and the digest of its secret."""
+        """Return a key and the digest of its secret, or None."""
         async with read(self._engine) as connection:
             row = (await connection.execute(select(keys).where(self._is(prefix)))).mappings().one_or_none()
         return (_key(row), row["digest"]) if row is not None else None
@@ -56,7 +56,7 @@ class SqlApiKeys:
             await connection.execute(update(keys).where(same).values(digest=digest))
 
     async def expire(self, which: int | str, now: datetime) -> bool:
-        """End a key, named by id or prefix, now, unless it has ended; False when there is none."""
+        """Expire a key, by id or prefix, now, unless it has expired. Returns False if there is none."""
         async with write(self._engine) as connection:
             found = await connection.execute(select(keys.c.id).where(self._is(which)))
             if found.one_or_none() is None:
@@ -66,12 +66,12 @@ class SqlApiKeys:
             return True
 
     async def delete(self, which: int | str) -> bool:
-        """Forget a key, named by id or prefix; False when there is none."""
+        """Delete a key, by id or prefix. Returns False if there is none."""
         async with write(self._engine) as connection:
             return (await connection.execute(delete(keys).where(self._is(which)))).rowcount == 1
 
     async def touch(self, key_id: int, now: datetime) -> None:
-        """Write down when a key was used; never backwards."""
+        """Record when a key was used, unless a later use is recorded."""
         older = or_(keys.c.last_seen.is_(None), keys.c.last_seen < now)
         async with write(self._engine) as connection:
             await connection.execute(update(keys).where(self._is(key_id), older).values(last_seen=now))

@@ -1,4 +1,4 @@
-"""Sign-ins on their way, in the database: any instance may take the next step, and only one may take each."""
+"""Sign-ins in progress in the database: any instance may take the next step, and only one can take each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class SqlFlows:
         self._tailnet = tailnet
 
     async def add(self, flow: SignInFlow, at_most: int) -> None:
-        """Store a new one and forget those that have ended; of one login, only the newest `at_most` stay."""
+        """Insert a sign-in, delete expired ones, and keep only the newest `at_most` of the same login."""
         of_login = flows.c.auth_id == flow.auth_id
         newest = select(flows.c.flow_id).where(self._ours(of_login)).order_by(flows.c.flow_id.desc())
         async with write(self._engine) as connection:
@@ -35,14 +35,14 @@ class SqlFlows:
                 await connection.execute(delete(flows).where(self._ours(flows.c.flow_id.in_(part))))
 
     async def get(self, flow_id: str) -> SignInFlow | None:
-        """One, whatever its age."""
+        """Return a sign-in, expired or not, or None."""
         async with read(self._engine) as connection:
             rows = await connection.execute(select(flows).where(self._ours(flows.c.flow_id == flow_id)))
             row = rows.mappings().one_or_none()
         return _flow(row) if row is not None else None
 
     async def replace(self, before: SignInFlow, after: SignInFlow) -> bool:
-        """Store a new state if the old one still holds; exactly one of several wins."""
+        """Update a sign-in if its state is still that of `before`. Returns False for all but one of several callers."""
         unchanged = and_(flows.c.flow_id == before.flow_id, flows.c.state == before.state.value)
         async with write(self._engine) as connection:
             done = await connection.execute(update(flows).where(self._ours(unchanged)).values(_row(after)))

@@ -25,7 +25,7 @@ _REUSABLE = (LoginState.PENDING, LoginState.APPROVED)
 
 
 async def lock(connection: AsyncConnection, tailnet: TailnetId) -> None:
-    """Make what follows in this transaction the only one of its kind in the tailnet."""
+    """Serialise the rest of this transaction with all others of the tailnet that call this."""
     await connection.execute(_NEW_TAILNET, {"tailnet": tailnet})
     opened = tailnets.c.logins_opened
     await connection.execute(update(tailnets).where(tailnets.c.tailnet_id == tailnet).values(logins_opened=opened + 1))
@@ -60,17 +60,17 @@ class SqlLogins:
             return OpenedLogin(login, tuple(displaced))
 
     async def get(self, auth_id: AuthId) -> Login | None:
-        """One login, whatever its age."""
+        """Return a login, expired or not, or None."""
         async with read(self._engine) as connection:
             return await self._one(connection, logins.c.auth_id == auth_id)
 
     async def of_machine(self, machine_key: MachineKey) -> Login | None:
-        """The login of a machine, whatever its age."""
+        """Return the login of a machine, expired or not, or None."""
         async with read(self._engine) as connection:
             return await self._one(connection, logins.c.machine_key == machine_key.raw)
 
     async def list(self, now: datetime) -> tuple[Login, ...]:
-        """Those that have not ended, oldest first."""
+        """List the logins that have not expired, oldest first."""
         query = select(logins).where(self._ours(logins.c.expires_at > now)).order_by(*_AGE)
         async with read(self._engine) as connection:
             return tuple(_login(row) for row in (await connection.execute(query)).mappings())
@@ -86,7 +86,7 @@ class SqlLogins:
         return frozenset(found)
 
     async def replace(self, before: Login, after: Login) -> bool:
-        """Store a new state if the old one still holds."""
+        """Update a login if its state is still that of `before`. Returns False if it is not."""
         unchanged = and_(
             logins.c.auth_id == before.auth_id,
             logins.c.state == before.state.value,
@@ -97,7 +97,7 @@ class SqlLogins:
             return (await connection.execute(query)).rowcount == 1
 
     async def forget(self, machine_key: MachineKey, node_key: NodeKey) -> AuthId | None:
-        """Drop the login of these keys and say which it was."""
+        """Delete the login of these keys and return its auth id, or None."""
         these = and_(logins.c.machine_key == machine_key.raw, logins.c.node_key == node_key.raw)
         async with write(self._engine) as connection:
             gone = await connection.execute(delete(logins).where(self._ours(these)).returning(logins.c.auth_id))

@@ -1,4 +1,4 @@
-"""By which login each node is in, in the database."""
+"""The logins that admitted nodes, in the database."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class SqlNodeLogins:
         self._tailnet = tailnet
 
     async def put(self, login: NodeLogin) -> None:
-        """Note by which login a node is in, in the place of the one before."""
+        """Insert or replace the login that admitted a node."""
         async with write(self._engine) as connection:
             await connection.execute(delete(node_logins).where(self._ours(node_logins.c.node_id == login.node_id)))
             await connection.execute(insert(node_logins).values({**asdict(login), "tailnet_id": self._tailnet}))
 
     async def of_identity(self, issuer: str, subject: str, sid: str = "") -> tuple[NodeLogin, ...]:
-        """Those of an identity, or of one session of it, ordered by node."""
+        """List the logins of an identity, or of one session of it, ordered by node."""
         identity = and_(node_logins.c.issuer == issuer, node_logins.c.subject == subject)
         return await self._find(and_(identity, node_logins.c.sid == sid) if sid else identity)
 

@@ -1,4 +1,4 @@
-"""Pre-auth keys in the database. A claim is one conditional UPDATE: the row count says who won."""
+"""Pre-auth keys in the database. A claim is one conditional UPDATE, which succeeds for one caller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SqlPreAuthKeys:
         self._tailnet = tailnet
 
     async def add(self, key: PreAuthKey, digest: str) -> PreAuthKey | None:
-        """Store a new key and number it; None when the prefix is taken."""
+        """Insert a key and return it with its id, or None if the prefix is taken."""
         row = {
             "tailnet_id": self._tailnet,
             "prefix": key.prefix,
@@ -44,7 +44,7 @@ class SqlPreAuthKeys:
             return None
 
     async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
-        """All, or those of one user, ordered by id."""
+        """List the keys of a user, or all, ordered by id."""
         query = select(keys).where(keys.c.tailnet_id == self._tailnet).order_by(keys.c.id)
         if user_id is not None:
             query = query.where(keys.c.user_id == user_id)
@@ -52,7 +52,7 @@ class SqlPreAuthKeys:
             return tuple(_key(row) for row in (await connection.execute(query)).mappings())
 
     async def by_prefix(self, prefix: str) -> tuple[PreAuthKey, str] | None:
-        """A key and the digest of its secret."""
+        """Return a key and the digest of its secret, or None."""
         query = select(keys).where(keys.c.tailnet_id == self._tailnet, keys.c.prefix == prefix)
         async with read(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
@@ -65,7 +65,7 @@ class SqlPreAuthKeys:
             await connection.execute(update(keys).where(same).values(digest=digest))
 
     async def expire(self, key_id: int, now: datetime) -> bool:
-        """End a key now, unless it has ended; False when there is none."""
+        """Expire a key now, unless it has expired. Returns False if there is none."""
         async with write(self._engine) as connection:
             found = await connection.execute(select(keys.c.id).where(self._is(key_id)))
             if found.one_or_none() is None:
@@ -75,12 +75,12 @@ class SqlPreAuthKeys:
             return True
 
     async def delete(self, key_id: int) -> bool:
-        """Forget a key; False when there is none."""
+        """Delete a key. Returns False if there is none."""
         async with write(self._engine) as connection:
             return (await connection.execute(delete(keys).where(self._is(key_id)))).rowcount == 1
 
     async def claim(self, key_id: int, before: KeyClaim | None, claim: KeyClaim) -> bool:
-        """Begin to spend an unused key if its claim is still what it was; exactly one of several wins."""
+        """Claim an unused key if its claim is still `before`. Returns False for all but one of several callers."""
         query = (
             update(keys)
             .where(self._is(key_id), keys.c.used.is_(False), _held_by(before))
@@ -90,7 +90,7 @@ class SqlPreAuthKeys:
             return (await connection.execute(query)).rowcount == 1
 
     async def release(self, key_id: int, claim: KeyClaim) -> None:
-        """Give back an unused key that this claim holds."""
+        """Release an unused key that this claim holds."""
         query = (
             update(keys)
             .where(self._is(key_id), keys.c.used.is_(False), _held_by(claim))
@@ -100,7 +100,7 @@ class SqlPreAuthKeys:
             await connection.execute(query)
 
     async def mark_used(self, key_id: int) -> None:
-        """Write down that a node was admitted with it."""
+        """Record that a node was admitted with it."""
         async with write(self._engine) as connection:
             await connection.execute(update(keys).where(self._is(key_id)).values(used=True))
 

@@ -1,4 +1,4 @@
-"""Changes of people's rights in the database, until they are carried out and for a while after."""
+"""Recorded changes of user rights in the database, kept for 30 days after they were applied."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 
 AT_ONCE = 100
-"""Changes that one look takes; the next look takes more."""
+"""Changes that one query returns."""
 KEPT = timedelta(days=30)
 
 
@@ -32,7 +32,7 @@ class SqlRights:
         self._tailnet = tailnet
 
     async def append(self, change: RecordedRightsChange) -> RecordedRightsChange:
-        """Store a new change and number it; forgets old ones that were carried out."""
+        """Insert a change and return it with its number; deletes old ones that were applied."""
         row = {
             "tailnet_id": self._tailnet,
             "user_id": change.user_id,
@@ -50,21 +50,21 @@ class SqlRights:
             return _change(stored.mappings().one())
 
     async def unfinished(self) -> tuple[RecordedRightsChange, ...]:
-        """Those that are not carried out, the oldest first."""
+        """List changes that were not applied yet, the oldest first."""
         query = select(rights).where(self._ours(rights.c.done_at.is_(None))).order_by(rights.c.number).limit(AT_ONCE)
         async with read(self._engine) as connection:
             return tuple(_change(row) for row in (await connection.execute(query)).mappings())
 
     async def mark_done(self, change: RecordedRightsChange, now: datetime) -> None:
-        """Note that a change was carried out."""
+        """Record that a change was applied."""
         this = self._ours(rights.c.number == change.number, rights.c.done_at.is_(None))
         async with write(self._engine) as connection:
             await connection.execute(update(rights).where(this).values(done_at=now))
 
     async def refuse_logins(self, user_id: UserId, reason: RefusalReason, text: str) -> tuple[AuthId, ...]:
-        """Turn away what a person approved or is about to confirm, and forget their word for SSH sessions.
+        """Reject what a user approved or is about to confirm, and delete their SSH approvals.
 
-        Returns the logins and SSH checks whose devices must be told.
+        Returns the logins and SSH checks whose waiting requests must be notified.
         """
         approved = and_(
             logins.c.tailnet_id == self._tailnet,

@@ -1,4 +1,4 @@
-"""SSH sessions that wait for a person, and the words that people gave, in the database."""
+"""Pending SSH checks and approvals in the database."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _PENDING = ssh_checks.c.state == CheckState.PENDING.value
 
 
 class SqlSshChecks:
-    """The checks and the words of one tailnet."""
+    """The checks and approvals of one tailnet."""
 
     def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
         self._engine = engine
         self._tailnet = tailnet
 
     async def open(self, check: PendingSshCheck, room: SshCheckLimits) -> OpenedSshCheck | None:
-        """Store a check; None when there is no room."""
+        """Insert a check. Returns None if it is refused."""
         async with write(self._engine) as connection:
             await lock(connection, self._tailnet)
             await connection.execute(delete(ssh_checks).where(self._ours(ssh_checks.c.expires_at <= check.created_at)))
@@ -48,14 +48,14 @@ class SqlSshChecks:
         return OpenedSshCheck(check, displaced)
 
     async def get(self, auth_id: AuthId) -> PendingSshCheck | None:
-        """One check, whatever its age."""
+        """Return a check, expired or not, or None."""
         query = select(ssh_checks).where(self._ours(ssh_checks.c.auth_id == auth_id))
         async with read(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return _check(row) if row is not None else None
 
     async def list(self, now: datetime) -> tuple[PendingSshCheck, ...]:
-        """Those that nobody has decided and that have not ended, oldest first."""
+        """List pending checks that have not expired, oldest first."""
         query = select(ssh_checks).where(self._ours(_PENDING, ssh_checks.c.expires_at > now)).order_by(*_AGE)
         async with read(self._engine) as connection:
             return tuple(_check(row) for row in (await connection.execute(query)).mappings())
@@ -78,7 +78,7 @@ class SqlSshChecks:
         return frozenset(found)
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
-        """Write a person's word down; the checks that it may end, or None when the check was decided before."""
+        """Store an approval and end its check. Returns other checks that it may end, or None if it ended before."""
         after = check.approved(by)
         word = {
             "tailnet_id": self._tailnet,
@@ -106,12 +106,12 @@ class SqlSshChecks:
             return tuple(AuthId(auth_id) for auth_id in (await connection.execute(others)).scalars())
 
     async def reject(self, check: PendingSshCheck, by: str, reason: str) -> bool:
-        """Write down that a session may not begin; False when the check was decided before."""
+        """Reject a check. Returns False if it was already approved or rejected."""
         async with write(self._engine) as connection:
             return await self._move(connection, check, check.rejected(by, reason))
 
     async def given(self, word: SshApprovalQuery) -> bool:
-        """Whether a person gave such a word."""
+        """Return whether there is such an approval."""
         table = ssh_approvals.c
         here = table.destination_id == word.destination_id
         query = select(func.count()).where(
@@ -126,7 +126,7 @@ class SqlSshChecks:
             return bool((await connection.execute(query)).scalar_one())
 
     async def _same(self, connection: AsyncConnection, check: PendingSshCheck) -> PendingSshCheck | None:
-        """One that waits for the same word already, and for half of its time yet."""
+        """A pending check that the same approval ends, with at least half of its lifetime left."""
         names = ("source_id", "destination_id", "local_user", "user_id", "source_key", "everywhere", "each_time")
         alike = [ssh_checks.c[name] == value for name, value in _row(check).items() if name in names]
         young = ssh_checks.c.created_at > check.created_at - (check.expires_at - check.created_at) / 2
@@ -166,7 +166,7 @@ class SqlSshChecks:
         return int((await connection.execute(query)).scalar_one())
 
     async def _oldest(self, connection: AsyncConnection, where: ColumnElement[bool]) -> tuple[AuthId, ...]:
-        # Those that were decided go first: nobody waits for them any more.
+        # Checks that were approved or rejected go first: no request waits for them.
         query = select(ssh_checks.c.auth_id).where(self._ours(where)).order_by(_PENDING, *_AGE).limit(1)
         return tuple(AuthId(auth_id) for auth_id in (await connection.execute(query)).scalars())
 

@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them. The migrations make them; a test holds both together."""
+"""The tables for SQLAlchemy. Migrations create them; a test compares both."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ tailnets = Table(
     Column("tailnet_id", String(64), primary_key=True),
     Column("logins_opened", BigInteger, nullable=False),
 )
-"""One row a tailnet, updated first by whoever opens a login: its lock makes counting and inserting one step."""
+"""One row for each tailnet; the row lock serialises transactions that count before they insert."""
 
 preauth_keys = Table(
     "auth_preauth_keys",
@@ -113,7 +113,7 @@ rights = Table(
     Index("auth_rights_undone", "tailnet_id", "done_at", "number"),
     sqlite_autoincrement=True,
 )
-"""Changes of people's rights, written down before they are carried out."""
+"""Changes of user rights, recorded before they are applied."""
 
 flows = Table(
     "auth_flows",
@@ -143,7 +143,7 @@ flows = Table(
     Index("auth_flows_login", "tailnet_id", "auth_id", "flow_id"),
     Index("auth_flows_expires", "tailnet_id", "expires_at"),
 )
-"""Sign-ins on their way. No secret is in them that could finish one."""
+"""Sign-ins in progress. They contain no secret that could finish one."""
 
 node_logins = Table(
     "auth_node_logins",
@@ -159,7 +159,7 @@ node_logins = Table(
     Column("ends_at", UtcDateTime),
     Index("auth_node_logins_identity", "tailnet_id", "issuer", "subject"),
 )
-"""By which login each node is in: one row for each node that somebody signed in for."""
+"""The login that admitted each node: one row for each node that was admitted by a sign-in."""
 
 ssh_checks = Table(
     "auth_ssh_checks",
@@ -185,7 +185,7 @@ ssh_checks = Table(
     Index("auth_ssh_checks_destination", "tailnet_id", "destination_id", "created_at"),
     Index("auth_ssh_checks_expires", "tailnet_id", "expires_at"),
 )
-"""SSH sessions that wait for a person."""
+"""Pending SSH checks."""
 
 ssh_approvals = Table(
     "auth_ssh_approvals",
@@ -200,4 +200,4 @@ ssh_approvals = Table(
     Column("approved_by", Text, nullable=False),
     Index("auth_ssh_approvals_user", "tailnet_id", "user_id"),
 )
-"""The last word that was given for two nodes, by rules with a period of their own and by others."""
+"""The newest approval for two nodes, one for rules with their own period and one for all others."""

@@ -8,16 +8,16 @@ from services.auth.model.oidc.flow import SignInFlow
 
 
 class FlowStore(Protocol):
-    """The table of sign-ins on their way."""
+    """The table of sign-ins in progress."""
 
     async def add(self, flow: SignInFlow, at_most: int) -> None:
-        """Store a new one and forget those that have ended; of one login, only the newest `at_most` stay."""
+        """Insert a sign-in, delete expired ones, and keep only the newest `at_most` of the same login."""
         ...
 
     async def get(self, flow_id: str) -> SignInFlow | None:
-        """One, whatever its age."""
+        """Return a sign-in, expired or not, or None."""
         ...
 
     async def replace(self, before: SignInFlow, after: SignInFlow) -> bool:
-        """Store a new state if the old one still holds; exactly one of several wins."""
+        """Update a sign-in if its state is still that of `before`. Returns False for all but one of several callers."""
         ...

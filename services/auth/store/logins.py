@@ -14,19 +14,19 @@ from services.shared.keys import MachineKey, NodeKey
 
 @dataclass(frozen=True, slots=True)
 class LoginLimits:
-    """How many logins may wait."""
+    """The limits on pending logins."""
 
     total: int
     per_network: int
-    """Of one client network, so that one cannot fill the table."""
+    """Logins of one network, as `services.shared.rate.network_of` names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedLogin:
-    """A login was stored, perhaps in the place of others."""
+    """A stored login, and those that it displaced."""
 
     login: Login
-    """The given one, or the one that was waiting already."""
+    """The new one, or the pending one of the same keys."""
     displaced: tuple[AuthId, ...] = ()
 
 
@@ -34,24 +34,24 @@ class LoginStore(Protocol):
     """The table of pending logins."""
 
     async def open(self, login: Login, network: str, room: LoginLimits) -> OpenedLogin | None:
-        """Store a login in place of the machine's last one; None when there is no room.
+        """Insert a login in the place of the machine's last one. Returns None if it is refused.
 
         A login with the same auth id, or the machine's for the same node key while it is pending or approved, is
-        returned instead. Logins that have ended are forgotten; when the network has its share or the table is full,
-        the network's own oldest goes.
+        returned instead. Expired logins are deleted. If the network has its share or the table is full, a login is
+        displaced as `model.fair_shares` decides.
         """
         ...
 
     async def get(self, auth_id: AuthId) -> Login | None:
-        """One login, whatever its age."""
+        """Return a login, expired or not, or None."""
         ...
 
     async def of_machine(self, machine_key: MachineKey) -> Login | None:
-        """The login of a machine, whatever its age."""
+        """Return the login of a machine, expired or not, or None."""
         ...
 
     async def list(self, now: datetime) -> tuple[Login, ...]:
-        """Those that have not ended, oldest first."""
+        """List the logins that have not expired, oldest first."""
         ...
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
@@ -59,21 +59,21 @@ class LoginStore(Protocol):
         ...
 
     async def replace(self, before: Login, after: Login) -> bool:
-        """Store a new state if the old one still holds."""
+        """Update a login if its state is still that of `before`. Returns False if it is not."""
         ...
 
     async def forget(self, machine_key: MachineKey, node_key: NodeKey) -> AuthId | None:
-        """Drop the login of these keys and say which it was."""
+        """Delete the login of these keys and return its auth id, or None."""
         ...
 
 
 class NodeLoginStore(Protocol):
-    """The table of logins that nodes are in by."""
+    """The table of logins that admitted nodes."""
 
     async def put(self, login: NodeLogin) -> None:
-        """Note by which login a node is in, in the place of the one before."""
+        """Insert or replace the login that admitted a node."""
         ...
 
     async def of_identity(self, issuer: str, subject: str, sid: str = "") -> tuple[NodeLogin, ...]:
-        """Those of an identity, or of one session of it, ordered by node."""
+        """List the logins of an identity, or of one session of it, ordered by node."""
         ...

@@ -9,15 +9,15 @@ from services.auth.model.login import AuthId
 
 
 class LoginWaiter(Protocol):
-    """One who waits for news of a login."""
+    """A request that waits for a login or check."""
 
     async def wait(self, seconds: float) -> None:
-        """Return at news, or when the time is over; news since the watch began counts."""
+        """Return when notified, or after `seconds`; a notification since the watch began counts."""
         ...
 
 
 class LoginNotifications(Protocol):
-    """Wakes whoever waits for a login, in any instance. News may be lost: look again now and then."""
+    """Wakes requests that wait for a login or check, in any instance. Notifications can be lost."""
 
     def watch(self, auth_id: AuthId, at_most: int = ...) -> AbstractContextManager[LoginWaiter]:
         """Begin to watch a login or SSH check; refuses with `TooManyError` when too many wait for any.
@@ -27,5 +27,5 @@ class LoginNotifications(Protocol):
         ...
 
     async def announce(self, auth_id: AuthId) -> None:
-        """Tell all instances that a login changed."""
+        """Notify all instances that a login or check was decided."""
         ...

@@ -8,8 +8,8 @@ from services.auth.model.node import KnownUser
 
 
 class TagOwners(Protocol):
-    """The policy's word on who may give nodes a tag."""
+    """Tag ownership by the policy in force."""
 
     async def may_own(self, user: KnownUser, tags: tuple[str, ...]) -> bool:
-        """Whether a user may own all of them."""
+        """Return whether a user may give nodes all of these tags."""
         ...

@@ -13,27 +13,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProviderTokens:
-    """What a provider gives for a code; nothing of it is proven."""
+    """The tokens that a provider returns for a code, unverified."""
 
     unverified_id_token: str = field(repr=False)
     access_token: str = field(repr=False)
 
 
 class IdentityProvider(Protocol):
-    """An OpenID provider. What fails comes as `SignInError`."""
+    """An OpenID provider. Methods raise `SignInError`."""
 
     async def metadata(self) -> Metadata:
-        """Its description."""
+        """Return its metadata."""
         ...
 
     async def keys(self, *, unknown: bool = False) -> KeySet:
-        """Its keys; with `unknown`, newer ones if it is time to look."""
+        """Return its keys; `unknown` says that a token names none of them, so newer ones are fetched if it is time."""
         ...
 
     async def redeem(self, code: str, verifier: str, redirect_uri: str) -> ProviderTokens:
-        """Trade a code for tokens."""
+        """Exchange a code for tokens."""
         ...
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
-        """What it says of the person: an object, a signed token, or None where it has no such endpoint."""
+        """Return user info as an object or a signed token, or None if it has no such endpoint."""
         ...

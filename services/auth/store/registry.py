@@ -13,58 +13,58 @@ from services.shared.keys import MachineKey, NodeKey
 
 
 class Registry(Protocol):
-    """The service that owns users and nodes. Its refusals come as `RefusedError`, its silence as `UnavailableError`."""
+    """Nodes and users of the registry. Methods raise `RefusedError` for refusals, `UnavailableError` for no answer."""
 
     async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
-        """What is known under these keys."""
+        """Return what the registry knows under these keys."""
         ...
 
     async def admit(self, admission: NodeAdmission) -> AdmittedNode:
-        """Let a node in; idempotent on (machine key, node key)."""
+        """Admit a node; idempotent on (machine key, node key)."""
         ...
 
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
-        """End a node's key now, or shorten its life."""
+        """Expire a node's key now, or at an earlier time than before."""
         ...
 
     async def user(self, user_id: UserId) -> KnownUser | None:
-        """A user by id."""
+        """Return a user by id, or None."""
         ...
 
 
 class UserDirectory(Protocol):
-    """The registry's side of people who sign in."""
+    """Users of the registry who sign in."""
 
     async def sign_in(
         self, person: ProviderIdentity, names: tuple[str, ...], email: str, namespace: str, *, create: bool
     ) -> KnownUser | None:
-        """The person's user, refreshed; None when there is none and none may be made."""
+        """Return the identity's user, updated, or None if there is none and `create` is false."""
         ...
 
 
 class UserDetails(Protocol):
-    """The registry's side of who is who."""
+    """Users and their identities in the registry."""
 
     async def user_details(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
-        """A user and their identities, the one that signed in last first; `NotFoundError` when there is none."""
+        """Return a user and their identities, the latest sign-in first. Raises `NotFoundError` if there is none."""
         ...
 
 
 class RightsRegistry(Protocol):
-    """The registry's side of people's rights."""
+    """User rights in the registry."""
 
     async def user(self, user_id: UserId) -> KnownUser | None:
-        """A user by id."""
+        """Return a user by id, or None."""
         ...
 
     async def change_rights(self, change: RecordedRightsChange) -> KnownUser:
-        """Make a change; a late or repeated one does nothing. `NotFoundError` when the user is gone."""
+        """Apply a change; a late or repeated one does nothing. Raises `NotFoundError` if the user is gone."""
         ...
 
 
 class SshNodes(Protocol):
-    """The registry's side of SSH sessions."""
+    """Nodes of the registry that take part in SSH sessions."""
 
     async def node(self, node_id: NodeId) -> tuple[KnownNode, KnownUser | None] | None:
-        """A node and its owner; None when there is no such node."""
+        """Return a node and its owner, or None if there is no such node."""
         ...

@@ -12,23 +12,23 @@ from services.shared.ids import UserId
 
 
 class RightsStore(Protocol):
-    """The table of changes of people's rights."""
+    """The table of recorded changes of user rights."""
 
     async def append(self, change: RecordedRightsChange) -> RecordedRightsChange:
-        """Store a new change and number it."""
+        """Insert a change and return it with its number."""
         ...
 
     async def unfinished(self) -> tuple[RecordedRightsChange, ...]:
-        """Those that are not carried out, the oldest first; perhaps not all."""
+        """List changes that were not applied yet, the oldest first, at most 100."""
         ...
 
     async def mark_done(self, change: RecordedRightsChange, now: datetime) -> None:
-        """Note that a change was carried out."""
+        """Record that a change was applied."""
         ...
 
     async def refuse_logins(self, user_id: UserId, reason: RefusalReason, text: str) -> tuple[AuthId, ...]:
-        """Turn away what a person approved or is about to confirm, and forget their word for SSH sessions.
+        """Reject what a user approved or is about to confirm, and delete their SSH approvals.
 
-        Returns the logins and SSH checks whose devices must be told.
+        Returns the logins and SSH checks whose waiting requests must be notified.
         """
         ...

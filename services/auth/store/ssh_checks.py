@@ -13,31 +13,31 @@ from services.auth.model.ssh_check import PendingSshCheck, SshApprovalQuery
 
 @dataclass(frozen=True, slots=True)
 class SshCheckLimits:
-    """How many SSH sessions may wait."""
+    """The limits on pending SSH checks."""
 
     total: int
     per_destination: int
-    """To one node, so that none can fill the table."""
+    """Checks to one node."""
     per_source: int
-    """From one node, likewise."""
+    """Checks from one node."""
     per_pair: int
-    """From one node to one other."""
+    """Checks from one node to one other."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSshCheck:
-    """A check was stored, perhaps in the place of another."""
+    """A stored check, and those that it displaced."""
 
     check: PendingSshCheck
-    """The given one, or the one that waited for the same word already."""
+    """The new one, or the pending one that the same approval ends."""
     displaced: tuple[AuthId, ...] = ()
 
 
 class SshCheckStore(Protocol):
-    """The tables of SSH sessions that wait for a person, and of the words that people gave."""
+    """The tables of pending SSH checks and of approvals."""
 
     async def open(self, check: PendingSshCheck, room: SshCheckLimits) -> OpenedSshCheck | None:
-        """Store a check; None when there is no room.
+        """Insert a check. Returns None if it is refused.
 
         One that waits for the same word, and for half of its time yet, is returned instead, unless the policy wants a
         word for each session. Checks that have ended are forgotten; when the two nodes, the source or the destination
@@ -46,11 +46,11 @@ class SshCheckStore(Protocol):
         ...
 
     async def get(self, auth_id: AuthId) -> PendingSshCheck | None:
-        """One check, whatever its age."""
+        """Return a check, expired or not, or None."""
         ...
 
     async def list(self, now: datetime) -> tuple[PendingSshCheck, ...]:
-        """Those that nobody has decided and that have not ended, oldest first."""
+        """List pending checks that have not expired, oldest first."""
         ...
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
@@ -58,16 +58,17 @@ class SshCheckStore(Protocol):
         ...
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:
-        """Write a person's word down, in one step with the check's end; None when the check was decided before.
+        """Store an approval and end its check in one transaction.
 
-        Returns the other checks of the same source, which the word may end too.
+        Returns the other checks of the same source, which the approval may end too, or None if the check was already
+        approved or rejected.
         """
         ...
 
     async def reject(self, check: PendingSshCheck, by: str, reason: str) -> bool:
-        """Write down that a session may not begin; False when the check was decided before."""
+        """Reject a check. Returns False if it was already approved or rejected."""
         ...
 
     async def given(self, word: SshApprovalQuery) -> bool:
-        """Whether a person gave such a word."""
+        """Return whether there is such an approval."""
         ...

@@ -1,4 +1,4 @@
-"""Changes of people's rights, written down before they are carried out."""
+"""Changes of user rights, recorded before they are applied."""
 
 from __future__ import annotations
 

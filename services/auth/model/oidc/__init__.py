@@ -1,1 +1,1 @@
-"""OpenID Connect as pure values: documents and tokens in, a proven person or a refusal out. No socket, no clock."""
+"""OpenID Connect as pure functions: documents and tokens in, an identity or a refusal out. No socket, no clock."""

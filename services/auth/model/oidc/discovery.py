@@ -1,14 +1,14 @@
-"""The provider's own description: where to fetch it, what of it is believed, and which issuer its tokens must carry.
+"""A provider's metadata: where it is fetched, what of it is used, and which issuer the tokens must have.
 
 SmartLink's pages disagree about the issuer, so there are three cases:
 
-    configured issuer          document says      tokens must say
+    configured issuer          issuer in document  issuer in tokens
     -----------------------    ---------------    ----------------------------------------------------------
     https://H/api/oidc/APP     the same           the same
     https://H/api/oidc/APP     https://H          https://H, and only if every endpoint is https://H/api/oidc/APP/...
     https://H  with app_id     either             as in the two rows above, for the path made of app_id
 
-Any other difference is refused. Slashes at the end and a pasted well-known suffix are forgiven for fetching only.
+Any other difference is refused. A trailing slash and a pasted well-known suffix are removed for fetching only.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from services.auth.model.oidc.refusal import RefusalReason, SignInError
 WELL_KNOWN = "/.well-known/openid-configuration"
 MAX_URL = 2048
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
-"""Signatures that are believed. Never `none`, never one with a shared secret."""
+"""Accepted signature algorithms: never `none`, never one with a shared secret."""
 
 _SMARTLINK_PATH = re.compile(r"/api/oidc/[^/]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What is believed of a provider."""
+    """The checked metadata of a provider."""
 
     issuer: str
-    """What its tokens must carry."""
+    """The issuer that its tokens must have."""
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
@@ -42,28 +42,28 @@ class Metadata:
     auth_methods: tuple[str, ...] = ()
     """Client authentication methods that it declares; empty: it declares none."""
     algorithms: tuple[str, ...] = ("RS256",)
-    """Those of ours that the provider signs with."""
+    """Accepted algorithms that the provider signs with."""
     sends_iss: bool = False
-    """RFC 9207: its answers name it."""
+    """Its authorization responses contain `iss` (RFC 9207)."""
     scopes: tuple[str, ...] = ()
-    """Those that it says it knows; empty: it does not say."""
+    """Scopes that it lists; empty: it lists none."""
     pinned: bool = False
     """The issuer is not the configured one: the second case above."""
     address: str = ""
-    """Where it lives."""
+    """The issuer that it was fetched for."""
 
     @property
     def identity(self) -> str:
-        """The issuer that its people are known by.
+        """The issuer that identities are stored under.
 
-        Its address where it calls itself by less than that: other applications of the host are other providers, and a
-        provider that begins to call itself by its full address has the same people still.
+        It is the address if the issuer is only a part of it: other applications of the host are other providers, and
+        identities stay the same when the provider changes its issuer to its full address.
         """
         return self.address if self.address.startswith(self.issuer.rstrip("/") + "/") else self.issuer
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is this machine's own."""
+    """Whether a host name is a loopback name or address."""
     if host == "localhost":
         return True
     try:
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_secure(url: str) -> bool:
-    """Whether secrets may be sent there: https, or this machine itself."""
+    """Whether secrets may be sent to a URL: https, or a loopback host."""
     if len(url) > MAX_URL:
         return False
     try:
@@ -87,7 +87,7 @@ def is_secure(url: str) -> bool:
 
 
 def effective_issuer(issuer: str, app_id: str) -> str:
-    """The issuer whose description is fetched."""
+    """The issuer that metadata is fetched for."""
     base = issuer.strip().removesuffix("/").removesuffix(WELL_KNOWN).rstrip("/")
     if app_id and urlsplit(base).path == "":
         return f"{base}/api/oidc/{app_id}"
@@ -108,10 +108,10 @@ def origin_of(url: str) -> str:
 
 
 def read_metadata(configured: str, effective: str, document: object) -> Metadata:
-    """Check a description that was fetched for `effective`; `configured` is what the operator wrote.
+    """Check metadata that were fetched for `effective`; `configured` is the issuer of the configuration.
 
     Raises:
-        SignInError: it is not the configured provider's, or cannot be used.
+        SignInError: they belong to another provider, or cannot be used.
     """
     if not isinstance(document, Mapping):
         raise SignInError(RefusalReason.DISCOVERY_NOT_JSON, "the provider's description is not a JSON object")
@@ -157,11 +157,11 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
 
 
 def _check_issuer(configured: str, effective: str, said: str, endpoints: Sequence[str]) -> bool:
-    """Whether the second case holds; refuses when none does."""
+    """Whether the second case applies; raises if none does."""
     if said in (configured, effective):
         return False
     if configured.rstrip("/") == said.rstrip("/") and configured.rstrip("/") == effective:
-        return False  # only the slash at the end differs; tokens must carry what the provider says
+        return False  # only the trailing slash differs; tokens must have the issuer of the document
     path = urlsplit(effective).path
     below = origin_of(effective) + path + "/"
     smartlink = _SMARTLINK_PATH.match(path) is not None and said.rstrip("/") == origin_of(effective)
@@ -169,7 +169,7 @@ def _check_issuer(configured: str, effective: str, said: str, endpoints: Sequenc
         return True
     raise SignInError(
         RefusalReason.ISSUER_MISMATCH,
-        f"the provider calls itself {said[:200]!r}; set oidc.issuer to what its own page names as issuer",
+        f"the provider's issuer is {said[:200]!r}; set oidc.issuer to the issuer on its own page",
     )
 
 

@@ -30,11 +30,11 @@ class EntryRules:
     email_verified_required: bool = True
     create_users: bool = True
     name_format: str = ""
-    """For the name of a new user; empty: user name, else address."""
+    """The name of a new user; empty: account name, else address."""
     namespace_claim: str = ""
-    """Which claim says what a person belongs to; empty: people belong to nothing but themselves."""
+    """The claim that names a user's namespace; empty: users have none."""
     namespace_format: str = ""
-    """What they belong to where that claim is missing; empty: then they may not enter."""
+    """The namespace of users without that claim; empty: they may not enter."""
 
 
 def check_entry(identity: ProviderIdentity, rules: EntryRules) -> None:
@@ -109,10 +109,10 @@ def trusted_email(person: ProviderIdentity, rules: EntryRules) -> str:
 
 
 def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
-    """What a person belongs to; nothing where no claim is configured for it.
+    """The namespace of an identity; empty if no claim is configured for it.
 
     Raises:
-        SignInError: the claim is missing and there is nothing in its place, or it is not one name.
+        SignInError: the claim is missing and no format replaces it, or it is not one name.
     """
     if not rules.namespace_claim:
         return ""
@@ -124,12 +124,12 @@ def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
         if not value:
             raise SignInError(
                 RefusalReason.NAMESPACE_MISSING,
-                "the provider did not say what this account belongs to; ask the administrator",
+                "the provider did not send this account's namespace; ask the administrator",
             )
     text = " ".join(value.split()) if isinstance(value, str) else ""
     if not 0 < len(text) <= MAX_NAMESPACE or not text.isprintable():
         raise SignInError(
-            RefusalReason.CLAIM_MALFORMED, "what the provider says this account belongs to is not one name"
+            RefusalReason.CLAIM_MALFORMED, "the provider's claim for this account's namespace is not one name"
         )
     return text
 
@@ -151,7 +151,7 @@ def names_for(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
 
 
 def check_format(template: str) -> None:
-    """Refuse a name format that can never be filled.
+    """Check the placeholders of a name format.
 
     Raises:
         ValueError: it has an unknown placeholder.
@@ -164,7 +164,7 @@ def check_format(template: str) -> None:
 
 
 def fill(template: str, person: ProviderIdentity, email: str) -> str:
-    """A name by the format; nothing when a part of it is not known."""
+    """Fill in a name format; empty if a placeholder has no value."""
     known = {
         "email": email,
         "email_local": email.rpartition("@")[0],

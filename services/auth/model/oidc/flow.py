@@ -1,11 +1,11 @@
-"""One sign-in on its way: where it is, and how it is tied to one browser.
+"""One sign-in in progress: its state, and how it is bound to one browser.
 
     started --callback--> checking -verified-> confirming --yes--> done
                               |                    |
                               +---- refused <------+-- no, or not possible any more
 
-The browser keeps one secret in a cookie. The nonce, the PKCE verifier and the page's confirmation are made of it, so
-the table holds nothing that could finish a sign-in: only hashes of the secret and of the state.
+The browser keeps one secret in a cookie. The nonce, the PKCE verifier and the page's confirmation are derived from it,
+so the table contains nothing that could finish a sign-in: only hashes of the secret and of the state.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from services.shared.ids import UserId
 SECRET_BYTES = 32
 FLOW_ID = re.compile(r"[0-9a-f]{24}\Z")
 CHECKING_LASTS = timedelta(seconds=90)
-"""After that the instance that checked is taken to be gone."""
+"""After this time the instance that checked is assumed to have died."""
 
 
 class FlowState(Enum):
-    """How far a sign-in is."""
+    """The state of a sign-in."""
 
     STARTED = "started"
     CHECKING = "checking"
@@ -40,17 +40,17 @@ class FlowState(Enum):
 
 
 class FlowKind(Enum):
-    """What a person signs in for."""
+    """The purpose of a sign-in."""
 
     LOGIN = "login"
-    """A device that wants to join."""
+    """A device that asks to join."""
     SSH = "ssh"
-    """A session that wants to begin."""
+    """An SSH session that waits for an approval."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignInFlow:
-    """A sign-in for what waits under one auth id, in one browser."""
+    """A sign-in for one auth id in one browser."""
 
     flow_id: str
     auth_id: AuthId
@@ -64,38 +64,38 @@ class SignInFlow:
     user_text: str = ""
     """The account that signed in, for the page."""
     key_end: datetime | None = None
-    """When the node's key must end; None: as configured."""
+    """The expiry of the node's key; None: as configured."""
     reason: str = ""
     text: str = ""
     final: bool = False
     provider: str = ""
-    """Where the person signs in: its name in the configuration, empty for the default."""
+    """The provider's name in the configuration; empty: the default one."""
     issuer: str = ""
-    """What that provider called itself when it began: an answer for any other is not taken."""
+    """The provider's issuer when the sign-in started; a callback from any other is refused."""
     subject: str = ""
-    """Who signed in there; empty before."""
+    """The subject of the ID token; empty before."""
     sid: str = ""
-    """What the provider calls the session in the browser; empty: not said."""
+    """The provider's session id; empty: not sent."""
     narrowed: bool = False
-    """The provider was asked for fewer scopes, once."""
+    """The browser was sent to the provider again, for fewer scopes."""
     kind: FlowKind = FlowKind.LOGIN
     notices: tuple[str, ...] = ()
     """What was left out of the provider's claims and why, for people."""
 
     def alive(self, now: datetime) -> bool:
-        """Whether it still counts."""
+        """Whether it has not expired."""
         return now < self.expires_at
 
     def stuck(self, now: datetime) -> bool:
-        """Whether the instance that checked it must be gone."""
+        """Whether the instance that checked it must have died."""
         return self.state is FlowState.CHECKING and (self.changed_at or self.created_at) + CHECKING_LASTS <= now
 
     def at(self, state: FlowState, now: datetime) -> Self:
-        """As it is in another state."""
+        """The flow in another state."""
         return replace(self, state=state, changed_at=now)
 
     def restarted(self, now: datetime) -> Self:
-        """As it is when the browser goes to the provider once more, for fewer scopes."""
+        """The flow when the browser is sent to the provider again, for fewer scopes."""
         return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
     def verified(
@@ -121,29 +121,29 @@ class SignInFlow:
 
 
 def new_flow_id(now: datetime, seed: bytes) -> str:
-    """Name a flow with its time and 8 random bytes: ids sort by age, which lets a browser forget the oldest."""
+    """Make a flow id of its time and 8 random bytes: ids sort by age, so a browser can delete the oldest cookie."""
     if len(seed) != 8:
         raise ValueError("a flow id is made of 8 random bytes")
     return f"{int(now.timestamp()):08x}"[-8:] + seed.hex()
 
 
 def flow_id_of(state: str) -> str | None:
-    """The flow that a state names; None when it is no state of ours."""
+    """The flow id in a state parameter; None if it has another form."""
     flow_id, _, secret = state.partition(".")
     return flow_id if FLOW_ID.match(flow_id) and 0 < len(secret) <= 128 else None
 
 
 def digest(purpose: str, secret: str) -> str:
-    """What is stored in the place of a secret."""
+    """The digest that is stored of a secret."""
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def derived(purpose: str, secret: str) -> str:
-    """A value that only the holder of a secret can have: nonce, PKCE verifier, confirmation."""
+    """Derive a value from a secret: nonce, PKCE verifier, confirmation."""
     made = hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).digest()
     return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
 
 
 def same(left: str, right: str) -> bool:
-    """Compare without telling how far they agree."""
+    """Compare in constant time."""
     return hmac.compare_digest(left.encode(), right.encode())

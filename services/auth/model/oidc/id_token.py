@@ -1,6 +1,6 @@
-"""Proves an ID token (OpenID Connect Core §3.1.3.7). Only `prove` makes `ProvenClaims`; the time is an argument.
+"""Verifies an ID token (OpenID Connect Core §3.1.3.7). Only `verify_id_token` makes `VerifiedClaims`. No clock.
 
-The header chooses nothing but one of the keys that the provider publishes: keys and addresses in it are not looked at.
+The header can only choose one of the keys that the provider publishes: keys and URLs in it are ignored.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MAX_HEADER = 16 * 1024
 """Bytes of its header, where some providers put a chain of certificates (x5c)."""
 MAX_SUBJECT = 255
 MAX_AGE = timedelta(minutes=10)
-"""Between the making of a token and our seeing it; it is made for this very request."""
+"""Greatest age of a token, which is issued for this request."""
 _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 
 @dataclass(frozen=True, slots=True)
 class TokenExpectations:
-    """What a token must agree with."""
+    """What a token must match."""
 
     issuer: str
     client_id: str
@@ -40,12 +40,12 @@ class TokenExpectations:
     leeway: timedelta
     access_token: str = ""
     max_age: timedelta | None = None
-    """How long ago the person may have proven themselves at the provider; None: any time."""
+    """How long ago the person may have authenticated at the provider; None: any time."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedClaims:
-    """The content of an ID token after every check."""
+    """The claims of a verified ID token."""
 
     subject: str
     expires_at: datetime
@@ -53,11 +53,11 @@ class VerifiedClaims:
 
 
 def verify_id_token(unverified_token: str, keys: KeySet, expected: TokenExpectations, now: datetime) -> VerifiedClaims:
-    """Check an ID token.
+    """Verify an ID token.
 
     Raises:
-        UnknownKeyError: the key set may be old; fetch it anew and try once more.
-        SignInError: any rule is broken.
+        UnknownKeyError: the key set may be stale; fetch it again and retry once.
+        SignInError: the token is not valid.
     """
     claims = open_signed(unverified_token, keys, expected.algorithms, expected.access_token)
     if claims.get("iss") != expected.issuer:
@@ -65,33 +65,33 @@ def verify_id_token(unverified_token: str, keys: KeySet, expected: TokenExpectat
     _check_audience(claims, expected.client_id)
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT:
-        raise SignInError(RefusalReason.TOKEN_SUBJECT, "the token names nobody")
+        raise SignInError(RefusalReason.TOKEN_SUBJECT, "the token has no usable subject")
     expires_at = _check_times(claims, expected.leeway, now)
     _check_login_time(claims, expected, now)
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), expected.nonce.encode()):
-        raise SignInError(RefusalReason.TOKEN_NONCE, "the token was not made for this sign-in")
+        raise SignInError(RefusalReason.TOKEN_NONCE, "the token was not issued for this sign-in")
     return VerifiedClaims(subject, expires_at, claims)
 
 
 def open_signed(
     unverified_token: str, keys: KeySet, algorithms: Collection[str], access_token: str = ""
 ) -> dict[str, Any]:
-    """The content of a signed token whose signature is right; nothing else of it is proven.
+    """Verify the signature of a token and return its claims, which are not checked otherwise.
 
     Raises:
-        SignInError: malformed, or signed by other means or another key.
+        SignInError: malformed, or its signature, algorithm or key is not accepted.
     """
     header = _header(unverified_token)
     alg, kid = header.get("alg"), header.get("kid")
     if not isinstance(alg, str) or alg not in algorithms:
-        raise SignInError(RefusalReason.TOKEN_ALGORITHM, "the token is signed in a way that is not accepted here")
+        raise SignInError(RefusalReason.TOKEN_ALGORITHM, "the token's signature algorithm is not accepted")
     if "crit" in header:
-        raise SignInError(RefusalReason.TOKEN_CRITICAL, "the token asks for extensions that are not known here")
+        raise SignInError(RefusalReason.TOKEN_CRITICAL, "the token requires unknown extensions")
     if str(header.get("typ", "JWT")).lower() not in ("jwt", "id_token+jwt"):
         raise SignInError(RefusalReason.TOKEN_TYPE, "the token is of another kind")
     if kid is not None and not isinstance(kid, str):
-        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token's key id is no text")
+        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token's key id is not text")
     key = keys.find(kid, alg)
     from joserfc import jws  # late, as in `keys`
     from joserfc.errors import JoseError
@@ -101,13 +101,13 @@ def open_signed(
     try:
         payload = jws.deserialize_compact(unverified_token, key, registry=registry).payload
     except (JoseError, ValueError, TypeError):
-        raise SignInError(RefusalReason.TOKEN_SIGNATURE, "the token's signature is wrong") from None
+        raise SignInError(RefusalReason.TOKEN_SIGNATURE, "the token's signature is not valid") from None
     try:
         claims = orjson.loads(payload)
     except orjson.JSONDecodeError:
         claims = None
     if not isinstance(claims, dict):
-        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token holds no claims")
+        raise SignInError(RefusalReason.TOKEN_MALFORMED, "the token contains no claims")
     if access_token:
         _check_hash(claims, alg, access_token)
     return claims
@@ -137,7 +137,7 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
     audience = claims.get("aud")
     listed = [audience] if isinstance(audience, str) else audience
     if not isinstance(listed, list) or client_id not in listed:
-        raise SignInError(RefusalReason.TOKEN_AUDIENCE, "the token is meant for another application")
+        raise SignInError(RefusalReason.TOKEN_AUDIENCE, "the token was issued for another application")
     party = claims.get("azp")
     if (len(listed) > 1 or party is not None) and party != client_id:
         raise SignInError(RefusalReason.TOKEN_PARTY, "the token was issued to another application")
@@ -146,12 +146,14 @@ def _check_audience(claims: Mapping[str, Any], client_id: str) -> None:
 def _check_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) -> datetime:
     expires, issued, begins = (_instant(claims, name) for name in ("exp", "iat", "nbf"))
     if expires is None or issued is None:
-        raise SignInError(RefusalReason.TOKEN_TIME, "the token does not say when it was made and when it ends")
+        raise SignInError(RefusalReason.TOKEN_TIME, "the token has no issue time or no expiry")
     if expires + leeway <= now:
-        raise SignInError(RefusalReason.TOKEN_EXPIRED, "the token has ended; compare the clocks of server and provider")
+        raise SignInError(
+            RefusalReason.TOKEN_EXPIRED, "the token has expired; compare the clocks of server and provider"
+        )
     if issued - leeway > now or (begins is not None and begins - leeway > now):
         raise SignInError(
-            RefusalReason.TOKEN_FUTURE, "the token comes from the future; compare the clocks of server and provider"
+            RefusalReason.TOKEN_FUTURE, "the token is not valid yet; compare the clocks of server and provider"
         )
     if issued + MAX_AGE + leeway < now:
         raise SignInError(RefusalReason.TOKEN_OLD, "the token is too old; compare the clocks of server and provider")
@@ -159,17 +161,17 @@ def _check_times(claims: Mapping[str, Any], leeway: timedelta, now: datetime) ->
 
 
 def _check_login_time(claims: Mapping[str, Any], expected: TokenExpectations, now: datetime) -> None:
-    """Core §3.1.3.7, 13: who asked with max_age must look at auth_time."""
+    """Check auth_time, as Core §3.1.3.7 (13) requires of requests with max_age."""
     if expected.max_age is None:
         return
     since = _instant(claims, "auth_time")
     if since is None:
         raise SignInError(
-            RefusalReason.TOKEN_LOGIN_OLD, "the token does not say when the person signed in at the provider"
+            RefusalReason.TOKEN_LOGIN_OLD, "the token has no time of the sign-in at the provider (auth_time)"
         )
     if since + expected.max_age + expected.leeway < now:
         raise SignInError(
-            RefusalReason.TOKEN_LOGIN_OLD, "the person signed in at the provider too long ago; sign in anew"
+            RefusalReason.TOKEN_LOGIN_OLD, "the person signed in at the provider too long ago; sign in there again"
         )
 
 
@@ -188,7 +190,7 @@ def _instant(claims: Mapping[str, Any], name: str) -> datetime | None:
 def _check_hash(claims: Mapping[str, Any], alg: str, access_token: str) -> None:
     if "at_hash" not in claims:
         return
-    # An unknown hash must fail, not pass. EdDSA on Ed25519 goes with SHA-512.
+    # An unknown hash must fail, not pass. EdDSA on Ed25519 uses SHA-512.
     make = hashlib.sha512 if alg in ("EdDSA", "Ed25519") else _HASHES.get(alg[2:])
     digest = make(access_token.encode()).digest() if make is not None else b""
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

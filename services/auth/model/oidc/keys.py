@@ -1,4 +1,4 @@
-"""The provider's public keys, and the one rule which of them may prove a token."""
+"""A provider's public keys, and the rule which of them verifies a token."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed255
 
 
 class UnknownKeyError(SignInError):
-    """No key of the set has the token's id: the set may be old."""
+    """No key of the set has the token's key id: the set may be stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderKey:
-    """One key with what the provider says it is for."""
+    """One key, with the id and algorithm that the provider states."""
 
     kid: str
     kind: str
@@ -35,7 +35,7 @@ class ProviderKey:
     key: PublicKey
 
     def fits(self, alg: str) -> bool:
-        """Whether it can have made a signature of this algorithm."""
+        """Whether it can verify signatures of this algorithm."""
         if self.alg and self.alg != alg:
             return False
         if alg in _CURVES:
@@ -45,24 +45,22 @@ class ProviderKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of a provider at one time."""
+    """The keys of a provider when they were fetched."""
 
     keys: tuple[ProviderKey, ...]
 
     def find(self, kid: str | None, alg: str) -> PublicKey:
-        """The key that must have signed.
+        """Return the key that verifies a token.
 
         Raises:
-            UnknownKeyError: there is none with this id that fits.
-            SignInError: several could have, or it is too weak.
+            UnknownKeyError: none has this id and fits the algorithm.
+            SignInError: several fit, or it is too weak.
         """
         fitting = [key for key in self.keys if key.fits(alg) and kid in (None, key.kid)]
         if not fitting:
             raise UnknownKeyError(RefusalReason.TOKEN_KEY_UNKNOWN, "the provider publishes no key for its token")
         if len(fitting) > 1:
-            raise SignInError(
-                RefusalReason.TOKEN_KEY_AMBIGUOUS, "the token does not say which of several keys signed it"
-            )
+            raise SignInError(RefusalReason.TOKEN_KEY_AMBIGUOUS, "the token names none of several keys")
         if fitting[0].kind == "RSA" and fitting[0].bits < MIN_RSA_BITS:
             raise SignInError(
                 RefusalReason.TOKEN_KEY_WEAK, f"the provider's RSA key has fewer than {MIN_RSA_BITS} bits"
@@ -71,14 +69,14 @@ class KeySet:
 
 
 def read_keys(document: object) -> KeySet:
-    """Read a JWK set. Keys of other kinds, for encryption, private or broken ones are passed over.
+    """Read a JWK set. Keys of other kinds, for encryption, private and broken ones are skipped.
 
     Raises:
-        SignInError: it is no key set, or none of its keys can be used.
+        SignInError: it is not a key set, or has no usable key.
     """
     listed = document.get("keys") if isinstance(document, Mapping) else None
     if not isinstance(listed, list):
-        raise SignInError(RefusalReason.JWKS_UNUSABLE, "the provider's key set is not one")
+        raise SignInError(RefusalReason.JWKS_UNUSABLE, "the provider's key set is malformed")
     keys = tuple(key for item in listed[:MAX_KEYS] if (key := _read_key(item)) is not None)
     if not keys:
         raise SignInError(RefusalReason.JWKS_UNUSABLE, "the provider's key set has no key for signatures")

@@ -1,7 +1,7 @@
-"""The services that this one asks: the registry for nodes and users, the policy for tag ownership.
+"""The services that this one calls: the registry for nodes and users, the policy for tag ownership.
 
-What they refuse for a reason that a person should read becomes `RefusedError`; when they do not answer, or not now,
-`UnavailableError`. Nobody knows then what was done, and every caller is written to do it again.
+A refusal with a reason for people becomes `RefusedError`; no answer, or none now, becomes
+`UnavailableError`. It is unknown then whether the call had an effect, so every caller must be able to repeat it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class AuthRegistryClient:
         return next((read_user(user) for user in answer.users if user.id == user_id), None)
 
     async def user_details(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
-        """A user and their identities, the one that signed in last first.
+        """Return a user and their identities, the latest sign-in first.
 
         Raises:
             NotFoundError: there is no such user.

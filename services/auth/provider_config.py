@@ -14,14 +14,14 @@ from services.shared.config.login import OidcConfig, ProviderConfig, key_of_prov
 
 
 def credentials_of(config: ProviderConfig) -> Credentials:
-    """What we have to prove ourselves with at a provider."""
+    """The client credentials for a provider."""
     return Credentials(
         config.client_id, config.client_secret, config.client_secret_path, config.private_key_path, config.client_auth
     )
 
 
 def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
-    """The way to a provider.
+    """The HTTP client for a provider.
 
     Raises:
         ConfigError: the extra authorities cannot be read.
@@ -35,10 +35,10 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
 
 
 def check_provider(name: str, config: ProviderConfig, credentials: Credentials) -> None:
-    """Refuse what can never work.
+    """Check what the configuration file alone shows to be wrong.
 
     Raises:
-        ConfigError: the name format has an unknown part, or the secret was copied wrongly.
+        ConfigError: the name format has an unknown placeholder, or the secret is malformed.
     """
     key = key_of_provider(name)
     try:
@@ -56,7 +56,7 @@ def check_provider(name: str, config: ProviderConfig, credentials: Credentials) 
 
 
 def redirect_uri_of(server_url: str, name: str) -> str:
-    """Where a provider sends people back to: a URL of its own, so that no other can pass for it (RFC 9700 §4.4)."""
+    """The redirect URL of a provider: each has its own, as a defence against mix-up attacks (RFC 9700 §4.4)."""
     return f"{server_url.rstrip('/')}/oidc/callback" + (f"/{name}" if name else "")
 
 

@@ -1,4 +1,4 @@
-"""Finishes changes of rights that a crash, or a registry that did not answer, left undone. One task; any instance."""
+"""Applies rights changes that a crash or an outage of the registry left. One task, in any instance."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 IDLE_SECONDS = 5.0
-"""Seconds between looks at the table, which is empty of them nearly always."""
+"""Seconds between queries while none are left."""
 RETRY_SECONDS = 1.0
-"""Seconds until what the registry did not take is tried again."""
+"""Seconds between attempts while some are left."""
 
 
 class RightsRecovery:
-    """Looks at the table from the start on, until stopped."""
+    """The background task."""
 
     def __init__(self, rights: ChangeRights) -> None:
         self._rights = rights
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; the first look is at once."""
+        """Start; the first query is at once."""
         self._task = asyncio.create_task(self._run(), name="auth rights finisher")
 
     async def stop(self) -> None:
@@ -40,7 +40,7 @@ class RightsRecovery:
             try:
                 left = await self._rights.resume()
             except (AuthError, DatabaseAwayError) as error:
-                log.warning("changes of rights wait", reason=str(error))
+                log.warning("rights changes postponed", reason=str(error))
                 left = 1
             except Exception:
                 log.exception("changes of rights cannot be finished")

@@ -1,4 +1,4 @@
-"""Plugs sign-in together, for each provider of the configuration, and again when that changes."""
+"""Builds sign-in for each provider of the configuration, and again at a reload."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 CLOSE_DELAY = 60.0
-"""Seconds that a provider which is no longer configured may finish what it began."""
+"""Seconds that sign-ins in progress at a removed provider have to finish."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One provider, as it was made of its configuration."""
+    """One provider, and the configuration that it was built from."""
 
     settings: tuple[str, ProviderConfig, ProviderTrust]
     offer: ProviderEntry
@@ -44,7 +44,7 @@ class _Made:
 
 
 class SignInPart:
-    """The use case, and the providers behind it."""
+    """Sign-in with all providers of the configuration."""
 
     def __init__(
         self,
@@ -68,10 +68,10 @@ class SignInPart:
         self.evaluate_access = EvaluateAccess(self._offers, registry, node_logins)
 
     async def start(self) -> None:
-        """Look for the providers: now where the configuration says so, else beside the work.
+        """Discover the providers: now where the configuration requires it, else in the background.
 
         Raises:
-            ConfigError: one must answer before we start, and does not.
+            ConfigError: a provider that must answer before the start does not.
         """
         self._started = True
         for name, made in self._made.items():
@@ -81,7 +81,7 @@ class SignInPart:
                 raise ConfigError([_unavailable(name, error)])
 
     async def prepare(self, config: Config) -> Callable[[], None]:
-        """Make ready for another configuration; providers whose part of it is the same stay as they are.
+        """Prepare for another configuration; providers whose section is the same are kept.
 
         Raises:
             ConfigError: a key of `oidc` cannot be used, or a provider that must answer does not.
@@ -99,7 +99,7 @@ class SignInPart:
         return lambda: self._use(made)
 
     async def stop(self) -> None:
-        """Let the providers go."""
+        """Close the providers."""
         for task in self._closing:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
@@ -111,7 +111,7 @@ class SignInPart:
         self._made = dict(made)
         self._offers.replace({name: one.offer for name, one in made.items()})
         for one in gone:
-            task = asyncio.create_task(_close_after_delay(one), name="provider farewell")
+            task = asyncio.create_task(_close_after_delay(one), name="provider close")
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
         for one in new:
@@ -158,7 +158,7 @@ def build_sign_in(
     node_logins: NodeLoginStore,
     registry: AuthRegistryClient,
 ) -> SignInPart:
-    """Make it; without a provider in the configuration there is nothing to sign in at until one is added.
+    """Build sign-in; without a provider in the configuration there is none until a reload adds one.
 
     Raises:
         ConfigError: a key of `oidc` cannot be used.
@@ -181,5 +181,7 @@ async def _close_after_delay(made: _Made) -> None:
 
 def _unavailable(name: str, error: SignInError) -> Problem:
     key = key_of_provider(name)
-    remedy = f"mend it, or set {key}.only_start_if_oidc_is_available to false; `headscale oidc doctor` says more"
+    remedy = (
+        f"correct it, or set {key}.only_start_if_oidc_is_available to false; run `headscale oidc doctor` for details"
+    )
     return Problem("provider", f"{key}.issuer", f"cannot be used: {error}", remedy)

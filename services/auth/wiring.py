@@ -1,4 +1,4 @@
-"""Plugs the service together. The only place that knows which store, bus and channels are in use."""
+"""Builds the service. The only place that knows which store, bus and channels are in use."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class AuthService:
 
     @property
     def parked(self) -> int:
-        """How many clients wait for a person here."""
+        """How many requests wait for a person in this process."""
         return self._news.waiting_requests
 
     async def start(self) -> None:
-        """Bring the tables up to date and listen for news; returns when ready to answer."""
+        """Migrate the tables and subscribe to notifications. Returns when the service can answer."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
         await self._news.start()
         self._finisher.start()
@@ -135,7 +135,7 @@ async def build(config: Config, deps: Deps) -> AuthService:
 
 def _rules(config: Config) -> LoginRules:
     total = max(1, config.tuning.register_cache_max_entries)
-    # A quarter each: one network, or one proxy that hides its clients, cannot keep all others out.
+    # A quarter for each: a proxy that hides its clients counts as one network.
     return LoginRules(
         server_url=config.server_url,
         lifetime=config.tuning.register_cache_expiration,
@@ -146,6 +146,6 @@ def _rules(config: Config) -> LoginRules:
 
 def _check_rules(config: Config) -> CheckRules:
     total = max(1, config.tuning.register_cache_max_entries)
-    # An eighth for what one destination asks, a quarter for what one source opens.
+    # An eighth for each destination, a quarter for each source.
     room = SshCheckLimits(total, max(1, total // 8), max(1, total // 4), max(1, total // 64))
     return CheckRules(config.server_url, config.tuning.register_cache_expiration, room)

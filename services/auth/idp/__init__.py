@@ -1,1 +1,1 @@
-"""The provider as we reach it: bounded HTTP, caches, and how we prove ourselves. Decides nothing about people."""
+"""Access to a provider: bounded HTTP, caches, and client authentication. Decides nothing about users."""

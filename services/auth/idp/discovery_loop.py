@@ -1,4 +1,4 @@
-"""Looks for a provider until it answers: at the start insisting, else beside the work and for ever."""
+"""Fetches a provider's metadata until it answers: with a few retries before the start, else in the background."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_PAUSE = 60.0
 
 
 class ProviderDiscovery:
-    """The search for one provider."""
+    """The discovery of one provider."""
 
     def __init__(self, provider: HttpProvider, issuer: str) -> None:
         self._provider = provider
@@ -28,16 +28,16 @@ class ProviderDiscovery:
         self._task: asyncio.Task[SignInError | None] | None = None
 
     def begin(self) -> None:
-        """Look beside the work, until it is found."""
+        """Retry in the background until the provider answers."""
         if self._task is None:
             self._task = asyncio.create_task(self._look(None), name="provider discovery")
 
     async def attempt(self) -> SignInError | None:
-        """Look once; says why not."""
+        """Try once. Returns the failure, or None."""
         return await self._look(1)
 
     async def retry_a_few_times(self) -> SignInError | None:
-        """Look a few times; says why not."""
+        """Try a few times. Returns the failure, or None."""
         return await self._look(START_TRIES)
 
     async def stop(self) -> None:

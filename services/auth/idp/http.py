@@ -1,4 +1,4 @@
-"""HTTP to a provider with bounds on everything: time, size, no redirects, no compression, no proxies of the shell's."""
+"""HTTP to a provider, bounded in time and size: no redirects, no compression, no proxies of the environment."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ MAX_CONNECTIONS = 20
 
 @dataclass(frozen=True, slots=True)
 class ProviderResponse:
-    """What a provider answered."""
+    """A response of a provider."""
 
     status: int
     content_type: str
     body: bytes
     date: str = ""
-    """Its clock, as a header says it."""
+    """The `Date` header."""
     location: str = ""
-    """Where it wants to send us; looked at, never followed."""
+    """The `Location` header, which is never followed."""
 
 
 class ProviderHttp:
@@ -49,7 +49,7 @@ class ProviderHttp:
         )
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         await self._client.aclose()
 
     async def get(

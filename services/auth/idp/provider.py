@@ -1,7 +1,7 @@
-"""One provider: its description and keys, fetched when needed and kept for a while, and its three endpoints.
+"""One provider: its metadata and keys, cached, and its token and user info endpoints.
 
-A description that cannot be fetched anew is used on while there is an old one. A token with an unknown key makes us
-look for new keys, but not more often than every half minute, or forged tokens would make us hammer the provider.
+Metadata that cannot be refreshed stay in use. A token with an unknown key causes new keys to be fetched, at most every
+30 seconds, so that forged tokens cannot cause a flood of requests to the provider.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ METADATA_AGE = timedelta(hours=12).total_seconds()
 KEYS_AGE = timedelta(hours=1).total_seconds()
 KEYS_REST = 30.0
 FAILURE_REST = 3.0
-"""After a failure, so that a crowd at the button does not become a crowd at the provider."""
+"""Seconds without a request after a failure, so that many sign-ins do not become many requests."""
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class _Kept:
 
 
 class HttpProvider:
-    """The configured provider."""
+    """A provider of the configuration."""
 
     def __init__(self, issuer: str, app_id: str, credentials: Credentials, http: ProviderHttp, clock: Clock) -> None:
         self._issuer = issuer
@@ -62,23 +62,23 @@ class HttpProvider:
         self._auth_method = ""
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close the connections."""
         await self._http.close()
 
     async def metadata(self) -> Metadata:
-        """The provider's description.
+        """Return the provider's metadata.
 
         Raises:
-            SignInError: it cannot be had, and was not before.
+            SignInError: they cannot be fetched, and none are cached.
         """
         found: Metadata = await self._fresh(self._metadata, METADATA_AGE, self._discover)
         return found
 
     async def keys(self, *, unknown: bool = False) -> KeySet:
-        """The provider's keys; with `unknown`, newer ones if it is time to look.
+        """Return the provider's keys; `unknown` says that a token names none of them.
 
         Raises:
-            SignInError: they cannot be had, and could not before.
+            SignInError: they cannot be fetched, and none are cached.
         """
         age = KEYS_AGE
         now = self._clock.monotonic()
@@ -136,10 +136,10 @@ class HttpProvider:
         self._auth_method = method
 
     async def userinfo(self, access_token: str) -> dict[str, Any] | str | None:
-        """What the provider says of the person: an object, a signed token, or None where it has no such endpoint.
+        """Fetch user info as an object or a signed token; None if the provider has no such endpoint.
 
         Raises:
-            SignInError: it cannot be had.
+            SignInError: it cannot be fetched or read.
         """
         endpoint = (await self.metadata()).userinfo_endpoint
         if not endpoint:

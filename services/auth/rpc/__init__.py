@@ -1,3 +1,3 @@
-"""smartscale.auth.v1 on one side, use cases on the other. Translates and decides nothing."""
+"""The gRPC service smartscale.auth.v1: translates messages to use cases and back. Decides nothing."""
 
 from services.auth.rpc.servicer import AuthServicer as AuthServicer

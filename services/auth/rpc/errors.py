@@ -1,4 +1,4 @@
-"""Which status each failure becomes."""
+"""The gRPC status of each error."""
 
 from __future__ import annotations
 

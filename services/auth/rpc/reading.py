@@ -1,4 +1,4 @@
-"""From messages to checked values: every length, instant and number that a stranger can choose."""
+"""Reads messages into checked values: lengths, times and numbers that a client can choose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.shared.keys import MachineKey, NodeKey
 MAX_ADDRESS = 64
 _MAX_ID = (1 << 63) - 1
 _YEAR_ONE = -62135596800 + 366 * 86400
-"""Go writes an unset time as the first of January of the year 1, in whatever zone; that means no wish."""
+"""Go encodes an unset time as 1 January of the year 1, in any zone; it means that no expiry is requested."""
 
 
 def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> RegistrationRequest:
@@ -49,7 +49,7 @@ def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> R
 
 
 def placeholder_registration(hostinfo: bytes) -> RegistrationRequest:
-    """The registration of a device that does not exist: keys that nobody has the other half of.
+    """A registration for a device that does not exist: random keys without a private half.
 
     Raises:
         InvalidInputError: a Hostinfo that no client sends.
@@ -87,7 +87,7 @@ def read_ssh_question(question: pb.SshQuestion) -> SshQuestion:
 
 
 def read_new_auth_id(text: str) -> AuthId:
-    """An auth id that a caller chose.
+    """Read an auth id that a caller chose.
 
     Raises:
         InvalidInputError: it has another form.
@@ -99,7 +99,7 @@ def read_new_auth_id(text: str) -> AuthId:
 
 
 def read_requested_expiry(stamp: Timestamp) -> datetime | None:
-    """When a client wants its key to end; None for Go's zero time."""
+    """The expiry that a client requests; None for Go's zero time."""
     if stamp.seconds < _YEAR_ONE:
         return None
     return read_instant(stamp)
@@ -118,7 +118,7 @@ def read_instant(stamp: Timestamp) -> datetime:
 
 
 def read_words(what: str, text: str, limit: int) -> str:
-    """One line that an administrator said, to be kept.
+    """Read one line of text of an administrator.
 
     Raises:
         InvalidInputError: too long, or with control characters.
@@ -134,7 +134,7 @@ def read_optional(message: Any, name: str) -> datetime | None:
 
 
 def read_id(number: int) -> int:
-    """An id that the database can hold; larger ones are nobody's.
+    """Read an id that fits the database.
 
     Raises:
         InvalidInputError: larger than any id.

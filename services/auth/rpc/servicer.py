@@ -1,4 +1,4 @@
-"""The gRPC face of the service."""
+"""The gRPC servicer of the service."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from services.shared.telemetry import Telemetry
 
 @dataclass(frozen=True, slots=True)
 class AuthUseCases:
-    """All that the servicer can call."""
+    """The use cases that the servicer calls."""
 
     register: RegisterNode
     await_login: AwaitLogin
@@ -266,7 +266,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
 
     @contextmanager
     def _span(self, name: str) -> Iterator[trace.Span]:
-        # Errors are told by status; an exception's text on a span could carry what a client sent.
+        # Errors are in the status; an exception's text on a span could contain what a client sent.
         with self._tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False) as span:
             yield span
 

@@ -1,4 +1,4 @@
-"""The part of the gRPC face that people's browsers reach, through the gateway."""
+"""The RPCs of sign-ins, which browsers reach through the gateway."""
 
 from __future__ import annotations
 

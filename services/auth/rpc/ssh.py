@@ -1,4 +1,4 @@
-"""The part of the gRPC face that is about SSH sessions: destinations ask and wait, administrators look and decide."""
+"""The RPCs of SSH sessions: destinations ask and wait, administrators list and decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From values to messages."""
+"""Writes values into messages."""
 
 from __future__ import annotations
 

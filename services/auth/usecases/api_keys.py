@@ -1,4 +1,4 @@
-"""API keys: made, ended and checked."""
+"""API keys: created, expired and verified."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ApiKeys:
         self._proof = proof or Proof()
 
     async def create(self, expiration: datetime | None) -> tuple[ApiKey, str]:
-        """Make a key; the second value is its text, which is not kept."""
+        """Create a key. The second value is its text, which is not stored."""
         now = self._clock.now()
         while True:
             secret = mint(KeyKind.API, secrets.token_bytes(48))
@@ -37,18 +37,18 @@ class ApiKeys:
                 return stored, secret.text
 
     async def list(self) -> tuple[ApiKey, ...]:
-        """All keys."""
+        """List all keys."""
         return await self._store.list()
 
     async def expire(self, key_id: int, prefix: str) -> None:
-        """End a key now, named by one of both."""
+        """Expire a key now, by id or prefix."""
         which = _one_of(key_id, prefix)
         if not await self._store.expire(which, self._clock.now()):
             raise NotFoundError("api key not found")
         log.info("api key expired", key=which)
 
     async def delete(self, key_id: int, prefix: str) -> None:
-        """Forget a key, named by one of both."""
+        """Delete a key, by id or prefix."""
         which = _one_of(key_id, prefix)
         if not await self._store.delete(which):
             raise NotFoundError("api key not found")
@@ -58,7 +58,7 @@ class ApiKeys:
         """Check a key and write down its use, at most once a minute.
 
         Raises:
-            UnauthenticatedError: unknown, expired or malformed, with one text for all.
+            UnauthenticatedError: unknown, expired or malformed, with the same text.
         """
         text = read(KeyKind.API, unverified_key)
         found = await self._store.by_prefix(text.prefix) if text else None
@@ -79,5 +79,5 @@ def _one_of(key_id: int, prefix: str) -> int | str:
         raise InvalidInputError("name the api key by id or by prefix, one of both")
     if key_id:
         return key_id
-    # People paste what a list shows: the masked form counts as its prefix.
+    # People paste keys from lists, where they are masked.
     return prefix.removeprefix(KeyKind.API.value).removesuffix("-***")

@@ -1,4 +1,4 @@
-"""A client waits for a person: its Followup request is parked here until the login is decided or ends."""
+"""Holds Followup requests of clients until their login is approved or rejected, or expires."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 
 class AwaitLogin:
-    """Parks Followup requests of one tailnet."""
+    """Holds Followup requests of one tailnet."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class AwaitLogin:
         self._clock = clock
 
     async def wait(self, registration: RegistrationRequest, followup: str) -> Outcome:
-        """Answer when the login is decided. A login that is unknown, over or another machine's begins anew.
+        """Answer when the login is approved or rejected. An unknown, expired or foreign login means a new registration.
 
         Raises:
-            TooManyError: this machine asks too often, or too many wait.
+            TooManyError: this machine asks too often, or too many requests wait.
             NotPermittedError: the node key is another machine's.
             UnavailableError: the registry or the policy did not answer.
         """
@@ -91,7 +91,7 @@ class AwaitLogin:
         return Denied(SUSPENDED) if owner is not None and owner.suspended else AdmittedNode(node, owner)
 
     async def _finish(self, login: Login) -> Outcome | None:
-        # The approver is between its two steps, or crashed there. Either way this is safe, and heals the second.
+        # The approver is between its two steps, or crashed there; finishing is safe in both cases.
         try:
             return await self._logins.finish(login)
         except RefusedError as error:
@@ -103,7 +103,7 @@ class AwaitLogin:
             return None
 
     async def _replaced_login(self, registration: RegistrationRequest, auth_id: AuthId) -> Outcome | None:
-        # Two waiting requests of one machine must not replace each other's login for ever.
+        # Two waiting requests of one machine must not replace each other's login again and again.
         newer = await self._store.of_machine(registration.machine_key)
         if newer is None or newer.auth_id == auth_id or not newer.alive(self._clock.now()):
             return None

@@ -1,6 +1,6 @@
-"""This person's rights changed: the one use case, for administrators now and for whatever else finds out later.
+"""Changes the rights of users: one use case for administrators, providers and every later source.
 
-    written down --> registry has it (nodes are cut or go on) --> logins and sign-ins of theirs refused --> struck off
+    recorded --> applied in the registry (nodes lose or regain access) --> logins and sign-ins refused --> done
 
 Each step may be done again, by any instance. The registry comes before the logins, so that nothing can be approved
 any more that was not refused.
@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 
 class ChangeRights:
-    """Changes of people's rights in one tailnet."""
+    """Changes of user rights in one tailnet."""
 
     def __init__(self, store: RightsStore, registry: RightsRegistry, news: LoginNotifications, clock: Clock) -> None:
         self._store = store
@@ -32,39 +32,39 @@ class ChangeRights:
         self._clock = clock
 
     async def suspend(self, user_id: UserId, source: RightsSource, actor: str = "", reason: str = "") -> KnownUser:
-        """End a person's access until it is restored. Saying it again is harmless.
+        """Suspend a user. Repeating it is harmless.
 
         Raises:
             NotFoundError: there is no such user.
-            UnavailableError: it is written down and will be done, but is not yet.
+            UnavailableError: it is recorded and will be applied, but is not yet.
         """
         return await self._change(user_id, RightsKind.SUSPEND, source, actor, reason)
 
     async def restore(self, user_id: UserId, source: RightsSource, actor: str = "", reason: str = "") -> KnownUser:
-        """Take a suspension back. As `suspend`."""
+        """Restore a suspended user. As `suspend`."""
         return await self._change(user_id, RightsKind.RESTORE, source, actor, reason)
 
     async def groups(self, user_id: UserId, login: IdentityGroups, source: RightsSource) -> KnownUser:
-        """An identity of a person is in other groups, found out otherwise than by a sign-in. As `suspend`.
+        """Change the groups of an identity outside of a sign-in. As `suspend`.
 
         Raises:
-            RefusedError: the identity is not theirs any more.
+            RefusedError: the identity no longer belongs to the user.
         """
         return await self._change(user_id, RightsKind.GROUPS, source, "", "", login)
 
     async def resume(self) -> int:
-        """Do what a crash or a silent registry left undone, the oldest first; returns how much still waits."""
+        """Apply recorded changes that a crash or an outage left, the oldest first. Returns how many remain."""
         left = await self._store.unfinished()
         for position, change in enumerate(left):
             try:
                 await self._carry_out(change)
             except NotFoundError:
-                log.info("change of rights is of nobody any more", user_id=change.user_id, number=change.number)
+                log.info("rights change dropped: the user is gone", user_id=change.user_id, number=change.number)
             except UnavailableError as error:
-                log.warning("change of rights waits", number=change.number, reason=str(error))
+                log.warning("rights change postponed", number=change.number, reason=str(error))
                 return len(left) - position
             except RefusedError as error:
-                log.error("change of rights refused", number=change.number, reason=str(error))
+                log.error("rights change refused", number=change.number, reason=str(error))
         return 0
 
     async def _change(

@@ -1,4 +1,4 @@
-"""Whether a person may enter, by the rules of now and what their last login said. Asks no provider."""
+"""Evaluates the entry rules in force on what the last sign-in of an identity stored. Calls no provider."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ NEVER_SIGNED_IN = "never-signed-in"
 
 @dataclass(frozen=True, slots=True)
 class AccessEvaluation:
-    """Whether one identity may enter."""
+    """The evaluation of one identity."""
 
     link: KnownLink
     provider: str = ""
-    """Its name in the configuration; empty for the default, and for none."""
+    """The provider's name in the configuration; empty: the default one, or none."""
     reason: str = ""
-    """A stable code; empty: it may."""
+    """A stable code; empty: the identity may enter."""
     text: str = ""
 
 
 class EvaluateAccess:
-    """Judges identities of one tailnet."""
+    """Evaluates identities of one tailnet."""
 
     def __init__(self, offers: ProviderEntries, people: UserDetails, node_logins: NodeLoginStore) -> None:
         self._offers = offers
@@ -41,7 +41,7 @@ class EvaluateAccess:
         self._people = people
 
     async def of(self, user_id: UserId) -> tuple[tuple[AccessEvaluation, ...], tuple[NodeLogin, ...]]:
-        """One for each identity, the one that signed in last first, and their sign-ins that nodes are in by.
+        """Evaluate each identity of a user, the latest sign-in first, and list the logins that admitted nodes.
 
         Raises:
             NotFoundError: there is no such user.
@@ -69,7 +69,7 @@ class EvaluateAccess:
 
 
 def _same_issuer(offer: ProviderEntry, issuer: str) -> bool:
-    """Whether a provider's tokens can carry this issuer: its own, or its origin or App ID where those are accepted."""
+    """Whether a provider's tokens can have this issuer: the configured one, or its origin or App ID."""
     ours, theirs = urlsplit(offer.issuer.rstrip("/")), urlsplit(issuer.rstrip("/"))
     alike = ours.path == theirs.path or not ours.path or not theirs.path
     return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) and alike

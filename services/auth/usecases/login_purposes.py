@@ -1,6 +1,6 @@
-"""What a person signs in for: a device that wants to join, or an SSH session that wants to begin.
+"""The purposes of a sign-in: a device that asks to join, or an SSH session that waits for an approval.
 
-Each says what waits under an auth id, who may decide it, and carries the decision out. The sign-in itself is the same.
+Each finds the login or check of an auth id, decides who may approve it, and carries the decision out.
 """
 
 from __future__ import annotations
@@ -26,47 +26,47 @@ Waiting = Login | PendingSshCheck
 
 @dataclass(frozen=True, slots=True)
 class FinalReason:
-    """How a sign-in ends without a yes."""
+    """Why a sign-in ended without an approval."""
 
     reason: RefusalReason
     text: str
 
 
 class LoginPurpose(Protocol):
-    """One of both."""
+    """What a sign-in is for."""
 
     kind: FlowKind
     may_create: bool
-    """Whether somebody who has no user here may become one by it."""
+    """Whether the sign-in may create a user."""
     over: FinalReason
     decided: FinalReason
     denied: FinalReason
     refused: RefusalReason
-    """Why, when the decision cannot be carried out."""
+    """The reason if the approval cannot be carried out."""
 
     async def find(self, auth_id: AuthId | None) -> Waiting:
-        """What waits; `NotFoundError` when nothing does."""
+        """Return the login or check. Raises `NotFoundError` if there is none."""
         ...
 
     async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
-        """Let somebody who is known be asked; `SignInError` when they have no say."""
+        """Check that a user may approve it. Raises `SignInError` if not."""
         ...
 
     def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
-        """Whether it was decided as the person of this sign-in would, so that their yes is harmless."""
+        """Return whether it was already approved as this sign-in would approve it."""
         ...
 
     async def approve(self, flow: SignInFlow) -> None:
-        """Carry the person's yes out."""
+        """Approve it for the user of the sign-in."""
         ...
 
     async def reject(self, flow: SignInFlow, text: str) -> None:
-        """Tell whoever waits that it is over."""
+        """Reject it with a text for the waiting client."""
         ...
 
 
 class JoinPurpose:
-    """A device wants to join."""
+    """The purpose of a device that asks to join."""
 
     kind = FlowKind.LOGIN
     may_create = True
@@ -88,25 +88,25 @@ class JoinPurpose:
         return await self._logins.get(auth_id)
 
     async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
-        """Whoever may enter may bring a device."""
+        """Do nothing: every user who may enter may add a device."""
 
     def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
-        """Approved for the same person."""
+        """Return whether it was approved for the same user."""
         states = (LoginState.APPROVED, LoginState.ADMITTED)
         return isinstance(waiting, Login) and waiting.state in states and waiting.user_id == flow.user_id
 
     async def approve(self, flow: SignInFlow) -> None:
-        """Have the node admitted, and note by which login it is in."""
+        """Have the node admitted, and record the login that admitted it."""
         admitted = await self._logins.approve(flow.auth_id, flow.user_id, RegisterMethod.OIDC, flow.key_end)
         await self._node_logins.put(_login_of(admitted.node.id, flow, self._clock.now()))
 
     async def reject(self, flow: SignInFlow, text: str) -> None:
-        """Turn the device away."""
+        """Reject the login."""
         await self._logins.reject(flow.auth_id, text)
 
 
 class SshPurpose:
-    """An SSH session wants to begin. Nobody but the owner of its source has a say, not even to end it."""
+    """The purpose of an SSH session. Only the owner of its source may approve or reject it."""
 
     kind = FlowKind.SSH
     may_create = False
@@ -119,11 +119,11 @@ class SshPurpose:
         self._checks = checks
 
     async def find(self, auth_id: AuthId | None) -> Waiting:
-        """A session that waits."""
+        """Return the check."""
         return await self._checks.get(auth_id)
 
     async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:
-        """The owner of the source, and nobody else."""
+        """Check that the user owns the source."""
         try:
             await self._checks.owned(auth_id, user_id)
         except NotFoundError:
@@ -134,19 +134,19 @@ class SshPurpose:
             raise SignInError(RefusalReason.SESSION_REFUSED, str(error)) from None
 
     def agrees(self, waiting: Waiting, flow: SignInFlow) -> bool:
-        """Approved, which only its owner or an administrator can have done."""
+        """Return whether it was approved, which only its owner or an administrator can do."""
         return isinstance(waiting, PendingSshCheck) and waiting.state is CheckState.APPROVED
 
     async def approve(self, flow: SignInFlow) -> None:
-        """Let it begin."""
+        """Approve the session."""
         await self._checks.approve(flow.auth_id, flow.user_text, flow.user_id)
 
     async def reject(self, flow: SignInFlow, text: str) -> None:
-        """Turn it away, if the person who says so is its owner."""
+        """Reject the session if the user owns its source."""
         try:
             await self._checks.owned(flow.auth_id, flow.user_id)
         except (NotPermittedError, RefusedError):
-            raise NotFoundError("nobody of this sign-in decides that") from None
+            raise NotFoundError("this user cannot reject the session") from None
         await self._checks.reject(flow.auth_id, flow.user_text, text)
 
 

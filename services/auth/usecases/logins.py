@@ -1,4 +1,4 @@
-"""Pending logins: opened for devices, shown to people, decided, and finished with the registry."""
+"""Pending logins: opened for devices, listed, approved or rejected, and finished with the registry."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FULL_RETRY = 60
 
 @dataclass(frozen=True, slots=True)
 class LoginRules:
-    """What the configuration says of logins."""
+    """Logins, by the configuration."""
 
     server_url: str
     lifetime: timedelta
     room: LoginLimits
     key_lifetime: timedelta
-    """How long node keys live; zero: for ever."""
+    """Lifetime of node keys; zero: without an expiry."""
 
 
 class Logins:
@@ -58,15 +58,15 @@ class Logins:
         self._rules = rules
 
     def url_of(self, auth_id: AuthId) -> str:
-        """Where a person decides a login."""
+        """The URL of the page where a person approves a login."""
         return f"{self._rules.server_url.rstrip('/')}/register/{auth_id}"
 
     async def open(self, registration: RegistrationRequest, auth_id: AuthId | None = None) -> Login:
-        """Begin a login, or find the one that the same keys began. An administrator may choose its auth id.
+        """Open a login, or return the pending one of the same keys. An administrator may choose its auth id.
 
         Raises:
-            TooManyError: no room for another.
-            ConflictError: the chosen auth id is another login's.
+            TooManyError: too many logins are pending.
+            ConflictError: the chosen auth id is in use.
         """
         now = self._clock.now()
         login = Login(
@@ -87,7 +87,7 @@ class Logins:
         )
         opened = await self._store.open(login, network_of(registration.remote_address), self._rules.room)
         if opened is None:
-            log.warning("no room for another pending login", waiting=self._rules.room.total)
+            log.warning("too many pending logins", waiting=self._rules.room.total)
             raise TooManyError("too many logins are waiting; try again later", FULL_RETRY)
         for displaced in opened.displaced:
             await self._news.announce(displaced)
@@ -98,10 +98,10 @@ class Logins:
         return opened.login
 
     async def get(self, auth_id: AuthId | None) -> Login:
-        """A login that has not ended.
+        """Return a login that has not expired.
 
         Raises:
-            NotFoundError: unknown or ended.
+            NotFoundError: unknown or expired.
         """
         login = await self._store.get(auth_id) if auth_id is not None else None
         if login is None or not login.alive(self._clock.now()):
@@ -109,20 +109,20 @@ class Logins:
         return login
 
     async def list(self) -> tuple[Login, ...]:
-        """All that have not ended, oldest first."""
+        """List logins that have not expired, oldest first."""
         return await self._store.list(self._clock.now())
 
     async def approve(
         self, auth_id: AuthId | None, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None
     ) -> AdmittedNode:
-        """Let the device in for a user; saying it again is harmless and finishes what a crash left.
+        """Approve a login for a user and have the node admitted. Repeating it is harmless and finishes after a crash.
 
-        `key_end` is when the node's key ends by this approval; None leaves it to the configuration.
+        `key_end` is the expiry of the node's key; None leaves it to the configuration.
 
         Raises:
-            NotFoundError: unknown or ended login, or no such user.
-            ConflictError: decided otherwise before.
-            RefusedError: the registry or the policy would not have it.
+            NotFoundError: unknown or expired login, or no such user.
+            ConflictError: rejected, or approved for another user before.
+            RefusedError: the registry or the policy refuses the node.
             SuspendedError: the user is suspended.
         """
         while True:
@@ -136,7 +136,7 @@ class Logins:
                 if user.suspended:
                     raise SuspendedError(SUSPENDED)
                 await self._store.replace(login, login.approved(user_id, method, key_end))
-                continue  # read back what holds now: another administrator may have been faster
+                continue  # read it again: another administrator may have been faster
             if login.user_id != user_id:
                 raise ConflictError("login was approved for another user already")
             if login.state is LoginState.ADMITTED:
@@ -144,10 +144,10 @@ class Logins:
             return await self.finish(login)
 
     async def reject(self, auth_id: AuthId | None, reason: str = REJECTED) -> None:
-        """Turn the device away; the person at it reads the reason.
+        """Reject a login; the client shows the reason to the person.
 
         Raises:
-            NotFoundError: unknown or ended.
+            NotFoundError: unknown or expired.
             ConflictError: approved before.
         """
         while True:
@@ -162,13 +162,13 @@ class Logins:
                 return
 
     async def finish(self, login: Login) -> AdmittedNode:
-        """Have the registry admit an approved login, and tell who waits. Any number may do this, in any order.
+        """Have the registry admit an approved login, and notify waiting requests. Several callers may do this at once.
 
         Raises:
-            RefusedError: the registry would not have it and the login is open again, or its tags are not permitted
+            RefusedError: the registry refuses the node and the login is pending again, or its tags are not permitted
                 and it is rejected.
-            NotFoundError: the user is gone; the login is open again.
-            UnavailableError: nothing is decided yet; do it again.
+            NotFoundError: the user is gone; the login is pending again.
+            UnavailableError: nothing is decided yet; repeat the call.
         """
         user = await self._registry.user(login.user_id)
         if user is None:
@@ -209,7 +209,7 @@ class Logins:
         return requested if requested is not None and now < requested < login.key_end else login.key_end
 
     async def _admitted_before(self, login: Login) -> AdmittedNode:
-        # Admitting once more could bring back a deleted node, or an old key of one that rotated since.
+        # Admitting it again could restore a deleted node, or an old key of a node that rotated its key.
         found = await self._registry.find(login.machine_key, login.node_key, login.old_node_key)
         node = found.by_node_key
         if node is None or node.machine_key != login.machine_key:
@@ -230,5 +230,5 @@ class Logins:
 
 
 def tags_refused_text(tags: tuple[str, ...]) -> str:
-    """What a client is told whose tags the policy does not give it."""
+    """The refusal for a client whose tags the policy does not permit."""
     return f"requested tags [{' '.join(tags)}] are invalid or not permitted"

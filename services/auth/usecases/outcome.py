@@ -1,4 +1,4 @@
-"""How a registration ends: what the client is told."""
+"""The answers to registrations and to questions about SSH sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.auth.model.node import AdmittedNode
 
 @dataclass(frozen=True, slots=True)
 class LoginOpened:
-    """A person must act."""
+    """A login is pending: a person must approve it."""
 
     auth_id: AuthId
     auth_url: str
@@ -18,17 +18,17 @@ class LoginOpened:
 
 @dataclass(frozen=True, slots=True)
 class NodeKeyExpired:
-    """The client must make a new node key and register again."""
+    """The client must register again with a new node key."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeLoggedOut:
-    """The logout was done."""
+    """The node was logged out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The person at the client reads this text."""
+    """The registration was refused; the client shows this text."""
 
     text: str
 
@@ -41,21 +41,21 @@ class RetryAfter:
 
 
 Outcome = AdmittedNode | LoginOpened | NodeKeyExpired | NodeLoggedOut | Denied | RetryAfter
-"""Exactly one of these answers a registration."""
+"""The answer to a registration."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshAllowed:
-    """The session may begin."""
+    """The session may start."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshPending:
-    """A person must vouch for the session."""
+    """A check is pending: a person must approve the session."""
 
     auth_id: AuthId
     url: str
 
 
 SshOutcome = SshAllowed | SshPending | Denied
-"""Exactly one of these answers a question about an SSH session."""
+"""The answer to a question about an SSH session."""

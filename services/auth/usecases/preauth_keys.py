@@ -1,4 +1,4 @@
-"""Pre-auth keys: made and ended by administrators, proven and spent by clients."""
+"""Pre-auth keys: created and expired by administrators, verified and used by clients."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClaimedKey:
-    """A usable key in the hand of one machine, until its node is admitted or refused."""
+    """A usable key that one machine has claimed, until its node is admitted or refused."""
 
     key: PreAuthKey
     claim: KeyClaim | None
     """None for a reusable key."""
     fresh: bool
-    """Nobody held it before."""
+    """The key was not claimed before."""
 
 
 class PreAuthKeys:
@@ -45,10 +45,10 @@ class PreAuthKeys:
     async def create(
         self, user_id: UserId, *, reusable: bool, ephemeral: bool, expiration: datetime | None, tags: Iterable[str]
     ) -> tuple[PreAuthKey, str]:
-        """Make a key; the second value is its text, which is not kept.
+        """Create a key. The second value is its text, which is not stored.
 
         Raises:
-            InvalidInputError: neither user nor tags, or bad tags.
+            InvalidInputError: neither user nor tags, or malformed tags.
             NotFoundError: no such user.
         """
         wanted = read_tags(tags)
@@ -66,26 +66,26 @@ class PreAuthKeys:
                 return stored, secret.text
 
     async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
-        """All keys, or those of one user."""
+        """List all keys, or those of one user."""
         return await self._store.list(user_id)
 
     async def expire(self, key_id: int) -> None:
-        """End a key now."""
+        """Expire a key now."""
         if not await self._store.expire(key_id, self._clock.now()):
             raise NotFoundError("pre-auth key not found")
         log.info("pre-auth key expired", key_id=key_id)
 
     async def delete(self, key_id: int) -> None:
-        """Forget a key. Nodes that it let in stay."""
+        """Delete a key. Nodes that it admitted stay."""
         if not await self._store.delete(key_id):
             raise NotFoundError("pre-auth key not found")
         log.info("pre-auth key deleted", key_id=key_id)
 
     async def verify(self, unverified_auth_key: str) -> PreAuthKey:
-        """Find the key behind a text, usable or not.
+        """Return the key of a text, usable or not.
 
         Raises:
-            RefusedError: there is none; unknown prefix and wrong secret look the same.
+            RefusedError: there is none; an unknown prefix and a wrong secret give the same text.
             UnavailableError: too many checks of imported keys wait.
         """
         text = read(KeyKind.PRE_AUTH, unverified_auth_key)
@@ -96,10 +96,10 @@ class PreAuthKeys:
         return found[0]
 
     async def claim(self, key: PreAuthKey, machine_key: MachineKey, node_key: NodeKey) -> ClaimedKey:
-        """Take hold of a usable key for one machine before its node is admitted.
+        """Claim a usable key for one machine before its node is admitted.
 
         Raises:
-            RefusedError: it is over, used, or another machine's.
+            RefusedError: it is expired, used, or claimed by another machine.
         """
         while True:
             now = self._clock.now()
@@ -112,19 +112,19 @@ class PreAuthKeys:
             claim = KeyClaim(machine_key, node_key, now)
             if await self._store.claim(key.id, key.claim, claim):
                 return ClaimedKey(key, claim, key.claim is None)
-            # Somebody else was faster. One of the racing claims is stored now, so this ends.
+            # Another caller was faster. One of the racing claims is stored now, so this loop ends.
             found = await self._store.by_prefix(key.prefix)
             if found is None:
                 raise RefusedError("invalid auth key")
             key = found[0]
 
     async def spend(self, hold: ClaimedKey) -> None:
-        """Its node is admitted: a single-use key lets nobody in any more."""
+        """Mark a key as used after its node was admitted."""
         if not hold.key.used:
             await self._store.mark_used(hold.key.id)
 
     async def release_claim(self, hold: ClaimedKey) -> None:
-        """Its node was refused for a reason that lies elsewhere: the key may be tried again.
+        """Release a key whose node was refused for another reason: it may be used again.
 
         Not when this was a second attempt, because the first may have got through unheard; the lease settles that.
         """
@@ -135,7 +135,7 @@ class PreAuthKeys:
         standing = key.standing(machine_key, now)
         if standing is not ClaimStatus.STALE or key.claim is None:
             return standing is ClaimStatus.OPEN
-        # Whoever claimed it was not heard of again: did the crash come before its admission, or after?
+        # The lease has expired. The registry knows whether the machine was admitted before it stopped.
         found = await self._registry.find(key.claim.machine_key, key.claim.node_key, NodeKey.zero())
         if any(node.pre_auth_key_id == key.id for node in found.of_machine):
             await self._store.mark_used(key.id)

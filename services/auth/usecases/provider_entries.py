@@ -1,4 +1,4 @@
-"""The providers that people may sign in at, by name; the default's name is empty. They may change while we run."""
+"""The sign-in providers in use, by name; the default one's name is empty. A reload replaces them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEntry:
-    """One provider, and how its people are proven."""
+    """One provider, and the use case that verifies its sign-ins."""
 
     name: str
     label: str
-    """What the button calls it."""
+    """The label of its button."""
     issuer: str
     """As configured."""
     provider: IdentityProvider
@@ -27,31 +27,31 @@ class ProviderEntry:
 
 
 class ProviderEntries:
-    """Those in use."""
+    """The providers in use."""
 
     def __init__(self) -> None:
         self._by_name: Mapping[str, ProviderEntry] = {}
 
     def replace(self, by_name: Mapping[str, ProviderEntry]) -> None:
-        """Use these from now on."""
+        """Replace all providers."""
         self._by_name = dict(by_name)
 
     def all(self) -> tuple[ProviderEntry, ...]:
-        """Every one, the default first."""
+        """List all providers, the default one first."""
         return tuple(self._by_name.values())
 
     def find(self, name: str) -> ProviderEntry | None:
-        """One by name; no name means the default, which is the first."""
+        """Return a provider by name, or None; no name means the first one."""
         if not name:
             return next(iter(self._by_name.values()), None)
         return self._by_name.get(name)
 
     def get(self, name: str) -> ProviderEntry:
-        """The same.
+        """Return a provider by name; no name means the first one.
 
         Raises:
             ConflictError: no provider is configured.
-            NotFoundError: there are others, but not this one.
+            NotFoundError: there is no provider of this name.
         """
         if not self._by_name:
             raise ConflictError("no sign-in provider is configured")

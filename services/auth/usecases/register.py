@@ -1,4 +1,4 @@
-"""A client registers: the state table of `model.registration`, carried out."""
+"""Answers registrations: carries out the decision of `model.registration`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class RegisterNode:
             return RetryAfter(error.retry_after)
 
     async def answer(self, registration: RegistrationRequest) -> Outcome:
-        """Answer one registration that the machine's own limit let pass."""
+        """Answer one registration whose machine is within its limit."""
         found = await self._registry.find(registration.machine_key, registration.node_key, registration.old_node_key)
         try:
             return await self._carry_out(registration, found)
@@ -89,7 +89,7 @@ class RegisterNode:
             case LogOutNode(node):
                 return await self._log_out(registration, node)
             case AlreadyRegistered(node) | ReduceExpiry(node) if _is_suspended(found.owner_of(node)):
-                # Not counted as a failure of its network: the client asks again and again until it is restored.
+                # Not counted as a failure of its network: the client repeats the request until the user is restored.
                 return Denied(SUSPENDED)
             case AlreadyRegistered(node):
                 return await self._answer_registered(registration, found, node)
@@ -122,8 +122,8 @@ class RegisterNode:
         here = AdmittedNode(node, found.owner_of(node))
         if node.tags or not registration.unverified_auth_key:
             return here
-        # A restart may carry any old key and none is looked at twice. One thing a key can still do is to turn a
-        # user's node into a tagged one: a usable tagged key that the node did not come in with.
+        # A client may send any old key when it restarts, so keys are ignored here, with one exception: a usable
+        # tagged key that the node was not admitted by turns a user's node into a tagged one.
         try:
             key = await self._keys.verify(registration.unverified_auth_key)
             if not key.tags or key.id == node.pre_auth_key_id or key.refusal(self._clock.now()) is not None:
@@ -152,8 +152,8 @@ class RegisterNode:
             raise
 
     async def _admitted_meanwhile(self, registration: RegistrationRequest) -> AdmittedNode | None:
-        # A client that lost its connection sends the same again while the first request is still under way: the key
-        # may be spent by then, and the node be in.
+        # A client that lost its connection repeats the request while the first one is in progress: by then the key
+        # may be used and the node admitted.
         found = await self._registry.find(registration.machine_key, registration.node_key, NodeKey.zero())
         node = found.by_node_key
         if node is None or node.machine_key != registration.machine_key or node.is_expired(self._clock.now()):

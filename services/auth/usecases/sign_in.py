@@ -1,7 +1,7 @@
-"""A person signs in for what waits: sent to the provider, proven on return, asked whether device or session is theirs.
+"""Sign-ins for pending logins and SSH checks: start at the provider, callback, confirmation.
 
-Every step is one row that moves on once. Any instance may take any step; the second to try finds it taken. A refusal
-that is final is told to the waiting device, any other leaves it waiting. What differs by what waits is in `purposes`.
+Each step is one conditional update of a row, so any instance may take it and only one can. A final refusal also ends
+the wait of the device; after any other it keeps waiting. What depends on the purpose is in `login_purposes`.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 LIFETIME = timedelta(minutes=15)
-"""How long a person may take at the provider; an approval there may take a while."""
+"""Lifetime of a sign-in: an approval at the provider can take minutes."""
 FLOWS_OF_LOGIN = 8
-"""Sign-ins under way for one device; more would be tabs that nobody looks at. The oldest goes."""
-NOT_HERE = "no such sign-in is under way in this browser"
+"""Sign-ins in progress for one login; more would be forgotten tabs. The oldest is deleted."""
+NOT_HERE = "no such sign-in has started in this browser"
 STARTS_PER_NETWORK = Rate(burst=300, per_second=10)
 """Sign-ins that one network may start: a large office behind one address, or a proxy that hides its clients."""
 STARTS_PER_LOGIN = Rate(burst=2, per_second=1 / 60)
-"""Sign-ins that may start for one login whatever the rest of its network does."""
+"""Sign-ins that may start for one login independently of its network."""
 NETWORKS = 4096
 """Networks, and logins, whose starts are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartedSignIn:
-    """What the browser is given."""
+    """A sign-in that has started, and what its browser needs."""
 
     flow: SignInFlow
     authorization_url: str
@@ -72,22 +72,22 @@ class StartedSignIn:
 
 @dataclass(frozen=True, slots=True)
 class SignInView:
-    """A sign-in as its browser may see it."""
+    """A sign-in as its page shows it."""
 
     flow: SignInFlow
     waiting: Waiting | None
     confirmation: str = ""
     authorization_url: str = ""
-    """Where to send the browser once more."""
+    """Where to send the browser again; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderHealth:
-    """How a provider does."""
+    """The state of a provider."""
 
     offer: ProviderEntry
     accepted_issuer: str = ""
-    """What its tokens must carry; empty while it is not known."""
+    """The issuer that its tokens must have; empty while it is unknown."""
     trouble: SignInError | None = None
 
 
@@ -106,7 +106,7 @@ class SignIn:
         self.history = SignInHistory()
 
     async def providers(self) -> tuple[ProviderHealth, ...]:
-        """How each provider does, the default first."""
+        """Return the state of each provider, the default one first."""
         found = []
         for offer in self._offers.all():
             try:
@@ -116,13 +116,13 @@ class SignIn:
         return tuple(found)
 
     async def start(self, auth_id: AuthId | None, provider: str = "", address: str = "") -> StartedSignIn:
-        """Begin for a pending login or SSH session at a provider; no name means the default one.
+        """Start a sign-in for a pending login or SSH check; no provider name means the default one.
 
         Raises:
-            NotFoundError: what waits is unknown or over, or there is no such provider.
-            ConflictError: it was decided, or no provider is configured.
+            NotFoundError: the login or check is unknown or expired, or there is no such provider.
+            ConflictError: it was already approved or rejected, or no provider is configured.
             UnavailableError: the provider cannot be used now.
-            TooManyError: too many begin from this address.
+            TooManyError: too many sign-ins start from this network.
         """
         offer = self._offers.get(provider)
         purpose, waiting = await self._find(auth_id)
@@ -154,15 +154,15 @@ class SignIn:
         return StartedSignIn(flow, authorization_url(offer.verify_sign_in.settings, metadata, state, secret), secret)
 
     async def finish(self, callback: ProviderCallback, browser_secret: str, provider: str = "") -> SignInView:
-        """Take the answer that came to a provider's redirect URL. The same answer again finds what became of it.
+        """Process a callback at a provider's redirect URL. Repeating it returns the current state.
 
         Raises:
-            NotFoundError: no such sign-in is under way in this browser.
+            NotFoundError: no such sign-in has started in this browser.
         """
         flow_id = flow_id_of(callback.unverified_state)
         flow = await self._of_browser(flow_id or "", browser_secret)
         if not same(flow.state_hash, digest("state", callback.unverified_state)):
-            log.warning("sign-in with a forged state", flow_id=flow.flow_id)
+            log.warning("sign-in callback with a wrong state", flow_id=flow.flow_id)
             raise NotFoundError(NOT_HERE)
         now = self._clock.now()
         taken = flow.at(FlowState.CHECKING, now)
@@ -211,14 +211,14 @@ class SignIn:
         return await self.view(taken.flow_id, browser_secret)
 
     async def view(self, flow_id: str, browser_secret: str) -> SignInView:
-        """How far a sign-in is.
+        """Return the current state of a sign-in.
 
         Raises:
-            NotFoundError: no such sign-in is under way in this browser.
+            NotFoundError: no such sign-in has started in this browser.
         """
         flow = await self._of_browser(flow_id, browser_secret)
         if flow.stuck(self._clock.now()):
-            text = "the server was interrupted while it checked; start again from the page before"
+            text = "the server was interrupted during the check; start again from the page before"
             await self._flows.replace(flow, flow.refused(RefusalReason.OUR_SIDE, text, False, self._clock.now()))
             flow = await self._of_browser(flow_id, browser_secret)
         purpose = self._purposes[flow.kind]
@@ -234,13 +234,13 @@ class SignIn:
         return SignInView(flow, waiting, derived("confirmation", browser_secret))
 
     async def confirm(self, flow_id: str, browser_secret: str, confirmation: str, approve: bool) -> SignInView:
-        """The person says whether the device or the session is theirs; saying it again is harmless.
+        """Confirm or deny that the device or session belongs to the person. Repeating it is harmless.
 
         Raises:
-            NotFoundError: no such sign-in is under way in this browser.
-            InvalidInputError: the answer does not come from the page.
+            NotFoundError: no such sign-in has started in this browser.
+            InvalidInputError: the confirmation does not come from the page.
             ConflictError: there is nothing to confirm.
-            UnavailableError: the registry or the policy did not answer; do it again.
+            UnavailableError: the registry or the policy did not answer; repeat the call.
         """
         flow = await self._of_browser(flow_id, browser_secret)
         if not same(confirmation, derived("confirmation", browser_secret)):
@@ -253,7 +253,7 @@ class SignIn:
         if not approve:
             return await self._end(flow, purpose.denied, browser_secret, final=True)
         if flow.kind is FlowKind.LOGIN and flow.key_end is not None and flow.key_end <= self._clock.now():
-            text = "the provider's token, which the device's key ends with, ended before you said yes; start again"
+            text = "the provider's token, which limits the device's key, expired before you confirmed; start again"
             return await self._refuse(flow, RefusalReason.TOKEN_EXPIRED, text, False, browser_secret)
         if refused := await self._approve(flow, purpose, browser_secret):
             return refused
@@ -291,22 +291,22 @@ class SignIn:
         self._starts_of_login.take(auth_id, now)
 
     async def _sender(self, flow: SignInFlow, callback: ProviderCallback, provider: str) -> ProviderEntry:
-        """The provider where this sign-in began, if the answer is its own by redirect URL and issuer."""
+        """Return the provider of this sign-in if the callback belongs to it, by redirect URL and issuer."""
         offer = self._offers.find(flow.provider)
         if offer is None or (self._offers.find(provider) is not offer):
             raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer comes from another provider")
         metadata = await offer.provider.metadata()
         if metadata.issuer != flow.issuer:
-            raise SignInError(RefusalReason.RESPONSE_ISSUER, "the provider was changed meanwhile; sign in again")
+            raise SignInError(RefusalReason.RESPONSE_ISSUER, "the provider was changed in the meantime; sign in again")
         check_sender(callback, metadata)
         return offer
 
     async def _retry_with_fewer_scopes(
         self, flow: SignInFlow, taken: SignInFlow, offer: ProviderEntry, callback: ProviderCallback, browser_secret: str
     ) -> SignInView | None:
-        """Send the browser back once, for fewer scopes, when the provider does not know one of those asked for.
+        """Send the browser to the provider again, once, for fewer scopes, if it refused one.
 
-        It holds for this sign-in only: anybody can say in the provider's name that a scope is refused.
+        It applies to this sign-in only: a callback with this error can be forged.
         """
         if callback.error != "invalid_scope" or flow.narrowed:
             return None
@@ -315,7 +315,7 @@ class SignIn:
         if kept == wanted:
             return None
         dropped = " ".join(scope for scope in wanted if scope not in kept)
-        log.warning("provider refuses scopes; it is asked for fewer", flow_id=flow.flow_id, dropped=dropped)
+        log.warning("provider refuses scopes; requesting fewer", flow_id=flow.flow_id, dropped=dropped)
         await self._flows.replace(taken, taken.restarted(self._clock.now()))
         settings, state = offer.verify_sign_in.settings, callback.unverified_state
         url = authorization_url(settings, metadata, state, browser_secret, narrow=True)
@@ -336,7 +336,7 @@ class SignIn:
                 return purpose, await purpose.find(auth_id)
             except NotFoundError:
                 continue
-        raise NotFoundError("nothing waits under this auth id")
+        raise NotFoundError("login or SSH session not found or expired")
 
     async def _end(
         self, flow: SignInFlow, ending: FinalReason, browser_secret: str, *, final: bool = False
@@ -358,7 +358,7 @@ class SignIn:
                 await self._purposes[flow.kind].reject(flow, text)
                 told = True
             except (NotFoundError, ConflictError):
-                pass  # over, or let in meanwhile: this sign-in has no say any more
+                pass  # expired, or approved in the meantime: the refusal no longer applies to it
         self.history.add_failure(SignInFailure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
         await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now(), account))

@@ -1,4 +1,4 @@
-"""SSH sessions that the policy lets begin only when a person vouches for them: asked about, waited for, decided.
+"""SSH sessions that the policy allows only with an approval: checked, held, approved or rejected.
 
 A destination asks here before it lets a session in. The policy's part of the question (is there such a rule, how long
 does a word hold) comes with it; who the nodes and their owner are is asked of the registry each time, so that a node
@@ -28,22 +28,22 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 MAX_WAITERS_PER_CHECK = 64
-"""Sessions that may wait for the same word: an editor opens a handful, a tool for many machines one for each."""
+"""Sessions that may wait for the same approval: an editor opens a few, a tool for many machines one for each."""
 
 NO_SESSION = "no such SSH session can be checked"
-"""Said of whatever the asking machine has no business with, whether it exists or not."""
-NO_OWNER = "the machine that opens this session belongs to tags, so nobody can vouch for it; an accept rule lets it in"
-ENDED = "the key of the machine that opens this session has ended; log in there again"
-OVER = "nobody approved this SSH session in time, or too many others waited; open it again"
+"""For every session that is not the asking machine's, whether it exists or not."""
+NO_OWNER = "the machine that opens this session is tagged and has no owner to approve it; an accept rule allows it"
+ENDED = "the key of the machine that opens this session has expired; log in there again"
+OVER = "this SSH session was not approved in time, or too many others waited; open it again"
 REFUSED = "this SSH session was refused"
 FULL = "too many SSH sessions wait for an approval; try again in a minute"
 NOT_OWNER = "the machine that opens this session belongs to somebody else, and only its owner can approve it"
-CHANGED = "the machine that opens this session has logged in anew or changed hands; open the session again"
+CHANGED = "the machine that opens this session has logged in again or changed its owner; open the session again"
 
 
 @dataclass(frozen=True, slots=True)
 class CheckRules:
-    """What the configuration says of checks."""
+    """SSH checks, by the configuration."""
 
     server_url: str
     lifetime: timedelta
@@ -68,7 +68,7 @@ class SshChecks:
         self._rules = rules
 
     async def ask(self, machine_key: MachineKey, question: SshQuestion) -> SshOutcome:
-        """Say whether a session to a node of this machine may begin, or begin to wait for a person.
+        """Decide on a session to a node of this machine, or open a check.
 
         Raises:
             NotFoundError: one of the nodes is unknown, or the destination is another machine's.
@@ -83,11 +83,11 @@ class SshChecks:
         return await self._open(question, parties)
 
     async def wait(self, machine_key: MachineKey, question: SshQuestion, auth_id: AuthId | None) -> SshOutcome:
-        """Answer when a person has decided or the time is over. A check that is unknown or another's begins anew.
+        """Answer when a check is approved or rejected, or expires. An unknown or foreign check leads to a new one.
 
         Raises:
             NotFoundError: as `ask`.
-            TooManyError: too many wait.
+            TooManyError: too many requests wait.
             UnavailableError: the registry did not answer.
         """
         if auth_id is None:
@@ -110,7 +110,7 @@ class SshChecks:
     async def _look(
         self, machine_key: MachineKey, question: SshQuestion, check: PendingSshCheck, *, over: bool
     ) -> SshOutcome | None:
-        """How a wait ends; None while it does not."""
+        """Return the result of a wait, or None while it goes on."""
         try:
             parties = await self._parties(machine_key, question)
         except RefusedError as error:
@@ -124,10 +124,10 @@ class SshChecks:
         return Denied(OVER) if over else None
 
     async def get(self, auth_id: AuthId | None) -> PendingSshCheck:
-        """One check.
+        """Return a check.
 
         Raises:
-            NotFoundError: unknown or ended.
+            NotFoundError: unknown or expired.
         """
         check = await self._store.get(auth_id) if auth_id is not None else None
         if check is None or not check.alive(self._clock.now()):
@@ -135,16 +135,16 @@ class SshChecks:
         return check
 
     async def list(self) -> tuple[PendingSshCheck, ...]:
-        """All that wait, oldest first."""
+        """List pending checks, oldest first."""
         return await self._store.list(self._clock.now())
 
     async def owned(self, auth_id: AuthId, user_id: UserId) -> PendingSshCheck:
-        """One check, if it is this user's to decide.
+        """Return a check that this user may approve or reject.
 
         Raises:
-            NotFoundError: unknown or ended.
-            NotPermittedError: the source is somebody else's.
-            RefusedError: nobody can approve it any more.
+            NotFoundError: unknown or expired.
+            NotPermittedError: the source belongs to another user.
+            RefusedError: it can no longer be approved.
         """
         check = await self.get(auth_id)
         if user_id != check.user_id:
@@ -158,15 +158,15 @@ class SshChecks:
         return check
 
     async def approve(self, auth_id: AuthId | None, by: str, user_id: UserId | None = None) -> PendingSshCheck:
-        """Let a session begin, and those that the policy lets begin on the same word. Saying it again is harmless.
+        """Approve a session, and others that the policy allows by the same approval. Repeating it is harmless.
 
-        `user_id` is the person who says so; None is an administrator, who may speak for the owner.
+        `user_id` is the user who approves; None is an administrator, who may approve for the owner.
 
         Raises:
-            NotFoundError: unknown or ended.
-            ConflictError: it was refused before.
-            NotPermittedError: the source is somebody else's.
-            RefusedError: the source is gone, expired or another's, or its owner is suspended.
+            NotFoundError: unknown or expired.
+            ConflictError: it was rejected before.
+            NotPermittedError: the source belongs to another user.
+            RefusedError: the source is gone, expired or has another owner, or its owner is suspended.
         """
         while True:
             check = await self.get(auth_id)
@@ -177,17 +177,17 @@ class SshChecks:
                 return check
             others = await self._store.approve(check, by, self._clock.now())
             if others is None:
-                continue  # somebody was faster: read back what holds now
+                continue  # another caller was faster: read it again
             log.info("ssh session approved", **_log_fields(check), approved_by=by)
             for one in (check.auth_id, *others):
                 await self._news.announce(one)
             return check.approved(by)
 
     async def reject(self, auth_id: AuthId | None, by: str, reason: str = REFUSED) -> None:
-        """Turn a session away; the person at it reads the reason. Saying it again is harmless.
+        """Reject a session; the client shows the reason to the person. Repeating it is harmless.
 
         Raises:
-            NotFoundError: unknown or ended.
+            NotFoundError: unknown or expired.
             ConflictError: approved before.
         """
         while True:
@@ -220,12 +220,12 @@ class SshChecks:
         )
         opened = await self._store.open(check, self._rules.room)
         if opened is None:
-            log.warning("no room for another ssh session that waits", waiting=self._rules.room.total)
+            log.warning("too many pending ssh checks", waiting=self._rules.room.total)
             return Denied(FULL)
         for displaced in opened.displaced:
             await self._news.announce(displaced)
         if opened.check is check:
-            log.info("ssh session waits", **_log_fields(check))
+            log.info("ssh check opened", **_log_fields(check))
         auth_id = opened.check.auth_id
         return SshPending(auth_id, f"{self._rules.server_url.rstrip('/')}/auth/{auth_id}")
 
@@ -243,7 +243,7 @@ class SshChecks:
         return _Parties(*self._fit(*found), to[0])
 
     def _fit(self, source: KnownNode, owner: KnownUser | None) -> tuple[KnownNode, KnownUser]:
-        """A source whose owner can vouch for it."""
+        """Return a source and the owner who can approve its sessions, or raise why there is none."""
         if source.tags or owner is None:
             raise RefusedError(NO_OWNER)
         if owner.suspended:
@@ -253,7 +253,7 @@ class SshChecks:
         return source, owner
 
     async def _given(self, question: SshQuestion, source: KnownNode | PendingSshCheck) -> bool:
-        """Whether the owner of this node key gave a word that holds for the session."""
+        """Whether an approval of the owner of this node key counts for the session."""
         if not question.period:
             return False
         source_key = source.source_key if isinstance(source, PendingSshCheck) else source.node_key
@@ -266,7 +266,7 @@ class SshChecks:
 
 @dataclass(frozen=True, slots=True)
 class _Parties:
-    """The two nodes of a session, and who can vouch for it."""
+    """The two nodes of a session, and the owner who can approve it."""
 
     source: KnownNode
     owner: KnownUser

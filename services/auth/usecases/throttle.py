@@ -1,7 +1,7 @@
-"""How often clients may try, in this process: each machine key for itself, and the failures of each network together.
+"""Limits on registrations in this process: requests of each machine key, and failures of each network.
 
-Successes of a network cost nothing, so that a thousand nodes behind one address may all restart at once; known nodes
-are let in whatever the rest of their network does.
+Successes count for no network, so that a thousand nodes behind one address may all restart at once. Known nodes are
+admitted independently of their network.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from services.shared.rate import Buckets, Rate, network_of
 from services.shared.runtime.clock import Clock
 
 MACHINE = Rate(burst=60, per_second=1)
-"""A client whose key is refused asks about 11 times in its first 5 seconds, then every 30."""
+"""A client whose key is refused sends about 11 requests in 5 seconds, then one every 30 seconds."""
 NETWORK = Rate(burst=300, per_second=10)
 CAPACITY = 16384
 """Buckets kept of each kind, about 2 MB."""
 
 
 class Throttle:
-    """Counts attempts, and says when to come back."""
+    """The limits of one process."""
 
     def __init__(
         self, clock: Clock, machine: Rate = MACHINE, network: Rate = NETWORK, capacity: int = CAPACITY
@@ -39,15 +39,15 @@ class Throttle:
         self._machines.take(str(machine_key), now)
 
     def check_network(self, address: str) -> None:
-        """Let a machine that is not known yet go on.
+        """Check the network of a machine that is not known yet.
 
         Raises:
-            TooManyError: its network failed too often.
+            TooManyError: its network had too many failures.
         """
         self._check(self._networks, network_of(address), self._clock.monotonic())
 
     def failure(self, address: str) -> None:
-        """Count a request that did not let a node in."""
+        """Count a request that did not admit a node."""
         self._networks.take(network_of(address), self._clock.monotonic())
 
     def _check(self, buckets: Buckets, key: str, now: float) -> None:

@@ -1,4 +1,4 @@
-"""What `headscale oidc doctor` examines: configuration, each provider, our own address, the running server."""
+"""Runs `headscale oidc doctor`: configuration, each provider, our own address, the running server."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from services.shared.config.login import key_of_provider
 
 @dataclass(slots=True)
 class Outcome:
-    """All findings, and what helps whoever helps."""
+    """All findings, and facts for support."""
 
     findings: list[Finding] = field(default_factory=list)
     dump: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
-        """Whether anything must be mended."""
+        """Whether any check failed."""
         return any(finding.level is Level.FAIL for finding in self.findings)
 
     def data(self, dump: bool) -> dict[str, Any]:
-        """For programs."""
+        """The findings as data for `-o json`; with `dump`, also the facts."""
         found = [{**asdict(finding), "level": finding.level.value} for finding in self.findings]
         return {"ok": not self.failed, "findings": found, **({"dump": self.dump} if dump else {})}
 
 
 def run(arguments: argparse.Namespace) -> Outcome:
-    """Examine everything that the command line asks for."""
+    """Examine everything that the command line requests."""
     outcome = Outcome()
     config = _configuration(arguments, outcome)
     if config is None:
@@ -103,7 +103,7 @@ def _prompt(text: str) -> None:
 
 
 def _effective(config: Config) -> dict[str, Any]:
-    """The values in use below `oidc`, and where each is from; secrets are masked."""
+    """Return the effective values of `oidc` and their sources; secrets are masked."""
     out: dict[str, Any] = {"server_url": config.server_url}
     for name, provider in config.oidc.in_use().items():
         _flatten(out, key_of_provider(name), provider, config.places)

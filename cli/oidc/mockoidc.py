@@ -1,7 +1,7 @@
-"""`headscale mockoidc`: an OpenID provider for development that asks nobody for a password.
+"""`headscale mockoidc`: an OpenID provider for development, without passwords.
 
-Each sign-in takes the next person of MOCKOIDC_USERS, and an invented one when the list is used up. The rest is real:
-codes are redeemed once, by the client that they were made for, with PKCE where it was begun, and tokens are signed.
+Each sign-in takes the next person of MOCKOIDC_USERS, and a built-in one when the list is used up. The rest is real:
+codes are redeemed once, by the client that they were issued to, with PKCE if it was requested, and tokens are signed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 def declare(nouns: Any) -> None:
     """Add the command."""
     declare_command(
-        nouns, "mockoidc", _serve, "Run an OpenID provider for development: it signs in whoever comes", (),
+        nouns, "mockoidc", _serve, "Run an OpenID provider for development, without passwords", (),
         "MOCKOIDC_CLIENT_ID=hs MOCKOIDC_CLIENT_SECRET=s MOCKOIDC_ADDR=127.0.0.1 MOCKOIDC_PORT=9998 \\\n"
         "    MOCKOIDC_USERS='[{\"Subject\": \"1\", \"Email\": \"alice@example.com\", \"EmailVerified\": true}]' \\\n"
         "    headscale mockoidc",
@@ -59,14 +59,14 @@ def _serve(arguments: argparse.Namespace) -> None:
         ttl = duration(os.environ.get("MOCKOIDC_ACCESS_TTL") or "2m").total_seconds()
     except argparse.ArgumentTypeError as error:
         raise CommandError(f"MOCKOIDC_ACCESS_TTL: {error}", status=2) from None
-    provider = Provider(
+    provider = MockProvider(
         f"http://{address}:{port}{_BASE}",
         _setting("CLIENT_ID"),
         _setting("CLIENT_SECRET"),
         people(_setting("USERS")),
         ttl,
     )
-    sys.stderr.write(f"issuer: {provider.issuer}\nwhoever reaches it is signed in: for development only\n")
+    sys.stderr.write(f"issuer: {provider.issuer}\nit signs in everybody who can reach it: for development only\n")
     uvicorn.run(provider, host=address, port=int(port), log_level="warning", access_log=False, lifespan="off")
 
 
@@ -78,10 +78,10 @@ def _setting(name: str) -> str:
 
 
 def people(text: str) -> list[dict[str, Any]]:
-    """The claims of those who sign in, from a JSON list; names as in Headscale's variable or as claims are called.
+    """Read the claims of MOCKOIDC_USERS, a JSON list with Headscale's names or those of claims.
 
     Raises:
-        CommandError: it is none.
+        CommandError: it is not such a list.
     """
     try:
         found = json.loads(text)
@@ -95,7 +95,7 @@ def people(text: str) -> list[dict[str, Any]]:
     return claims
 
 
-class Provider:
+class MockProvider:
     """The provider, as an ASGI application."""
 
     def __init__(
@@ -129,7 +129,7 @@ class Provider:
     def answer(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
     ) -> Answer:
-        """What a request gets."""
+        """Return the answer to a request."""
         form = dict(parse_qsl(body.decode("latin-1"))) if len(body) <= _MAX_BODY else {}
         match method, path.removeprefix(_BASE):
             case "GET", "/.well-known/openid-configuration":
@@ -220,7 +220,7 @@ class Provider:
 
 
 def _proven(query: Mapping[str, str], form: Mapping[str, str]) -> bool:
-    """Whether who redeems a code is who began the sign-in."""
+    """Whether the client that redeems a code is the one that started the sign-in."""
     if query["redirect_uri"] != form.get("redirect_uri"):
         return False
     challenge, verifier = query.get("code_challenge", ""), form.get("code_verifier", "")
@@ -232,7 +232,7 @@ def _proven(query: Mapping[str, str], form: Mapping[str, str]) -> bool:
 
 
 def _keep(store: dict[str, Any], key: str, value: Any) -> None:
-    """Keep the newest; what is oldest goes."""
+    """Insert an entry, and delete the oldest beyond the limit."""
     store[key] = value
     while len(store) > _MAX_OPEN:
         del store[next(iter(store))]

@@ -1,4 +1,4 @@
-"""`headscale oidc`: why a sign-in does not work, and taking a changed configuration into use."""
+"""`headscale oidc`: examine sign-in, and apply a changed configuration."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
     noun = Noun(nouns, "oidc", "Sign-in with OpenID Connect")
     doctor = noun.verb(
-        "doctor", _doctor, "Find out why a sign-in does not work; changes nothing and signs nobody in", (),
+        "doctor", _doctor, "Find out why a sign-in does not work; changes nothing and signs no user in", (),
         "headscale oidc doctor\n  headscale oidc doctor --user alice@example.com\n  headscale oidc doctor --dump",
     )  # fmt: skip
     doctor.add_argument("--user", default="", help="also: why this user (id, name or e-mail) cannot connect")
     doctor.add_argument("--provider", default=None, metavar="NAME", help="only this one of oidc.providers; '' for oidc")
-    doctor.add_argument("--token", default="", help="an access token (- reads it): what the provider says of its owner")
+    doctor.add_argument("--token", default="", help="an access token (- reads it): examine the claims of its owner")
     doctor.add_argument(
-        "--login", action="store_true", help="the same by signing in with a code, where that is offered"
+        "--login", action="store_true", help="the same by signing in with a code, if the provider offers that"
     )
-    doctor.add_argument("--dump", action="store_true", help="also all that helps who helps; secrets are masked")
+    doctor.add_argument("--dump", action="store_true", help="also facts for support; secrets are masked")
     doctor.add_argument("--json", action="store_true", help="the same as -o json")
-    noun.verb("reload", _reload, "Take a changed configuration into use without a restart", (), "headscale oidc reload")
+    noun.verb("reload", _reload, "Apply a changed configuration without a restart", (), "headscale oidc reload")
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
@@ -64,7 +64,7 @@ def print_findings(findings: list[Finding]) -> None:
 
 
 def _clean(text: str) -> str:
-    # Much of it was written by whoever answers at the provider's address.
+    # Much of the text comes from the host at the provider's address.
     return "".join(letter if letter.isprintable() else "�" for letter in text)
 
 

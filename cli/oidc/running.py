@@ -1,4 +1,4 @@
-"""What the running server adds to an examination: what it uses, what went wrong lately, and what it knows of a user."""
+"""Examines the running server: the providers in use, recent failures and notices, and a user."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from services.auth.doctor import DoctorReport, StoredIdentity, examine_identity
 from services.shared.config import Config
 
 DESTINATIONS = 20
-"""Nodes that the policy is asked about; one that may be reached is enough."""
+"""Nodes that the policy is tried with; one that may be reached is enough."""
 
 
 def examine_running(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> bool:
-    """Compare with the configuration, and tell of the last failures; whether there is a server to ask."""
+    """Compare the server with the configuration, and add its recent failures. Returns whether a server answered."""
     from smartscale.admin.v1 import server_pb2 as pb
 
     try:
         with Remote(arguments) as remote:
             health = remote.itself().call("GetSignInHealth", pb.GetSignInHealthRequest())
     except CommandError as error:
-        report.skip("running", f"{error}; what follows from the configuration file was looked at")
+        report.skip("running", f"{error}; only the configuration file was examined")
         return False
     known = {one.name: one for one in health.providers}
     report.facts["providers"] = {
@@ -51,9 +51,9 @@ def _examine_failures(report: DoctorReport, failures: Any) -> None:
         one = newest[reason]
         text = f"{number} of the last {len(failures)} failures: {one.text}"
         cause = f"{reason}, last at {when(one.time)}"
-        report.warn("failures", text, cause, f"look for flow_id {one.flow_id or '-'} in the log")
+        report.warn("failures", text, cause, f"find flow_id {one.flow_id or '-'} in the log")
     if not failures:
-        report.ok("failures", "no sign-in went wrong lately")
+        report.ok("failures", "no sign-in failed recently")
 
 
 def _examine_notices(report: DoctorReport, notices: Any) -> None:
@@ -65,7 +65,7 @@ def _examine_notices(report: DoctorReport, notices: Any) -> None:
 
 
 def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> None:
-    """Why a user that exists cannot connect."""
+    """Examine why a user cannot connect."""
     from smartscale.admin.v1 import user_pb2 as pb
 
     with Remote(arguments) as remote:
@@ -84,7 +84,7 @@ def examine_user(report: DoctorReport, arguments: argparse.Namespace, config: Co
             remedy = f"headscale users restore {user.name}"
             report.fail("suspended", f"{user.name} is suspended", "an administrator suspended them", remedy)
         if not answer.links:
-            report.skip("entry", "a local user: no sign-in provider vouches for them, and its lists are not asked")
+            report.skip("entry", "a local user without a sign-in provider: no lists apply")
         for link in answer.links:
             names = tuple(group.name for group in link.groups) if link.groups_known else None
             identity = StoredIdentity(link.issuer, link.subject, link.email, names, when(link.last_login))
@@ -104,17 +104,19 @@ def _examine_nodes(report: DoctorReport, user: Any, nodes: list[Any]) -> None:
     expired = [node.given_name for node in nodes if node.expired]
     if len(expired) == len(nodes):
         report.fail(
-            "nodes", f"the key of every device has ended: {', '.join(expired)}", "nobody signed in again", again
+            "nodes", f"the key of every device has expired: {', '.join(expired)}", "they did not sign in again", again
         )
     elif expired:
-        report.warn("nodes", f"the key of some devices has ended: {', '.join(expired)}", "no new sign-in there", again)
+        report.warn(
+            "nodes", f"the key of some devices has expired: {', '.join(expired)}", "no new sign-in there", again
+        )
     else:
         online = sum(node.online for node in nodes)
         report.ok("nodes", f"{len(nodes)} with keys that hold, {online} connected")
 
 
 def _examine_policy(report: DoctorReport, remote: Remote, user: Any, others: list[str]) -> None:
-    """Whether the policy lets the user's devices reach anything."""
+    """Examine whether the policy lets the user's devices connect to anything."""
     from smartscale.admin.v1 import policy_pb2
 
     if not others:

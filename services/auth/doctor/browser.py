@@ -1,7 +1,7 @@
-"""What a browser would meet at the provider, without one: is our redirect URL allowed, is PKCE needed.
+"""Examines the authorization endpoint as a browser would use it: is our redirect URL allowed, is PKCE required.
 
-It asks with `prompt=none`, which shows nobody a page: a provider that knows client and redirect URL answers to that
-URL that nobody is signed in; one that does not shows its error to the browser, as it must (RFC 6749 §4.1.2.1).
+Requests have `prompt=none`, which shows no page: a provider that knows client and redirect URL redirects there with
+"login_required"; one that does not shows its error to the browser, as it must (RFC 6749 §4.1.2.1).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _NOBODY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _BrowserAnswer:
-    """What the browser would be answered."""
+    """The response that a browser would get."""
 
     status: int
     back: bool
-    """Sent to our redirect URL."""
+    """It redirects to our redirect URL."""
     error: str = ""
     words: str = ""
 
@@ -36,7 +36,7 @@ class _BrowserAnswer:
 async def examine_browser(
     report: DoctorReport, metadata: Metadata, http: ProviderHttp, settings: SignInSettings
 ) -> None:
-    """Ask as a browser would."""
+    """Add what the authorization endpoint answers to a browser."""
     mine = settings.redirect_uri
     report.facts["redirect_uri"] = mine
     url = _url(metadata, settings)
@@ -50,7 +50,7 @@ async def examine_browser(
     elif met.back:
         _examine_error(report, met, mine, settings)
     elif 300 <= met.status < 400:
-        report.ok("redirect-url", f"the provider goes on to its own pages with {mine}")
+        report.ok("redirect-url", f"the provider continues to its own pages with {mine}")
     elif met.status == 200:
         report.ok("redirect-url", f"the provider shows a page; it does not refuse {mine} openly")
     elif 400 <= met.status < 500:
@@ -62,7 +62,7 @@ async def examine_browser(
         return
     else:
         text = f"the provider answers the browser with {met.status}"
-        report.warn("redirect-url", text, "it is in trouble", "try again later")
+        report.warn("redirect-url", text, "the provider has a fault", "try again later")
         return
     await _examine_pkce(report, http, url, mine, met)
 
@@ -87,13 +87,13 @@ def _examine_error(report: DoctorReport, met: _BrowserAnswer, mine: str, setting
     if met.error == "invalid_scope":
         report.warn(
             "scopes-asked", text, f"it does not allow one of: {' '.join(settings.scope)}",
-            "allow them for the application, or leave them out of oidc.scope; it is asked once more with fewer",
+            "allow them for the application, or remove them from oidc.scope; a sign-in retries with fewer",
         )  # fmt: skip
     elif met.error == "unauthorized_client":
         cause = "the application may not use the authorization code flow"
         report.fail("client-type", text, cause, "make it a confidential web application at the provider")
     else:
-        report.warn("authorization", text, "a sign-in would meet the same", "compare scope and extra_params")
+        report.warn("authorization", text, "a sign-in would get the same answer", "compare scope and extra_params")
 
 
 async def _examine_pkce(report: DoctorReport, http: ProviderHttp, url: str, mine: str, with_it: _BrowserAnswer) -> None:
@@ -104,7 +104,7 @@ async def _examine_pkce(report: DoctorReport, http: ProviderHttp, url: str, mine
     except SignInError:
         return
     if (without.status, without.error) != (with_it.status, with_it.error) and without.error == "invalid_request":
-        report.ok("pkce-needed", "the provider insists on PKCE, and it is always sent")
+        report.ok("pkce-needed", "the provider requires PKCE, which is always sent")
         report.facts["pkce_required"] = True
     else:
         report.facts["pkce_required"] = False

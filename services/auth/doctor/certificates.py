@@ -1,6 +1,6 @@
-"""The way to a host as `openssl s_client -showcerts` sees it: names, addresses, and the chain of certificates.
+"""Examines the connection to a host, like `openssl s_client -showcerts`: name, port, and certificate chain.
 
-A host whose certificate does not hold is connected to once more without the check, only to read what it shows.
+A host whose certificate is not valid is connected to again without verification, only to read its certificates.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ _EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_IN_CHAIN, _NO_ISSUER, _NO_LOCAL, _NAME =
 
 @dataclass(frozen=True, slots=True)
 class TlsPeer:
-    """What a host showed."""
+    """The TLS version and certificates of a host."""
 
     version: str = ""
     chain: tuple[x509.Certificate, ...] = ()
     code: int = 0
-    """Why its certificate does not hold; 0: it does."""
+    """OpenSSL's error number; 0: the certificate is valid."""
     said: str = ""
 
 
 async def examine_way(report: DoctorReport, url: str, ca_path: Path | None, now: datetime, *, ca_key: str) -> bool:
-    """Look up, connect, shake hands; whether one can go on."""
+    """Resolve, connect and handshake. Returns whether further checks are possible."""
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     if not await _examine_name(report, host):
@@ -48,7 +48,7 @@ async def examine_way(report: DoctorReport, url: str, ca_path: Path | None, now:
     if parts.scheme == "https":
         return await _examine_tls(report, host, port, ca_path, now, ca_key)
     if is_loopback(host):
-        report.ok("tls", "http to this machine itself: for trials only")
+        report.ok("tls", "http to a loopback host: for trials only")
         return True
     report.fail("tls", f"{url} is http", "sign-in needs https", "write https:// and give the host a certificate")
     return False
@@ -93,9 +93,9 @@ async def _examine_tls(
         return False
     if shown.code:
         cause, remedy = _explained(shown, host, ca_key)
-        report.fail("tls-certificate", f"the certificate of {host} does not hold: {shown.said}", cause, remedy)
+        report.fail("tls-certificate", f"the certificate of {host} is not valid: {shown.said}", cause, remedy)
         return False
-    report.ok("tls", f"{shown.version}, the certificate of {host} holds")
+    report.ok("tls", f"{shown.version}, the certificate of {host} is valid")
     _examine_chain(report, host, shown, now)
     return True
 
@@ -133,7 +133,7 @@ def _chain_of(tls: ssl.SSLSocket) -> tuple[x509.Certificate, ...]:
 
 
 def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The host names and addresses that a certificate is for."""
+    """Return the host names and addresses in a certificate."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -142,7 +142,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
 
 
 def _explained(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
-    """Cause and remedy."""
+    """Return cause and remedy of a certificate error."""
     leaf = shown.chain[0] if shown.chain else None
     private = f"use one of a public authority, or name yours in {ca_key}"
     match shown.code:
@@ -151,9 +151,9 @@ def _explained(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
         case code if code == _NOT_YET:
             return "it does not begin yet", "compare the clocks"
         case code if code == _NAME and leaf is not None:
-            return f"it is for {', '.join(names_of(leaf)) or 'nobody'}, not for {host}", "get one for this name"
+            return f"it is for {', '.join(names_of(leaf)) or 'no name'}, not for {host}", "get one for this name"
         case code if code == _SELF_SIGNED:
-            return "it is signed by itself", private
+            return "it is self-signed", private
         case code if code == _SELF_IN_CHAIN:
             return "its authority is not known here", private
         case code if code in (_NO_ISSUER, _NO_LOCAL) and len(shown.chain) == 1:
@@ -161,7 +161,7 @@ def _explained(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
             cause = f"the host sends it alone, without the certificate of {issuer} between it and an authority"
             return cause, f"serve the full chain (fullchain.pem), or name a private authority in {ca_key}"
         case code if code in (_NO_ISSUER, _NO_LOCAL):
-            return "the chain does not lead to an authority that is known here", private
+            return "the chain does not end at an authority that is known here", private
     return f"OpenSSL says {shown.code}", private
 
 
@@ -173,10 +173,10 @@ def _examine_chain(report: DoctorReport, host: str, shown: TlsPeer, now: datetim
     if ends - now.astimezone(UTC) < SOON:
         report.warn("tls-expiry", f"the certificate of {host} ends on {ends:%Y-%m-%d}", "it ends soon", "renew it")
     else:
-        report.ok("tls-expiry", f"the certificate of {host} holds until {ends:%Y-%m-%d}")
+        report.ok("tls-expiry", f"the certificate of {host} is valid until {ends:%Y-%m-%d}")
     links = zip(shown.chain, shown.chain[1:], strict=False)
     if any(lower.issuer != upper.subject for lower, upper in links):
         report.warn(
-            "tls-chain", f"{host} sends its certificates in the wrong order", "some clients do not sort them",
+            "tls-chain", f"{host} sends its certificates in the wrong order", "some clients need the right order",
             "send the host's own first, then each one's issuer",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the provider says of a person, by a token that somebody lends us: address, groups, and how they fit."""
+"""Examines the claims of a person, by an access token that they provide: address, groups, and entry rules."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ async def examine_claims(
     token: str,
     id_claims: Mapping[str, Any] | None = None,
 ) -> None:
-    """Ask the user info with a token, and replay the rules of entry on it and on the ID token's claims."""
+    """Fetch user info with a token, and evaluate the entry rules on it and on the ID token's claims."""
     if not token:
-        report.skip("claims", "say --login, or --token ACCESS_TOKEN, to look at what the provider says of a person")
+        report.skip("claims", "use --login, or --token ACCESS_TOKEN, to examine the claims of a person")
         return
     if not metadata.userinfo_endpoint:
         report.skip("claims", "the provider has no user info to ask")
@@ -43,7 +43,7 @@ async def examine_claims(
         return
     if answer.status != 200:
         text = f"user info answers with {answer.status}"
-        cause = "the token has ended, is of another application, or lacks the scope openid"
+        cause = "the token has expired, is for another application, or lacks the scope openid"
         report.fail("claims", text, cause, "get a new access token for this application")
         return
     try:
@@ -72,12 +72,12 @@ def _examine_address(report: DoctorReport, document: Mapping[str, Any], settings
         )  # fmt: skip
     elif document.get("email_verified") is None and rules.email_verified_required:
         report.warn(
-            "email", "the provider does not say whether the address is verified",
-            "an unverified address counts for nothing here",
+            "email", "the provider does not send email_verified",
+            "an unverified address is left out",
             "let the provider send email_verified, or set oidc.email_verified_required: false if it checks all",
         )  # fmt: skip
     else:
-        report.ok("email", f"{claim} is {kind_of(claim_at(document, claim))}, and verified or not is said")
+        report.ok("email", f"{claim} is {kind_of(claim_at(document, claim))}, with email_verified")
 
 
 def _examine_groups(report: DoctorReport, document: Mapping[str, Any], settings: SignInSettings) -> None:
@@ -104,7 +104,7 @@ def _examine_groups(report: DoctorReport, document: Mapping[str, Any], settings:
 def _examine_similar_names(report: DoctorReport, have: Iterable[str], wanted: Iterable[str]) -> None:
     for mine, name in similar_names(have, wanted):
         report.warn(
-            "groups-names", f"allowed_groups has {name!r}, the provider says {mine!r}", "names must be equal exactly",
+            "groups-names", f"allowed_groups has {name!r}, the provider sends {mine!r}", "names must be equal exactly",
             f"write {mine!r} into oidc.allowed_groups",
         )  # fmt: skip
 
@@ -120,7 +120,7 @@ def _tell_where(report: DoctorReport, documents: Mapping[str, Mapping[str, Any]]
     report.ok("claims-where", "; ".join(f"{claim}: {where}" for claim, where in found.items()))
     if len({document.get("sub") for document in documents.values()}) > 1:
         text = "user info and ID token name different people"
-        report.fail("claims-where", text, "every sign-in is refused then", "ask the provider")
+        report.fail("claims-where", text, "every sign-in is refused", "ask the provider")
 
 
 def _replay(

@@ -1,4 +1,4 @@
-"""Whether client id and secret can be right: their form, and what the token endpoint says of a code that is none."""
+"""Examines client id and secret: their form, and what the token endpoint answers to an invalid code."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _COPY = "copy it again from the provider's page; look for spaces and hidden char
 
 
 def examine_form(report: DoctorReport, credentials: Credentials) -> bool:
-    """Look at what was copied; whether it may be shown to the provider."""
+    """Check the form of id and secret. Returns whether they may be sent to the provider."""
     client_id = credentials.client_id
     if client_id != client_id.strip() or not client_id.isascii() or not client_id.isprintable():
         text = "the client id has a blank or a hidden character"
-        report.fail("client-id", text, "it was copied with more than itself", _COPY)
+        report.fail("client-id", text, "it was copied with surrounding characters", _COPY)
         return False
     if any(mark in client_id.lower() for mark in _PLACEHOLDERS):
         report.fail("client-id", f"{client_id!r} is the sample of a guide", "it was not replaced", _COPY)
@@ -41,12 +41,12 @@ def examine_form(report: DoctorReport, credentials: Credentials) -> bool:
     try:
         secret = credentials.current_secret()
     except UnusableSecretError as error:
-        report.fail("client-secret", str(error), "it was copied with more than itself, or not at all", _COPY)
+        report.fail("client-secret", str(error), "it was copied incompletely or with surrounding characters", _COPY)
         return False
     if any(mark in secret.lower() for mark in _PLACEHOLDERS):
         report.fail("client-secret", "the secret is the sample of a guide", "it was not replaced", _COPY)
         return False
-    report.ok("client-secret", "it looks like one: no blanks, quotes or hidden characters")
+    report.ok("client-secret", "its form is right: no blanks, quotes or hidden characters")
     return True
 
 
@@ -58,7 +58,7 @@ async def examine_proof(
     redirect_uri: str,
     now: datetime,
 ) -> None:
-    """Show the secret with a code that is none: a provider that takes the secret refuses only the code."""
+    """Send the secret with an invalid code: a provider that accepts the secret refuses only the code."""
     method = method_of(credentials, metadata)
     report.facts["token_auth"] = {"used": method, "offered": list(metadata.auth_methods)}
     said = await _probe(credentials, metadata, http, redirect_uri, now)
@@ -67,10 +67,10 @@ async def examine_proof(
     elif said in ("invalid_client", "unauthorized_client"):
         await _try_others(report, credentials, metadata, http, redirect_uri, now)
     elif said.startswith("!"):
-        report.fail("credentials", said[1:], "the provider was not asked", "mend that first")
+        report.fail("credentials", said[1:], "no request was sent", "correct that first")
     else:
-        text = f"the token endpoint answers {said!r} to a code that is none"
-        cause = "neither a yes nor a no to client id and secret"
+        text = f"the token endpoint answers {said!r} to an invalid code"
+        cause = "it does not show whether client id and secret are right"
         report.warn("credentials", text, cause, "sign in once and read the reason on the page")
 
 
@@ -96,13 +96,13 @@ async def _try_others(
             else:
                 report.fail("credentials", text, f"it accepts them as {other} only", remedy)
             return
-    report.fail("credentials", text, "one of both is wrong, or of another application", _COPY)
+    report.fail("credentials", text, "one of them is wrong, or belongs to another application", _COPY)
 
 
 async def _probe(
     credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
 ) -> str:
-    """The OAuth error that the provider answers; with a `!` before it: why it was not asked."""
+    """Return the OAuth error of the provider, or "!" and the reason why no request was sent."""
     form = {
         "grant_type": "authorization_code",
         "code": "doctor-" + secrets.token_urlsafe(16),

@@ -1,4 +1,4 @@
-"""The provider's description and keys: found, readable, its own, and enough for a sign-in."""
+"""Examines the provider's metadata and keys: whether they are found, valid, and sufficient for a sign-in."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TOLD = (
     "acr_values_supported", "authorization_response_iss_parameter_supported", "backchannel_logout_supported",
     "backchannel_logout_session_supported", "frontchannel_logout_supported", "request_uri_parameter_supported",
 )  # fmt: skip
-"""What of a description helps whoever helps."""
+"""Members of the metadata that a report includes."""
 
 
 async def examine_description(
     report: DoctorReport, config: ProviderConfig, http: ProviderHttp, now: datetime
 ) -> Metadata | None:
-    """Fetch and read it; None when there is none to go on with."""
+    """Fetch and check the metadata. Returns None if further checks are impossible."""
     effective = effective_issuer(config.issuer, config.app_id)
     url = effective + WELL_KNOWN
     try:
@@ -49,7 +49,7 @@ async def examine_description(
             report.fail("discovery", f"{url} redirects to {target}", "redirects are not followed", remedy)
         else:
             report.refusal("discovery", error, "check the address")
-        report.skip("discovery", f"try it by hand: curl -i {url}")
+        report.skip("discovery", f"to repeat it: curl -i {url}")
         return None
     report.ok("discovery", f"it answers: curl {url}")
     report.facts["discovery"] = {name: document[name] for name in TOLD if name in document}
@@ -59,12 +59,12 @@ async def examine_description(
     except SignInError as error:
         said = document.get("issuer")
         if error.reason is RefusalReason.ISSUER_MISMATCH:
-            cause, _ = "tokens of this provider would carry another issuer than the configured one", ""
+            cause, _ = "tokens of this provider would have another issuer than the configured one", ""
             same_host = isinstance(said, str) and origin_of(said) == origin_of(effective)
             remedy = (
                 f'if that is your provider: {report.subject}.issuer: "{said}"'
                 if same_host
-                else f"the description at {origin_of(effective)} is of another host; check oidc.issuer and the provider"
+                else f"the metadata at {origin_of(effective)} is for another host; check oidc.issuer and the provider"
             )
             report.fail("issuer", str(error), cause, remedy)
         else:
@@ -76,7 +76,7 @@ async def examine_description(
 
 
 async def examine_keys(report: DoctorReport, metadata: Metadata, http: ProviderHttp) -> None:
-    """Fetch the keys and look whether they can prove a token."""
+    """Fetch the keys and check whether they can verify a token."""
     try:
         document, _ = await _fetch(http, metadata.jwks_uri, RefusalReason.JWKS_UNUSABLE)
         keys = read_keys(document)
@@ -92,10 +92,10 @@ async def examine_keys(report: DoctorReport, metadata: Metadata, http: ProviderH
         report.fail("keys", text, "such keys can be broken", "let the provider make a key of 2048 bits or more")
     elif not fitting:
         text = f"no key fits {', '.join(metadata.algorithms)}"
-        report.fail("keys", text, "description and keys disagree", "ask the provider")
+        report.fail("keys", text, "metadata and keys disagree", "ask the provider")
     elif len(keys.keys) > 1 and any(not key.kid for key in keys.keys):
-        text = "several keys, and not all are named"
-        report.warn("keys", text, "a token that names no key is refused then", "let the provider name its keys (kid)")
+        text = "several keys, and not all have an id"
+        report.warn("keys", text, "a token without a key id is refused", "let the provider give its keys ids (kid)")
     else:
         report.ok("keys", f"{len(keys.keys)} usable: {', '.join(said)}")
 
@@ -113,12 +113,12 @@ async def _fetch(
     if not isinstance(document, dict):
         kind = answer.content_type or "something"
         reason = RefusalReason.DISCOVERY_NOT_JSON if unfit is RefusalReason.DISCOVERY_STATUS else unfit
-        raise SignInError(reason, f"{url} answers with {kind} that is no JSON object")
+        raise SignInError(reason, f"{url} answers with {kind} that is not a JSON object")
     return document, answer
 
 
 async def _try_client_id(config: ProviderConfig, http: ProviderHttp, error: SignInError) -> str:
-    """The issuer that would work if the client id is the App ID; only below the same origin, or nothing."""
+    """Return the issuer with the client id as App ID if metadata are there; only below the same origin."""
     parts = urlsplit(effective_issuer(config.issuer, ""))
     wrong = (RefusalReason.DISCOVERY_STATUS, RefusalReason.DISCOVERY_NOT_JSON, RefusalReason.REDIRECTED)
     if parts.path or error.reason not in wrong or not config.client_id.replace("-", "").isalnum():
@@ -137,14 +137,14 @@ def _examine_clock(report: DoctorReport, config: ProviderConfig, answer: Provide
     try:
         there = parsedate_to_datetime(answer.date)
     except (TypeError, ValueError):
-        report.skip("clock", "the provider does not say what time it has")
+        report.skip("clock", "the provider sends no time")
         return
     skew = abs((now - there).total_seconds())
     report.facts["clock_skew_seconds"] = round(skew)
     leeway = config.clock_leeway.total_seconds()
-    text = f"its clock and ours differ by {skew:.0f} s; up to {leeway:.0f} s are forgiven"
+    text = f"its clock and ours differ by {skew:.0f} s; up to {leeway:.0f} s are accepted"
     if skew > leeway:
-        report.fail("clock", text, "tokens would seem to be of the past or the future", "set both clocks by NTP")
+        report.fail("clock", text, "tokens would appear expired or not yet valid", "set both clocks by NTP")
     elif skew > leeway / 2:
         report.warn("clock", text, "it is near the limit", "set both clocks by NTP")
     else:
@@ -155,12 +155,12 @@ def _examine_issuer(report: DoctorReport, config: ProviderConfig, metadata: Meta
     report.facts["issuer"] = {"configured": config.issuer, "fetched": effective, "accepted": metadata.issuer}
     if metadata.pinned:
         report.warn(
-            "issuer", f"the provider calls itself {metadata.issuer} and lives at {effective}",
-            "its pages and its software disagree; accepted, because every endpoint lies below that address",
-            "nothing, or ask the provider to call itself by its full address",
+            "issuer", f"the provider's issuer is {metadata.issuer}, its address {effective}",
+            "its pages and its software disagree; accepted, because every endpoint is below that address",
+            "nothing, or ask the provider to use its full address as issuer",
         )  # fmt: skip
     else:
-        report.ok("issuer", f"the provider calls itself {metadata.issuer}, as configured")
+        report.ok("issuer", f"the provider's issuer is {metadata.issuer}, as configured")
 
 
 def _examine_offers(
@@ -170,7 +170,7 @@ def _examine_offers(
     if document.get("code_challenge_methods_supported"):
         report.ok("pkce", "PKCE with S256 is offered")
     else:
-        report.ok("pkce", "PKCE is not mentioned; it is sent, and ignored by those who do not know it")
+        report.ok("pkce", "PKCE is not declared; it is sent, and ignored by providers without it")
     here = origin_of(effective_issuer(config.issuer, config.app_id))
     endpoints = (
         metadata.authorization_endpoint,
@@ -181,20 +181,25 @@ def _examine_offers(
     elsewhere = sorted({origin_of(url) for url in endpoints if url} - {here})
     if elsewhere:
         text = f"some endpoints are at {', '.join(elsewhere)}"
-        report.warn("endpoints", text, "another host than the issuer's", "right with Google and a few; else ask")
+        report.warn(
+            "endpoints",
+            text,
+            "another host than the issuer's",
+            "normal for Google and a few others; else ask the provider",
+        )
     else:
         report.ok("endpoints", "all at the issuer's own host")
     if not metadata.userinfo_endpoint:
         report.warn(
-            "userinfo", "the provider has no user info", "address and groups must then be in the ID token",
+            "userinfo", "the provider has no user info", "address and groups must be in the ID token",
             "ask the provider to put them there",
         )  # fmt: skip
     unknown = [scope for scope in config.scope if metadata.scopes and scope not in metadata.scopes]
     if unknown:
         report.warn(
             "scopes", f"the provider does not list {', '.join(unknown)}",
-            "if it refuses them, it is asked once more without; claims of theirs would be missing",
-            "allow them for the application, or leave them out of oidc.scope",
+            "if it refuses them, a sign-in retries without; their claims would be missing",
+            "allow them for the application, or remove them from oidc.scope",
         )  # fmt: skip
     else:
-        report.ok("scopes", f"asks for {' '.join(config.scope)}")
+        report.ok("scopes", f"requests {' '.join(config.scope)}")

@@ -1,4 +1,4 @@
-"""Signs a person in for the examination alone, by a code that they enter at the provider (RFC 8628). Keeps no token."""
+"""Signs a person in for the examination only, by the device grant (RFC 8628). Stores no token."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from services.auth.model.oidc.refusal import SignInError
 
 _GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LONGEST = 600.0
-"""Seconds that a person may take."""
+"""Seconds that a person has to enter the code."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """What the provider gave for the person."""
+    """The tokens of the person."""
 
     access_token: str = field(repr=False)
     id_claims: Mapping[str, Any] | None = None
-    """Of the ID token, whose signature is right; None where there was none that is."""
+    """Claims of the ID token if its signature is valid; else None."""
 
 
 async def sign_in_by_code(
@@ -39,12 +39,12 @@ async def sign_in_by_code(
     http: ProviderHttp,
     scope: tuple[str, ...],
     now: datetime,
-    tell: Callable[[str], None],
+    prompt: Callable[[str], None],
 ) -> SignedIn | None:
-    """Tell where to enter which code, and wait for it; None when it came to nothing."""
+    """Prompt for the code and wait for it. Returns None if the sign-in failed."""
     endpoint = report.facts.get("discovery", {}).get("device_authorization_endpoint", "")
     if not isinstance(endpoint, str) or not endpoint or not is_secure(endpoint):
-        report.skip("login", "the provider offers no sign-in by a code; get an access token there and say --token")
+        report.skip("login", "the provider has no device grant; get an access token there and use --token")
         return None
     try:
         headers, proof = authenticate(credentials, metadata, now)
@@ -54,24 +54,27 @@ async def sign_in_by_code(
             said = str(begun.get("error", "something else"))[:64]
             cause, remedy = (
                 f"the provider answers {said!r}",
-                "allow the device grant for the application, or say --token",
+                "allow the device grant for the application, or use --token",
             )
             report.warn("login", "sign-in by a code is not possible", cause, remedy)
             return None
-        tell(f"open {where[:2048]} and enter {str(begun.get('user_code', ''))[:64]}")
+        prompt(f"open {where[:2048]} and enter {str(begun.get('user_code', ''))[:64]}")
         form = {"grant_type": _GRANT, "device_code": code, **proof}
         got = await _wait(http, metadata.token_endpoint, form, headers, begun)
     except SignInError as error:
-        report.refusal("login", error, "say --token instead")
+        report.refusal("login", error, "use --token instead")
         return None
     token = got.get("access_token")
     if not isinstance(token, str):
         said = str(got.get("error", "no token"))[:64]
         report.warn(
-            "login", f"sign-in by a code ended with {said!r}", "nobody entered it, or it was denied", "try again"
+            "login",
+            f"sign-in by a code ended with {said!r}",
+            "the code was not entered, or access was denied",
+            "try again",
         )
         return None
-    report.ok("login", "the person signed in; the token was used for these checks and is forgotten")
+    report.ok("login", "the person signed in; the token was used for these checks and not stored")
     return SignedIn(token, await _open(report, got.get("id_token"), metadata, http))
 
 
@@ -106,7 +109,7 @@ async def _open(
     except SignInError as error:
         report.fail("id-token", str(error), error.reason.value, "ask the provider")
         return None
-    report.ok("id-token", "its signature is right")
+    report.ok("id-token", "its signature is valid")
     return claims
 
 

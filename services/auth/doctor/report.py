@@ -1,4 +1,4 @@
-"""What an examination found, in the order of the finding."""
+"""The findings of an examination, in the order in which they were made."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 
 class Level(Enum):
-    """How bad it is."""
+    """The level of a finding."""
 
     OK = "OK"
     SKIP = "SKIP"
-    """Not examined; the text says what would be needed."""
+    """Not examined; the text names what is missing."""
     WARN = "WARN"
     FAIL = "FAIL"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One check and its outcome."""
+    """The result of one check."""
 
     subject: str
-    """What was examined: the provider's place in the file, `server_url`, or a user."""
+    """What was examined: the provider's section of the configuration, `server_url`, or a user."""
     check: str
-    """A stable name."""
+    """The stable name of the check."""
     level: Level
     text: str
     cause: str = ""
@@ -35,37 +35,37 @@ class Finding:
 
 @dataclass(slots=True)
 class DoctorReport:
-    """All findings about one subject, and what to send to somebody who helps."""
+    """All findings about one subject, and facts for support."""
 
     subject: str
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the provider says of itself; no secret is in it."""
+    """What the provider publishes about itself; contains no secret."""
 
     def ok(self, check: str, text: str) -> None:
-        """It is well."""
+        """Add a check that passed."""
         self.findings.append(Finding(self.subject, check, Level.OK, text))
 
     def skip(self, check: str, text: str) -> None:
-        """It was not looked at."""
+        """Add a check that was not made."""
         self.findings.append(Finding(self.subject, check, Level.SKIP, text))
 
     def warn(self, check: str, text: str, cause: str, remedy: str) -> None:
-        """It may work, or not for everybody."""
+        """Add a problem that prevents some sign-ins, or none."""
         self.findings.append(Finding(self.subject, check, Level.WARN, text, cause, remedy))
 
     def fail(self, check: str, text: str, cause: str, remedy: str) -> None:
-        """Nobody can sign in like this."""
+        """Add a problem that prevents every sign-in."""
         self.findings.append(Finding(self.subject, check, Level.FAIL, text, cause, remedy))
 
     def refusal(self, check: str, error: SignInError, fallback: str) -> None:
-        """A failure by the reason of a refusal."""
+        """Add a failure with the cause and remedy of its reason."""
         cause, remedy = REMEDIES.get(error.reason, (error.reason.value, fallback))
         self.fail(check, str(error), cause, remedy)
 
     @property
     def failed(self) -> bool:
-        """Whether anything must be mended."""
+        """Whether any check failed."""
         return any(finding.level is Level.FAIL for finding in self.findings)
 
 
@@ -75,30 +75,30 @@ REMEDIES: dict[RefusalReason, tuple[str, str]] = {
         "check DNS, firewall and the provider's status; proxies of the environment are not used",
     ),
     RefusalReason.DISCOVERY_STATUS: (
-        "there is no description at this address: most often the App ID is missing or wrong",
+        "there are no provider metadata at this address: usually the App ID is missing or wrong",
         "copy the issuer with the App ID from the provider's page into oidc.issuer: https://TENANT/api/oidc/[appid]",
     ),
     RefusalReason.DISCOVERY_NOT_JSON: (
-        "a web page answers, not the provider's description: the path is wrong",
+        "a web page answers instead of the provider's metadata: the path is wrong",
         "copy the issuer with the App ID from the provider's page into oidc.issuer: https://TENANT/api/oidc/[appid]",
     ),
-    RefusalReason.DISCOVERY_INCOMPLETE: ("the provider's description lacks what a sign-in needs", "ask the provider"),
+    RefusalReason.DISCOVERY_INCOMPLETE: ("the provider's metadata lack what a sign-in needs", "ask the provider"),
     RefusalReason.DISCOVERY_UNSUITABLE: (
-        "the provider does not offer what is needed here",
+        "the provider does not offer what is required here",
         "allow the authorization code flow, PKCE with S256 and signatures by RS256 or ES256 for the application",
     ),
     RefusalReason.ISSUER_MISMATCH: (
-        "tokens of this provider would carry another issuer than the configured one",
-        "set oidc.issuer to what the provider calls itself",
+        "tokens of this provider would have another issuer than the configured one",
+        "set oidc.issuer to the provider's own issuer",
     ),
-    RefusalReason.ENDPOINT_INSECURE: ("secrets would go over http", "use https for the provider"),
+    RefusalReason.ENDPOINT_INSECURE: ("secrets would be sent over http", "use https for the provider"),
     RefusalReason.REDIRECTED: (
         "the provider redirects, and redirects are not followed",
         "write the address that it redirects to into oidc.issuer",
     ),
-    RefusalReason.ANSWER_TOO_LARGE: ("the answer is none of an OpenID provider", "check the address"),
+    RefusalReason.ANSWER_TOO_LARGE: ("the answer does not come from an OpenID provider", "check the address"),
     RefusalReason.JWKS_UNUSABLE: (
-        "no key of the provider can prove a token",
+        "no key of the provider can verify a token",
         "ask the provider: RSA of 2048 bits, or P-256",
     ),
     RefusalReason.CLIENT_CREDENTIALS: (

@@ -1,12 +1,16 @@
-"""What is configured for sign-ins at one provider, and the request that begins one (RFC 6749 §4.1.1)."""
+"""The configuration of sign-ins at one provider, and the authorization request (RFC 6749 §4.1.1, RFC 7636).
+
+Authlib builds the request; `docs/decisions/openid-client.md` says why it does not verify the answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from urllib.parse import urlencode, urlsplit
 
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from services.auth.model.oidc.claims import Document
@@ -96,16 +100,16 @@ def authorization_url(
 ) -> str:
     """The URL that begins a sign-in; with `narrow`, only for scopes that the provider should not refuse."""
     scope = reduced_scopes(settings.scope, metadata) if narrow else settings.scope
-    parameters = {name: value for name, value in settings.extra_params.items() if name not in RESERVED_PARAMETERS}
-    parameters |= {
-        "response_type": "code",
-        "client_id": settings.client_id,
-        "redirect_uri": settings.redirect_uri,
-        "scope": " ".join(scope),
-        "state": state,
-        "nonce": derived("nonce", browser_secret),
-        "code_challenge": create_s256_code_challenge(derived("verifier", browser_secret)),
-        "code_challenge_method": "S256",
-    }
-    endpoint = metadata.authorization_endpoint
-    return f"{endpoint}{'&' if urlsplit(endpoint).query else '?'}{urlencode(parameters)}"
+    extra = [(name, value) for name, value in settings.extra_params.items() if name not in RESERVED_PARAMETERS]
+    url: str = prepare_grant_uri(
+        add_params_to_uri(metadata.authorization_endpoint, extra),
+        settings.client_id,
+        "code",
+        redirect_uri=settings.redirect_uri,
+        scope=scope,
+        state=state,
+        nonce=derived("nonce", browser_secret),
+        code_challenge=create_s256_code_challenge(derived("verifier", browser_secret)),
+        code_challenge_method="S256",
+    )
+    return url

@@ -37,12 +37,12 @@ class _SignInStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SignInSta
     SIGN_IN_STATE_CONFIRMING: _SignInState.ValueType  # 3
     """The person is known and must confirm the device."""
     SIGN_IN_STATE_DONE: _SignInState.ValueType  # 4
-    """The device was let in."""
+    """The device was admitted."""
     SIGN_IN_STATE_REFUSED: _SignInState.ValueType  # 5
     """It was refused."""
 
 class SignInState(_SignInState, metaclass=_SignInStateEnumTypeWrapper):
-    """How far a sign-in is."""
+    """The state of a sign-in."""
 
 SIGN_IN_STATE_UNSPECIFIED: SignInState.ValueType  # 0
 """Never sent."""
@@ -53,7 +53,7 @@ SIGN_IN_STATE_CHECKING: SignInState.ValueType  # 2
 SIGN_IN_STATE_CONFIRMING: SignInState.ValueType  # 3
 """The person is known and must confirm the device."""
 SIGN_IN_STATE_DONE: SignInState.ValueType  # 4
-"""The device was let in."""
+"""The device was admitted."""
 SIGN_IN_STATE_REFUSED: SignInState.ValueType  # 5
 """It was refused."""
 Global___SignInState: _TypeAlias = SignInState  # noqa: Y015
@@ -83,12 +83,12 @@ class RegisterRequest(_message.Message):
     hostinfo: _builtins.bytes
     """The client's Hostinfo as JSON."""
     ephemeral: _builtins.bool
-    """The client asks to be deleted when it goes."""
+    """The node is ephemeral: it is deleted when it goes offline."""
     remote_address: _builtins.str
     """The client's address as the gateway saw it, for limits and the page."""
     @_builtins.property
     def expiry(self) -> _timestamp_pb2.Timestamp:
-        """Requested end of the key; in the past: log out. Absent: no wish."""
+        """Requested expiry of the key; in the past: log out. Absent: none requested."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ Global___RegisterRequest: _TypeAlias = RegisterRequest  # noqa: Y015
 
 @_typing.final
 class Admitted(_message.Message):
-    """A node was let in, or is already."""
+    """A node was admitted, or was admitted before."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -192,7 +192,7 @@ class RegisterResponse(_message.Message):
 
     @_builtins.property
     def login_needed(self) -> Global___LoginNeeded:
-        """A person must act."""
+        """A person must approve."""
 
     def __init__(
         self,
@@ -226,7 +226,7 @@ class AwaitLoginRequest(_message.Message):
     """The URL that the client was given."""
     @_builtins.property
     def registration(self) -> Global___RegisterRequest:
-        """The registration as in Register, so that an unknown or expired login starts anew."""
+        """The registration as in Register, so that an unknown or expired login leads to a new one."""
 
     def __init__(
         self,
@@ -289,22 +289,22 @@ class PendingLogin(_message.Message):
     node_key: _builtins.bytes
     """32 bytes."""
     hostname: _builtins.str
-    """What the device calls itself, cleaned for display."""
+    """Hostname that the device reports, cleaned for display."""
     os: _builtins.str
     """Operating system and version, cleaned for display."""
     remote_address: _builtins.str
     """Where it connected from."""
     decided: _builtins.bool
-    """Whether it was approved or refused already."""
+    """Whether it was approved or refused."""
     approved: _builtins.bool
     """Whether it was approved."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began."""
+        """When it was created."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it ends by itself."""
+        """When it expires."""
 
     def __init__(
         self,
@@ -501,7 +501,7 @@ class ApproveLoginResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def node(self) -> _node_pb2.Node:
-        """The node that was let in."""
+        """The node that was admitted."""
 
     @_builtins.property
     def user(self) -> _user_pb2.User:
@@ -562,7 +562,7 @@ Global___RejectLoginResponse: _TypeAlias = RejectLoginResponse  # noqa: Y015
 
 @_typing.final
 class SshQuestion(_message.Message):
-    """An SSH session that a destination asks about, and what the policy wants for it. The machine key is not here: it travels as metadata."""
+    """An SSH session that a destination asks about, and what the policy requires for it. The machine key is in the metadata."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -576,11 +576,11 @@ class SshQuestion(_message.Message):
     destination_id: _builtins.int
     """The node that it is opened to."""
     local_user: _builtins.str
-    """Who it is for there, as the destination says. One line of at most 256 characters."""
+    """The local user at the destination. One line of at most 256 characters."""
     period_seconds: _builtins.int
-    """Seconds for which a person's word holds. Zero: each session needs it anew."""
+    """Seconds for which an approval counts. Zero: each session needs its own."""
     everywhere: _builtins.bool
-    """A word given for another destination of the same source counts too."""
+    """An approval for another destination of the same source counts too."""
     def __init__(
         self,
         *,
@@ -600,7 +600,7 @@ Global___SshQuestion: _TypeAlias = SshQuestion  # noqa: Y015
 
 @_typing.final
 class SshWaiting(_message.Message):
-    """A person must vouch for a session."""
+    """A session that waits for an approval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -626,7 +626,7 @@ Global___SshWaiting: _TypeAlias = SshWaiting  # noqa: Y015
 
 @_typing.final
 class SshVerdict(_message.Message):
-    """Whether a session may begin."""
+    """The answer to a question about a session."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -634,12 +634,12 @@ class SshVerdict(_message.Message):
     WAITING_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     accepted: _builtins.bool
-    """It may."""
+    """It may start."""
     refused: _builtins.str
-    """It may not: text for the person."""
+    """It is refused: text for the person."""
     @_builtins.property
     def waiting(self) -> Global___SshWaiting:
-        """A person must act."""
+        """A person must approve."""
 
     def __init__(
         self,
@@ -715,10 +715,10 @@ class AwaitSshCheckRequest(_message.Message):
     QUESTION_FIELD_NUMBER: _builtins.int
     AUTH_ID_FIELD_NUMBER: _builtins.int
     auth_id: _builtins.str
-    """"hskey-authreq-…", as the client was given it."""
+    """"hskey-authreq-…", as the client received it."""
     @_builtins.property
     def question(self) -> Global___SshQuestion:
-        """The session, as in CheckSsh, so that an unknown or expired check starts anew."""
+        """The session, as in CheckSsh, so that an unknown or expired check leads to a new one."""
 
     def __init__(
         self,
@@ -743,7 +743,7 @@ class AwaitSshCheckResponse(_message.Message):
     VERDICT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def verdict(self) -> Global___SshVerdict:
-        """The answer; waiting only with another auth id."""
+        """The answer; `waiting` only with another auth id."""
 
     def __init__(
         self,
@@ -791,18 +791,18 @@ class SshCheck(_message.Message):
     destination_name: _builtins.str
     """Its name."""
     local_user: _builtins.str
-    """Who it is for there, cleaned for display."""
+    """The local user at the destination, cleaned for display."""
     decided: _builtins.bool
-    """Whether it was approved or refused already."""
+    """Whether it was approved or refused."""
     approved: _builtins.bool
     """Whether it was approved."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it began to wait."""
+        """When it was created."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it ends by itself."""
+        """When it expires."""
 
     def __init__(
         self,
@@ -900,7 +900,7 @@ class ListSshChecksResponse(_message.Message):
     CHECKS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___SshCheck]:
-        """Those that nobody has decided, oldest first."""
+        """The pending ones, oldest first."""
 
     def __init__(
         self,
@@ -927,9 +927,9 @@ class DecideSshCheckRequest(_message.Message):
     auth_id: _builtins.str
     """"hskey-authreq-…"."""
     approve: _builtins.bool
-    """Whether it may begin."""
+    """Whether it is approved."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Who does it, for people. May be empty."""
     def __init__(
         self,
         *,
@@ -954,7 +954,7 @@ class DecideSshCheckResponse(_message.Message):
     CHECK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def check(self) -> Global___SshCheck:
-        """The session after it."""
+        """The session afterwards."""
 
     def __init__(
         self,
@@ -971,7 +971,7 @@ Global___DecideSshCheckResponse: _TypeAlias = DecideSshCheckResponse  # noqa: Y0
 
 @_typing.final
 class SignIn(_message.Message):
-    """A sign-in as the person's browser may see it."""
+    """A sign-in as its browser may see it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -987,9 +987,9 @@ class SignIn(_message.Message):
     FOR_SSH_FIELD_NUMBER: _builtins.int
     NOTICES_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
-    """Names the sign-in; also the reference that people and the log share. 24 hexadecimal digits."""
+    """Identifies the sign-in on pages and in logs. 24 hexadecimal digits."""
     state: Global___SignInState.ValueType
-    """How far it is."""
+    """Its state."""
     user: _builtins.str
     """The account that signed in, for people; set as well when it was refused. Empty before it is known."""
     reason: _builtins.str
@@ -997,18 +997,18 @@ class SignIn(_message.Message):
     text: _builtins.str
     """The same for people. Empty unless refused."""
     final: _builtins.bool
-    """The device was told that it is refused; otherwise it waits on."""
+    """The device was refused too; otherwise it keeps waiting."""
     confirmation: _builtins.str
     """Proves that a confirmation comes from the page. Set only while confirming."""
     for_ssh: _builtins.bool
     """Whether the sign-in is for an SSH session."""
     @_builtins.property
     def login(self) -> Global___PendingLogin:
-        """The device. Absent when its login is over, and in a sign-in for an SSH session."""
+        """The device. Absent when its login has expired, and in a sign-in for an SSH session."""
 
     @_builtins.property
     def ssh_check(self) -> Global___SshCheck:
-        """The SSH session. Absent when it is over, and in a sign-in for a device."""
+        """The SSH session. Absent when it has expired, and in a sign-in for a device."""
 
     @_builtins.property
     def notices(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1080,12 +1080,12 @@ class StartSignInResponse(_message.Message):
     authorization_url: _builtins.str
     """Where to send the browser."""
     flow_id: _builtins.str
-    """Names the sign-in. 24 hexadecimal digits."""
+    """Identifies the sign-in. 24 hexadecimal digits."""
     browser_secret: _builtins.str
-    """What the browser must keep to show that it is the same one."""
+    """The secret that the browser keeps in a cookie."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When both end."""
+        """When both expire."""
 
     def __init__(
         self,
@@ -1105,7 +1105,7 @@ Global___StartSignInResponse: _TypeAlias = StartSignInResponse  # noqa: Y015
 
 @_typing.final
 class FinishSignInRequest(_message.Message):
-    """See FinishSignIn: the parameters that the provider gave the browser, unproven."""
+    """See FinishSignIn: the parameters that the provider sent with the browser, unverified."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1125,9 +1125,9 @@ class FinishSignInRequest(_message.Message):
     error: _builtins.str
     """An OAuth error code, or empty."""
     error_description: _builtins.str
-    """The provider's words for it, or empty."""
+    """The provider's description of it, or empty."""
     browser_secret: _builtins.str
-    """What the browser kept. Empty when it kept nothing."""
+    """The secret of the browser's cookie. Empty: it has none."""
     provider: _builtins.str
     """The provider whose redirect URL this came to. Empty: the default one."""
     def __init__(
@@ -1160,10 +1160,10 @@ class FinishSignInResponse(_message.Message):
     SIGN_IN_FIELD_NUMBER: _builtins.int
     AUTHORIZATION_URL_FIELD_NUMBER: _builtins.int
     authorization_url: _builtins.str
-    """Where to send the browser once more: the provider wants to be asked for less. Empty: nowhere."""
+    """Where to send the browser again, for fewer scopes. Empty: nowhere."""
     @_builtins.property
     def sign_in(self) -> Global___SignIn:
-        """The sign-in after it."""
+        """The sign-in afterwards."""
 
     def __init__(
         self,
@@ -1188,9 +1188,9 @@ class GetSignInRequest(_message.Message):
     FLOW_ID_FIELD_NUMBER: _builtins.int
     BROWSER_SECRET_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
-    """Which one."""
+    """Its id."""
     browser_secret: _builtins.str
-    """What the browser kept."""
+    """The secret of the browser's cookie."""
     def __init__(
         self,
         *,
@@ -1240,13 +1240,13 @@ class ConfirmSignInRequest(_message.Message):
     CONFIRMATION_FIELD_NUMBER: _builtins.int
     APPROVE_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
-    """Which one."""
+    """Its id."""
     browser_secret: _builtins.str
-    """What the browser kept."""
+    """The secret of the browser's cookie."""
     confirmation: _builtins.str
-    """As the page was given it."""
+    """The confirmation of the page."""
     approve: _builtins.bool
-    """Whether the person wants the device in."""
+    """Whether the person approves."""
     def __init__(
         self,
         *,
@@ -1272,7 +1272,7 @@ class ConfirmSignInResponse(_message.Message):
     SIGN_IN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def sign_in(self) -> Global___SignIn:
-        """The sign-in after it."""
+        """The sign-in afterwards."""
 
     def __init__(
         self,
@@ -1297,9 +1297,9 @@ class SuspendUserRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """Whom."""
+    """The user's id."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Who does it, for people. May be empty."""
     reason: _builtins.str
     """Why, for people. May be empty."""
     def __init__(
@@ -1326,7 +1326,7 @@ class SuspendUserResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """As it is now."""
+        """The user afterwards."""
 
     def __init__(
         self,
@@ -1351,9 +1351,9 @@ class RestoreUserRequest(_message.Message):
     ACTOR_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """Whom."""
+    """The user's id."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Who does it, for people. May be empty."""
     reason: _builtins.str
     """Why, for people. May be empty."""
     def __init__(
@@ -1380,7 +1380,7 @@ class RestoreUserResponse(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """As it is now."""
+        """The user afterwards."""
 
     def __init__(
         self,
@@ -1410,15 +1410,15 @@ class AccessEvaluation(_message.Message):
     issuer: _builtins.str
     """The provider's issuer."""
     subject: _builtins.str
-    """The person's id there."""
+    """The subject at that issuer."""
     provider: _builtins.str
     """The provider's name in the configuration. Empty: the default one, or none when reason is "provider-unknown"."""
     may_enter: _builtins.bool
-    """Whether a login as the last one would be let in."""
+    """Whether a sign-in with the same claims would be accepted."""
     reason: _builtins.str
-    """Why not: a stable code. Empty when it may."""
+    """Why not: a stable code. Empty when it may enter."""
     text: _builtins.str
-    """The same for people. Empty when it may."""
+    """The same for people. Empty when it may enter."""
     def __init__(
         self,
         *,
@@ -1439,7 +1439,7 @@ Global___AccessEvaluation: _TypeAlias = AccessEvaluation  # noqa: Y015
 
 @_typing.final
 class NodeLogin(_message.Message):
-    """By which login a node is in."""
+    """The login that admitted a node."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1450,22 +1450,22 @@ class NodeLogin(_message.Message):
     CHECKED_AT_FIELD_NUMBER: _builtins.int
     ENDS_AT_FIELD_NUMBER: _builtins.int
     node_id: _builtins.int
-    """Which node; it may be gone."""
+    """The node's id; it may be deleted."""
     issuer: _builtins.str
     """The provider's issuer."""
     subject: _builtins.str
-    """The person's id there."""
+    """The subject at that issuer."""
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
         """When they signed in for it."""
 
     @_builtins.property
     def checked_at(self) -> _timestamp_pb2.Timestamp:
-        """When the provider last vouched for them."""
+        """When the provider last verified them."""
 
     @_builtins.property
     def ends_at(self) -> _timestamp_pb2.Timestamp:
-        """When that sign-in said that the node's key must end. Absent: it did not."""
+        """Expiry that the sign-in set for the node's key. Absent: none."""
 
     def __init__(
         self,
@@ -1493,7 +1493,7 @@ class EvaluateAccessRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
-    """Whom."""
+    """The user's id."""
     def __init__(
         self,
         *,
@@ -1517,11 +1517,11 @@ class EvaluateAccessResponse(_message.Message):
     NODE_LOGINS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def evaluations(self) -> _containers.RepeatedCompositeFieldContainer[Global___AccessEvaluation]:
-        """One for each identity, the one that signed in last first."""
+        """One for each identity, the latest sign-in first."""
 
     @_builtins.property
     def node_logins(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeLogin]:
-        """The sign-ins of these identities that nodes are in by."""
+        """The logins of these identities that admitted nodes."""
 
     def __init__(
         self,
@@ -1651,11 +1651,11 @@ class ProviderHealth(_message.Message):
     name: _builtins.str
     """Its name in the configuration. Empty: the default one."""
     label: _builtins.str
-    """What the button calls it."""
+    """The label of its button."""
     issuer: _builtins.str
     """As configured."""
     accepted_issuer: _builtins.str
-    """What its tokens must carry. Empty while its description cannot be had."""
+    """The issuer that its tokens must have. Empty while its metadata cannot be fetched."""
     usable: _builtins.bool
     """Whether people can sign in."""
     reason: _builtins.str
@@ -1663,7 +1663,7 @@ class ProviderHealth(_message.Message):
     text: _builtins.str
     """The same for people. Empty when usable."""
     redirect_uri: _builtins.str
-    """What must be in its Allowed Redirect URLs."""
+    """The URL for its Allowed Redirect URLs."""
     def __init__(
         self,
         *,
@@ -1686,7 +1686,7 @@ Global___ProviderHealth: _TypeAlias = ProviderHealth  # noqa: Y015
 
 @_typing.final
 class SignInFailure(_message.Message):
-    """A sign-in that went wrong."""
+    """A sign-in that was refused."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1696,7 +1696,7 @@ class SignInFailure(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     flow_id: _builtins.str
-    """Names the sign-in, as on its page and in the log. Empty when it could not begin."""
+    """The sign-in, as on its page and in the log. Empty if it could not start."""
     provider: _builtins.str
     """The provider's name in the configuration. Empty: the default one."""
     reason: _builtins.str
@@ -1753,19 +1753,19 @@ class ReloadConfigurationResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def problems(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Why the new configuration is not used, a line each. Empty: it is."""
+        """Why the new configuration is not used, one text for each problem. Empty: it is used."""
 
     @_builtins.property
     def changed(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The keys that changed and hold now."""
+        """The keys that changed and are in effect."""
 
     @_builtins.property
     def needs_restart(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The keys that changed and hold only after a restart."""
+        """The keys that changed and take effect after a restart."""
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Deprecations and doubts, a line each."""
+        """Warnings, one text for each."""
 
     def __init__(
         self,
@@ -1803,20 +1803,20 @@ class PreAuthKey(_message.Message):
     user_id: _builtins.int
     """Owner of the nodes that use it; zero: tags own them."""
     key: _builtins.str
-    """"hskey-auth-PREFIX-***", or the whole key in the answer that made it."""
+    """"hskey-auth-PREFIX-***", or the whole key in the response that created it."""
     reusable: _builtins.bool
     """May be used again."""
     ephemeral: _builtins.bool
     """Nodes that use it are ephemeral."""
     used: _builtins.bool
-    """Was used at least once."""
+    """A node was admitted with it."""
     @_builtins.property
     def expiration(self) -> _timestamp_pb2.Timestamp:
-        """When it ends. Absent: never."""
+        """When it expires. Absent: never."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When it was created."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1862,7 +1862,7 @@ class CreatePreAuthKeyRequest(_message.Message):
     """Nodes that use it are ephemeral."""
     @_builtins.property
     def expiration(self) -> _timestamp_pb2.Timestamp:
-        """When it ends. Absent: one hour from now."""
+        """When it expires. Absent: one hour from now."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -1963,7 +1963,7 @@ class ExpirePreAuthKeyRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Which one."""
+    """Its id."""
     def __init__(
         self,
         *,
@@ -2002,7 +2002,7 @@ class DeletePreAuthKeyRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     id: _builtins.int
-    """Which one."""
+    """Its id."""
     def __init__(
         self,
         *,
@@ -2050,11 +2050,11 @@ class ApiKey(_message.Message):
     """The public part, 12 characters."""
     @_builtins.property
     def expiration(self) -> _timestamp_pb2.Timestamp:
-        """When it ends. Absent: never."""
+        """When it expires. Absent: never."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When it was created."""
 
     @_builtins.property
     def last_seen(self) -> _timestamp_pb2.Timestamp:
@@ -2086,7 +2086,7 @@ class CreateApiKeyRequest(_message.Message):
     EXPIRATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def expiration(self) -> _timestamp_pb2.Timestamp:
-        """When it ends. Absent: 90 days from now."""
+        """When it expires. Absent: 90 days from now."""
 
     def __init__(
         self,
@@ -2172,16 +2172,16 @@ Global___ListApiKeysResponse: _TypeAlias = ListApiKeysResponse  # noqa: Y015
 
 @_typing.final
 class ExpireApiKeyRequest(_message.Message):
-    """See ExpireApiKey. One of both."""
+    """See ExpireApiKey. Exactly one is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PREFIX_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """Which one, by prefix."""
+    """Its prefix."""
     id: _builtins.int
-    """Which one, by id."""
+    """Its id."""
     def __init__(
         self,
         *,
@@ -2215,16 +2215,16 @@ Global___ExpireApiKeyResponse: _TypeAlias = ExpireApiKeyResponse  # noqa: Y015
 
 @_typing.final
 class DeleteApiKeyRequest(_message.Message):
-    """See DeleteApiKey. One of both."""
+    """See DeleteApiKey. Exactly one is set."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PREFIX_FIELD_NUMBER: _builtins.int
     ID_FIELD_NUMBER: _builtins.int
     prefix: _builtins.str
-    """Which one, by prefix."""
+    """Its prefix."""
     id: _builtins.int
-    """Which one, by id."""
+    """Its id."""
     def __init__(
         self,
         *,
@@ -2264,7 +2264,7 @@ class VerifyApiKeyRequest(_message.Message):
 
     KEY_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """The whole key as the caller gave it."""
+    """The whole key, unverified."""
     def __init__(
         self,
         *,

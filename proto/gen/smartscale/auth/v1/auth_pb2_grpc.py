@@ -192,7 +192,7 @@ class AuthServiceServicer:
     """
 
     def Register(self, request, context):
-        """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals that a person should read come as an answer, not as a status.
+        """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals for the person at the client are in the response, not in the status.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -206,7 +206,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenLogin(self, request, context):
-        """Makes a pending login without a client, with keys of its own, to try what comes after. FAILED_PRECONDITION when the auth id is taken.
+        """Creates a pending login with random keys and without a client, for tests of the steps after it. FAILED_PRECONDITION when the auth id is taken.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,14 +241,14 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckSsh(self, request, context):
-        """A client asks whether an SSH session to its node, for which the policy wants a person's word, may begin. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's.
+        """A client asks whether an SSH session to its node that the policy allows only with an approval may start. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AwaitSshCheck(self, request, context):
-        """A client waits for a person's word on a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh.
+        """A client waits for the approval of a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,84 +262,84 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSshChecks(self, request, context):
-        """Lists SSH sessions that wait.
+        """Lists pending SSH sessions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DecideSshCheck(self, request, context):
-        """An administrator lets an SSH session begin, or not. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise, or its source is gone, expired or another's.
+        """An administrator approves or rejects an SSH session. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise before, or its source is gone, expired or has another owner.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartSignIn(self, request, context):
-        """A person begins to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network.
+        """A person starts to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or expired or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was already approved or refused, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def FinishSignIn(self, request, context):
-        """The provider sent the person back. Refusals come as an answer. NOT_FOUND when no such sign-in is under way in this browser.
+        """The provider redirected the person back. Refusals are in the response. NOT_FOUND when no such sign-in has started in this browser.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSignIn(self, request, context):
-        """How far a sign-in is, for the page that shows it. NOT_FOUND when no such sign-in is under way in this browser.
+        """Returns the state of a sign-in for its page. NOT_FOUND when no such sign-in has started in this browser.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfirmSignIn(self, request, context):
-        """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm.
+        """The person confirms or denies that the device is theirs. NOT_FOUND when no such sign-in has started in this browser, FAILED_PRECONDITION when there is nothing to confirm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SuspendUser(self, request, context):
-        """A person is suspended: their nodes' access ends at once, pending logins are refused, nothing of theirs is admitted. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is.
+        """Suspends a user: their nodes lose access at once, pending logins are refused, and no node of theirs is admitted. Repeating it is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is recorded but not done yet: it is tried until it is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RestoreUser(self, request, context):
-        """Takes a suspension back: nodes go on as before it. As SuspendUser.
+        """Restores a suspended user: their nodes regain access. As SuspendUser.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetSignInHealth(self, request, context):
-        """The providers as they are in use here, and how the last sign-ins went wrong.
+        """Returns the providers in use, and the last failures and notices of sign-ins.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReloadConfiguration(self, request, context):
-        """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays.
+        """Reads the configuration again in this process and in all others. If it cannot be used, the response has the problems and the old one stays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EvaluateAccess(self, request, context):
-        """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user.
+        """Evaluates for each identity of a user whether it may enter, by the rules in force and the claims of its last sign-in. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreatePreAuthKey(self, request, context):
-        """Makes a pre-auth key; the secret is in this answer only.
+        """Creates a pre-auth key; the secret is in this response only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -353,21 +353,21 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExpirePreAuthKey(self, request, context):
-        """Ends a pre-auth key now.
+        """Expires a pre-auth key now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePreAuthKey(self, request, context):
-        """Forgets a pre-auth key.
+        """Deletes a pre-auth key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateApiKey(self, request, context):
-        """Makes an API key; the secret is in this answer only.
+        """Creates an API key; the secret is in this response only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -381,21 +381,21 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExpireApiKey(self, request, context):
-        """Ends an API key now.
+        """Expires an API key now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteApiKey(self, request, context):
-        """Forgets an API key.
+        """Deletes an API key.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def VerifyApiKey(self, request, context):
-        """Checks an API key. UNAUTHENTICATED when it is unknown, expired or malformed.
+        """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,11 +34,11 @@ class AuthServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuthServiceAsyncStub: ...
     Register: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
-    """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals that a person should read come as an answer, not as a status."""
+    """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals for the person at the client are in the response, not in the status."""
     AwaitLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AwaitLoginRequest, _auth_pb2.AwaitLoginResponse]
     """A client waits for its login (Followup). Held until decided, expired or cancelled. Machine key in metadata."""
     OpenLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.OpenLoginRequest, _auth_pb2.OpenLoginResponse]
-    """Makes a pending login without a client, with keys of its own, to try what comes after. FAILED_PRECONDITION when the auth id is taken."""
+    """Creates a pending login with random keys and without a client, for tests of the steps after it. FAILED_PRECONDITION when the auth id is taken."""
     GetPendingLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetPendingLoginRequest, _auth_pb2.GetPendingLoginResponse]
     """Returns a pending login for the page that shows it. NOT_FOUND when unknown or expired."""
     ListPendingLogins: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListPendingLoginsRequest, _auth_pb2.ListPendingLoginsResponse]
@@ -48,51 +48,51 @@ class AuthServiceStub:
     RejectLogin: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RejectLoginRequest, _auth_pb2.RejectLoginResponse]
     """Refuses a pending login."""
     CheckSsh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CheckSshRequest, _auth_pb2.CheckSshResponse]
-    """A client asks whether an SSH session to its node, for which the policy wants a person's word, may begin. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
+    """A client asks whether an SSH session to its node that the policy allows only with an approval may start. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
     AwaitSshCheck: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AwaitSshCheckRequest, _auth_pb2.AwaitSshCheckResponse]
-    """A client waits for a person's word on a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
+    """A client waits for the approval of a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
     GetSshCheck: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSshCheckRequest, _auth_pb2.GetSshCheckResponse]
     """Returns an SSH session for the page that shows it. NOT_FOUND when unknown or expired."""
     ListSshChecks: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListSshChecksRequest, _auth_pb2.ListSshChecksResponse]
-    """Lists SSH sessions that wait."""
+    """Lists pending SSH sessions."""
     DecideSshCheck: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DecideSshCheckRequest, _auth_pb2.DecideSshCheckResponse]
-    """An administrator lets an SSH session begin, or not. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise, or its source is gone, expired or another's."""
+    """An administrator approves or rejects an SSH session. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise before, or its source is gone, expired or has another owner."""
     StartSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.StartSignInRequest, _auth_pb2.StartSignInResponse]
-    """A person begins to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
+    """A person starts to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or expired or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was already approved or refused, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
     FinishSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.FinishSignInRequest, _auth_pb2.FinishSignInResponse]
-    """The provider sent the person back. Refusals come as an answer. NOT_FOUND when no such sign-in is under way in this browser."""
+    """The provider redirected the person back. Refusals are in the response. NOT_FOUND when no such sign-in has started in this browser."""
     GetSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSignInRequest, _auth_pb2.GetSignInResponse]
-    """How far a sign-in is, for the page that shows it. NOT_FOUND when no such sign-in is under way in this browser."""
+    """Returns the state of a sign-in for its page. NOT_FOUND when no such sign-in has started in this browser."""
     ConfirmSignIn: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSignInRequest, _auth_pb2.ConfirmSignInResponse]
-    """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
+    """The person confirms or denies that the device is theirs. NOT_FOUND when no such sign-in has started in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
     SuspendUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SuspendUserRequest, _auth_pb2.SuspendUserResponse]
-    """A person is suspended: their nodes' access ends at once, pending logins are refused, nothing of theirs is admitted. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is."""
+    """Suspends a user: their nodes lose access at once, pending logins are refused, and no node of theirs is admitted. Repeating it is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is recorded but not done yet: it is tried until it is."""
     RestoreUser: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RestoreUserRequest, _auth_pb2.RestoreUserResponse]
-    """Takes a suspension back: nodes go on as before it. As SuspendUser."""
+    """Restores a suspended user: their nodes regain access. As SuspendUser."""
     GetSignInHealth: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetSignInHealthRequest, _auth_pb2.GetSignInHealthResponse]
-    """The providers as they are in use here, and how the last sign-ins went wrong."""
+    """Returns the providers in use, and the last failures and notices of sign-ins."""
     ReloadConfiguration: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReloadConfigurationRequest, _auth_pb2.ReloadConfigurationResponse]
-    """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
+    """Reads the configuration again in this process and in all others. If it cannot be used, the response has the problems and the old one stays."""
     EvaluateAccess: _grpc.UnaryUnaryMultiCallable[_auth_pb2.EvaluateAccessRequest, _auth_pb2.EvaluateAccessResponse]
-    """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
+    """Evaluates for each identity of a user whether it may enter, by the rules in force and the claims of its last sign-in. NOT_FOUND when there is no such user."""
     CreatePreAuthKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreatePreAuthKeyRequest, _auth_pb2.CreatePreAuthKeyResponse]
-    """Makes a pre-auth key; the secret is in this answer only."""
+    """Creates a pre-auth key; the secret is in this response only."""
     ListPreAuthKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListPreAuthKeysRequest, _auth_pb2.ListPreAuthKeysResponse]
     """Lists pre-auth keys, masked."""
     ExpirePreAuthKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ExpirePreAuthKeyRequest, _auth_pb2.ExpirePreAuthKeyResponse]
-    """Ends a pre-auth key now."""
+    """Expires a pre-auth key now."""
     DeletePreAuthKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeletePreAuthKeyRequest, _auth_pb2.DeletePreAuthKeyResponse]
-    """Forgets a pre-auth key."""
+    """Deletes a pre-auth key."""
     CreateApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]
-    """Makes an API key; the secret is in this answer only."""
+    """Creates an API key; the secret is in this response only."""
     ListApiKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]
     """Lists API keys, masked."""
     ExpireApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ExpireApiKeyRequest, _auth_pb2.ExpireApiKeyResponse]
-    """Ends an API key now."""
+    """Expires an API key now."""
     DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]
-    """Forgets an API key."""
+    """Deletes an API key."""
     VerifyApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyApiKeyRequest, _auth_pb2.VerifyApiKeyResponse]
-    """Checks an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+    """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -100,11 +100,11 @@ class AuthServiceAsyncStub(AuthServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]  # type: ignore[assignment]
-    """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals that a person should read come as an answer, not as a status."""
+    """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals for the person at the client are in the response, not in the status."""
     AwaitLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.AwaitLoginRequest, _auth_pb2.AwaitLoginResponse]  # type: ignore[assignment]
     """A client waits for its login (Followup). Held until decided, expired or cancelled. Machine key in metadata."""
     OpenLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.OpenLoginRequest, _auth_pb2.OpenLoginResponse]  # type: ignore[assignment]
-    """Makes a pending login without a client, with keys of its own, to try what comes after. FAILED_PRECONDITION when the auth id is taken."""
+    """Creates a pending login with random keys and without a client, for tests of the steps after it. FAILED_PRECONDITION when the auth id is taken."""
     GetPendingLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetPendingLoginRequest, _auth_pb2.GetPendingLoginResponse]  # type: ignore[assignment]
     """Returns a pending login for the page that shows it. NOT_FOUND when unknown or expired."""
     ListPendingLogins: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListPendingLoginsRequest, _auth_pb2.ListPendingLoginsResponse]  # type: ignore[assignment]
@@ -114,51 +114,51 @@ class AuthServiceAsyncStub(AuthServiceStub):
     RejectLogin: _aio.UnaryUnaryMultiCallable[_auth_pb2.RejectLoginRequest, _auth_pb2.RejectLoginResponse]  # type: ignore[assignment]
     """Refuses a pending login."""
     CheckSsh: _aio.UnaryUnaryMultiCallable[_auth_pb2.CheckSshRequest, _auth_pb2.CheckSshResponse]  # type: ignore[assignment]
-    """A client asks whether an SSH session to its node, for which the policy wants a person's word, may begin. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
+    """A client asks whether an SSH session to its node that the policy allows only with an approval may start. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
     AwaitSshCheck: _aio.UnaryUnaryMultiCallable[_auth_pb2.AwaitSshCheckRequest, _auth_pb2.AwaitSshCheckResponse]  # type: ignore[assignment]
-    """A client waits for a person's word on a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
+    """A client waits for the approval of a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
     GetSshCheck: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSshCheckRequest, _auth_pb2.GetSshCheckResponse]  # type: ignore[assignment]
     """Returns an SSH session for the page that shows it. NOT_FOUND when unknown or expired."""
     ListSshChecks: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListSshChecksRequest, _auth_pb2.ListSshChecksResponse]  # type: ignore[assignment]
-    """Lists SSH sessions that wait."""
+    """Lists pending SSH sessions."""
     DecideSshCheck: _aio.UnaryUnaryMultiCallable[_auth_pb2.DecideSshCheckRequest, _auth_pb2.DecideSshCheckResponse]  # type: ignore[assignment]
-    """An administrator lets an SSH session begin, or not. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise, or its source is gone, expired or another's."""
+    """An administrator approves or rejects an SSH session. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise before, or its source is gone, expired or has another owner."""
     StartSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.StartSignInRequest, _auth_pb2.StartSignInResponse]  # type: ignore[assignment]
-    """A person begins to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
+    """A person starts to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or expired or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was already approved or refused, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
     FinishSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.FinishSignInRequest, _auth_pb2.FinishSignInResponse]  # type: ignore[assignment]
-    """The provider sent the person back. Refusals come as an answer. NOT_FOUND when no such sign-in is under way in this browser."""
+    """The provider redirected the person back. Refusals are in the response. NOT_FOUND when no such sign-in has started in this browser."""
     GetSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSignInRequest, _auth_pb2.GetSignInResponse]  # type: ignore[assignment]
-    """How far a sign-in is, for the page that shows it. NOT_FOUND when no such sign-in is under way in this browser."""
+    """Returns the state of a sign-in for its page. NOT_FOUND when no such sign-in has started in this browser."""
     ConfirmSignIn: _aio.UnaryUnaryMultiCallable[_auth_pb2.ConfirmSignInRequest, _auth_pb2.ConfirmSignInResponse]  # type: ignore[assignment]
-    """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
+    """The person confirms or denies that the device is theirs. NOT_FOUND when no such sign-in has started in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
     SuspendUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.SuspendUserRequest, _auth_pb2.SuspendUserResponse]  # type: ignore[assignment]
-    """A person is suspended: their nodes' access ends at once, pending logins are refused, nothing of theirs is admitted. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is."""
+    """Suspends a user: their nodes lose access at once, pending logins are refused, and no node of theirs is admitted. Repeating it is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is recorded but not done yet: it is tried until it is."""
     RestoreUser: _aio.UnaryUnaryMultiCallable[_auth_pb2.RestoreUserRequest, _auth_pb2.RestoreUserResponse]  # type: ignore[assignment]
-    """Takes a suspension back: nodes go on as before it. As SuspendUser."""
+    """Restores a suspended user: their nodes regain access. As SuspendUser."""
     GetSignInHealth: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetSignInHealthRequest, _auth_pb2.GetSignInHealthResponse]  # type: ignore[assignment]
-    """The providers as they are in use here, and how the last sign-ins went wrong."""
+    """Returns the providers in use, and the last failures and notices of sign-ins."""
     ReloadConfiguration: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReloadConfigurationRequest, _auth_pb2.ReloadConfigurationResponse]  # type: ignore[assignment]
-    """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
+    """Reads the configuration again in this process and in all others. If it cannot be used, the response has the problems and the old one stays."""
     EvaluateAccess: _aio.UnaryUnaryMultiCallable[_auth_pb2.EvaluateAccessRequest, _auth_pb2.EvaluateAccessResponse]  # type: ignore[assignment]
-    """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
+    """Evaluates for each identity of a user whether it may enter, by the rules in force and the claims of its last sign-in. NOT_FOUND when there is no such user."""
     CreatePreAuthKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreatePreAuthKeyRequest, _auth_pb2.CreatePreAuthKeyResponse]  # type: ignore[assignment]
-    """Makes a pre-auth key; the secret is in this answer only."""
+    """Creates a pre-auth key; the secret is in this response only."""
     ListPreAuthKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListPreAuthKeysRequest, _auth_pb2.ListPreAuthKeysResponse]  # type: ignore[assignment]
     """Lists pre-auth keys, masked."""
     ExpirePreAuthKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExpirePreAuthKeyRequest, _auth_pb2.ExpirePreAuthKeyResponse]  # type: ignore[assignment]
-    """Ends a pre-auth key now."""
+    """Expires a pre-auth key now."""
     DeletePreAuthKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeletePreAuthKeyRequest, _auth_pb2.DeletePreAuthKeyResponse]  # type: ignore[assignment]
-    """Forgets a pre-auth key."""
+    """Deletes a pre-auth key."""
     CreateApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateApiKeyRequest, _auth_pb2.CreateApiKeyResponse]  # type: ignore[assignment]
-    """Makes an API key; the secret is in this answer only."""
+    """Creates an API key; the secret is in this response only."""
     ListApiKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListApiKeysRequest, _auth_pb2.ListApiKeysResponse]  # type: ignore[assignment]
     """Lists API keys, masked."""
     ExpireApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ExpireApiKeyRequest, _auth_pb2.ExpireApiKeyResponse]  # type: ignore[assignment]
-    """Ends an API key now."""
+    """Expires an API key now."""
     DeleteApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]  # type: ignore[assignment]
-    """Forgets an API key."""
+    """Deletes an API key."""
     VerifyApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyApiKeyRequest, _auth_pb2.VerifyApiKeyResponse]  # type: ignore[assignment]
-    """Checks an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+    """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """The auth service decides who may join."""
@@ -169,7 +169,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RegisterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RegisterResponse, _abc.Awaitable[_auth_pb2.RegisterResponse]]:
-        """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals that a person should read come as an answer, not as a status."""
+        """A client registers (POST /machine/register without Followup). Machine key in metadata. Refusals for the person at the client are in the response, not in the status."""
 
     @_abc_1.abstractmethod
     def AwaitLogin(
@@ -185,7 +185,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.OpenLoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.OpenLoginResponse, _abc.Awaitable[_auth_pb2.OpenLoginResponse]]:
-        """Makes a pending login without a client, with keys of its own, to try what comes after. FAILED_PRECONDITION when the auth id is taken."""
+        """Creates a pending login with random keys and without a client, for tests of the steps after it. FAILED_PRECONDITION when the auth id is taken."""
 
     @_abc_1.abstractmethod
     def GetPendingLogin(
@@ -225,7 +225,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CheckSshRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CheckSshResponse, _abc.Awaitable[_auth_pb2.CheckSshResponse]]:
-        """A client asks whether an SSH session to its node, for which the policy wants a person's word, may begin. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
+        """A client asks whether an SSH session to its node that the policy allows only with an approval may start. Machine key in metadata: the destination's. NOT_FOUND when a node is unknown, and alike when the destination is another machine's."""
 
     @_abc_1.abstractmethod
     def AwaitSshCheck(
@@ -233,7 +233,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.AwaitSshCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.AwaitSshCheckResponse, _abc.Awaitable[_auth_pb2.AwaitSshCheckResponse]]:
-        """A client waits for a person's word on a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
+        """A client waits for the approval of a session that CheckSsh answered with waiting. Held until decided, expired or cancelled. As CheckSsh."""
 
     @_abc_1.abstractmethod
     def GetSshCheck(
@@ -249,7 +249,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ListSshChecksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ListSshChecksResponse, _abc.Awaitable[_auth_pb2.ListSshChecksResponse]]:
-        """Lists SSH sessions that wait."""
+        """Lists pending SSH sessions."""
 
     @_abc_1.abstractmethod
     def DecideSshCheck(
@@ -257,7 +257,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DecideSshCheckRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DecideSshCheckResponse, _abc.Awaitable[_auth_pb2.DecideSshCheckResponse]]:
-        """An administrator lets an SSH session begin, or not. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise, or its source is gone, expired or another's."""
+        """An administrator approves or rejects an SSH session. NOT_FOUND when unknown or expired, FAILED_PRECONDITION when it was decided otherwise before, or its source is gone, expired or has another owner."""
 
     @_abc_1.abstractmethod
     def StartSignIn(
@@ -265,7 +265,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.StartSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.StartSignInResponse, _abc.Awaitable[_auth_pb2.StartSignInResponse]]:
-        """A person begins to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or over or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was decided, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
+        """A person starts to sign in for a pending login or SSH session. NOT_FOUND when it is unknown or expired or there is no such provider, FAILED_PRECONDITION when no provider is configured or it was already approved or refused, UNAVAILABLE while the provider is, RESOURCE_EXHAUSTED when too many begin from one network."""
 
     @_abc_1.abstractmethod
     def FinishSignIn(
@@ -273,7 +273,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.FinishSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.FinishSignInResponse, _abc.Awaitable[_auth_pb2.FinishSignInResponse]]:
-        """The provider sent the person back. Refusals come as an answer. NOT_FOUND when no such sign-in is under way in this browser."""
+        """The provider redirected the person back. Refusals are in the response. NOT_FOUND when no such sign-in has started in this browser."""
 
     @_abc_1.abstractmethod
     def GetSignIn(
@@ -281,7 +281,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetSignInResponse, _abc.Awaitable[_auth_pb2.GetSignInResponse]]:
-        """How far a sign-in is, for the page that shows it. NOT_FOUND when no such sign-in is under way in this browser."""
+        """Returns the state of a sign-in for its page. NOT_FOUND when no such sign-in has started in this browser."""
 
     @_abc_1.abstractmethod
     def ConfirmSignIn(
@@ -289,7 +289,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ConfirmSignInRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ConfirmSignInResponse, _abc.Awaitable[_auth_pb2.ConfirmSignInResponse]]:
-        """The person says whether the device is theirs. NOT_FOUND when no such sign-in is under way in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
+        """The person confirms or denies that the device is theirs. NOT_FOUND when no such sign-in has started in this browser, FAILED_PRECONDITION when there is nothing to confirm."""
 
     @_abc_1.abstractmethod
     def SuspendUser(
@@ -297,7 +297,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.SuspendUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.SuspendUserResponse, _abc.Awaitable[_auth_pb2.SuspendUserResponse]]:
-        """A person is suspended: their nodes' access ends at once, pending logins are refused, nothing of theirs is admitted. Saying it again is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is written down but not done yet: it is tried until it is."""
+        """Suspends a user: their nodes lose access at once, pending logins are refused, and no node of theirs is admitted. Repeating it is harmless. NOT_FOUND when there is no such user; UNAVAILABLE when it is recorded but not done yet: it is tried until it is."""
 
     @_abc_1.abstractmethod
     def RestoreUser(
@@ -305,7 +305,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.RestoreUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.RestoreUserResponse, _abc.Awaitable[_auth_pb2.RestoreUserResponse]]:
-        """Takes a suspension back: nodes go on as before it. As SuspendUser."""
+        """Restores a suspended user: their nodes regain access. As SuspendUser."""
 
     @_abc_1.abstractmethod
     def GetSignInHealth(
@@ -313,7 +313,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.GetSignInHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetSignInHealthResponse, _abc.Awaitable[_auth_pb2.GetSignInHealthResponse]]:
-        """The providers as they are in use here, and how the last sign-ins went wrong."""
+        """Returns the providers in use, and the last failures and notices of sign-ins."""
 
     @_abc_1.abstractmethod
     def ReloadConfiguration(
@@ -321,7 +321,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ReloadConfigurationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ReloadConfigurationResponse, _abc.Awaitable[_auth_pb2.ReloadConfigurationResponse]]:
-        """Reads the configuration again in the process that answers, and tells all others to. A configuration that cannot be used comes as an answer, and the old one stays."""
+        """Reads the configuration again in this process and in all others. If it cannot be used, the response has the problems and the old one stays."""
 
     @_abc_1.abstractmethod
     def EvaluateAccess(
@@ -329,7 +329,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.EvaluateAccessRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.EvaluateAccessResponse, _abc.Awaitable[_auth_pb2.EvaluateAccessResponse]]:
-        """Says whether each identity of a person may enter by the rules of now, as far as its last login tells. NOT_FOUND when there is no such user."""
+        """Evaluates for each identity of a user whether it may enter, by the rules in force and the claims of its last sign-in. NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod
     def CreatePreAuthKey(
@@ -337,7 +337,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CreatePreAuthKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CreatePreAuthKeyResponse, _abc.Awaitable[_auth_pb2.CreatePreAuthKeyResponse]]:
-        """Makes a pre-auth key; the secret is in this answer only."""
+        """Creates a pre-auth key; the secret is in this response only."""
 
     @_abc_1.abstractmethod
     def ListPreAuthKeys(
@@ -353,7 +353,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ExpirePreAuthKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ExpirePreAuthKeyResponse, _abc.Awaitable[_auth_pb2.ExpirePreAuthKeyResponse]]:
-        """Ends a pre-auth key now."""
+        """Expires a pre-auth key now."""
 
     @_abc_1.abstractmethod
     def DeletePreAuthKey(
@@ -361,7 +361,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DeletePreAuthKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DeletePreAuthKeyResponse, _abc.Awaitable[_auth_pb2.DeletePreAuthKeyResponse]]:
-        """Forgets a pre-auth key."""
+        """Deletes a pre-auth key."""
 
     @_abc_1.abstractmethod
     def CreateApiKey(
@@ -369,7 +369,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.CreateApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.CreateApiKeyResponse, _abc.Awaitable[_auth_pb2.CreateApiKeyResponse]]:
-        """Makes an API key; the secret is in this answer only."""
+        """Creates an API key; the secret is in this response only."""
 
     @_abc_1.abstractmethod
     def ListApiKeys(
@@ -385,7 +385,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ExpireApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ExpireApiKeyResponse, _abc.Awaitable[_auth_pb2.ExpireApiKeyResponse]]:
-        """Ends an API key now."""
+        """Expires an API key now."""
 
     @_abc_1.abstractmethod
     def DeleteApiKey(
@@ -393,7 +393,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DeleteApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DeleteApiKeyResponse, _abc.Awaitable[_auth_pb2.DeleteApiKeyResponse]]:
-        """Forgets an API key."""
+        """Deletes an API key."""
 
     @_abc_1.abstractmethod
     def VerifyApiKey(
@@ -401,6 +401,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.VerifyApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.VerifyApiKeyResponse, _abc.Awaitable[_auth_pb2.VerifyApiKeyResponse]]:
-        """Checks an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+        """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -131,7 +131,7 @@ async def test_a_running_server_tells_of_itself_and_of_a_user(world: World, tmp_
     levels = {finding["check"]: finding["level"] for finding in answer.data["findings"]}
     assert answer.status == 0, answer.out
     assert levels["running"] == levels["entry"] == levels["nodes"] == levels["policy"] == "OK"
-    assert of(answer, "failures")[0]["text"] == "no sign-in went wrong lately"
+    assert of(answer, "failures")[0]["text"] == "no sign-in failed recently"
 
     await world.tailnet.admin.SetPolicy(policy_pb2.SetPolicyRequest(policy=POLICY))
     answer = await doctor(tmp_path, "--json", "--user", "bob@example.com")

@@ -143,9 +143,15 @@ PROVIDER_TROUBLES: dict[str, tuple[dict[str, Any], str, Level, str]] = {
         "copy it again",
     ),
     "a secret shown in another way": (
-        {"shown_as": "form"},
+        {"shown_as": "form", "discovery": {"token_endpoint_auth_methods_supported": ["client_secret_basic"]}},
         "credentials",
         Level.FAIL,
+        "client_auth: client_secret_post",
+    ),
+    "a secret shown in another way that nothing declares": (
+        {"shown_as": "form"},
+        "credentials",
+        Level.WARN,
         "client_auth: client_secret_post",
     ),
     "a token endpoint in trouble": (
@@ -179,7 +185,7 @@ async def test_the_app_id_is_found_by_the_client_id_and_the_line_to_write_is_sai
 async def test_the_curl_to_try_by_hand_is_said(patient: Patient) -> None:
     patient.provider.answers = {"openid-configuration": (404, {}, b"")}
     said = [one.text for one in (await patient.report()).findings if one.level is Level.SKIP]
-    assert f"try it by hand: curl -i {patient.provider.issuer}/.well-known/openid-configuration" in said
+    assert f"to repeat it: curl -i {patient.provider.issuer}/.well-known/openid-configuration" in said
 
 
 async def test_pkce_that_is_insisted_on_is_noticed(patient: Patient) -> None:
@@ -233,7 +239,9 @@ PEOPLE: dict[str, tuple[dict[str, Any], dict[str, Any], str, Level, str]] = {
     "all is well": ({"groups": ["dev"]}, {"allowed_groups": ("dev",)}, "entry", Level.OK, ""),
     "one group as text": ({"groups": "dev"}, {"allowed_groups": ("dev",)}, "entry", Level.OK, ""),
     "no groups": ({}, {}, "groups", Level.WARN, "groups scope"),
-    "groups that are objects": ({"groups": [{"name": "dev"}]}, {}, "groups", Level.FAIL, "mapping"),
+    "groups that are objects": ({"groups": [{"name": "dev"}]}, {"allowed_groups": ("dev",)}, "entry", Level.OK, ""),
+    "groups without names": ({"groups": ["a", {"id": 1}]}, {}, "claims-unused", Level.WARN, "list of names"),
+    "groups that are a number": ({"groups": 7}, {}, "groups", Level.FAIL, "mapping"),
     "too many groups": ({"_claim_names": {"groups": "src1"}}, {}, "groups", Level.FAIL, "only those"),
     "another case": ({"groups": ["Dev"]}, {"allowed_groups": ("dev",)}, "groups-names", Level.WARN, "'Dev'"),
     "a slash before": ({"groups": ["/dev"]}, {"allowed_groups": ("dev",)}, "groups-names", Level.WARN, "'/dev'"),
@@ -305,7 +313,7 @@ CHAINS: dict[str, tuple[Any, tuple[Any, ...], bool, str, str]] = {
     "has not begun": (issue("localhost", by=MIDDLE, age=-1), (MIDDLE,), True, "tls-certificate", "compare the clocks"),
     "is for another host": (issue("else.example", by=MIDDLE), (MIDDLE,), True, "tls-certificate", "for this name"),
     "lacks what is between": (issue("localhost", by=MIDDLE), (), True, "tls-certificate", "fullchain.pem"),
-    "signed by itself": (issue("localhost"), (), True, "tls-certificate", "oidc.ca_path"),
+    "self-signed": (issue("localhost"), (), True, "tls-certificate", "oidc.ca_path"),
     "a private authority": (issue("localhost", by=MIDDLE), (MIDDLE, ROOT), False, "tls-certificate", "oidc.ca_path"),
 }
 

@@ -119,9 +119,9 @@ async def test_the_owner_sees_what_it_is_and_lets_it_begin(world: World) -> None
         for word in ("laptop", "server", "root", "alice@example.com", "Did you open this SSH session?"):
             assert word in page.text or word in asked.text
         assert not verdict.done()
-        assert "The SSH session begins" in (await answer(browser, where, asked)).text
+        assert "The SSH session is allowed" in (await answer(browser, where, asked)).text
         assert (await asyncio.wait_for(verdict, 5))["accept"]
-        assert "The SSH session begins" in (await browser.get(where)).text
+        assert "The SSH session is allowed" in (await browser.get(where)).text
     incoming = Incoming(world.server, world.laptop)
     assert (await incoming.decide())["accept"] and not incoming.banners
 
@@ -133,7 +133,7 @@ async def test_the_owner_says_no_and_the_terminal_hears_it(world: World) -> None
         ended = await answer(browser, where, asked, "no")
         assert ended.status_code == 403 and "session-not-mine" in ended.text
     told = await asyncio.wait_for(verdict, 5)
-    assert told["reject"] and "its owner said" in told["message"]
+    assert told["reject"] and "its owner refused" in told["message"]
 
 
 async def test_another_person_cannot_decide_it_and_it_waits_on_for_the_owner(world: World) -> None:

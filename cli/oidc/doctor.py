@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -81,12 +81,10 @@ def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | 
     except ConfigError as error:
         for problem in error.problems:
             report.fail("configuration", f"{problem.where}: {problem.key}", problem.what, problem.remedy)
+        _add_warnings(report, error.warnings)
     else:
         report.ok("configuration", f"{config.source or 'the environment'} can be used")
-        for warning in config.warnings:
-            if ": oidc" in warning or "OIDC" in warning:
-                what, _, remedy = warning.partition(" — ")
-                report.warn("configuration", what, "", remedy)
+        _add_warnings(report, config.warnings)
         if not config.oidc.in_use():
             report.fail(
                 "configuration", "no sign-in provider is configured", "oidc.issuer is empty, or oidc.enabled is false",
@@ -95,6 +93,13 @@ def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | 
         outcome.dump["configuration"] = _effective(config)
     outcome.findings += report.findings
     return config
+
+
+def _add_warnings(report: DoctorReport, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        if ": oidc" in warning or "OIDC" in warning:
+            what, _, remedy = warning.partition(" — ")
+            report.warn("configuration", what, "", remedy)
 
 
 def _prompt(text: str) -> None:

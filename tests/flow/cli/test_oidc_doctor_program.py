@@ -57,7 +57,8 @@ async def test_a_failure_is_the_exit_status_with_cause_and_remedy(tmp_path: Path
     answer = await doctor(tmp_path)
     assert answer.status == 1 and "FAIL  discovery" in answer.out
     assert (
-        "cause: there is no description at this address" in answer.out and "remedy: copy the Issuer URL" in answer.out
+        "cause: there are no provider metadata" in answer.out
+        and "remedy: copy the issuer with the App ID" in answer.out
     )
     assert "checks failed" in answer.err
     answer = await doctor(tmp_path, "--json")
@@ -72,7 +73,7 @@ async def test_a_configuration_that_cannot_be_used_is_explained_line_by_line(
     answer = await doctor(tmp_path, "--json")
     places = [finding["text"] for finding in of(answer, "configuration")]
     assert answer.status == 1 and any(
-        place.startswith(f"{tmp_path}/config.yaml:") and place.endswith("oidc.clame") for place in places
+        place.startswith(f"{tmp_path}/config.yaml:") and "oidc.clame" in place for place in places
     )
     assert not of(answer, "discovery")
 

@@ -14,12 +14,14 @@ Signs, cheapest first:
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Protocol
 
 from gateway.edge.outage_guard import OutageGuard
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tcp_signs import TcpSocket, enable_keepalive, read_tcp_signs
 from gateway.edge.wheel import Timer, TimerWheel
+from services.shared.keys import MachineKey
 
 KEEPALIVE = 30.0
 """Seconds of silence after which a client's kernel sends a keep-alive probe (Go `net/http` DefaultTransport)."""
@@ -63,11 +65,31 @@ class WatchedTunnel(Protocol):
         ...
 
 
+class AwakeMachines:
+    """Machine keys whose kernel sends keep-alive probes, so that their next tunnel is probed from the start."""
+
+    def __init__(self, capacity: int = 1 << 17) -> None:
+        """Beyond `capacity` the key noted least recently is forgotten."""
+        self._capacity = capacity
+        self._machines: OrderedDict[MachineKey, None] = OrderedDict()
+
+    def __contains__(self, machine: MachineKey) -> bool:
+        return machine in self._machines
+
+    def note(self, machine: MachineKey) -> None:
+        """Note that a machine sends keep-alive probes."""
+        self._machines[machine] = None
+        self._machines.move_to_end(machine)
+        if len(self._machines) > self._capacity:
+            self._machines.popitem(last=False)
+
+
 class WatchContext(Protocol):
     """What the watches of all tunnels share."""
 
     settings: EdgeSettings
     guard: OutageGuard
+    awake: AwakeMachines
 
     @property
     def wheel(self) -> TimerWheel: ...
@@ -83,6 +105,7 @@ class PeerWatch:
         "_awake",
         "_checked_at",
         "_full_check_at",
+        "_machine",
         "_missed",
         "_ping_due",
         "_ping_timer",
@@ -94,14 +117,16 @@ class PeerWatch:
         "received_at",
     )
 
-    def __init__(self, tunnel: WatchedTunnel, shared: WatchContext, sock: TcpSocket | None) -> None:
-        self._tunnel, self._shared, self._socket = tunnel, shared, sock
+    def __init__(
+        self, tunnel: WatchedTunnel, shared: WatchContext, sock: TcpSocket | None, machine: MachineKey
+    ) -> None:
+        self._tunnel, self._shared, self._socket, self._machine = tunnel, shared, sock, machine
         now = shared.wheel.now()
         self.received_at = self._checked_at = now
         """Loop time of the last bytes from the peer; the tunnel sets it."""
         self._full_check_at = now + shared.settings.check_interval
         self._segments = self._missed = 0
-        self._awake = False
+        self._awake = machine in shared.awake and self._let_kernel_probe()
         """Whether a keep-alive probe of the peer was seen, so that our kernel probes it."""
         self._asked_at: float | None = None
         self._ping_due = 0.0
@@ -191,12 +216,16 @@ class PeerWatch:
         silence = min(signs.since_ack, now - self.received_at)
         # Longer silence than since the last look: what came can only have been a keep-alive probe.
         if self._segments and signs.segments != self._segments and silence > now - self._checked_at:
-            self._awake = self._socket is not None and enable_keepalive(self._socket, KEEPIDLE, KEEPINTVL, KEEPCNT)
+            self._awake = self._let_kernel_probe()
+            self._shared.awake.note(self._machine)
         self._segments, self._checked_at = signs.segments, now
         if self._awake:
             return POLL
         due = KEEPALIVE + SLACK - silence
         return due if due > 0 else self._shared.settings.check_interval
+
+    def _let_kernel_probe(self) -> bool:
+        return self._socket is not None and enable_keepalive(self._socket, KEEPIDLE, KEEPINTVL, KEEPCNT)
 
     def _ping_if_idle(self, now: float) -> None:
         if now - self.received_at >= max(IDLE_PING, self._shared.tunnel_count / IDLE_PINGS_PER_SECOND):

@@ -14,7 +14,7 @@ from gateway.edge.http2.events import GoingAway, Pong, RequestReceived, RequestR
 from gateway.edge.http2.frames import HEADER_SIZE
 from gateway.edge.limiter import ConnectionSlot
 from gateway.edge.outage_guard import OutageGuard
-from gateway.edge.peer_watch import PeerWatch
+from gateway.edge.peer_watch import AwakeMachines, PeerWatch
 from gateway.edge.response import ResponseStream
 from gateway.edge.settings import EdgeCounts, EdgeSettings
 from gateway.edge.tcp_signs import TcpSocket
@@ -48,6 +48,7 @@ class TunnelContext(Protocol):
     counts: EdgeCounts
     limits: Limits
     guard: OutageGuard
+    awake: AwakeMachines
 
     @property
     def wheel(self) -> TimerWheel: ...
@@ -331,7 +332,7 @@ class Tunnel(asyncio.Protocol):
         self._slot.mark_authenticated()
         self._timer.cancel()
         sock = cast("TcpSocket | None", self._transport.get_extra_info("socket"))
-        self._watch = PeerWatch(self, self._shared, sock)
+        self._watch = PeerWatch(self, self._shared, sock, self.session.machine_key)
         if self._shared.admit(self):
             return True
         self.http.go_away(ErrorCode.ENHANCE_YOUR_CALM)

@@ -12,6 +12,7 @@ from gateway.edge.handshake_rates import HandshakeRates
 from gateway.edge.http2 import Limits
 from gateway.edge.limiter import ConnectionLimiter, ConnectionSlot
 from gateway.edge.outage_guard import OutageGuard
+from gateway.edge.peer_watch import AwakeMachines
 from gateway.edge.settings import EdgeCounts, EdgeSettings
 from gateway.edge.tunnel import Tunnel, TunnelTransport
 from gateway.edge.wheel import TimerWheel
@@ -86,6 +87,7 @@ class Tunnels:
         self.limits = Limits(max_body=self.settings.max_body, body_limit=body_limit)
         self.wheel = wheel or TimerWheel.of_loop(asyncio.get_running_loop())
         self.guard = OutageGuard(self.wheel.now, self.wheel.stalled_since)
+        self.awake = AwakeMachines()
         self.limiter = ConnectionLimiter(self.settings, self.counts)
         self.handshake_rates = HandshakeRates(self.settings, self.counts)
         self.closing = False

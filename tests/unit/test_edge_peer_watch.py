@@ -8,12 +8,15 @@ import struct
 import pytest
 
 from gateway.edge.outage_guard import OutageGuard
-from gateway.edge.peer_watch import KEEPALIVE, KEEPCNT, KEEPIDLE, KEEPINTVL, PeerWatch
+from gateway.edge.peer_watch import KEEPALIVE, KEEPCNT, KEEPIDLE, KEEPINTVL, AwakeMachines, PeerWatch
 from gateway.edge.settings import EdgeSettings
 from gateway.edge.tcp_signs import read_tcp_signs
 from gateway.edge.wheel import TimerWheel
 from services.shared.config.processes import GatewayConfig
+from services.shared.keys import MachineKey
 from tests.fakes.tunnel import FakeTime
+
+MACHINE = MachineKey(b"\1" * 32)
 
 
 class Kernel:
@@ -62,7 +65,7 @@ class Peer:
         self.lost_at: float | None = None
         self.silent = False
         self.has_streams, self.has_unsent = True, False
-        self.watch = PeerWatch(self, shared, kernel)
+        self.watch = PeerWatch(self, shared, kernel, MACHINE)
 
     def send_ping(self) -> None:
         self.pings.append(self.shared.time.seconds)
@@ -97,6 +100,7 @@ class Shared:
         self.wheel = TimerWheel(self.time.monotonic, self.time.after, 0.5)
         self.settings = EdgeSettings.of(GatewayConfig())
         self.guard = OutageGuard(self.wheel.now, self.wheel.stalled_since)
+        self.awake = AwakeMachines()
         self.tunnel_count = tunnels
 
     def peer(self, *, keepalives: bool = True) -> Peer:
@@ -111,6 +115,25 @@ def test_a_peer_that_sends_keepalives_is_probed_by_our_kernel() -> None:
     assert peer.kernel.probing
     options = {peer.kernel.options[socket.IPPROTO_TCP, name] for name in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)}
     assert options == {KEEPIDLE, KEEPINTVL} and KEEPIDLE + KEEPINTVL * KEEPCNT < 30
+
+
+def test_the_next_tunnel_of_a_machine_that_sends_keepalives_is_probed_from_the_start() -> None:
+    shared = Shared()
+    shared.peer()
+    shared.time.advance(45)
+    again = shared.peer()
+    assert again.kernel is not None and again.kernel.probing
+    again.silent, stopped_at = True, shared.time.seconds
+    shared.time.advance(60)
+    assert again.lost_at is not None and again.lost_at - stopped_at <= 30
+
+
+def test_machines_that_are_awake_are_remembered_in_bounded_number() -> None:
+    awake = AwakeMachines(capacity=2)
+    machines = [MachineKey(bytes([number] * 32)) for number in range(3)]
+    for machine in machines:
+        awake.note(machine)
+    assert [machine in awake for machine in machines] == [False, True, True]
 
 
 @pytest.mark.parametrize("moment", [0.0, 1.0, 5.0, 7.0, 9.0, 11.9])

@@ -29,11 +29,11 @@ def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
     if not _is_trusted(peer, trusted):
         return peer
     for name in ("true-client-ip", "x-real-ip"):
-        if (said := _address(headers.get(name, ""))) is not None:
-            return said
+        if (named := _address(headers.get(name, ""))) is not None:
+            return named
     for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
-        if (said := _address(hop)) is not None and not _is_trusted(said, trusted):
-            return said
+        if (named := _address(hop)) is not None and not _is_trusted(named, trusted):
+            return named
     return peer
 
 

@@ -111,7 +111,7 @@ class AuthClient:
         """Wait until a login is decided; cancelling this cancels the call.
 
         Raises:
-            LoginStillPending: nobody decided within `deadline` seconds.
+            LoginStillPending: no decision within `deadline` seconds.
             ServiceError: another machine's login, a malformed request, or no answer.
         """
         request = pb.AwaitLoginRequest(registration=_request(registration), followup=followup)

@@ -1,4 +1,4 @@
-"""What a call to a service may end with other than an answer, as types. Knows gRPC status; decides nothing."""
+"""Failures of calls to services as exception types, made from gRPC status. Decides nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ServiceError(Exception):
     """A call did not succeed; the text is the service's and safe to show."""
 
 
-class UnknownNode(ServiceError):  # noqa: N818  a refusal that clients hear of, not a bug of ours
+class UnknownNode(ServiceError):  # noqa: N818  an answer to clients, not an error of this program
     """No node, login or key has this name."""
 
 
@@ -21,15 +21,15 @@ class WrongMachine(ServiceError):  # noqa: N818
 
 
 class Malformed(ServiceError):  # noqa: N818
-    """The request says something that cannot be."""
+    """The request is invalid."""
 
 
 class Overloaded(ServiceError):  # noqa: N818
-    """Too much is under way; come again."""
+    """Too many requests are under way; try again."""
 
 
 class Unavailable(ServiceError):  # noqa: N818
-    """The service is not there, did not answer in time, or failed inside."""
+    """The service is unreachable, did not answer in time, or failed."""
 
 
 _KINDS: dict[grpc.StatusCode, type[ServiceError]] = {
@@ -41,6 +41,6 @@ _KINDS: dict[grpc.StatusCode, type[ServiceError]] = {
 
 
 def raise_failure(error: grpc.aio.AioRpcError) -> Never:
-    """Turn a gRPC status into one of the types of this module."""
+    """Raise the type of this module that stands for a gRPC status."""
     kind = _KINDS.get(error.code(), Unavailable)
     raise kind(error.details() or error.code().name.lower().replace("_", " ")) from None

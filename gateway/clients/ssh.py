@@ -31,7 +31,7 @@ class SshRule:
     period_seconds: int
     everywhere: bool
     action: bytes = field(repr=False)
-    """SSHAction as JSON: what the client is told once a person said yes."""
+    """SSHAction as JSON: the answer to the client once a person has confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class SshClient:
         """Wait until a person has decided; cancelling this cancels the call.
 
         Raises:
-            SshStillWaiting: nobody decided within `deadline` seconds.
+            SshStillWaiting: no decision within `deadline` seconds.
             ServiceError: as `rule`, or too many wait.
         """
         request = auth_pb2.AwaitSshCheckRequest(question=_question(session, rule), auth_id=auth_id)

@@ -15,7 +15,7 @@ WINDOW = 10.0
 SHARE = 3
 """More than 1/3 of the PINGs of a window unanswered may be an outage of ours."""
 PATIENCE = 12
-"""PINGs in a row after which a peer is lost even if nobody answers."""
+"""Missed PINGs in a row after which a peer is lost even if no peer answers."""
 
 
 class _Window:

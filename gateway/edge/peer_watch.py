@@ -1,4 +1,4 @@
-"""Notices that the peer of one tunnel is gone. Decides when to ask; the tunnel sends and ends.
+"""Detects that the peer of one tunnel is lost. Decides when to ask; the tunnel sends PINGs and cuts the connection.
 
 Signs, cheapest first:
 
@@ -44,7 +44,7 @@ class WatchedTunnel(Protocol):
 
     @property
     def has_streams(self) -> bool:
-        """Whether a request is being answered; without one nobody waits for this peer."""
+        """Whether a request is being answered; without one no service depends on this peer."""
         ...
 
     @property

@@ -152,7 +152,7 @@ class ResponseStream:
             _call(self._on_resume)
 
     def lost(self) -> None:
-        """End without an answer: the stream is gone."""
+        """End without an answer because the stream has ended."""
         if self.closed:
             return
         self.closed = True

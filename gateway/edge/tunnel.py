@@ -27,7 +27,7 @@ from services.shared.telemetry.logs import get_logger
 log = get_logger(__name__)
 
 SEAL_AT_ONCE = 64 << 10
-"""Bytes of data sealed in one step, so that the socket can say when it is full."""
+"""Bytes of data sealed in one step, so that the socket can report that it is full."""
 
 
 class TunnelTransport(Protocol):

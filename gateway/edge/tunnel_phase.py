@@ -3,8 +3,8 @@
 HALF_OPEN  handshake answered; the initiation may be a replay until a record decrypts
 OPEN       a record has decrypted
 DRAINING   takes no more requests; ends with its last stream
-CLOSING    the transport is told to close; what still arrives is ignored
-CLOSED     the connection is gone
+CLOSING    the transport is closing; further data is ignored
+CLOSED     the connection has ended
 """
 
 from __future__ import annotations

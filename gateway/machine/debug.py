@@ -34,7 +34,7 @@ class SiblingWorkers:
         self._sockets = tuple(sockets)
 
     async def ask(self, method: str, request: Any, wait: float) -> Any:
-        """The answer of the one that the node is connected to; None where it is connected to none.
+        """Return the answer of the worker that the node is connected to, or None if there is none.
 
         Raises:
             AioRpcError: that one has no answer.

@@ -1,6 +1,6 @@
 """The last map of a device that is not in the tailnet: logs it out, so that its user can sign in again. Owns the bytes.
 
-A client whose map request is refused keeps its state and retries for ever: `tailscale status` says offline, and
+A client whose map request is refused keeps its state and retries without end: `tailscale status` shows it offline, and
 `tailscale up` prints nothing. A map whose own node has a key that ended in the past makes it log out, and the next
 `tailscale up` registers. The stream is then held open, because a client whose stream ends at once requests 46 maps a
 second. Strangers may request it too, so the number of held streams is bounded.

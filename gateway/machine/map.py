@@ -76,7 +76,7 @@ class Map:
             self._metrics.updates.labels("repeated").inc()
             responder.respond(200)
             return
-        # Until this one is stored the last accepted report says nothing about what the registry will hold.
+        # Until this one is stored the last accepted report is not what the registry will hold.
         self._reports.forget(request.machine_key, wanted.node_key)
         report = Report(request.connection_id, digest, self._next_order())
         self._work.run(request.machine_key, responder, partial(self._store, request, responder, wanted, report))

@@ -212,7 +212,7 @@ class MapSessions:
         self._count("change", len(message), sent)
 
     def ended(self, route: int, reason: Reason) -> None:
-        """End a session because the map streamer says so."""
+        """End a session at the request of the map streamer."""
         session = self._table.at(route)
         if session is None:
             return

@@ -72,25 +72,25 @@ class Router:
 
 def take_health(request: TunnelRequest, responder: Responder) -> None:
     """Log a health report; clients up to v1.88 send them."""
-    said = _object(request.body)
-    if said is None:
+    report = _object(request.body)
+    if report is None:
         refuse(responder, Refusal(400, "a health report is a JSON object"))
         return
-    log.debug("client health", subsystem=_short(said.get("Subsys")), error=_short(said.get("Error")))
+    log.debug("client health", subsystem=_short(report.get("Subsys")), error=_short(report.get("Error")))
     responder.respond(200, b"{}")
 
 
 def take_audit(request: TunnelRequest, responder: Responder) -> None:
     """Log an audit record of a client, such as that its user disconnected."""
-    said = _object(request.body)
-    if said is None:
+    report = _object(request.body)
+    if report is None:
         refuse(responder, Refusal(400, "an audit record is a JSON object"))
         return
     log.info(
         "client audit",
         machine_key=str(request.machine_key),
-        action=_short(said.get("Action")),
-        details=_short(said.get("Details")),
+        action=_short(report.get("Action")),
+        details=_short(report.get("Details")),
     )
     responder.respond(200, b"{}")
 

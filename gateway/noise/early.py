@@ -1,6 +1,6 @@
-"""The early payload: what the server may say before the first HTTP/2 byte.
+"""The early payload, which the server may send before the first HTTP/2 byte. Does no I/O.
 
-     0  5  ff ff ff "TS": no HTTP/2 frame header starts so, which is how clients tell the two apart
+     0  5  ff ff ff "TS": no HTTP/2 frame header starts like this, so clients can distinguish the two
      5  4  length L, big-endian
      9  L  JSON {"nodeKeyChallenge":"chalpub:<64 hex>"}
 
@@ -21,7 +21,7 @@ _HEAD = len(EARLY_MAGIC) + 4
 
 
 def encode_early(challenge: ChallengeKey) -> bytes:
-    """The payload that offers a challenge key."""
+    """Encode the payload that offers a challenge key."""
     body = b'{"nodeKeyChallenge":"%b"}' % str(challenge).encode()
     return EARLY_MAGIC + len(body).to_bytes(4, "big") + body
 
@@ -30,10 +30,10 @@ def decode_early(stream: bytes) -> tuple[ChallengeKey | None, int] | None:
     """Read the start of a server's plaintext as a client does.
 
     Returns the challenge and how many bytes it took, `(None, 0)` when HTTP/2 starts at once, and None while
-    too few bytes are there to tell.
+    too few bytes have arrived.
 
     Raises:
-        MalformedMessageError: it starts like an early payload and is none.
+        MalformedMessageError: it starts like an early payload but is not one.
     """
     if not stream.startswith(EARLY_MAGIC):
         return None if EARLY_MAGIC.startswith(stream) else (None, 0)
@@ -48,4 +48,4 @@ def decode_early(stream: bytes) -> tuple[ChallengeKey | None, int] | None:
         payload = json.loads(stream[_HEAD : _HEAD + length])
         return ChallengeKey.parse(payload["nodeKeyChallenge"]), _HEAD + length
     except (ValueError, TypeError, KeyError, AttributeError, KeyFormatError):
-        raise MalformedMessageError("the early payload is not what it should be") from None
+        raise MalformedMessageError("the early payload is malformed") from None

@@ -28,7 +28,7 @@ from services.shared.keys import MachineKey, PrivateKey
 
 
 class ControlKey:
-    """The server's long-lived Noise key, parsed once: deriving its public half costs as much as an exchange."""
+    """The server's long-lived Noise key, parsed once, because deriving its public half costs as much as an exchange."""
 
     __slots__ = ("_private", "public")
 
@@ -37,7 +37,7 @@ class ControlKey:
         self.public = MachineKey(self._private.public_key().public_bytes_raw())
 
     def exchange(self, public: bytes) -> bytes:
-        """X25519 with a client's key.
+        """Compute X25519 with a client's key.
 
         Raises:
             AuthenticationError: that key is of low order.
@@ -47,10 +47,10 @@ class ControlKey:
 
 @dataclass(frozen=True, slots=True)
 class NoiseSession:
-    """What a finished handshake leaves: who the other side is, and one cipher each way.
+    """The result of a handshake: the identity of the other side, and one cipher for each direction.
 
-    For the server `machine_key` is the client's; that it is really there shows only in its first record, because
-    an initiation can be replayed by anyone who saw it.
+    For the server `machine_key` is the client's. Only the first record that decrypts shows that the client is present,
+    because an initiation can be replayed by anyone who captured it.
     """
 
     version: int
@@ -61,16 +61,16 @@ class NoiseSession:
 
 
 def prologue(version: int) -> bytes:
-    """Both sides mix this in first, so neither can be lied to about the version."""
+    """Return the prologue, which both sides mix in first, so that the version cannot be forged."""
     return b"Tailscale Control Protocol v%d" % version
 
 
 def respond(control: ControlKey, initiation: bytes, ephemeral: PrivateKey) -> tuple[bytes, NoiseSession]:
-    """Answer an initiation as the server: the 51 bytes to send, and the session.
+    """Answer an initiation as the server. Returns the 51 bytes to send and the session.
 
     Raises:
-        MalformedMessageError: wrong size, type or length; tell the client with an error frame.
-        AuthenticationError: it proves no machine key; close without a word.
+        MalformedMessageError: wrong size, type or length; the client gets an error frame.
+        AuthenticationError: it authenticates no machine key; close without an answer.
     """
     message = Initiation.parse(initiation)
     state = SymmetricState()
@@ -117,18 +117,18 @@ class Initiator:
         self.initiation = Initiation(version, public, sealed, state.seal(key, b"")).encode()
 
     def finish(self, response: bytes) -> NoiseSession:
-        """Read the server's answer, exactly one frame.
+        """Process the server's answer, exactly one frame.
 
         Raises:
-            RemoteNoiseError: it was a refusal.
-            MalformedMessageError: it was no response.
+            RemoteNoiseError: it is a refusal.
+            MalformedMessageError: it is not a response.
             AuthenticationError: it does not come from the holder of the control key.
         """
         if response[:1] == bytes([TYPE_ERROR]):
             raise RemoteNoiseError(parse_error_frame(response))
         state, self._state = self._state, None
         if state is None:
-            raise MalformedMessageError("the handshake is over")
+            raise MalformedMessageError("the handshake has ended")
         public, tag = parse_response(response)
         # <- e, ee, se
         state.mix(public)

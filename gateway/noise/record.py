@@ -24,14 +24,14 @@ _HEAD = struct.Struct(">BH")
 _LAST_NONCE = (1 << 64) - 1
 """The all-ones counter is never used (`controlbase/conn.go` errors with errCipherExhausted there)."""
 _BUSY = 2
-"""Records between two looks from which on a sealer is busy: with a keep-alive now and then it is not.
+"""Records in one period from which a sealer counts as busy; an occasional keep-alive is less.
 
-One busy time is not enough, or every client that has just come would be taken for one.
+One busy period is not enough, because every client that has just connected has one.
 """
 
 
 class RecordReader:
-    """Opens records; holds at most one incomplete frame.
+    """Opens records; buffers at most one incomplete frame.
 
     Keeps the key and not a cipher object: reading is rare, and an idle object would cost 2 KiB per connection.
     """
@@ -44,10 +44,10 @@ class RecordReader:
         self._buffer = b""
 
     def receive(self, data: bytes) -> bytes:
-        """Take whatever arrived; return every plaintext byte it completes.
+        """Process received bytes. Returns all plaintext that they complete.
 
         Raises:
-            MalformedMessageError: a frame of another type, or with a length no record has.
+            MalformedMessageError: a frame of another type, or of an invalid length.
             AuthenticationError: a record does not decrypt.
             NoiseError: an earlier call raised.
         """
@@ -82,7 +82,7 @@ class RecordReader:
 
 
 def _frame_end(buffer: bytes, start: int) -> int | None:
-    """Where the frame at `start` ends, or None while it is incomplete; each header byte is judged when it is there."""
+    """Return where the frame at `start` ends, or None while it is incomplete; checks each header byte as it arrives."""
     have = len(buffer) - start
     if have == 0:
         return None
@@ -99,7 +99,7 @@ def _frame_end(buffer: bytes, start: int) -> int | None:
 
 
 class RecordSealer:
-    """Seals records. The order of calls is the order on the wire; what was sealed must be sent.
+    """Seals records. The order of calls is the order on the wire; every sealed frame must be sent.
 
     Keeps the key, and a cipher object only while it is busy: an idle one would cost 2 KiB per connection, where making
     one costs about as much as sealing a short record.
@@ -115,16 +115,16 @@ class RecordSealer:
         self._busy = False
 
     def seal(self, data: bytes | Iterable[bytes | bytearray | memoryview]) -> bytes:
-        """The frames for one buffer, or for several as if they were joined; as few frames as fit.
+        """Seal one buffer, or several as if they were joined, in as few frames as possible.
 
         Raises:
-            NoiseError: the counter is used up, now or before.
+            NoiseError: the counter is exhausted.
         """
         cipher = self._cipher
         if cipher is None:
             cipher = self._make()
         if isinstance(data, bytes) and 0 < (size := len(data)) <= MAX_PLAINTEXT and self._nonce < _LAST_NONCE:
-            # Nearly every message: one change for one client, a thousand times in a row.
+            # The usual case: one delta for one client.
             sealed = cipher.encrypt(_NONCE.pack(0, self._nonce), data, None)
             self._nonce += 1
             return _HEAD.pack(TYPE_RECORD, size + TAG_SIZE) + sealed
@@ -139,7 +139,10 @@ class RecordSealer:
         return b"".join(frames)
 
     def drop_idle_cipher(self) -> bool:
-        """Call at an even pace: from the second busy time in a row on the cipher is kept. Whether one was let go."""
+        """Keep the cipher from the second busy period in a row on, else drop it. Returns whether one was dropped.
+
+        Called at an even pace, which defines the period.
+        """
         busy = self._nonce - self._seen >= _BUSY
         self._seen = self._nonce
         keep, self._busy = busy and self._busy, busy
@@ -155,7 +158,7 @@ class RecordSealer:
 
 
 def _cut(buffers: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes | memoryview]:
-    """Plaintexts of at most one record each; copies only the bytes of records that span buffers."""
+    """Cut buffers into plaintexts of at most one record each; copies only the bytes of records that span buffers."""
     parts: list[bytes | bytearray | memoryview] = []
     size = 0
     for buffer in buffers:

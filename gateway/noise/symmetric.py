@@ -1,4 +1,4 @@
-"""The running state of a handshake: the hash of all that was said, and the chaining key.
+"""The running state of a handshake: the hash of all messages, and the chaining key.
 
 Noise specification section 5.2, with two points that stock code gets differently:
 

@@ -1,7 +1,7 @@
 """Keeps a number of worker processes alive: starts them, starts one again that died, and ends with all of them.
 
-It serves nothing itself. Each worker's standard input is a socket to us: it says there when it is ready, and its end
-tells the worker that we are gone.
+It serves nothing itself. Each worker's standard input is a socket to the supervisor: the worker writes to it when it is
+ready, and its end shows the worker that the supervisor has ended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Pauses:
         self._next = FIRST_PAUSE
 
     def after(self, lived: float) -> float:
-        """The seconds to wait after a life of so many seconds."""
+        """Return the seconds to wait after a worker that lived for `lived` seconds."""
         if lived >= LONG_LIFE:
             self._next = FIRST_PAUSE
         pause, self._next = self._next, min(2 * self._next, LONGEST_PAUSE)

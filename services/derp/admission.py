@@ -1,4 +1,4 @@
-"""Admission of clients: the interface that a connection calls, and the implementation that admits everyone."""
+"""RelayAdmission of clients: the interface that a connection calls, and the implementation that admits everyone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 from services.shared.keys import NodeKey
 
 
-class Admission(Protocol):
+class RelayAdmission(Protocol):
     """Decides whether a client that proved its node key may come in."""
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from services.derp import frames, http
-from services.derp.admission import Admission
+from services.derp.admission import RelayAdmission
 from services.derp.handshake import LoginError
 from services.derp.lobby import Lobby
 from services.derp.relay import Relay
@@ -63,7 +63,7 @@ class Shell:
     relay: Relay
     identity: Identity
     host: http.Host
-    admission: Admission
+    admission: RelayAdmission
     clock: Clock
     limits: Limits
     lobby: Lobby[Connection]

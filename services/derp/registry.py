@@ -29,7 +29,7 @@ _RETRY_MOST = 10.0
 
 
 class RegistryAdmission:
-    """Lets in the nodes that the registry knows; an `Admission`.
+    """Lets in the nodes that the registry knows; an `RelayAdmission`.
 
     An answer is good for some seconds, so a client that reconnects, or a flood with one key, costs the registry little.
     When the registry does not answer, no new client is admitted unless the operator chose to fail open.

@@ -9,7 +9,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from services.derp import http
-from services.derp.admission import Admission
+from services.derp.admission import RelayAdmission
 from services.derp.connection import Limits, Refusals, Shell
 from services.derp.datagram import StunSocket
 from services.derp.listener import Listener, admit_connection
@@ -43,7 +43,7 @@ class DerpServer:
         self,
         settings: ServerSettings,
         identity: Identity,
-        admission: Admission,
+        admission: RelayAdmission,
         clock: Clock,
         tls: ssl.SSLContext | None = None,
     ) -> None:

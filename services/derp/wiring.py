@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import grpc.aio
 from smartscale.derp.v1 import derp_pb2_grpc
 
-from services.derp.admission import Admission, OpenAdmission
+from services.derp.admission import OpenAdmission, RelayAdmission
 from services.derp.certificate import Certificate, CertificateError, configured, load, self_signed, tls_context
 from services.derp.handshake import parse_mesh_key
 from services.derp.identity import KeyFileError, load_identity
@@ -221,7 +221,7 @@ def _build(config: Config, deps: Deps) -> DerpService:
     return DerpService(server, mesh, announcer, DerpServicer(server, mesh, record), tls, deps, revocation)
 
 
-def _admission(chosen: DerpServerConfig, deps: Deps) -> Admission:
+def _admission(chosen: DerpServerConfig, deps: Deps) -> RelayAdmission:
     if not chosen.verify_clients:
         return OpenAdmission()
     return RegistryAdmission(deps.channels["registry"], deps.clock, fail_open=chosen.verify_clients_fail_open)

@@ -15,7 +15,7 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
 from services.map_streamer import inspection
 from services.map_streamer.session import Gateway
-from services.map_streamer.tailnet import Admission, Tailnet, find_ssh_check
+from services.map_streamer.tailnet import SessionAdmission, Tailnet, find_ssh_check
 from services.shared.rpc import answers, machine_key_of
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.telemetry import get_logger
@@ -37,7 +37,7 @@ class _NoCheckError(Exception):
 class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     """Implements `smartscale.map_streamer.v1.MapStreamerService`."""
 
-    def __init__(self, tailnet: Tailnet, admission: Admission, clock: Clock | None = None) -> None:
+    def __init__(self, tailnet: Tailnet, admission: SessionAdmission, clock: Clock | None = None) -> None:
         self._tailnet = tailnet
         self._admission = admission
         self._clock = clock or SystemClock()

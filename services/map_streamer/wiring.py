@@ -12,7 +12,7 @@ from services.map_streamer.ingest import Follower, Replicas, Sources, own_names
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
-from services.map_streamer.tailnet import Admission, Metrics, Tailnet
+from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.shared.config.model import Config, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.background import Background
@@ -22,7 +22,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 _FIRST_SNAPSHOT = 5.0
-"""Seconds that the start waits for the first snapshot. Sessions opened earlier wait in `Admission`."""
+"""Seconds that the start waits for the first snapshot. Sessions opened earlier wait in `SessionAdmission`."""
 
 
 class MapStreamerService:
@@ -83,7 +83,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     deps.telemetry.registry.register(TailnetCollector(tailnet))
     follower = Follower(DEFAULT_TAILNET, tailnet, deps.bus, deps.channels["registry"], deps.channels["policy"], metrics)
     sources = Sources(config.derp, config.dns, tailnet, own_names(config))
-    admission = Admission(tailnet, deps.clock, metrics)
+    admission = SessionAdmission(tailnet, deps.clock, metrics)
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
     servicer = MapStreamerServicer(tailnet, admission, deps.clock)
     return MapStreamerService(tailnet, follower, sources, replicas, servicer, Background(deps.telemetry))

@@ -41,11 +41,11 @@ class RegistryMetrics(Observer):
         self._position = Gauge("smartscale_registry_position", "Number of the newest change.", registry=registry)
         self._nodes = Gauge("smartscale_registry_nodes", "Nodes in the tailnet.", registry=registry)
 
-    def watch(self, waiting: Callable[[], int], glance: Callable[[], State]) -> None:
+    def watch(self, waiting: Callable[[], int], cached_state: Callable[[], State]) -> None:
         """Read the queue and the state whenever they are scraped."""
         self._queue.set_function(waiting)
-        self._users.set_function(lambda: len(glance().users))
-        self._online.set_function(lambda: sum(node.online for node in glance().nodes.values()))
+        self._users.set_function(lambda: len(cached_state().users))
+        self._online.set_function(lambda: sum(node.online for node in cached_state().nodes.values()))
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Count one transaction."""

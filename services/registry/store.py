@@ -1,4 +1,4 @@
-"""What the use cases need of a database: one tailnet's rows, its numbered log, and a lock on both.
+"""The port to the database: one tailnet's rows, its numbered log, and a lock on both.
 
 `Store.transaction` holds the tailnet's lock from its first statement, so whoever is inside sees the newest state and
 nobody else can number a change. Every failure of the database is `StoreUnavailableError`.
@@ -22,7 +22,7 @@ from services.shared.rpc.presence import SessionsDigest
 
 
 class StoreUnavailableError(UnavailableError):
-    """The database did not do what it was asked; nothing of the transaction is known to be stored."""
+    """The database failed; whether the transaction was committed is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Absence:
-    """A node whose last session ended, within the grace or waiting for someone to say so."""
+    """A node whose last session ended and that is not marked offline yet."""
 
     node_id: NodeId
     since: datetime
@@ -95,11 +95,11 @@ class Transaction(Log, Protocol):
     """One transaction that holds the tailnet's lock."""
 
     async def next_id(self, kind: Literal["node", "user"]) -> int:
-        """An id that was never given before."""
+        """Return an id that was never assigned before."""
         ...
 
     async def write(self, facts: Sequence[Fact], now: datetime) -> list[Record]:
-        """Make facts true in the rows, in this order, and add each to the log."""
+        """Apply facts to the rows in this order, and append each to the log."""
         ...
 
     async def trim(self, keep: int, young: datetime, at_most: int) -> int:
@@ -127,7 +127,7 @@ class Transaction(Log, Protocol):
         ...
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
-        """Add sessions; one that is there already stays."""
+        """Insert sessions; keep those that exist."""
         ...
 
     async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
@@ -139,11 +139,11 @@ class Transaction(Log, Protocol):
         ...
 
     async def put_absences(self, nodes: Collection[NodeId], since: datetime) -> None:
-        """Note that these nodes have no session any more; an older note stays."""
+        """Record that these nodes lost their last session; keep older records."""
         ...
 
     async def remove_absences(self, nodes: Collection[NodeId]) -> None:
-        """Forget these notes."""
+        """Delete the absences of these nodes."""
         ...
 
     async def link(self, issuer: str, subject: str) -> Link | None:

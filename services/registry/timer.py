@@ -1,4 +1,4 @@
-"""The one timer of the registry: calls the keeper when something is due, and the outbox's nudge now and then."""
+"""The registry's only timer: runs the keeper when something is due, and republishes the newest record periodically."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Timer:
         self._wake = asyncio.Event()
         self._next_nudge = 0.0
 
-    def something_due(self) -> None:
-        """Look again, since there is a new thing to wait for."""
+    def wake(self) -> None:
+        """Check now what is due, because something new was stored."""
         self._wake.set()
 
     async def _nudge(self) -> None:

@@ -13,10 +13,10 @@ from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
 from services.registry.sql import SqlStore
 from services.registry.timer import Timer
-from services.registry.usecases.admission import Admission
+from services.registry.usecases.admission import NodeAdmission
+from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import Policies, PolicyChange
 from services.registry.usecases.feed import Feed
-from services.registry.usecases.giving import Giver
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.keeper import Keeper
 from services.registry.usecases.ledger import Ledger
@@ -59,7 +59,7 @@ class RegistryService:
         )
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
         self.timer = Timer(self.keeper, self._outbox)
-        giver, policies = Giver(settings), Policies()
+        allocator, policies = Allocator(settings), Policies()
         self.ledger.consequence = policies.follow_users
         self._follower: Follower | None = None
         if "policy" in deps.channels:
@@ -71,10 +71,10 @@ class RegistryService:
             identities=Identities(self.ledger),
             rights=Rights(self.ledger),
             listings=Listings(self.ledger),
-            nodes=Nodes(self.ledger, settings, giver, policies),
-            admission=Admission(self.ledger, settings, giver, policies),
-            updates=Updates(self.ledger, giver, policies),
-            presence=Presence(self.ledger, self.timer.something_due),
+            nodes=Nodes(self.ledger, settings, allocator, policies),
+            admission=NodeAdmission(self.ledger, settings, allocator, policies),
+            updates=Updates(self.ledger, allocator, policies),
+            presence=Presence(self.ledger, self.timer.wake),
             relays=Relays(self.ledger),
             feed=Feed(self.ledger, self._store),
         )
@@ -92,7 +92,7 @@ class RegistryService:
         """
         await self._store.prepare()
         await self.ledger.start()
-        self._metrics.watch(lambda: self.ledger.waiting, lambda: self.ledger.glance)
+        self._metrics.watch(lambda: self.ledger.waiting, lambda: self.ledger.cached_state)
         self._background.keep(self.timer.run, "registry timer")
         if self._follower is not None:
             self._background.keep(self._follower.run, "registry policy follower")
@@ -110,7 +110,7 @@ async def build(config: Config, deps: Deps, settings: Settings | None = None) ->
 
 
 def settings_of(config: Config) -> Settings:
-    """What the configuration says, in the registry's words."""
+    """Return the registry's settings from the configuration."""
     prefixes = config.prefixes
     return Settings(
         v4=Pool.of(prefixes.v4) if prefixes.v4 else None,

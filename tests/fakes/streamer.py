@@ -16,7 +16,7 @@ from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
-from services.map_streamer.tailnet import Admission, Metrics, Tailnet
+from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.map_streamer.wiring import MapStreamerService
 from services.shared.bus.memory import MemoryBus
 from services.shared.config.model import DerpConfig, DnsConfig
@@ -51,7 +51,7 @@ class Lab:
         metrics = Metrics(CollectorRegistry())
         tailnet = Tailnet(self.clock, ACCESS, RENDER, metrics)
         follower = Follower(DEFAULT_TAILNET, tailnet, self.bus, channel, channel, metrics, quiet)
-        admission = Admission(tailnet, self.clock, metrics)
+        admission = SessionAdmission(tailnet, self.clock, metrics)
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self.bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)
         servicer = MapStreamerServicer(tailnet, admission)

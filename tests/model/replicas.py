@@ -27,7 +27,7 @@ from gateway.machine.session import MapSessionRequest
 from gateway.machine.session_ports import Timing
 from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
-from services.map_streamer.tailnet import Admission, Metrics, Tailnet
+from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.map_streamer.wiring import MapStreamerService
 from services.shared.bus import Bus
 from services.shared.config.model import DerpConfig, DnsConfig
@@ -56,7 +56,7 @@ class Streamer:
         channel, metrics = LocalChannel(self._logs), Metrics(CollectorRegistry())
         tailnet = Tailnet(self._clock, ACCESS, RENDER, metrics)
         follower = Follower(DEFAULT_TAILNET, tailnet, self._bus, channel, channel, metrics)
-        admission = Admission(tailnet, self._clock, metrics)
+        admission = SessionAdmission(tailnet, self._clock, metrics)
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self._bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)
         servicer = MapStreamerServicer(tailnet, admission)

@@ -10,7 +10,7 @@ import uuid
 
 import msgspec
 
-from services.map_streamer.tailnet import Admission, Tailnet
+from services.map_streamer.tailnet import SessionAdmission, Tailnet
 from services.shared.bus import Bus, Message
 from services.shared.ids import TailnetId
 from services.shared.telemetry import get_logger
@@ -34,7 +34,7 @@ _decoder = msgspec.json.Decoder(_Opened)
 class Replicas:
     """The news between the replicas of one tailnet's map streamer."""
 
-    def __init__(self, tailnet_id: TailnetId, tailnet: Tailnet, admission: Admission, bus: Bus) -> None:
+    def __init__(self, tailnet_id: TailnetId, tailnet: Tailnet, admission: SessionAdmission, bus: Bus) -> None:
         self._topic = f"smartscale.{tailnet_id}.map_streamer.sessions"
         self._tailnet = tailnet
         self._bus = bus

@@ -28,7 +28,7 @@ def _no_replicas(node_id: int, when: float) -> None:
     """Do nothing: there is no other replica."""
 
 
-class Admission:
+class SessionAdmission:
     """Admits map sessions to a tailnet."""
 
     def __init__(self, tailnet: Tailnet, clock: Clock, metrics: Metrics) -> None:

@@ -29,7 +29,7 @@ from services.registry.model.route import read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.tag import read_tags
 from services.registry.model.text import clean_line
-from services.registry.usecases.giving import Giver, new_stable_id
+from services.registry.usecases.allocation import Allocator, new_stable_id
 from services.shared.ids import NodeId, UserId
 from services.shared.imported import Counts, ImportedNode, Problems
 from services.shared.tailcfg.dnsname import is_label
@@ -54,7 +54,7 @@ class NodePlanner:
         self,
         state: State,
         users: UserPlanner,
-        giver: Giver,
+        allocator: Allocator,
         may_own: MayOwn,
         now: datetime,
         counts: Counts,
@@ -64,7 +64,7 @@ class NodePlanner:
     ) -> None:
         self._state = state
         self._users = users
-        self._giver = giver
+        self._allocator = allocator
         self._may_own = may_own
         self._now = now
         self._counts = counts
@@ -149,13 +149,13 @@ class NodePlanner:
         """Return a node with a free name and addresses in place of missing ones, or None if none is missing."""
         changed = node
         if not node.given_name:
-            name = self._giver.name(self._state, node.hostname, node.id)
+            name = self._allocator.name(self._state, node.hostname, node.id)
             self._problems.add("node", node.id, "its name is taken or empty", f"named {name}")
             changed = replace(changed, given_name=name)
         if node.ipv4 or node.ipv6:
             return changed if changed is not node else None
         try:
-            changed = replace(changed, ipv4=self._giver.ipv4(self._state), ipv6=self._giver.ipv6(self._state))
+            changed = replace(changed, ipv4=self._allocator.ipv4(self._state), ipv6=self._allocator.ipv6(self._state))
         except ExhaustedError as error:
             self._problems.add("node", node.id, "has no address", f"left without: {error}")
             return changed if changed is not node else None
@@ -224,7 +224,7 @@ class NodePlanner:
             return (), ()
 
     def _address(self, found: ImportedNode, node_id: NodeId, address: str) -> str:
-        if not address or not self._state.is_held(address):
+        if not address or not self._state.is_assigned(address):
             return address
         self._problems.add("node", found.id, f"another node has its address {address}", "taken away")
         return ""

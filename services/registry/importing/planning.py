@@ -13,7 +13,7 @@ from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
-from services.registry.usecases.giving import Giver
+from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.settings import Settings
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
@@ -62,7 +62,7 @@ def plan(
     nodes = NodePlanner(
         state,
         users,
-        Giver(settings),
+        Allocator(settings),
         access.may_own_tag,
         now,
         counts["nodes"],

@@ -65,7 +65,7 @@ class Pool:
         return self.is_v6 == (":" in address) and self.first <= number <= self.last
 
     def gives(self, address: str) -> bool:
-        """Whether the address is one that the pool may give."""
+        """Return whether the pool may assign the address."""
         if not self.holds(address):
             return False
         number = int(ip_address(address))
@@ -98,17 +98,17 @@ class Pool:
         return number
 
 
-def sequential(pool: Pool, is_held: Callable[[str], bool], held_count: int, last: str) -> str:
+def sequential(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, last: str) -> str:
     """The first free address after the one given last, so that a freed address rests as long as possible.
 
     Raises:
         ExhaustedError: every address of the prefix is held.
     """
     start = int(ip_address(last)) if last and pool.holds(last) else pool.first - 1
-    return _search(pool, is_held, held_count, start)
+    return _search(pool, is_assigned, held_count, start)
 
 
-def at_random(pool: Pool, is_held: Callable[[str], bool], held_count: int, random: Random) -> str:
+def at_random(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, random: Random) -> str:
     """A free address chosen by chance.
 
     Raises:
@@ -117,19 +117,19 @@ def at_random(pool: Pool, is_held: Callable[[str], bool], held_count: int, rando
     number = pool.first
     for _ in range(_RANDOM_TRIES):
         number = random.randrange(pool.first, pool.last + 1)
-        if pool.size > 0 and pool.after(number - 1) == number and not is_held(pool.text(number)):
+        if pool.size > 0 and pool.after(number - 1) == number and not is_assigned(pool.text(number)):
             return pool.text(number)
-    return _search(pool, is_held, held_count, number)
+    return _search(pool, is_assigned, held_count, number)
 
 
-def _search(pool: Pool, is_held: Callable[[str], bool], held_count: int, start: int) -> str:
+def _search(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, start: int) -> str:
     if held_count >= pool.size:
         raise ExhaustedError(f"no address is left in {pool.prefix}")
     number = start
     for _ in range(held_count + 1):
         number = pool.after(number)
         text = pool.text(number)
-        if not is_held(text):
+        if not is_assigned(text):
             return text
     raise ExhaustedError(f"no address is left in {pool.prefix}")
 

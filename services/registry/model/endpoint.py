@@ -1,4 +1,4 @@
-"""UDP endpoints that a client says it can be reached at."""
+"""UDP endpoints at which a client reports to be reachable: bounded in number, checked in form."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from services.shared.tailcfg.address import parse_endpoint
 from services.shared.tailcfg.errors import BadRequestError
 
 MAX_ENDPOINTS = 64
-"""Clients send a dozen at most; what comes after so many is left out, never refused."""
+"""Clients send a dozen at most; further ones are left out, never refused."""
 _KINDS = range(6)
 
 
 def read_endpoints(texts: Sequence[str], types: Sequence[int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The endpoints in the client's order, each once, with their types in parallel (0 where none was said).
+    """The endpoints in the client's order, each once, with their types in parallel (0 where the client sent none).
 
     Raises:
         InvalidInputError: one is not `ip:port`.

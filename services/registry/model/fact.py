@@ -12,7 +12,7 @@ from services.shared.ids import NodeId, UserId
 
 @dataclass(frozen=True, slots=True)
 class NodePut:
-    """A node is now so: new or changed."""
+    """A node was added or changed; holds its new state."""
 
     node: Node
 
@@ -26,7 +26,7 @@ class NodeRemoved:
 
 @dataclass(frozen=True, slots=True)
 class UserPut:
-    """A user is now so: new or changed."""
+    """A user was added or changed; holds the new state."""
 
     user: User
 
@@ -40,7 +40,7 @@ class UserRemoved:
 
 @dataclass(frozen=True, slots=True)
 class RelayPut:
-    """A relay is now so: new or changed."""
+    """A relay was added or changed; holds its new state."""
 
     relay: Relay
 

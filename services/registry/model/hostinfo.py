@@ -1,4 +1,4 @@
-"""What a client says of its host, read for the few fields that we act on. Cleaning itself is tailcfg's."""
+"""Reads the fields of a client's hostinfo that the registry acts on. Cleaning is done by `services.shared.tailcfg`."""
 
 from __future__ import annotations
 

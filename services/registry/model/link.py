@@ -38,9 +38,9 @@ class Link:
     last_login: datetime
     display_name: str = ""
     email: str = ""
-    """What this provider said at the last login; the user's own fields follow the newest."""
+    """From the last login at this provider; the user's own fields follow the newest login at any."""
     groups: tuple[str, ...] | None = None
-    """None: this provider never said."""
+    """None: this provider never reported groups."""
     since: tuple[tuple[str, datetime], ...] = ()
     """When it was first seen in each of them."""
     namespace: str = ""

@@ -31,7 +31,7 @@ class Relay:
 
 
 def check_relay(relay: Relay) -> Relay:
-    """Return a relay that clients can be told of.
+    """Return the relay if it fits into a DERP map.
 
     Raises:
         InvalidInputError: a field cannot be put into a DERP map.

@@ -19,7 +19,7 @@ MAX_SHOWN = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The last change of a person's standing; whether they are suspended says the user's record."""
+    """The last change of a person's standing. Whether they are suspended now is in the user's record."""
 
     user_id: UserId
     number: int
@@ -32,7 +32,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One attribute of a person became another, by somebody's word."""
+    """A change of one attribute of a person, with its source."""
 
     user_id: UserId
     at: datetime
@@ -76,11 +76,11 @@ def attributes(user: User | None) -> dict[str, str]:
 
 
 def by(source: str, actor: str = "") -> str:
-    """Who changed something, as history tells it."""
+    """Return the source of a change as the history shows it."""
     return f"{source} ({actor})" if actor else source
 
 
-def check_said(source: str, actor: str, reason: str) -> None:
+def check_attribution(source: str, actor: str, reason: str) -> None:
     """Refuse what cannot be kept with a change.
 
     Raises:

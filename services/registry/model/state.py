@@ -40,7 +40,7 @@ class State:
         self._by_node_key: dict[NodeKey, NodeId] = {}
         self._of_machine: dict[MachineKey, tuple[NodeId, ...]] = {}
         self._by_name: dict[str, NodeId] = {}
-        self._held: dict[str, NodeId] = {}
+        self._assigned: dict[str, NodeId] = {}
         for user in users:
             self._users[user.id] = user
         for node in sorted(nodes, key=lambda node: node.id):
@@ -86,20 +86,20 @@ class State:
         """The node that has this given name."""
         return self._by_name.get(given_name)
 
-    def is_held(self, address: str) -> bool:
-        """Whether a node has this address."""
-        return address in self._held
+    def is_assigned(self, address: str) -> bool:
+        """Return whether a node has this address."""
+        return address in self._assigned
 
-    def held(self) -> Iterable[str]:
+    def assigned(self) -> Iterable[str]:
         """All addresses that nodes have."""
-        return self._held.keys()
+        return self._assigned.keys()
 
     def user_named(self, name: str) -> User | None:
         """The user with this name."""
         return next((user for user in self._users.values() if user.name == name), None)
 
     def apply(self, fact: Fact) -> Fact | None:
-        """Make a fact true; returns the fact that undoes it, or nothing when it changed nothing."""
+        """Apply a fact; return the fact that undoes it, or None if nothing changed."""
         match fact:
             case NodePut(node):
                 return self._put_node(node)
@@ -143,7 +143,7 @@ class State:
         self._by_name[node.given_name] = node.id
         for address in (node.ipv4, node.ipv6):
             if address:
-                self._held[address] = node.id
+                self._assigned[address] = node.id
         if node.id >= self.newest:
             self.newest = node.id
             self.last_v4 = node.ipv4 or self.last_v4
@@ -156,8 +156,8 @@ class State:
         _forget(self._by_node_key, node.node_key, node_id)
         _forget(self._by_name, node.given_name, node_id)
         self.name_hints = {}
-        _forget(self._held, node.ipv4, node_id)
-        _forget(self._held, node.ipv6, node_id)
+        _forget(self._assigned, node.ipv4, node_id)
+        _forget(self._assigned, node.ipv6, node_id)
         if others := tuple(other for other in self._of_machine[node.machine_key] if other != node_id):
             self._of_machine[node.machine_key] = others
         else:

@@ -1,4 +1,4 @@
-"""A person in a tailnet, and what may be said of one."""
+"""A person in a tailnet, and the checks of a user's fields."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from services.registry.model.errors import InvalidInputError
 from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
-from services.registry.usecases.admission import Application
+from services.registry.usecases.admission import AdmitRequest
 from services.registry.usecases.listing import NodeFilter
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
@@ -103,7 +103,7 @@ def node_filter(request: pb.ListNodesRequest) -> NodeFilter:
 
 
 def rights_change(request: pb.ChangeRightsRequest) -> RightsChange:
-    """What ChangeRights says changed; the use case checks the texts."""
+    """Return the change that ChangeRights asks for; the use case checks the texts."""
     standings = {pb.STANDING_SUSPENDED: True, pb.STANDING_GOOD: False}
     return RightsChange(
         user_id=read_user_id(request.user_id),
@@ -121,7 +121,7 @@ def _login_groups(message: pb.LoginGroups) -> LoginGroups:
 
 
 def person(request: pb.UpsertLoginRequest) -> Person:
-    """Who UpsertLogin says signed in; the use case checks the fields."""
+    """Return the person of UpsertLogin; the use case checks the fields."""
     return Person(
         issuer=request.issuer,
         subject=request.subject,
@@ -134,13 +134,13 @@ def person(request: pb.UpsertLoginRequest) -> Person:
     )
 
 
-def application(request: pb.AdmitNodeRequest, machine: MachineKey) -> Application:
-    """What AdmitNode is asked.
+def admit_request(request: pb.AdmitNodeRequest, machine: MachineKey) -> AdmitRequest:
+    """Return the request of AdmitNode.
 
     Raises:
         InvalidInputError: a field cannot be accepted.
     """
-    return Application(
+    return AdmitRequest(
         machine_key=machine,
         node_key=read_key(NodeKey, "node_key", request.node_key),
         old_node_key=read_optional_key(NodeKey, "old_node_key", request.old_node_key),
@@ -157,7 +157,7 @@ def application(request: pb.AdmitNodeRequest, machine: MachineKey) -> Applicatio
 
 
 def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
-    """What UpdateNode is asked.
+    """Return the report of UpdateNode.
 
     Raises:
         InvalidInputError: a field cannot be accepted.
@@ -179,7 +179,7 @@ def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
 
 
 def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
-    """What ReportSessions says.
+    """Return the report of ReportSessions.
 
     Raises:
         InvalidInputError: a field cannot be accepted.

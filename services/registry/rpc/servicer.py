@@ -20,7 +20,7 @@ from services.registry.model import errors
 from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.registry.rpc import requests, writing
-from services.registry.usecases.admission import Admission
+from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.listing import Listings
@@ -59,7 +59,7 @@ class UseCases:
     rights: Rights
     listings: Listings
     nodes: Nodes
-    admission: Admission
+    admission: NodeAdmission
     updates: Updates
     presence: Presence
     relays: Relays
@@ -111,7 +111,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self, request: pb.GetPersonRequest, context: ServicerContext[pb.GetPersonRequest, pb.GetPersonResponse]
     ) -> pb.GetPersonResponse:
         """Return all that is known of a person."""
-        found = await self._cases.identities.dossier(requests.read_user_id(request.user_id))
+        found = await self._cases.identities.details(requests.read_user_id(request.user_id))
         return pb.GetPersonResponse(
             user=self._user(found.user),
             links=map(writing.link, found.links),
@@ -139,7 +139,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.UnlinkUserRequest,
         context: ServicerContext[pb.UnlinkUserRequest, pb.UnlinkUserResponse],
     ) -> pb.UnlinkUserResponse:
-        """Make an identity nobody's."""
+        """Unlink an identity."""
         user = await self._cases.identities.unlink(request.issuer, request.subject, request.actor)
         return pb.UnlinkUserResponse(user=self._user(user))
 
@@ -209,7 +209,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         self, request: pb.AdmitNodeRequest, context: ServicerContext[pb.AdmitNodeRequest, pb.AdmitNodeResponse]
     ) -> pb.AdmitNodeResponse:
         """Let a node in."""
-        node, owner = await self._cases.admission.admit(requests.application(request, machine_key_of(context)))
+        node, owner = await self._cases.admission.admit(requests.admit_request(request, machine_key_of(context)))
         return pb.AdmitNodeResponse(node=self._node(node), user=self._optional_user(owner))
 
     async def LogOutNode(

@@ -33,7 +33,7 @@ class SqlTransaction(SqlPeople):
         self._last_ids: dict[str, int] = {}
 
     async def position(self) -> int:
-        """The number of the newest change: known, since nobody else can number one."""
+        """Return the number of the newest change, which the lock keeps from moving."""
         return self._position
 
     async def next_id(self, kind: Literal["node", "user"]) -> int:
@@ -119,7 +119,7 @@ class SqlTransaction(SqlPeople):
         return SessionsDigest(int(count), int(checksum))
 
     async def open_sessions(self, gateway_id: str, sessions: Iterable[tuple[int, NodeId]]) -> None:
-        """Add sessions; one that is there already stays."""
+        """Insert sessions; keep those that exist."""
         rows = [
             {"gateway_id": gateway_id, "session_id": session_id, "node_id": node_id} for session_id, node_id in sessions
         ]
@@ -156,12 +156,12 @@ class SqlTransaction(SqlPeople):
         return found
 
     async def put_absences(self, nodes: Collection[NodeId], since: datetime) -> None:
-        """Note that these nodes have no session any more; an older note stays."""
+        """Record that these nodes lost their last session; keep older records."""
         rows = [{"node_id": node_id, "since": since} for node_id in sorted(nodes)]
         await self._upsert(tables.absences, ["tailnet_id", "node_id"], rows, keep=True)
 
     async def remove_absences(self, nodes: Collection[NodeId]) -> None:
-        """Forget these notes."""
+        """Delete the absences of these nodes."""
         await self._delete(tables.absences, tables.absences.c.node_id, nodes)
 
     async def hear_relay(self, name: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Letting nodes in: who a registering client is, and what it becomes."""
+"""Admission of nodes: finds the node that a registering client is, creates it, or rotates its key."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from services.registry.model.hostinfo import Hostinfo, keep_netinfo
 from services.registry.model.node import NO_USER, Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
+from services.registry.usecases.allocation import Allocator, new_stable_id
 from services.registry.usecases.approval import Policies
 from services.registry.usecases.draft import Draft, user_of
-from services.registry.usecases.giving import Giver, new_stable_id
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import Settings
 from services.shared.ids import NodeId, UserId
@@ -23,7 +23,7 @@ log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application:
+class AdmitRequest:
     """A client that someone entitled has approved."""
 
     machine_key: MachineKey
@@ -51,13 +51,13 @@ class Candidates:
     users: tuple[User, ...]
 
 
-class Admission:
+class NodeAdmission:
     """Finds and admits nodes."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, giver: Giver, policies: Policies) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, allocator: Allocator, policies: Policies) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._giver = giver
+        self._allocator = allocator
         self._policies = policies
 
     async def find(self, machine: MachineKey, node_key: NodeKey, old_node_key: NodeKey | None) -> Candidates:
@@ -75,7 +75,7 @@ class Admission:
 
         return await self._ledger.read(read)
 
-    async def admit(self, application: Application) -> tuple[Node, User | None]:
+    async def admit(self, request: AdmitRequest) -> tuple[Node, User | None]:
         """Create the node, rotate its key, or confirm it: the same call again changes nothing.
 
         Raises:
@@ -85,24 +85,24 @@ class Admission:
             AlreadyExistsError: the node key is that of another user's node on this machine.
             ExhaustedError: no address is left.
         """
-        if not application.tags and not application.user_id:
+        if not request.tags and not request.user_id:
             raise InvalidInputError("a node needs a user or tags")
-        if application.endless and application.expiry is not None:
+        if request.endless and request.expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
 
         async def work(draft: Draft) -> tuple[Node, User | None]:
-            if application.expiry is not None and application.expiry <= draft.now:
+            if request.expiry is not None and request.expiry <= draft.now:
                 raise InvalidInputError("the expiry lies in the past")
-            owner = None if application.tags else user_of(draft.state, application.user_id)
+            owner = None if request.tags else user_of(draft.state, request.user_id)
             # Tags own the node, but a suspended person may not bring it along by a key of theirs either.
-            entitled = owner or draft.state.users.get(application.user_id)
+            entitled = owner or draft.state.users.get(request.user_id)
             if entitled is not None and entitled.suspended:
                 raise ForbiddenError("this user is suspended; ask the administrator")
-            known = _known(draft.state, application)
+            known = _known(draft.state, request)
             if known is None:
-                node = await self._create(draft, application)
+                node = await self._create(draft, request)
             else:
-                node = self._readmit(draft, known, application)
+                node = self._readmit(draft, known, request)
             node = replace(node, approved_routes=self._policies.approve(draft.state, node))
             draft.put_node(node)
             return node, owner
@@ -111,91 +111,91 @@ class Admission:
         log.info("node admitted", node_id=node.id, user_id=node.user_id, method=node.register_method.name.lower())
         return node, owner
 
-    async def _create(self, draft: Draft, application: Application) -> Node:
-        state, hostinfo = draft.state, application.hostinfo
+    async def _create(self, draft: Draft, request: AdmitRequest) -> Node:
+        state, hostinfo = draft.state, request.hostinfo
         node_id = NodeId(await draft.transaction.next_id("node"))
         node = Node(
             id=node_id,
             stable_id=new_stable_id(),
-            machine_key=application.machine_key,
-            node_key=application.node_key,
+            machine_key=request.machine_key,
+            node_key=request.node_key,
             created_at=draft.now,
-            given_name=self._giver.name(state, hostinfo.hostname, node_id),
-            user_id=NO_USER if application.tags else application.user_id,
+            given_name=self._allocator.name(state, hostinfo.hostname, node_id),
+            user_id=NO_USER if request.tags else request.user_id,
             hostname=hostinfo.hostname,
-            ipv6=self._giver.ipv6(state),
-            tags=application.tags,
+            ipv6=self._allocator.ipv6(state),
+            tags=request.tags,
             hostinfo=hostinfo.json,
             home_derp=hostinfo.home_derp,
-            cap_version=application.cap_version,
-            expiry=self._expiry(draft, application),
-            ephemeral=application.ephemeral,
-            register_method=application.register_method,
-            pre_auth_key_id=application.pre_auth_key_id,
+            cap_version=request.cap_version,
+            expiry=self._expiry(draft, request),
+            ephemeral=request.ephemeral,
+            register_method=request.register_method,
+            pre_auth_key_id=request.pre_auth_key_id,
             advertised_routes=hostinfo.routes,
             requested_tags=hostinfo.requested_tags,
         )
         pools, kept = self._policies.pools(state, node), self._policies.kept_pools()
-        return replace(node, ipv4=self._giver.ipv4(state, pools, kept))
+        return replace(node, ipv4=self._allocator.ipv4(state, pools, kept))
 
-    def _readmit(self, draft: Draft, known: Node, application: Application) -> Node:
-        hostinfo = keep_netinfo(application.hostinfo, known.hostinfo)
-        owner = NO_USER if application.tags else application.user_id
+    def _readmit(self, draft: Draft, known: Node, request: AdmitRequest) -> Node:
+        hostinfo = keep_netinfo(request.hostinfo, known.hostinfo)
+        owner = NO_USER if request.tags else request.user_id
         confirmed = (
-            known.node_key == application.node_key
-            and (known.user_id, known.tags) == (owner, application.tags)
+            known.node_key == request.node_key
+            and (known.user_id, known.tags) == (owner, request.tags)
             and not known.is_expired(draft.now)
         )
         expiry = known.expiry
-        said = application.endless or application.expiry is not None
-        if not confirmed or (said and not application.tags):
-            expiry = self._expiry(draft, application)
-        idle = application.ephemeral and not known.online and not confirmed
+        said = request.endless or request.expiry is not None
+        if not confirmed or (said and not request.tags):
+            expiry = self._expiry(draft, request)
+        idle = request.ephemeral and not known.online and not confirmed
         return replace(
             known,
-            node_key=application.node_key,
-            given_name=self._giver.rename(draft.state, known, hostinfo.hostname),
+            node_key=request.node_key,
+            given_name=self._allocator.rename(draft.state, known, hostinfo.hostname),
             user_id=owner,
             hostname=hostinfo.hostname,
-            tags=application.tags,
+            tags=request.tags,
             hostinfo=hostinfo.json,
             home_derp=hostinfo.home_derp,
-            cap_version=application.cap_version or known.cap_version,
+            cap_version=request.cap_version or known.cap_version,
             expiry=expiry,
             expired=False,
             last_seen=draft.now if idle else known.last_seen,  # so that it lives until its first map
-            ephemeral=application.ephemeral,
-            register_method=application.register_method,
-            pre_auth_key_id=application.pre_auth_key_id,
+            ephemeral=request.ephemeral,
+            register_method=request.register_method,
+            pre_auth_key_id=request.pre_auth_key_id,
             advertised_routes=hostinfo.routes,
             requested_tags=hostinfo.requested_tags,
         )
 
-    def _expiry(self, draft: Draft, application: Application) -> datetime | None:
-        if application.tags or application.endless:
+    def _expiry(self, draft: Draft, request: AdmitRequest) -> datetime | None:
+        if request.tags or request.endless:
             return None
-        if application.expiry is not None:
-            return application.expiry
+        if request.expiry is not None:
+            return request.expiry
         return draft.now + self._settings.node_expiry if self._settings.node_expiry else None
 
 
-def _known(state: State, application: Application) -> Node | None:
+def _known(state: State, request: AdmitRequest) -> Node | None:
     """The node that this client is already, if any: nodes are one per machine key and user, or tags."""
-    by_key = state.by_node_key(application.node_key)
-    if by_key is not None and by_key.machine_key != application.machine_key:
+    by_key = state.by_node_key(request.node_key)
+    if by_key is not None and by_key.machine_key != request.machine_key:
         raise ForbiddenError("the node key belongs to another machine")
-    by_old = None if application.old_node_key is None else state.by_node_key(application.old_node_key)
-    if by_old is not None and by_old.machine_key != application.machine_key:
+    by_old = None if request.old_node_key is None else state.by_node_key(request.old_node_key)
+    if by_old is not None and by_old.machine_key != request.machine_key:
         by_old = None
-    found = _choose(state, application, [node for node in (by_key, by_old) if node is not None])
+    found = _choose(state, request, [node for node in (by_key, by_old) if node is not None])
     if by_key is not None and found is not by_key:
         raise AlreadyExistsError("the node key belongs to another user's node on this machine")
     return found
 
 
-def _choose(state: State, application: Application, named: list[Node]) -> Node | None:
-    of_machine = state.of_machine(application.machine_key)
-    if application.tags:
+def _choose(state: State, request: AdmitRequest, named: list[Node]) -> Node | None:
+    of_machine = state.of_machine(request.machine_key)
+    if request.tags:
         if named:
             return named[0]
         tagged = [node for node in of_machine if node.is_tagged]
@@ -204,7 +204,7 @@ def _choose(state: State, application: Application, named: list[Node]) -> Node |
         # A tagged key on the only node of a machine turns it into a tagged one (REG-12).
         return of_machine[0] if len(of_machine) == 1 else None
     for node in (*named, *of_machine):
-        if node.user_id == application.user_id and not node.is_tagged:
+        if node.user_id == request.user_id and not node.is_tagged:
             return node
     # A person who signs in on a tagged node takes it over: the only way to untag it (NOD-05).
     return next((node for node in named if node.is_tagged), None)

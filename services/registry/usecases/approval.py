@@ -43,14 +43,14 @@ class Approver(Protocol):
 
 
 class NoPolicy:
-    """Stands in until the policy is known: approves nothing, doubts nothing."""
+    """Used until the policy is known: approves no route, accepts every tag."""
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
         """Nothing."""
         return ()
 
     def tag_exists(self, tag: str) -> bool:
-        """Nobody can say no yet."""
+        """Every tag is accepted."""
         return True
 
     def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class NoPolicy:
 
 
 class PolicyApprover:
-    """Asks a compiled policy. Approval looks at one node and its owner, so no snapshot of the tailnet is built."""
+    """Evaluates a compiled policy. Approval depends on one node and its owner, so no snapshot is built."""
 
     def __init__(self, policy: CompiledPolicy) -> None:
         self._policy = policy
@@ -138,7 +138,7 @@ class PolicyChange:
         self._policies = policies
 
     async def take(self, approver: Approver) -> None:
-        """Use this policy from here on, and approve what it approves of the routes that nodes advertise already.
+        """Put a policy in use, and approve the routes already advertised that it approves.
 
         Raises:
             UnavailableError: the database cannot be used; the policy is in force, but the routes wait.

@@ -1,4 +1,4 @@
-"""What a work holds while it runs: the newest state, the time, the transaction, and the facts it caused so far."""
+"""The context of one work: the newest state, the time, the transaction, and the facts recorded so far."""
 
 from __future__ import annotations
 
@@ -44,39 +44,39 @@ class Draft:
         return user_of(self.state, user_id)
 
     def put_node(self, node: Node) -> bool:
-        """Make a node so; returns whether that changes anything."""
+        """Insert or update a node. Returns False if it is unchanged."""
         if self.state.nodes.get(node.id) == node:
             return False
         self.record(NodePut(node))
         return True
 
     def remove_node(self, node_id: NodeId) -> None:
-        """Make a node be gone."""
+        """Remove a node."""
         self.record(NodeRemoved(node_id))
 
     def put_user(self, user: User) -> bool:
-        """Make a user so; returns whether that changes anything."""
+        """Insert or update a user. Returns False if it is unchanged."""
         if self.state.users.get(user.id) == user:
             return False
         self.record(UserPut(user))
         return True
 
     def put_relay(self, relay: Relay) -> bool:
-        """Make a relay so; returns whether that changes anything."""
+        """Insert or update a relay. Returns False if it is unchanged."""
         if self.state.relays.get(relay.name) == relay:
             return False
         self.record(RelayPut(relay))
         return True
 
     def record(self, fact: Fact) -> None:
-        """Make a fact true and have it recorded."""
+        """Apply a fact to the state and record it for the change log."""
         inverse = self.state.apply(fact)
         if inverse is not None:
             self.facts.append(fact)
             self.undo.append(inverse)
 
-    def take_back(self) -> None:
-        """Undo all that was caused."""
+    def roll_back(self) -> None:
+        """Undo every recorded fact."""
         for fact in reversed(self.undo):
             self.state.apply(fact)
         self.facts.clear()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from services.registry.model.errors import AlreadyExistsError, ExhaustedError, InvalidInputError, NotFoundError
 from services.registry.model.link import MAX_LINKS, NEVER, Link, check_identity
 from services.registry.model.node import Node
-from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_said
+from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_attribution
 from services.registry.model.user import User
 from services.registry.usecases.draft import Draft, user_of
 from services.registry.usecases.ledger import Ledger
@@ -21,7 +21,7 @@ ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class UserDetails:
     """All that is known of a person."""
 
     user: User
@@ -49,18 +49,18 @@ class Identities:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def dossier(self, user_id: UserId) -> Dossier:
+    async def details(self, user_id: UserId) -> UserDetails:
         """All that is known of a person.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
-        async def work(draft: Draft) -> Dossier:
+        async def work(draft: Draft) -> UserDetails:
             user = draft.user(user_id)
             links = await draft.transaction.links(user_id)
             nodes = [node for node in draft.state.nodes.values() if node.user_id == user_id and not node.is_tagged]
-            return Dossier(
+            return UserDetails(
                 user=user,
                 links=tuple(sorted(links, key=lambda link: link.last_login, reverse=True)),
                 standing=await draft.transaction.standing(user_id),
@@ -88,7 +88,7 @@ class Identities:
             ExhaustedError: the user has too many.
         """
         check_identity(issuer, subject)
-        check_said(ADMINISTRATOR, actor, "")
+        check_attribution(ADMINISTRATOR, actor, "")
 
         async def work(draft: Draft) -> User:
             user = draft.user(user_id)
@@ -110,14 +110,14 @@ class Identities:
         return user
 
     async def unlink(self, issuer: str, subject: str, actor: str) -> User:
-        """Say that an identity is nobody's any more, and take back what it brought.
+        """Unlink an identity from its user, and remove the groups that it contributed.
 
         The user stays one who signs in: a verified address alone does not make anybody this user.
 
         Raises:
-            NotFoundError: it is nobody's.
+            NotFoundError: the identity is not linked.
         """
-        check_said(ADMINISTRATOR, actor, "")
+        check_attribution(ADMINISTRATOR, actor, "")
 
         async def work(draft: Draft) -> User:
             known = await draft.transaction.link(issuer, subject)
@@ -141,7 +141,7 @@ class Identities:
             InvalidInputError: both are the same user.
             ExhaustedError: the other would have too many identities.
         """
-        check_said(ADMINISTRATOR, actor, "")
+        check_attribution(ADMINISTRATOR, actor, "")
         if from_user == to_user:
             raise InvalidInputError("a user cannot be relinked to itself")
 

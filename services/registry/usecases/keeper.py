@@ -1,7 +1,7 @@
-"""What happens by itself: graces that end, gateways and relays that fall silent, keys that end, idle ephemeral nodes.
+"""Changes that time makes: grace periods, lapsed gateways and relays, ended keys, idle ephemeral nodes.
 
-Every condition is looked at again under the tailnet's lock, so it does no harm that each replica has a keeper. Nobody
-is punished for time in which the registry itself was away: waits begin at the start of this process at the earliest.
+Every condition is checked again under the tailnet's lock, so each replica may have a keeper. Time in which the registry
+itself was down does not count: waits begin at the start of this process at the earliest.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Keeper:
         self._trimmed = self._started
 
     async def act(self) -> timedelta:
-        """Do all that is due; returns how long nothing more will be.
+        """Do everything that is due; return the time until something is due again.
 
         Raises:
             UnavailableError: the database cannot be used now.
@@ -92,7 +92,7 @@ class Keeper:
         return max(heard_at, self._started) + self._settings.relay_lapse
 
     def _idles(self, node: Node) -> datetime:
-        """When an ephemeral node that is away is deleted; one that never had a session has the whole time too."""
+        """When an offline ephemeral node is deleted; the time of one that never connected runs from its admission."""
         return max(node.last_seen or node.created_at, self._started) + self._settings.ephemeral_timeout
 
     async def _act(self, draft: Draft) -> bool:

@@ -1,8 +1,8 @@
-"""One tailnet's truth in this process: the state folded from the log, and the only door for reads and writes.
+"""The state of one tailnet in this process, folded from its change log, and the only path for reads and writes.
 
 One task serves a queue. It takes all that waits, so works that arrive together share one transaction (group commit).
 A write runs under the tailnet's lock on a state that was first brought to the newest position; a read first compares
-the position. So replicas see each other's commits at once, and what a caller is told has been committed and published.
+the position. So replicas see each other's commits at once, and a caller is answered only after commit and publication.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Work = Callable[[Draft], Awaitable[T]]
 Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 CAPACITY = 16384
-"""Calls that may wait; one more is refused as unavailable, and its caller tries again."""
+"""Maximum number of queued calls; a further one is refused as unavailable, and its caller retries."""
 MAX_BATCH = 512
 _PAGE = 1000
 _STOP_WAIT = 10.0
@@ -51,7 +51,7 @@ class _Call(Generic[T]):
 
 
 class Observer:
-    """Told of every transaction; this one keeps nothing."""
+    """Receives every transaction; this one ignores them."""
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Works shared a transaction that made facts true."""
@@ -81,7 +81,7 @@ class Ledger:
         self._task: asyncio.Task[None] | None = None
         self._busy = False
         self.consequence: Callable[[Draft], None] = lambda draft: None
-        """What follows from a work, whatever it was; done in the same transaction."""
+        """Runs after each work, in the same transaction, to add the facts that follow from it."""
         self.commits = 0
         """Transactions that wrote something, for metrics and tests."""
 
@@ -108,12 +108,12 @@ class Ledger:
 
     @property
     def waiting(self) -> int:
-        """Calls that wait for their turn."""
+        """Number of queued calls."""
         return len(self._waiting)
 
     @property
-    def glance(self) -> State:
-        """The state as this process knows it, possibly behind: for hints, never for answers."""
+    def cached_state(self) -> State:
+        """The state as this process knows it, possibly behind other replicas: for hints, never for answers."""
         if self._state is None:
             raise UnavailableError("the registry has not started")
         return self._state
@@ -123,7 +123,7 @@ class Ledger:
         return self._clock.now()
 
     async def read(self, read: Callable[[State], T]) -> T:
-        """Look at the newest state. `read` must not keep the state.
+        """Evaluate `read` on the newest state, which it must not keep.
 
         Raises:
             UnavailableError: too many calls wait, or the database cannot be read.
@@ -131,7 +131,7 @@ class Ledger:
         return await self._enter(_Call(self._future(), read=read))
 
     async def commit(self, work: Work[T]) -> T:
-        """Run a work under the tailnet's lock; returns after its facts are committed and published.
+        """Run `work` under the tailnet's lock; return its result after its facts are committed and published.
 
         Raises:
             RegistryError: what the work refused; then nothing of it is stored.
@@ -187,7 +187,7 @@ class Ledger:
     def _answer(self, call: _Call[Any]) -> None:
         assert call.read is not None
         try:
-            result = call.read(self.glance)
+            result = call.read(self.cached_state)
         except RegistryError as error:
             _fail(call, error)
         except Exception:
@@ -220,10 +220,10 @@ class Ledger:
             began = self._clock.monotonic()
             done, records = await self._store_works(calls)
             if records:
-                self.glance.position = records[-1].seq
+                self.cached_state.position = records[-1].seq
                 self.commits += 1
                 await self._publish(records)
-            self._observer.committed(self.glance, len(calls), len(records), self._clock.monotonic() - began)
+            self._observer.committed(self.cached_state, len(calls), len(records), self._clock.monotonic() - began)
         for call, result in done:
             if not call.future.done():
                 call.future.set_result(result)
@@ -239,14 +239,14 @@ class Ledger:
                 now = self._clock.now()
                 for call in calls:
                     assert call.write is not None
-                    draft = Draft(self.glance, now, transaction)
+                    draft = Draft(self.cached_state, now, transaction)
                     try:
                         result = await call.write(draft)
                         self.consequence(draft)
                     except RegistryError as error:
                         if isinstance(error, StoreUnavailableError):
                             raise
-                        draft.take_back()
+                        draft.roll_back()
                         _fail(call, error)
                         continue
                     finally:
@@ -257,7 +257,7 @@ class Ledger:
                     records = await transaction.write(facts, now)
         except BaseException:
             for fact in reversed(undo):
-                self.glance.apply(fact)
+                self.cached_state.apply(fact)
             raise
         return done, records
 
@@ -278,7 +278,7 @@ class Ledger:
             yield
 
     async def _catch_up(self, source: Log) -> None:
-        """Bring the state to the newest position: fold what others committed, or load it anew."""
+        """Bring the state to the newest position: apply what other replicas committed, or load everything."""
         state = self._state
         newest = await source.position()
         if state is not None:
@@ -296,7 +296,7 @@ class Ledger:
         self._state = await source.load()
 
     def _state_unsure(self, error: Exception) -> None:
-        """After a failure nobody knows what was committed: forget the state, so that the next call loads it."""
+        """Mark the state as stale after a failure that leaves unknown what was committed; the next call loads it."""
         if isinstance(error, RegistryError) and not isinstance(error, StoreUnavailableError):
             return
         if isinstance(error, StoreUnavailableError):

@@ -1,4 +1,4 @@
-"""What administrators do with nodes, and what a client may do to its own: expire, rename, tag, approve, delete."""
+"""Changes to existing nodes: expire, rename, tag, approve routes, delete; and a client's own logout."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from services.registry.model.node import NO_USER, Node
 from services.registry.model.route import read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.tag import read_tags
+from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import Policies
 from services.registry.usecases.draft import Draft
-from services.registry.usecases.giving import Giver
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import Settings
 from services.shared.ids import NodeId
@@ -27,10 +27,10 @@ log = get_logger(__name__)
 class Nodes:
     """What can be done with nodes that are in."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, giver: Giver, policies: Policies) -> None:
+    def __init__(self, ledger: Ledger, settings: Settings, allocator: Allocator, policies: Policies) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._giver = giver
+        self._allocator = allocator
         self._policies = policies
 
     async def may_relay(self, node_key: NodeKey) -> NodeId | None:
@@ -46,7 +46,7 @@ class Nodes:
         return await self._ledger.read(read)
 
     async def log_out(self, machine: MachineKey, node_key: NodeKey, expiry: datetime | None) -> None:
-        """A client ends its own key now, or says an earlier end; an ephemeral node is deleted at once.
+        """End a client's own key now or at an earlier time than planned; delete an ephemeral node at once.
 
         Raises:
             NotFoundError: no node has this key.
@@ -178,10 +178,10 @@ class Nodes:
             for node in sorted(draft.state.nodes.values(), key=lambda node: node.id):
                 filled = node
                 pools = () if filled.ipv4 else self._policies.pools(draft.state, node)
-                if not filled.ipv4 and (ipv4 := self._giver.ipv4(draft.state, pools, kept)):
+                if not filled.ipv4 and (ipv4 := self._allocator.ipv4(draft.state, pools, kept)):
                     filled = replace(filled, ipv4=ipv4)
                     said.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
-                if not filled.ipv6 and (ipv6 := self._giver.ipv6(draft.state)):
+                if not filled.ipv6 and (ipv6 := self._allocator.ipv6(draft.state)):
                     filled = replace(filled, ipv6=ipv6)
                     said.append(f"assigned IPv6 {ipv6} to Node({node.id}) {node.given_name!r}")
                 draft.put_node(filled)

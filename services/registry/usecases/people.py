@@ -23,7 +23,7 @@ PROVIDER = "oidc"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Who proved to be whom, and what the provider says of them now."""
+    """A proven identity, and the provider's claims of this login."""
 
     issuer: str
     subject: str
@@ -34,7 +34,7 @@ class Person:
     """Vouched for by the provider, or empty."""
     profile_pic_url: str = ""
     groups: Sequence[str] | None = None
-    """None: not said."""
+    """None: the provider reported none."""
     namespace: str = ""
     """What they belong to; empty: nothing."""
 
@@ -106,7 +106,7 @@ class People:
 
 
 async def _claimable(draft: Draft, email: str) -> User | None:
-    """The one user that an administrator made for this address and that nobody has taken."""
+    """Return the only user with this address that an administrator created and that has no identity yet."""
     if not email:
         return None
     wanted = email.casefold()

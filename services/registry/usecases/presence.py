@@ -47,9 +47,9 @@ class ReportAnswer:
 class Presence:
     """Stores sessions, marks nodes online at once and offline after the grace, or at once when they were lost."""
 
-    def __init__(self, ledger: Ledger, something_due: Callable[[], None]) -> None:
+    def __init__(self, ledger: Ledger, wake_timer: Callable[[], None]) -> None:
         self._ledger = ledger
-        self._something_due = something_due
+        self._wake_timer = wake_timer
 
     async def report(self, report: SessionReport) -> ReportAnswer:
         """Store a report."""
@@ -59,7 +59,7 @@ class Presence:
 
         answer = await self._ledger.commit(work)
         if report.closed or report.stopping or report.complete:
-            self._something_due()
+            self._wake_timer()
         return answer
 
 

@@ -14,7 +14,7 @@ class Relays:
         self._ledger = ledger
 
     async def announce(self, relay: Relay) -> None:
-        """Store a relay, and tell of it only when it is new or changed.
+        """Store a relay's announcement; record a change only if the relay is new or different.
 
         Raises:
             InvalidInputError: a field cannot be put into a DERP map.

@@ -1,4 +1,4 @@
-"""What a person may do here changed: the one place in the registry where that happens, whoever found out.
+"""Changes of a person's rights, whatever their source: the only place in the registry that makes them.
 
 A suspension is a fact about the user. Nodes are not touched by it: who reads the log takes their access away while the
 owner is suspended, so lifting it gives back exactly what was there.
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from services.registry.model.errors import PreconditionError
 from services.registry.model.link import groups_of, read_groups
-from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_said
+from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_attribution
 from services.registry.model.user import User
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
@@ -32,7 +32,7 @@ class LoginGroups:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RightsChange:
-    """One change of one person's rights, numbered by whoever orders them."""
+    """One change of one person's rights, numbered by its source."""
 
     user_id: UserId
     number: int = 0
@@ -60,7 +60,7 @@ class Rights:
             InvalidInputError: a text or a group cannot be kept.
             PreconditionError: the identity is not this user's.
         """
-        check_said(change.source, change.actor, change.reason)
+        check_attribution(change.source, change.actor, change.reason)
         groups = () if change.login is None else read_groups(change.login.names)
 
         async def work(draft: Draft) -> tuple[User, bool]:

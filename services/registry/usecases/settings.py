@@ -17,7 +17,7 @@ class Settings:
     random_addresses: bool = False
     base_domain: str = ""
     node_expiry: timedelta = timedelta(0)
-    """How long an admitted key lives when nobody says otherwise; zero means for ever."""
+    """Default lifetime of an admitted key; zero: it never ends."""
     ephemeral_timeout: timedelta = timedelta(seconds=120)
     grace: timedelta = timedelta(seconds=10)
     """How long a node without a session still counts as online."""
@@ -26,7 +26,7 @@ class Settings:
     gateway_lapse: timedelta = timedelta(seconds=45)
     """A gateway that is not heard for so long has lost its sessions."""
     relay_lapse: timedelta = timedelta(hours=1)
-    """A relay that is not heard for so long is no longer told to clients."""
+    """Time without an announcement after which a relay is removed from the DERP map."""
     log_keep: int = 10_000
     """Records that are kept whatever their age."""
     log_age: timedelta = timedelta(hours=1)

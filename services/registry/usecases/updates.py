@@ -9,9 +9,9 @@ from services.registry.model.errors import ForbiddenError, NotFoundError
 from services.registry.model.hostinfo import keep_netinfo, read_hostinfo
 from services.registry.model.node import Node
 from services.registry.model.state import State
+from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import Policies
 from services.registry.usecases.draft import Draft
-from services.registry.usecases.giving import Giver
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -46,9 +46,9 @@ class Report:
 class Updates:
     """Stores what clients report, and only what differs."""
 
-    def __init__(self, ledger: Ledger, giver: Giver, policies: Policies) -> None:
+    def __init__(self, ledger: Ledger, allocator: Allocator, policies: Policies) -> None:
         self._ledger = ledger
-        self._giver = giver
+        self._allocator = allocator
         self._policies = policies
         self._orders: OrderedDict[NodeId, Order] = OrderedDict()
 
@@ -60,7 +60,9 @@ class Updates:
             ForbiddenError: the node is another machine's.
             InvalidInputError: its hostinfo cannot be accepted.
         """
-        if self._same(self._ledger.glance, report) and await self._ledger.read(lambda state: self._same(state, report)):
+        if self._same(self._ledger.cached_state, report) and await self._ledger.read(
+            lambda state: self._same(state, report)
+        ):
             return False
 
         async def work(draft: Draft) -> bool:
@@ -75,11 +77,11 @@ class Updates:
             return draft.put_node(merged)
 
         changed = await self._ledger.commit(work)
-        self._remember(self._ledger.glance.by_node_key(report.node_key), report.order)
+        self._remember(self._ledger.cached_state.by_node_key(report.node_key), report.order)
         return changed
 
     def _same(self, state: State, report: Report) -> bool:
-        """Whether the report says nothing new; remembers its number then, since nothing else will."""
+        """Return whether the report changes nothing; then remember its number, as no record will."""
         node = state.by_node_key(report.node_key)
         if node is None or node.machine_key != report.machine_key:
             return False
@@ -103,7 +105,7 @@ class Updates:
             return merged
         merged = replace(
             merged,
-            given_name=self._giver.rename(state, node, hostinfo.hostname),
+            given_name=self._allocator.rename(state, node, hostinfo.hostname),
             hostname=hostinfo.hostname,
             hostinfo=hostinfo.json,
             home_derp=hostinfo.home_derp,

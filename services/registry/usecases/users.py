@@ -102,7 +102,7 @@ class Users:
         Raises:
             NotFoundError: there is no such user.
             InvalidInputError: there is no such role.
-            PreconditionError: nobody would be owner any more.
+            PreconditionError: the tailnet would have no owner.
         """
         check_role(role)
         check_text("actor", actor)
@@ -126,7 +126,7 @@ class Users:
 
         Raises:
             NotFoundError: there is no such user.
-            PreconditionError: nodes belong to the user, or nobody else is owner.
+            PreconditionError: the user has nodes, or is the only owner.
         """
 
         async def work(draft: Draft) -> None:

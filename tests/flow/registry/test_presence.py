@@ -218,7 +218,7 @@ async def test_the_timer_acts_by_itself(tmp_path: Path) -> None:
     soon = datetime.now(UTC) + timedelta(milliseconds=300)
     async with asyncio.timeout(10), bus.subscribe(TOPIC) as messages:
         await registry.admit(machine(1), node_key(1), user_id=alice.id, expiry=soon)
-        service.timer.something_due()
+        service.timer.wake()
         while not (await registry.nodes())[0].expired:
             await anext(messages)
     await service.stop()

@@ -23,7 +23,7 @@ def new_stable_id() -> str:
     return "n" + "".join(secrets.choice(_STABLE) for _ in range(12)) + "CNTRL"
 
 
-class Giver:
+class Allocator:
     """Finds what is free in a state."""
 
     def __init__(self, settings: Settings, random: Random | None = None) -> None:
@@ -75,7 +75,7 @@ class Giver:
         return free_label(hostname, lambda label: state.name_holder(label) not in (None, node_id), state.name_hints)
 
     def rename(self, state: State, node: Node, hostname: str) -> str:
-        """The given name of a node after it said another hostname: as it is, unless the new one asks for another."""
+        """Return the given name after a change of hostname: unchanged if it still follows from the hostname."""
         if node.given_name_fixed or base_label(node.hostname) == base_label(hostname):
             return node.given_name
         return self.name(state, hostname, node.id)
@@ -85,15 +85,15 @@ class Giver:
             return ""
         held = _held(pool, state)
         if self._settings.random_addresses:
-            return at_random(pool, state.is_held, held, self._random)
-        return sequential(pool, state.is_held, held, last)
+            return at_random(pool, state.is_assigned, held, self._random)
+        return sequential(pool, state.is_assigned, held, last)
 
 
 def _held(pool: Pool, state: State) -> int:
     """At least as many as the held addresses of a pool; exact when it may be full."""
     if len(state.nodes) < pool.size:
         return len(state.nodes)
-    return sum(1 for address in state.held() if pool.gives(address))
+    return sum(1 for address in state.assigned() if pool.gives(address))
 
 
 def _last_outside(state: State, pool: Pool) -> str:

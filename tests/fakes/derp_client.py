@@ -107,7 +107,7 @@ class RelayClient:
 
 async def upgrade(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *extra: str, method: str = "GET") -> str:
     """Ask for DERP; the response head."""
-    lines = (f"{method} /derp HTTP/1.1", "Host: relay", "Upgrade: DERP", "Connection: Upgrade", *extra)
+    lines = (f"{method} /derp HTTP/1.1", "Host: localhost", "Upgrade: DERP", "Connection: Upgrade", *extra)
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode())
     return await read_head(reader)
 

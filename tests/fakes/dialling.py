@@ -90,7 +90,8 @@ async def fetch_control_key(url: str, version: int = 113, tls: ssl.SSLContext | 
     """`GET /key?v=N`."""
     async with asyncio.timeout(DEADLINE):
         reader, writer = await _open(url, tls)
-        writer.write(f"GET /key?v={version} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        host = urlsplit(url).netloc
+        writer.write(f"GET /key?v={version} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         answer = await reader.read()
         writer.close()
     head, _, body = answer.partition(b"\r\n\r\n")

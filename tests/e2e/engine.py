@@ -38,6 +38,14 @@ def missing() -> str | None:
     return None
 
 
+def distribution() -> tuple[str, str]:
+    """The release of the host's distribution, and the mirror that the host takes it from."""
+    release = _release()
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]
+    sources = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return release, next(line.split()[0] for line in sources if line.split()[1:] == [release])
+
+
 def _release() -> str:
     lines = Path("/etc/os-release").read_text().replace('"', "").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line).get("VERSION_CODENAME", "")
@@ -106,11 +114,7 @@ class Engine:
         """The host's own distribution with Python, PostgreSQL and Redis; trusting what the host trusts."""
         if self._has(BASE):
             return
-        release = _release()
-        sources = self.run(
-            "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"
-        ).splitlines()
-        mirror = next(line.split()[0] for line in sources if line.split()[1:] == [release])
+        release, mirror = distribution()
         archive = CACHE / "base.tar"
         self.run(
             "mmdebstrap", "--variant=apt", "--mode=root",

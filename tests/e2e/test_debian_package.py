@@ -1,0 +1,122 @@
+"""The Debian package: built, installed into a root of its own, used, removed and purged."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.frame.manual import name_of
+from cli.frame.tree import tree, walk
+from tests.e2e.engine import distribution
+from tests.e2e.waiting import wait_for
+
+ROOT = Path(__file__).parents[2]
+PYTHON = "/usr/bin/python3"
+CLEAN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+
+
+class System:
+    """A minimal installation of the host's distribution, without a network."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start(self, *words: str, user: str = "root") -> subprocess.Popen[str]:
+        """Start a program in it, on a loopback interface of its own."""
+        switch = [] if user == "root" else ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+        inside = ["chroot", str(self.folder), *switch, *words]
+        line = 'ip link set lo up 2>/dev/null; exec "$@"'
+        return subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", line, "sh", *inside],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=CLEAN,
+        )  # fmt: skip
+
+    def run(self, *words: str, user: str = "root", fails: bool = False) -> str:
+        """Run a program in it, and return what it prints."""
+        process = self.start(*words, user=user)
+        out, _ = process.communicate(timeout=300)
+        assert bool(process.returncode) is fails, (words, out)
+        return out
+
+    def has(self, path: str) -> bool:
+        """Whether a path exists in it."""
+        return os.path.lexists(self.folder / path.lstrip("/"))
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for program in ("dpkg-deb", "mmdebstrap", "unshare", "setpriv"):
+        if shutil.which(program) is None:
+            pytest.skip(f"the program {program} is not installed")
+    if os.geteuid() != 0 or not Path(PYTHON).exists():
+        pytest.skip("needs root, and the distribution's own Python")
+    out = tmp_path_factory.mktemp("package")
+    done = subprocess.run(
+        ["sh", ROOT / "deploy/debian/build.sh", out], capture_output=True, text=True, timeout=1500,
+        env={**os.environ, "PYTHON": PYTHON},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (made,) = out.glob("smartscale_*.deb")
+    return made
+
+
+@pytest.fixture
+def system(package: Path, tmp_path: Path) -> Iterator[System]:
+    release, mirror = distribution()
+    folder = tmp_path / "root"
+    subprocess.run(
+        [
+            "mmdebstrap", "--variant=apt", "--mode=root", "--include=python3,ca-certificates,man-db",
+            f"--customize-hook=copy-in {package} /", release, str(folder), mirror,
+        ],
+        check=True, capture_output=True, timeout=900,
+    )  # fmt: skip
+    yield System(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_package_is_installed_used_removed_and_purged(system: System, package: Path) -> None:
+    system.run("dpkg", "-i", f"/{package.name}")  # what it depends on is there already
+    assert "headscale version v0.29.2" in system.run("headscale", "version")
+    assert system.run("stat", "-c", "%U:%G %a", "/var/lib/headscale").strip() == "headscale:headscale 750"
+    assert system.run("stat", "-c", "%U:%G %a", "/etc/headscale/config.yaml").strip() == "root:headscale 640"
+    pages = {f"{name_of(command)}.1.gz" for command in walk(tree()) if command.summary}
+    shown = {path.name for path in (system.folder / "usr/share/man/man1").iterdir()}
+    assert pages <= shown
+    for place in ("bash-completion/completions/headscale", "zsh/vendor-completions/_headscale",
+                  "fish/vendor_completions.d/headscale.fish"):  # fmt: skip
+        assert "headscale" in (system.folder / "usr/share" / place).read_text()
+    unit = (system.folder / "usr/lib/systemd/system/headscale.service").read_text()
+    assert "ExecStart=/usr/bin/headscale serve -c /etc/headscale/config.yaml" in unit
+
+    system.run("install", "-d", "-o", "headscale", "-g", "headscale", "/var/run/headscale")
+    assert "ok" in system.run("headscale", "configtest", user="headscale")
+    server = system.start("headscale", "serve", "-c", "/etc/headscale/config.yaml", user="headscale")
+    try:
+        socket = system.folder / "var/run/headscale/headscale.sock"
+        wait_for("the server listens", lambda: socket.exists() or server.poll() is not None or None, 120)
+        wait_for("it answers", lambda: "ok" in _health(system) or None, 60)
+        assert "created with id 1" in system.run("headscale", "users", "create", "alice")
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=60)
+    assert system.has("/var/lib/headscale/db.sqlite")
+
+    system.run("dpkg", "--remove", "smartscale")
+    assert not system.has("/usr/bin/headscale") and not system.has("/usr/lib/smartscale")
+    assert system.has("/var/lib/headscale/db.sqlite") and system.has("/etc/headscale/config.yaml")
+    system.run("dpkg", "--purge", "smartscale")
+    for path in ("/var/lib/headscale", "/etc/headscale", "/usr/share/doc/smartscale", "/usr/bin/smartscale"):
+        assert not system.has(path), path
+    system.run("getent", "passwd", "headscale", fails=True)
+
+
+def _health(system: System) -> str:
+    process = system.start("headscale", "health")
+    return process.communicate(timeout=60)[0]

@@ -18,7 +18,7 @@ FLAGS = ("--bypass-server-and-access-database-directly", "--bypass-grpc-and-acce
 
 
 def add_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag, as it is called now and as it was until 0.29."""
+    """Add the flag, also by its name until Headscale 0.29."""
     parser.add_argument(
         *FLAGS, dest="direct", action="store_true", help="use the database of the configuration, without a server"
     )
@@ -33,7 +33,7 @@ class Direct:
         if self._config.database.type == "sqlite" and file is not None and not file.is_file():
             raise CommandError(f"no database at {file}", "the server makes it when it first starts: headscale serve")
         if writes:
-            confirm("change the database behind the back of a server that may be running?", arguments.force)
+            confirm("change the database directly, although a server may be running?", arguments.force)
 
     def __enter__(self) -> Direct:
         return self

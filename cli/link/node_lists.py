@@ -83,7 +83,9 @@ class NodeLists:
 
     def _in_list(self, text: str) -> node_pb2.Node:
         nodes = self.nodes()
-        found = [node for node in nodes if text == str(node.id)] or [node for node in nodes if text == node.given_name]
+        found = [node for node in nodes if text == str(node.id)] or [
+            node for node in nodes if text.lower() == node.given_name
+        ]
         if not found:
             raise _not_found(text)
         return found[0]

@@ -1,4 +1,4 @@
-"""A sign of life on the terminal while a call takes long; nothing where nobody watches."""
+"""Shows on a terminal that a call takes long; prints nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _FRAMES = "|/-\\"
 
 
 def watched() -> bool:
-    """Whether somebody sees it."""
+    """Return whether standard error is a terminal."""
     return sys.stderr.isatty()
 
 
 def wait(call: Any, where: str, timeout_error: type[Exception]) -> Any:
-    """The result of a gRPC call that was begun, with a sign of life from the first half second on.
+    """Return the result of a started gRPC call, showing on the terminal that it waits, after half a second.
 
     Raises:
         grpc.RpcError: the call failed.

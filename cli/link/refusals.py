@@ -1,4 +1,4 @@
-"""What a failed call means for who made it, and what to do about it."""
+"""Turns a failed gRPC call into a CommandError with reason and remedy. Makes no call."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class NoSuchThingError(CommandError):
 _UNREACHED = (
     ("permission denied", "you may not open {where}", "run it as root, or as a member of the socket's group"),
     (
-        "certificate_verify_failed", "nobody vouches for the certificate of {where}",
-        "for one that you know yourself: HEADSCALE_CLI_INSECURE=true",
+        "certificate_verify_failed", "the certificate of {where} cannot be verified",
+        "if it is your own: HEADSCALE_CLI_INSECURE=true",
     ),
     (
         "hostname mismatch", "the certificate of {where} is for another name",
@@ -29,22 +29,22 @@ _UNREACHED = (
         "tls handshake failed", "{where} does not speak TLS",
         "is it the server's grpc_listen_addr? with grpc_allow_insecure there, HEADSCALE_CLI_INSECURE=true here",
     ),
-    ("lookup", "there is no host of the name in {where}", "check HEADSCALE_CLI_ADDRESS or cli.address: HOST:PORT"),
+    ("lookup", "the host name in {where} is unknown", "check HEADSCALE_CLI_ADDRESS or cli.address: HOST:PORT"),
 )  # fmt: skip
-"""What gRPC says in its own way when it cannot connect."""
+"""Words in gRPC's text of a failed connection, the reason, and the remedy."""
 
 
 def explained(error: Any, where: str, timeout: float) -> CommandError:
-    """The failure of a call in words for people."""
+    """Return the failure of a call as an error for people."""
     import grpc
 
     code, text, status = error.code(), error.details() or "", grpc.StatusCode
     if code is status.UNAVAILABLE:
         if text.startswith(("the database", "the disk", "PostgreSQL")):
             return CommandError(text)
-        said = text.lower()
+        lowered = text.lower()
         for words, what, remedy in _UNREACHED:
-            if words in said:
+            if words in lowered:
                 return CommandError(what.format(where=where), remedy)
         return CommandError(f"no server answers at {where}", "is it running? start it with: headscale serve")
     if code is status.DEADLINE_EXCEEDED:

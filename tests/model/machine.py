@@ -9,7 +9,7 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from services.map_streamer.tailnet import telling
+from services.map_streamer.tailnet import broadcaster
 from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, CompiledPolicy, Grant, NetworkAccess
 from services.shared.keys import DiscoKey
 from tests.bench.load.http2 import WIDE
@@ -66,14 +66,14 @@ tally = Tally()
 
 
 class SteadyTime:
-    """Stands for `time` in the map streamer's telling: each look costs as much, so slices end alike each time."""
+    """Stands for `time` in the broadcaster: each reading costs the same, so slices end alike each time."""
 
     def __init__(self) -> None:
         self._now = itertools.count()
 
     def perf_counter(self) -> float:
         """Five sessions fill a slice."""
-        return next(self._now) * telling.SLICE / 5
+        return next(self._now) * broadcaster.SLICE / 5
 
     process_time = perf_counter
 
@@ -84,11 +84,11 @@ class Tailnet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world: World | None = None
-        self._time = vars(telling)["time"]
-        vars(telling)["time"] = SteadyTime()
+        self._time = vars(broadcaster)["time"]
+        vars(broadcaster)["time"] = SteadyTime()
 
     def teardown(self) -> None:
-        vars(telling)["time"] = self._time
+        vars(broadcaster)["time"] = self._time
         if self.world is not None:
             try:
                 self.settle()

@@ -139,3 +139,11 @@ def test_a_router_that_ends_visibly_is_replaced_at_once(tailnet: Tailnet, server
     took = seconds_until("router killed: the other serves", lambda: router(server, tailnet.viewer_id) == other, 30)
     client.start()
     assert took <= 4.0  # 3 s, and what the questions of this test take
+
+
+def test_a_device_that_is_deleted_logs_out(tailnet: Tailnet, server: Server) -> None:
+    wait_for("it is online", lambda: is_online(server, "idle") or None, 60)
+    before = tailnet.idle.log().count("-> NeedsLogin")
+    server.cli("nodes", "delete", "-i", str(server.nodes()["idle"]["id"]), "--force")
+    took = seconds_until("deleted: logged out", lambda: tailnet.idle.log().count("-> NeedsLogin") > before, 60)
+    assert took <= 30

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from grpc import StatusCode
@@ -117,7 +117,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
             links=map(writing.link, found.links),
             standing=writing.standing(found.standing),
             history=map(writing.entry, found.history),
-            nodes=self._nodes(found.nodes),
+            nodes=self._nodes(replace(node, hostinfo=b"", endpoints=(), endpoint_types=()) for node in found.nodes),
         )
 
     async def ListLinks(

@@ -441,7 +441,7 @@ class GetPersonResponse(_message.Message):
 
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]:
-        """Their nodes, ordered by id."""
+        """Their nodes, ordered by id, without hostinfo and endpoints."""
 
     def __init__(
         self,

@@ -7,6 +7,8 @@ import socket
 from typing import TYPE_CHECKING
 
 from cli.doctor.asking import SECONDS, NoAnswerError, ask, reason
+from cli.frame.errors import CommandError
+from cli.link.place import database_in_use
 from services.auth.doctor import DoctorReport
 from services.shared.preflight.inspection import ALL, addresses
 
@@ -88,9 +90,13 @@ def _health(report: DoctorReport, config: Config) -> None:
 
 def _database(report: DoctorReport, config: Config) -> None:
     """Read a SQLite file from end to end, without writing; PostgreSQL was asked with the configuration."""
-    path = config.database.sqlite.path
     if config.database.type != "sqlite":
         report.ok("database", f"PostgreSQL at {config.database.postgres.host}: see configuration")
+        return
+    try:
+        path = database_in_use(config).database.sqlite.path
+    except CommandError as error:
+        report.fail("database", str(error), "", error.remedy)
         return
     if not path.is_file():
         report.skip("database", f"{path} does not exist yet; the server makes it when it first starts")

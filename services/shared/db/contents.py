@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
@@ -17,6 +18,12 @@ async def recognise(config: DatabaseConfig) -> Verdict:
     """
     if config.type == "sqlite" and not _has_bytes(config.sqlite):
         return Verdict(Kind.EMPTY)
+    # A server of ours that runs or was killed has a journal, whose reading takes a copy. Its file alone says whose it is.
+    with contextlib.suppress(UntouchedError):
+        async with open_untouched(config, journal=False) as source:
+            found = judge(await contents_of(source))
+        if found.kind is Kind.NEWER or (found.kind is Kind.OURS and found.used):
+            return found
     async with open_untouched(config) as source:
         return judge(await contents_of(source))
 

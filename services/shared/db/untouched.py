@@ -77,8 +77,8 @@ class Source(Protocol):
 
 
 @asynccontextmanager
-async def open_untouched(config: DatabaseConfig) -> AsyncIterator[Source]:
-    """Open the configured database for reading.
+async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> AsyncIterator[Source]:
+    """Open the configured database for reading. Without `journal` only what is in the file of SQLite itself is read.
 
     Raises:
         UntouchedError: it cannot be reached or read; cause and remedy are named.
@@ -87,7 +87,7 @@ async def open_untouched(config: DatabaseConfig) -> AsyncIterator[Source]:
         async with _postgres(config) as source:
             yield source
         return
-    with _sqlite(config.sqlite) as source:
+    with _sqlite(config.sqlite, journal) as source:
         yield source
 
 
@@ -240,7 +240,7 @@ class _PostgresSource:
 
 
 @contextmanager
-def _sqlite(config: SqliteConfig) -> Iterator[_SqliteSource]:
+def _sqlite(config: SqliteConfig, journal: bool) -> Iterator[_SqliteSource]:
     path = config.path
     try:
         readable = path.is_file() and os.access(path, os.R_OK)
@@ -251,7 +251,7 @@ def _sqlite(config: SqliteConfig) -> Iterator[_SqliteSource]:
         raise UntouchedError(f"{path} {what}", "check the path, and that this user may read the file")
     with contextlib.ExitStack() as stack:
         place = path
-        if _has_journal(path):
+        if journal and _has_journal(path):
             place = _copied(path, Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headscale-read-"))))
             uri = place.absolute().as_uri()
         else:

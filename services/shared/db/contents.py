@@ -18,7 +18,7 @@ async def recognise(config: DatabaseConfig) -> Verdict:
     """
     if config.type == "sqlite" and not _has_bytes(config.sqlite):
         return Verdict(Kind.EMPTY)
-    # A server of ours that runs or was killed has a journal, whose reading takes a copy. Its file alone says whose it is.
+    # A server of ours that runs or was killed has a journal, which is read from a copy. Its file alone says enough.
     with contextlib.suppress(UntouchedError):
         async with open_untouched(config, journal=False) as source:
             found = judge(await contents_of(source))

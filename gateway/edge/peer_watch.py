@@ -48,6 +48,11 @@ class WatchedTunnel(Protocol):
         ...
 
     @property
+    def records_sent(self) -> int:
+        """Number of records sent so far."""
+        ...
+
+    @property
     def has_unsent(self) -> bool:
         """Whether bytes wait for the peer, so that a PING waits behind them."""
         ...
@@ -101,6 +106,7 @@ class PeerWatch:
     """Watches one peer from its first record on."""
 
     __slots__ = (
+        "_acked_records",
         "_asked_at",
         "_awake",
         "_checked_at",
@@ -126,6 +132,8 @@ class PeerWatch:
         """Loop time of the last bytes from the peer; the tunnel sets it."""
         self._full_check_at = now + shared.settings.check_interval
         self._segments = self._missed = 0
+        self._acked_records = -1
+        """Records that had been sent when the peer had last acknowledged everything."""
         self._awake = machine in shared.awake and self._let_kernel_probe()
         """Whether a keep-alive probe of the peer was seen, so that our kernel probes it."""
         self._asked_at: float | None = None
@@ -204,15 +212,13 @@ class PeerWatch:
 
     def _check_quiet(self, now: float) -> float:
         """Look for signs of the peer. Returns seconds until the next look."""
+        if self._awake:
+            if not self._ask_if_unacked():
+                self._ping_if_idle(now)
+            return POLL
         signs = read_tcp_signs(self._socket)
         if signs is None:
             return self._shared.settings.check_interval
-        if self._awake:
-            if signs.unacked and signs.since_ack > UNACKED_FOR:
-                self.probe(PING_TIMEOUT)
-            else:
-                self._ping_if_idle(now)
-            return POLL
         silence = min(signs.since_ack, now - self.received_at)
         # Longer silence than since the last look: what came can only have been a keep-alive probe.
         if self._segments and signs.segments != self._segments and silence > now - self._checked_at:
@@ -223,6 +229,20 @@ class PeerWatch:
             return POLL
         due = KEEPALIVE + SLACK - silence
         return due if due > 0 else self._shared.settings.check_interval
+
+    def _ask_if_unacked(self) -> bool:
+        """Send a PING if bytes are not acknowledged. Reads the kernel's state only if something was sent meanwhile."""
+        sent = self._tunnel.records_sent
+        if sent == self._acked_records:
+            return False
+        signs = read_tcp_signs(self._socket)
+        if signs is None or not signs.unacked:
+            self._acked_records = sent
+            return False
+        if signs.since_ack <= UNACKED_FOR:
+            return False
+        self.probe(PING_TIMEOUT)
+        return True
 
     def _let_kernel_probe(self) -> bool:
         return self._socket is not None and enable_keepalive(self._socket, KEEPIDLE, KEEPINTVL, KEEPCNT)

@@ -242,6 +242,11 @@ class Tunnel(asyncio.Protocol):
         return self.http.streams > 0
 
     @property
+    def records_sent(self) -> int:
+        """Number of records sent so far."""
+        return self.session.sealer.records
+
+    @property
     def has_unsent(self) -> bool:
         """Whether bytes wait for the peer."""
         return self.write_paused

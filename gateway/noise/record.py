@@ -138,6 +138,11 @@ class RecordSealer:
             self._nonce += 1
         return b"".join(frames)
 
+    @property
+    def records(self) -> int:
+        """Number of records sealed so far."""
+        return self._nonce
+
     def drop_idle_cipher(self) -> bool:
         """Keep the cipher from the second busy period in a row on, else drop it. Returns whether one was dropped.
 

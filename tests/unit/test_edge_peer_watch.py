@@ -27,7 +27,7 @@ class Kernel:
         self.carried_at = time.seconds
         self.cut_at: float | None = None
         self.options: dict[tuple[int, int], int] = {}
-        self.unacked = 0
+        self.unacked = self.reads = 0
         self._base = 4
 
     @property
@@ -49,6 +49,7 @@ class Kernel:
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
         assert (level, option) == (socket.IPPROTO_TCP, socket.TCP_INFO)
+        self.reads += 1
         info = bytearray(size)
         struct.pack_into("=I", info, 24, self.unacked)
         struct.pack_into("=I", info, 56, int((self._time.seconds - self.carried_at) * 1000))
@@ -65,6 +66,7 @@ class Peer:
         self.lost_at: float | None = None
         self.silent = False
         self.has_streams, self.has_unsent = True, False
+        self.records_sent = 1
         self.watch = PeerWatch(self, shared, kernel, MACHINE)
 
     def send_ping(self) -> None:
@@ -148,6 +150,7 @@ def test_a_cut_link_with_bytes_under_way_is_noticed_within_30_seconds(moment: fl
     peer.cut()
     shared.time.advance(KEEPIDLE)  # as late as bytes can be sent before our kernel probes
     peer.kernel.unacked = 1
+    peer.records_sent += 1
     shared.time.advance(60)
     assert peer.lost_at is not None and peer.lost_at - cut_at <= 31
 
@@ -274,3 +277,16 @@ def test_signs_of_a_real_connection_count_keepalive_probes_as_segments_only() ->
     assert (first.unacked, second.unacked) == (0, 0) and second.segments > first.segments
     assert 0 <= second.since_ack < 60
     assert read_tcp_signs(accepted) is None and read_tcp_signs(None) is None
+
+
+def test_the_kernel_is_asked_about_an_awake_peer_only_after_something_was_sent() -> None:
+    shared = Shared(tunnels=5000)
+    peer = shared.peer()
+    shared.time.advance(90)
+    assert peer.kernel is not None and peer.kernel.probing
+    before = peer.kernel.reads
+    shared.time.advance(120)
+    assert peer.kernel.reads == before
+    peer.records_sent += 1
+    shared.time.advance(60)
+    assert peer.kernel.reads == before + 1

@@ -223,8 +223,8 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: st
 
 def _from_our_page(request: Request, origin: str) -> bool:
     """Whether a form was posted by one of our pages; the cookie protects browsers that send neither header."""
-    said = request.headers.get("origin")
-    if said not in (None, "null") and said.lower() != origin.lower():
+    given = request.headers.get("origin")
+    if given not in (None, "null") and given.lower() != origin.lower():
         return False
     return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 

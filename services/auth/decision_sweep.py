@@ -1,7 +1,7 @@
 """Wakes requests whose login or SSH check was decided without a notification: one query for all, not one for each.
 
-Notifications can be lost. Thousands of held requests that each read the table now and then would cost more than all
-other work of an idle server.
+Notifications can be lost. If each of thousands of waiting requests read the table now and then, that would cost more
+than all other work of an idle server.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 SWEEP_SECONDS = 15.0
-"""Seconds between sweeps while nothing says that notifications were lost."""
+"""Seconds between sweeps while no loss of notifications is reported."""
 IDS_PER_QUERY = 500
 
 

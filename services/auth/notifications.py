@@ -1,6 +1,6 @@
 """Notifications of decided logins and SSH checks over the bus: an auth id is published by the instance that decides it.
 
-A message says only which auth id to read again; nothing else in it is believed. The bus can lose messages and reports
+A message contains only the auth id to read again. The bus can lose messages and reports
 that as `Reconnected`; `services.auth.decision_sweep` then reads what was decided meanwhile.
 """
 

@@ -60,14 +60,14 @@ def refused_page(
 ) -> Html:
     """Why the sign-in was refused, and what to do.
 
-    `final` says that the device was refused too, `again` leads back to a device that still waits, and `account` is the
+    `final`: the device was refused too; `again` leads back to a device that still waits, and `account` is the
     one that was used.
     """
-    said = text.rstrip(".")
+    sentence = text.rstrip(".")
     waits = html(_WAITS, what=what) if again is not None else html("")
     body = html(
         _REFUSED,
-        text=f"{said[:1].upper()}{said[1:]}.",
+        text=f"{sentence[:1].upper()}{sentence[1:]}.",
         account=html(_ACCOUNT, account=account) if account else html(""),
         device=html(_INFORMED, what=what) if final else waits,
         advice=html("<p>{advice}</p>", advice=ADVICE[reason]) if reason in ADVICE else html(""),

@@ -1,6 +1,6 @@
 """Examines sign-in from the outside for the command line: providers, our own address, and stored identities.
 
-Each check says what was found and, where that is not well, the cause and the remedy. Nothing here changes anything or
+Each check has a finding and, for a problem, its cause and remedy. Nothing here changes anything or
 signs anybody in. This package is the only part of the service that the command line may import besides its wiring.
 """
 

@@ -34,7 +34,7 @@ class TlsPeer:
     chain: tuple[x509.Certificate, ...] = ()
     code: int = 0
     """OpenSSL's error number; 0: the certificate is valid."""
-    said: str = ""
+    message: str = ""
 
 
 async def examine_way(report: DoctorReport, url: str, ca_path: Path | None, now: datetime, *, ca_key: str) -> bool:
@@ -93,7 +93,7 @@ async def _examine_tls(
         return False
     if shown.code:
         cause, remedy = _explained(shown, host, ca_key)
-        report.fail("tls-certificate", f"the certificate of {host} is not valid: {shown.said}", cause, remedy)
+        report.fail("tls-certificate", f"the certificate of {host} is not valid: {shown.message}", cause, remedy)
         return False
     report.ok("tls", f"{shown.version}, the certificate of {host} is valid")
     _examine_chain(report, host, shown, now)
@@ -107,12 +107,12 @@ def _shake(host: str, port: int, ca_path: Path | None) -> TlsPeer:
     try:
         return _connect(host, port, context)
     except ssl.SSLCertVerificationError as error:
-        code, said = error.verify_code, error.verify_message
+        code, message = error.verify_code, error.verify_message
     blind = ssl.create_default_context()
     blind.check_hostname = False
     blind.verify_mode = ssl.CERT_NONE
     seen = _connect(host, port, blind)
-    return TlsPeer(seen.version, seen.chain, code, said)
+    return TlsPeer(seen.version, seen.chain, code, message)
 
 
 def _connect(host: str, port: int, context: ssl.SSLContext) -> TlsPeer:

@@ -61,15 +61,15 @@ async def examine_proof(
     """Send the secret with an invalid code: a provider that accepts the secret refuses only the code."""
     method = method_of(credentials, metadata)
     report.facts["token_auth"] = {"used": method, "offered": list(metadata.auth_methods)}
-    said = await _probe(credentials, metadata, http, redirect_uri, now)
-    if said == "invalid_grant":
+    answered = await _probe(credentials, metadata, http, redirect_uri, now)
+    if answered == "invalid_grant":
         report.ok("credentials", f"the provider knows client id and secret ({method})")
-    elif said in ("invalid_client", "unauthorized_client"):
+    elif answered in ("invalid_client", "unauthorized_client"):
         await _try_others(report, credentials, metadata, http, redirect_uri, now)
-    elif said.startswith("!"):
-        report.fail("credentials", said[1:], "no request was sent", "correct that first")
+    elif answered.startswith("!"):
+        report.fail("credentials", answered[1:], "no request was sent", "correct that first")
     else:
-        text = f"the token endpoint answers {said!r} to an invalid code"
+        text = f"the token endpoint answers {answered!r} to an invalid code"
         cause = "it does not show whether client id and secret are right"
         report.warn("credentials", text, cause, "sign in once and read the reason on the page")
 
@@ -87,8 +87,8 @@ async def _try_others(
     for other in METHODS[:2]:
         if other == used or credentials.key_path is not None:
             continue
-        said = await _probe(replace(credentials, method=other), metadata, http, redirect_uri, now)
-        if said == "invalid_grant":
+        answered = await _probe(replace(credentials, method=other), metadata, http, redirect_uri, now)
+        if answered == "invalid_grant":
             remedy = f"write {report.subject}.client_auth: {other}"
             if other in methods_of(credentials, metadata):
                 text = f"the provider accepts client id and secret as {other} only, and does not declare it"
@@ -118,7 +118,7 @@ async def _probe(
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
         document = None
-    said = document.get("error") if isinstance(document, dict) else None
-    if isinstance(said, str) and said:
-        return said[:64]
+    answered = document.get("error") if isinstance(document, dict) else None
+    if isinstance(answered, str) and answered:
+        return answered[:64]
     return "invalid_client" if answer.status == 401 else str(answer.status)

@@ -57,12 +57,12 @@ async def examine_description(
     try:
         metadata = read_metadata(config.issuer.strip(), effective, document)
     except SignInError as error:
-        said = document.get("issuer")
+        stated = document.get("issuer")
         if error.reason is RefusalReason.ISSUER_MISMATCH:
             cause, _ = "tokens of this provider would have another issuer than the configured one", ""
-            same_host = isinstance(said, str) and origin_of(said) == origin_of(effective)
+            same_host = isinstance(stated, str) and origin_of(stated) == origin_of(effective)
             remedy = (
-                f'if that is your provider: {report.subject}.issuer: "{said}"'
+                f'if that is your provider: {report.subject}.issuer: "{stated}"'
                 if same_host
                 else f"the metadata at {origin_of(effective)} is for another host; check oidc.issuer and the provider"
             )
@@ -83,8 +83,8 @@ async def examine_keys(report: DoctorReport, metadata: Metadata, http: ProviderH
     except SignInError as error:
         report.refusal("keys", error, "ask the provider")
         return
-    said = [f"{key.kind} {key.curve or key.bits} {key.kid or '(no kid)'}" for key in keys.keys]
-    report.facts["keys"] = said
+    stated = [f"{key.kind} {key.curve or key.bits} {key.kid or '(no kid)'}" for key in keys.keys]
+    report.facts["keys"] = stated
     good = [key for key in keys.keys if key.kind != "RSA" or key.bits >= MIN_RSA_BITS]
     fitting = [key for key in good if any(key.fits(alg) for alg in metadata.algorithms)]
     if not good:
@@ -97,7 +97,7 @@ async def examine_keys(report: DoctorReport, metadata: Metadata, http: ProviderH
         text = "several keys, and not all have an id"
         report.warn("keys", text, "a token without a key id is refused", "let the provider give its keys ids (kid)")
     else:
-        report.ok("keys", f"{len(keys.keys)} usable: {', '.join(said)}")
+        report.ok("keys", f"{len(keys.keys)} usable: {', '.join(stated)}")
 
 
 async def _fetch(

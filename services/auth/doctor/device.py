@@ -51,9 +51,9 @@ async def sign_in_by_code(
         begun = _object((await http.post(endpoint, {"scope": " ".join(scope), **proof}, headers)).body)
         code, where = begun.get("device_code"), begun.get("verification_uri_complete") or begun.get("verification_uri")
         if not isinstance(code, str) or not isinstance(where, str):
-            said = str(begun.get("error", "something else"))[:64]
+            refusal = str(begun.get("error", "something else"))[:64]
             cause, remedy = (
-                f"the provider answers {said!r}",
+                f"the provider answers {refusal!r}",
                 "allow the device grant for the application, or use --token",
             )
             report.warn("login", "sign-in by a code is not possible", cause, remedy)
@@ -66,10 +66,10 @@ async def sign_in_by_code(
         return None
     token = got.get("access_token")
     if not isinstance(token, str):
-        said = str(got.get("error", "no token"))[:64]
+        refusal = str(got.get("error", "no token"))[:64]
         report.warn(
             "login",
-            f"sign-in by a code ended with {said!r}",
+            f"sign-in by a code ended with {refusal!r}",
             "the code was not entered, or access was denied",
             "try again",
         )

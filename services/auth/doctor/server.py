@@ -43,7 +43,7 @@ async def _examine_answer(report: DoctorReport, server_url: str) -> None:
     if status == "pass":
         report.ok("answer", f"{url} answers as our server does")
     elif status == "fail":
-        report.warn("answer", f"{url} says that the server is not well", "a part of it is down", "headscale health")
+        report.warn("answer", f"{url} reports that the server is not healthy", "a part is down", "headscale health")
     else:
         text = f"what answers at {url} is not our server"
         report.warn(

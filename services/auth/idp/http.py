@@ -94,9 +94,9 @@ class ProviderHttp:
                     if len(body) > MAX_BODY:
                         raise SignInError(RefusalReason.ANSWER_TOO_LARGE, "the provider's answer is too large")
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-                told = response.headers
+                received = response.headers
                 return ProviderResponse(
-                    response.status_code, kind, bytes(body), told.get("date", ""), told.get("location", "")
+                    response.status_code, kind, bytes(body), received.get("date", ""), received.get("location", "")
                 )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
             cause = type(error).__name__

@@ -75,7 +75,7 @@ class HttpProvider:
         return found
 
     async def keys(self, *, unknown: bool = False) -> KeySet:
-        """Return the provider's keys; `unknown` says that a token names none of them.
+        """Return the provider's keys; `unknown`: a token names none of them.
 
         Raises:
             SignInError: they cannot be fetched, and none are cached.

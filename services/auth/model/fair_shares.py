@@ -6,9 +6,9 @@ own range gains nothing.
 
     IPv4   /16 > /24 > address          IPv6   /32 > /48 > /64
 
-Within one address nothing tells hosts apart: keys are free to make. There the entry goes that has got least far, and of
-equals the one in the middle by age: a flood replaces its own entries, and neither pushes out what came before it nor
-has what comes during it displaced at once.
+Within one address hosts cannot be distinguished, since keys cost nothing. There the least advanced entry goes, and of
+equals the one in the middle by age: a flood replaces its own entries, neither those that came before it nor, at once,
+those that come during it.
 """
 
 from __future__ import annotations

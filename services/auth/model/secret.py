@@ -5,7 +5,7 @@
     PPPPPPP.SSSS…                   API keys of older servers, 7 or 10 characters before the dot
     48 hex digits                   pre-auth keys of older servers; the first 12 are taken as the prefix
 
-Prefix and secret are told apart by length: both may contain hyphens. The prefix finds the row, the secret proves it.
+Prefix and secret are separated by length: both may contain hyphens. The prefix finds the row, the secret is verified.
 Only a digest of the secret is stored. A plain SHA-256 does: the secret
 is 256 random bits, so a thief of the table has nothing to guess, and the slowness that bcrypt or Argon2 add for the
 sake of weak passwords would only let strangers burn our CPU (clients with a bad key ask every few milliseconds). Keys

@@ -88,7 +88,7 @@ class SignInServicer:
         request: pb.ConfirmSignInRequest,
         context: ServicerContext[pb.ConfirmSignInRequest, pb.ConfirmSignInResponse],
     ) -> pb.ConfirmSignInResponse:
-        """The person says whether the device is theirs."""
+        """The person confirms or denies that the device is theirs."""
         view = await self._use().confirm(request.flow_id, request.browser_secret, request.confirmation, request.approve)
         return pb.ConfirmSignInResponse(sign_in=_sign_in(view))
 

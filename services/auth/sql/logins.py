@@ -109,12 +109,12 @@ class SqlLogins:
     ) -> Displaced | None:
         """The login that a new one displaces, if any; None if the new one is refused."""
         per_network = select(logins.c.network, func.count()).where(self._ours()).group_by(logins.c.network)
-        held: dict[str, int] = {row[0]: row[1] for row in await connection.execute(per_network)}
-        if held.get(network, 0) >= limits.per_network:
+        counts: dict[str, int] = {row[0]: row[1] for row in await connection.execute(per_network)}
+        if counts.get(network, 0) >= limits.per_network:
             return [await self._least_advanced(connection, login, network)]
-        if sum(held.values()) < limits.total:
+        if sum(counts.values()) < limits.total:
             return []
-        loser = losing_group({network_path(name): number for name, number in held.items()}, network_path(network))
+        loser = losing_group({network_path(name): number for name, number in counts.items()}, network_path(network))
         return None if loser is None else [await self._least_advanced(connection, login, loser[-1])]
 
     async def _least_advanced(self, connection: AsyncConnection, newcomer: Login, network: str) -> AuthId:

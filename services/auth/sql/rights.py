@@ -80,12 +80,12 @@ class SqlRights:
             gone = await connection.execute(update(flows).where(confirming).values(refused).returning(flows.c.auth_id))
             named = sorted(set(gone.scalars()))
             pending = and_(logins.c.tailnet_id == self._tailnet, logins.c.state == LoginState.PENDING.value)
-            told: set[str] = set()
+            rejected_ids: set[str] = set()
             for these in (approved, *(and_(pending, logins.c.auth_id.in_(part)) for part in parts(named))):
                 done = await connection.execute(
                     update(logins).where(these).values(rejected).returning(logins.c.auth_id)
                 )
-                told.update(done.scalars())
+                rejected_ids.update(done.scalars())
             words = and_(ssh_approvals.c.tailnet_id == self._tailnet, ssh_approvals.c.user_id == user_id)
             await connection.execute(delete(ssh_approvals).where(words))
             checks = and_(
@@ -95,8 +95,8 @@ class SqlRights:
             )
             no = {"state": CheckState.REJECTED.value, "reason": text}
             done = await connection.execute(update(ssh_checks).where(checks).values(no).returning(ssh_checks.c.auth_id))
-            told.update(done.scalars())
-        return tuple(AuthId(auth_id) for auth_id in sorted(told))
+            rejected_ids.update(done.scalars())
+        return tuple(AuthId(auth_id) for auth_id in sorted(rejected_ids))
 
     def _ours(self, *where: ColumnElement[bool]) -> ColumnElement[bool]:
         return and_(rights.c.tailnet_id == self._tailnet, *where)

@@ -154,8 +154,8 @@ class SqlSshChecks:
         pairs = (ssh_checks.c.destination_id, ssh_checks.c.source_id)
         query = select(*pairs, func.count()).where(self._ours()).group_by(*pairs)
         rows = await connection.execute(query)
-        held: dict[tuple[str, ...], int] = {(str(to), str(source)): int(number) for to, source, number in rows}
-        loser = losing_group(held, (str(check.destination_id), str(check.source_id)))
+        counts: dict[tuple[str, ...], int] = {(str(to), str(source)): int(number) for to, source, number in rows}
+        loser = losing_group(counts, (str(check.destination_id), str(check.source_id)))
         if loser is None:
             return None
         to, from_ = (int(part) for part in loser)

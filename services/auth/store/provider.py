@@ -27,7 +27,7 @@ class IdentityProvider(Protocol):
         ...
 
     async def keys(self, *, unknown: bool = False) -> KeySet:
-        """Return its keys; `unknown` says that a token names none of them, so newer ones are fetched if it is time."""
+        """Return its keys; `unknown`: a token names none of them, so newer ones are fetched if it is time."""
         ...
 
     async def redeem(self, code: str, verifier: str, redirect_uri: str) -> ProviderTokens:

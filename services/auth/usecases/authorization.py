@@ -1,6 +1,6 @@
 """The configuration of sign-ins at one provider, and the authorization request (RFC 6749 §4.1.1, RFC 7636).
 
-Authlib builds the request; `docs/decisions/openid-client.md` says why it does not verify the answer.
+Authlib builds the request; `docs/decisions/openid-client.md` has the reasons why it does not verify the answer.
 """
 
 from __future__ import annotations

@@ -88,19 +88,19 @@ class ChangeRights:
             await self._store.mark_done(change, self._clock.now())
             raise
         suspended = change.kind is RightsKind.SUSPEND and user.suspended
-        told = (
+        rejected = (
             await self._store.refuse_logins(change.user_id, RefusalReason.USER_SUSPENDED, SUSPENDED)
             if suspended
             else ()
         )
         await self._store.mark_done(change, self._clock.now())
-        for auth_id in told:
+        for auth_id in rejected:
             await self._news.announce(auth_id)
         log.info(
             "rights changed",
             user_id=change.user_id,
             kind=change.kind.value,
             source=change.source.value,
-            refused_logins=len(told),
+            refused_logins=len(rejected),
         )
         return user

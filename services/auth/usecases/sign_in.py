@@ -352,14 +352,14 @@ class SignIn:
         browser_secret: str,
         account: str = "",
     ) -> SignInView:
-        told = False
+        rejected = False
         if final:
             try:
                 await self._purposes[flow.kind].reject(flow, text)
-                told = True
+                rejected = True
             except (NotFoundError, ConflictError):
                 pass  # expired, or approved in the meantime: the refusal no longer applies to it
         self.history.add_failure(SignInFailure(self._clock.now(), flow.flow_id, flow.provider, reason, text))
         log.warning("sign-in refused", flow_id=flow.flow_id, reason=reason.value, text=text, final=final)
-        await self._flows.replace(flow, flow.refused(reason, text, told, self._clock.now(), account))
+        await self._flows.replace(flow, flow.refused(reason, text, rejected, self._clock.now(), account))
         return await self.view(flow.flow_id, browser_secret)

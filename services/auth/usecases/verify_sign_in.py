@@ -197,22 +197,22 @@ class VerifySignIn:
 
 
 def check_sender(callback: ProviderCallback, metadata: Metadata) -> None:
-    """Hold an answer to the provider that it says it comes from (RFC 9207).
+    """Check that a callback comes from the provider that it names (RFC 9207).
 
     Raises:
-        SignInError: it does not say, though the provider promised to, or it is another.
+        SignInError: it names another provider, or none although the provider declares that it does.
     """
     if callback.iss is None and metadata.sends_iss:
-        raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer does not say which provider it comes from")
+        raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer does not name its provider")
     if callback.iss is not None and callback.iss != metadata.issuer:
         raise SignInError(RefusalReason.RESPONSE_ISSUER, "the answer comes from another provider")
 
 
 def _check_answer(callback: ProviderCallback) -> None:
     if callback.error:
-        said = callback.error_description or callback.error
+        description = callback.error_description or callback.error
         if callback.error == "access_denied":
-            raise SignInError(RefusalReason.ACCESS_DENIED, f"the provider denied access: {said}")
-        raise SignInError(RefusalReason.PROVIDER_ERROR, f"the provider answers: {said}")
+            raise SignInError(RefusalReason.ACCESS_DENIED, f"the provider denied access: {description}")
+        raise SignInError(RefusalReason.PROVIDER_ERROR, f"the provider answers: {description}")
     if not callback.code:
         raise SignInError(RefusalReason.RESPONSE_INCOMPLETE, "the provider sent no code")

@@ -156,20 +156,20 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
     )
 
 
-def _check_issuer(configured: str, effective: str, said: str, endpoints: Sequence[str]) -> bool:
+def _check_issuer(configured: str, effective: str, stated: str, endpoints: Sequence[str]) -> bool:
     """Whether the second case applies; raises if none does."""
-    if said in (configured, effective):
+    if stated in (configured, effective):
         return False
-    if configured.rstrip("/") == said.rstrip("/") and configured.rstrip("/") == effective:
+    if configured.rstrip("/") == stated.rstrip("/") and configured.rstrip("/") == effective:
         return False  # only the trailing slash differs; tokens must have the issuer of the document
     path = urlsplit(effective).path
     below = origin_of(effective) + path + "/"
-    smartlink = _SMARTLINK_PATH.match(path) is not None and said.rstrip("/") == origin_of(effective)
+    smartlink = _SMARTLINK_PATH.match(path) is not None and stated.rstrip("/") == origin_of(effective)
     if smartlink and all(url.startswith(below) for url in endpoints):
         return True
     raise SignInError(
         RefusalReason.ISSUER_MISMATCH,
-        f"the provider's issuer is {said[:200]!r}; set oidc.issuer to the issuer on its own page",
+        f"the provider's issuer is {stated[:200]!r}; set oidc.issuer to the issuer on its own page",
     )
 
 

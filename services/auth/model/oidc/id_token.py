@@ -194,6 +194,6 @@ def _check_hash(claims: Mapping[str, Any], alg: str, access_token: str) -> None:
     make = hashlib.sha512 if alg in ("EdDSA", "Ed25519") else _HASHES.get(alg[2:])
     digest = make(access_token.encode()).digest() if make is not None else b""
     half = base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
-    said = claims["at_hash"]
-    if not half or not isinstance(said, str) or not hmac.compare_digest(half.encode(), said.encode()):
+    at_hash = claims["at_hash"]
+    if not half or not isinstance(at_hash, str) or not hmac.compare_digest(half.encode(), at_hash.encode()):
         raise SignInError(RefusalReason.TOKEN_HASH, "the ID token belongs to another access token")

@@ -68,7 +68,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             providers[kind] = kind(net, net.folder, f"{URL}/oidc/callback/{kind.__name__.lower()}")
         for provider in providers.values():
             provider.wait()
-        further = {kind.__name__.lower(): providers[kind].oidc for kind in others}
+        trusted = {"trusted_domains": ["example.com"], "groups": {"allow": ["*"]}}
+        further = {kind.__name__.lower(): {**providers[kind].oidc, **trusted} for kind in others}
         settings = {
             "server_url": URL,
             "tls_cert_path": str(certificate),

@@ -48,6 +48,12 @@ async def test_who_may_enter(lab: Lab, settings: dict[str, Any], person: dict[st
         assert (await lab.confirm(started, shown)).state == DONE
 
 
+async def test_a_refusal_names_the_account_that_was_used(lab: Lab) -> None:
+    await lab.begin(allowed_domains=("other.com",))
+    _, shown = await lab.come_back()
+    assert (shown.reason, shown.user) == ("domain-not-allowed", "alice@example.com")
+
+
 async def test_an_address_cannot_borrow_its_truth_from_the_other_document(lab: Lab) -> None:
     lab.provider.claims = {"email": "alice@example.com", "email_verified": True}
     lab.provider.person = {"sub": "s1", "email": "boss@example.com"}

@@ -144,6 +144,18 @@ async def test_a_refused_person_reads_what_to_do(world: World) -> None:
     assert (await asyncio.wait_for(waiting, 10))["Error"]
 
 
+async def test_the_page_says_what_was_left_out(world: World) -> None:
+    world.provider.person = {**ALICE, "email_verified": False, "groups": [{"id": 7}]}
+    _, path, waiting = await world.wait("laptop")
+    async with world.browser() as browser:
+        started = await browser.post(path.replace("/register/", "/oidc/start/"))
+        answer = await browser.get("/oidc/callback", params=world.provider.authorize(started.headers["location"]))
+        page = await browser.get(answer.headers["location"])
+        assert "Is this your device?" in page.text and "Not everything that the provider sent was used" in page.text
+        assert "the e-mail address was left out" in page.text and "1 of 1 groups were left out" in page.text
+    waiting.cancel()
+
+
 async def test_each_page_of_an_error_has_a_reference_that_the_log_has_too(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -37,7 +37,9 @@ async def world(tmp_path: Path, second: Provider) -> AsyncIterator[World]:
     async with provider_on_loopback(SystemClock()) as provider:
         provider.person = dict(ALICE)
         settings: dict[str, Any] = {"client_id": CLIENT_ID, "client_secret": SECRET}
-        more = ProviderConfig(issuer=second.issuer, provider_name="Entra & Co", **settings)
+        more = ProviderConfig(
+            issuer=second.issuer, provider_name="Entra & Co", trusted_domains=("else.example",), **settings
+        )
         oidc = OidcConfig(issuer=provider.issuer, provider_name="SmartLink", providers={"entra": more}, **settings)
         config = replace(config_in(tmp_path), server_url=PUBLIC, oidc=oidc)
         async with tailnet_in(tmp_path, config) as tailnet:

@@ -100,7 +100,7 @@ class AuthTailnet:
         """Start one more instance; gives its stub."""
         channel = LocalChannel(self.server)
         channels = {"registry": channel, "policy": channel}
-        deps = Deps(self.clock, self.bus, channels, self.telemetry or Telemetry(), self.reloader)
+        deps = Deps(self.clock, self.bus, channels, self.telemetry or Telemetry(), reloader=self.reloader)
         service = await build(self.config, deps)
         await service.start()
         server = LocalServer()

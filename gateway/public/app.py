@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from starlette.applications import Starlette
+from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -24,10 +24,15 @@ def build_app(
     routers: Sequence[Routes], trusted_proxies: Sequence[Network] = (), metrics: HttpMetrics | None = None
 ) -> ASGIApp:
     """Return the application of all routers; the first that has a path answers it."""
-    app = Starlette(
-        routes=[route for router in routers for route in router],
+    app = FastAPI(
+        title="smartscale",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
         exception_handlers={HTTPException: _refuse, ClientDisconnect: _end, Exception: _apologise},
     )
+    for router in routers:
+        app.include_router(router)
     # Innermost, because the route that a request takes is noted in the scope that the application is handed.
     measured = app if metrics is None else Measured(app, metrics)
     return SecurityHeaders(ClientAddress(measured, trusted_proxies))

@@ -14,8 +14,8 @@ from typing import Any
 import grpc
 import httpx
 import pytest
+from fastapi import FastAPI
 from smartscale.auth.v1 import auth_pb2 as pb
-from starlette.applications import Starlette
 
 from gateway.public import login
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for
@@ -29,7 +29,8 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[AuthTailnet]:
 
 
 def browser_of(stub: Any, tailnet: AuthTailnet) -> httpx.AsyncClient:
-    app = Starlette(routes=[*login.router(stub, "https://control.example.com/", now=tailnet.clock.now)])
+    app = FastAPI()
+    app.include_router(login.router(stub, "https://control.example.com/", now=tailnet.clock.now))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://control.example.com")
 
 

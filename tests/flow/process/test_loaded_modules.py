@@ -27,8 +27,6 @@ WAITING = {
     "opentelemetry.exporter": "an endpoint for traces",
     "gateway.admin.rest.v1.openapi": "a reader of the document",
     "services.auth.doctor": "headscale oidc doctor",
-    "fastapi": "nothing any more",
-    "pydantic": "nothing any more",
 }
 """Modules by what has to ask for them."""
 

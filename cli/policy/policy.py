@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import nullcontext
 from typing import Any
 
 from cli.frame.output import emit, modern
@@ -41,7 +42,9 @@ def declare(nouns: Any) -> None:
 def _get(arguments: argparse.Namespace) -> None:
     from smartscale.admin.v1 import policy_pb2 as pb
 
-    with refusals_as_data(arguments), Direct(arguments) if arguments.direct else Remote(arguments) as remote:
+    # Standard output is the policy: a script that keeps it must not keep an error in its place.
+    refusals = refusals_as_data(arguments) if modern() else nullcontext()
+    with refusals, Direct(arguments) if arguments.direct else Remote(arguments) as remote:
         found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
     if arguments.output and modern():
         emit(versions.plain(found), arguments.output)

@@ -185,6 +185,8 @@ async def test_each_form_of_a_list_is_one_document_of_the_same_data(world: World
 
 
 async def test_a_policy_is_printed_as_it_is_in_each_form(world: World) -> None:
+    refused = await world.run("policy", "get", "999", "-o", "json")
+    assert (refused.status, refused.out) == (1, "") and "error" in json.loads(refused.err)
     await world.tailnet.admin.SetPolicy(policy_pb2.SetPolicyRequest(policy=TAGS))
     for words in ((), ("-o", "json"), ("-o", "json-line"), ("-o", "yaml")):
         assert (await world.run("policy", "get", *words)).out == TAGS

@@ -17,9 +17,9 @@ from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.settings import Settings
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
-from services.shared.access.inputs import AccessUser
 from services.shared.ids import UserId
 from services.shared.imported import Installation, greatest
+from services.shared.inventory import access_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def plan(
     users = UserPlanner(state, links, issuers, now, counts["users"], problems, lambda: next(user_ids))
     for user in sorted(found.users, key=lambda user: user.id):
         users.take(user)
-    access = Access(policy, [_access_user(user) for user in state.users.values()], ())
+    access = Access(policy, map(access_user, state.users.values()), ())
     nodes = NodePlanner(
         state,
         users,
@@ -87,7 +87,3 @@ def _note_unlinked(found: Installation, users: Sequence[User], nodes: Sequence[N
             what = f"{user.name} signed in at a provider, and this release does not store as whom"
             done = "kept as it is; headscale users link USER ISSUER SUBJECT makes the next sign-in this user"
             found.problems.add("user", user.id, what, done)
-
-
-def _access_user(user: User) -> AccessUser:
-    return AccessUser(user.id, user.name, user.email, user.provider_id, user.role, frozenset(user.groups))

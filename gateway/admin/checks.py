@@ -1,6 +1,6 @@
-"""What no parameter may be, whatever the call: too long, too many, with control characters, no time, no id.
+"""Limits that hold for the parameters of every call: lengths, counts, control characters, times, ids.
 
-The rest (is it a name, is it a route) the services decide. Texts begin with the parameter's name in the contract.
+The services check what a parameter means (a name, a route). Texts begin with the parameter's name in the contract.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _LAST_YEAR = 9998
 
 
 def check(request: Message) -> None:
-    """Look at every parameter that is set.
+    """Check every parameter that is set.
 
     Raises:
-        Refused: one of them cannot be meant.
+        Refused: one of them is out of bounds.
     """
     for field, value in request.ListFields():
         if isinstance(value, Timestamp):
@@ -44,7 +44,7 @@ def check(request: Message) -> None:
 
 
 def check_text(name: str, value: str) -> None:
-    """Look at a text.
+    """Check a text.
 
     Raises:
         Refused: it is too long or has control characters; a policy only must not have NUL.

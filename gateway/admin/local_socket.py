@@ -1,7 +1,7 @@
-"""The unix socket of administrators: gRPC and HTTP/1.1 on one path, told apart by their first bytes.
+"""The unix socket of administrators: gRPC and HTTP/1.1 on one path, distinguished by their first bytes.
 
 gRPC connections are passed on, byte for byte, to the gRPC server behind; HTTP ones are served here. Whoever may open
-the socket is trusted, and the kernel says which user that is.
+the socket is trusted, and the kernel names the user.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = get_logger(__name__)
 
 MAX_CONNECTIONS = 256
 FIRST_BYTES_DEADLINE = 10.0
-"""Seconds in which a connection must say what it speaks."""
+"""Seconds in which the first bytes of a connection must arrive."""
 _PREFACE = b"PRI"
 """Begin of HTTP/2's connection preface (RFC 9113, 3.4); no method of HTTP/1.1 begins so."""
 _CREDENTIALS = struct.Struct("3i")
@@ -120,7 +120,7 @@ class LocalSocket:
 
 
 class _FirstBytes(Protocol):
-    """A connection until its first bytes tell what it speaks; afterwards, gRPC's way in."""
+    """A connection until its protocol is known; afterwards the inbound direction of a gRPC connection."""
 
     def __init__(self, owner: LocalSocket) -> None:
         self._owner = owner
@@ -128,7 +128,7 @@ class _FirstBytes(Protocol):
         self._inner: Transport | None = None
         self._passing: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
-        self._held = b""
+        self._buffer = b""
 
     def connection_made(self, transport: BaseTransport) -> None:
         self._transport = cast(Transport, transport)
@@ -142,18 +142,18 @@ class _FirstBytes(Protocol):
         if self._inner is not None:
             self._inner.write(data)
             return
-        self._held += data
-        if self._passing is not None or len(self._held) < len(_PREFACE) or self._transport is None:
+        self._buffer += data
+        if self._passing is not None or len(self._buffer) < len(_PREFACE) or self._transport is None:
             return
         self._disarm()
         user = peer_user(self._transport)
-        if self._held.startswith(_PREFACE):
+        if self._buffer.startswith(_PREFACE):
             self._transport.pause_reading()
             self._passing = asyncio.create_task(self._pass_on(self._transport, user))
             return
         self._owner.closed(self)
-        held, self._held = self._held, b""
-        self._owner.http(self._transport, user).data_received(held)
+        data, self._buffer = self._buffer, b""
+        self._owner.http(self._transport, user).data_received(data)
 
     async def _pass_on(self, transport: Transport, user: int | None) -> None:
         try:
@@ -162,8 +162,8 @@ class _FirstBytes(Protocol):
             log.warning("grpc behind the unix socket does not answer", reason=str(error))
             transport.abort()
             return
-        self._inner.write(self._held)
-        self._held = b""
+        self._inner.write(self._buffer)
+        self._buffer = b""
         transport.resume_reading()
 
     def eof_received(self) -> bool:
@@ -196,7 +196,7 @@ class _FirstBytes(Protocol):
 
 
 class _Back(Protocol):
-    """The way back from the gRPC server; as slow as the client reads."""
+    """The outbound direction of a gRPC connection; paused while the client does not read."""
 
     def __init__(self, client: Transport) -> None:
         self._client = client
@@ -223,7 +223,7 @@ def _ofuser(app: Any, name: str) -> Any:
 
 
 def peer_user(transport: Transport) -> int | None:
-    """Return the number of the user on the other end of a unix socket; None where the system does not tell."""
+    """Return the number of the user on the other end of a unix socket; None where the system does not provide it."""
     found = transport.get_extra_info("socket")
     if found is None or not hasattr(socket, "SO_PEERCRED"):
         return None

@@ -103,7 +103,7 @@ class Services:
 
 @contextlib.contextmanager
 def answering(service: str) -> Iterator[None]:
-    """Turn a failed call into what the page says.
+    """Turn a failed call into an error of the page.
 
     Raises:
         PageError: the call failed.
@@ -123,7 +123,7 @@ def time_of(message: Any, field: str) -> str | None:
 
 
 def parsed(raw: bytes) -> object:
-    """JSON of a service as values; a document that says nothing when there is none."""
+    """JSON of a service as values; an empty document where there is none."""
     return orjson.loads(raw) if raw else None
 
 

@@ -14,7 +14,7 @@ from services.shared.telemetry.pages import Document, Pages, Parameters, Read
 
 
 def add_pages(pages: Pages, services: Services) -> None:
-    """Offer the pages."""
+    """Register the pages."""
 
     async def policy(_: Parameters) -> Document:
         try:

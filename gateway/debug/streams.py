@@ -1,4 +1,4 @@
-"""Pages about what clients are sent: sessions, queues, whole maps, the DERP map; and a question to a client."""
+"""Debug pages about map sessions, queues, full maps and the DERP map, and a ping of a client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class GatewayInspector(Protocol):
 
 
 def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> None:
-    """Offer the pages."""
+    """Register the pages."""
 
     async def sessions(_: Parameters) -> Document:
         return {**holding.overview(), "sessions": holding.sessions()}
@@ -57,13 +57,15 @@ def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> No
     async def ask(parameters: Parameters) -> Document:
         node_id = await services.node_id(parameters)
         if node_id is None:
-            raise PageError(400, "node: say whom to ask, as in ?node=7; with &address= and &types= it pings another")
+            raise PageError(
+                400, "node: missing; name a node, as in ?node=7; with &address= and &types= it pings another"
+            )
         return await _ping(holding, node_id, parameters)
 
     pages.add("sessions", "Map sessions of this gateway.", sessions)
     pages.add("batcher", "The window, and what is queued for each gateway.", batcher)
     pages.add("mapresponses", "The whole map that a node would be sent now; ?node=ID or NAME for one.", maps)
-    pages.add("derp", "The DERP map that clients are told.", derp)
+    pages.add("derp", "The DERP map that is sent to clients.", derp)
     pages.add(
         "ping",
         "POST: whether a node of this gateway answers; ?node=ID or NAME, &address=IP &types=disco,TSMP.",

@@ -1,4 +1,4 @@
-"""Pages about what exists: overview, nodes, routes, pending logins."""
+"""Debug pages about the tailnet: overview, nodes, routes, pending logins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SHOWN_OF_A_LOGIN = 4
 
 
 def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) -> None:
-    """Offer the pages; `here` says what this gateway holds."""
+    """Register the pages; `here` describes the state of this gateway."""
 
     async def overview(_: Parameters) -> Document:
         return await _overview(services, here())
@@ -61,7 +61,7 @@ def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) ->
     pages.add("overview", "How much there is of everything, and whether the services answer.", overview)
     pages.add("nodestore", "Every node as the registry knows it; ?node=ID or NAME for one.", nodestore)
     pages.add("routes", "Routers with the routes they offer, may serve and serve.", routes)
-    pages.add("registration-cache", "Logins and SSH sessions that wait for somebody, their secrets cut short.", logins)
+    pages.add("registration-cache", "Pending logins and SSH sessions, their secrets cut short.", logins)
 
 
 async def _overview(services: Services, here: Document) -> Document:
@@ -76,7 +76,7 @@ async def _overview(services: Services, here: Document) -> Document:
 
 
 async def _part(asked: object) -> object:
-    """One service's part; one that does not answer must not hide the others."""
+    """Return one service's part, or its error: a service that does not answer must not hide the others."""
     try:
         return await asked  # type: ignore[misc]
     except PageError as error:

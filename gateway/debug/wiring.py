@@ -1,4 +1,4 @@
-"""Puts the pages together."""
+"""Registers all debug pages of a gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.shared.telemetry.pages import Pages
 
 
 def add_debug_pages(pages: Pages, channels: Mapping[str, grpc.aio.Channel], holding: GatewayInspector) -> None:
-    """Offer the pages of a gateway on the metrics listener of its process."""
+    """Register the pages of a gateway on the metrics listener of its process."""
     services = Services(channels)
     tailnet.add_pages(pages, services, holding.overview)
     rules.add_pages(pages, services)

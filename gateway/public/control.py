@@ -1,4 +1,4 @@
-"""What clients, relays and operators ask the open web: the control key, admission to relays, health, version."""
+"""Public endpoints for clients, relays and operators: control key, relay admission, health, version."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ _OPEN = {"Access-Control-Allow-Origin": "*"}
 
 
 class Liveness(Protocol):
-    """Knows which services do not answer."""
+    """Checks which services answer."""
 
     async def failing(self) -> list[str]:
-        """Their names."""
+        """Return the names of the services that do not answer."""
         ...
 
 
 class Health:
-    """The answer of /health, asked for at most once a second."""
+    """The answer of /health, computed at most once a second."""
 
     def __init__(self, liveness: Liveness, clock: Callable[[], float] = time.monotonic) -> None:
         self._liveness, self._clock = liveness, clock
@@ -45,7 +45,7 @@ class Health:
         self._failing: list[str] = []
 
     async def failing(self) -> list[str]:
-        """The services that do not answer."""
+        """Return the names of the services that do not answer."""
         if self._clock() - self._checked >= HEALTH_IS_FRESH:
             self._checked = self._clock()
             failing = await self._liveness.failing()
@@ -56,7 +56,7 @@ class Health:
 
 
 def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Awaitable[bool]], health: Health) -> Routes:
-    """The routes; `may_relay` says whether a node key may use relays."""
+    """Return the routes; `may_relay` returns whether a node key may use relays."""
     router = Routes()
     key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
     version_body = orjson.dumps(described())
@@ -104,7 +104,7 @@ def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Await
 
 
 async def _body(request: Request, limit: int) -> bytes | None:
-    """The body, or None when it is longer than we care to read."""
+    """Return the body, or None if it is longer than `limit` bytes."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -115,8 +115,8 @@ async def _body(request: Request, limit: int) -> bytes | None:
 
 def _node_of(body: bytes | None) -> NodeKey | None:
     try:
-        said = orjson.loads(body) if body is not None else None
-        text = said.get("NodePublic") if isinstance(said, dict) else None
+        found = orjson.loads(body) if body is not None else None
+        text = found.get("NodePublic") if isinstance(found, dict) else None
         return NodeKey.parse(text) if isinstance(text, str) else None
     except (orjson.JSONDecodeError, KeyFormatError):
         return None

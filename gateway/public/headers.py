@@ -1,4 +1,4 @@
-"""What every answer of the open web carries: the headers that keep pages out of frames and types unguessed."""
+"""ASGI middleware that adds security headers to every answer of the public listener."""
 
 from __future__ import annotations
 

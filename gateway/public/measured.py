@@ -1,4 +1,4 @@
-"""Counts and times what the open web answers, by Headscale's names. Tunnels are the edge's and are counted there."""
+"""Counts and times public HTTP requests under Headscale's metric names. Tunnels are counted by the edge."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
-"""Stands for whatever strangers make up, so that they cannot make series."""
+"""Label of unknown methods and paths, so that strangers cannot create series."""
 
 
 class HttpMetrics:
-    """The numbers of one process; paths are those of routes, never what was asked for."""
+    """The metrics of one process; paths are those of routes, never those of requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         names = ("method", "path")
@@ -24,7 +24,7 @@ class HttpMetrics:
 
 
 class Measured:
-    """An application with a clock around it."""
+    """Measures the requests of an application."""
 
     def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app, self._metrics = app, metrics

@@ -1,4 +1,4 @@
-"""Puts the client's own address where handlers of the open web look for it."""
+"""ASGI middleware that replaces a trusted proxy's address by the client's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.proxies import Network, client_address, header_fields
 
 
 class ClientAddress:
-    """Puts the client's own address where handlers look for it."""
+    """Replaces the address in the scope of requests that a trusted proxy forwards."""
 
     def __init__(self, app: ASGIApp, trusted: Sequence[Network]) -> None:
         self._app, self._trusted = app, trusted

@@ -23,7 +23,7 @@ _TICK = 1.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that leaves signals to the process it is part of, and says when it listens."""
+    """uvicorn's server without signal handlers, and with an event for the moment that it listens."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -31,7 +31,7 @@ class _Server(uvicorn.Server):
         self._ending = asyncio.Event()
 
     def end(self) -> None:
-        """Listen no longer."""
+        """Stop listening."""
         self.should_exit = True
         self._ending.set()
 

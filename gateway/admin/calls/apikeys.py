@@ -1,4 +1,4 @@
-"""headscale.v1: API keys. Secrets are in the answer to their creation alone."""
+"""headscale.v1: API keys. Only the answer to their creation has the secret."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ApiKeys:
     async def CreateApiKey(
         self, request: apikey_pb2.CreateApiKeyRequest, call: CallContext
     ) -> apikey_pb2.CreateApiKeyResponse:
-        """Make an API key; the answer alone has its secret."""
+        """Create an API key; only this answer has its secret."""
         answer = await call.ask(
             self._services.auth.CreateApiKey, auth_pb2.CreateApiKeyRequest(expiration=expiration_of(request))
         )
@@ -31,7 +31,7 @@ class ApiKeys:
     async def ExpireApiKey(
         self, request: apikey_pb2.ExpireApiKeyRequest, call: CallContext
     ) -> apikey_pb2.ExpireApiKeyResponse:
-        """End an API key now."""
+        """Expire an API key now."""
         _one_of(request)
         await call.ask(
             self._services.auth.ExpireApiKey,
@@ -42,7 +42,7 @@ class ApiKeys:
     async def DeleteApiKey(
         self, request: apikey_pb2.DeleteApiKeyRequest, call: CallContext
     ) -> apikey_pb2.DeleteApiKeyResponse:
-        """Forget an API key."""
+        """Delete an API key."""
         _one_of(request)
         await call.ask(
             self._services.auth.DeleteApiKey,

@@ -1,4 +1,4 @@
-"""When new keys end, as requests of different clients say it."""
+"""Expiration of new keys, as requests of different clients give it."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Groups:
         self._services = services
 
     async def ListGroups(self, request: pb.ListGroupsRequest, call: CallContext) -> pb.ListGroupsResponse:
-        """List the groups that anybody knows."""
+        """List the groups of the policy and of all providers."""
         groups = await load_memberships(self._services, call)
         return pb.ListGroupsResponse(groups=await asyncio.to_thread(groups.all))
 

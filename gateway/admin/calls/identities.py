@@ -25,7 +25,7 @@ class Identities:
         self._services = services
 
     async def ShowUser(self, request: pb.ShowUserRequest, call: CallContext) -> pb.ShowUserResponse:
-        """Return all that is known of a user."""
+        """Return a user with identities, groups, standing, nodes and history."""
         named = await self._services.user_named(call, request.user)
         found = await call.ask(self._services.registry.GetPerson, registry_pb2.GetPersonRequest(user_id=named.id))
         judged = await self._judged(call, named.id)
@@ -44,7 +44,7 @@ class Identities:
         return answer
 
     async def LinkUser(self, request: pb.LinkUserRequest, call: CallContext) -> pb.LinkUserResponse:
-        """Make an identity a user's."""
+        """Link an identity to a user."""
         user = await self._services.user_named(call, request.user)
         wanted = registry_pb2.LinkUserRequest(
             user_id=user.id, issuer=request.issuer, subject=request.subject, actor=call.caller.actor
@@ -52,12 +52,12 @@ class Identities:
         return pb.LinkUserResponse(user=(await call.ask(self._services.registry.LinkUser, wanted)).user)
 
     async def UnlinkUser(self, request: pb.UnlinkUserRequest, call: CallContext) -> pb.UnlinkUserResponse:
-        """Make an identity nobody's."""
+        """Unlink an identity from its user."""
         wanted = registry_pb2.UnlinkUserRequest(issuer=request.issuer, subject=request.subject, actor=call.caller.actor)
         return pb.UnlinkUserResponse(user=(await call.ask(self._services.registry.UnlinkUser, wanted)).user)
 
     async def RelinkUser(self, request: pb.RelinkUserRequest, call: CallContext) -> pb.RelinkUserResponse:
-        """Make a user's identities and nodes another's."""
+        """Move the identities and nodes of one user to another."""
         old, new = (
             await self._services.user_named(call, request.user),
             await self._services.user_named(call, request.to),
@@ -67,7 +67,7 @@ class Identities:
         return pb.RelinkUserResponse(user=moved.user, links=moved.links, nodes=moved.nodes, left=moved.left)
 
     async def _judged(self, call: CallContext, user_id: int) -> auth_pb2.EvaluateAccessResponse:
-        """What auth says; nothing while it does not answer, because the rest is worth showing."""
+        """Return the verdicts of auth; empty while it does not answer, because the other parts are still useful."""
         try:
             request = auth_pb2.EvaluateAccessRequest(user_id=user_id)
             answer: auth_pb2.EvaluateAccessResponse = await call.ask(self._services.auth.EvaluateAccess, request)

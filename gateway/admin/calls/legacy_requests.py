@@ -1,7 +1,7 @@
 """Requests of command lines before 0.28, recognised by wire type.
 
-Releases gave the same field numbers other types, so what an older client means lies in the fields that the present
-messages do not know (answers have one shape only, today's):
+Releases gave the same field numbers other types, so the fields of an older client are among the unknown fields of
+today's messages (answers have today's shape only):
 
     RenameUser, DeleteUser     field 1 text: a name      (until 0.23; since then an id)
     CreatePreAuthKey           field 1 text: a name      (until 0.25)
@@ -18,19 +18,19 @@ _VARINT, _DELIMITED = 0, 2
 
 
 def text(request: Message, number: int) -> str | None:
-    """A text where today's message has something else, or nothing."""
+    """Return the text of a field that has another type today, or does not exist; None: not sent."""
     value = _last(request, number, _DELIMITED)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else None
 
 
 def integer(request: Message, number: int) -> int | None:
-    """A number where today's message has something else, or nothing."""
+    """Return the number of a field that has another type today, or does not exist; None: not sent."""
     value = _last(request, number, _VARINT)
     return value if isinstance(value, int) else None
 
 
 def encoded(texts: dict[int, str]) -> bytes:
-    """A message of text fields, as an older client encodes it."""
+    """Encode a message of text fields as an older client does."""
     data = b""
     for number, value in texts.items():
         raw = value.encode("utf-8", "replace")

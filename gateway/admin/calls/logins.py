@@ -33,7 +33,7 @@ class Logins:
     async def DebugCreateNode(
         self, request: node_pb2.DebugCreateNodeRequest, call: CallContext
     ) -> node_pb2.DebugCreateNodeResponse:
-        """Make a pending login as if a client had asked, under an auth id of the caller's choice."""
+        """Create a pending login as if a client had asked for it, under an auth id that the caller chooses."""
         user = await self._services.user_named(call, request.user)
         hostinfo = _hostinfo(request.name, request.routes)
         answer = await call.ask(
@@ -70,9 +70,9 @@ class Logins:
     async def AuthApprove(
         self, request: login_pb2.AuthApproveRequest, call: CallContext
     ) -> login_pb2.AuthApproveResponse:
-        """Approve what waits for a yes: an SSH session. A login waits for an owner instead, and says so.
+        """Approve an SSH session. A login needs an owner instead: its refusal names the command.
 
-        Saying yes twice is fine.
+        Approving twice is no error.
         """
         auth_id = _auth_id("auth_id", request.auth_id)
         if await self._decide_ssh(call, auth_id, approve=True):
@@ -93,7 +93,7 @@ class Logins:
         return login_pb2.AuthRejectResponse()
 
     async def _decide_ssh(self, call: CallContext, auth_id: str, *, approve: bool) -> bool:
-        """Decide the SSH session under this auth id; False when there is none, so that it may be a login's."""
+        """Approve or refuse the SSH session with this auth id. Returns False if there is none: it may be a login's."""
         request = auth_pb2.DecideSshCheckRequest(auth_id=auth_id, approve=approve, actor=call.caller.actor)
         try:
             await call.ask(self._services.auth.DecideSshCheck, request)
@@ -113,7 +113,7 @@ class Logins:
     async def ListPendingLogins(
         self, request: pending_login_pb2.ListPendingLoginsRequest, call: CallContext
     ) -> pending_login_pb2.ListPendingLoginsResponse:
-        """List the logins and SSH sessions that nobody has decided."""
+        """List the pending logins and SSH sessions."""
         auth = self._services.auth
         answer = await call.ask(auth.ListPendingLogins, auth_pb2.ListPendingLoginsRequest())
         sessions = await call.ask(auth.ListSshChecks, auth_pb2.ListSshChecksRequest())

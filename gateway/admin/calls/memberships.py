@@ -1,4 +1,4 @@
-"""Who is in which group, and who says so: the policy's lists, or a provider. Computed as the evaluator does; pure."""
+"""Members of groups, by source: the policy's lists or a provider. Computed as the evaluator does; pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ NAMESPACE = "namespace:"
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """A provider says that a user is in a group."""
+class _Reported:
+    """A membership that a provider reported."""
 
     issuer: str
     since: Timestamp | None
@@ -38,21 +38,21 @@ class Memberships:
         self._directory = Directory(policy, map(access_user, self._users.values()), [])
         self._listed = {group.name: group.members for group in policy.groups}
         self._named = {alias.name for alias in policy.aliases() if alias.kind is AliasKind.GROUP}
-        self._said: dict[tuple[int, str], list[_Said]] = {}
+        self._reported: dict[tuple[int, str], list[_Reported]] = {}
         for link in links:
             for group in link.groups:
-                self._said.setdefault((link.user_id, group.name), []).append(_Said(link.issuer, group.since))
+                self._reported.setdefault((link.user_id, group.name), []).append(_Reported(link.issuer, group.since))
             if link.namespace:
-                said = _Said(link.issuer, link.last_login if link.HasField("last_login") else None)
-                self._said.setdefault((link.user_id, NAMESPACE + link.namespace), []).append(said)
+                reported = _Reported(link.issuer, link.last_login if link.HasField("last_login") else None)
+                self._reported.setdefault((link.user_id, NAMESPACE + link.namespace), []).append(reported)
 
     def names(self) -> list[str]:
-        """Every group that anybody knows, without the prefix."""
+        """Return the names of all groups of the policy and of providers, without the prefix."""
         theirs = {PREFIX + group for user in self._users.values() for group in user.groups}
         return sorted(name.removeprefix(PREFIX) for name in {*self._listed, *self._named, *theirs})
 
     def group(self, name: str) -> pb.Group:
-        """A group in short."""
+        """Return the summary of a group."""
         listed, provided = self._directory.group_members(PREFIX + name)
         return pb.Group(
             name=name,
@@ -63,15 +63,15 @@ class Memberships:
         )
 
     def all(self) -> list[pb.Group]:
-        """Every group in short, by name."""
+        """Return the summaries of all groups, ordered by name."""
         return [self.group(name) for name in self.names()]
 
     def whole(self, name: str) -> pb.GetGroupResponse:
-        """A group with its members."""
+        """Return a group with its members."""
         return pb.GetGroupResponse(group=self.group(name), members=self.members(name))
 
     def members(self, name: str) -> list[pb.GroupMember]:
-        """Who is in a group by anybody's word, also where that does not count."""
+        """Return every reported membership of a group, including those that have no effect."""
         found = []
         for user_id, user in sorted(self._users.items()):
             for membership in self._memberships(user_id, name):
@@ -79,7 +79,7 @@ class Memberships:
         return found
 
     def of(self, user_id: int) -> list[pb.UserGroup]:
-        """The groups of a user."""
+        """Return the groups of a user."""
         named = {PREFIX + group for group in self._users[user_id].groups} if user_id in self._users else set()
         named |= {name for name, tokens in self._listed.items() if self._is_listed(user_id, tokens)}
         return [one for name in sorted(named) for one in self._memberships(user_id, name.removeprefix(PREFIX))]
@@ -94,17 +94,21 @@ class Memberships:
         if self._is_listed(user_id, tokens):
             found.append(pb.UserGroup(name=name, source="policy", counts=user_id in listed))
         bare = name.partition("@")[0] if user_id in provided else name
-        for said in self._said.get((user_id, name), self._said.get((user_id, bare), [])):
+        for reported in self._reported.get((user_id, name), self._reported.get((user_id, bare), [])):
             found.append(
                 pb.UserGroup(
-                    name=name, source="provider", issuer=said.issuer, since=said.since, counts=user_id in provided
+                    name=name,
+                    source="provider",
+                    issuer=reported.issuer,
+                    since=reported.since,
+                    counts=user_id in provided,
                 )
             )
         return found
 
 
 def last_login(links: Iterable[user_types.Link]) -> Timestamp | None:
-    """When any of these identities last signed in."""
+    """Return the time of the latest sign-in of these identities."""
     times = [link.last_login for link in links if link.HasField("last_login")]
     return max(times, key=_instant, default=None)
 
@@ -114,7 +118,7 @@ def _instant(stamp: Timestamp) -> datetime:
 
 
 def summary(node: node_types.Node, login: auth_pb2.NodeLogin | None) -> pb.UserNode:
-    """A node of a user."""
+    """Return the summary of a node of a user."""
     found = pb.UserNode(
         id=node.id,
         given_name=node.given_name,

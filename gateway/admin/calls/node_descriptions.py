@@ -37,23 +37,23 @@ class NodeDescriptions:
 
 
 def describe(node: node_types.Node) -> node_pb2.NodeDescription:
-    """What is known of a node's client. Its record was cleaned when it came; whatever is strange in it is left out."""
-    said = _read(node.hostinfo)
-    distribution = " ".join(filter(None, (_text(said, f"Distro{part}") for part in ("", "Version", "CodeName"))))
+    """Describe the client of a node from its hostinfo; members of the wrong type are left out."""
+    info = _read(node.hostinfo)
+    distribution = " ".join(filter(None, (_text(info, f"Distro{part}") for part in ("", "Version", "CodeName"))))
     return node_pb2.NodeDescription(
         id=node.id,
         given_name=node.given_name,
-        client_version=_text(said, "IPNVersion"),
+        client_version=_text(info, "IPNVersion"),
         capability_version=node.cap_version,
-        os=_text(said, "OS"),
-        os_version=_text(said, "OSVersion"),
+        os=_text(info, "OS"),
+        os_version=_text(info, "OSVersion"),
         distribution=distribution,
-        device_model=_text(said, "DeviceModel"),
+        device_model=_text(info, "DeviceModel"),
         online=node.online,
         last_seen=node.last_seen if node.HasField("last_seen") else None,
         home_derp=node.home_derp,
         endpoints=node.endpoints,
-        network=_network(said.get("NetInfo")),
+        network=_network(info.get("NetInfo")),
     )
 
 
@@ -70,14 +70,14 @@ def _network(report: object) -> node_pb2.NetworkReport | None:
 
 def _read(hostinfo: bytes) -> dict[str, Any]:
     try:
-        said = orjson.loads(hostinfo or b"{}")
+        info = orjson.loads(hostinfo or b"{}")
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return info if isinstance(info, dict) else {}
 
 
-def _text(said: Mapping[str, Any], name: str) -> str:
-    value = said.get(name)
+def _text(info: Mapping[str, Any], name: str) -> str:
+    value = info.get(name)
     return value if isinstance(value, str) else ""
 
 

@@ -1,4 +1,4 @@
-"""Nodes as administrators read them, one or many: reads parts from the registry, so that no list is held twice."""
+"""Nodes as administrators read them, one or many: reads parts from the registry, so that no list is in memory twice."""
 
 from __future__ import annotations
 

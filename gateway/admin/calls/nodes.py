@@ -61,7 +61,7 @@ class Nodes:
         return node_pb2.DeleteNodeResponse()
 
     async def ExpireNode(self, request: node_pb2.ExpireNodeRequest, call: CallContext) -> node_pb2.ExpireNodeResponse:
-        """Set when a node's key ends."""
+        """Expire a node's key now or at a time, or disable its expiry."""
         if request.disable_expiry and request.HasField("expiry"):
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "disable_expiry: excludes expiry")
         answer = await call.ask(
@@ -75,7 +75,7 @@ class Nodes:
         return node_pb2.ExpireNodeResponse(node=await self._shown(call, answer.node))
 
     async def RenameNode(self, request: node_pb2.RenameNodeRequest, call: CallContext) -> node_pb2.RenameNodeResponse:
-        """Give a node another name."""
+        """Rename a node."""
         answer = await call.ask(
             self._services.registry.RenameNode,
             registry_pb2.RenameNodeRequest(id=request.node_id, new_name=request.new_name),
@@ -85,7 +85,7 @@ class Nodes:
     async def BackfillNodeIPs(
         self, request: node_pb2.BackfillNodeIPsRequest, call: CallContext
     ) -> node_pb2.BackfillNodeIPsResponse:
-        """Give nodes the addresses that they lack."""
+        """Allocate the addresses that nodes lack."""
         if not request.confirmed:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "confirmed: must be true, because nodes get new addresses")
         answer = await call.ask(self._services.registry.BackfillNodeIps, registry_pb2.BackfillNodeIpsRequest())

@@ -17,7 +17,7 @@ from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
 
 _UNREADABLE, _REFUSED = "reading policy:", "parsing policy:"
-"""Leads of the policy service's refusals: of a text that is no document at all, and of what a document says."""
+"""Leads of the policy service's refusals: of a text that cannot be parsed, and of the contents of a document."""
 
 
 class Policy:

@@ -50,7 +50,7 @@ class PolicyVersions:
         return pb.ListVersionsResponse(versions=answer.versions)
 
     async def DiffVersions(self, request: pb.DiffVersionsRequest, call: CallContext) -> pb.DiffVersionsResponse:
-        """Say what differs between two versions."""
+        """Compare two versions."""
         first, second = await self._version(call, request.number), await self._version(call, request.other)
         lines = difflib.unified_diff(
             first.text.splitlines(),
@@ -68,14 +68,14 @@ class PolicyVersions:
     async def RollBackPolicy(self, request: pb.RollBackPolicyRequest, call: CallContext) -> pb.RollBackPolicyResponse:
         """Put an earlier version in force again, as a new version."""
         if not request.number:
-            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "number: say which version to return to")
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "number: missing; give the version to return to")
         earlier = await self._version(call, request.number)
         reason = request.reason or f"roll back to version {request.number}"
         answer = await self._set(call, earlier.text, reason, request.if_match)
         return pb.RollBackPolicyResponse(version=answer.version, warnings=answer.warnings)
 
     async def ExplainPolicy(self, request: pb.ExplainPolicyRequest, call: CallContext) -> pb.ExplainPolicyResponse:
-        """Say which rules decide."""
+        """Explain which rules decide about a connection."""
         answer = await call.ask(
             self._services.policy.ExplainPolicy,
             inner.ExplainPolicyRequest(
@@ -89,7 +89,7 @@ class PolicyVersions:
         return pb.ExplainPolicyResponse(allowed=answer.allowed, answers=answer.answers)
 
     async def PreviewPolicy(self, request: pb.PreviewPolicyRequest, call: CallContext) -> pb.PreviewPolicyResponse:
-        """Say what would change for whom."""
+        """Show what a policy would change, and for which nodes."""
         answer = await call.ask(
             self._services.policy.PreviewPolicy,
             inner.PreviewPolicyRequest(text=request.text),

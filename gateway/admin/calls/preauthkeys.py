@@ -1,4 +1,4 @@
-"""headscale.v1: pre-auth keys. Secrets are in the answer to their creation alone."""
+"""headscale.v1: pre-auth keys. Only the answer to their creation has the secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PreAuthKeys:
     async def CreatePreAuthKey(
         self, request: preauthkey_pb2.CreatePreAuthKeyRequest, call: CallContext
     ) -> preauthkey_pb2.CreatePreAuthKeyResponse:
-        """Make a pre-auth key; the answer alone has its secret."""
+        """Create a pre-auth key; only this answer has its secret."""
         users = await self._services.users(call)
         user_id = await legacy_user_id(self._services, call, request, request.user)
         if user_id and user_id not in users:
@@ -45,7 +45,7 @@ class PreAuthKeys:
     async def ExpirePreAuthKey(
         self, request: preauthkey_pb2.ExpirePreAuthKeyRequest, call: CallContext
     ) -> preauthkey_pb2.ExpirePreAuthKeyResponse:
-        """End a pre-auth key now."""
+        """Expire a pre-auth key now."""
         key_text = legacy_requests.text(request, 2)
         key_id = request.id if key_text is None else await self._key_id(call, request, key_text)
         await call.ask(self._services.auth.ExpirePreAuthKey, auth_pb2.ExpirePreAuthKeyRequest(id=key_id))
@@ -54,7 +54,7 @@ class PreAuthKeys:
     async def DeletePreAuthKey(
         self, request: preauthkey_pb2.DeletePreAuthKeyRequest, call: CallContext
     ) -> preauthkey_pb2.DeletePreAuthKeyResponse:
-        """Forget a pre-auth key."""
+        """Delete a pre-auth key."""
         await call.ask(self._services.auth.DeletePreAuthKey, auth_pb2.DeletePreAuthKeyRequest(id=request.id))
         return preauthkey_pb2.DeletePreAuthKeyResponse()
 
@@ -70,7 +70,7 @@ class PreAuthKeys:
         )
 
     async def _key_id(self, call: CallContext, request: preauthkey_pb2.ExpirePreAuthKeyRequest, text: str) -> int:
-        """The key that older clients name by its text, with its user in the place of today's id."""
+        """Find the key that an older client names by its text, with the user in the field of today's id."""
         user_id = await legacy_user_id(self._services, call, request, request.id)
         for key in (await self._services.keys(call)).values():
             if text.startswith(key.key.removesuffix("***")) and user_id in (0, key.user_id):

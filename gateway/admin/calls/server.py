@@ -13,7 +13,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.services import Services
 
 PATIENCE = 45.0
-"""A provider that is new in the configuration may be asked, and each may be slow."""
+"""Seconds: a provider that is new in the configuration may have to answer first."""
 
 
 class Server:
@@ -25,7 +25,7 @@ class Server:
     async def ReloadConfiguration(
         self, request: pb.ReloadConfigurationRequest, call: CallContext
     ) -> pb.ReloadConfigurationResponse:
-        """Read the configuration again, in every process."""
+        """Reload the configuration in every process."""
         answer = await call.ask(
             self._services.auth.ReloadConfiguration, auth_pb2.ReloadConfigurationRequest(), PATIENCE
         )
@@ -39,12 +39,12 @@ class Server:
     async def GetSignInHealth(
         self, request: pb.GetSignInHealthRequest, call: CallContext
     ) -> pb.GetSignInHealthResponse:
-        """How sign-in does."""
+        """Report the state of the sign-in providers and recent failures."""
         answer = await call.ask(self._services.auth.GetSignInHealth, auth_pb2.GetSignInHealthRequest(), PATIENCE)
         return pb.GetSignInHealthResponse(providers=answer.providers, failures=answer.failures, notices=answer.notices)
 
     async def Health(self, request: headscale_pb2.HealthRequest, call: CallContext) -> headscale_pb2.HealthResponse:
-        """Say whether the database answers."""
+        """Report whether the database answers."""
         try:
             await call.ask(
                 self._services.registry.VerifyNodeKey,

@@ -10,7 +10,7 @@ from gateway.admin.context import DEADLINE, CallContext
 from gateway.admin.services import Services
 
 RIGHTS_DEADLINE = 2 * DEADLINE
-"""Seconds: longer than auth waits for the registry, so that its own words arrive."""
+"""Seconds: longer than auth waits for the registry, so that the text of its refusal arrives."""
 
 
 class UserRights:
@@ -28,7 +28,7 @@ class UserRights:
         return pb.ListUsersResponse(users=[user for user in answer.users if request.role in ("", user.role)])
 
     async def SetRole(self, request: pb.SetRoleRequest, call: CallContext) -> pb.SetRoleResponse:
-        """Give a user another role."""
+        """Set a user's role."""
         user = await self._services.user_named(call, request.user)
         answer = await call.ask(
             self._services.registry.SetUserRole,
@@ -37,14 +37,14 @@ class UserRights:
         return pb.SetRoleResponse(user=answer.user)
 
     async def SuspendUser(self, request: pb.SuspendUserRequest, call: CallContext) -> pb.SuspendUserResponse:
-        """End the access of a user."""
+        """Suspend a user: their nodes lose access."""
         user = await self._services.user_named(call, request.user)
         wanted = auth_pb2.SuspendUserRequest(user_id=user.id, actor=call.caller.actor, reason=request.reason)
         answer = await call.ask(self._services.auth.SuspendUser, wanted, RIGHTS_DEADLINE)
         return pb.SuspendUserResponse(user=answer.user)
 
     async def RestoreUser(self, request: pb.RestoreUserRequest, call: CallContext) -> pb.RestoreUserResponse:
-        """Take a suspension back."""
+        """Restore a suspended user."""
         user = await self._services.user_named(call, request.user)
         wanted = auth_pb2.RestoreUserRequest(user_id=user.id, actor=call.caller.actor, reason=request.reason)
         answer = await call.ask(self._services.auth.RestoreUser, wanted, RIGHTS_DEADLINE)

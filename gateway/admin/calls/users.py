@@ -33,7 +33,7 @@ class Users:
         return user_pb2.CreateUserResponse(user=convert.user(answer.user))
 
     async def RenameUser(self, request: user_pb2.RenameUserRequest, call: CallContext) -> user_pb2.RenameUserResponse:
-        """Give a user another name."""
+        """Rename a user."""
         answer = await call.ask(
             self._services.registry.RenameUser,
             registry_pb2.RenameUserRequest(
@@ -43,7 +43,7 @@ class Users:
         return user_pb2.RenameUserResponse(user=convert.user(answer.user))
 
     async def DeleteUser(self, request: user_pb2.DeleteUserRequest, call: CallContext) -> user_pb2.DeleteUserResponse:
-        """Delete a user without nodes, and then the pre-auth keys that were theirs."""
+        """Delete a user without nodes, and then their pre-auth keys."""
         user_id = await legacy_user_id(self._services, call, request, request.id)
         await call.ask(self._services.registry.DeleteUser, registry_pb2.DeleteUserRequest(id=user_id))
         mine = await call.ask(self._services.auth.ListPreAuthKeys, auth_pb2.ListPreAuthKeysRequest(user_id=user_id))

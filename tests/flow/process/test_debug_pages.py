@@ -143,7 +143,7 @@ WRONG = (
     ("/debug/ping?node=1", 405, "only POST"),
 )
 WRONG_PINGS = (
-    ("/debug/ping", 400, "say whom to ask"),
+    ("/debug/ping", 400, "name a node"),
     ("/debug/ping?node=99", 404, "no map session"),
     ("/debug/ping?node=1&types=flood", 400, "ping types"),
     ("/debug/overview", 405, "only GET"),

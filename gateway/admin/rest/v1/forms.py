@@ -1,4 +1,4 @@
-"""What the contract's descriptors do not say and the OpenAPI document does: forms of texts, what is required, links."""
+"""What the OpenAPI document adds to the contract's descriptors: patterns of texts, required members, links."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NARROWED: dict[str, tuple[str, Schema]] = {
 }
 _LOGIN: Schema = {"pattern": "^hskey-authreq-[0-9a-f]{24}$", "examples": ["hskey-authreq-0123456789abcdef01234567"]}
 _USER: Schema = {
-    # A letter, then letters, digits and "_.@-": of ASCII exactly these, of the rest the server says which are letters.
+    # A letter, then letters, digits and "_.@-": of ASCII exactly these; for others the server decides.
     "pattern": r"^[^\x00-@\[-`{-\x7f][^\x00-,/:-?\[-\^`{-\x7f]*$",
     "minLength": 2,
     "maxLength": 254,
@@ -66,7 +66,7 @@ FORMS: dict[tuple[str, str], Schema] = {
     ("ExplainPolicy", "protocol"): {"examples": ["tcp"]},
     ("CreateUser", "picture_url"): {"examples": ["https://example.com/alice.png"]},
 }
-"""What texts look like, where the services ask for a form."""
+"""Patterns of texts, where the services require one."""
 MOST = {"SetTags": 64, "CreatePreAuthKey": 64}
 NAMES_TOO = frozenset({("RenameUser", "old_id"), ("DeleteUser", "id")})
 LINKS: dict[str, tuple[tuple[str, dict[str, str], dict[str, str]], ...]] = {

@@ -5,7 +5,7 @@
     until 0.25   /routes…, GET /node/{node_id}/routes
     until 0.27   POST /node/{node_id}/user
 
-A route had a number once. Here it is made of the node and the prefix, so that it names the same route for ever.
+Routes had numbers then. Here a number is derived from node and prefix, so that it always names the same route.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _EXITS = ("0.0.0.0/0", "::/0")
 
 
 def handlers(chain: Chain, read: ReadBody) -> Iterator[tuple[str, str, Handler]]:
-    """Every historic verb and path, with what answers it."""
+    """Yield each verb and path of older releases with its handler."""
     routes = Routes(chain)
     for rpc in _NODE_CALLS:
         operation = BY_RPC[rpc]
@@ -105,17 +105,17 @@ async def _moved(request: Request, call: CallContext) -> Response:
 
 
 class Routes:
-    """Routes as things of their own, over today's lists of approved and offered routes."""
+    """Routes as resources, over today's lists of approved and offered routes."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
 
     async def every(self, request: Request, call: CallContext) -> Response:
-        """All routes."""
+        """List all routes."""
         return _answered({"routes": [route for node in await self._nodes(call) for route in routes_of(node)]})
 
     def of_node(self, parameter: str) -> Handler:
-        """Those of one node."""
+        """Return the handler that lists the routes of one node."""
 
         async def handle(request: Request, call: CallContext) -> Response:
             node_id = read_number(parameter, request.path_params[parameter])
@@ -127,7 +127,7 @@ class Routes:
         return handle
 
     def approving(self, enable: bool) -> Handler:
-        """Approve a route, or take that back; exit routes go together."""
+        """Return the handler that approves a route or withdraws its approval; exit routes change together."""
 
         async def handle(request: Request, call: CallContext) -> Response:
             route_id = read_number("route_id", request.path_params["route_id"])
@@ -158,7 +158,7 @@ class Routes:
 
 
 def routes_of(node: node_pb2.Node) -> list[dict[str, Any]]:
-    """The routes of a node in their old shape."""
+    """Return the routes of a node in the old shape."""
     offered, approved, served = set(node.available_routes), set(node.approved_routes), set(node.subnet_routes)
     whole = _older(document(node))
     return [
@@ -179,7 +179,7 @@ def routes_of(node: node_pb2.Node) -> list[dict[str, Any]]:
 
 
 def route_number(node_id: int, prefix: str) -> int:
-    """A number for a route, the same as long as there are the node and the prefix."""
+    """Return the number of a route: the same for the same node and prefix."""
     return int.from_bytes(hashlib.sha256(f"{node_id} {prefix}".encode()).digest()[:6], "big") | 1 << 40
 
 

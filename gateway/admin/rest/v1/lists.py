@@ -1,4 +1,4 @@
-"""What narrows the list in an answer: pages and filters. Without them the answer is Headscale's, whole.
+"""Pages and filters of lists in answers. Without them the answer is Headscale's: the whole list.
 
 A page that is not the last is followed by another, whose address is in the `Link` header (RFC 8288).
 """
@@ -33,15 +33,15 @@ def narrow(answer: Message, allowed: tuple[str, ...], query: Mapping[str, str], 
     Raises:
         Refused: a parameter makes no sense.
     """
-    said = {name: query[name] for name in allowed if name in query}
-    if not said:
+    given = {name: query[name] for name in allowed if name in query}
+    if not given:
         return None
     (field,) = answer.DESCRIPTOR.fields
     items: Any = getattr(answer, field.name)
-    keep = _filters(said)
+    keep = _filters(given)
     kept = [item for item in items if all(wanted(item) for wanted in keep)]
-    limit = read_number("limit", said["limit"]) if "limit" in said else len(kept)
-    if "limit" in said and not 1 <= limit <= MAX_PAGE:
+    limit = read_number("limit", given["limit"]) if "limit" in given else len(kept)
+    if "limit" in given and not 1 <= limit <= MAX_PAGE:
         raise invalid("limit", f"not from 1 to {MAX_PAGE}")
     page = kept[:limit]
     del items[:]
@@ -82,12 +82,12 @@ async def page_of_nodes(
             return answer, f"{address}?{urlencode({**query, 'after': str(wanted.after)})}"
 
 
-def _filters(said: Mapping[str, str]) -> list[_Keep]:
+def _filters(given: Mapping[str, str]) -> list[_Keep]:
     keep: list[_Keep] = []
-    if "after" in said:
-        after = read_number("after", said["after"])
+    if "after" in given:
+        after = read_number("after", given["after"])
         keep.append(lambda item: item.id > after)
-    if said.get("user"):
-        check_text("user", said["user"])
-        keep.append(lambda key: key.HasField("user") and said["user"] in (str(key.user.id), key.user.name))
+    if given.get("user"):
+        check_text("user", given["user"])
+        keep.append(lambda key: key.HasField("user") and given["user"] in (str(key.user.id), key.user.name))
     return keep

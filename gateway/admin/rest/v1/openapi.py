@@ -23,7 +23,7 @@ _ETAGS: Schema = {"type": "string", "pattern": etag.FORM}
 
 
 def build() -> Schema:
-    """The whole document."""
+    """Return the whole document."""
     schemas: Schema = {"Problem": _problem()}
     paths: Schema = {}
     for operation in EVERY:
@@ -35,7 +35,7 @@ def build() -> Schema:
             "title": "Headscale administration",
             "version": version("smartscale"),
             "description": "The calls of headscale.v1 over HTTP. Members of a body that are not known are ignored; "
-            "null means not said. Errors carry the members of both kinds of clients.",
+            "null means not given. Errors carry the members of both kinds of clients.",
             "license": {"name": "BSD-3-Clause", "identifier": "BSD-3-Clause"},
         },
         "servers": [{"url": "/api/v1"}],

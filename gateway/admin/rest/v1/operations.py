@@ -1,4 +1,4 @@
-"""Which method and path is which call: Headscale's table, and what we have besides. Knows no HTTP library."""
+"""The table of REST operations: method, path and parameters of each call. Knows no HTTP library."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.admin.calls.table import HEADSCALE, POLICY, SERVER, USERS
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One call as HTTP has it. Parameters in the path win over the query, and the query over the body."""
+    """One call over HTTP. Parameters in the path take precedence over the query, and the query over the body."""
 
     rpc: str
     verb: str
@@ -26,9 +26,9 @@ class Operation:
     tagged: bool = False
     """Its answer carries an ETag, and a change may have If-Match."""
     service: ServiceDescriptor = HEADSCALE
-    """Whose call it is."""
+    """The service that the call belongs to."""
     name: str = ""
-    """What it is called here, where the call's own name is taken."""
+    """Its name here, where another operation has the call's own name."""
 
     @property
     def method(self) -> MethodDescriptor:
@@ -42,7 +42,7 @@ class Operation:
 
     @property
     def known_as(self) -> str:
-        """The one name that no other operation has."""
+        """The name that no other operation has."""
         return self.name or self.rpc
 
     @property

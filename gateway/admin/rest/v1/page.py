@@ -1,4 +1,4 @@
-"""The interactive page of the REST interface: one file that asks only its own server. Keys stay in the page."""
+"""The interactive page of the REST interface: one file, which calls only its own server and stores no key."""
 
 from __future__ import annotations
 

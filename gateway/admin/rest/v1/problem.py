@@ -1,4 +1,4 @@
-"""Errors as both dialects of clients read them: RFC 9457's members, and those of grpc-gateway."""
+"""Errors with the members that clients of both generations read: RFC 9457's and grpc-gateway's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def of_refusal(refusal: Refused) -> Response:
 
 
 def problem(status: int, code: grpc.StatusCode, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error answer."""
+    """Return an error answer."""
     number = int(code.value[0])
     body = {
         "title": TITLES[status],

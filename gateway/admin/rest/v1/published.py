@@ -1,4 +1,4 @@
-"""What is open to everybody: the OpenAPI document, in both notations, and a page to read and try it."""
+"""The public part of REST: the OpenAPI document in three notations, and a page to read and try it."""
 
 from __future__ import annotations
 

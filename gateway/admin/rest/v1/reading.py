@@ -1,6 +1,6 @@
-"""From HTTP to a request of the contract. Every refusal names the parameter; what is not a parameter is ignored.
+"""Reads HTTP requests into messages of the contract. A refusal names its parameter; unknown parameters are ignored.
 
-Bodies are protobuf's JSON: both spellings of a name, null for "not said", 64-bit numbers as text or number.
+Bodies are protobuf's JSON: both spellings of a name, null for "not given", 64-bit numbers as text or number.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _OLDER_NAMES: Mapping[tuple[str, str], int] = {
     ("DeleteUserRequest", "id"): 1,
     ("CreatePreAuthKeyRequest", "user"): 1,
 }
-"""Fields that held a name before they held an id, by their number."""
+"""Fields that were a name before they became an id, by their number."""
 
 
 def read_body(raw: bytes) -> Mapping[str, object]:
-    """The members of a JSON body; an empty one has none.
+    """Return the members of a JSON body; an empty one has none.
 
     Raises:
         Refused: it is not a JSON object.
@@ -50,36 +50,36 @@ def read_body(raw: bytes) -> Mapping[str, object]:
 def read_request(
     kind: Descriptor, body: Mapping[str, object], query: Iterable[tuple[str, str]], path: Mapping[str, str]
 ) -> Message:
-    """Put a request together.
+    """Build a request from body, query and path.
 
     Raises:
-        Refused: a parameter has another type.
+        Refused: a parameter has the wrong type.
     """
     request: Any = GetMessageClass(kind)()
-    said: dict[str, object] = {}
+    given: dict[str, object] = {}
     for field in kind.fields:
         for name in (json_name(field.name), field.name):
             if name in body:
-                said[field.name] = _of_json(field, body[name])
+                given[field.name] = _of_json(field, body[name])
     pairs = tuple(query)
     for field in kind.fields:
         texts = [text for name, text in pairs if name in (json_name(field.name), field.name)]
         if texts:
-            said[field.name] = _of_texts(field, texts)
+            given[field.name] = _of_texts(field, texts)
         if field.name in path:
-            said[field.name] = _of_texts(field, [path[field.name]])
-    for name, value in said.items():
+            given[field.name] = _of_texts(field, [path[field.name]])
+    for name, value in given.items():
         _put(request, name, value)
-    if kind.name == "ExpirePreAuthKeyRequest" and not said.get("id") and "key" in body:
+    if kind.name == "ExpirePreAuthKeyRequest" and not given.get("id") and "key" in body:
         _put_older_key(request, body)
     return request  # type: ignore[no-any-return]
 
 
 def read_bool(name: str, text: str) -> bool:
-    """A truth value, as Go reads it.
+    """Read a truth value in the spellings that Go accepts.
 
     Raises:
-        Refused: it is none.
+        Refused: it is not one.
     """
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
@@ -87,10 +87,10 @@ def read_bool(name: str, text: str) -> bool:
 
 
 def read_number(name: str, text: str) -> int:
-    """A whole number of 64 bits.
+    """Read an unsigned 64-bit number.
 
     Raises:
-        Refused: it is none.
+        Refused: it is not one.
     """
     if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= MAX_UINT64:
         return int(text)

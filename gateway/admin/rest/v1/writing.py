@@ -1,4 +1,4 @@
-"""From an answer of the contract to JSON, in the shape that Headscale's clients read.
+"""Writes messages of the contract as JSON, in the shape that Headscale's clients read.
 
 Protobuf's JSON with unpopulated fields emitted: camelCase, 64-bit numbers as text, times in RFC 3339, null for a
 message that is not there, enumerators by name.
@@ -16,7 +16,7 @@ from gateway.admin.json_names import json_name
 
 
 def document(message: Message) -> dict[str, object]:
-    """A message as JSON has it."""
+    """Return a message as JSON values."""
     return {json_name(field.name): _value(message, field) for field in message.DESCRIPTOR.fields}
 
 

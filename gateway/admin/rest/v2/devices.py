@@ -130,7 +130,7 @@ async def _tag(question: Question) -> Response:
     if not tags and not node.tags:
         return answered({})
     if not tags:
-        raise invalid("tags", "a tagged device keeps at least one tag until somebody signs in on it")
+        raise invalid("tags", "a tagged device keeps at least one tag until a user signs in on it")
     await question.ask(_HEADSCALE + "SetTags", node_pb2.SetTagsRequest(node_id=node.id, tags=tags))
     return answered({})
 

@@ -20,7 +20,7 @@ from services.shared.config.tailnet import DnsConfig
 
 @dataclass(frozen=True, slots=True)
 class Tailnet:
-    """What the configuration says of the tailnet, as answers show it."""
+    """Properties of the tailnet that the configuration sets, as answers show them."""
 
     name: str
     """The domain of its MagicDNS names, or `default`."""

@@ -47,7 +47,7 @@ class PendingLoginAdminServiceServicer:
     """
 
     def ListPendingLogins(self, request, context):
-        """Lists the logins and SSH sessions that nobody has decided.
+        """Lists the pending logins and SSH sessions.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class PendingLoginAdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PendingLoginAdminServiceAsyncStub: ...
     ListPendingLogins: _grpc.UnaryUnaryMultiCallable[_pending_login_pb2.ListPendingLoginsRequest, _pending_login_pb2.ListPendingLoginsResponse]
-    """Lists the logins and SSH sessions that nobody has decided."""
+    """Lists the pending logins and SSH sessions."""
 
 @_typing.type_check_only
 class PendingLoginAdminServiceAsyncStub(PendingLoginAdminServiceStub):
@@ -42,7 +42,7 @@ class PendingLoginAdminServiceAsyncStub(PendingLoginAdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPendingLogins: _aio.UnaryUnaryMultiCallable[_pending_login_pb2.ListPendingLoginsRequest, _pending_login_pb2.ListPendingLoginsResponse]  # type: ignore[assignment]
-    """Lists the logins and SSH sessions that nobody has decided."""
+    """Lists the pending logins and SSH sessions."""
 
 class PendingLoginAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them."""
@@ -53,6 +53,6 @@ class PendingLoginAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _pending_login_pb2.ListPendingLoginsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_pending_login_pb2.ListPendingLoginsResponse, _abc.Awaitable[_pending_login_pb2.ListPendingLoginsResponse]]:
-        """Lists the logins and SSH sessions that nobody has decided."""
+        """Lists the pending logins and SSH sessions."""
 
 def add_PendingLoginAdminServiceServicer_to_server(servicer: PendingLoginAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

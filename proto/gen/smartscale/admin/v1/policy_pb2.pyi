@@ -77,7 +77,7 @@ class SetPolicyRequest(_message.Message):
     text: _builtins.str
     """HuJSON or YAML."""
     reason: _builtins.str
-    """Why; kept with the version. Empty: not said."""
+    """Why; kept with the version. Empty: not given."""
     if_match: _builtins.str
     """Only when the policy in force has this etag; "ts-default" stands for none ever set. Empty: always."""
     def __init__(
@@ -109,7 +109,7 @@ class SetPolicyResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that did not prevent it."""
+        """Warnings that did not prevent it."""
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class CheckPolicyResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that would not prevent it."""
+        """Warnings that would not prevent it."""
 
     def __init__(
         self,
@@ -180,7 +180,7 @@ class ListVersionsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most so many; zero: 100."""
+    """Maximum number of versions; zero: 100."""
     before: _builtins.int
     """Only versions below this number; zero: from the newest."""
     def __init__(
@@ -327,7 +327,7 @@ class RollBackPolicyResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that did not prevent it."""
+        """Warnings that did not prevent it."""
 
     def __init__(
         self,
@@ -444,7 +444,7 @@ class PreviewPolicyResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that would not prevent it."""
+        """Warnings that would not prevent it."""
 
     def __init__(
         self,

@@ -305,7 +305,7 @@ class UserNode(_message.Message):
 
     @_builtins.property
     def login(self) -> _auth_pb2.NodeLogin:
-        """The sign-in that let it in. Absent: it came in otherwise, or that cannot be said now."""
+        """The sign-in that let it in. Absent: it came in otherwise, or that is not known now."""
 
     def __init__(
         self,
@@ -385,7 +385,7 @@ class ShowUserResponse(_message.Message):
 
     @_builtins.property
     def verdicts(self) -> _containers.RepeatedCompositeFieldContainer[_auth_pb2.AccessEvaluation]:
-        """For each identity, whether a login as the last one would be let in. Empty when that cannot be said now."""
+        """For each identity, whether a login as the last one would be let in. Empty when that is not known now."""
 
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___UserNode]:

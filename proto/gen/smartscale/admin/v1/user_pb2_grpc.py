@@ -134,7 +134,7 @@ class UserAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UnlinkUser(self, request, context):
-        """Says that an identity is nobody's any more; groups that it brought are taken back. NOT_FOUND when it is nobody's.
+        """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -155,7 +155,7 @@ class UserAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetGroup(self, request, context):
-        """Returns a group with its members, and who says that they are. NOT_FOUND when nobody knows it.
+        """Returns a group with its members, and the source of each membership. NOT_FOUND when neither policy nor provider has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

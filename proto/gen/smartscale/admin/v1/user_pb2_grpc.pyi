@@ -46,13 +46,13 @@ class UserAdminServiceStub:
     LinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.LinkUserRequest, _user_pb2.LinkUserResponse]
     """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UnlinkUserRequest, _user_pb2.UnlinkUserResponse]
-    """Says that an identity is nobody's any more; groups that it brought are taken back. NOT_FOUND when it is nobody's."""
+    """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.RelinkUserRequest, _user_pb2.RelinkUserResponse]
     """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
     ListGroups: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListGroupsRequest, _user_pb2.ListGroupsResponse]
     """Lists the groups that the policy or a provider knows, by name."""
     GetGroup: _grpc.UnaryUnaryMultiCallable[_user_pb2.GetGroupRequest, _user_pb2.GetGroupResponse]
-    """Returns a group with its members, and who says that they are. NOT_FOUND when nobody knows it."""
+    """Returns a group with its members, and the source of each membership. NOT_FOUND when neither policy nor provider has it."""
 
 @_typing.type_check_only
 class UserAdminServiceAsyncStub(UserAdminServiceStub):
@@ -72,13 +72,13 @@ class UserAdminServiceAsyncStub(UserAdminServiceStub):
     LinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.LinkUserRequest, _user_pb2.LinkUserResponse]  # type: ignore[assignment]
     """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UnlinkUserRequest, _user_pb2.UnlinkUserResponse]  # type: ignore[assignment]
-    """Says that an identity is nobody's any more; groups that it brought are taken back. NOT_FOUND when it is nobody's."""
+    """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.RelinkUserRequest, _user_pb2.RelinkUserResponse]  # type: ignore[assignment]
     """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
     ListGroups: _aio.UnaryUnaryMultiCallable[_user_pb2.ListGroupsRequest, _user_pb2.ListGroupsResponse]  # type: ignore[assignment]
     """Lists the groups that the policy or a provider knows, by name."""
     GetGroup: _aio.UnaryUnaryMultiCallable[_user_pb2.GetGroupRequest, _user_pb2.GetGroupResponse]  # type: ignore[assignment]
-    """Returns a group with its members, and who says that they are. NOT_FOUND when nobody knows it."""
+    """Returns a group with its members, and the source of each membership. NOT_FOUND when neither policy nor provider has it."""
 
 class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """What users may do, as administrators see and change it."""
@@ -137,7 +137,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.UnlinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.UnlinkUserResponse, _abc.Awaitable[_user_pb2.UnlinkUserResponse]]:
-        """Says that an identity is nobody's any more; groups that it brought are taken back. NOT_FOUND when it is nobody's."""
+        """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
 
     @_abc_1.abstractmethod
     def RelinkUser(
@@ -161,6 +161,6 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.GetGroupRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.GetGroupResponse, _abc.Awaitable[_user_pb2.GetGroupResponse]]:
-        """Returns a group with its members, and who says that they are. NOT_FOUND when nobody knows it."""
+        """Returns a group with its members, and the source of each membership. NOT_FOUND when neither policy nor provider has it."""
 
 def add_UserAdminServiceServicer_to_server(servicer: UserAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -45,6 +45,7 @@ derp:
     region_id: 999
     region_code: here
     region_name: Here
+    listen_addr: 127.0.0.1:{relay}
     stun_listen_addr: 127.0.0.1:{stun}
     private_key_path: {folder}/derp.key
   urls: []
@@ -81,7 +82,7 @@ async def healthy(client: httpx.AsyncClient, port: int) -> bool:
 
 @pytest.fixture
 async def loaded(tmp_path: Path) -> set[str]:
-    ports = {name: free_port() for name in ("web", "metrics", "grpc", "stun")}
+    ports = {name: free_port() for name in ("web", "metrics", "grpc", "stun", "relay")}
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG.format(folder=tmp_path, **ports))
     first = await loaded_until_healthy(config, ports["web"])

@@ -21,7 +21,7 @@ def declare(nouns: Any) -> None:
     noun = Noun(nouns, "backup", "Write, check and restore backups of everything that a server stores")
     create = noun.verb(
         "create", _create, "Write database and private keys into one file, while the server runs", (),
-        "headscale backup create /backup/$(date +%F).backup",
+        "headscale backup create /backup/2026-11-30.backup",
     )  # fmt: skip
     verify = noun.verb("verify", _verify, "Read a whole backup and compare its checksums")
     restore = noun.verb(

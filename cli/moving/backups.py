@@ -23,7 +23,10 @@ def declare(nouns: Any) -> None:
         "create", _create, "Write database and private keys into one file, while the server runs", (),
         "headscale backup create /backup/2026-11-30.backup",
     )  # fmt: skip
-    verify = noun.verb("verify", _verify, "Read a whole backup and compare its checksums")
+    verify = noun.verb(
+        "verify", _verify, "Read a whole backup and compare its checksums", (),
+        "headscale backup verify /backup/2026-11-30.backup",
+    )  # fmt: skip
     restore = noun.verb(
         "restore", _restore, "Fill the configured database, SQLite or PostgreSQL, from a backup", (),
         "headscale -c new.yaml backup restore /backup/2026-11-30.backup",

@@ -1,1 +1,1 @@
-"""Relay (DERP) and STUN: pure frames, login and routing state, and a thin shell of sockets around them."""
+"""Relay (DERP) and STUN: sans-IO frames, login and routing state, with a thin layer of sockets around them."""

@@ -1,4 +1,4 @@
-"""RelayAdmission of clients: the interface that a connection calls, and the implementation that admits everyone."""
+"""Admission of relay clients: the interface that a connection calls, and the one that admits every client."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from services.shared.keys import NodeKey
 
 
 class RelayAdmission(Protocol):
-    """Decides whether a client that proved its node key may come in."""
+    """Decides whether a client that proved its node key may use the relay."""
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:
-        """Whether the key may use this relay; `source` is the address it comes from. Never raises."""
+        """Return whether the node key may use this relay; `source` is the client's address. Never raises."""
         ...
 
 
 class OpenAdmission:
-    """Lets everyone in: `derp.server.verify_clients: false`."""
+    """Admits every client: `derp.server.verify_clients: false`."""
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:
         """Yes."""

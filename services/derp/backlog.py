@@ -1,4 +1,4 @@
-"""What waits for a slow client of the relay. Bounded in every part; knows no socket."""
+"""The send queues of one slow relay client, each with a bound. Knows no socket."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from collections import deque
 from typing import Final
 
 PACKETS: Final = 32
-"""Packets that wait per client and kind (`derpserver.go`, perClientSendQueueDepth)."""
+"""Maximum number of queued packets per client and kind (`derpserver.go`, perClientSendQueueDepth)."""
 
 NOTICES: Final = 1024
-"""Notices about peers that wait per client; a mesh watcher that falls further behind is disconnected."""
+"""Maximum number of queued peer notices per client; a mesh watcher with more is disconnected."""
 
 
 class Backlog:
-    """Frames that wait until a client's connection takes more.
+    """Frames queued until a client's connection is writable again.
 
     Rule when full: packets are dropped from the head (an old packet is worth less than a new one), discovery packets
-    have a queue of their own so that bulk data cannot starve them, at most one pong waits, and of notices about one
-    peer only the last is kept.
+    have a queue of their own so that bulk data cannot starve them, at most one pong is queued, and of notices about
+    one peer only the last is kept.
     """
 
     __slots__ = ("_disco", "_notices", "_packets", "_pong")
@@ -32,21 +32,21 @@ class Backlog:
         return len(self._disco) + len(self._packets) + len(self._notices) + (self._pong is not None)
 
     def push_packet(self, frame: bytes, *, disco: bool) -> bool:
-        """Let a packet wait; False when an older one was dropped for it."""
+        """Queue a packet. Returns False if an older one was dropped for it."""
         queue = self._disco if disco else self._packets
         room = len(queue) < (queue.maxlen or 0)
         queue.append(frame)
         return room
 
     def push_pong(self, frame: bytes) -> bool:
-        """Let a pong wait; False when one waits already and this ping goes unanswered."""
+        """Queue a pong. Returns False if one is queued already, so that this ping goes unanswered."""
         if self._pong is not None:
             return False
         self._pong = frame
         return True
 
     def push_notice(self, key: bytes, frame: bytes) -> bool:
-        """Let the latest news about a peer wait; False when there is no room and the news is lost."""
+        """Queue the latest notice about a peer. Returns False if the queue is full and the notice is lost."""
         if key not in self._notices and len(self._notices) >= NOTICES:
             return False
         self._notices.pop(key, None)
@@ -54,7 +54,7 @@ class Backlog:
         return True
 
     def take(self) -> list[bytes]:
-        """Everything that waits, most urgent first; the backlog is empty afterwards."""
+        """Remove and return all queued frames, most urgent first."""
         if not len(self):
             return []
         waiting = [] if self._pong is None else [self._pong]

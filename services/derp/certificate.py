@@ -1,6 +1,6 @@
-"""The relay's certificates: the self-signed one and its pin, and the one that makes fast start possible.
+"""The relay's certificates: the self-signed leaf and its pin, and the metacert that allows fast start.
 
-A client that finds `CertName: sha256-raw:<hex>` in the DERP map takes exactly the leaf with that hash, while it is
+A client that finds `CertName: sha256-raw:<hex>` in the DERP map accepts only the leaf with that hash, while it is
 valid and names the host it dialled (`net/tlsdial/tlsdial.go`); no authority is needed. After the leaf we send a second
 certificate, the metacert: its subject `derpkey<64 hex>` and serial number 2 are the relay's key and the protocol
 version, so that over TLS 1.3 a client can log in without waiting for our first frame.
@@ -41,7 +41,7 @@ class CertificateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Files for the TLS listener, and the `CertName` of the DERP map: a pin, or empty for one of an authority."""
+    """Files for the TLS listener, and the `CertName` of the DERP map: a pin, or empty if a CA signed the leaf."""
 
     chain_path: Path
     key_path: Path
@@ -49,10 +49,10 @@ class Certificate:
 
 
 def self_signed(directory: Path, hostname: str, server: NodeKey, now: datetime) -> Certificate:
-    """The certificate kept in `directory`; replaced when it is missing, expires soon, or is for another host name.
+    """Return the self-signed certificate in `directory`; make one if it is missing, expires soon or names another host.
 
     Raises:
-        CertificateError: the host name can stand in no certificate.
+        CertificateError: the host name is not valid in a certificate.
     """
     key_path, leaf_path = directory / "derp_tls.key", directory / "derp_tls.crt"
     leaf = _read_leaf(leaf_path) if key_path.exists() else None
@@ -66,10 +66,10 @@ def self_signed(directory: Path, hostname: str, server: NodeKey, now: datetime) 
 
 
 def configured(directory: Path, cert_path: Path, key_path: Path, server: NodeKey, now: datetime) -> Certificate:
-    """An operator's certificate; it is pinned only when it is signed by itself.
+    """Load an operator's certificate. It is pinned only if it is self-signed.
 
     Raises:
-        CertificateError: a file cannot be read, or holds no certificate.
+        CertificateError: a file is unreadable, or has no certificate.
     """
     try:
         chain = x509.load_pem_x509_certificates(cert_path.read_bytes())
@@ -85,7 +85,7 @@ def configured(directory: Path, cert_path: Path, key_path: Path, server: NodeKey
 
 
 def tls_context(certificate: Certificate) -> ssl.SSLContext:
-    """The context of the TLS listener: TLS 1.2 or newer; clients offer no ALPN, or `http/1.1`.
+    """Return the TLS context of the listener: TLS 1.2 or newer; clients offer no ALPN, or `http/1.1`.
 
     Raises:
         CertificateError: the key does not belong to the certificate, or OpenSSL refuses either.
@@ -97,7 +97,7 @@ def tls_context(certificate: Certificate) -> ssl.SSLContext:
 
 
 def load(context: ssl.SSLContext, certificate: Certificate) -> None:
-    """Use (other) files in a context; connections made from now on get them.
+    """Load certificate files into a context, for connections accepted from now on.
 
     Raises:
         CertificateError: the key does not belong to the certificate, or OpenSSL refuses either.
@@ -109,7 +109,7 @@ def load(context: ssl.SSLContext, certificate: Certificate) -> None:
 
 
 def pin(leaf: x509.Certificate) -> str:
-    """What the DERP map says of a self-signed leaf."""
+    """Return the `CertName` of a self-signed leaf: `sha256-raw:` and the SHA-256 of its DER form in hex."""
     return PIN_PREFIX + hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()
 
 
@@ -128,7 +128,7 @@ def metacert(server: NodeKey, now: datetime) -> x509.Certificate:
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Replace a file at once, readable by us alone."""
+    """Replace a file atomically, readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -1,5 +1,5 @@
-"""One accepted socket: HTTP first, then DERP frames, plain or in WebSocket messages. Feeds bytes, sends bytes, decides
-nothing: the decisions are in `http` and `session`.
+"""One accepted socket: HTTP first, then DERP frames, plain or in WebSocket messages. Moves bytes only: the protocol
+decisions are in `http` and `session`.
 
 Reading goes straight into one scratch buffer that all connections of the thread share; nothing of a connection stays
 in it after its callback.
@@ -19,7 +19,7 @@ from services.derp.admission import RelayAdmission
 from services.derp.handshake import LoginError
 from services.derp.lobby import Lobby
 from services.derp.relay import Relay
-from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, Session, Stage
+from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, RelaySession, Stage
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -33,7 +33,7 @@ _TCP_INFO_BYTES_ACKED = struct.Struct("=120xQ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of a relay's sockets; the defaults are Tailscale's where it has the bound."""
+    """Limits of a relay's sockets; the defaults are Tailscale's where it has the same limit."""
 
     connections: int = 50_000
     lobby: int = 2_048
@@ -45,7 +45,7 @@ class Limits:
 
 @dataclass(slots=True)
 class Refusals:
-    """Connections that came to nothing, by reason; read by metrics."""
+    """Counters of connections closed before or after login, by reason; read by metrics."""
 
     full: int = 0
     crowded_out: int = 0
@@ -58,7 +58,7 @@ class Refusals:
 
 @dataclass(slots=True, eq=False)
 class Shell:
-    """What all connections of a server share."""
+    """State shared by all connections of a server."""
 
     relay: Relay
     identity: Identity
@@ -76,7 +76,7 @@ class Shell:
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One socket, from accept to its end; the `Outlet` of its client."""
+    """One socket, from accept to close; the `Outlet` of its client."""
 
     __slots__ = ("_head", "_messages", "_session", "_shell", "_task", "_transport", "address", "greeting", "writable")
 
@@ -87,19 +87,19 @@ class Connection(asyncio.BufferedProtocol):
         self.greeting: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
         self._head = bytearray()
-        self._session: Session | None = None
+        self._session: RelaySession | None = None
         self._messages: MessageStream | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # The outlet.
+    # Outlet.
 
     def write(self, data: bytes) -> None:
-        """Send whole frames; after the end they are dropped."""
+        """Send whole frames. Does nothing once the connection is closed."""
         if self._transport is not None:
             self._transport.write(data if self._messages is None else binary_message(data))
 
     def close(self, reason: str) -> None:
-        """End the connection at once."""
+        """Close the connection at once; `reason` is logged."""
         log.debug("connection closed", source=self.address[0], reason=reason)
         self.writable = False
         if self._transport is not None:
@@ -108,21 +108,21 @@ class Connection(asyncio.BufferedProtocol):
             self.greeting.cancel()
 
     def finish(self) -> None:
-        """End the connection after what was written has left."""
+        """Close the connection after its send buffer is written."""
         if self._transport is not None:
             self._transport.close()
         else:
             self.close("the relay stops")
 
-    # What the server asks.
+    # Called by the server.
 
     @property
     def is_mesh(self) -> bool:
-        """Whether this is another relay of the region."""
+        """Return whether the peer is another relay of the region."""
         return self._session is not None and self._session.client is not None and self._session.client.mesh
 
     def progress(self) -> int:
-        """A number that changes when the peer takes bytes: those it acknowledged, where the system tells."""
+        """Return a number that changes when the peer reads: the acknowledged bytes where the system reports them."""
         assert self._transport is not None
         raw = self._transport.get_extra_info("socket")
         try:
@@ -130,17 +130,17 @@ class Connection(asyncio.BufferedProtocol):
         except (AttributeError, OSError, struct.error):
             return self._transport.get_write_buffer_size()
 
-    # The protocol.
+    # asyncio protocol.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is ready; with TLS its handshake is done."""
-        # uvloop's TLS transport is no subclass of asyncio's, though it has all of its methods.
+        """Accept the ready socket; with TLS, its handshake is complete."""
+        # uvloop's TLS transport does not subclass asyncio's, though it has all of its methods.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER, low=LOW_WATER)
         self.writable = True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Remove a closed connection from the server."""
         self.writable = False
         self._transport = None
         if self._task is not None:
@@ -150,7 +150,7 @@ class Connection(asyncio.BufferedProtocol):
             self._session.end()
 
     def gone(self) -> None:
-        """Leave no trace in the server."""
+        """Remove the connection from all state of the server."""
         self._shell.connections.discard(self)
         self._shell.lobby.leave(self)
         self._shell.stalled.pop(self, None)
@@ -158,12 +158,12 @@ class Connection(asyncio.BufferedProtocol):
             self._shell.emptied.set()
 
     def pause_writing(self) -> None:
-        """The peer is slow: what comes for it waits."""
+        """Queue frames from now on: the send buffer is full."""
         self.writable = False
         self._shell.stalled[self] = (self.progress(), self._shell.clock.monotonic())
 
     def resume_writing(self) -> None:
-        """The peer took enough."""
+        """Send the queued frames: the send buffer has room again."""
         self._shell.stalled.pop(self, None)
         if self._transport is None:
             return
@@ -172,7 +172,7 @@ class Connection(asyncio.BufferedProtocol):
             self._session.client.flush()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes go."""
+        """Return the buffer for the next read."""
         session = self._session
         if session is None or self._messages is not None:
             return self._shell.scratch[:LOGIN_READ]
@@ -180,7 +180,7 @@ class Connection(asyncio.BufferedProtocol):
         return space if session.stage is Stage.OPEN else space[:LOGIN_READ]
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Bytes arrived."""
+        """Process `nbytes` bytes read into the buffer."""
         session = self._session
         try:
             if session is None:
@@ -198,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close(str(error))
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived from a transport that reads into no buffer of ours."""
+        """Process bytes from a transport that does not read into our buffer."""
         while data and self._transport is not None and not self._transport.is_closing():
             buffer = self.get_buffer(len(data))
             size = min(len(buffer), len(data))
@@ -207,7 +207,7 @@ class Connection(asyncio.BufferedProtocol):
             data = data[size:]
 
     def eof_received(self) -> bool:
-        """The peer sends no more; nothing is served to half a connection."""
+        """Close the connection: half-open connections are not supported."""
         return False
 
     def _read_head(self, data: bytes) -> None:
@@ -231,18 +231,18 @@ class Connection(asyncio.BufferedProtocol):
             answer = http.respond(http.parse_head(head), self._shell.host, healthy=not self._shell.stopping)
         except http.BadRequestError as error:
             answer = http.refuse(400, str(error))
-        if isinstance(answer, http.Answer):
+        if isinstance(answer, http.HttpAnswer):
             self._answer(answer)
         else:
             self._upgrade(answer)
 
-    def _answer(self, answer: http.Answer) -> None:
+    def _answer(self, answer: http.HttpAnswer) -> None:
         assert self._transport is not None
         self._transport.write(answer.data)
         if answer.status in (400, 431):
             self._shell.refusals.protocol += 1
         if not answer.keep_alive or not self.writable:
-            # It stays in the lobby, so a peer that does not read its answer is cut off in time.
+            # It stays in the lobby, so a peer that does not read its response is closed when its time is up.
             self._head.clear()
             self._transport.pause_reading()
             self._transport.close()
@@ -259,7 +259,7 @@ class Connection(asyncio.BufferedProtocol):
         if upgrade.websocket:
             self._messages = MessageStream()
         shell = self._shell
-        self._session = Session(
+        self._session = RelaySession(
             shell.relay,
             shell.identity,
             self,
@@ -276,7 +276,7 @@ class Connection(asyncio.BufferedProtocol):
             self._session.reader.receive(rest)
             self._process(self._session)
 
-    def _read_messages(self, session: Session, messages: MessageStream, data: bytes) -> None:
+    def _read_messages(self, session: RelaySession, messages: MessageStream, data: bytes) -> None:
         try:
             content = messages.receive(data)
         except WebSocketError as error:
@@ -291,7 +291,7 @@ class Connection(asyncio.BufferedProtocol):
         session.reader.receive(content)
         self._process(session)
 
-    def _process(self, session: Session) -> None:
+    def _process(self, session: RelaySession) -> None:
         request = session.process(self._shell.clock.monotonic())
         if request is None:
             return
@@ -302,14 +302,14 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._ask(session, request))
 
-    async def _ask(self, session: Session, request: LoginRequest) -> None:
+    async def _ask(self, session: RelaySession, request: LoginRequest) -> None:
         allowed = await self._shell.admission.allowed(request.key, self.address[0])
         self._task = None
         if self._transport is None:
             return
         if not allowed:
             self._shell.refusals.not_admitted += 1
-            log.info("client not admitted", node_key=str(request.key), source=self.address[0])
+            log.info("relay client refused", node_key=str(request.key), source=self.address[0])
             self.close("not admitted")
             return
         try:
@@ -320,6 +320,6 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.resume_reading()
 
-    def _let_in(self, session: Session) -> None:
+    def _let_in(self, session: RelaySession) -> None:
         self._shell.lobby.leave(self)
         session.admit(self._shell.clock.monotonic())

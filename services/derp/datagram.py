@@ -1,7 +1,7 @@
-"""The STUN socket: reads requests, and answers each from the very address it was sent to.
+"""The STUN socket: reads requests, and answers each from the address it was sent to. Knows no STUN attribute.
 
-A host with several addresses would else answer from the one its routes prefer, and the client, or the NAT in front of
-it, would drop the answer. The kernel tells the address with each datagram (IP_PKTINFO) and takes it back when sending.
+A host with several addresses would otherwise answer from the one its routes prefer, and the client, or the NAT in front
+of it, would drop the response. The kernel reports the address with each datagram (IP_PKTINFO), and takes it on sending.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _IP_PKTINFO: Final = 8  # linux/in.h; the socket module has the name since Pytho
 _BATCH = 64
 _RECEIVE_BUFFER = 1 << 20
 _KNOWN = 256
-"""Addresses of this host for which the answer's packet information is remembered."""
+"""Maximum number of cached packet informations, one per address of this host."""
 _ANCILLARY_SIZE = socket.CMSG_SPACE(64)
 
 
 class StunSocket:
-    """One UDP socket that answers STUN requests, for one family or both."""
+    """A UDP socket that answers STUN requests, for one address family or both."""
 
     def __init__(self, address: str) -> None:
         """Bind at once, so that a taken port is an error of the start."""
@@ -38,16 +38,16 @@ class StunSocket:
         self.ignored = 0
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start answering."""
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Close the socket."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 
     def _readable(self) -> None:
-        """Answer a batch, then let others have the loop; the socket stays readable if there is more."""
+        """Answer one batch, then yield to the event loop; the socket stays readable if more datagrams wait."""
         receive, send = self._socket.recvmsg, self._socket.sendmsg
         for _ in range(_BATCH):
             try:
@@ -69,7 +69,7 @@ class StunSocket:
 
 
 def packed(host: str) -> bytes:
-    """The bytes of an address, without the zone that IPv6 may have."""
+    """Return the packed bytes of an address, without an IPv6 zone."""
     if ":" in host:
         return socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
     return socket.inet_aton(host)
@@ -77,7 +77,7 @@ def packed(host: str) -> bytes:
 
 @lru_cache(_KNOWN)
 def _answer_from(level: int, kind: int, data: bytes) -> tuple[int, int, bytes]:
-    """The same packet information with the destination as source, on whatever interface the route says."""
+    """Return the packet information with the destination as source; the routes select the interface."""
     if level == socket.IPPROTO_IP:
         return level, kind, bytes(4) + data[4:8] + bytes(4)
     scoped = data[:2] == b"\xfe\x80"

@@ -1,4 +1,4 @@
-"""DERP frames: their bytes, their bounds, and a reader that takes any slices. Knows no meaning, no socket, no clock.
+"""DERP frames: layout, size limits, and a reader for arbitrary slices of a stream. Knows no routing, socket or clock.
 
 Every frame (Tailscale `derp/derp.go`):
 
@@ -71,13 +71,13 @@ PRESENT_NOT_IDEAL: Final = 8
 
 DISCO_MAGIC: Final = b"TS\xf0\x9f\x92\xac"
 DISCO_SIZE: Final = 6 + 32 + 24
-"""Magic, sender's disco key, nonce: what any disco packet begins with (`disco/disco.go`)."""
+"""Size of the prefix of every disco packet: magic, sender's disco key, nonce (`disco/disco.go`)."""
 
 Bounds = Mapping[int, tuple[int, int]]
-"""Smallest and largest payload by frame type, for the types that one side takes at one moment."""
+"""Smallest and largest payload, in bytes, by frame type accepted in one state of a connection."""
 
 LOGIN_BOUNDS: Final[Bounds] = {CLIENT_INFO: (KEY_SIZE + 24 + 16, MAX_CLIENT_INFO)}
-"""What a server takes before a client has logged in."""
+"""Frames that a server accepts before a client has logged in."""
 
 SERVER_BOUNDS: Final[Bounds] = {
     SEND_PACKET: (KEY_SIZE, KEY_SIZE + MAX_PACKET),
@@ -88,7 +88,7 @@ SERVER_BOUNDS: Final[Bounds] = {
     PING: (8, 1000),
     PONG: (8, 1000),
 }
-"""What a server takes from a client that has logged in."""
+"""Frames that a server accepts from a logged-in client."""
 
 CLIENT_BOUNDS: Final[Bounds] = {
     SERVER_KEY: (len(MAGIC) + KEY_SIZE, 1024),
@@ -102,7 +102,7 @@ CLIENT_BOUNDS: Final[Bounds] = {
     HEALTH: (0, MAX_PACKET),
     RESTARTING: (8, 8),
 }
-"""What a client takes from a server."""
+"""Frames that a client accepts from a server."""
 
 _HEADER = struct.Struct(">BI")
 _NOTHING = memoryview(b"")
@@ -111,27 +111,27 @@ SCRATCH_SIZE: Final = 256 << 10
 
 
 class FrameError(Exception):
-    """The peer broke the framing; the connection must end. The text repeats none of its bytes."""
+    """The peer violated the framing; the connection must be closed. The text contains none of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One whole frame, copied out of the reader."""
+    """A whole frame, copied out of the reader."""
 
     kind: int
     payload: bytes
 
     def encode(self) -> bytes:
-        """The frame as it travels."""
+        """Return the bytes of the frame."""
         return frame(self.kind, self.payload)
 
 
 class FrameReader:
     """Cuts a byte stream into frames.
 
-    Two ways in: `receive` takes bytes, and `space`/`filled` let a socket read straight into a scratch buffer that
-    many readers may share, because nothing of a reader stays there once `advance` has answered None. A frame that is
-    large and incomplete gets a buffer of its own size, so that bytes that trickle in are copied once.
+    Input arrives in two ways: `receive` takes bytes, and `space`/`filled` let a socket read directly into a scratch
+    buffer that many readers may share, because no reader keeps data there once `advance` has returned None. A large
+    incomplete frame gets a buffer of its own size, so that its bytes are copied once.
     """
 
     __slots__ = (
@@ -163,7 +163,7 @@ class FrameReader:
         self._have = 0
 
     def receive(self, data: bytes) -> None:
-        """Add bytes; then call `advance` until it answers None."""
+        """Add bytes; then call `advance` until it returns None."""
         if self._whole is not None:
             room = len(self._whole) - self._have
             self._whole[self._have : self._have + len(data)] = data[:room]
@@ -177,7 +177,7 @@ class FrameReader:
         self._load(memoryview(bytearray(self._tail + data)))
 
     def space(self) -> memoryview:
-        """Where to put bytes next; never empty. Valid until `filled`."""
+        """Return the buffer for the next bytes; never empty, valid until `filled`."""
         if self._whole is not None:
             return memoryview(self._whole)[self._have :]
         if self._scratch is None:
@@ -190,7 +190,7 @@ class FrameReader:
         return self._scratch[self._given :]
 
     def filled(self, count: int) -> None:
-        """Tell that `count` bytes were put in `space`; then call `advance` until it answers None."""
+        """Accept `count` bytes written to `space`; then call `advance` until it returns None."""
         if self._whole is not None:
             self._have += count
             if self._have == len(self._whole):
@@ -202,7 +202,7 @@ class FrameReader:
         self._position, self._end = 0, self._given + count
 
     def advance(self) -> tuple[int, int, int] | None:
-        """The next whole frame as (type, start, end) of its payload in `view`, or None when more bytes are needed.
+        """Return the next whole frame as (type, start, end) of its payload in `view`, or None if more bytes are needed.
 
         Raises:
             FrameError: a frame is too large or too small for its type, or is not for this side now.
@@ -245,7 +245,7 @@ class FrameReader:
         self._position = self._end = 0
 
     def frames(self, data: bytes) -> Iterator[Frame]:
-        """Add bytes and give every frame that they complete, copied."""
+        """Add bytes and yield a copy of every frame that they complete."""
         self.receive(data)
         while (found := self.advance()) is not None:
             kind, start, end = found
@@ -253,7 +253,7 @@ class FrameReader:
 
     @property
     def buffered(self) -> int:
-        """Number of bytes of an incomplete frame."""
+        """Return the number of buffered bytes of an incomplete frame."""
         return self._have if self._whole is not None else len(self._tail)
 
     def _load(self, view: memoryview) -> None:
@@ -270,17 +270,17 @@ class FrameReader:
 
 
 def header(kind: int, size: int) -> bytes:
-    """The five bytes before a payload of `size` bytes."""
+    """Return the five-byte header of a payload of `size` bytes."""
     return _HEADER.pack(kind, size)
 
 
 def frame(kind: int, payload: bytes = b"") -> bytes:
-    """A whole frame."""
+    """Return a whole frame."""
     return _HEADER.pack(kind, len(payload)) + payload
 
 
 def is_disco(packet: bytes | memoryview) -> bool:
-    """Whether a packet is long enough for a disco message and begins like one."""
+    """Return whether a packet has the length and the magic of a disco message."""
     return len(packet) >= DISCO_SIZE and packet[:6] == DISCO_MAGIC
 
 
@@ -289,37 +289,37 @@ WATCH_CONNS_FRAME: Final = frame(WATCH_CONNS)
 
 
 def send_packet(destination: bytes, packet: bytes) -> bytes:
-    """SendPacket: a client asks for delivery."""
+    """Return a SendPacket frame, with which a client sends a packet."""
     return _HEADER.pack(SEND_PACKET, KEY_SIZE + len(packet)) + destination + packet
 
 
 def recv_packet(source: bytes, packet: bytes) -> bytes:
-    """RecvPacket: the delivery."""
+    """Return a RecvPacket frame, which delivers a packet."""
     return _HEADER.pack(RECV_PACKET, KEY_SIZE + len(packet)) + source + packet
 
 
 def forward_packet(source: bytes, destination: bytes, packet: bytes) -> bytes:
-    """ForwardPacket: one relay of a region hands a packet to the relay that its destination is connected to."""
+    """Return a ForwardPacket frame, from one relay to the relay of the destination."""
     return _HEADER.pack(FORWARD_PACKET, 2 * KEY_SIZE + len(packet)) + source + destination + packet
 
 
 def peer_gone(key: bytes, reason: int) -> bytes:
-    """PeerGone, always with its reason: the Rust client refuses the short form."""
+    """Return a PeerGone frame, always with a reason: the Rust client refuses the short form."""
     return _HEADER.pack(PEER_GONE, KEY_SIZE + 1) + key + bytes((reason,))
 
 
 def peer_present(key: bytes, address: tuple[str, int], flags: int) -> bytes:
-    """PeerPresent: where a client of this relay connects from; zeros when its address is no IP."""
+    """Return a PeerPresent frame: a client's key, source address (zeros if it is not an IP address) and flags."""
     return _HEADER.pack(PEER_PRESENT, KEY_SIZE + 19) + key + _mapped(address[0]) + struct.pack(">HB", address[1], flags)
 
 
 def note_preferred(home: bool) -> bytes:
-    """NotePreferred: whether the client calls this relay its home."""
+    """Return a NotePreferred frame: whether this relay is the client's home."""
     return frame(NOTE_PREFERRED, b"\x01" if home else b"\x00")
 
 
 def restarting(reconnect_in_ms: int, try_for_ms: int) -> bytes:
-    """Restarting: when to come back after the relay closes."""
+    """Return a Restarting frame: the reconnect delay, and how long to try, both in milliseconds."""
     return frame(RESTARTING, struct.pack(">II", reconnect_in_ms, try_for_ms))
 
 

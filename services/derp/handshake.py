@@ -3,7 +3,7 @@
 Nonces are arguments.
 
     S -> C  ServerKey   magic, 32 server public key
-    C -> S  ClientInfo  32 node key, 24 nonce, box(JSON)   proves that the client owns the node key
+    C -> S  ClientInfo  32 node key, 24 nonce, box(JSON)   proves possession of the node key
     S -> C  ServerInfo  24 nonce, box(JSON)
 
 The box is NaCl's crypto_box (X25519, XSalsa20-Poly1305) between the node key and the server's key.
@@ -28,12 +28,12 @@ _MESH_KEY = re.compile(r"[0-9a-fA-F]{64}\Z", re.ASCII)
 
 
 class LoginError(Exception):
-    """The login cannot be accepted; the connection must end. The text repeats none of the peer's bytes."""
+    """The login is invalid; the connection must be closed. The text contains none of the peer's bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClientInfo:
-    """What a client says of itself in its login.
+    """The fields that a client sends about itself in its login.
 
     `mesh_key` is 32 bytes when the client claims to be a relay of this region, else None.
     """
@@ -45,20 +45,20 @@ class ClientInfo:
 
 
 def public_key(private: PrivateKey) -> NodeKey:
-    """The public half; a relay's key has the form of a node key on this wire."""
+    """Return the public key; on this wire a relay's key has the form of a node key."""
     return NodeKey(bytes(public.PrivateKey(private.raw).public_key))
 
 
 def encode_server_key(server: NodeKey) -> bytes:
-    """The first frame of every connection."""
+    """Return the ServerKey frame, the first of every connection."""
     return frames.frame(frames.SERVER_KEY, frames.MAGIC + server.raw)
 
 
 def decode_server_key(payload: bytes) -> NodeKey:
-    """Read the payload of ServerKey; later versions may append to it.
+    """Decode the payload of ServerKey; later versions may append to it.
 
     Raises:
-        LoginError: it does not begin with the magic, or is too short.
+        LoginError: the payload does not start with the magic, or is too short.
     """
     size = len(frames.MAGIC)
     if len(payload) < size + frames.KEY_SIZE or not payload.startswith(frames.MAGIC):
@@ -67,10 +67,10 @@ def decode_server_key(payload: bytes) -> NodeKey:
 
 
 def open_client_info(payload: bytes, server: PrivateKey) -> tuple[NodeKey, ClientInfo]:
-    """Open a ClientInfo; that it opens proves that the client owns the node key.
+    """Decrypt a ClientInfo; success proves that the client has the private node key.
 
     Raises:
-        LoginError: the box does not open with that key, or holds no JSON object.
+        LoginError: decryption fails, or the plaintext is not a JSON object.
     """
     if len(payload) < frames.KEY_SIZE + NONCE_SIZE:
         raise LoginError("client info is too short")
@@ -82,7 +82,7 @@ def open_client_info(payload: bytes, server: PrivateKey) -> tuple[NodeKey, Clien
 
 
 def encode_client_info(info: ClientInfo, client: PrivateKey, server: NodeKey, nonce: bytes) -> bytes:
-    """The ClientInfo frame, as a mesh peer sends it."""
+    """Return the ClientInfo frame, as a mesh peer sends it. `nonce` has 24 bytes."""
     fields: dict[str, object] = {"version": info.version, "CanAckPings": info.can_ack_pings}
     if info.mesh_key is not None:
         fields["meshKey"] = info.mesh_key.hex()
@@ -93,30 +93,30 @@ def encode_client_info(info: ClientInfo, client: PrivateKey, server: NodeKey, no
 
 
 def encode_server_info(server: PrivateKey, client: NodeKey, nonce: bytes) -> bytes:
-    """The ServerInfo frame; it must directly follow ServerKey on the wire (the Rust client takes no other)."""
+    """Return the ServerInfo frame. No other frame may precede it after ServerKey (the Rust client accepts no other)."""
     sealed = _seal(orjson.dumps({"version": frames.PROTOCOL_VERSION}), server, client, nonce)
     return frames.frame(frames.SERVER_INFO, sealed)
 
 
 def open_server_info(payload: bytes, client: PrivateKey, server: NodeKey) -> int:
-    """Open a ServerInfo and give the server's protocol version.
+    """Decrypt a ServerInfo and return the server's protocol version.
 
     Raises:
-        LoginError: the box does not open, or holds no JSON object.
+        LoginError: decryption fails, or the plaintext is not a JSON object.
     """
     return _number(_fields(_open(payload, client, server)).get("version"))
 
 
 def mesh_key_matches(offered: bytes | None, ours: bytes | None) -> bool:
-    """Whether a client is a relay of our region, compared in constant time. False without a mesh key of our own."""
+    """Return whether a client has our mesh key, compared in constant time. False if we have none."""
     return offered is not None and ours is not None and hmac.compare_digest(offered, ours)
 
 
 def parse_mesh_key(text: str) -> bytes:
-    """Read a mesh key, 64 hex digits.
+    """Parse a mesh key of 64 hex digits.
 
     Raises:
-        ValueError: it has another form; the text is not repeated.
+        ValueError: `text` has another form; the error does not contain it.
     """
     if not _MESH_KEY.match(text):
         raise ValueError("a mesh key has 64 hex digits")
@@ -139,7 +139,7 @@ def _open(boxed: bytes, ours: PrivateKey, theirs: NodeKey) -> bytes:
 
 
 def _fields(text: bytes) -> dict[str, object]:
-    """Keys lower-cased and without underscores: Go writes `CanAckPings`, the Rust client `can_ack_pings`."""
+    """Decode a JSON object. Keys lose case and underscores: Go writes `CanAckPings`, Rust `can_ack_pings`."""
     try:
         decoded = orjson.loads(text)
     except orjson.JSONDecodeError as error:

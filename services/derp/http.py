@@ -1,7 +1,7 @@
-"""The few HTTP/1.1 requests that a DERP host answers. Bytes of one request head in, a decision out; knows no socket.
+"""The HTTP/1.1 requests that a DERP host serves: parsing of a request head, and its response. Knows no socket.
 
-Clients are odd here, so little is asked of them: any method and any Host reach `/derp` (the Rust client sends POST and
-the address it dialled), `Upgrade` is compared without case, and `websocket` without the subprotocol `derp` means plain
+Clients differ, so checks are lenient: any method and any Host reach `/derp` (the Rust client sends POST and the
+address it dialled), `Upgrade` is compared without case, and `websocket` without the subprotocol `derp` means plain
 DERP frames, as very old clients sent it.
 """
 
@@ -32,12 +32,12 @@ _REASONS |= {426: "Upgrade Required", 431: "Request Header Fields Too Large", 50
 
 
 class BadRequestError(Exception):
-    """The bytes are no HTTP/1 request head."""
+    """The bytes are not an HTTP/1 request head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request head. Header names are lower case; of a repeated header the values are joined by commas."""
+    """A request head. Header names are lower case; the values of a repeated header are joined by commas."""
 
     method: str
     path: str
@@ -46,18 +46,18 @@ class Request:
     keep_alive: bool
 
     def header(self, name: str) -> str:
-        """A header's value, empty when absent."""
+        """Return the value of a header; empty if it is absent."""
         return self.headers.get(name, "")
 
     @property
     def has_body(self) -> bool:
-        """Whether bytes of a body follow the head; they are never read."""
+        """Return whether a body follows the head. It is never read."""
         return self.header("content-length").strip("0 ") != "" or "transfer-encoding" in self.headers
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A whole response to send; the connection ends after it unless `keep_alive`."""
+class HttpAnswer:
+    """A complete response; the connection is closed after it unless `keep_alive`."""
 
     data: bytes
     keep_alive: bool
@@ -66,7 +66,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """The connection becomes DERP after `data`; `websocket` tells that frames travel in binary messages."""
+    """A switch to DERP after `data` is sent; with `websocket`, frames travel in binary messages."""
 
     data: bytes
     websocket: bool
@@ -75,7 +75,7 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What the answers need to know of this host."""
+    """The facts about this host that responses contain."""
 
     server: NodeKey
     hostname: str
@@ -83,7 +83,7 @@ class Host:
 
 
 class _Head:
-    """Collects what the parser calls out."""
+    """Callbacks of the HTTP parser; collects the target and the headers."""
 
     def __init__(self) -> None:
         self.target = b""
@@ -98,10 +98,10 @@ class _Head:
 
 
 def parse_head(head: bytes) -> Request:
-    """Read one request head, from the request line to the empty line.
+    """Parse a request head, from the request line to the empty line.
 
     Raises:
-        BadRequestError: it is not HTTP/1, or its target cannot be read.
+        BadRequestError: the head is not HTTP/1, or its target is malformed.
     """
     collected = _Head()
     parser = httptools.HttpRequestParser(collected)
@@ -123,8 +123,8 @@ def parse_head(head: bytes) -> Request:
     return Request(method, path, query, collected.headers, keep_alive)
 
 
-def respond(request: Request, host: Host, *, healthy: bool = True) -> Answer | Upgrade:
-    """Decide one request."""
+def respond(request: Request, host: Host, *, healthy: bool = True) -> HttpAnswer | Upgrade:
+    """Return the response, or the protocol switch, for a request. `healthy` is False while the relay stops."""
     match request.path:
         case "/derp":
             return _derp(request, host)
@@ -145,18 +145,18 @@ def respond(request: Request, host: Host, *, healthy: bool = True) -> Answer | U
             return _answer(request, 404, b"not found\n", (_TEXT,))
 
 
-def refuse(status: int, text: str) -> Answer:
-    """An answer to bytes that were no request."""
-    return Answer(_encode(status, text.encode() + b"\n", (_TEXT, ("Connection", "close"))), False, status)
+def refuse(status: int, text: str) -> HttpAnswer:
+    """Return an error response that closes the connection, for bytes that are not a request."""
+    return HttpAnswer(_encode(status, text.encode() + b"\n", (_TEXT, ("Connection", "close"))), False, status)
 
 
 def accept_of(key: str) -> str:
-    """`Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2)."""
+    """Return `Sec-WebSocket-Accept` for a `Sec-WebSocket-Key` (RFC 6455 section 4.2.2)."""
     proof = hashlib.sha1(key.encode("latin-1") + _WEBSOCKET_GUID, usedforsecurity=False)
     return base64.b64encode(proof.digest()).decode()
 
 
-def _derp(request: Request, host: Host) -> Answer | Upgrade:
+def _derp(request: Request, host: Host) -> HttpAnswer | Upgrade:
     kinds = {kind.strip().lower() for kind in request.header("upgrade").split(",")}
     protocols = {name.strip() for name in request.header("sec-websocket-protocol").split(",")}
     not_ideal = bool(request.header("ideal-node"))
@@ -173,7 +173,7 @@ def _derp(request: Request, host: Host) -> Answer | Upgrade:
     return Upgrade(lines.encode(), False, not_ideal)
 
 
-def _websocket(request: Request, not_ideal: bool) -> Answer | Upgrade:
+def _websocket(request: Request, not_ideal: bool) -> HttpAnswer | Upgrade:
     key = request.header("sec-websocket-key")
     if request.header("sec-websocket-version") != "13" or not _WEBSOCKET_KEY.match(key):
         return _answer(request, 426, b"WebSocket version 13 is needed\n", (_TEXT, ("Sec-WebSocket-Version", "13")))
@@ -184,7 +184,7 @@ def _websocket(request: Request, not_ideal: bool) -> Answer | Upgrade:
     return Upgrade(lines.encode(), True, not_ideal)
 
 
-def _probe(request: Request) -> Answer:
+def _probe(request: Request) -> HttpAnswer:
     if request.method not in ("GET", "HEAD"):
         return _answer(request, 405, b"only GET and HEAD probe\n", (_TEXT, ("Allow", "GET, HEAD")))
     return _answer(request, 200, b"", (("Access-Control-Allow-Origin", "*"),))
@@ -195,18 +195,18 @@ def _challenge(request: Request) -> tuple[tuple[str, str], ...]:
     return (("X-Tailscale-Response", f"response {challenge}"),) if _CHALLENGE.match(challenge) else ()
 
 
-def _bootstrap_dns(request: Request, host: Host) -> Answer:
-    """The only name we vouch for is our own; a client that asks for another gets an empty answer."""
+def _bootstrap_dns(request: Request, host: Host) -> HttpAnswer:
+    """Answer a bootstrap DNS query. Only our own name is resolved; any other gets an empty object."""
     wanted = parse_qs(request.query).get("q", [host.hostname])[0].rstrip(".").lower()
     known = {host.hostname: list(host.addresses)} if wanted == host.hostname.lower() and host.addresses else {}
     return _answer(request, 200, orjson.dumps(known), (("Content-Type", "application/json"),))
 
 
-def _answer(request: Request, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> Answer:
+def _answer(request: Request, status: int, body: bytes, headers: tuple[tuple[str, str], ...]) -> HttpAnswer:
     keep_alive = request.keep_alive and not request.has_body
     connection = () if keep_alive else (("Connection", "close"),)
     data = _encode(status, body, (*headers, *connection), head=request.method == "HEAD")
-    return Answer(data, keep_alive, status)
+    return HttpAnswer(data, keep_alive, status)
 
 
 def _encode(status: int, body: bytes, headers: tuple[tuple[str, str], ...], *, head: bool = False) -> bytes:

@@ -1,4 +1,4 @@
-"""The relay's own key, kept in a file: a relay that changes its key breaks every fast start and mesh link."""
+"""The relay's private key file. It must persist: a new key breaks every fast start and mesh link."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from services.shared.keys import KeyFormatError, PrivateKey
 
 
 class KeyFileError(Exception):
-    """The key file cannot be used; the text names it and says why, without its content."""
+    """The key file is unusable; the text has its path and the reason, never its content."""
 
 
 def load_identity(path: Path, mesh_key: bytes | None) -> Identity:
-    """Read the relay's key, or make one at first start.
+    """Load the relay's key from a file, or create it at first start.
 
     Raises:
-        KeyFileError: the file holds something else, or cannot be read or written.
+        KeyFileError: the file does not contain a key, or cannot be read or written.
     """
     try:
         private = _read(path) if path.exists() else _make(path)

@@ -1,4 +1,4 @@
-"""Listening sockets: how an address is bound, and how connections are taken in within the bounds."""
+"""Listening sockets: binding of addresses, and acceptance of connections within the limits. Parses no bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def bind(address: str, kind: socket.SocketKind) -> socket.socket:
 
     Raises:
         OSError: the address cannot be bound.
-        ValueError: it is no address.
+        ValueError: `address` is malformed.
     """
     host, port = split_address(address)
     if host in ("", "::"):
@@ -39,10 +39,10 @@ def bind(address: str, kind: socket.SocketKind) -> socket.socket:
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Read "host:port", "[v6]:port" or ":port".
+    """Split "host:port", "[v6]:port" or ":port" into host and port.
 
     Raises:
-        ValueError: it has another form.
+        ValueError: `address` has another form.
     """
     host, colon, port = address.rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
@@ -70,7 +70,7 @@ def _bound(family: int, kind: socket.SocketKind, host: str, port: int, *, both: 
 
 
 def admit_connection(shell: Shell, address: tuple[str, int]) -> Connection | None:
-    """A connection that waits to log in, or None where there are too many; the oldest that waits may have to go."""
+    """Return a new connection before its login, or None at the limit. May evict the oldest one before login."""
     if len(shell.connections) >= shell.limits.connections:
         shell.refusals.full += 1
         return None
@@ -79,12 +79,12 @@ def admit_connection(shell: Shell, address: tuple[str, int]) -> Connection | Non
     crowded = shell.lobby.enter(connection, shell.clock.monotonic())
     if crowded is not None:
         shell.refusals.crowded_out += 1
-        crowded.close("too many connections wait to log in")
+        crowded.close("too many connections before login")
     return connection
 
 
 class Listener:
-    """One listening socket for relay connections, with TLS or without."""
+    """A listening socket for relay connections, with or without TLS."""
 
     def __init__(self, shell: Shell, address: str, tls: ssl.SSLContext | None) -> None:
         """Bind at once, so that a taken port is an error of the start."""
@@ -96,11 +96,11 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to take connections."""
+        """Start accepting connections."""
         self._task = asyncio.get_running_loop().create_task(self._accept_all())
 
     async def stop(self) -> None:
-        """Take no more; connections that were taken live on."""
+        """Stop accepting; accepted connections stay open."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -113,9 +113,9 @@ class Listener:
             try:
                 accepted, address = await loop.sock_accept(self._socket)
             except OSError as error:
-                # A connection that was reset before it was taken is nothing; without descriptors only time helps.
+                # Ignore a connection that was reset before accept; without free descriptors, wait and retry.
                 if error.errno in _EXHAUSTED:
-                    log.warning("cannot take connections", reason=error.strerror)
+                    log.warning("accept failed", reason=error.strerror)
                     await asyncio.sleep(_EXHAUSTED_PAUSE)
                 continue
             self._take(accepted, (address[0].removeprefix("::ffff:"), address[1]))

@@ -1,4 +1,4 @@
-"""Connections that have not logged in yet: how many, and for how long. Knows no socket and no clock."""
+"""The bounded set of connections that have not logged in yet, and their deadline. Knows no socket and no clock."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ T = TypeVar("T", bound=Hashable)
 
 
 class Lobby(Generic[T]):
-    """A bounded waiting room. When it is full the longest waiting is sent away, not the newcomer: whoever is honest
-    logs in within moments, so a flood of silent connections only pushes out its own kind."""
+    """Connections before login, oldest first. When full, the oldest is evicted, not the newest: an honest client
+    logs in within moments, so a flood of silent connections mostly evicts its own."""
 
     def __init__(self, limit: int, seconds: float) -> None:
-        """At most `limit` wait, each at most `seconds`."""
+        """Allow at most `limit` connections, each for at most `seconds`."""
         self._limit = limit
         self._seconds = seconds
         self._deadlines: OrderedDict[T, float] = OrderedDict()
@@ -23,18 +23,18 @@ class Lobby(Generic[T]):
         return len(self._deadlines)
 
     def enter(self, item: T, now: float) -> T | None:
-        """Add a connection, or restart its time. Returns the oldest one where it must be closed to make room."""
+        """Add a connection, or restart its deadline. Returns the evicted one, which the caller must close, or None."""
         self._deadlines.pop(item, None)
         crowded = self._deadlines.popitem(last=False)[0] if len(self._deadlines) >= self._limit else None
         self._deadlines[item] = now + self._seconds
         return crowded
 
     def leave(self, item: T) -> None:
-        """It has logged in or is gone."""
+        """Remove a connection that has logged in or closed."""
         self._deadlines.pop(item, None)
 
     def expired(self, now: float) -> list[T]:
-        """Remove and return the connections whose time has run out."""
+        """Remove and return the connections past their deadline."""
         late: list[T] = []
         while self._deadlines:
             item, deadline = next(iter(self._deadlines.items()))

@@ -1,9 +1,9 @@
-"""Links to the other relays of the region: which there are, one socket each, again and again until it holds.
+"""Mesh links to the other relays of the region: discovery by DNS, one socket per relay, reconnection.
 
-The other relays are named by URL, and a name may stand for many: every address that it resolves to gets a link. A link
-that leads back to us, or to a relay that another link reached first, rests.
+The other relays are named by URL, and a name may resolve to several: every address gets a link. A link that leads back
+to this relay, or to a relay that another link reached first, is closed and retried later.
 
-The mesh key opens a relay to whoever has it, and is sent to the far end. So a link is over TLS with the pin of the URL
+The mesh key admits any holder as a relay, and is sent to the other end. So a link uses TLS with the pin of the URL
 (`https://host:port#sha256-raw:<hex>`) or a certificate of a known authority; `http://` is for private networks only.
 """
 
@@ -42,7 +42,7 @@ _HIGH_WATER = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class MeshTarget:
-    """Where another relay of the region is found. `pin` is empty when an authority vouches for it."""
+    """The address of another relay of the region. `pin` is empty if its certificate is verified by a CA."""
 
     host: str
     port: int
@@ -51,10 +51,10 @@ class MeshTarget:
 
     @classmethod
     def parse(cls, url: str) -> MeshTarget:
-        """Read `https://host[:port][#sha256-raw:hex]`, `http://host:port` or `host[:port]`.
+        """Parse `https://host[:port][#sha256-raw:hex]`, `http://host:port` or `host[:port]`.
 
         Raises:
-            ValueError: it is none of these.
+            ValueError: `url` has none of these forms.
         """
         parts = urlsplit(url if "://" in url else f"https://{url}")
         pin = parts.fragment
@@ -67,7 +67,7 @@ class MeshTarget:
 
 
 class Mesh:
-    """All links of one relay."""
+    """All mesh links of one relay."""
 
     def __init__(self, relay: Relay, identity: Identity, targets: tuple[MeshTarget, ...], clock: Clock) -> None:
         """`identity` must have a mesh key when there are targets."""
@@ -88,7 +88,7 @@ class Mesh:
             self._finder = asyncio.get_running_loop().create_task(self._find_all())
 
     async def stop(self) -> None:
-        """End all links."""
+        """Close all links."""
         tasks = [*self._links.values(), *([self._finder] if self._finder else [])]
         for task in tasks:
             task.cancel()
@@ -97,14 +97,14 @@ class Mesh:
         self._links.clear()
 
     def claim(self, server: NodeKey, line: _Line) -> bool:
-        """Whether a link to this relay is wanted: it is not us, and no other link reached it."""
+        """Reserve a relay for a link. Returns False if it is this relay or has a link already."""
         if server == self._identity.public or self._reached.get(server, line) is not line:
             return False
         self._reached[server] = line
         return True
 
     def release(self, line: _Line) -> None:
-        """The link is gone."""
+        """Release the relay that a closed link had reserved."""
         for server in [server for server, known in self._reached.items() if known is line]:
             del self._reached[server]
 
@@ -119,7 +119,7 @@ class Mesh:
         try:
             found = await loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
         except OSError:
-            log.debug("relay of the region not found by name", host=target.host)
+            log.debug("mesh peer name not resolved", host=target.host)
             return
         addresses = {str(entry[4][0]) for entry in found}
         for known, address in list(self._links):
@@ -130,7 +130,7 @@ class Mesh:
                 self._links[target, address] = loop.create_task(self._keep(target, address))
 
     async def _keep(self, target: MeshTarget, address: str) -> None:
-        """Hold one link: connect, serve until it breaks, wait, connect again."""
+        """Keep one link open: connect, serve until it breaks, wait, reconnect."""
         wait = _BACKOFF_FIRST
         while True:
             line = _Line(self, self._relay, self._identity, target, self._clock)
@@ -138,11 +138,11 @@ class Mesh:
                 await self._connect(line, target, address)
                 wait = _BACKOFF_FIRST if line.served else wait
             except (OSError, TimeoutError) as error:
-                log.debug("relay of the region not reached", host=target.host, address=address, reason=str(error))
+                log.debug("mesh peer not reachable", host=target.host, address=address, reason=str(error))
             finally:
-                line.close("the link ends")
+                line.close("mesh link closed")
                 self.release(line)
-            # A link that is not wanted now may be later: the relay it leads to may be replaced.
+            # Retry a duplicate link too: another relay may take over its address.
             wait = RESOLVE_SECONDS if line.unwanted else min(_BACKOFF_MOST, wait * 2)
             await asyncio.sleep(wait * (0.5 + random.random()))
 
@@ -164,7 +164,7 @@ class Mesh:
 
 
 class _Line(asyncio.Protocol):
-    """The socket of one link; the `Outlet` of its `Peering`."""
+    """The socket of one mesh link; the `Outlet` of its `Peering`."""
 
     def __init__(self, mesh: Mesh, relay: Relay, identity: Identity, target: MeshTarget, clock: Clock) -> None:
         self._mesh = mesh
@@ -181,25 +181,25 @@ class _Line(asyncio.Protocol):
         self.closed = asyncio.Event()
 
     def write(self, data: bytes) -> None:
-        """Send whole frames; after the end they are dropped."""
+        """Send whole frames. Does nothing once the link is closed."""
         if self._transport is not None:
             self._transport.write(data)
 
     def close(self, reason: str) -> None:
-        """End the link at once."""
+        """Close the link at once; `reason` is logged."""
         self.writable = False
         if self._transport is not None:
-            log.debug("link to a relay of the region ended", host=self._target.host, reason=reason)
+            log.debug("mesh link closed", host=self._target.host, reason=reason)
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Check the pin before anything is said, then ask for DERP."""
+        """Check the pin before sending anything, then request the upgrade to DERP."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=_HIGH_WATER)
         if self._target.pin:
             leaf = self._transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
             if PIN_PREFIX + hashlib.sha256(leaf).hexdigest() != self._target.pin:
-                log.warning("relay of the region has another certificate than its pin", host=self._target.host)
+                log.warning("mesh peer certificate does not match its pin", host=self._target.host)
                 self.close("pin does not match")
                 return
         self.writable = True
@@ -208,7 +208,7 @@ class _Line(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Bytes arrived."""
+        """Process received bytes."""
         self.heard_at = self._clock.monotonic()
         try:
             if self._head is not None:
@@ -220,12 +220,12 @@ class _Line(asyncio.Protocol):
         if self.peering.established and not self.served:
             self.served = True
             self.settled.set()
-            log.info("linked with a relay of the region", host=self._target.host, relay_key=str(self.peering.server))
+            log.info("mesh link established", host=self._target.host, relay_key=str(self.peering.server))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Close the peering after the socket was closed."""
         if self.served:
-            log.info("link with a relay of the region lost", host=self._target.host)
+            log.info("mesh link lost", host=self._target.host)
         self.writable = False
         self._transport = None
         self.peering.end()
@@ -233,11 +233,11 @@ class _Line(asyncio.Protocol):
         self.closed.set()
 
     def pause_writing(self) -> None:
-        """The other relay is slow: what comes for it waits."""
+        """Queue frames from now on: the socket's send buffer is full."""
         self.writable = False
 
     def resume_writing(self) -> None:
-        """It took enough."""
+        """Send the queued frames: the socket's send buffer has room again."""
         self.writable = self._transport is not None
         if self.writable:
             self.peering.flush()
@@ -267,7 +267,7 @@ def _context(target: MeshTarget) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context()
     if target.pin:
-        # The pin is compared when the handshake is done; it stands for name, authority and dates.
+        # The pin is compared after the handshake, and replaces the checks of name, CA and dates.
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

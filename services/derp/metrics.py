@@ -1,4 +1,4 @@
-"""What Prometheus reads of a relay: the counters that the routing state keeps anyway, so the hot path pays nothing."""
+"""Prometheus metrics of a relay, read from the counters of its routing state, so that the hot path pays nothing."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _REFUSALS = ("full", "crowded_out", "too_slow", "tls", "protocol", "not_admitted
 
 
 class RelayCollector(Collector):
-    """Reads one server when it is scraped."""
+    """Collector of one server's counters at the time of a scrape."""
 
     def __init__(self, server: DerpServer) -> None:
         self._server = server
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics of the relay."""
+        """Yield all metrics of the relay."""
         yield from self._gauges()
         yield from self._packets()
         yield from self._refused()

@@ -1,5 +1,5 @@
-"""The client's side of a link between two relays of one region. Owns the order of the login and what the other relay's
-frames mean here; knows no socket.
+"""The client side of a mesh link between two relays of one region: its login, and the handling of received frames.
+Knows no socket.
 
 We log in with our own relay key and the region's mesh key, subscribe to its connections, and from then on the
 other relay forwards to the node keys that it has announced.
@@ -17,11 +17,11 @@ from services.derp.session import Identity, ProtocolError
 from services.shared.keys import NodeKey
 
 MESH_DEPTH: Final = 512
-"""Packets that wait for one link; it carries the traffic of many clients."""
+"""Maximum number of queued packets per link; it carries the traffic of many clients."""
 
 
 class Peering:
-    """One link to another relay; a `Forwarder` for the keys that are connected there."""
+    """A link to another relay; the `Forwarder` for the keys connected there."""
 
     def __init__(
         self,
@@ -32,8 +32,8 @@ class Peering:
         nonce: Callable[[int], bytes],
         wanted: Callable[[NodeKey], bool],
     ) -> None:
-        """`identity` must have a mesh key; `nonce` gives that many random bytes; `wanted` says whether a link to the
-        relay with that key is of use."""
+        """`identity` must have a mesh key; `nonce(n)` returns n random bytes; `wanted(key)` returns whether to keep a
+        link to the relay with that key."""
         self._relay = relay
         self._identity = identity
         self._outlet = outlet
@@ -46,10 +46,10 @@ class Peering:
         self.reader = frames.FrameReader(frames.CLIENT_BOUNDS)
 
     def receive(self, data: bytes) -> None:
-        """Handle what the other relay sent.
+        """Process bytes from the other relay.
 
         Raises:
-            FrameError, LoginError, ProtocolError: the link must end.
+            FrameError, LoginError, ProtocolError: the link must be closed.
         """
         for frame in self.reader.frames(data):
             if self.server is None:
@@ -60,7 +60,7 @@ class Peering:
                 self._frame(frame)
 
     def forward(self, source: bytes, destination: bytes, packet: bytes) -> bool:
-        """Hand a packet to the other relay; False when it or an older one was dropped."""
+        """Forward a packet to the other relay. Returns False if it or an older one was dropped."""
         data = frames.forward_packet(source, destination, packet)
         if not self.established:
             return False
@@ -70,13 +70,13 @@ class Peering:
         return self._backlog.push_packet(data, disco=frames.is_disco(packet))
 
     def flush(self) -> None:
-        """Send what waited; call it when the outlet takes more again."""
+        """Send the queued frames; to be called when the outlet is writable again."""
         waiting = self._backlog.take()
         if waiting:
             self._outlet.write(b"".join(waiting))
 
     def end(self) -> None:
-        """The link is gone, and with it the way to its keys."""
+        """Remove the routes of a closed link."""
         self.established = False
         for key in self._keys:
             self._relay.remove_forwarder(key, self)

@@ -1,4 +1,4 @@
-"""What the relay asks the registry: may this node come in, and here I am. The only module that speaks its contract."""
+"""The relay's client of the registry: admission of nodes, and the relay's announcement. No other module calls it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _RETRY_MOST = 10.0
 
 
 class RegistryAdmission:
-    """Lets in the nodes that the registry knows; an `RelayAdmission`.
+    """Admits the nodes that the registry verifies; a `RelayAdmission`.
 
-    An answer is good for some seconds, so a client that reconnects, or a flood with one key, costs the registry little.
-    When the registry does not answer, no new client is admitted unless the operator chose to fail open.
+    Responses are cached for some seconds, so a client that reconnects, or a flood with one key, costs the registry
+    little. While the registry does not respond, no new client is admitted unless the operator chose to fail open.
     """
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock, *, fail_open: bool = False) -> None:
@@ -45,7 +45,7 @@ class RegistryAdmission:
         self._room = asyncio.Semaphore(_AT_ONCE)
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:
-        """Whether the registry knows the key and it has not expired."""
+        """Return whether the registry has a node with this key that is not expired."""
         known = self._known.get(node_key)
         if known is not None and known[1] > self._clock.monotonic():
             return known[0]
@@ -54,16 +54,16 @@ class RegistryAdmission:
             task = asyncio.get_running_loop().create_task(self._ask(node_key))
             self._asking[node_key] = task
             task.add_done_callback(lambda _: self._asking.pop(node_key, None))
-        # One question serves all who wait for it; the first to go away must not take the answer with it.
+        # Callers share one request per key; the cancellation of one caller must not cancel it for the others.
         answer = await asyncio.shield(task)
         return self._fail_open if answer is None else answer
 
     async def ask_again(self, node_key: NodeKey) -> bool | None:
-        """The registry's answer of now, whatever it said before; None when it gives none. Never raises."""
+        """Verify a key without the cache. Returns None if the registry does not respond. Never raises."""
         return await self._ask(node_key)
 
     def keys_of(self, node_id: int) -> frozenset[bytes]:
-        """The raw node keys, among the answers that are remembered, under which a node was let in."""
+        """Return the raw keys under which a node was admitted, among the cached responses."""
         return frozenset(self._keys.get(node_id, ()))
 
     async def _ask(self, node_key: NodeKey) -> bool | None:
@@ -73,7 +73,7 @@ class RegistryAdmission:
                 answer = await self._stub.VerifyNodeKey(request, timeout=VERIFY_SECONDS)
         except (grpc.aio.AioRpcError, TimeoutError) as error:
             reason = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "no answer in time"
-            log.warning("registry did not verify a client", reason=reason, admitted=self._fail_open)
+            log.warning("client verification failed", reason=reason, admitted=self._fail_open)
             return None
         allow = bool(answer.allow)
         self._remember(node_key, allow, answer.node_id)
@@ -99,7 +99,7 @@ class RegistryAdmission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayRecord:
-    """What clients need to reach this relay; field by field as in the DERP map."""
+    """The relay's entry in the DERP map, field by field."""
 
     region_id: int
     region_code: str
@@ -114,21 +114,21 @@ class RelayRecord:
 
 
 class Announcer:
-    """Makes the relay known to the registry, at once and then as a heartbeat."""
+    """Announces the relay to the registry, at once and then periodically as a heartbeat."""
 
     def __init__(self, channel: grpc.aio.Channel, record: Callable[[], RelayRecord]) -> None:
-        """`record` is asked each time: the certificate may have been replaced."""
+        """`record` is called for each announcement, because the certificate may have been replaced."""
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._record = record
         self._task: asyncio.Task[None] | None = None
         self.announced = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to announce."""
+        """Start announcing."""
         self._task = asyncio.get_running_loop().create_task(self._announce_all())
 
     async def stop(self) -> None:
-        """Announce no more."""
+        """Stop announcing."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -139,7 +139,7 @@ class Announcer:
             try:
                 await self._announce()
             except grpc.aio.AioRpcError as error:
-                log.warning("relay not announced", reason=error.code().name, detail=error.details() or "")
+                log.warning("relay announcement failed", reason=error.code().name, detail=error.details() or "")
                 await asyncio.sleep(retry)
                 retry = min(_RETRY_MOST, retry * 2)
                 continue

@@ -1,10 +1,10 @@
-"""Who is connected and where a packet goes. Owns the routing state of one relay; knows no socket, no clock, no login.
+"""The routing state of one relay: connected clients, and where packets go. Knows no socket, clock or login.
 
-A relay knows a client by the 32 raw bytes of its node key: they are compared once per packet. Connections are reached
-through `Outlet`, which takes a frame now or says that it cannot; what it cannot take waits in the client's `Backlog`.
+A client is identified by the 32 raw bytes of its node key, which are compared once per packet. Frames leave through an
+`Outlet` while it is writable; otherwise they are queued in the client's `Backlog`.
 
-One key may have several connections (a laptop that woke up on another network). The newest, or the one that sent last,
-is active; the others are read but nothing is sent to them, until they become active again.
+A key may have several connections (a laptop that resumed on another network). The newest, or the one that sent last,
+is active; the others are read, but nothing is sent to them until they become active again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Outlet(Protocol):
 
     @property
     def writable(self) -> bool:
-        """Whether `write` may be called now; when it becomes true again the owner empties the backlog."""
+        """Return whether `write` may be called now. When this becomes true again, the owner flushes the backlog."""
         ...
 
     def write(self, data: bytes) -> None:
@@ -39,21 +39,21 @@ class Outlet(Protocol):
         ...
 
     def close(self, reason: str) -> None:
-        """End the connection; `reason` is for our log."""
+        """Close the connection; `reason` is logged."""
         ...
 
 
 class Forwarder(Protocol):
-    """Another relay of the region, as the way to the clients that are connected there."""
+    """A link to another relay of the region, for packets to the clients connected there."""
 
     def forward(self, source: bytes, destination: bytes, packet: bytes) -> bool:
-        """Hand a packet over; False when it was dropped."""
+        """Forward a packet. Returns False if it was dropped."""
         ...
 
 
 @dataclass(slots=True)
 class Counters:
-    """What happened since the start; read by metrics."""
+    """Counters since the start; read by metrics."""
 
     packets_received: int = 0
     bytes_received: int = 0
@@ -93,13 +93,13 @@ class Client:
         self.gone_allowance = Bucket(_GONE_RATE, self.now)
 
     def flush(self) -> None:
-        """Send what waited; the connection calls it when it takes more again."""
+        """Send the queued frames; the connection calls this when it is writable again."""
         waiting = self.backlog.take()
         if waiting:
             self.outlet.write(b"".join(waiting))
 
     def notify(self, key: bytes, frame: bytes) -> bool:
-        """Send news about a peer, or let it wait; False when it was lost."""
+        """Send or queue a notice about a peer. Returns False if it was lost."""
         if self.outlet.writable:
             self.outlet.write(frame)
             return True
@@ -110,7 +110,7 @@ class Relay:
     """The routing state of one relay."""
 
     def __init__(self, *, random: Callable[[], float], keep_alive: float = KEEP_ALIVE_SECONDS) -> None:
-        """`random` gives numbers in [0, 1) for the jitter of keep-alives."""
+        """`random` returns numbers in [0, 1) for the jitter of keep-alives; `keep_alive` is in seconds."""
         self.counters = Counters()
         self.active: dict[bytes, Client] = {}
         self._idle: dict[bytes, list[Client]] = {}
@@ -128,20 +128,20 @@ class Relay:
 
     @property
     def remote_keys(self) -> int:
-        """How many node keys are known to be reached through another relay of the region."""
+        """Return the number of node keys reached through other relays of the region."""
         return len(self._forwarders)
 
     @property
     def watchers(self) -> int:
-        """How many relays of the region watch this one."""
+        """Return the number of relays of the region that watch this one."""
         return len(self._watchers)
 
     def clients(self) -> Iterator[Client]:
-        """Every connection that is logged in."""
+        """Iterate over all logged-in connections."""
         return iter(self._members)
 
     def join(self, client: Client, now: float) -> None:
-        """Add a connection that has logged in; it becomes the active one of its key."""
+        """Add a logged-in connection; it becomes the active one of its key."""
         key = client.raw
         before = self.active.get(key)
         self._members.add(client)
@@ -158,7 +158,7 @@ class Relay:
             idle[0].outlet.close("too many connections of one node key")
 
     def leave(self, client: Client) -> None:
-        """Forget a connection. When it was the last of its key, the clients that received from it are notified."""
+        """Remove a connection. If it was the last of its key, notify the clients that received from it."""
         if client not in self._members:
             return
         self._members.discard(client)
@@ -188,7 +188,7 @@ class Relay:
                 self.active[key].shared_key = False
 
     def sent_by(self, client: Client) -> None:
-        """A connection that shares its key sent a packet: it is the active one now."""
+        """Make a connection that shares its key the active one, as it sent a packet."""
         key = client.raw
         active = self.active.get(key)
         if active is None or active is client or client not in self._members:
@@ -199,7 +199,7 @@ class Relay:
         self.active[key] = client
 
     def send(self, client: Client, destination: bytes, packet: bytes, now: float) -> None:
-        """Deliver one packet, forward it, or drop it and say so when it was a discovery packet."""
+        """Deliver, forward or drop a packet; the sender of a dropped discovery packet gets PeerGone."""
         self.counters.packets_received += 1
         self.counters.bytes_received += len(packet)
         target = self.active.get(destination)
@@ -218,7 +218,7 @@ class Relay:
             client.notify(destination, frames.peer_gone(destination, frames.GONE_NOT_HERE))
 
     def forwarded(self, source: bytes, destination: bytes, packet: bytes) -> None:
-        """Deliver a packet that another relay handed over. It is never handed on, so no packet can circle."""
+        """Deliver a packet that another relay forwarded. It is never forwarded again, so no packet can loop."""
         self.counters.packets_forwarded_in += 1
         target = self.active.get(destination)
         if target is None:
@@ -227,7 +227,7 @@ class Relay:
         self.deliver(target, source, frames.recv_packet(source, packet), disco=frames.is_disco(packet))
 
     def deliver(self, target: Client, source: bytes, frame: bytes, *, disco: bool) -> None:
-        """Send one RecvPacket frame to a client, or let it wait."""
+        """Send or queue one RecvPacket frame."""
         if target.outlet.writable:
             self.delivered(target, source, 1, len(frame))
             target.outlet.write(frame)
@@ -237,14 +237,14 @@ class Relay:
                 self.counters.dropped_queue_head += 1
 
     def delivered(self, target: Client, source: bytes, packets: int, size: int) -> None:
-        """Account for frames of one source that went to `target` at once."""
+        """Count frames of one source that were sent to `target` in one write; `size` is in bytes."""
         self.counters.packets_sent += packets
         self.counters.bytes_sent += size
         if source not in target.heard:
             self._heard(target, source)
 
     def ping(self, client: Client, data: bytes) -> None:
-        """Answer a ping, unless the client does not take the answers as fast as it asks."""
+        """Answer a ping, unless the previous pong is still queued."""
         pong = frames.frame(frames.PONG, data)
         if client.outlet.writable:
             client.outlet.write(pong)
@@ -252,13 +252,13 @@ class Relay:
             self.counters.pings_dropped += 1
 
     def note_preferred(self, client: Client, home: bool) -> None:
-        """A client says whether this relay is its home; counted, nothing else depends on it."""
+        """Count whether this relay is a client's home; nothing else depends on it."""
         if home != client.preferred:
             client.preferred = home
             self.counters.homes += 1 if home else -1
 
     def watch(self, client: Client) -> None:
-        """A relay of the region wants to know all keys here, now and as they change."""
+        """Subscribe a relay of the region to the keys connected here, now and as they change."""
         if client in self._watchers:
             return
         self._watchers[client] = None
@@ -266,25 +266,25 @@ class Relay:
         client.outlet.write(known)
 
     def close_peer(self, key: bytes) -> None:
-        """A relay of the region asks that every connection of a key be closed."""
+        """Close every connection of a key, as requested by a relay of the region."""
         self.close_key(key, "closed by a relay of the region")
 
     def close_key(self, key: bytes, reason: str) -> None:
-        """Close every connection of a key; `reason` is for our log."""
+        """Close every connection of a key; `reason` is logged."""
         active = self.active.get(key)
         if active is not None:
             for client in [*self._idle.get(key, []), active]:
                 client.outlet.close(reason)
 
     def add_forwarder(self, key: bytes, forwarder: Forwarder) -> None:
-        """A key is connected to another relay of the region; the latest to say so is used."""
+        """Route a key through another relay of the region; the latest announcement wins."""
         known = self._forwarders.setdefault(key, [])
         if forwarder in known:
             known.remove(forwarder)
         known.append(forwarder)
 
     def remove_forwarder(self, key: bytes, forwarder: Forwarder) -> None:
-        """A key is no longer connected there."""
+        """Remove the route of a key through another relay."""
         known = self._forwarders.get(key, [])
         if forwarder not in known:
             return
@@ -294,7 +294,7 @@ class Relay:
             self._gone(key)
 
     def tick(self, now: float) -> None:
-        """Send the keep-alives that are due (clients give up after 120 seconds of silence)."""
+        """Send the keep-alives that are due (clients disconnect after 120 seconds of silence)."""
         while self._due and self._due[0][0] <= now:
             _, _, client = heappop(self._due)
             if client in self._members:
@@ -303,7 +303,7 @@ class Relay:
                 self._schedule(client, now)
 
     def farewell(self, spread_ms: int, try_ms: int) -> None:
-        """Announce the restart to every client, with a random time to reconnect."""
+        """Send Restarting to every client, with a random reconnect delay below `spread_ms` milliseconds."""
         for client in list(self._members):
             if client.outlet.writable:
                 client.outlet.write(frames.restarting(int(self._random() * spread_ms), try_ms))
@@ -327,4 +327,4 @@ class Relay:
     def _tell_watchers(self, key: bytes, frame: bytes) -> None:
         for watcher in list(self._watchers):
             if not watcher.notify(key, frame):
-                watcher.outlet.close("a watching relay does not keep up")
+                watcher.outlet.close("mesh watcher too slow")

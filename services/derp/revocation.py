@@ -1,8 +1,8 @@
-"""Ends the connections of nodes that may no longer use the relay: deleted, expired, with a new key, owner suspended.
+"""Revocation: close connections of nodes that lost access (deleted, expired, key rotated, owner suspended).
 
-The registry's changes only wake: each says which keys to ask about again, and the registry's answer decides. So a
-change that is lost, late or repeated does no harm, and a slow sweep over all connections finds what was missed.
-While the registry does not answer, whoever is connected stays.
+A registry change only names the keys to verify again; the registry's response decides. So a change that is lost, late
+or repeated does no harm, and a periodic sweep over all connections finds missed ones. While the registry does not
+respond, connected clients stay connected.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _AT_ONCE = 16
 
 
 class Revocation:
-    """Asks again about connected node keys, and closes those that the registry refuses."""
+    """Verifies connected node keys again, and closes the connections of those that the registry refuses."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Revocation:
         *,
         sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
-        """`sweep_seconds` lie between two questions about all connections."""
+        """`sweep_seconds` is the interval between two verifications of all connections."""
         self._bus = bus
         self._topic = topic(tailnet, "registry")
         self._admission = admission
@@ -50,12 +50,12 @@ class Revocation:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to listen and to sweep."""
+        """Start following changes and sweeping."""
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(run()) for run in (self._listen, self._ask, self._sweep)]
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop following changes and sweeping."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:

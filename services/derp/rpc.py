@@ -1,4 +1,4 @@
-"""The relay's RPC: its identity and its counters. Translates; decides nothing."""
+"""The relay's gRPC service: its identity and its counters. Translates messages; decides nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from services.derp.server import DerpServer
 
 
 class DerpServicer(derp_pb2_grpc.DerpServiceServicer):
-    """Answers operators."""
+    """Implements DerpService, for operators."""
 
     def __init__(self, server: DerpServer, mesh: Mesh, record: Callable[[], RelayRecord]) -> None:
         self._server = server
@@ -25,7 +25,7 @@ class DerpServicer(derp_pb2_grpc.DerpServiceServicer):
         request: derp_pb2.GetStatusRequest,
         context: ServicerContext[derp_pb2.GetStatusRequest, derp_pb2.GetStatusResponse],
     ) -> derp_pb2.GetStatusResponse:
-        """Returns the identity and the counters of the relay."""
+        """Return the identity and the counters of the relay."""
         record, counters = self._record(), self._server.relay.counters
         return derp_pb2.GetStatusResponse(
             public_key=self._server.identity.public.raw,

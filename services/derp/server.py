@@ -1,4 +1,4 @@
-"""The relay as a running thing: listeners, the STUN socket and one clockwork for all connections."""
+"""The running relay: its listeners, its STUN socket and one timer for all connections. Decides no routing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FLUSH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSettings:
-    """Listeners and name of a relay. An empty address turns that listener off."""
+    """Host name, listen addresses and limits of a relay. An empty address disables that listener."""
 
     hostname: str
     tls_address: str = ""
@@ -69,36 +69,36 @@ class DerpServer:
 
     @property
     def tls_port(self) -> int:
-        """The bound port of the TLS listener; 0 when it is off."""
+        """Return the bound port of the TLS listener; 0 if it is disabled."""
         return self._tls_listener.port if self._tls_listener else 0
 
     @property
     def http_port(self) -> int:
-        """The bound port of the plain listener; 0 when it is off."""
+        """Return the bound port of the plain listener; 0 if it is disabled."""
         return self._http_listener.port if self._http_listener else 0
 
     @property
     def stun_port(self) -> int:
-        """The bound STUN port; 0 when it is off."""
+        """Return the bound STUN port; 0 if it is disabled."""
         return self.stun.port if self.stun else 0
 
     @property
     def refusals(self) -> Refusals:
-        """What came to nothing."""
+        """Return the counters of refused and closed connections."""
         return self._shell.refusals
 
     @property
     def connections(self) -> int:
-        """Sockets that are open, logged in or not."""
+        """Return the number of open sockets, logged in or not."""
         return len(self._shell.connections)
 
     @property
     def waiting(self) -> int:
-        """Connections that have not logged in."""
+        """Return the number of connections that have not logged in."""
         return len(self._shell.lobby)
 
     async def start(self) -> None:
-        """Bind everything and begin to serve.
+        """Bind all sockets and start serving.
 
         Raises:
             OSError: an address cannot be bound; nothing is left open.
@@ -120,9 +120,9 @@ class DerpServer:
         self._clockwork = asyncio.get_running_loop().create_task(self._tick_all())
 
     def adopt(self, transport: asyncio.Transport, address: tuple[str, int], data: bytes) -> bool:
-        """Take over a connection that another listener accepted, with the bytes that it read. False: there is no room.
+        """Take over a connection that another listener accepted, with the bytes read so far. False at the limit.
 
-        Its end is ours to learn: the transport's protocol becomes the connection.
+        The connection becomes the transport's protocol, so that it learns when the socket is closed.
         """
         connection = admit_connection(self._shell, address)
         if connection is None:
@@ -133,7 +133,7 @@ class DerpServer:
         return True
 
     async def stop(self) -> None:
-        """Ask clients to come back at different moments, then close everything."""
+        """Ask clients to reconnect at random moments, then close all connections and listeners."""
         self._shell.stopping = True
         for listener in self._listeners():
             await listener.stop()
@@ -155,12 +155,12 @@ class DerpServer:
             self.stun = None
 
     def tick(self) -> None:
-        """Do what time demands: keep-alives, logins that take too long, peers that take nothing."""
+        """Send keep-alives; close connections whose login takes too long or whose peer does not read."""
         shell, now = self._shell, self._clock.monotonic()
         self.relay.tick(now)
         for late in shell.lobby.expired(now):
             shell.refusals.too_slow += 1
-            late.close("did not log in in time")
+            late.close("login timed out")
         for connection, (before, since) in list(shell.stalled.items()):
             reached = connection.progress()
             if reached != before:
@@ -169,7 +169,7 @@ class DerpServer:
             limit = shell.limits.mesh_stall_seconds if connection.is_mesh else shell.limits.stall_seconds
             if now - since >= limit:
                 shell.refusals.stalled += 1
-                connection.close("took nothing for too long")
+                connection.close("peer did not read")
 
     async def _tick_all(self) -> None:
         while True:

@@ -1,11 +1,11 @@
-"""One connection after its upgrade: login, then frames into the relay. Owns the order of things; knows no socket.
+"""The state machine of one connection after its upgrade: login, admission, then frames to the relay. Knows no socket.
 
     start            ServerKey out
-    LOGIN            only ClientInfo is taken; when it opens, `process` answers a LoginRequest and reads no further
-    ADMISSION        the shell asks whether the node may come in (mesh peers are not asked about); bytes are only kept
+    LOGIN            only ClientInfo is accepted; once decrypted, `process` returns a LoginRequest and stops reading
+    ADMISSION        the connection checks admission (not for mesh peers); received bytes are buffered
     OPEN             ServerInfo out, then everything goes to the relay
 
-Any error ends the connection; a refusal has no words on this wire.
+Any error closes the connection; this wire has no message for a refusal.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from services.derp.relay import Client, Outlet, Relay
 from services.shared.keys import NodeKey, PrivateKey
 
 LOGIN_READ: Final = 16 << 10
-"""Bytes read at once from a connection that has not logged in."""
+"""Maximum number of bytes per read before login."""
 
 _HELD_LIMIT = 128 << 10
 _RUN_LIMIT = 64 << 10
@@ -28,7 +28,7 @@ _MESH_FRAMES = frozenset((frames.FORWARD_PACKET, frames.WATCH_CONNS, frames.CLOS
 
 
 class Stage(Enum):
-    """How far a connection has come."""
+    """State of a connection."""
 
     LOGIN = "login"
     ADMISSION = "admission"
@@ -36,12 +36,12 @@ class Stage(Enum):
 
 
 class ProtocolError(Exception):
-    """The peer violated the protocol; the connection must end."""
+    """The peer violated the protocol; the connection must be closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a relay has of its own: its key, its public half, and the key its region shares."""
+    """A relay's key pair, and the mesh key that its region shares (None without a mesh)."""
 
     private: PrivateKey
     public: NodeKey
@@ -50,15 +50,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class LoginRequest:
-    """A client proved its node key and asks to come in."""
+    """A client that proved its node key and awaits admission."""
 
     key: NodeKey
     mesh: bool
     info: handshake.ClientInfo
 
 
-class Session:
-    """The server's side of one DERP connection."""
+class RelaySession:
+    """The server side of one DERP connection."""
 
     __slots__ = (
         "_address",
@@ -84,7 +84,7 @@ class Session:
         not_ideal: bool = False,
         scratch: memoryview | None = None,
     ) -> None:
-        """`nonce` gives that many random bytes; `scratch` may be shared by all sessions of a thread."""
+        """`nonce(n)` returns n random bytes; `scratch` may be shared by all sessions of a thread."""
         self._relay = relay
         self._identity = identity
         self._outlet = outlet
@@ -97,14 +97,14 @@ class Session:
         self.reader = frames.FrameReader(frames.LOGIN_BOUNDS, strict=True, scratch=scratch)
 
     def start(self) -> None:
-        """Speak first, as a DERP server must."""
+        """Send ServerKey: in DERP the server sends first."""
         self._outlet.write(handshake.encode_server_key(self._identity.public))
 
     def process(self, now: float) -> LoginRequest | None:
-        """Handle every whole frame that the reader holds. A LoginRequest must be answered by `admit` or by closing.
+        """Process every whole buffered frame. A returned LoginRequest is to be followed by `admit`, or by closing.
 
         Raises:
-            FrameError, LoginError, ProtocolError: the connection must end.
+            FrameError, LoginError, ProtocolError: the connection must be closed.
         """
         if self.stage is Stage.OPEN:
             self.relay(now)
@@ -126,7 +126,7 @@ class Session:
         return self._login
 
     def admit(self, now: float) -> None:
-        """Admit the client, and process the frames that it has sent meanwhile."""
+        """Admit the client, and process the frames received meanwhile."""
         login, self._login = self._login, None
         assert login is not None and self.stage is Stage.ADMISSION
         self._outlet.write(handshake.encode_server_info(self._identity.private, login.key, self._nonce(24)))
@@ -143,17 +143,17 @@ class Session:
         self.relay(now)
 
     def end(self) -> None:
-        """The connection is gone."""
+        """Remove the client of a closed connection from the relay."""
         if self.client is not None:
             self._relay.leave(self.client)
             self.client = None
 
     def relay(self, now: float) -> None:
-        """Handle every whole frame of a client that was let in. Packets that follow each other to one client that takes
-        them leave as one run of bytes, each rewritten from SendPacket to RecvPacket where it lies.
+        """Process every whole frame of an admitted client. Consecutive packets to one writable client are sent as one
+        run of bytes, each rewritten in place from SendPacket to RecvPacket.
 
         Raises:
-            FrameError, ProtocolError: the connection must end.
+            FrameError, ProtocolError: the connection must be closed.
         """
         client, relay, reader = self.client, self._relay, self.reader
         assert client is not None

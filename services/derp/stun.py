@@ -1,4 +1,4 @@
-"""STUN as Tailscale clients speak it (`net/stun/stun.go`): one request form, one answer. Bytes in, bytes out.
+"""STUN as Tailscale clients use it (`net/stun/stun.go`): one request, one response. Sans-IO.
 
 Request, 40 bytes:
 
@@ -47,9 +47,9 @@ _ANSWER_V6_HEAD = b"\x01\x01\x00\x18" + COOKIE
 
 
 def read_request(data: bytes) -> bytes | None:
-    """The transaction id of a well-formed request of a Tailscale client, or None.
+    """Return the transaction id (12 bytes) of a well-formed request of a Tailscale client, or None.
 
-    The usual 40 bytes are tested at once; other orders and paddings of attributes are walked.
+    The usual 40 bytes are compared directly; other orders and paddings of attributes are parsed.
     """
     size = len(data)
     if size == _USUAL.size:
@@ -82,7 +82,7 @@ def _says_tailnode(data: bytes, end: int) -> bool:
 
 
 def write_answer(transaction: bytes, address: bytes, port: int) -> bytes:
-    """The binding success that tells a client its own address, of 4 or 16 bytes; a mapped IPv4 is unmapped first."""
+    """Return the binding success with a client's address of 4 or 16 bytes; a mapped IPv4 is unmapped first."""
     if len(address) == 4 or address.startswith(_MAPPED):
         hidden_v4 = int.from_bytes(address[-4:]) ^ _COOKIE_NUMBER
         return _ANSWER_V4.pack(_ANSWER_V4_HEAD, transaction, 0x00200008, 0, 1, port ^ _PORT_MASK, hidden_v4)
@@ -91,12 +91,12 @@ def write_answer(transaction: bytes, address: bytes, port: int) -> bytes:
 
 
 def answer(data: bytes, address: bytes, port: int) -> bytes | None:
-    """What to send back to an address for this datagram; None means say nothing."""
+    """Return the response to a datagram from an address, or None if it gets no response."""
     transaction = read_request(data)
     return None if transaction is None else write_answer(transaction, address, port)
 
 
 def write_request(transaction: bytes) -> bytes:
-    """The request that a client sends; for our own probes and tests."""
+    """Return the binding request that a client sends; for our own probes and tests."""
     body = _USUAL_HEAD + transaction + _USUAL_REST[: -len(_FINGERPRINT_HEAD)]
     return body + _FINGERPRINT_HEAD + struct.pack(">I", zlib.crc32(body) ^ _FINGERPRINT_XOR)

@@ -1,6 +1,6 @@
-"""DERP inside WebSocket messages (RFC 6455): a byte stream in, a byte stream out. Knows no socket.
+"""DERP inside WebSocket messages (RFC 6455): a byte stream in, a byte stream out. Knows no socket and no DERP frame.
 
-Browsers send frames in binary messages whose borders mean nothing; no extension is agreed, so nothing is compressed.
+Message boundaries have no meaning; no extension is negotiated, so nothing is compressed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from wsproto.connection import Connection, ConnectionType
 
 
 class WebSocketError(Exception):
-    """The peer closed, or broke the WebSocket protocol; `reply` is what to send before the connection ends."""
+    """The peer closed or violated the WebSocket protocol; `reply` is to be sent before closing the connection."""
 
     def __init__(self, text: str, reply: bytes = b"") -> None:
         super().__init__(text)
@@ -18,20 +18,20 @@ class WebSocketError(Exception):
 
 
 class MessageStream:
-    """The server's side of one WebSocket after its upgrade."""
+    """The server side of one WebSocket after its upgrade."""
 
     __slots__ = ("_connection", "pongs")
 
     def __init__(self) -> None:
         self._connection = Connection(ConnectionType.SERVER)
         self.pongs = b""
-        """Answers to pings of the last `receive`, to be sent if the connection takes more."""
+        """Pongs for the pings of the last `receive`, to be sent if the connection is writable."""
 
     def receive(self, data: bytes) -> bytes:
-        """Take what arrived and return the bytes of binary messages in it.
+        """Process received bytes and return the payload of the binary messages in them.
 
         Raises:
-            WebSocketError: the connection must end.
+            WebSocketError: the connection must be closed.
         """
         self.pongs = b""
         content = bytearray()
@@ -57,7 +57,7 @@ class MessageStream:
 
 
 def binary_message(data: bytes) -> bytes:
-    """One unmasked binary message, as a server sends it."""
+    """Return an unmasked binary message, as a server sends it."""
     size = len(data)
     if size < 126:
         return bytes((0x82, size)) + data

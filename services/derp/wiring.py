@@ -1,4 +1,4 @@
-"""Plugs the relay together from the configuration. The only place that knows what is plugged in."""
+"""Build the relay from the configuration. The only module that knows the concrete store, bus and sockets in use."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ log = get_logger(__name__)
 
 
 class _SettingError(Exception):
-    """One key of `derp.server` cannot be used."""
+    """A key of `derp.server` has an unusable value."""
 
     def __init__(self, key: str, what: str, remedy: str) -> None:
         super().__init__(what)
@@ -44,7 +44,7 @@ class _SettingError(Exception):
 
 
 class Tls:
-    """The certificate in use, and its renewal: files that changed on disk are taken for new connections."""
+    """The TLS certificate in use, reloaded for new connections when its files change on disk."""
 
     def __init__(
         self, config: DerpServerConfig, directory: Path, hostname: str, identity: Identity, clock: Clock
@@ -59,10 +59,10 @@ class Tls:
         self.context: ssl.SSLContext = tls_context(self.certificate)
 
     def refresh(self) -> None:
-        """Take a replaced certificate.
+        """Reload the certificate if its files changed.
 
         Raises:
-            CertificateError: it cannot be used; the old one stays.
+            CertificateError: the new certificate cannot be used; the old one stays in use.
         """
         stamp = self._stamp()
         if stamp == self._seen:
@@ -71,7 +71,7 @@ class Tls:
         cert, key = self._config.tls_cert_path, self._config.tls_key_path
         if cert is not None and key is not None:
             try:
-                # OpenSSL drops the old key as soon as another certificate is loaded, so what is loaded must be right.
+                # OpenSSL drops the old key as soon as a certificate is loaded, so check the pair before.
                 check_pair(cert, key)
             except PairError as error:
                 raise CertificateError(error.what) from error
@@ -81,7 +81,7 @@ class Tls:
         log.info("certificate replaced", path=str(cert))
 
     def follow(self) -> None:
-        """Take a replaced certificate, or log why it cannot be used."""
+        """Reload the certificate if its files changed, and log an error if it cannot be used."""
         try:
             self.refresh()
         except (CertificateError, OSError) as error:
@@ -100,7 +100,7 @@ class Tls:
 
 
 class DerpService:
-    """A relay of a region with STUN, its links, its announcements and its status."""
+    """The relay of one region: its server with STUN, mesh links, announcements to the registry and status RPC."""
 
     def __init__(
         self,
@@ -125,11 +125,11 @@ class DerpService:
         self._collected = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register the servicer."""
+        """Register the servicer on a gRPC server."""
         derp_pb2_grpc.add_DerpServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Bind the sockets and begin to serve; then become known.
+        """Bind the sockets, serve, then announce the relay to the registry.
 
         Raises:
             OSError: an address cannot be bound.
@@ -146,7 +146,7 @@ class DerpService:
         if self._watcher is not None:
             self._watcher.start()
         log.info(
-            "relay serves",
+            "relay started",
             relay_key=str(self.server.identity.public),
             tls_port=self.server.tls_port,
             http_port=self.server.http_port,
@@ -154,7 +154,7 @@ class DerpService:
         )
 
     async def stop(self) -> None:
-        """Send clients elsewhere and close everything."""
+        """Ask clients to reconnect elsewhere, then close all connections and listeners."""
         self._deps.handovers.relay = None
         if self._watcher is not None:
             await self._watcher.stop()
@@ -170,10 +170,10 @@ class DerpService:
 
 
 async def build(config: Config, deps: Deps) -> DerpService:
-    """Make the service from the configuration and what the process hands it.
+    """Build the service from the configuration and the dependencies of the process.
 
     Raises:
-        ConfigError: a key or a file cannot be used.
+        ConfigError: a key or a file is unusable.
     """
     try:
         return _build(config, deps)
@@ -244,12 +244,12 @@ def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, port: i
 
 
 def _name(region_id: int, hostname: str) -> str:
-    """A name that is the same after every restart, unless two relays of a region share a host name."""
+    """Return a relay name that is stable across restarts and unique in its region if the host name is."""
     return re.sub(r"[^A-Za-z0-9.-]", "-", f"{region_id}-{hostname}")[:63]
 
 
 def _addresses(chosen: DerpServerConfig, hostname: str) -> tuple[str, str]:
-    """Fixed addresses for the DERP map. A host that is an address has only that one: the other family is off."""
+    """Return the IPv4 and IPv6 addresses for the DERP map. A host given as an address has no other family."""
     try:
         literal = ipaddress.ip_address(hostname)
     except ValueError:

@@ -10,7 +10,7 @@ from services.derp import frames, handshake
 from services.derp.frames import FrameError
 from services.derp.handshake import LoginError
 from services.derp.relay import Relay
-from services.derp.session import Identity, ProtocolError, Session, Stage
+from services.derp.session import Identity, ProtocolError, RelaySession, Stage
 from services.shared.keys import NodeKey, PrivateKey
 from tests.fakes.derp import VECTORS, FakeOutlet, disco_packet, key, login_frame, private
 
@@ -27,7 +27,7 @@ class Line:
         self.private = private(number)
         self.key = handshake.public_key(self.private)
         self.outlet = FakeOutlet()
-        self.session = Session(relay, IDENTITY, self.outlet, ("192.0.2.1", number), nonce=bytes)
+        self.session = RelaySession(relay, IDENTITY, self.outlet, ("192.0.2.1", number), nonce=bytes)
         self.session.start()
         self.login = login_frame(self.private, IDENTITY.public, MESH if mesh else None)
         if log_in:
@@ -51,7 +51,7 @@ def relay() -> Relay:
 @pytest.mark.statement(118)
 def test_the_server_key_comes_first_and_the_server_info_second(relay: Relay) -> None:
     outlet = FakeOutlet()
-    session = Session(relay, IDENTITY, outlet, ("", 0), nonce=lambda size: bytes(range(0x18, 0x18 + size)))
+    session = RelaySession(relay, IDENTITY, outlet, ("", 0), nonce=lambda size: bytes(range(0x18, 0x18 + size)))
     session.start()
     assert [frame.encode() for frame in outlet.taken()] == [VECTORS["server_key"]]
     session.reader.receive(VECTORS["client_info"])
@@ -200,7 +200,7 @@ def test_a_mesh_peer_watches_forwards_and_closes(relay: Relay) -> None:
 
 def test_presence_says_what_kind_of_client_it_is(relay: Relay) -> None:
     outlet = FakeOutlet()
-    session = Session(relay, IDENTITY, outlet, ("192.0.2.9", 7), nonce=bytes, not_ideal=True)
+    session = RelaySession(relay, IDENTITY, outlet, ("192.0.2.9", 7), nonce=bytes, not_ideal=True)
     prober = handshake.ClientInfo(is_prober=True)
     session.reader.receive(handshake.encode_client_info(prober, private(3), IDENTITY.public, bytes(24)))
     session.process(0.0)

@@ -23,7 +23,7 @@ def declare(nouns: Any) -> None:
     delete.add_argument("-i", "--id", default="", help="not used")
 
 
-def _refuse(arguments: argparse.Namespace) -> NoReturn:
+def _refuse(_arguments: argparse.Namespace) -> NoReturn:
     raise CommandError(
         "this server has no OAuth clients: they belong to /api/v2, which it does not serve",
         "programs use an API key, made by: headscale apikeys create",

@@ -34,7 +34,7 @@ def _replace(present: Callable[[int, FrameType | None], None], wanted: Callable[
         signal.signal(signal.SIGINT, wanted)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(_number: int, _frame: FrameType | None) -> None:
     if sys.stderr.isatty():
         os.write(sys.stderr.fileno(), b"\r\x1b[K")  # a line that shows progress
     os._exit(INTERRUPTED)

@@ -49,7 +49,7 @@ def declare(nouns: Any) -> None:
     )  # fmt: skip
 
 
-def _serve(arguments: argparse.Namespace) -> None:
+def _serve(_arguments: argparse.Namespace) -> None:
     import uvicorn
 
     address, port = _setting("ADDR"), _setting("PORT")

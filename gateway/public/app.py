@@ -38,15 +38,15 @@ def build_app(
     return SecurityHeaders(ClientAddress(measured, trusted_proxies))
 
 
-async def _refuse(request: Request, error: Exception) -> Response:
+async def _refuse(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return PlainTextResponse(f"{str(error.detail).lower()}\n", error.status_code, error.headers)
 
 
-async def _end(request: Request, error: Exception) -> Response:
+async def _end(_request: Request, _error: Exception) -> Response:
     # The body was cut off, so nobody reads this; without a handler the server logs a traceback for each.
     return Response(status_code=400)
 
 
-async def _apologise(request: Request, error: Exception) -> Response:
+async def _apologise(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("internal error\n", 500)

@@ -80,7 +80,7 @@ class Revocation:
     def _touched(self, change: registry_pb2.Change) -> list[bytes]:
         kind = change.WhichOneof("fact")
         if kind == "node_removed":
-            return self._here(change.node_removed, lambda key: True)
+            return self._here(change.node_removed, lambda _key: True)
         if kind == "node_put":
             node = change.node_put
             return self._here(node.id, lambda key: node.expired or key != node.node_key)

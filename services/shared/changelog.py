@@ -127,7 +127,7 @@ class Follower:
         load: Callable[[], Awaitable[None]],
         *,
         quiet: float = QUIET,
-        on_gap: Callable[[str], None] = lambda service: None,
+        on_gap: Callable[[str], None] = lambda _service: None,
         expected: tuple[type[Exception], ...] = (),
     ) -> None:
         """`load` takes the first snapshot of all logs; `on_gap` is called with the service of a log that has a gap.

@@ -71,7 +71,7 @@ def worth_telling(old: NodeRecord, new: NodeRecord) -> bool:
     return (len(old.endpoints) > len(fixed_old)) != (len(new.endpoints) > len(fixed_new))
 
 
-def compare(old: NodeRecord, new: NodeRecord) -> Change | None:
+def compare(old: NodeRecord, new: NodeRecord) -> Change | None:  # noqa: C901  (one test per field)
     """What peers that knew the old state must be told; None when nothing."""
     if any(getattr(old, name) != getattr(new, name) for name in _SHOWN):
         return WHOLE

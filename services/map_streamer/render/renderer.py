@@ -185,6 +185,13 @@ class Deltas:
             return None
         return text
 
+    def _changed_owners(self, viewer: Viewer, class_: int, own: bytes) -> set[int]:
+        """Return the owners whose profile the viewer needs beside those of changed peers."""
+        view, users = self._difference.new, self._difference.users
+        owner = view.node(viewer.node_id).owner
+        owners = {owner} if own else set()
+        return owners | (users & (view.owners(class_) | {owner})) if users else owners
+
     def _compose(
         self, viewer: Viewer, own: bytes, rules: bytes | None, ssh: tuple[bytes, ...] | None, dns: bytes | None
     ) -> bytes:
@@ -206,12 +213,7 @@ class Deltas:
             members.append(b'"PeersChangedPatch":[' + b",".join(map(self._patch, patched)) + b"]")
         if dns is not None:
             members.append(b'"DNSConfig":' + dns)
-        owners = {view.node(node_id).owner for node_id in whole}
-        if own:
-            owners.add(view.node(viewer.node_id).owner)
-        if difference.users:
-            seen = view.owners(class_) | {view.node(viewer.node_id).owner}
-            owners |= difference.users & seen
+        owners = {view.node(node_id).owner for node_id in whole} | self._changed_owners(viewer, class_, own)
         if owners:
             members.append(b'"UserProfiles":' + renderer.profiles_json(owners))
         if rules is not None:

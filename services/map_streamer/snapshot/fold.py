@@ -99,7 +99,7 @@ class _Draft:
         self.dns_records = before.dns_records
         self.reshaped = False
 
-    def apply(self, fact: Fact) -> None:
+    def apply(self, fact: Fact) -> None:  # noqa: C901  (one case per fact, complete by assert_never)
         match fact:
             case NodePut(node):
                 self._put_node(msgspec.structs.replace(node, term=node.expiry))

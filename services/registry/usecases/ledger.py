@@ -80,7 +80,7 @@ class Ledger:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
-        self.consequence: Callable[[Draft], None] = lambda draft: None
+        self.consequence: Callable[[Draft], None] = lambda _draft: None
         """Runs after each work, in the same transaction, to add the facts that follow from it."""
         self.commits = 0
         """Transactions that wrote something, for metrics and tests."""

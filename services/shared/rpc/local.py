@@ -239,9 +239,9 @@ class LocalChannel(grpc.aio.Channel):
             request: object = None,
             timeout: float | None = None,
             metadata: MetadataLike | None = None,
-            credentials: object = None,
-            wait_for_ready: bool | None = None,
-            compression: object = None,
+            credentials: object = None,  # noqa: ARG001  (stubs pass these three by name)
+            wait_for_ready: bool | None = None,  # noqa: ARG001
+            compression: object = None,  # noqa: ARG001
         ) -> client_calls.LocalCall[Q, R]:
             if self._closed:
                 raise grpc.aio.UsageError("Channel is closed.")

@@ -99,7 +99,7 @@ def _user(chain: Chain) -> Handler:
     return handle
 
 
-async def _moved(request: Request, call: CallContext) -> Response:
+async def _moved(_request: Request, _call: CallContext) -> Response:
     text = "nodes are not moved between users any more: log in again as the other user, or give the node tags"
     return problem(410, grpc.StatusCode.UNIMPLEMENTED, text)
 

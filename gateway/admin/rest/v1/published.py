@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 import orjson
-from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.admin.rest.v1 import page
@@ -17,20 +16,20 @@ _HEADERS = {"Cache-Control": "max-age=300"}
 def add_to(routes: Routes, prefix: str) -> None:
     """Add the document, the page, and the redirects of older addresses."""
 
-    async def as_json(request: Request) -> Response:
+    async def as_json() -> Response:
         return Response(_json(), 200, _HEADERS, "application/json")
 
-    async def as_yaml(request: Request) -> Response:
+    async def as_yaml() -> Response:
         return Response(_yaml(), 200, _HEADERS, "application/yaml")
 
-    async def as_page(request: Request) -> Response:
+    async def as_page() -> Response:
         headers = {**_HEADERS, "Content-Security-Policy": page.POLICY}
         return Response(page.HTML, 200, headers, "text/html; charset=utf-8")
 
-    async def to_page(request: Request) -> Response:
+    async def to_page() -> Response:
         return RedirectResponse(f"{prefix}/docs")
 
-    async def as_swagger(request: Request) -> Response:
+    async def as_swagger() -> Response:
         return Response(_swagger(), 200, _HEADERS, "application/json")
 
     paths = {

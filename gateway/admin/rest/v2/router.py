@@ -38,7 +38,7 @@ def router(chain: Chain, tailnet: Tailnet) -> Routes:
     for operation in OPERATIONS:
         resources.setdefault(operation.path, {})[operation.verb] = operation
 
-    async def document(request: Request) -> Response:
+    async def document() -> Response:
         return Response(_document(), 200, {"Cache-Control": "max-age=300"}, "application/json")
 
     routes.add(f"{PREFIX}/openapi.json", document, READ)

@@ -100,24 +100,32 @@ class Names:
         return bool(self.domains) and domain not in self.domains
 
     def _prefixed(self, kind: str, name: str, text: str, at: int) -> Alias:
-        if kind == "tag":
-            if text not in self.tags:
-                raise UnknownNameError(f'tag not found: "{text}"')
-            return Alias(AliasKind.TAG, text)
-        if kind == "group":
-            if text not in self.groups and "@" not in name:
-                if not self.provider_groups or not name:
-                    raise UnknownNameError(f'group not defined in policy: "{text}"')
-                self.provided.setdefault(text, at)
-            return Alias(AliasKind.GROUP, text)
-        if kind == "ipset":
-            if text not in self.ipsets:
-                raise UnknownNameError(f'ipset not defined in policy: "{text}"')
-            return Alias(AliasKind.PREFIXES, text, self.ipsets[text], text in self.internet_sets)
-        if kind == "svc":
-            if not name:
-                raise ValueError(f'invalid service name: "{text}"')
-            return Alias(AliasKind.SERVICE, text)
+        match kind:
+            case "tag":
+                if text not in self.tags:
+                    raise UnknownNameError(f'tag not found: "{text}"')
+                return Alias(AliasKind.TAG, text)
+            case "group":
+                return self._group(name, text, at)
+            case "ipset":
+                if text not in self.ipsets:
+                    raise UnknownNameError(f'ipset not defined in policy: "{text}"')
+                return Alias(AliasKind.PREFIXES, text, self.ipsets[text], text in self.internet_sets)
+            case "svc":
+                if not name:
+                    raise ValueError(f'invalid service name: "{text}"')
+                return Alias(AliasKind.SERVICE, text)
+            case _:
+                return self._autogroup(name, text, at)
+
+    def _group(self, name: str, text: str, at: int) -> Alias:
+        if text not in self.groups and "@" not in name:
+            if not self.provider_groups or not name:
+                raise UnknownNameError(f'group not defined in policy: "{text}"')
+            self.provided.setdefault(text, at)
+        return Alias(AliasKind.GROUP, text)
+
+    def _autogroup(self, name: str, text: str, at: int) -> Alias:
         if name in ("member", "members"):
             self.member_spellings.setdefault(name, at)
         if name in _AUTOGROUPS:

@@ -1,4 +1,4 @@
-"""The bus: wakes readers and carries changes between processes; may lose messages, and then says so."""
+"""The bus: carries changes between processes. May lose messages, and then signals the gap."""
 
 from services.shared.bus.connect import connect_bus as connect_bus
 from services.shared.bus.memory import MemoryBus as MemoryBus

@@ -1,4 +1,4 @@
-"""Which bus a configuration asks for: the only place that knows both implementations."""
+"""Selection of the bus by configuration; the only module that knows both implementations."""
 
 from __future__ import annotations
 

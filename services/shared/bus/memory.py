@@ -1,4 +1,4 @@
-"""The bus of one process: no network, the same promises."""
+"""The bus within one process: no network, the same guarantees."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class MemoryBus:
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message | Reconnected]]:
-        """Receive what is published to these topics from now on."""
+        """Receive the messages of these topics from now on."""
         inbox = Inbox(self._capacity)
         for topic in topics:
             self._inboxes.setdefault(topic, set()).add(inbox)
@@ -43,7 +43,7 @@ class MemoryBus:
                     self._inboxes.pop(topic, None)
 
     def interrupt(self) -> None:
-        """Behave as after a lost connection: every reader loses what waits and is told so."""
+        """Behave as after a lost connection: every reader loses its queue and gets `Reconnected`."""
         for inbox in {inbox for readers in self._inboxes.values() for inbox in readers}:
             inbox.lost()
 

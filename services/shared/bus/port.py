@@ -1,6 +1,6 @@
-"""What a bus is: topics, messages, and the promise to say when some may be missing.
+"""The interface of a bus: topics, messages, and the guarantee to signal a gap.
 
-The bus is never the truth. A reader that gets `Reconnected` must ask the owner of the facts for what it missed.
+The bus is no source of truth. A reader that gets `Reconnected` must fetch missed changes from the owner of the log.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """Messages may have been lost before this point: the link was cut, or the reader was too slow."""
+    """Marks a gap: earlier messages may be lost, by a disconnection or a slow reader."""
 
 
 class Bus(Protocol):
     """Publish and subscribe by exact topic."""
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Send to all who subscribe now. Trouble is logged and counted, never raised: the log is the truth."""
+        """Send to the current subscribers. Failures are logged and counted, never raised: the log is authoritative."""
         ...
 
     def subscribe(self, *topics: str) -> AbstractAsyncContextManager[AsyncIterator[Message | Reconnected]]:
-        """Receive what is published to these topics; entering returns once the subscription is live.
+        """Receive the messages of these topics; entering returns once the subscription is live.
 
-        Whoever is cancelled while it waits for the next message loses none.
+        Cancellation of the wait for the next message loses no message.
 
-        When the bus is away it returns after some seconds all the same, and `Reconnected` comes once it is live:
-        whoever follows a log reads it from its owner, with the bus or without.
+        If the bus is unavailable, entering still returns after some seconds, and `Reconnected` follows once it is
+        live: a reader of a log gets it from its owner, with or without the bus.
         """
         ...
 
     async def close(self) -> None:
-        """End all subscriptions and give back the connection."""
+        """End all subscriptions and close the connection."""
         ...

@@ -1,4 +1,4 @@
-"""The bounded queue between the bus and one reader: when it is full, it is emptied and the reader is told."""
+"""The bounded queue between the bus and one reader. On overflow it is emptied, and the reader gets `Reconnected`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CAPACITY = 1024
 
 
 class Inbox:
-    """Messages on their way to one reader. Full means: forget them all, say `Reconnected`, go on."""
+    """Queued messages of one reader; on overflow `Reconnected` replaces them."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity
@@ -20,7 +20,7 @@ class Inbox:
         self._closed = False
 
     def put(self, message: Message) -> bool:
-        """Queue a message; false when the queue overflowed and was emptied."""
+        """Queue a message. Returns False if the queue overflowed and was emptied."""
         if len(self._items) >= self._capacity:
             self.lost()
             return False
@@ -29,13 +29,13 @@ class Inbox:
         return True
 
     def lost(self) -> None:
-        """Replace all that waits by one mark that something is missing."""
+        """Replace all queued messages by one `Reconnected`."""
         self._items.clear()
         self._items.append(Reconnected())
         self._ready.set()
 
     def close(self) -> None:
-        """Let the reader finish after what is queued."""
+        """End the reader's iteration after the queued messages."""
         self._closed = True
         self._ready.set()
 

@@ -1,11 +1,11 @@
-"""The format of what travels on a bus that others may write to, and its signature. No I/O.
+"""The format and signature of records on a bus that others may write to. No I/O.
 
     record = body (n bytes) | tag (16 bytes, absent without a deployment token)
     body   = kind (1 byte: 1 message, 2 gap) | length of the traceparent (1 byte) | traceparent | payload
     tag    = BLAKE2b(topic length (2 bytes, big endian) | topic | body; key, person "smartscale-bus")
 
-The key is derived from the deployment token, so whoever may only publish on Redis cannot make a record. A record
-that was signed once may be played again: readers of a change log number what they take, and others only look again.
+The key is derived from the deployment token, so whoever may only publish on Redis cannot make a record. Signed
+records can be replayed: readers of a change log check positions, and other readers only read the store again.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import hmac
 from services.shared.bus.port import Message, Reconnected
 
 GAP = bytes((2, 0))
-"""The body that says that messages of its topic may be missing."""
+"""The body of a gap: messages of the topic may be missing."""
 
 _MESSAGE = 1
 _GAP = 2
 
 TAG = 16
-"""Bytes of a tag: 2^128 forgeries to try, each one a publication."""
+"""Bytes of a tag: a forger needs 2^128 publications."""
 
 _PERSON = b"smartscale-bus"
 
 
 class Seal:
-    """Signs and verifies records with the key of one deployment; without a token records are taken as they are."""
+    """Signs and verifies records with the key of a deployment; without a token records are not verified."""
 
     def __init__(self, token: str) -> None:
         self._key = hashlib.blake2b(token.encode(), digest_size=32, person=_PERSON).digest() if token else b""
 
     def sign(self, topic: str, body: bytes) -> bytes:
-        """Return the record that carries this body on this topic."""
+        """Return the signed record of a body on a topic."""
         return body + self._tag(topic, body) if self._key else body
 
     def verify(self, topic: str, record: bytes) -> bytes | None:
@@ -58,7 +58,7 @@ def pack(payload: bytes, traceparent: str) -> bytes:
 
 
 def unpack(topic: str, body: bytes) -> Message | Reconnected | None:
-    """Return what a body says, or None if it has another format."""
+    """Decode a body, or return None if it has another format."""
     if len(body) < 2 or body[0] not in (_MESSAGE, _GAP) or len(body) < 2 + body[1]:
         return None
     if body[0] == _GAP:

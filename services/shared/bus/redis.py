@@ -1,12 +1,12 @@
-"""The bus between processes: Redis pub/sub. Owns one subscriber connection and the connections that publish.
+"""The bus between processes, on Redis pub/sub. Owns one subscriber connection and a pool that publishes.
 
-A record that the deployment did not sign (`record`) is dropped, and since it may have replaced a true one, the readers
-of its topic get `Reconnected`, at most once in `DISTRUST_SECONDS`.
+A record without a valid signature (`record`) is dropped, and since it may have replaced a genuine one, the readers of
+its topic get `Reconnected`, at most once per `DISTRUST_SECONDS`.
 
-Redis loses what is published while a reader is away, so every reader gets `Reconnected` after each gap in its
-connection. A publisher that could not send sends a gap on that topic as soon as Redis answers again, so that readers
-whose own connection never failed get `Reconnected` too. While Redis is known to be away, publishing costs nothing: no
-request waits for a timeout.
+Redis does not keep messages for a disconnected reader, so every reader gets `Reconnected` after each gap in its
+connection. A publisher that failed to send publishes a gap on that topic as soon as Redis responds again, so that
+readers whose own connection never failed get `Reconnected` too. While Redis is unavailable, publishing returns at
+once: no request waits for a timeout.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _PING_EVERY = 5.0
 _ANSWER_WITHIN = 5.0
 _PUBLISH_WITHIN = 2.0
 _LIVE_WITHIN = 2.0
-"""Seconds that a new reader waits for Redis. Processes start without it; `Reconnected` tells when it is there."""
+"""Seconds that a new reader waits for Redis. Processes start without it, and get `Reconnected` once connected."""
 
 
 DISTRUST_SECONDS = 1.0
-"""How often the readers of a topic read from the store again at most, however many records are forged."""
+"""Minimum seconds between two rereads of a topic's store that forged records cause."""
 
 
 class _Options(TypedDict):
-    """What both clients of Redis have in common. Reconnection is ours: a client that retries hides a gap."""
+    """Options of both Redis clients. They do not reconnect by themselves, because that would hide a gap."""
 
     socket_connect_timeout: float
     socket_keepalive: bool
@@ -60,33 +60,31 @@ class _Options(TypedDict):
 
 
 class BusMetrics:
-    """The numbers of one registry about the bus."""
+    """Metrics of the bus in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.lost = Counter(
             "smartscale_bus_publish_failures", "Messages that could not be published.", registry=registry
         )
-        self.cuts = Counter(
-            "smartscale_bus_reconnects", "Times the subscriber connection was made anew.", registry=registry
-        )
+        self.cuts = Counter("smartscale_bus_reconnects", "Reconnections of the subscriber.", registry=registry)
         self.forged = Counter(
-            "smartscale_bus_unsigned", "Records that this deployment did not sign, dropped.", registry=registry
+            "smartscale_bus_unsigned", "Records dropped for lack of a valid signature.", registry=registry
         )
         self.slow = Counter(
-            "smartscale_bus_overflows", "Times a reader was too slow and lost messages.", registry=registry
+            "smartscale_bus_overflows", "Overflows of a slow reader's queue, which lose messages.", registry=registry
         )
 
 
 class RedisBus:
-    """Publishes and subscribes by one Redis; survives its restarts."""
+    """A bus on one Redis server; survives its restarts."""
 
     def __init__(self, url: str, telemetry: Telemetry | None = None, capacity: int = CAPACITY, token: str = "") -> None:
-        """Make a bus that connects when it is first used. Records are signed if there is a deployment token."""
+        """The bus connects when first used. Records are signed if there is a deployment token."""
         self._seal = Seal(token)
         self._distrusted: dict[str, asyncio.TimerHandle] = {}
-        """Topics with a bad record a moment ago."""
+        """Topics with a recent unsigned record."""
         self._repeat: set[str] = set()
-        """Those of them with another one since."""
+        """Distrusted topics with a further unsigned record since."""
         options = _Options(socket_connect_timeout=3, socket_keepalive=True, retry=Retry(NoBackoff(), 0), protocol=2)
         self._publisher = Redis.from_url(url, socket_timeout=_PUBLISH_WITHIN, max_connections=16, **options)
         self._listener = Redis.from_url(url, socket_timeout=None, **options)
@@ -95,11 +93,11 @@ class RedisBus:
         self._inboxes: dict[str, set[Inbox]] = {}
         self._live: set[str] = set()
         self._stale: set[str] = set()
-        """Topics whose readers missed something: they get `Reconnected` once Redis has confirmed the topic again."""
+        """Topics whose readers get `Reconnected` once Redis confirms the subscription again."""
         self._unconfirmed: Counter_[str] = Counter_()
-        """Subscriptions that were sent and not confirmed, by topic."""
+        """Number of unconfirmed subscriptions by topic."""
         self._wanted = asyncio.Event()
-        """Set while there is a reader."""
+        """Set while the bus has a reader."""
         self._changed = asyncio.Condition()
         self._pubsub: PubSub | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -108,7 +106,7 @@ class RedisBus:
         self._closed = False
 
     async def publish(self, topic: str, payload: bytes) -> None:
-        """Send to all who subscribe now; what cannot be sent is owed."""
+        """Send to the current subscribers. On failure, a gap is sent on the topic later."""
         if self._debtor is None:
             try:
                 await self._send(topic, pack(payload, current_traceparent()))
@@ -126,7 +124,7 @@ class RedisBus:
         async with asyncio.timeout(_PUBLISH_WITHIN):
             try:
                 await self._publisher.publish(topic, record)
-            except (RedisConnectionError, OSError):  # a pooled connection that died unseen: once more on a fresh one
+            except (RedisConnectionError, OSError):  # a stale pooled connection: retry once on a new one
                 await self._publisher.publish(topic, record)
 
     async def _pay(self) -> None:
@@ -145,14 +143,14 @@ class RedisBus:
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message | Reconnected]]:
-        """Receive what is published to these topics; entering waits until Redis confirmed all of them, but not long."""
+        """Receive messages of these topics; entering waits some seconds for Redis to confirm all of them."""
         inbox = Inbox(self._capacity)
         for topic in topics:
             self._inboxes.setdefault(topic, set()).add(inbox)
         self._wanted.set()
         try:
             if self._reader is None:
-                self._reader = asyncio.get_running_loop().create_task(self._read_for_ever())
+                self._reader = asyncio.get_running_loop().create_task(self._read_until_closed())
             if self._pubsub is not None:
                 # When this fails the reading task fails too, and subscribes to everything again.
                 with contextlib.suppress(*_TROUBLE):
@@ -161,7 +159,7 @@ class RedisBus:
                 async with asyncio.timeout(_LIVE_WITHIN), self._changed:
                     await self._changed.wait_for(lambda: self._live.issuperset(topics))
             except TimeoutError:
-                log.warning("bus is away, its readers go on without it", topics=",".join(topics))
+                log.warning("bus unavailable, readers continue without it", topics=",".join(topics))
                 self._stale.update(topic for topic in topics if topic not in self._live)
             yield inbox
         finally:
@@ -216,7 +214,7 @@ class RedisBus:
             with contextlib.suppress(*_TROUBLE):
                 await self._pubsub.unsubscribe(*unused)
 
-    async def _read_for_ever(self) -> None:
+    async def _read_until_closed(self) -> None:
         pause = _FIRST_PAUSE
         first = True
         while True:
@@ -226,7 +224,7 @@ class RedisBus:
                     await self._connect(pubsub)
                     if not first:
                         self._metrics.cuts.inc()
-                        log.info("bus connection is back")
+                        log.info("bus connection restored")
                     pause = _FIRST_PAUSE
                     await self._read(pubsub)
             except _TROUBLE as error:
@@ -242,7 +240,7 @@ class RedisBus:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _read(self, pubsub: PubSub) -> None:
-        """Deliver until the connection fails; a silent one is asked for a sign of life."""
+        """Deliver messages until the connection fails; a silent connection is pinged."""
         silent = 0.0
         while True:
             frame = await pubsub.get_message(timeout=_PING_EVERY)
@@ -287,12 +285,12 @@ class RedisBus:
                 log.warning("bus reader too slow, messages dropped", topic=topic)
 
     def _distrust(self, topic: str) -> None:
-        """Let the readers of a topic read from its store again, now or when that was last done long enough ago."""
+        """Send `Reconnected` to the readers of a topic, now or when `DISTRUST_SECONDS` have passed since the last."""
         self._metrics.forged.inc()
         if topic in self._distrusted:
             self._repeat.add(topic)
             return
-        log.warning("bus record not signed by this deployment dropped", topic=topic)
+        log.warning("bus record without valid signature dropped", topic=topic)
         self._read_again(topic)
 
     def _read_again(self, topic: str) -> None:

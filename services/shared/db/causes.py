@@ -1,4 +1,4 @@
-"""Why a database cannot be used, in words with a remedy, from what its driver reports. Never a value of a statement."""
+"""Error texts with a remedy for an unusable database, from its driver's error. Never contains a statement's values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SQLITE = (
     ("database disk image is malformed", "{name} is damaged: stop the server, and restore a backup"),
     ("file is not a database", "{name} is damaged or is no SQLite database: restore a backup"),
 )
-"""How SQLite's messages begin. It reports a wrong statement by the same class: that is not in this table."""
+"""Prefixes of SQLite's messages. SQLite reports wrong statements by the same class; those are not listed."""
 
 _POSTGRES = {
     "53100": "the disk of PostgreSQL is full: free room on it",
@@ -32,11 +32,11 @@ _POSTGRES = {
     "57P03": "PostgreSQL is starting or stopping",
     "XX001": "the data of PostgreSQL is damaged: restore a backup",
 }
-"""By SQLSTATE."""
+"""Error texts by PostgreSQL's SQLSTATE."""
 
 
 def cause_of(error: BaseException | None, name: str) -> str | None:
-    """Return why the database called `name` cannot be used; None if the statement was wrong instead."""
+    """Return why the database `name` is unusable; None if the statement is at fault."""
     if isinstance(error, sqlite3.Error):
         text = str(error)
         return next((words.format(name=name) for begin, words in _SQLITE if text.startswith(begin)), None)

@@ -1,4 +1,4 @@
-"""Reads what `recognition` judges a database by: names of tables, versions, and counts of rows."""
+"""Reading of the facts that `recognition` judges: names of tables, versions, and counts of rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.shared.db.untouched import Source, UntouchedError, open_untouched
 
 
 async def recognise(config: DatabaseConfig) -> Verdict:
-    """Say what the configured database is, without writing anything.
+    """Return the verdict on the configured database, without writing anything.
 
     Raises:
         UntouchedError: it cannot be reached or read.
@@ -29,7 +29,7 @@ async def recognise(config: DatabaseConfig) -> Verdict:
 
 
 async def contents_of(source: Source) -> Contents:
-    """Return what a database is judged by."""
+    """Read the facts by which a database is recognised."""
     tables = await source.tables()
     devices = "nodes" if "nodes" in tables else "machines"
     return Contents(

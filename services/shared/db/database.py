@@ -1,8 +1,8 @@
-"""The way to the database: engines, transactions, migrations and the column type of instants.
+"""Database access: engines, transactions, migrations and the column type of instants. Knows no table.
 
 One URL serves all services; each has tables and a version table of its own. On SQLite a transaction that writes begins
 with BEGIN IMMEDIATE, because a read transaction that later wants to write fails at once when another wrote meanwhile,
-whatever the busy timeout. Writers of one process queue in turn on a lock instead of polling the file. How SQLite
+whatever the busy timeout. Writers of one process queue on a lock instead of polling the file. How SQLite
 is run without threads is in `services.shared.db.sqlite`.
 """
 
@@ -38,10 +38,10 @@ _WRITES = "smartscale_writes"
 _MIGRATION_LOCK = 0x736D6172  # "smar": the advisory lock that replicas starting together take in turn
 
 _STARTING = ("57P03", "57P02", "53300")
-"""PostgreSQL's states for: starting up, just crashed, no connection free."""
+"""SQLSTATEs of PostgreSQL: starting up, just crashed, no connection free."""
 
 START_TIMEOUT = 30.0
-"""Seconds that a service waits at its start for its database."""
+"""Seconds that a service waits for its database at startup."""
 
 _writers: WeakKeyDictionary[AsyncEngine, sqlite.Writer] = WeakKeyDictionary()
 _files: WeakKeyDictionary[AsyncEngine, OpenedFile] = WeakKeyDictionary()
@@ -49,13 +49,13 @@ _locks: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = 
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant: takes aware datetimes only, gives them back in UTC, and sorts right on SQLite too."""
+    """An instant: accepts only aware datetimes, returns them in UTC, and sorts correctly on SQLite too."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn an aware datetime into what the database stores."""
+        """Convert an aware datetime to the stored form."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -64,14 +64,14 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Turn what the database stored into an aware datetime."""
+        """Convert the stored form to an aware datetime."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def create_engine(config: DatabaseConfig) -> AsyncEngine:
-    """Make the engine for the configured database; connects lazily. The caller disposes of it."""
+    """Return a lazily connecting engine for the configured database. The caller disposes of it."""
     if config.type == "postgres":
         return _postgres(config.postgres, config.debug)
     return _sqlite(config.sqlite, config.debug)
@@ -79,10 +79,10 @@ def create_engine(config: DatabaseConfig) -> AsyncEngine:
 
 @asynccontextmanager
 async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that may write: commits at the end of the block, rolls back when it raises.
+    """Open a writing transaction: commits at the end of the block, rolls back if it raises.
 
     Raises:
-        DatabaseAwayError: it cannot be reached, or was lost under way. Whether it committed is not known then.
+        DatabaseAwayError: the database is unreachable, or the connection was lost; the commit is then uncertain.
     """
     with _told_apart(engine):
         if engine.dialect.name != "sqlite":
@@ -97,10 +97,10 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 @asynccontextmanager
 async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that only reads, and sees one state of the database throughout on SQLite.
+    """Open a read-only transaction; on SQLite it reads one snapshot of the database.
 
     Raises:
-        DatabaseAwayError: it cannot be reached, or was lost under way.
+        DatabaseAwayError: the database is unreachable, or the connection was lost.
     """
     with _told_apart(engine):
         async with engine.connect() as connection:
@@ -109,7 +109,7 @@ async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 @contextmanager
 def _told_apart(engine: AsyncEngine) -> Iterator[None]:
-    """Turn what a database reports of itself into DatabaseAwayError; a wrong statement, which is a bug, passes."""
+    """Translate failures of the database to DatabaseAwayError; errors of wrong statements, which are bugs, pass."""
     if (file := _files.get(engine)) is not None:
         file.check()
     try:
@@ -131,7 +131,7 @@ def _told_apart(engine: AsyncEngine) -> Iterator[None]:
 
 
 async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) -> None:
-    """Bring the tables of one service to the newest version, or wait while another replica does.
+    """Migrate the tables of one service to the newest version, or wait while another replica does.
 
     `package_dir` is the folder that holds `env.py` and `versions/`.
 
@@ -148,7 +148,7 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
 
 
 async def wait_until_reachable(engine: AsyncEngine) -> None:
-    """Connect once; wait up to `START_TIMEOUT` for a PostgreSQL that is starting.
+    """Connect once; wait up to `START_TIMEOUT` seconds for a PostgreSQL that is starting.
 
     Raises:
         DatabaseAwayError: it cannot be reached, or refuses us.
@@ -162,7 +162,7 @@ async def wait_until_reachable(engine: AsyncEngine) -> None:
             if not _is_starting(error) or asyncio.get_running_loop().time() > deadline:
                 reason = error.orig if isinstance(error, DBAPIError) else error
                 raise DatabaseAwayError(f"database {engine.url.database}: {reason}") from error
-            log.warning("database does not answer yet", error=type(error).__name__)
+            log.warning("database not ready yet", error=type(error).__name__)
         await asyncio.sleep(1)
 
 
@@ -173,7 +173,7 @@ def _is_starting(error: OSError | DBAPIError) -> bool:
 
 
 def run_migrations() -> None:
-    """The whole body of a service's `migrations/env.py`: run inside the transaction that `migrate` opened."""
+    """Run a service's migrations inside the transaction that `migrate` opened; the body of `migrations/env.py`."""
     from alembic import context
 
     attributes = context.config.attributes
@@ -183,7 +183,7 @@ def run_migrations() -> None:
 
 
 def upgrade_on(connection: Connection, package_dir: Path, version_table: str, revision: str = "head") -> None:
-    """Bring the tables of one service to a revision, inside the transaction that the connection is in."""
+    """Migrate the tables of one service to a revision, inside the connection's transaction."""
     from alembic import command
     from alembic.config import Config as AlembicConfig
 

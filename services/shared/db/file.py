@@ -1,7 +1,7 @@
-"""The SQLite file as a file: its mode, who may use it, and whether it is still the one that was opened.
+"""The SQLite file on disk: its mode, its lock between servers, and detection of removal or replacement.
 
-Knows no statement. A server must not go on with a file that was removed or replaced: what it acknowledges would be
-gone after the next start.
+Runs no statement. A server must not continue with a removed or replaced file: acknowledged writes would be lost at
+the next start.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BYTES = {"registry": 0, "policy": 1, "auth": 2}
 """The byte of the lock file that each service locks, so that services of a stack may share a file."""
 
 _held: set[tuple[Path, str]] = set()
-"""What this process locks: a lock of POSIX does not keep a process out that holds it itself."""
+"""Locks of this process, because POSIX locks do not exclude the process that has them."""
 
 
 class DatabaseInUseError(OSError):
@@ -34,12 +34,12 @@ class DatabaseInUseError(OSError):
 
 
 def prepare(path: Path) -> None:
-    """Make the file and its folder if they are missing, readable by their owner only; take other users' rights away.
+    """Create the file and its folder if missing, and remove other users' permissions.
 
     SQLite gives `-wal` and `-shm` the mode of the file.
 
     Raises:
-        OSError: they cannot be made.
+        OSError: the file or the folder cannot be created.
     """
     _make_folder(path.parent)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
@@ -53,11 +53,11 @@ def prepare(path: Path) -> None:
 
 @contextmanager
 def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
-    """Keep other servers from running the same services on this file; the kernel ends it with the process.
+    """Lock the file for these services against other servers; the kernel releases the lock with the process.
 
     Raises:
-        DatabaseInUseError: another server does.
-        OSError: the lock file cannot be made.
+        DatabaseInUseError: another server has the lock.
+        OSError: the lock file cannot be created.
     """
     _make_folder(path.parent)
     lock = Path(f"{path.absolute()}.lock")
@@ -99,7 +99,7 @@ def _in_use(path: Path, process: str) -> str:
 
 
 class OpenedFile:
-    """The file that an engine opened first."""
+    """The identity of the file that an engine opened first."""
 
     __slots__ = ("_identity", "_path")
 
@@ -108,10 +108,10 @@ class OpenedFile:
         self._identity: tuple[int, int] | None = None
 
     def check(self) -> None:
-        """Make sure that the path still leads to the file that was opened.
+        """Check that the path still is the opened file.
 
         Raises:
-            DatabaseAwayError: it was removed or replaced.
+            DatabaseAwayError: the file was removed or replaced.
         """
         try:
             found = os.stat(self._path)  # noqa: PTH116  a transaction pays for it

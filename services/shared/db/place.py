@@ -1,4 +1,4 @@
-"""Which database a server of this configuration uses, decided before anything is written.
+"""The choice of the database that a server uses, made before anything is written.
 
 A configuration of Headscale names Headscale's database. That one is never written: what is imported from it goes into
 `smartscale.sqlite` beside it, and from then on the same configuration means that file. So the old server can be

@@ -1,7 +1,7 @@
-"""Statements of busy paths: compiled once, run by the driver's own cursor. Knows no table.
+"""Prepared statements for hot paths: compiled once, run by the driver's own cursor. Knows no table.
 
-What SQLAlchemy does for each execution (a key for its cache, a context, a result, events) takes 100 us of CPU when done
-over and over, and 400 where a single change finds it out of the processor's caches; the statement itself takes 20.
+What SQLAlchemy does for each execution (a key for its cache, a context, a result, events) takes 100 us of CPU when
+repeated, and 400 us with cold processor caches; the statement itself takes 20 us.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Values = Mapping[str, Any]
 
 
 class _Form:
-    """A statement as one dialect has it."""
+    """A statement compiled for one dialect."""
 
     __slots__ = ("_parameters", "text")
 
@@ -35,23 +35,23 @@ class _Form:
         ]
 
     def parameters(self, values: Values) -> tuple[Any, ...]:
-        """Values in the order and the types of the driver."""
+        """Return the values in the driver's order and types."""
         return tuple([values[name] if to is None else to(values[name]) for name, to in self._parameters])
 
 
 class Prepared:
-    """A statement all of whose parameters are named; may be kept for ever and used with any engine."""
+    """A statement with named parameters only. Engine-independent; to be created once per process."""
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
         self._forms: dict[str, _Form] = {}
 
     async def run(self, connection: AsyncConnection, rows: Sequence[Values]) -> None:
-        """Execute it once for each row of values."""
+        """Execute the statement once per row of values."""
         await at_once(connection, self._run, rows)
 
     async def value(self, connection: AsyncConnection, values: Values) -> Any:
-        """The first column of its first row; None when there is no row."""
+        """Return the first column of the first row; None if there is no row."""
         return await at_once(connection, self._value, values)
 
     def _run(self, connection: Connection, rows: Sequence[Values]) -> None:
@@ -70,7 +70,7 @@ class Prepared:
         return None if row is None else row[0]
 
     def _begun(self, connection: Connection) -> _Form:
-        """Its form for this connection, which is in a transaction then."""
+        """Begin a transaction if there is none, and return the form for the connection's dialect."""
         if not connection.in_transaction():
             connection.begin()
         dialect = connection.dialect
@@ -81,14 +81,14 @@ class Prepared:
 
 
 def run_text(connection: Connection, text: str) -> None:
-    """Execute a statement without parameters, in whatever transaction there is."""
+    """Execute a statement without parameters in the current transaction, if any."""
     with _cursor(connection, text) as cursor:
         cursor.execute(text)
 
 
 @contextmanager
 def _cursor(connection: Connection, text: str) -> Iterator[Any]:
-    """A cursor of the driver; its errors are told as SQLAlchemy tells them, without any values."""
+    """Yield a cursor of the driver. Its errors are raised as SQLAlchemy's, without values."""
     connection.engine.logger.info(text)
     dialect, driven = connection.dialect, connection.connection
     cursor = driven.cursor()

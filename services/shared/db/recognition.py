@@ -1,5 +1,5 @@
-"""What a database is, judged by its tables: ours, Headscale's, another program's, or empty. Reads nothing but names
-and counts, and never writes; how a database is opened without a trace is in `services.shared.db.untouched`.
+"""Recognition of a database by its tables: ours, Headscale's, another program's, or empty. Uses only names and
+counts, and never writes; how a database is opened without a trace is in `services.shared.db.untouched`.
 
 Headscale's release follows from the ids in its table `migrations` (a list that only grows), from `database_versions`
 since 0.29, and before 0.23 from the tables `machines` and `kvs`.
@@ -88,7 +88,7 @@ class Contents:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a database is."""
+    """The kind of a database, and the facts that a refusal or an import needs."""
 
     kind: Kind
     release: str = ""
@@ -114,7 +114,7 @@ def known_revisions(service: str) -> frozenset[str]:
 
 
 def judge(contents: Contents) -> Verdict:
-    """Say whose database this is."""
+    """Return the verdict on a database's contents."""
     names = set(contents.tables)
     ours = {name for name in names if name.startswith(tuple(f"{service}_" for service in OUR_SERVICES))}
     if contents.revisions and not (_is_headscale(names) and not contents.our_ids):

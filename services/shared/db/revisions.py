@@ -1,6 +1,6 @@
-"""Whether the tables of a service are at the newest version, read without the migration engine.
+"""The version of a service's tables, compared with the newest, without loading the migration engine.
 
-The engine takes tens of megabytes of memory that a server whose tables are current need not pay.
+The engine takes tens of megabytes of memory that a server with current tables saves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PARENT = re.compile(r"^down_revision\b[^=]*=\s*[\"']([^\"']+)[\"']", re.MULTILI
 
 
 def newest(package_dir: Path) -> str | None:
-    """Return the revision that no other one follows; None if the scripts do not say it plainly."""
+    """Return the newest revision of the migration scripts; None if it is ambiguous."""
     scripts = [path.read_text() for path in (package_dir / "versions").glob("[!_]*.py")]
     revisions = {found[1] for script in scripts if (found := _REVISION.search(script))}
     parents = {found[1] for script in scripts if (found := _PARENT.search(script))}

@@ -1,10 +1,10 @@
-"""SQLite on the event loop: statements run where they are asked for, without a thread in between.
+"""SQLite on the event loop: statements run in the calling coroutine, without a thread. Knows no table.
 
-In WAL mode nothing a statement does waits for a disk or for another connection, with three exceptions that are dealt
-with here. A statement takes some 10 us, two hops to a thread and back 150 us of CPU, and a small transaction has
-eight statements: through threads the hops were most of what a change cost.
+In WAL mode no statement waits for a disk or for another connection, with the three exceptions below. A statement takes
+some 10 us, two hops to a thread and back 150 us of CPU, and a small transaction has eight statements: through threads
+the hops were most of what a change cost.
 
-* The write lock may be another process's: `begin` then asks again after a pause, in which the loop goes on.
+* Another process may have the write lock: `begin` then retries after a pause, in which the loop continues.
 * A checkpoint syncs the file: it runs in a thread, on a connection of its own, every so many commits. Only when that
   fails for long does a commit do it (`BACKSTOP`).
 * Without WAL readers and writers wait for each other, so such a database is used through threads (`aiosqlite`).
@@ -36,14 +36,14 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 BUSY_TIMEOUT = 20
-"""Milliseconds that a statement may hold the loop up for another process's lock."""
+"""Milliseconds that a statement may block the loop for another process's lock."""
 LOCK_TIMEOUT = 10.0
-"""Seconds that a transaction waits for it."""
+"""Seconds that a transaction waits for another process's lock."""
 BACKSTOP = 8
-"""Times the configured number of pages after which a commit checkpoints after all."""
+"""Multiple of the configured number of pages after which a commit makes the checkpoint itself."""
 _RETRY = 0.01
 _PAGES_OF_A_COMMIT = 8
-"""Reckoned: what a small transaction appends to the log."""
+"""Estimated pages that a small transaction appends to the log."""
 
 
 class _Cursor(sqlite3.Cursor):
@@ -57,7 +57,7 @@ class _Connection(sqlite3.Connection):
 
 
 class OnLoopDialect(SQLiteDialect_pysqlite):
-    """`sqlite3` for `AsyncEngine`: it may be used from coroutines, and never makes them wait."""
+    """`sqlite3` for `AsyncEngine`: usable from coroutines, never awaits."""
 
     driver = "onloop"
     is_async = True
@@ -75,14 +75,14 @@ class OnLoopDialect(SQLiteDialect_pysqlite):
 
 
 async def _nothing() -> None:
-    """SQLAlchemy takes a driver that never waits for one that blocks, and refuses it."""
+    """Await nothing: SQLAlchemy refuses a driver that never awaits, as it assumes that it blocks."""
 
 
 registry.register("sqlite.onloop", __name__, "OnLoopDialect")
 
 
 class Checkpoints:
-    """Moves the log into the database, in a thread, every so many commits."""
+    """Checkpoints the WAL into the database, in a thread, after a number of commits."""
 
     def __init__(self, path: Path, pages: int) -> None:
         self._path = path
@@ -91,7 +91,7 @@ class Checkpoints:
         self._running: Future[None] | asyncio.Future[None] | None = None
 
     def committed(self, _connection: Connection) -> None:
-        """A transaction commits now."""
+        """Count a commit, and start a checkpoint if one is due."""
         self._commits += 1
         if self._commits < self._every or (self._running is not None and not self._running.done()):
             return
@@ -100,18 +100,18 @@ class Checkpoints:
 
     def _checkpoint(self) -> None:
         try:
-            # Never made here: a file that was removed must not come back empty.
+            # Never create the file: a removed file must not come back empty.
             connection = sqlite3.connect(f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=1)
             try:
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
             finally:
                 connection.close()
         except sqlite3.Error as error:
-            log.warning("checkpoint failed, the next one may do better", error=type(error).__name__)
+            log.warning("checkpoint failed, will be retried", error=type(error).__name__)
 
 
 def on_loop(path: Path, *, echo: bool, pool_size: int, max_overflow: int) -> AsyncEngine:
-    """An engine whose statements run on the loop; the caller sets its connections up."""
+    """Return an engine whose statements run on the loop; the caller sets up its connections."""
     engine = create_engine(
         URL.create("sqlite+onloop", database=str(path)),
         echo=echo,
@@ -124,22 +124,22 @@ def on_loop(path: Path, *, echo: bool, pool_size: int, max_overflow: int) -> Asy
 
 
 def set_up(cursor: Any, pages: int) -> None:
-    """The pragmas of a connection that is used on the loop."""
+    """Set the pragmas of a connection that is used on the loop."""
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT:d}")
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute(f"PRAGMA wal_autocheckpoint={max(pages, 0) * BACKSTOP:d}")
 
 
 def tend(engine: AsyncEngine, path: Path, pages: int) -> None:
-    """Checkpoint as configured; 0 pages mean never."""
+    """Checkpoint the engine's database every `pages` pages; 0 means never."""
     if pages > 0:
         event.listen(engine.sync_engine, "commit", Checkpoints(path, pages).committed)
 
 
 async def at_once(connection: AsyncConnection, work: Callable[[Connection, *Ts], T], *arguments: *Ts) -> T:
-    """Do something with a connection; where the driver never waits, without the greenlet in which it could.
+    """Run a function on a connection, without a greenlet if the driver never awaits.
 
-    Each greenlet has a stack that is mapped and unmapped: 30 us of CPU, as much as a statement.
+    A greenlet's stack is mapped and unmapped each time: 30 us of CPU, as much as a statement.
     """
     if isinstance(connection.dialect, OnLoopDialect):
         assert connection.sync_connection is not None
@@ -148,7 +148,7 @@ async def at_once(connection: AsyncConnection, work: Callable[[Connection, *Ts],
 
 
 class Writer:
-    """The connection on which an engine writes, kept from one transaction to the next; its users take turns."""
+    """The writing connection of an engine, kept between transactions; one transaction at a time."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._kept: AsyncConnection | None = None
@@ -156,10 +156,10 @@ class Writer:
 
     @asynccontextmanager
     async def transaction(self, engine: AsyncEngine, options: Mapping[str, Any]) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end of the block, rolls back when it raises; the connection has these execution options.
+        """Open a transaction with these execution options: commits at the end of the block, rolls back if it raises.
 
         Raises:
-            OperationalError: another process wrote for too long.
+            OperationalError: another process kept the write lock for too long.
         """
         connection, self._kept = self._kept, None
         if connection is None:
@@ -169,7 +169,7 @@ class Writer:
             yield connection
             await at_once(connection, Connection.commit)
         except BaseException:
-            await connection.close()  # which rolls back; what state the connection is in is not for us to guess
+            await connection.close()  # rolls back; the state of the connection is unknown
             raise
         self._kept = connection
 
@@ -181,10 +181,10 @@ class Writer:
 
 
 async def begin(connection: AsyncConnection) -> None:
-    """Begin a transaction; while another process holds the lock that it needs, wait without holding up the loop.
+    """Begin a transaction; wait without blocking the loop while another process has the write lock.
 
     Raises:
-        OperationalError: it was not to be had within `LOCK_TIMEOUT`.
+        OperationalError: the lock was not free within `LOCK_TIMEOUT`.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LOCK_TIMEOUT

@@ -1,7 +1,7 @@
-"""That something we depend on is not there. Apart from `database`, so that who only answers calls need not load it."""
+"""The error for an unreachable database. Separate from `database`, so that RPC code need not load SQLAlchemy."""
 
 from __future__ import annotations
 
 
 class DatabaseAwayError(OSError):
-    """The database refuses us or does not answer; the text says why, without any value of a statement."""
+    """The database is unreachable or refuses access; the text has the reason, without values of a statement."""

@@ -1,4 +1,4 @@
-"""Opens a database that may be somebody else's, to read it without leaving a trace: no lock, no new file, no table.
+"""Read-only access to a foreign database without side effects: no lock, no new file, no table.
 
 A SQLite file is opened with `immutable=1`, since even `mode=ro` makes `-shm` and `-wal` files beside it. That mode
 ignores a journal, so where one is left of a server that did not end in order, file and journal are copied to a
@@ -29,11 +29,11 @@ from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteC
 Row = Mapping[str, object]
 
 _PAGE = 500
-"""Rows that are fetched at once."""
+"""Rows per fetch."""
 _LOCK_BYTES = (0x40000000, 512)
-"""Where SQLite's locks lie in its file (PENDING_BYTE, sqlite `src/os.h`)."""
+"""Offset of SQLite's locks in its file (PENDING_BYTE, sqlite `src/os.h`)."""
 _MOST_IDS = 5_000_000
-"""Ids that are tried one by one in a damaged table."""
+"""Maximum number of ids tried one by one in a damaged table."""
 
 
 class UntouchedError(Exception):

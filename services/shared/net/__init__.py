@@ -1,1 +1,1 @@
-"""Transports between a socket and a protocol."""
+"""Transports between a socket and a protocol, and handover of connections between services."""

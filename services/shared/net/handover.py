@@ -1,4 +1,4 @@
-"""How one service of a process takes over a connection that another one accepted. Knows no service."""
+"""Handover of an accepted connection between services of one process. Knows no service."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Callable
 
 Adopt = Callable[[asyncio.Transport, tuple[str, int], bytes], bool]
-"""Take a connection over: its transport, the peer's address and port, and all bytes that were read, from the request
-line on. False where there is no room; then it stays the caller's."""
+"""Take over a connection: its transport, the peer's address and port, and all bytes read so far, from the request
+line on. Returns False at the limit of connections; then the caller keeps it."""
 
 
 class Handovers:
-    """What services of this process take over, by name; empty where each runs in a process of its own."""
+    """The handover functions of the services in this process; unset where each has its own process."""
 
     __slots__ = ("relay", "together")
 
     def __init__(self, *, together: bool = False) -> None:
         self.together = together
-        """Whether all services run in this process."""
+        """`together` is whether all services run in this process."""
         self.relay: Adopt | None = None
-        """Connections for `/derp` and its neighbours."""
+        """Takes connections that request `/derp` or another path of the relay."""

@@ -1,4 +1,4 @@
-"""A transport that stands on another one. Owns what it hands through unchanged; knows not what it does to the bytes."""
+"""Base class of a transport on top of another one: the methods that pass through. Does not transform bytes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Upper(asyncio.Transport):
-    """What a protocol sees of a connection that is changed on its way; after its end all of it is harmless."""
+    """A transport whose bytes a subclass transforms; all methods are safe to call after close."""
 
     __slots__ = ("_closing", "_protocol", "_socket")
 
@@ -17,49 +17,49 @@ class Upper(asyncio.Transport):
         self._closing = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What the socket's transport says."""
+        """Return the value of the socket's transport."""
         return self._socket.get_extra_info(name, default) if self._socket is not None else default
 
     def is_closing(self) -> bool:
-        """Whether the end has begun."""
+        """Return whether the transport is closing or closed."""
         return self._closing
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand the connection over."""
+        """Set the protocol of the connection."""
         self._protocol = protocol
 
     def get_protocol(self) -> asyncio.BaseProtocol:
-        """Whose connection it is."""
+        """Return the protocol of the connection."""
         assert self._protocol is not None
         return self._protocol
 
     def is_reading(self) -> bool:
-        """Whether bytes are taken from the socket."""
+        """Return whether the socket is being read."""
         return self._socket is not None and self._socket.is_reading()
 
     def pause_reading(self) -> None:
-        """Take no bytes from the socket; what was taken has been handed on."""
+        """Stop reading from the socket; data already read has been passed on."""
         if not self._closing and self._socket is not None:
             self._socket.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take bytes again."""
+        """Read from the socket again."""
         if not self._closing and self._socket is not None:
             self._socket.resume_reading()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """When to call the protocol's `pause_writing` and `resume_writing`, in bytes on the wire."""
+        """Set the limits of `pause_writing` and `resume_writing`, in bytes on the wire."""
         if self._socket is not None:
             self._socket.set_write_buffer_limits(high, low)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
-        """Those limits, low and high."""
+        """Return the low and the high limit, in bytes."""
         return self._socket.get_write_buffer_limits() if self._socket is not None else (0, 0)
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait for the socket."""
+        """Return the number of bytes queued for the socket."""
         return self._socket.get_write_buffer_size() if self._socket is not None else 0
 
     def can_write_eof(self) -> bool:
-        """No: one direction alone cannot be ended."""
+        """Return False: half-closed connections are not supported."""
         return False

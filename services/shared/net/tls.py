@@ -1,15 +1,15 @@
-"""TLS between a socket and a protocol: the server's end, on the transports of any event loop. Knows no files.
+"""Server-side TLS between a socket and a protocol, on the transports of any event loop. Knows no files.
 
 Python's own TLS keeps buffers for each connection, and they stay as large as the largest message that went through.
-Here every step takes what arrived, hands on what it became and leaves nothing behind, so one pair of buffers serves all
-connections of a loop, and an idle connection is OpenSSL's state and one small object:
+Here every step processes all received bytes and buffers none, so one pair of buffers serves all connections of a loop,
+and an idle connection costs OpenSSL's state and one small object:
 
     socket > data_received > [incoming] > OpenSSL > plaintext > the protocol's data_received
     the protocol's write > OpenSSL > [outgoing] > socket
 
-A protocol meets its transport before the handshake, so that whoever bounds connections and their time bounds this part
-of it too; it speaks only when spoken to, and is told nothing before the handshake is done. For the rest the transport
-is one of asyncio's: when either side has said its end (close_notify), the connection is over for both.
+`connection_made` is called before the handshake, so that limits on connections and their time cover the handshake too;
+a protocol must not write before it has received data. Otherwise the transport behaves as asyncio's: close_notify from
+either side closes the connection in both directions.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from typing import Any
 from services.shared.net.stacked_transport import Upper
 
 RECORD = 16 << 10
-"""A TLS record holds so much plaintext at most (RFC 8446 section 5.1)."""
+"""Maximum plaintext of a TLS record, in bytes (RFC 8446 section 5.1)."""
 LINGER = 30.0
-"""Seconds that a peer gets to read the end and to hang up; as long as asyncio gives it."""
+"""Seconds to wait for the peer's close_notify after ours, as in asyncio."""
 _PIECE = 128 << 10
-"""Larger messages leave the common buffer in pieces: it never shrinks."""
+"""Maximum bytes encrypted at once: the shared buffer never shrinks, so larger messages are split."""
 _ACME_ALPN = b"\x0aacme-tls/1"
-"""The protocol name with its length, as in the hello of an authority that validates (RFC 7301 section 3.1)."""
+"""The ALPN name with its length, as in the ClientHello of a validating CA (RFC 7301 section 3.1)."""
 _PLAIN_HTTP = (
     b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 32\r\n"
     b"connection: close\r\n\r\nthis port speaks https, not http"
@@ -40,16 +40,16 @@ Data = bytes | bytearray | memoryview
 
 
 def ignore(_connection: TlsConnection, _reason: str) -> None:
-    """Nobody wants to know of peers that fail."""
+    """Ignore a failed handshake."""
 
 
 Challenge = Callable[[], ssl.SSLContext | None]
-"""The context that answers an open TLS-ALPN-01 challenge (RFC 8737), or None where there is none."""
+"""Returns the context for an open TLS-ALPN-01 challenge (RFC 8737), or None."""
 OnFailed = Callable[["TlsConnection", str], None]
 
 
 def bare_context() -> ssl.SSLContext:
-    """A server's context: TLS 1.2 and newer, no client certificates, no ALPN, no tickets; without a certificate yet.
+    """Return a server context: TLS 1.2 or newer, no client certificates, ALPN or tickets; without a certificate yet.
 
     Clients that resume sessions are browsers, which come seldom; the clients of the control protocol and of relays
     never do, and each ticket would cost a copy of the session and its encryption.
@@ -61,10 +61,10 @@ def bare_context() -> ssl.SSLContext:
 
 
 def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
-    """The same with a certificate.
+    """Return `bare_context()` with a certificate loaded.
 
     Raises:
-        OSError: the files are no certificate and its key.
+        OSError: the files are not a certificate and its key.
     """
     context = bare_context()
     context.load_cert_chain(certificate, key)
@@ -77,20 +77,20 @@ def over_tls(
     on_failed: OnFailed = ignore,
     challenge: Challenge | None = None,
 ) -> Callable[..., TlsConnection]:
-    """A factory of protocols made one that has TLS in between, for one event loop."""
+    """Wrap a protocol factory so that its protocols are reached over TLS, for one event loop."""
     shared = Terminator(context, on_failed, challenge)
     return lambda *positional, **named: TlsConnection(shared, make(*positional, **named))
 
 
 class Terminator:
-    """What the connections of one listener share. Of one event loop: its buffers are empty between two steps."""
+    """State shared by the connections of one listener on one event loop. Its buffers are empty between calls."""
 
     __slots__ = ("challenge", "context", "incoming", "on_failed", "outgoing", "plaintext")
 
     def __init__(
         self, context: ssl.SSLContext, on_failed: OnFailed = ignore, challenge: Challenge | None = None
     ) -> None:
-        """`on_failed` hears of peers that break the rules of TLS, with OpenSSL's name for how."""
+        """`on_failed` is called for each failed handshake, with OpenSSL's name of the reason."""
         self.context = context
         self.on_failed = on_failed
         self.challenge = challenge
@@ -98,13 +98,13 @@ class Terminator:
         self.plaintext = memoryview(bytearray(RECORD))
 
     def context_for(self, hello: bytes) -> ssl.SSLContext:
-        """The context for a connection that begins with these bytes: the client's hello, or its start."""
+        """Return the context for a connection by the first bytes of its ClientHello."""
         other = self.challenge() if self.challenge is not None and _ACME_ALPN in hello else None
         return self.context if other is None else other
 
 
 class TlsConnection(asyncio.Protocol, Upper):
-    """One connection: to the socket's transport a protocol, to the protocol a transport."""
+    """One TLS connection: the protocol of the socket's transport, and the transport of the inner protocol."""
 
     __slots__ = ("_failure", "_linger", "_ready", "_shared", "_tls")
 
@@ -116,16 +116,16 @@ class TlsConnection(asyncio.Protocol, Upper):
         self._failure: Exception | None = None
         self._linger: asyncio.TimerHandle | None = None
 
-    # What the socket says
+    # Called by the socket's transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A socket was accepted: the handshake is the peer's to begin."""
+        """Accept the socket; the client starts the handshake."""
         self._socket = transport  # type: ignore[assignment]  # uvloop's has all methods and is no subclass
         if self._protocol is not None:
             self._protocol.connection_made(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: decrypt all of them, say what TLS itself has to say, then hand the plaintext on at once."""
+        """Decrypt received bytes, send TLS's own messages, then pass the plaintext on in one call."""
         if self._closing and (self._linger is None or self._failure is not None):
             return
         plain: list[bytes] = []
@@ -153,7 +153,7 @@ class TlsConnection(asyncio.Protocol, Upper):
             self.eof_received()
 
     def _open(self, data: bytes, plain: list[bytes]) -> bool:
-        """Append what the bytes complete; whether the peer has said its end."""
+        """Append the decrypted plaintext to `plain`. Returns whether the peer sent close_notify."""
         shared, tls = self._shared, self._tls
         incoming, view = shared.incoming, shared.plaintext
         if tls is None:
@@ -171,15 +171,15 @@ class TlsConnection(asyncio.Protocol, Upper):
         return False
 
     def eof_received(self) -> None:
-        """The peer says no more: in TLS that is the end of both directions."""
+        """Close both directions, as TLS has no half-closed connections."""
         if self._ready and not self._closing and self._protocol is not None:
             self._protocol.eof_received()  # type: ignore[attr-defined]
         self.close()
         if self._socket is not None:
-            self._socket.close()  # there is nothing more to await
+            self._socket.close()  # no close_notify can follow
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """Pass the loss of the socket on to the protocol."""
         self._closing = True
         self._socket = self._tls = None
         if self._linger is not None:
@@ -190,22 +190,22 @@ class TlsConnection(asyncio.Protocol, Upper):
             protocol.connection_lost(exc or self._failure)
 
     def pause_writing(self) -> None:
-        """The socket is full."""
+        """Pass back-pressure of the socket on to the protocol."""
         if self._protocol is not None:
             self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
-        """The socket takes more."""
+        """Pass the end of back-pressure on to the protocol."""
         if self._protocol is not None:
             self._protocol.resume_writing()
 
-    # What the protocol says
+    # Called by the inner protocol
 
     def write(self, data: Data) -> None:
-        """Encrypt and send; after the end nothing is sent.
+        """Encrypt and send. Does nothing once the connection is closing.
 
         Raises:
-            RuntimeError: the handshake is not done, so the protocol speaks without having been spoken to.
+            RuntimeError: the handshake is not complete.
         """
         if self._closing or not data:
             return
@@ -231,11 +231,11 @@ class TlsConnection(asyncio.Protocol, Upper):
             self._flush()
 
     def writelines(self, list_of_data: Iterable[Data]) -> None:
-        """Send several pieces as if they were one."""
+        """Send several pieces in one write."""
         self.write(b"".join(list_of_data))
 
     def close(self) -> None:
-        """Say the end after what was written, and hang up when the peer has, or has had its time to."""
+        """Send close_notify after the written data, and close the socket on the peer's or after the timeout."""
         if self._closing:
             return
         self._closing = True
@@ -246,7 +246,7 @@ class TlsConnection(asyncio.Protocol, Upper):
         try:
             self._tls.unwrap()
         except ssl.SSLError:
-            over = False  # the usual one is SSLWantReadError: the peer has not said its end
+            over = False  # usually SSLWantReadError: the peer has not sent close_notify
         self._shared.incoming.read()
         self._flush()
         if self._socket is None:
@@ -257,13 +257,13 @@ class TlsConnection(asyncio.Protocol, Upper):
             self._await_end(self._socket)
 
     def abort(self) -> None:
-        """Cut the connection; what was written and not sent is lost."""
+        """Close the socket at once; unsent data is lost."""
         self._closing = True
         if self._socket is not None:
             self._socket.abort()
 
     def _fail(self, error: ssl.SSLError) -> None:
-        """The peer broke the rules: OpenSSL has told it so."""
+        """Close after a violation of TLS, for which OpenSSL has written an alert."""
         if self._closing or self._socket is None:
             return
         self._closing, self._failure = True, error
@@ -277,9 +277,9 @@ class TlsConnection(asyncio.Protocol, Upper):
         self._await_end(self._socket)
 
     def _await_end(self, socket: asyncio.Transport) -> None:
-        """Read over what comes, so that nothing that is under way to the peer is lost by a reset.
+        """Discard received data until the peer closes, so that no reset destroys data in flight to the peer.
 
-        The socket's own end is not said before the peer's: asyncio's clients lose what they have not read by then.
+        Our FIN is not sent before the peer's: asyncio's clients lose data that they have not read by then.
         """
         if not socket.is_closing() and not socket.is_reading():
             socket.resume_reading()
@@ -293,7 +293,7 @@ class TlsConnection(asyncio.Protocol, Upper):
                 self._socket.write(data)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """What asyncio's TLS transport says, and what the socket's says."""
+        """Return a value as asyncio's TLS transport does, else the socket's."""
         if name == "sslcontext":
             return self._shared.context
         if name == "ssl_object":

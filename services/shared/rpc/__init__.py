@@ -1,4 +1,4 @@
-"""gRPC as all of ours speak it: in process or over sockets, with identity, deadlines, errors and telemetry."""
+"""gRPC between the services, in process or over sockets: identity, deadlines, errors and telemetry."""
 
 from services.shared.rpc.client import OutgoingChannel as OutgoingChannel
 from services.shared.rpc.client import dial as dial

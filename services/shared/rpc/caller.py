@@ -1,4 +1,4 @@
-"""The administrator behind a call, on the way from the gateway to the services: gRPC metadata that only it sets."""
+"""The administrator who caused a call, as gRPC metadata that only the gateway sets."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Response = TypeVar("Response")
 
 METADATA_KEY = "smartscale-caller-bin"
 DIRECT = "command line"
-"""The wire of a command line that opens the database itself, without a server."""
+"""Value of `Caller.wire` for a command line that opens the database itself, without a server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes an administration call, as the gateway proved it. Never a secret; empty texts: not known."""
+    """The authenticated administrator of a call. Contains no secret; an empty field is unknown."""
 
     wire: str
     """How the call came in, such as `grpc` or `rest/v1`."""
@@ -35,7 +35,7 @@ class Caller:
 
     @property
     def actor(self) -> str:
-        """The caller in one line, as records of changes name it."""
+        """Return the caller in one line, for records of changes."""
         if self.key_prefix:
             return f"api key {self.key_prefix}"
         if self.wire == DIRECT:
@@ -44,7 +44,7 @@ class Caller:
 
     @property
     def metadata(self) -> tuple[tuple[str, bytes], ...]:
-        """The metadata of calls that are made for this caller."""
+        """Return the metadata of calls made for this caller."""
         message = common_pb2.Caller(
             wire=self.wire,
             address=self.address,
@@ -56,7 +56,7 @@ class Caller:
 
 
 def caller_of(context: ServicerContext[Request, Response]) -> Caller | None:
-    """The administrator that this call is made for, or None where no administrator caused it.
+    """Return the administrator of a call, or None if no administrator caused it.
 
     Raises:
         ValueError: the metadata is there more than once, or is not a Caller.

@@ -1,7 +1,7 @@
-"""Our side of calls between processes: where the replicas are, what every call carries, when it is tried again.
+"""The client side of calls between processes: replicas, metadata of every call, deadlines and retries.
 
-A call waits for a healthy replica until its deadline instead of failing at once, so a restarted service costs its
-callers a pause and no error. Calls that their contract declares repeatable are sent again when their replica dies
+A call waits for a healthy replica until its deadline instead of failing at once, so the restart of a service delays
+calls without failing them. Calls that their contract declares repeatable are sent again when their replica dies
 (`retry`).
 """
 
@@ -28,7 +28,7 @@ P = ParamSpec("P")
 C = TypeVar("C")
 
 UNARY_TIMEOUT = 10.0
-"""Seconds that a unary call gets when its caller named none."""
+"""Default deadline of a unary call, in seconds."""
 
 _SERVICE_CONFIG = json.dumps(
     {
@@ -55,7 +55,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, str | int], ...] = (
 
 
 def dial(addresses: Sequence[str] | str, security: ServicesConfig) -> OutgoingChannel:
-    """A channel to all replicas of one service, connected lazily.
+    """Return a lazily connected channel to all replicas of one service.
 
     An address is `host:port` (a name may stand for many replicas) or `unix:/path`.
     """
@@ -64,7 +64,7 @@ def dial(addresses: Sequence[str] | str, security: ServicesConfig) -> OutgoingCh
 
 
 def _targets(addresses: tuple[str, ...]) -> list[str]:
-    """As few targets as can be: all literal addresses of a family are one, which gRPC balances by itself."""
+    """Return the fewest targets: literal addresses of one family form one target, which gRPC balances itself."""
     families: dict[str, list[str]] = {"ipv4": [], "ipv6": []}
     targets: list[str] = []
     for address in addresses:
@@ -120,7 +120,7 @@ class _UnaryCalls(grpc.aio.UnaryUnaryMultiCallable[Q, R]):
 
 
 class OutgoingChannel(grpc.aio.Channel):
-    """Adds to every call what all of ours carry: the token, the trace, and a deadline to unary ones.
+    """Adds the deployment token and the trace to every call, and a deadline to unary calls.
 
     Also wraps a `LocalChannel`, so that traces cross there too.
     """
@@ -189,7 +189,7 @@ class OutgoingChannel(grpc.aio.Channel):
         return cast("grpc.aio.StreamStreamMultiCallable[Q, R]", self._spread(made))
 
     def _spread(self, made: Sequence[Callable[P, C]]) -> Callable[P, C]:
-        """A callable that adds what every call carries and makes the call on the next replica that is ready."""
+        """Return a callable that adds the metadata and calls the next ready replica."""
 
         def invoke(*request: P.args, **options: P.kwargs) -> C:
             options["metadata"] = self._carried(cast("MetadataLike | None", options.get("metadata")))
@@ -217,7 +217,7 @@ class OutgoingChannel(grpc.aio.Channel):
             await channel.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """Ready if any replica is."""
+        """Return READY if any replica is."""
         states = [channel.get_state(try_to_connect) for channel in self._channels]
         ready = grpc.ChannelConnectivity.READY
         return ready if ready in states else states[0]

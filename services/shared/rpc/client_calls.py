@@ -1,4 +1,4 @@
-"""The client's view of a call in process: the four call objects of grpc.aio over one `Exchange`."""
+"""The client side of an in-process call: the four call objects of grpc.aio over one `Exchange`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _stop(task: asyncio.Task[None]) -> None:
 
 
 class LocalCall(Generic[Q, R], grpc.aio.Call):
-    """What all four kinds share."""
+    """Base of the four kinds of call."""
 
     def __init__(
         self, exchange: Exchange, serialize: Callable[[Q], bytes] | None, deserialize: Callable[[bytes], R] | None
@@ -36,19 +36,19 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
         self._answer: asyncio.Future[R] | None = None
 
     def cancelled(self) -> bool:
-        """Whether the client cancelled it."""
+        """Return whether the client cancelled the call."""
         return self._exchange.cancelled_by_client
 
     def done(self) -> bool:
-        """Whether it has its status."""
+        """Return whether the call has its status."""
         return self._exchange.done
 
     def time_remaining(self) -> float | None:
-        """Seconds to the deadline."""
+        """Return the seconds to the deadline."""
         return self._exchange.time_remaining()
 
     def cancel(self) -> bool:
-        """End it; true if it had not ended."""
+        """Cancel the call. Returns True if it had not ended."""
         return self._exchange.cancel()
 
     def add_done_callback(self, callback: Callable[[LocalCall[Q, R]], None]) -> None:
@@ -56,25 +56,25 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
         self._exchange.on_end(lambda: callback(self))
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent first."""
+        """Return the server's initial metadata."""
         return await asyncio.shield(self._exchange.initial)
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent with the status."""
+        """Return the server's trailing metadata."""
         await self._exchange.ended()
         return self._exchange.trailing
 
     async def code(self) -> grpc.StatusCode:
-        """The status, once there is one."""
+        """Wait for the status and return it."""
         return await self._exchange.ended()
 
     async def details(self) -> str:
-        """The text of the status."""
+        """Wait for the text of the status and return it."""
         await self._exchange.ended()
         return self._exchange.details
 
     async def wait_for_connection(self) -> None:
-        """There is nothing to connect."""
+        """Return at once: there is no connection."""
 
     def send(self, request: Q) -> None:
         """Queue the only request of a call with a unary request."""
@@ -108,7 +108,7 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
         return self._serialize(request) if self._serialize else cast("bytes", request)
 
     async def _take(self) -> R | None:
-        """The next response, or None after an OK status; raises the status otherwise."""
+        """Return the next response, or None after an OK status. Raises any other status."""
         try:
             data = await self._exchange.responses.get()
             if data is not None:
@@ -139,7 +139,7 @@ class _UnaryAnswer(LocalCall[Q, R]):
             raise
         except Exception as error:
             self._answer.set_exception(error)
-            self._answer.exception()  # told to who waits here, so nobody need ask again
+            self._answer.exception()  # raised below, so asyncio need not report it
             raise
         self._answer.set_result(response)
         return response
@@ -184,7 +184,7 @@ class _StreamRequests(LocalCall[Q, R]):
             raise
 
     async def done_writing(self) -> None:
-        """Say that no request follows."""
+        """End the stream of requests."""
         self._exchange.requests.end()
 
 

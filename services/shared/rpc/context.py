@@ -1,4 +1,4 @@
-"""The server's view of a call in process: the `ServicerContext` of grpc.aio over one `Exchange`."""
+"""The server side of an in-process call: the `ServicerContext` of grpc.aio over one `Exchange`."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MetadataLike = grpc.aio.Metadata | Sequence[tuple[str, str | bytes]]
 
 
 def to_metadata(metadata: MetadataLike | None) -> grpc.aio.Metadata:
-    """Metadata in grpc.aio's type, copied."""
+    """Return a copy of the metadata in grpc.aio's type."""
     return grpc.aio.Metadata(*((key, value) for key, value in metadata or ()))
 
 
 class LocalContext(grpc.aio.ServicerContext[Q, R]):
-    """Handed to the handler of one call."""
+    """The context that a handler gets for one call."""
 
     def __init__(
         self, exchange: Exchange, serialize: Callable[[R], bytes] | None, deserialize: Callable[[bytes], Q] | None
@@ -34,7 +34,7 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         self._trailing = grpc.aio.Metadata()
 
     async def read(self) -> Q:
-        """The next request, or EOF."""
+        """Return the next request, or EOF."""
         data = await self._exchange.requests.get()
         if data is None:
             return cast("Q", grpc.aio.EOF)
@@ -61,15 +61,15 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         await self.abort(status.code, status.details, tuple(status.trailing_metadata or ()))
 
     def set_trailing_metadata(self, trailing_metadata: MetadataLike) -> None:
-        """Set what goes with the status."""
+        """Set the trailing metadata."""
         self._trailing = to_metadata(trailing_metadata)
 
     def trailing_metadata(self) -> grpc.aio.Metadata:
-        """What goes with the status."""
+        """Return the trailing metadata."""
         return self._trailing
 
     def invocation_metadata(self) -> grpc.aio.Metadata:
-        """What the client sent with the call."""
+        """Return the client's metadata."""
         return self._exchange.metadata
 
     def set_code(self, code: grpc.StatusCode) -> None:
@@ -77,7 +77,7 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         self._code = code
 
     def code(self) -> grpc.StatusCode:
-        """The status that the call will end with."""
+        """Return the status that the call will end with."""
         return self._code
 
     def set_details(self, details: str) -> None:
@@ -85,7 +85,7 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         self._details = details
 
     def details(self) -> str:
-        """The text of the status."""
+        """Return the text of the status."""
         return self._details
 
     def set_compression(self, compression: grpc.Compression) -> None:
@@ -95,7 +95,7 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         """Nothing is compressed in process."""
 
     def peer(self) -> str:
-        """Who calls."""
+        """Return the address of the client, which is in process."""
         return "local"
 
     def peer_identities(self) -> Iterable[bytes] | None:
@@ -111,16 +111,16 @@ class LocalContext(grpc.aio.ServicerContext[Q, R]):
         return {}
 
     def time_remaining(self) -> float:
-        """Seconds to the deadline; infinite where there is none."""
+        """Return the seconds to the deadline; infinite if there is none."""
         remaining = self._exchange.time_remaining()
         return math.inf if remaining is None else remaining
 
     def cancelled(self) -> bool:
-        """Whether the client gave up."""
+        """Return whether the client cancelled the call."""
         return self._exchange.code is grpc.StatusCode.CANCELLED
 
     def done(self) -> bool:
-        """Whether the call has its status."""
+        """Return whether the call has its status."""
         return self._exchange.done
 
     def add_done_callback(self, callback: Callable[[LocalContext[Q, R]], None]) -> None:

@@ -1,10 +1,10 @@
-"""From typed exceptions to gRPC status: a table on the servicer class, and no traceback over the wire.
+"""Translation of typed exceptions to gRPC status, by a table on the servicer class. Sends no traceback.
 
     @answers({NotFound: StatusCode.NOT_FOUND, Conflict: StatusCode.ALREADY_EXISTS})
     class RegistryServicer(pb_grpc.RegistryServiceServicer): ...
 
 Every public CamelCase method of the class is wrapped. An exception of the table ends the call with its status and its
-text; any other one ends it with INTERNAL and "internal error", and is logged with its traceback on our side only.
+text; any other one ends it with INTERNAL and "internal error", and is logged here with its traceback.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _PASS = (asyncio.CancelledError, grpc.aio.AbortError, PipeClosedError, Generator
 
 
 def answers(table: ErrorTable) -> Callable[[C], C]:
-    """Class decorator: map the exceptions of all its RPC methods to status codes; the nearest base class wins."""
+    """Return a class decorator that maps exceptions of RPC methods to status codes; the nearest base class wins."""
     whole: ErrorTable = {**_ALWAYS, **table}
 
     def decorate(servicer: C) -> C:
@@ -82,7 +82,7 @@ def _guard(method: Method, name: str, table: ErrorTable) -> Method:
 
 async def _abort(context: Context, error: Exception, name: str, table: ErrorTable) -> Never:
     if isinstance(error, grpc.aio.AioRpcError):
-        # A service below refused or is away: its status is ours, its text was made for callers.
+        # A called service refused or is unavailable: pass on its status and its text, which is meant for callers.
         await context.abort(error.code(), error.details() or "")
     for base in type(error).__mro__:
         if base in table:

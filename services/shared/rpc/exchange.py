@@ -1,8 +1,8 @@
-"""One call in process: what client and server of it share. Owns its end; refuses to know stubs and handlers.
+"""The shared state of one in-process call between client and server. Owns its status; knows no stub or handler.
 
-Messages cross as serialised bytes, in both directions, exactly as over a socket. So no object is ever shared between
-the two sides, a message that cannot be serialised fails here as it would there, and for the sizes that cross it costs
-about what a deep copy would.
+Messages cross as serialised bytes, in both directions, exactly as over a socket. So the two
+sides share no object, a message that cannot be serialised fails as over a socket, and the cost is about that of a
+deep copy.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from services.shared.rpc.pipe import Pipe
 
 
 class Exchange:
-    """The state of one call; it ends once, by whichever side comes first."""
+    """The state of one call; the first side to end it determines its status."""
 
     def __init__(self, method: str, metadata: grpc.aio.Metadata, timeout: float | None) -> None:
         self.method = method
@@ -41,11 +41,11 @@ class Exchange:
 
     @property
     def done(self) -> bool:
-        """Whether the call has its status."""
+        """Return whether the call has its status."""
         return self.code is not None
 
     def time_remaining(self) -> float | None:
-        """Seconds to the deadline; None where there is none."""
+        """Return the seconds to the deadline; None if there is none."""
         if self._deadline is None:
             return None
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
@@ -57,7 +57,7 @@ class Exchange:
         return self.code
 
     def on_end(self, callback: Callable[[], None]) -> None:
-        """Call back at the end; at once if that was already."""
+        """Register a callback for the end of the call; called at once if it has ended."""
         if self.done:
             asyncio.get_running_loop().call_soon(callback)
         else:
@@ -69,7 +69,7 @@ class Exchange:
             self.initial.set_result(metadata)
 
     def finish(self, code: grpc.StatusCode, details: str = "", trailing: grpc.aio.Metadata | None = None) -> None:
-        """Give the call its status; the first one counts."""
+        """Set the status of the call; later statuses are ignored."""
         if self.done:
             return
         self.code, self.details = code, details
@@ -86,7 +86,7 @@ class Exchange:
         self._callbacks.clear()
 
     def cancel(self) -> bool:
-        """End the call from the client's side."""
+        """Cancel the call as its client."""
         if self.done:
             return False
         self.cancelled_by_client = True
@@ -94,7 +94,7 @@ class Exchange:
         return True
 
     def abandon(self, code: grpc.StatusCode, details: str) -> None:
-        """End the call from outside of it: a deadline, a server that stops."""
+        """End the call for an external reason: its deadline, or a stopping server."""
         if not self.done:
             self._abandon(code, details)
 
@@ -108,6 +108,6 @@ class Exchange:
             self.server.cancel()
 
     def error(self) -> grpc.aio.AioRpcError:
-        """The status as the exception a client gets."""
+        """Return the status as a client's exception."""
         assert self.code is not None
         return grpc.aio.AioRpcError(self.code, self.initial.result(), self.trailing, self.details)

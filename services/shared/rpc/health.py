@@ -1,4 +1,4 @@
-"""The health service of all our gRPC servers. The library's, with the List call that it leaves out."""
+"""The health service of all gRPC servers: the library's, with the List call that it lacks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from grpc.aio import ServicerContext
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 MAX_LISTED = 100
-"""As many as the protocol lets a server list; ours have far fewer."""
+"""Maximum number of listed services by the protocol; our servers have far fewer."""
 
 
 class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc]

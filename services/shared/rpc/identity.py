@@ -1,4 +1,4 @@
-"""The identity of a client on its way between our processes: metadata that only the gateway sets."""
+"""The machine key of the client behind a call, as gRPC metadata that only the gateway sets."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ MACHINE_KEY = "smartscale-machine-key"
 
 
 class NoIdentityError(ValueError):
-    """The call carries no machine key, more than one, or a bad one."""
+    """The call has no machine key, several, or an invalid one."""
 
 
 def with_machine_key(key: MachineKey) -> tuple[tuple[str, str], ...]:
-    """Metadata that says which client a call is made for."""
+    """Return the metadata of a call made for a client."""
     return ((MACHINE_KEY, str(key)),)
 
 
 def machine_key_of(context: ServicerContext[Q, R]) -> MachineKey:
-    """The machine key that Noise proved for the client this call is made for.
+    """Return the machine key, proved by Noise, of the client that a call is made for.
 
     Raises:
-        NoIdentityError: there is none; the call did not come through the tunnel.
+        NoIdentityError: there is no key; the call did not come through the tunnel.
     """
     metadata: Iterable[tuple[str, str | bytes]] = context.invocation_metadata() or ()
     found = [value for name, value in metadata if name == MACHINE_KEY]

@@ -1,4 +1,4 @@
-"""What happens around every call on a server: who may call at all, and what is measured of it."""
+"""Server interceptors of every call: authentication by the deployment token, metrics and traces."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ TOKEN = "smartscale-token"
 Enter: TypeAlias = "Callable[[Context], AbstractAsyncContextManager[None]]"
 
 _OPEN = ("/grpc.health.v1.Health/",)
-"""Methods that need no token: a load balancer must be able to ask for health."""
+"""Methods without a token: load balancers check health."""
 
 
 class TokenInterceptor(grpc.aio.ServerInterceptor):
-    """Lets in only callers that show the deployment token. Stands before what counts calls by their names."""
+    """Rejects calls without the deployment token. To be placed before the interceptor that counts calls by name."""
 
     def __init__(self, token: str, telemetry: Telemetry) -> None:
         self._token = token.encode()
@@ -38,7 +38,7 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continue[Q, R], handler_call_details: grpc.HandlerCallDetails
     ) -> Handler[Q, R] | None:
-        """Pass the call on, or refuse it."""
+        """Pass the call on, or reject it."""
         if handler_call_details.method.startswith(_OPEN):
             return await continuation(handler_call_details)
         shown = [value for name, value in handler_call_details.invocation_metadata or () if name == TOKEN]
@@ -57,13 +57,13 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 class RpcMetrics:
-    """The numbers of one registry about calls served."""
+    """Metrics of served calls in one registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         names = ("service", "method", "code")
         self.served = Counter("smartscale_rpc_served", "Calls answered, by status.", names, registry=registry)
         self.refused = Counter(
-            "smartscale_rpc_refused", "Calls that did not show the deployment token.", registry=registry
+            "smartscale_rpc_refused", "Calls rejected for lack of the deployment token.", registry=registry
         )
         self.seconds = Histogram(
             "smartscale_rpc_seconds", "Time from a unary call's start to its answer.", names[:2], registry=registry
@@ -71,7 +71,7 @@ class RpcMetrics:
 
 
 class ObserveInterceptor(grpc.aio.ServerInterceptor):
-    """Counts and times every call, and continues the caller's trace in all but endless streams."""
+    """Counts and times every call, and continues the caller's trace except in unbounded streams."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._tracer = telemetry.tracer
@@ -82,7 +82,7 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Continue[Q, R], handler_call_details: grpc.HandlerCallDetails
     ) -> Handler[Q, R] | None:
-        """Wrap the handler that will answer."""
+        """Wrap the handler of the call."""
         handler = await continuation(handler_call_details)
         if handler is None or handler_call_details.method.startswith(_OPEN):
             return handler
@@ -145,7 +145,7 @@ def _name(code: object) -> str:
 
 
 def around(handler: Handler[Q, R], enter: Enter) -> Handler[Q, R]:
-    """A handler that does what the given one does, inside a context manager made for each call."""
+    """Wrap a handler in a context manager that is entered for each call."""
     if handler.response_streaming:
         streaming = cast("Behaviour", handler.stream_stream if handler.request_streaming else handler.unary_stream)
 

@@ -30,7 +30,7 @@ Find: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[AnyHandler | No
 
 
 class _Details:
-    """What an interceptor is told about a call."""
+    """The call details that an interceptor gets."""
 
     __slots__ = ("invocation_metadata", "method")
 
@@ -40,7 +40,7 @@ class _Details:
 
 
 class LocalServer(grpc.aio.Server):
-    """Holds servicers and runs their handlers as tasks of this loop."""
+    """An in-process server that runs handlers as tasks of this loop."""
 
     def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()) -> None:
         self._handlers: dict[str, AnyHandler] = {}
@@ -52,7 +52,7 @@ class LocalServer(grpc.aio.Server):
             self._find = _chained(interceptor, self._find)
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """Add handlers that are asked by method name."""
+        """Add handlers that are looked up by method name."""
         self._generic.extend(generic_rpc_handlers)
 
     def add_registered_method_handlers(self, service_name: str, method_handlers: Mapping[str, AnyHandler]) -> None:
@@ -68,7 +68,7 @@ class LocalServer(grpc.aio.Server):
         raise NotImplementedError("a local server has no ports")
 
     async def start(self) -> None:
-        """Nothing to do: calls are answered as soon as there are handlers."""
+        """Do nothing: calls are served as soon as there are handlers."""
 
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new calls, let the running ones finish within the grace, then end them."""
@@ -82,7 +82,7 @@ class LocalServer(grpc.aio.Server):
             await asyncio.wait(tasks)
 
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
-        """Wait for `stop`; true if the time ran out first."""
+        """Wait for `stop`. Returns True if the timeout passed first."""
         try:
             async with asyncio.timeout(timeout):
                 await self._stopped.wait()
@@ -91,11 +91,11 @@ class LocalServer(grpc.aio.Server):
         return False
 
     def begin(self, exchange: Exchange) -> None:
-        """Run one call."""
+        """Start the handler of a call."""
         if self._stopped.is_set():
             exchange.finish(grpc.StatusCode.UNAVAILABLE, "server has stopped")
             return
-        # An empty context, so that nothing crosses but what is in the metadata.
+        # An empty context, so that only metadata crosses to the server.
         exchange.server = asyncio.get_running_loop().create_task(self._serve(exchange), context=contextvars.Context())
         self._running.add(exchange)
         exchange.server.add_done_callback(lambda _task: self._running.discard(exchange))
@@ -124,7 +124,7 @@ class LocalServer(grpc.aio.Server):
         except grpc.aio.AbortError:
             assert context is not None
         except Exception as error:
-            # A handler may name its status and then raise, as the generated ones of absent methods do.
+            # A handler may set its status and then raise, as generated handlers of missing methods do.
             if context is None or context.code() is grpc.StatusCode.OK:
                 log.exception("rpc handler failed", method=exchange.method)
                 exchange.finish(grpc.StatusCode.UNKNOWN, f"unexpected {type(error).__name__}")
@@ -272,7 +272,7 @@ class LocalChannel(grpc.aio.Channel):
         return grpc.ChannelConnectivity.SHUTDOWN if self._closed else grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Waits for ever: the state changes only by `close`."""
+        """Wait until cancelled: the state changes only by `close`."""
         if self.get_state() is last_observed_state:
             await asyncio.get_running_loop().create_future()
 

@@ -12,11 +12,11 @@ CAPACITY = 64
 
 
 class PipeClosedError(Exception):
-    """Nobody will read what is written."""
+    """The reader of the pipe has closed it."""
 
 
 class Pipe(Generic[T]):
-    """Items in order; `get` gives None after the end."""
+    """A FIFO queue of items; `get` returns None after the end."""
 
     __slots__ = ("_broken", "_capacity", "_ended", "_items", "_moved")
 
@@ -41,12 +41,12 @@ class Pipe(Generic[T]):
         self._wake()
 
     def put_last(self, item: T) -> None:
-        """Queue the only item of a pipe that nobody has written to, and end it."""
+        """Queue the only item of an unused pipe, and end it."""
         self._items.append(item)
         self.end()
 
     async def get(self) -> T | None:
-        """The next item, or None after the end."""
+        """Return the next item, or None after the end."""
         while not self._items:
             if self._ended or self._broken:
                 return None
@@ -56,12 +56,12 @@ class Pipe(Generic[T]):
         return item
 
     def end(self) -> None:
-        """Say that no item follows those queued."""
+        """End the pipe after the queued items."""
         self._ended = True
         self._wake()
 
     def break_(self) -> None:
-        """Drop what is queued and let both sides go."""
+        """Drop the queued items and wake both sides."""
         self._broken = True
         self._items.clear()
         self._wake()

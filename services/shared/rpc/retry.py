@@ -1,4 +1,4 @@
-"""Repeats a unary call after the loss of a replica, where the contract of the RPC says that this does no harm.
+"""Retries of a unary call after the loss of a replica, for RPCs whose contract declares them idempotent.
 
 The contract is `option idempotency_level` in the proto. An RPC without it is sent once: after a lost connection the
 caller cannot know whether the server has committed its effects.
@@ -17,14 +17,14 @@ from google.protobuf.descriptor_pool import Default
 from services.shared.rpc.calling import Q, R
 
 ATTEMPTS = 4
-"""How often a repeatable call is sent at most."""
+"""Maximum number of attempts of an idempotent call."""
 
 _PAUSE = 0.05
-"""Seconds before the second attempt; doubled for each one after."""
+"""Seconds before the second attempt; doubled for each later one."""
 
 
 def attempts_of(method: str) -> int:
-    """How often a method may be sent. `method` is the path of a gRPC request, `/package.Service/Method`.
+    """Return the maximum number of attempts of a method, given as a gRPC path: `/package.Service/Method`.
 
     1 for a method without an idempotency level, and for one whose descriptor this process has not loaded.
     """
@@ -36,7 +36,7 @@ def attempts_of(method: str) -> int:
 
 
 class RetriedCall(grpc.aio.UnaryUnaryCall[Q, R]):
-    """Sends at once; sends again when the replica turned out to be unavailable and attempts and time are left."""
+    """A call that is sent again if its replica was unavailable, while attempts and time are left."""
 
     def __init__(self, send: Callable[[float], grpc.aio.UnaryUnaryCall[Q, R]], timeout: float, attempts: int) -> None:
         self._send = send
@@ -64,19 +64,19 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Q, R]):
         raise AssertionError("the last attempt returns or raises")
 
     def time_remaining(self) -> float:
-        """Seconds to the deadline of all attempts together."""
+        """Return the seconds left for all attempts together."""
         return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
     def cancelled(self) -> bool:
-        """Whether it was cancelled here."""
+        """Return whether the client cancelled the call."""
         return self._cancelled or self._call.cancelled()
 
     def done(self) -> bool:
-        """Whether the latest attempt has its status."""
+        """Return whether the latest attempt has its status."""
         return self._call.done()
 
     def cancel(self) -> bool:
-        """End it."""
+        """Cancel the call."""
         self._cancelled = True
         return self._call.cancel()
 
@@ -85,19 +85,19 @@ class RetriedCall(grpc.aio.UnaryUnaryCall[Q, R]):
         self._call.add_done_callback(callback)
 
     async def initial_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent first."""
+        """Return the server's initial metadata."""
         return await self._call.initial_metadata()
 
     async def trailing_metadata(self) -> grpc.aio.Metadata:
-        """What the server sent with the status."""
+        """Return the server's trailing metadata."""
         return await self._call.trailing_metadata()
 
     async def code(self) -> grpc.StatusCode:
-        """The status of the latest attempt."""
+        """Return the status of the latest attempt."""
         return await self._call.code()
 
     async def details(self) -> str:
-        """The text of the status."""
+        """Return the text of the status."""
         return await self._call.details()
 
     async def wait_for_connection(self) -> None:

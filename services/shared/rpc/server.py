@@ -1,4 +1,4 @@
-"""Our gRPC server on a socket: closed to strangers, with health, reflection, limits and telemetry."""
+"""The gRPC server on a socket: authentication, health, reflection, limits and telemetry. Knows no service."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 class InsecureError(ValueError):
-    """Neither a deployment token nor certificates: the server would be open to strangers."""
+    """Neither a deployment token nor certificates are configured: the server would be open to all."""
 
 
 class Servable(Protocol):
-    """What can register servicers."""
+    """A service that can register its servicers."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register them."""
+        """Register the servicers on a server."""
         ...
 
 
 class RpcServer:
-    """One server of one process. Add services, start it, say when it is ready, stop it."""
+    """The gRPC server of a process. Call `add`, `start`, `set_ready` and `stop` in this order."""
 
     def __init__(self, security: ServicesConfig, telemetry: Telemetry, *, shared: bool = False) -> None:
-        """Make a server that asks for certificates if configured, else for the deployment token.
+        """The server requires client certificates if configured, else the deployment token.
 
         Several processes of the same user may listen on one `shared` address.
 
@@ -69,10 +69,10 @@ class RpcServer:
         service.add_to(cast(grpc.aio.Server, _Recorder(self._server, self._names)))
 
     async def start(self, address: str) -> int:
-        """Listen on `host:port` (port 0 picks one) or `unix:/path`; gives the port. Not ready yet.
+        """Listen on `host:port` (port 0 picks one) or `unix:/path`, and return the port. Not ready yet.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the address cannot be bound.
         """
         names = (*self._names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -82,13 +82,13 @@ class RpcServer:
         return port
 
     async def set_ready(self, ready: bool) -> None:
-        """Say by the health service whether calls are welcome."""
+        """Set the status of the health service."""
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", *self._names):
             await self._health.set(name, status)
 
     async def stop(self, grace: float = 5.0) -> None:
-        """Say that calls are no longer welcome, let the running ones finish within the grace, end."""
+        """Report NOT_SERVING, let running calls finish within `grace` seconds, then stop."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(grace)
 
@@ -97,7 +97,7 @@ def bind(server: grpc.aio.Server, address: str, tls: ServicesTlsConfig | None = 
     """Listen on an address, over mutual TLS if configured.
 
     Raises:
-        OSError: it cannot be listened on.
+        OSError: the address cannot be bound.
     """
     if address.startswith(":"):
         address = f"[::]{address}"
@@ -120,7 +120,7 @@ def _read(path: Path) -> bytes:
 
 
 class _Recorder:
-    """Passes registrations on and notes the names of the services."""
+    """Passes registrations on, and records the names of the services."""
 
     def __init__(self, server: grpc.aio.Server, names: list[str]) -> None:
         self._server = server

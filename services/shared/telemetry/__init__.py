@@ -1,4 +1,4 @@
-"""What a process tells its operators: logs with fields, spans, metrics. Costs nothing where it is off."""
+"""Structured logs, spans, metrics and debug pages of a process. Free of cost where disabled."""
 
 from services.shared.telemetry.logs import Logger as Logger
 from services.shared.telemetry.logs import get_logger as get_logger

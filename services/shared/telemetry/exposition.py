@@ -1,6 +1,6 @@
-"""`/metrics` over HTTP for Prometheus, with `/health` and `/debug/`: a server too small to need a framework.
+"""The HTTP server of `/metrics` for Prometheus, `/health` and `/debug/`: too small to need a framework.
 
-Only `/health` answers everybody; the rest answers neighbours and whom the configuration names.
+`/health` is open to all; the rest to loopback, private addresses and the configured networks.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ WRONG_HOST = (
 
 
 class MetricsServer:
-    """Answers GET and HEAD, and POST for pages that act; closes after each answer; holds at most a few connections."""
+    """Serves GET and HEAD, and POST for pages that act. One request per connection, few connections at once."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class MetricsServer:
         allowed: Sequence[Network] = (),
         hosts: Sequence[str] = (),
     ) -> None:
-        """Make a server; `allowed` may read besides neighbours, `hosts` are names of this machine in public DNS."""
+        """`allowed` are networks besides loopback and private ones; `hosts` are this machine's names in public DNS."""
         self._registry = registry
         self._ready = ready
         self._pages = pages or Pages()
@@ -72,10 +72,10 @@ class MetricsServer:
         self._open = 0
 
     async def start(self, address: str) -> int:
-        """Listen on `host:port`; gives the port.
+        """Listen on `host:port`, and return the port.
 
         Raises:
-            OSError: the address cannot be listened on.
+            OSError: the address cannot be bound.
         """
         host, _, port = address.rpartition(":")
         self._server = await asyncio.start_server(self._serve, host.strip("[]") or None, int(port), limit=_HEAD_LIMIT)
@@ -157,10 +157,10 @@ class MetricsServer:
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """The parameters of a request.
+    """Parse the query parameters of a request.
 
     Raises:
-        PageError: one is given twice, or there are too many.
+        PageError: a parameter is given twice, or there are too many.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=16)
@@ -173,7 +173,7 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _fields(head: bytes) -> dict[str, str]:
-    """Header fields by lower-case name; repeated ones are one list."""
+    """Parse header fields by lower-case name; repeated ones are joined into one list."""
     found: dict[str, str] = {}
     for line in head.split(b"\r\n"):
         name, colon, value = line.decode("latin-1").partition(":")

@@ -1,4 +1,4 @@
-"""Host and Origin of requests to listeners that trust the network address alone. Pure.
+"""Checks of Host and Origin for listeners that authorize by network address only. Pure.
 
 A web page on a name whose DNS answer changes to 127.0.0.1 (DNS rebinding) makes a browser on this machine read such a
 listener. The browser then sends the page's own name as Host, so only names that no stranger can own are answered.

@@ -1,7 +1,7 @@
-"""Structured logging: a fixed event and its fields, as text or JSON, with the ids of the current span.
+"""Structured logging: a fixed event with fields, as text or JSON, with the ids of the current span.
 
-Text goes to standard error and JSON to standard output, as Headscale's do. Values are escaped, so nothing that a
-client sends can forge a line.
+Text goes to standard error and JSON to standard output, as Headscale's do. Values are escaped, so no client
+input can forge a line.
 """
 
 from __future__ import annotations
@@ -48,31 +48,31 @@ class Logger:
         self._logger = logging.getLogger(name)
 
     def trace(self, event: str, **fields: object) -> None:
-        """Say what only a wire-level hunt needs."""
+        """Log a detail of the wire protocol."""
         self._log(TRACE, event, fields)
 
     def debug(self, event: str, **fields: object) -> None:
-        """Say what helps to follow one request."""
+        """Log a detail of one request."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """Say what an operator likes to know."""
+        """Log a normal event of interest to operators."""
         self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Say what an operator should look at."""
+        """Log an event that an operator should check."""
         self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: object) -> None:
-        """Say what is broken."""
+        """Log a failure."""
         self._log(logging.ERROR, event, fields)
 
     def exception(self, event: str, **fields: object) -> None:
-        """Say what is broken, with the exception being handled."""
+        """Log a failure with the traceback of the exception being handled."""
         self._log(logging.ERROR, event, fields, exc_info=True)
 
     def enabled(self, level: int) -> bool:
-        """Whether an event of this level would be written; guards costly fields."""
+        """Return whether events of a level are written; guards fields that are costly to compute."""
         return self._logger.isEnabledFor(level)
 
     def _log(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
@@ -81,12 +81,12 @@ class Logger:
 
 
 def get_logger(name: str) -> Logger:
-    """The logger of one module; pass `__name__`."""
+    """Return the logger of a module; pass `__name__`."""
     return Logger(name)
 
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Send all logs of the process to one stream in one form; replaces what an earlier call set."""
+    """Send all logs of the process to one stream in one format; replaces an earlier configuration."""
     handler = logging.StreamHandler(stream or (sys.stdout if form == "json" else sys.stderr))
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logging.addLevelName(TRACE, "TRACE")

@@ -1,4 +1,4 @@
-"""The debug pages of a process: what each part of it lets operators look at. Owns names; knows no HTTP."""
+"""The registry of a process's debug pages, by name. Knows no HTTP and no page's content."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 Document = Mapping[str, object]
-"""Plain values that JSON has: mappings, lists, texts, numbers, truth values, None."""
+"""A JSON value: mapping, list, string, number, boolean or None."""
 Parameters = Mapping[str, str]
 Read = Callable[[Parameters], Awaitable[Document]]
 
 
 class PageError(Exception):
-    """A page cannot be shown; says why, with a status of HTTP."""
+    """A page cannot be shown, with an HTTP status and the reason."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -21,35 +21,35 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page: a name below /debug/, what it shows, and how it is read."""
+    """A debug page: its name below /debug/, its description, and the function that reads it."""
 
     name: str
     about: str
     read: Read
     acts: bool = False
-    """Whether reading it has an effect: such a page answers POST alone."""
+    """Whether reading has a side effect; such a page allows POST only."""
 
 
 class Pages:
-    """The pages by name. Parts of a process add theirs before it listens."""
+    """Debug pages by name. The parts of a process add theirs before it listens."""
 
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
         self._elsewhere: dict[str, str] = {}
 
     def add(self, name: str, about: str, read: Read, *, acts: bool = False) -> None:
-        """Offer a page, by POST alone if reading it `acts`; the last of a name wins."""
+        """Add a page, POST only if reading it `acts`; a later page of the same name replaces it."""
         self._pages[name] = Page(name, about, read, acts)
 
     def replace(self, name: str, instead: str) -> None:
-        """Say what there is instead of a page that does not exist here."""
+        """Register a hint for a page that does not exist here, naming the alternative."""
         self._elsewhere[name] = instead
 
     def find(self, name: str) -> Page:
-        """The page of a name.
+        """Return the page of a name.
 
         Raises:
-            PageError: there is none; the text says what there is.
+            PageError: there is no such page; the text lists the pages.
         """
         page = self._pages.get(name)
         if page is not None:
@@ -60,5 +60,5 @@ class Pages:
         raise PageError(404, "no such page; there are: " + ", ".join(sorted(self._pages)))
 
     def index(self) -> Document:
-        """Every page with what it shows."""
+        """Return every page's name and description."""
         return {f"/debug/{page.name}": page.about for _, page in sorted(self._pages.items())}

@@ -1,4 +1,4 @@
-"""Carries the current span over borders: as W3C `traceparent` text in gRPC metadata and bus messages."""
+"""Propagation of the current span as W3C `traceparent` text in gRPC metadata and bus messages. Starts no span."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HEADER = "traceparent"
 
 
 def current_traceparent() -> str:
-    """The current span as `00-<trace>-<span>-<flags>`; empty where nothing is traced."""
+    """Return the current span as `00-<trace>-<span>-<flags>`; empty if nothing is traced."""
     context = trace.get_current_span().get_span_context()
     if not context.is_valid:
         return ""
@@ -18,7 +18,7 @@ def current_traceparent() -> str:
 
 
 def context_of(traceparent: str) -> Context:
-    """The context that continues a received `traceparent`; a bad or empty one starts anew."""
+    """Return the context that continues a received `traceparent`; an invalid or empty one starts a new trace."""
     parts = traceparent.split("-")
     if len(parts) != 4 or [len(part) for part in parts] != [2, 32, 16, 2] or parts[0] != "00":
         return Context()

@@ -1,7 +1,7 @@
-"""Who may read metrics and debug pages: neighbours, and the networks that the configuration names. Pure.
+"""Authorization of reads of metrics and debug pages by network address. Pure.
 
-What a proxy says of its client can only close the door. A page that is open to loopback would be open to the world
-behind a proxy on the same host, so every address that a request names must be allowed as well as the peer's own.
+Forwarding headers can only deny access. A page open to loopback would be open to the world behind a proxy on the same
+host, so every address that a request names must be allowed as well as the peer's own.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ NEIGHBOURS: tuple[Network, ...] = tuple(
     )
 )
 TAILNET = ipaddress.ip_network("fd7a:115c:a1e0::/48")
-"""Inside fc00::/7, but its hosts are nodes, not administrators."""
+"""Tailscale's range inside fc00::/7, whose hosts are nodes, not administrators."""
 FORWARDING = ("x-forwarded-for", "x-real-ip", "true-client-ip", "cf-connecting-ip")
 _FOR = re.compile(r'for="?\[?([^\]",;\s]+)', re.IGNORECASE)
 
 
 def may_read(peer: str, headers: Mapping[str, str], more: Iterable[Network] = ()) -> bool:
-    """Whether a request from this peer is answered. Header names are lower-case; `more` are networks besides."""
+    """Return whether a request from `peer` is allowed. Header names are lower-case; `more` are extra networks."""
     named = [part for name in FORWARDING if name in headers for part in headers[name].split(",")]
     if "forwarded" in headers:
         named += _FOR.findall(headers["forwarded"]) or [""]

@@ -1,4 +1,4 @@
-"""Shortens in log lines what would open something: auth ids, pre-auth keys and API keys, wherever a line has them."""
+"""Redaction of credentials in log lines: auth ids, pre-auth keys and API keys, wherever a line has them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SECRETS = re.compile(
 
 
 def redacted(line: str) -> str:
-    """The line with the secret part of each id and key replaced by "..."; what remains tells entries apart."""
+    """Return the line with the secret part of each id and key replaced by "..."; their public prefix remains."""
     if _MARK not in line:
         return line
     return _SECRETS.sub(lambda match: f"{match['login'] or match['key']}...", line)

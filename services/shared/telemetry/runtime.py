@@ -1,4 +1,4 @@
-"""Pages that every process has: its configuration, its memory and its tasks. What Go's pprof and statsviz are for."""
+"""Debug pages of every process: configuration, memory and tasks, in place of Go's pprof and statsviz."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GO = "this is no Go program; /debug/runtime shows memory and collections, /debu
 
 
 def add_pages(pages: Pages, config: Config, processes: str) -> None:
-    """Offer the pages of a process that runs these services."""
+    """Add the pages of a process that runs these services."""
 
     async def configuration(_: Parameters) -> Document:
         return shown(config)

@@ -1,4 +1,4 @@
-"""Turns telemetry on for a process: logging, the tracer, the metrics registry."""
+"""Setup of telemetry for a process: logging, the tracer, the metrics registry. Defines no metric."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 
 
 class Untraced(trace.NoOpTracer):
-    """Spans that go nowhere, and for which no context is made and left again."""
+    """A tracer of no-op spans that never enters a context, which costs more than the span."""
 
     def start_as_current_span(self, *_: Any, **__: Any) -> AbstractContextManager[trace.Span]:  # type: ignore[override]
-        """Nothing becomes current."""
+        """Return a context manager that leaves the current span unchanged."""
         return _NOTHING
 
 
@@ -39,31 +39,31 @@ _NOTHING = nullcontext[trace.Span](trace.INVALID_SPAN)
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What a process measures with: a tracer (a no-op one where tracing is off) and a metrics registry."""
+    """A process's tracer (no-op if tracing is disabled), metrics registry and debug pages."""
 
     tracer: trace.Tracer = field(default_factory=Untraced)
     registry: CollectorRegistry = field(default_factory=lambda: CollectorRegistry(auto_describe=True))
     pages: Pages = field(default_factory=Pages)
-    """What the process lets operators look at."""
+    """Debug pages of the process."""
     tracing: bool = False
-    """Whether spans go anywhere; guards what is only done for them."""
+    """Whether spans are exported; guards work that is only needed for them."""
     _provider: Any = None
     _made: dict[Any, Any] = field(default_factory=dict)
 
     def once(self, make: Callable[[CollectorRegistry], T]) -> T:
-        """The metrics that `make` registers, made at the first call: many parts of a process may share them."""
+        """Return the metrics that `make` registers, created at the first call and shared by the parts of a process."""
         if make not in self._made:
             self._made[make] = make(self.registry)
         return cast(T, self._made[make])
 
     async def stop(self) -> None:
-        """Send the spans that are still held; gives up after some seconds."""
+        """Flush the buffered spans, for some seconds at most."""
         if self._provider is not None:
             await asyncio.to_thread(self._provider.shutdown)
 
 
 def start_telemetry(config: Config, name: str, env: Mapping[str, str] | None = None, *, version: str = "") -> Telemetry:
-    """Configure logging, and tracing where an endpoint is given, for the process called `name` of a version."""
+    """Configure logging, and tracing if an endpoint is configured, for the process `name` of `version`."""
     configure_logging(config.log.level, config.log.format)
     env = os.environ if env is None else env
     endpoint = config.telemetry.otlp_endpoint or next((env[key] for key in _ENDPOINTS if env.get(key)), "")

@@ -1,4 +1,4 @@
-"""Writes the document of a debug page: as JSON, or as text for people. Pure."""
+"""Rendering of a debug page's document as JSON, or as text for people. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INDENT = "  "
 
 
 def wants_json(accept: str) -> bool:
-    """Whether a request would rather have JSON: it names it, and not after text."""
+    """Return whether an Accept header prefers JSON: it names JSON, and not after text."""
     ranges = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
     for media in ranges:
         if media in ("application/json", "text/json"):
@@ -22,12 +22,12 @@ def wants_json(accept: str) -> bool:
 
 
 def as_json(document: Document) -> str:
-    """The document for programs."""
+    """Return the document as indented JSON, for programs."""
     return json.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def as_text(document: Document) -> str:
-    """The document for people: one `name: value` a line, indented below its section; rows of equal form as a table."""
+    """Return the document as text: `name: value` lines, indented below their section; rows of equal keys as a table."""
     return "\n".join(_mapping(document, "")) + "\n"
 
 
@@ -72,7 +72,7 @@ def _table(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def _deep(value: object) -> bool:
-    """Whether a value has no place in a cell of a table."""
+    """Return whether a value is too deep for a table cell."""
     if isinstance(value, str):
         return "\n" in value
     if isinstance(value, Mapping):
@@ -95,7 +95,7 @@ def _scalar(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """What a device said must not move the cursor of a terminal."""
+    """Return text without control characters: text that a device sent must not move the cursor of a terminal."""
     return (
         text
         if text.isprintable()

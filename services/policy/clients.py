@@ -1,6 +1,6 @@
 """Reads the users and nodes that a policy is checked against from the registry, and follows changes to users.
 
-The service starts without an answer; a question about a policy fails when there is none within `TIMEOUT`.
+The service starts without the registry; a check of a policy fails if it does not respond within `TIMEOUT` seconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 TIMEOUT = 60.0
-"""Seconds for the whole stream: 100,000 nodes take about 5 s of CPU time."""
+"""Deadline of the whole stream in seconds; 100,000 nodes take about 5 s of CPU time."""
 
 
 class RegistryClient:
@@ -48,13 +48,13 @@ class RegistryClient:
                     name = subject.given_name or str(subject.id)
                     (suspended if subject.suspended else nodes)[name] = _node(subject, now)
         except grpc.aio.AioRpcError as error:
-            log.warning("registry did not list the tailnet", status=error.code().name)
+            log.warning("registry unavailable for policy check", status=error.code().name)
             return None
         return Topology(tuple(users), nodes, suspended)
 
 
 class UserFollower:
-    """Calls back whenever users may have changed. A document that names somebody unknown may be acceptable then."""
+    """Calls back whenever users may have changed, since a refused document may then be acceptable."""
 
     def __init__(self, bus: Bus, tailnet: TailnetId, changed: Callable[[], Awaitable[object]]) -> None:
         self._bus = bus
@@ -70,7 +70,7 @@ class UserFollower:
                 try:
                     await self._changed()
                 except Exception:
-                    log.exception("checking the policy again failed")
+                    log.exception("policy recheck failed")
 
 
 def _has_users(batch: Batch) -> bool:

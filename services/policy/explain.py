@@ -1,4 +1,4 @@
-"""`policy explain` and `policy preview`: which rule decides, and what a new policy would change, for whom, by name."""
+"""`policy explain` and `policy preview`: the rules that decide access, and the effect of a new policy per node."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.policy.model.checks.described import TopologyError
-from services.policy.model.checks.explaining import Answer, Explainer, Question
+from services.policy.model.checks.explaining import Explainer, Explanation, Question
 from services.policy.model.checks.topology import Topology, read_topology
 from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.sections.names import literal
@@ -91,12 +91,12 @@ def explain_in(
     return {"allowed": bool(answers) and all(answer["allowed"] for answer in answers), "answers": answers}
 
 
-def _without_access(tailnet: Topology, source: str, destination: str, target: AccessNode | None) -> Answer | None:
-    """The answer when the owner of either node is suspended, whatever the policy says; None when neither is."""
+def _without_access(tailnet: Topology, source: str, destination: str, target: AccessNode | None) -> Explanation | None:
+    """Return the denial if the owner of either node is suspended, whatever the policy; None if neither is."""
     ends = [source, *([destination] if target is not None else [])]
     found = [end for end in ends if end in tailnet.suspended]
     reasons = tuple(f"{end} has no access: its owner is suspended" for end in found)
-    return Answer(False, (), reasons) if found else None
+    return Explanation(False, (), reasons) if found else None
 
 
 def preview(
@@ -176,13 +176,13 @@ def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
 
 
 class _Book:
-    """What a name in a question stands for: nodes by their names, else whatever the policy may call something."""
+    """Resolver of the names in a question: node names first, then any name that a policy may use."""
 
     def __init__(self, tailnet: Topology, document: Document, directory: Directory) -> None:
         self._names = document.names
         self._nodes, self._directory = tailnet.nodes, directory
         if tailnet.suspended:
-            # They have names too, and each is answered that it has no access.
+            # They can be named too; each gets the explanation that it has no access.
             self._nodes = {**tailnet.nodes, **tailnet.suspended}
             everyone = self._nodes.values()
             self._directory = Directory(
@@ -191,7 +191,7 @@ class _Book:
         self._by_id = {node.id: name for name, node in self._nodes.items()}
 
     def sources(self, text: str) -> dict[str, AccessNode]:
-        """The nodes that a name stands for."""
+        """Return the nodes that a name selects."""
         if text in self._nodes:
             return {text: self._nodes[text]}
         alias = self._alias(text)
@@ -208,7 +208,7 @@ class _Book:
         return {self._by_id[one.node.id]: one.node for one in members}
 
     def targets(self, text: str) -> dict[str, tuple[Spans, AccessNode | None]]:
-        """The same with their addresses; addresses that are no node's stand for themselves."""
+        """Return the selected nodes with their addresses; an address of no node stands for itself."""
         found: dict[str, tuple[Spans, AccessNode | None]] = {}
         for name, node in self.sources(text).items():
             places = self._directory.members[node.id].places
@@ -221,7 +221,7 @@ class _Book:
         return found
 
     def _served(self, name: str) -> Iterator[tuple[str, tuple[Spans, AccessNode | None]]]:
-        """A service, once for each node that serves it."""
+        """Yield a service once for each node that serves it."""
         services = self._directory.services
         if name not in services.by_name:
             return

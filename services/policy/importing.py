@@ -1,4 +1,4 @@
-"""Takes over the policy of another control server: its compiled form here, and the version that is stored.
+"""Import of the policy of another control server: its compiled form, and the version to store.
 
 Policies of Headscale up to 0.25 name users without an @; they are read with the names of the imported users.
 """
@@ -29,7 +29,7 @@ FILE_AUTHOR = "file"
 
 
 class RefusedPolicyError(Exception):
-    """The policy cannot be used here; `lines` say why."""
+    """The imported policy is invalid here; `lines` have the reasons."""
 
     def __init__(self, lines: tuple[str, ...]) -> None:
         super().__init__("\n".join(lines))
@@ -53,7 +53,7 @@ def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[s
     one is there at the first start, when it is not known yet which users an old spelling means.
 
     Raises:
-        RefusedPolicyError: it cannot be used here.
+        RefusedPolicyError: the policy is invalid here.
     """
     if policy is None:
         return PolicyPlan()
@@ -81,7 +81,7 @@ class PolicyTarget:
         self._tailnet = tailnet
 
     async def prepare(self, engine: AsyncEngine) -> None:
-        """Bring the tables to the newest version."""
+        """Migrate the tables to the newest version."""
         await migrate(engine, MIGRATIONS, VERSION_TABLE)
 
     async def is_empty(self, connection: AsyncConnection) -> bool:

@@ -1,4 +1,4 @@
-"""The gRPC face of the service."""
+"""The gRPC service of policies. Translates messages and errors; decides nothing."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from services.shared.ids import DEFAULT_TAILNET, TailnetId
 from services.shared.rpc import answers
 
 MAX_STATUS_TEXT = 6000
-"""Bytes of an error text: gRPC carries it in a header, and most peers take 8 KiB of these."""
+"""Maximum bytes of an error text: gRPC sends it in a header, and most peers accept 8 KiB of headers."""
 
 
 class _RefusedError(Exception):
-    """A document was refused; the text fits into a status."""
+    """A refused document, with a text that fits into a status."""
 
 
 @answers(
@@ -46,13 +46,13 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
     async def GetPolicy(
         self, request: pb.GetPolicyRequest, context: ServicerContext[pb.GetPolicyRequest, pb.GetPolicyResponse]
     ) -> pb.GetPolicyResponse:
-        """One version."""
+        """Return a version."""
         return pb.GetPolicyResponse(version=version_to_proto(await self._policies.get(request.number)))
 
     async def SetPolicy(
         self, request: pb.SetPolicyRequest, context: ServicerContext[pb.SetPolicyRequest, pb.SetPolicyResponse]
     ) -> pb.SetPolicyResponse:
-        """Check, store, put in force."""
+        """Check a policy, store it and put it in force."""
         with self._tracer.start_as_current_span("policy set"):
             try:
                 version, warnings = await self._policies.set(
@@ -70,7 +70,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.CheckPolicyRequest,
         context: ServicerContext[pb.CheckPolicyRequest, pb.CheckPolicyResponse],
     ) -> pb.CheckPolicyResponse:
-        """Check only."""
+        """Check a policy without storing it."""
         with self._tracer.start_as_current_span("policy check"):
             try:
                 warnings = await self._policies.check(request.text)
@@ -83,7 +83,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.ExplainPolicyRequest,
         context: ServicerContext[pb.ExplainPolicyRequest, pb.ExplainPolicyResponse],
     ) -> pb.ExplainPolicyResponse:
-        """Which rules decide."""
+        """Return the rules that decide access between two names."""
         answer = await self._policies.explain(
             request.source, request.destination, protocol=request.protocol, text=request.text
         )
@@ -96,7 +96,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.PreviewPolicyRequest,
         context: ServicerContext[pb.PreviewPolicyRequest, pb.PreviewPolicyResponse],
     ) -> pb.PreviewPolicyResponse:
-        """What would change for whom."""
+        """Return what a policy would change, by node."""
         with self._tracer.start_as_current_span("policy preview"):
             try:
                 answer, warnings = await self._policies.preview(request.text)
@@ -111,7 +111,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.ListVersionsRequest,
         context: ServicerContext[pb.ListVersionsRequest, pb.ListVersionsResponse],
     ) -> pb.ListVersionsResponse:
-        """Versions, newest first."""
+        """Return versions, newest first."""
         found = await self._policies.versions(request.before, request.limit)
         return pb.ListVersionsResponse(versions=[version_to_proto(version) for version in found])
 
@@ -120,7 +120,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.GetCompiledRequest,
         context: ServicerContext[pb.GetCompiledRequest, pb.GetCompiledResponse],
     ) -> pb.GetCompiledResponse:
-        """What is in force."""
+        """Return the compiled form in force."""
         self._check_tailnet(request.tailnet_id)
         found = await self._policies.in_force()
         return pb.GetCompiledResponse(seq=found.seq, compiled=found.compiled, version=found.number)
@@ -130,7 +130,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
         request: pb.GetChangesRequest,
         context: ServicerContext[pb.GetChangesRequest, pb.GetChangesResponse],
     ) -> pb.GetChangesResponse:
-        """The log after a position."""
+        """Return the change log after a position."""
         self._check_tailnet(request.tailnet_id)
         found = await self._policies.changes(request.after)
         records = [common_pb2.LogRecord(seq=record.seq, payload=record.payload) for record in found.records]
@@ -147,7 +147,7 @@ def _check_answer(answer: Result) -> None:
 
 
 def _fitting(error: PolicyError) -> str:
-    """The whole text, or as many whole lines as fit and a count of the rest."""
+    """Return the whole text, or the first lines that fit and the number of the others."""
     kept: list[str] = []
     size = 0
     for line in error.lines:

@@ -1,4 +1,4 @@
-"""What the use cases need of a database: versions, what is in force, and the numbered change log of one tailnet."""
+"""The store interface of the use cases: versions, the compiled form in force, and one tailnet's change log."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 from services.policy.model.version import Draft, InForce, Record, Records, Version
 
 KEPT_CHANGES = 100
-"""Changes that the log keeps; each holds a whole compiled form, so an old one is never needed to catch up."""
+"""Number of changes kept in the log. Each has a whole compiled form, so readers need only the latest."""
 
 
 class Codec(Protocol):
-    """How a change becomes the payload of a record."""
+    """Encoder of a change as the payload of a record."""
 
     def encode(self, seq: int, time: datetime, compiled: bytes, version: int) -> bytes:
-        """The payload of one change."""
+        """Return the payload of a change."""
         ...
 
 
@@ -23,23 +23,23 @@ class Store(Protocol):
     """One tailnet's policies. Every write numbers a change in the same transaction."""
 
     async def in_force(self) -> InForce | None:
-        """The compiled form in force; None when nothing was ever recorded."""
+        """Return the compiled form in force; None if the log is empty."""
         ...
 
     async def current(self) -> Version | None:
-        """The version in force; None when there is none."""
+        """Return the version in force; None if there is none."""
         ...
 
     async def version(self, number: int) -> Version | None:
-        """One version, with its text."""
+        """Return a version with its text."""
         ...
 
     async def newest(self) -> Version | None:
-        """The version accepted last, whether or not it is in force."""
+        """Return the version accepted last, whether or not it is in force."""
         ...
 
     async def versions(self, before: int, limit: int) -> list[Version]:
-        """Versions below a number (0: all), newest first, without text."""
+        """Return versions below a number (0: all), newest first, without text."""
         ...
 
     async def accept(self, draft: Draft, if_match: str) -> tuple[Version, Record]:
@@ -54,5 +54,5 @@ class Store(Protocol):
         ...
 
     async def records(self, after: int) -> Records:
-        """The records after a position."""
+        """Return the records after a position."""
         ...

@@ -1,4 +1,4 @@
-"""What can be done with policies: check, set, read, follow; and what happens at start and when a file changes."""
+"""The use cases of policies: check, set, read, follow, start, and reload of the file. Knows no table or message."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ log = get_logger(__name__)
 
 MAX_VERSIONS = 1000
 MAX_NOTE = 1000
-"""Characters of an author or a reason."""
+"""Maximum characters of an author or a reason."""
 
 
 class Publisher(Protocol):
-    """Where committed changes are announced."""
+    """Announces committed changes."""
 
     async def publish(self, record: Record) -> None:
         """Send one record."""
@@ -45,7 +45,7 @@ class Tailnet(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the configuration says about policies."""
+    """The settings of policies in the configuration."""
 
     file_mode: bool = False
     domains: Sequence[str] = ()
@@ -68,33 +68,33 @@ class Policies:
         self._tailnet = tailnet
         self._writing = asyncio.Lock()
         self.waiting = False
-        """Whether the text that should be in force was refused, so that another tailnet may make it acceptable."""
+        """Whether the latest text was refused, so that a change of users may make it acceptable."""
 
     def follow(self, rules: Rules) -> bool:
-        """Hold to other rules from the next policy on; says whether they are others."""
+        """Use other settings from the next policy on. Returns whether they differ."""
         before, self._rules = self._rules, rules
         return before != rules
 
     # Reading
 
     async def get(self, number: int = 0) -> Version:
-        """One version; 0 is the one in force. Raises: `NotFoundError`."""
+        """Return a version; 0 is the one in force. Raises: `NotFoundError`."""
         version = await (self._store.version(number) if number else self._store.current())
         if version is None:
             raise NotFoundError(f"there is no policy version {number}" if number else "no policy is set")
         return version
 
     async def versions(self, before: int = 0, limit: int = 0) -> Sequence[Version]:
-        """Versions, newest first, without text."""
+        """Return versions, newest first, without text."""
         return await self._store.versions(before, min(limit or 100, MAX_VERSIONS))
 
     async def in_force(self) -> InForce:
-        """The compiled form in force."""
+        """Return the compiled form in force."""
         found = await self._store.in_force()
         return found if found is not None else InForce(0, ALLOW_ALL.to_bytes(), 0)
 
     async def changes(self, after: int) -> Records:
-        """The records after a position."""
+        """Return the records after a position."""
         return await self._store.records(after)
 
     # Writing
@@ -218,7 +218,7 @@ class Policies:
         return tested
 
     async def keep_last_good(self, reason: str) -> None:
-        """A policy cannot be used: the last good one stays, and with none of these everything is denied."""
+        """Report an unusable policy: the last good one stays in force; without one, everything is denied."""
         current = await self._store.in_force()
         if current is not None and _is_readable(current.compiled):
             log.error("policy is broken, the last good one stays in force", version=current.number, reason=reason)
@@ -227,7 +227,7 @@ class Policies:
         await self._refresh(DENY_ALL.to_bytes(), 0)
 
     async def use_no_file(self) -> None:
-        """File mode without a file: everything is allowed."""
+        """Allow everything, as file mode without a path requires."""
         if await self._store.newest() is not None:
             log.warning("policies are stored but policy.mode is file without a path: everything is allowed")
         current = await self._store.in_force()
@@ -235,7 +235,7 @@ class Policies:
             await self._refresh(ALLOW_ALL.to_bytes(), 0)
 
     async def use_stored(self, *, alone: bool = False) -> bool:
-        """Database mode: see that what is in force is what the newest version means to this program.
+        """Recompile the newest stored version and put it in force, in database mode.
 
         `alone` and the answer are as in `take_file`: old documents name users whom only the registry knows.
         """
@@ -263,7 +263,7 @@ class Policies:
         return True
 
     async def _refresh(self, compiled: bytes, number: int) -> None:
-        """Put a compiled form in force if it is not."""
+        """Put a compiled form in force unless it is already."""
         async with self._writing:
             current = await self._store.in_force()
             if current is not None and current.compiled == compiled and current.number == number:

@@ -12,16 +12,16 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 INTERVAL = 1.0
-"""Seconds between two looks at the file."""
+"""Seconds between two checks of the file."""
 
 Take = Callable[[str, str], Awaitable[bool]]
-"""Gets a text and the file's name; False when it should get them again later."""
+"""Accepts a text and the file's name. Returns False if it is to be called again later."""
 
 _Mark = tuple[int, int, int]
 
 
 class PolicyFile:
-    """Hands over the text of a file whenever it may have changed. What it cannot read it reports as trouble."""
+    """Passes on the text of a file whenever it may have changed, and reports an unreadable file."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class PolicyFile:
         self._reading = asyncio.Lock()
 
     async def reload(self, take: Take | None = None) -> bool:
-        """Read the file now and hand over its text, if not to `take` then where every text goes; gives its answer."""
+        """Read the file and pass its text to `take`, by default the object's own. Returns the result of `take`."""
         async with self._reading:
             try:
                 self._seen, text = await asyncio.to_thread(self._read)

@@ -1,4 +1,4 @@
-"""Between the service's values and its protobuf messages. Shared by the RPC border, the change log and the wiring."""
+"""Translation of the service's values to protobuf, for RPC and the change log. Decides nothing."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from services.policy.model.version import Version
 
 
 class ChangeCodec:
-    """Changes as the log and the bus carry them."""
+    """Encoder of changes for the log and the bus."""
 
     def encode(self, seq: int, time: datetime, compiled: bytes, version: int) -> bytes:
-        """The payload of one change."""
+        """Return the payload of a change."""
         return pb.Change(seq=seq, time=timestamp(time), compiled=compiled, version=version).SerializeToString()
 
 
 def timestamp(value: datetime) -> Timestamp:
-    """An instant as protobuf has it."""
+    """Return an instant as a protobuf timestamp."""
     stamp = Timestamp()
     stamp.FromDatetime(value.astimezone(UTC).replace(tzinfo=None))
     return stamp
 
 
 def version_to_proto(version: Version) -> policy_types.PolicyVersion:
-    """A version as a message."""
+    """Return a version as a message."""
     return policy_types.PolicyVersion(
         number=version.number,
         author=version.author,

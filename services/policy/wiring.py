@@ -1,4 +1,4 @@
-"""Plugs the service together. The only place that knows which store, bus and file are in use."""
+"""Build the service from the configuration. The only module that knows the concrete store, bus and file in use."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ class PolicyService:
         self._deaf: Callable[[], None] | None = None
 
     def add_to(self, server: grpc.aio.Server) -> None:
-        """Register the servicer."""
+        """Register the servicer on a gRPC server."""
         policy_pb2_grpc.add_PolicyServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Bring the tables up to date and the policy in force; returns when ready to answer."""
+        """Migrate the tables and put the policy in force; returns when the service is ready."""
         await migrate(self._engine, MIGRATIONS, VERSION_TABLE)
         self._deaf = listen(self._hang_up)
         if self._mode == "database":
@@ -83,30 +83,30 @@ class PolicyService:
         return await self._policies.take_file(text, name, alone=True)
 
     async def _settle(self) -> None:
-        """Take the policy again when the registry, which starts after us, knows the nodes and users."""
+        """Load the policy again once the registry, which starts later, has nodes and users."""
         for pause in _PAUSES:
             await asyncio.sleep(pause)
             try:
                 if await self._take():
                     return
             except Exception:
-                log.exception("taking the policy again failed")
+                log.exception("policy reload failed")
 
     async def _take(self) -> bool:
         return await (self._policies.use_stored() if self._file is None else self._file.reload())
 
     async def _users_changed(self) -> None:
-        """A policy that was refused may name somebody who is known now."""
+        """Load a refused policy again: it may name a user who exists now."""
         if self._policies.waiting:
             await self._take()
 
     async def reload(self) -> None:
-        """Read the policy file again, as on SIGHUP; nothing in database mode."""
+        """Reload the policy file, as on SIGHUP. Does nothing in database mode."""
         if self._file is not None:
             await self._file.reload()
 
     async def prepare(self, config: Config) -> Callable[[], None]:
-        """Make ready for another configuration: its domains and groups are part of what a policy means."""
+        """Return a function that applies a new configuration, whose domains and groups affect compilation."""
         rules = rules_of(config)
 
         def use() -> None:
@@ -131,7 +131,7 @@ class PolicyService:
 
 
 async def build(config: Config, deps: Deps) -> PolicyService:
-    """Make the service from the configuration and what the process hands it."""
+    """Build the service from the configuration and the dependencies of the process."""
     engine = create_engine(config.database)
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
     rules = rules_of(config)
@@ -149,7 +149,7 @@ async def build(config: Config, deps: Deps) -> PolicyService:
 
 
 def rules_of(config: Config) -> Rules:
-    """What the configuration says about policies."""
+    """Return the settings of policies in a configuration."""
     prefixes = tuple(str(prefix) for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix)
     oidc = config.oidc
     provider = ProviderGroups(oidc.groups.on_conflict) if oidc.brings_groups() else None

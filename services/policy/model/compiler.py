@@ -1,4 +1,4 @@
-"""From the text of a policy to its compiled form: a pure function of the document and of nothing else."""
+"""The compiler of policies: from a text to its compiled form, as a pure function of the document."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SECTIONS = known(
 
 @dataclass(frozen=True, slots=True)
 class ProviderGroups:
-    """The sign-in provider's groups count here."""
+    """Rules for the groups of a sign-in provider."""
 
     on_conflict: str = "merge"
     """As in `CompiledPolicy`."""

@@ -1,10 +1,10 @@
-"""Why a request of the policy service fails, as types. Documents that are refused raise `problems.PolicyError`."""
+"""Exceptions of the policy service's requests. Refused documents raise `problems.PolicyError` instead."""
 
 from __future__ import annotations
 
 
 class PolicyServiceError(Exception):
-    """Base of every failure that a caller is told about."""
+    """Base of every failure that is reported to a caller."""
 
 
 class NotFoundError(PolicyServiceError):
@@ -12,12 +12,12 @@ class NotFoundError(PolicyServiceError):
 
 
 class FileModeError(PolicyServiceError):
-    """The policy lives in a file and cannot be set from elsewhere."""
+    """The policy is read from a file, so it cannot be set by a request."""
 
 
 class TailnetUnknownError(PolicyServiceError):
-    """The registry does not answer, so there are no users and nodes to check a policy against."""
+    """The registry does not respond, so there are no users and nodes to check a policy against."""
 
 
 class OvertakenError(PolicyServiceError):
-    """Another policy came into force since the caller last looked."""
+    """Another policy came into force since the caller read it (`if_match` does not match)."""

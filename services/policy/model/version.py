@@ -7,12 +7,12 @@ from datetime import datetime
 from hashlib import sha256
 
 NO_POLICY_ETAG = "ts-default"
-"""What stands for the etag while no policy was ever set; `/api/v2` clients know this word."""
+"""The etag while no policy was ever set, as `/api/v2` clients expect it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A text that passed all checks and is about to be accepted."""
+    """A checked policy that is not stored yet."""
 
     text: str
     compiled: bytes
@@ -22,7 +22,7 @@ class Draft:
 
     @property
     def etag(self) -> str:
-        """Hex SHA-256 of the text."""
+        """Return the hex SHA-256 of the text."""
         return etag_of(self.text)
 
 
@@ -45,15 +45,15 @@ class InForce:
     """The compiled form in force."""
 
     seq: int
-    """Where in the change log it came into force; 0 when nothing was ever recorded."""
+    """Position in the change log at which it came into force; 0 if the log is empty."""
     compiled: bytes
     number: int
-    """The version that it came from; 0 when from none."""
+    """The version that it was compiled from; 0 if none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One entry of the change log, as it travels."""
+    """An encoded entry of the change log."""
 
     seq: int
     payload: bytes
@@ -61,7 +61,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a reader of the log is given."""
+    """A part of the change log."""
 
     records: tuple[Record, ...]
     reset: bool
@@ -70,5 +70,5 @@ class Records:
 
 
 def etag_of(text: str) -> str:
-    """Hex SHA-256 of a text."""
+    """Return the hex SHA-256 of a text."""
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

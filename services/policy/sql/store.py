@@ -23,7 +23,7 @@ _WITHOUT_TEXT = [column for column in versions.c if column.name != "text"]
 
 
 class SqlStore:
-    """Fulfils `store.Store`."""
+    """Implements `store.Store`."""
 
     def __init__(self, engine: AsyncEngine, tailnet: TailnetId, codec: Codec) -> None:
         self._engine = engine
@@ -31,7 +31,7 @@ class SqlStore:
         self._codec = codec
 
     async def in_force(self) -> InForce | None:
-        """The compiled form in force."""
+        """Return the compiled form in force."""
         async with read(self._engine) as connection:
             row = await self._tailnet_row(connection)
         if row is None or not row["seq"]:
@@ -39,24 +39,24 @@ class SqlStore:
         return InForce(row["seq"], bytes(row["compiled"]), row["in_force"])
 
     async def current(self) -> Version | None:
-        """The version in force."""
+        """Return the version in force."""
         async with read(self._engine) as connection:
             row = await self._tailnet_row(connection)
             return await self._version(connection, row["in_force"]) if row is not None else None
 
     async def newest(self) -> Version | None:
-        """The version accepted last."""
+        """Return the version accepted last."""
         async with read(self._engine) as connection:
             row = await self._tailnet_row(connection)
             return await self._version(connection, row["newest"]) if row is not None else None
 
     async def version(self, number: int) -> Version | None:
-        """One version, with its text."""
+        """Return a version with its text."""
         async with read(self._engine) as connection:
             return await self._version(connection, number)
 
     async def versions(self, before: int, limit: int) -> list[Version]:
-        """Versions below a number, newest first, without text."""
+        """Return versions below a number, newest first, without text."""
         query = select(*_WITHOUT_TEXT).where(versions.c.tailnet_id == self._tailnet)
         if before:
             query = query.where(versions.c.number < before)
@@ -107,7 +107,7 @@ class SqlStore:
             return await self._record(connection, row["seq"] + 1, compiled, number, now)
 
     async def records(self, after: int) -> Records:
-        """The records after a position; a part of them when they are large."""
+        """Return the records after a position; only the first ones if they are large."""
         query = select(changes.c.seq, changes.c.payload).where(changes.c.tailnet_id == self._tailnet)
         query = query.where(changes.c.seq > after).order_by(changes.c.seq)
         async with read(self._engine) as connection:

@@ -1,1 +1,1 @@
-"""Questions about a compiled policy: tests, SSH tests, explanations, and described tailnets to ask them of."""
+"""Evaluation of a policy for people: tests, SSH tests, explanations, and described tailnets."""

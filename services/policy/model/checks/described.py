@@ -1,4 +1,4 @@
-"""Typed values out of a described tailnet: each is read, or refused with its place."""
+"""Typed access to the values of a described tailnet; wrong ones are refused with their place."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 
 
 class TopologyError(ValueError):
-    """The description of the tailnet cannot be used."""
+    """The description of the tailnet is invalid."""
 
 
 def read_scalar(value: object, where: str) -> str:

@@ -1,4 +1,4 @@
-"""What a policy is checked for against a tailnet, in one order for `set`, `check` and `compile`."""
+"""All checks of a policy against a tailnet, in one order for `set`, `check` and `compile`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why one node may or may not reach another: which rules decide, and which come close. For people."""
+"""Explanation of access between two nodes: the rules that allow it, and near misses. Decides no access."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from services.shared.access.directory import Directory, Member
 from services.shared.access.ranges import EVERYTHING, Spans, overlap
 
 _NEAR = 20
-"""Rules that are named when none allows."""
+"""Maximum number of near misses in an explanation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether a node may reach some addresses."""
+    """A query whether a node may reach some addresses."""
 
     source: int
     target: Spans
     port: int | None = None
-    """None asks for any port."""
+    """None means any port."""
     protocols: tuple[int, ...] = DEFAULT_PROTOCOLS
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """The rules that allow it, by their place in the document; when there are none, those that nearly do."""
+class Explanation:
+    """The rules that allow access, by their place in the document; if there are none, near misses with a reason."""
 
     allowed: bool
     rules: tuple[str, ...]
@@ -42,8 +42,8 @@ class Explainer:
         self._policy = policy
         self._directory = directory
 
-    def ask(self, question: Question) -> Answer:
-        """Find the rules that decide. Raises `KeyError` when the source is not a node."""
+    def ask(self, question: Question) -> Explanation:
+        """Return the explanation of a question. Raises `KeyError` if the source is not a node."""
         source = self._directory.members[question.source]
         rules: list[str] = []
         near: list[str] = []
@@ -74,7 +74,7 @@ class Explainer:
                 near.append(f"{text}, but only {', '.join(dict.fromkeys(_ports(grant)))}")
             else:
                 near.append(f"{text}, but only an application capability")
-        return Answer(bool(rules), tuple(dict.fromkeys(rules)), tuple(dict.fromkeys(near))[:_NEAR])
+        return Explanation(bool(rules), tuple(dict.fromkeys(rules)), tuple(dict.fromkeys(near))[:_NEAR])
 
     def _names(self, alias: Alias, one: Member) -> bool:
         if self._directory.selects(alias, one):
@@ -84,7 +84,7 @@ class Explainer:
         return False
 
     def _is_steered(self, grant: Grant, reached: Iterable[Alias], target: Spans) -> bool:
-        """Whether a node that the grant goes through has an approved route to the target."""
+        """Return whether a `via` node of the grant has an approved route to the target."""
         aliases = list(reached)
         for router in self._directory.routers:
             if set(grant.via).isdisjoint(router.identity[1]):

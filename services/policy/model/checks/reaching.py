@@ -1,4 +1,4 @@
-"""Whether every address of one name reaches another name, by the rules that all nodes share.
+"""Reachability between names: whether every address of one name reaches another, by the rules of all nodes.
 
 Rules are bits of a number, as in `services.shared.access.matching`. Addresses that are sources of the same rules, and
 belong to one user where some rule goes to `autogroup:self`, are asked about once.
@@ -22,7 +22,7 @@ Owned = tuple[Identity, int]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Addresses that nothing tells apart."""
+    """Addresses with equal access as sources."""
 
     rules: int
     """Rules that they are a source of."""
@@ -49,7 +49,7 @@ class _Target:
 
 
 class Reaching:
-    """Answers for one policy and one snapshot. Each name is worked out once, at a cost in its nodes."""
+    """Reachability in one policy and one snapshot. Each name is resolved once, at a cost linear in its nodes."""
 
     def __init__(self, policy: CompiledPolicy, directory: Directory) -> None:
         self._directory = directory
@@ -62,7 +62,7 @@ class Reaching:
         self._own: dict[tuple[Alias, Attributes | None], frozenset[OwnDevice]] = {}
         self._targets: dict[Alias, _Target] = {}
 
-    # Questions
+    # Queries
 
     def sources(self, alias: Alias, attributes: Attributes | None) -> frozenset[Source]:
         """The classes of a name's addresses as sources; none when it has none.

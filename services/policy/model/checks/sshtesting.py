@@ -1,4 +1,4 @@
-"""Runs a policy's `sshTests` against a tailnet: who may log in where as whom, by the rules that nodes would be sent."""
+"""Runs a policy's `sshTests` against a tailnet, with the SSH rules that its nodes would receive."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EMPTY = '""'
 
 
 def is_unused_tag(alias: Alias, directory: Directory) -> bool:
-    """Whether a name is a tag that the policy defines and no node has."""
+    """Return whether a name is a tag that the policy defines and no node has."""
     return alias.kind is AliasKind.TAG and not directory.identities_of(alias)
 
 
@@ -38,7 +38,7 @@ class SshTests:
         """Tags that tests name and no node has."""
 
     def failures(self) -> list[str]:
-        """A line for each assertion that does not hold."""
+        """Return a line for each failed assertion."""
         lines: list[str] = []
         for index, test in enumerate(self._document.ssh_tests):
             problems = list(self._shape(index, test))

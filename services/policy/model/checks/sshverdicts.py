@@ -1,8 +1,7 @@
-"""Whom SSH policies let in: sets of addresses against the principals of rules.
+"""Verdicts of SSH policies: sets of source addresses against the principals of rules.
 
-Rules that ask for a check come before those that accept, so the first that fits is one with a check exactly when
-any with a check fits. Policies share runs of rules, so whom a run lets in is found once for each login, and taken from
-the sources only once.
+Rules with a check precede those that accept, so the first match has a check exactly if any rule with a check matches.
+Policies share runs of rules, so the principals of a run are computed once per login.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ Run = Sequence[dict[str, Any]]
 """Some rules, which several policies may have in common; see `services.shared.access.ssh`."""
 
 _SHORT = 2
-"""So few rules are looked at again each time."""
+"""Runs with at most this many rules are not cached."""
 _SMALL = 64
-"""Below so many addresses it costs less to compare sets than to remember the answer."""
+"""Below this number of addresses, comparing sets costs less than caching the result."""
 
 
 class Verdicts:
-    """Answers about some policies, whose rules must not change while this is asked."""
+    """Cached verdicts about some policies, whose rules must not change meanwhile."""
 
     def __init__(self) -> None:
         self._addresses: dict[Hashable, Addresses] = {}
@@ -32,13 +31,13 @@ class Verdicts:
         self._without: dict[tuple[int, int], tuple[Addresses, Addresses, Addresses]] = {}
 
     def addresses(self, key: Hashable, nodes: Iterable[Member]) -> Addresses:
-        """The addresses of some nodes; the same object for the same key."""
+        """Return the addresses of some nodes; the same object for the same key."""
         if key not in self._addresses:
             self._addresses[key] = frozenset(address for one in nodes for address in one.addresses)
         return self._addresses[key]
 
     def every(self, sources: Addresses, runs: Sequence[Run], login: str, *, check_only: bool) -> bool:
-        """Whether each source may log in, or may after a check."""
+        """Return whether every source may log in; with `check_only`, whether each may after a check."""
         sets = self._sets(runs, login, check_only=check_only)
         ahead = sum(map(len, sets))
         left = sources
@@ -52,12 +51,12 @@ class Verdicts:
         return not left
 
     def any(self, sources: Addresses, runs: Sequence[Run], login: str) -> bool:
-        """Whether some source may log in."""
+        """Return whether any source may log in."""
         sets = self._sets(runs, login, check_only=False)
         return any(self._meet(sources, principals) for principals in sets)
 
     def _sets(self, runs: Sequence[Run], login: str, *, check_only: bool) -> list[Addresses]:
-        """Whom the rules let in under a name, the largest first."""
+        """Return the sets of addresses that may log in as a user, the largest first."""
         found: list[Addresses] = []
         for run in runs:
             if len(run) <= _SHORT:
@@ -70,7 +69,7 @@ class Verdicts:
         key = id(run), login, check_only
         if key not in self._let_in:
             sets = self._of_rules(run, login, check_only=check_only)
-            # The run is kept too, so that no other can take its id.
+            # Keep the run alive, so that its id is not reused.
             self._let_in[key] = run, frozenset[str]().union(*sets)
         return self._let_in[key][1]
 
@@ -86,7 +85,7 @@ class Verdicts:
     def _set(self, principals: list[dict[str, str]]) -> Addresses:
         known = self._principals.get(id(principals))
         if known is None:
-            # The list is kept too, so that no other can take its id.
+            # Keep the list alive, so that its id is not reused.
             known = principals, frozenset(principal["nodeIP"] for principal in principals)
             self._principals[id(principals)] = known
         return known[1]
@@ -102,6 +101,6 @@ class Verdicts:
             return sources - principals
         key = id(sources), id(principals)
         if key not in self._without:
-            # The sets are kept too, so that no others can take their ids.
+            # Keep the sets alive, so that their ids are not reused.
             self._without[key] = sources, principals, sources - principals
         return self._without[key][2]

@@ -1,6 +1,6 @@
 """Runs a policy's own tests against a tailnet, before the policy is put in force.
 
-The first line of a failure is the hosted service's whole answer; the lines after it say what was expected.
+The first line of a failure is the hosted service's complete text; the following lines have the expectations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MAX_REPORTED = 200
 
 
 class _BrokenError(ValueError):
-    """A test that cannot be carried out; it counts as failed."""
+    """A test that cannot be run; it counts as failed."""
 
 
 def run_tests(
@@ -70,7 +70,7 @@ class AccessTests:
         """Tags that tests name and no node has."""
 
     def failures(self) -> list[str]:
-        """A line for each assertion that does not hold."""
+        """Return a line for each failed assertion."""
         lines: list[str] = []
         for index, test in enumerate(self._document.tests):
             lines.extend(self._run(index, test))

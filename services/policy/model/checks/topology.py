@@ -34,7 +34,7 @@ _SERVICE = re.compile(r"svc:[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A tailnet: described by hand, or as the registry has it."""
+    """A tailnet, from a handwritten description or from the registry."""
 
     users: tuple[AccessUser, ...] = ()
     nodes: dict[str, AccessNode] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Topology:
     auto_update: bool = False
     server_url: str = ""
     provider: ProviderGroups | None = None
-    """What holds for groups of a sign-in provider; None: there is none."""
+    """Rules for the groups of a sign-in provider; None if there is none."""
     services: tuple[AccessService, ...] = ()
     prefixes: tuple[str, ...] = ()
     """Prefixes that addresses come from; empty: the usual ones."""
@@ -64,7 +64,7 @@ class Topology:
 
 
 def read_topology(data: object) -> Topology:
-    """Check a description and take it in. Raises: `TopologyError`."""
+    """Parse and check a description. Raises: `TopologyError`."""
     root = read_mapping(data, "topology")
     if root and not any(name in root for name in _PARTS):
         raise TopologyError(f"has none of {', '.join(_PARTS)}")
@@ -174,7 +174,7 @@ def _node(fields: Mapping[str, Any], name: str, node_id: int, owners: _Owners) -
 
 
 def _owners(people: Sequence[object], users: Sequence[AccessUser]) -> _Owners:
-    """Who is meant by a name, else by an email, else by an id as it is given."""
+    """Return owners by name, else by email, else by id as given."""
     names, emails, ids = defaultdict(list), defaultdict(list), defaultdict(list)
     for item, user in zip(people, users, strict=True):
         names[user.name].append(user.id)

@@ -1,1 +1,1 @@
-"""The sections of a policy, one module each: from the tree to checked values."""
+"""Parsers of the sections of a policy, one module each: from the tree to validated values."""

@@ -1,4 +1,4 @@
-"""Durations as Go writes and prints them, because check periods are written and refused that way."""
+"""Parsing and printing of Go durations, which check periods and their error texts use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LIMIT = 1 << 63
 
 
 def parse_duration(text: str) -> int:
-    """Nanoseconds of a duration such as ``1h30m``. Raises `ValueError` with Go's message."""
+    """Return the nanoseconds of a duration such as ``1h30m``. Raises `ValueError` with Go's message."""
     invalid = ValueError(f'time: invalid duration "{text}"')
     sign, body = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
     if body == "0":
@@ -48,7 +48,7 @@ def parse_duration(text: str) -> int:
 
 
 def show_duration(nanoseconds: int) -> str:
-    """A duration as Go prints it: ``200h0m0s``, ``-1m0s``, ``1.5s``."""
+    """Return a duration as Go prints it: ``200h0m0s``, ``-1m0s``, ``1.5s``."""
     if nanoseconds == 0:
         return "0s"
     sign = "-" if nanoseconds < 0 else ""

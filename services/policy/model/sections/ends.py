@@ -1,4 +1,4 @@
-"""The two ends of an access rule: which sources and destinations it may have, and what they stand for."""
+"""The two ends of an access rule: validation and classification of its sources and destinations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SOURCE_AUTOGROUPS = "[autogroup:member autogroup:tagged autogroup:danger-all]"
 
 
 class Ends:
-    """Reads the ends of the access rules of one document."""
+    """Parser of the ends of a document's access rules."""
 
     def __init__(self, reader: FieldReader, names: Names) -> None:
         self._reader = reader
@@ -24,11 +24,11 @@ class Ends:
         self._known: dict[End, End] = {}
 
     def sources(self, value: Value | None, where: str) -> End:
-        """All of `src`, without those that were refused."""
+        """Parse `src`; refused names are left out."""
         return self._all(value, where, self.source)
 
     def destinations(self, value: Value | None, where: str) -> End:
-        """All of `dst`, without those that were refused."""
+        """Parse `dst`; refused names are left out."""
         return self._all(value, where, self.destination)
 
     def _all(self, value: Value | None, where: str, read: Callable[[str, str, int], Alias | None]) -> End:
@@ -37,7 +37,7 @@ class Ends:
         return self._known.setdefault(end, end)
 
     def source(self, text: str, where: str, at: int) -> Alias | None:
-        """Classify one source of an access rule; None when it was refused."""
+        """Classify a source of an access rule. Returns None if it is refused."""
         if text == "autogroup:self":
             self._findings.refuse(where, at, '"autogroup:self" not valid on the src side of a rule')
             return None
@@ -60,7 +60,7 @@ class Ends:
         return alias
 
     def destination(self, text: str, where: str, at: int) -> Alias | None:
-        """Classify one destination of an access rule; None when it was refused."""
+        """Classify a destination of an access rule. Returns None if it is refused."""
         if text == "autogroup:danger-all":
             self._findings.refuse(where, at, "cannot use autogroup:danger-all as a dst")
             return None

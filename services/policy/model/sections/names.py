@@ -1,4 +1,4 @@
-"""Names that a document defines, and what a name in a rule stands for."""
+"""The names that a document defines, and the classification of a name in a rule."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NONROOT = "autogroup:nonroot"
 
 
 class UnknownNameError(ValueError):
-    """A name that should be defined in the document is not."""
+    """A name is not defined in the document."""
 
 
 def literal(text: str) -> str | None:
-    """The canonical form of an address or CIDR, host bits masked; None when the text is neither."""
+    """Return the canonical form of an address or CIDR, host bits masked; None if the text is neither."""
     address, slash, length = text.partition("/")
     if "%" in address or "-" in address or (slash and not _LENGTH.fullmatch(length)):
         return None
@@ -44,7 +44,7 @@ def literal(text: str) -> str | None:
 
 @dataclass(slots=True)
 class Names:
-    """What a document defines. Filled while its sections are read, asked while its rules are."""
+    """The names that a document defines: filled by its sections, read by its rules."""
 
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
@@ -96,7 +96,7 @@ class Names:
         raise ValueError(f'invalid alias format: "{text}"')
 
     def is_foreign(self, domain: str) -> bool:
-        """Whether a login domain is known not to be the tailnet's."""
+        """Return whether a login domain is known not to be the tailnet's."""
         return bool(self.domains) and domain not in self.domains
 
     def _prefixed(self, kind: str, name: str, text: str, at: int) -> Alias:
@@ -146,12 +146,12 @@ class Names:
 
 
 def foreign_domain(domain: str) -> str:
-    """The refusal of a login domain that is not the tailnet's."""
+    """Return the error text for a login domain that is not the tailnet's."""
     return f"{domain} is not associated with this Tailnet and cannot be used in user:*@<domain> expressions"
 
 
 def spell(alias: Alias) -> str:
-    """An alias as documents write it."""
+    """Return an alias as documents spell it."""
     match alias.kind:
         case AliasKind.DOMAIN:
             return DOMAIN_USERS + alias.name

@@ -1,4 +1,4 @@
-"""The section `postures`, named lists of assertions that must all hold, and the rules that ask for them."""
+"""The section `postures`: named lists of assertions that must all be true, and references to them in rules."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIMPLE = re.compile(r"-?[0-9][\w.\-]*|true|false", re.ASCII)
 
 
 class Postures:
-    """Reads the postures of one document."""
+    """Parser of a document's postures."""
 
     def __init__(self, reader: FieldReader, names: Names) -> None:
         self._reader = reader
@@ -52,7 +52,7 @@ class Postures:
         return tuple(made)
 
     def of(self, fields: Fields, where: str) -> tuple[str, ...]:
-        """What a rule asks of its sources: its own `srcPosture`, or else what the document asks of all."""
+        """Return the postures that a rule requires of its sources: its `srcPosture`, else `defaultSrcPosture`."""
         given = fields.get("srcPosture")
         if given is None:
             return self._default

@@ -1,4 +1,4 @@
-"""The sections that say who is who and who decides: groups, hosts, tagOwners; and autoApprovers."""
+"""The sections that define names and approvers: groups, hosts, tagOwners and autoApprovers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section `ssh`: who may open sessions as whom on which node."""
+"""The section `ssh`: sources, destinations and local users of Tailscale SSH."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sections `tests` and `sshTests` as data. What they mean is found out when they run."""
+"""The sections `tests` and `sshTests` as data. Names in them are resolved when the tests run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Attributes = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class AccessTest:
-    """What a source must and must not reach."""
+    """Destinations that a source must, or must not, reach."""
 
     source: str
     protocol: str = ""
@@ -31,7 +31,7 @@ class AccessTest:
 
 @dataclass(frozen=True, slots=True)
 class SshTest:
-    """Whom a source may and may not log in as."""
+    """Local users as which a source may, or may not, log in."""
 
     source: str
     destination: tuple[str, ...]

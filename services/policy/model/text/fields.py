@@ -1,4 +1,4 @@
-"""Reading typed fields out of a tree. Whatever type stands there, the answer is a finding, never an exception."""
+"""Typed access to the fields of a tree. A value of the wrong type becomes a finding, never an exception."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Fields = dict[str, Value]
 
 
 class FieldReader:
-    """Takes values apart and notes what has the wrong shape."""
+    """Reads typed values, and adds a finding for each of the wrong type."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
     def wrong(self, value: Value, where: str, expected: str) -> None:
-        """Note that a value has the wrong type."""
+        """Add an error for a value of the wrong type."""
         self.findings.refuse(where, value.at, f"expected {expected}, got {value.kind}")
 
     def fields(self, value: Value, where: str, known: Mapping[str, str], *, comments: bool = False) -> Fields:
@@ -134,5 +134,5 @@ class FieldReader:
 
 
 def known(*names: str, **spellings: str) -> dict[str, str]:
-    """The table that `FieldReader.fields` wants; keyword arguments map old spellings to their modern names."""
+    """Return the `known` table of `FieldReader.fields`; keyword arguments map old spellings to modern names."""
     return {name.lower(): name for name in names} | spellings

@@ -1,4 +1,4 @@
-"""What is wrong with a document: every problem with its place, collected rather than raised one by one."""
+"""Problems of a document, each with its position; collected, not raised one by one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong, or to be warned of."""
+    """An error or a warning about a document."""
 
     message: str
     where: str = ""
@@ -34,7 +34,7 @@ class PolicyError(Exception):
 
 
 class SyntaxProblem(Exception):  # noqa: N818 - a signal inside the readers, turned into PolicyError at their border
-    """The text cannot be read at all."""
+    """The text has a syntax error."""
 
     def __init__(self, message: str, at: int) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class SyntaxProblem(Exception):  # noqa: N818 - a signal inside the readers, tur
 
 
 class Lines:
-    """Turns offsets of a text into lines and columns, both counted from one."""
+    """Converts offsets of a text to lines and columns, both counted from one."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0]
@@ -53,13 +53,13 @@ class Lines:
             start = text.find("\n", start + 1)
 
     def place(self, at: int) -> tuple[int, int]:
-        """Line and column of an offset."""
+        """Return the line and column of an offset."""
         line = bisect_right(self._starts, at)
         return line, at - self._starts[line - 1] + 1
 
 
 class Findings:
-    """Collects problems and warnings while a document is read."""
+    """Collector of errors and warnings during the parsing of a document."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines
@@ -67,9 +67,9 @@ class Findings:
         self.warnings: list[Problem] = []
 
     def refuse(self, where: str, at: int, message: str) -> None:
-        """Note something that the document is refused for."""
+        """Add an error, for which the document is refused."""
         self.problems.append(Problem(message, where, *self._lines.place(at)))
 
     def warn(self, where: str, at: int, message: str) -> None:
-        """Note something that is accepted, but should be written differently."""
+        """Add a warning about something that is accepted."""
         self.warnings.append(Problem(message, where, *self._lines.place(at)))

@@ -1,4 +1,4 @@
-"""From the text of a policy to its tree: which language it is in, and the bounds on it."""
+"""Parsing of a policy text to its tree: detection of the language, and the limit on its length."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEADING = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A text that could be read."""
+    """A parsed policy text."""
 
     tree: Value | None
     """None when the text is empty: there is no policy."""
@@ -25,7 +25,7 @@ class Source:
 
 
 _UNREADABLE = "reading policy:"
-"""Lead of refusals of a text that is no document at all; those of its meaning begin with "parsing policy:"."""
+"""Prefix of syntax errors; errors of meaning begin with "parsing policy:"."""
 
 
 def read(text: str, name: str = "") -> Source:
@@ -55,7 +55,7 @@ def read(text: str, name: str = "") -> Source:
 
 
 def looks_like_yaml(text: str, name: str = "") -> bool:
-    """Whether a text is to be read as YAML."""
+    """Return whether a text is to be parsed as YAML."""
     if name.lower().endswith((".yml", ".yaml")):
         return True
     if name.lower().endswith((".json", ".hujson")):

@@ -1,4 +1,4 @@
-"""A document as a tree of values that remember where they stand, the same for HuJSON and YAML; and its limits."""
+"""The tree of a document's values with their positions, common to HuJSON and YAML, and its size limits."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from services.policy.model.text.problems import SyntaxProblem
 
 MAX_TEXT = 2 << 20
-"""Characters in a document."""
+"""Maximum number of characters in a document."""
 MAX_DEPTH = 32
-"""Levels of nesting."""
+"""Maximum depth of nesting."""
 MAX_ITEMS = 50_000
-"""Items of one list or object."""
+"""Maximum number of items in a list or object."""
 MAX_VALUES = 400_000
-"""Values in a document, of any kind."""
+"""Maximum number of values in a document, of any kind."""
 
 _UNUSABLE = re.compile("[\x00\ud800-\udfff]")
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,300})(?:\.\d{1,300})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
@@ -51,7 +51,7 @@ class Value:
 
     @property
     def kind(self) -> str:
-        """What the value is, for messages."""
+        """Return the name of the value's type, for messages."""
         match self.data:
             case None:
                 return "null"
@@ -68,7 +68,7 @@ class Value:
 
 
 class Budget:
-    """Counts values while a text is read, so that no text makes a tree out of proportion."""
+    """Counter of values during parsing; limits the size of the tree that a text can produce."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES
@@ -95,7 +95,7 @@ def check_text(text: str, at: int) -> None:
 
 
 def to_json(value: Value) -> object:
-    """The value as Python data for JSON; plain YAML scalars by JSON's rules."""
+    """Return the value as Python data for JSON; plain YAML scalars are typed by JSON's rules."""
     data = value.data
     if isinstance(data, (Number, Plain)):
         return _scalar(str(data)) if _JSON_NUMBER.fullmatch(data) or data in _WORDS else str(data)

@@ -13,7 +13,7 @@ from services.policy.model.text.tree import Budget, Entry, Plain, Value, check_t
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 MAX_ALIASES = 100
-"""Uses of anchors in one document."""
+"""Maximum number of uses of anchors in one document."""
 
 _BARE_WILDCARD = re.compile(r"(?:^|[\s\[,])\*(?=[:\s,\]]|$)", re.MULTILINE)
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -110,7 +110,7 @@ class _Composer:
         return found[0]
 
     def _charge(self, value: Value, at: int, depth: int) -> None:
-        """Account for a repeated value as if it had been written out."""
+        """Count a repeated value as if it had been written out."""
         self._budget.spend(at, depth)
         if isinstance(value.data, list):
             for item in value.data:

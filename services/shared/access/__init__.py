@@ -1,1 +1,1 @@
-"""Who may reach whom: the compiled policy and what it says about one snapshot of users and nodes. Pure."""
+"""The compiled policy, and its evaluation on one snapshot of users and nodes. Pure."""

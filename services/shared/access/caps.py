@@ -1,4 +1,4 @@
-"""Node capabilities: what the policy and the tailnet's settings put on a node's own record, and on it as a peer."""
+"""Node capabilities: `CapMap` of a node's own record and of its record as a peer, by policy and settings."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Capabilities:
 
     @property
     def any(self) -> bool:
-        """Whether the policy gives any node any attribute."""
+        """Return whether the policy gives any node any attribute."""
         return bool(self._entries)
 
     def _mask(self, one: Member) -> int:
@@ -67,7 +67,7 @@ class Capabilities:
         return mask
 
     def given(self, one: Member) -> Mapping[str, Any]:
-        """Attributes that the policy gives a node."""
+        """Return the attributes that the policy gives a node."""
         mask = self._mask(one)
         found = self._given.get(mask)
         if found is None:
@@ -90,12 +90,12 @@ class Capabilities:
         return caps
 
     def key(self, one: Member) -> Hashable:
-        """Equal keys mean equal maps on the nodes' own records. Cheaper than the map itself."""
+        """Return a key; equal keys mean equal maps on the nodes' own records. Cheaper than the map itself."""
         attributes = one.node.attributes if self._policy.one_cgnat_route else ()
         return self._mask(one), one.user_id, attributes, self._directory.services.served_by(one.node.id)
 
     def own(self, one: Member) -> CapMap:
-        """`CapMap` of the node's own record."""
+        """Return the `CapMap` of the node's own record."""
         caps = {**self._base, **self.given(one)}
         user = self._directory.users.get(one.user_id)
         if user is not None and user.role in ("admin", "owner"):
@@ -112,7 +112,7 @@ class Capabilities:
         return caps
 
     def as_peer(self, one: Member) -> CapMap:
-        """`CapMap` of the node's record as others see it."""
+        """Return the `CapMap` of the node's record as peers see it."""
         given = self.given(one)
         caps: CapMap = {name: None for name in _PEER_SIDE if name in given}
         if one.exits and (SUGGESTED in given or names(self._directory, self._policy.exit_approvers, one)):
@@ -120,5 +120,5 @@ class Capabilities:
         return caps
 
     def hides_ipv4(self, one: Member) -> bool:
-        """Whether the node lives without IPv4."""
+        """Return whether IPv4 is disabled for the node."""
         return self._policy.disable_ipv4 or DISABLE_IPV4 in self.given(one)

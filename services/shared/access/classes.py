@@ -1,9 +1,9 @@
-"""Nodes that a policy cannot tell apart, grouped, and which groups see each other.
+"""Classes of nodes with equal access, and the visibility between classes.
 
-A profile is what the masks say; a class is a profile, plus the owner where some rule has `autogroup:self` as
+A profile is a set of equal masks; a class is a profile, plus the owner where some rule has `autogroup:self` as
 destination. Work is in profiles and classes; two nodes are never compared.
 
-For `autogroup:self` only the user's own devices are asked about: a router that serves a prefix of the tailnet's own
+For `autogroup:self` only the user's own devices are considered: a router that serves a prefix of the tailnet's own
 range does not see them by that alone, which keeps such a rule to the cost of the user's devices.
 """
 
@@ -73,7 +73,7 @@ class Classes:
         self._seen_profiles: dict[int, list[int]] = {}
 
     def _masks(self, former: Classes | None) -> dict[int, Masks]:
-        """What the grants say about each node; what the former knew of one that is the same need not be found again."""
+        """Return the masks of each node; those of unchanged nodes are copied from `former`."""
         masks_of, members = self._matching.masks_of, self._directory.members
         if former is None or not self._matching.same_for(former._matching):
             return {id_: masks_of(one) for id_, one in members.items()}
@@ -85,7 +85,7 @@ class Classes:
         return masks
 
     def _self_owners(self, directory: Directory) -> set[int]:
-        """Users with a node that is a source of a grant to `autogroup:self`."""
+        """Return the users with a node that is a source of a grant to `autogroup:self`."""
         if not self._matching.self:
             return set()
         found = (one.user_id for id_, one in directory.members.items() if self._is_self_source(id_))
@@ -95,7 +95,7 @@ class Classes:
         return bool(self.masks[node_id].source_address & self._matching.self)
 
     def sees(self, viewer: int, other: int) -> bool:
-        """Whether members of one class see members of the other."""
+        """Return whether members of one class see members of the other."""
         if self._profile_sees(self._profile_of[viewer], self._profile_of[other]):
             return True
         owner = self._owner_of[viewer]
@@ -108,7 +108,7 @@ class Classes:
         return bool(first[0] & second[2] or second[0] & first[2])
 
     def visible(self, viewer: int) -> Sequence[int]:
-        """Every class that the viewer's class sees, ascending."""
+        """Return every class that the viewer's class sees, ascending."""
         profile = self._profile_of[viewer]
         seen = self._seen_profiles.get(profile)
         if seen is None:

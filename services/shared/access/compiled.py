@@ -1,4 +1,4 @@
-"""The compiled policy: what a policy document means, with names not yet looked up in any tailnet.
+"""The compiled policy: the meaning of a policy document, with names not resolved in any tailnet.
 
 It is a pure function of the document: no user, node or address of the tailnet is in it. All parts are frozen and
 hashable, so that evaluators can share work between rules that name the same thing. It travels and is stored as JSON.
@@ -13,11 +13,11 @@ from enum import StrEnum
 import msgspec
 
 FORMAT = 2
-"""Version of the serialised form; a reader refuses what it does not know. Version 1 wrote each end in full."""
+"""Version of the serialised form; a reader refuses an unknown one. Version 1 wrote each end in full."""
 
 
 class AliasKind(StrEnum):
-    """What a name in a rule stands for."""
+    """The kind of a name in a rule."""
 
     ANY = "any"
     """`*`: every address of the tailnet; as a source also the approved subnet routes."""
@@ -98,7 +98,7 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One allowance. An ACL becomes one grant per destination."""
+    """A permission from sources to destinations. An ACL becomes one grant per destination."""
 
     source: tuple[Alias, ...]
     destination: tuple[Alias, ...]
@@ -106,7 +106,7 @@ class Grant:
     app: tuple[Capability, ...] = ()
     via: tuple[str, ...] = ()
     postures: tuple[str, ...] = ()
-    """Any one of these suffices; empty means none is asked."""
+    """Any one of these suffices; empty means that none is required."""
     origin: str = ""
     """Where in the document it stands, such as ``acls[3]``."""
 
@@ -153,7 +153,7 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True)
 class Posture:
-    """A named condition on a device: all its assertions hold."""
+    """A named condition on a device: all its assertions must be true."""
 
     name: str
     assertions: tuple[Assertion, ...]
@@ -169,7 +169,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """Who may have a route or service approved without asking, or own a tag."""
+    """The names that auto-approve a route or service, or own a tag."""
 
     subject: str
     """A prefix, a tag, or a service name."""
@@ -178,7 +178,7 @@ class Approver:
 
 @dataclass(frozen=True, slots=True)
 class CompiledPolicy:
-    """All that a policy document means."""
+    """The complete meaning of a policy document."""
 
     grants: tuple[Grant, ...] = ()
     ssh: tuple[SshRule, ...] = ()
@@ -296,7 +296,7 @@ def _sharing(grants: Iterable[Grant]) -> tuple[Grant, ...]:
 ANYONE = Alias(AliasKind.ANY, "*")
 
 ALLOW_ALL = CompiledPolicy(grants=(Grant((ANYONE,), (ANYONE,), (NetworkAccess(),), origin="default"),), allow_all=True)
-"""What no policy, or a policy without access rules, means."""
+"""The meaning of no policy, or of a policy without access rules."""
 
 DENY_ALL = CompiledPolicy()
-"""Nothing is allowed: what stands in when a stored policy cannot be read."""
+"""Allows nothing; used if a stored policy cannot be read."""

@@ -1,4 +1,4 @@
-"""Which users and nodes a name of a policy stands for, in one snapshot. Looks names up by index, never by scanning."""
+"""The users and nodes that a policy name selects in one snapshot. Lookups use an index, never a scan."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from services.shared.access.ranges import (
 from services.shared.access.services import Services
 
 Identity = tuple[int, tuple[str, ...]]
-"""What a node is to a policy: its owner, or its tags."""
+"""The identity of a node in policies: its owner, or its tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A node with what follows from its record alone."""
+    """A node with the values derived from its record alone."""
 
     node: AccessNode
     identity: Identity
@@ -73,7 +73,7 @@ def member(node: AccessNode) -> Member:
 
 
 def _is_usable(text: str, read: Callable[[str], object]) -> bool:
-    """What is no address or prefix is left out: it can grant nothing."""
+    """Return whether a text parses. Malformed addresses and prefixes are left out: they can grant nothing."""
     try:
         read(text)
     except ValueError:
@@ -127,7 +127,7 @@ class Directory:
 
     @cached_property
     def services(self) -> Services:
-        """The services and who serves them."""
+        """Return the services and the nodes that serve them."""
         if not self._described:
             return Services((), (), (), lambda _: ())
         tagged = {node_id for node_id, one in self.members.items() if one.identity[1]}
@@ -152,7 +152,7 @@ class Directory:
         return frozenset((found[0].id,)) if len(found) == 1 else frozenset()
 
     def candidates(self, token: str) -> list[AccessUser]:
-        """Every user that a token could name."""
+        """Return every user that a token could name."""
         if self._tokens is None:
             self._tokens = defaultdict(list)
             for user in self.users.values():
@@ -178,7 +178,7 @@ class Directory:
         return found
 
     def users_of(self, alias: Alias) -> frozenset[int]:
-        """Users that an alias names; none for aliases that do not name people."""
+        """Return the users that an alias names; none for aliases that do not name people."""
         match alias.kind:
             case AliasKind.USER:
                 return self.users_named(alias.name)
@@ -214,7 +214,7 @@ class Directory:
         return listed | provided
 
     def group_members(self, name: str) -> tuple[frozenset[int], frozenset[int]]:
-        """Who is in a group by the policy's list, and who by the provider's word, each as far as it counts."""
+        """Return the members of a group by the policy and by the provider, under the rule for conflicts."""
         tokens = self._groups.get(name)
         listed = frozenset(user for token in tokens or () for user in self.users_named(token))
         if tokens is not None and self._policy.on_conflict == "static":
@@ -237,7 +237,7 @@ class Directory:
         return found
 
     def selects(self, alias: Alias, one: Member) -> bool:
-        """Whether a name stands for a node by who it is."""
+        """Return whether an alias selects a node by its identity."""
         found = self._identity_sets.get(alias)
         if found is None:
             found = self._identity_sets[alias] = frozenset(self.identities_of(alias))
@@ -301,7 +301,7 @@ class Directory:
                 yield self.members[node_id]
 
     def passes(self, one: Member, postures: tuple[str, ...]) -> bool:
-        """Whether a node meets any of the postures. An unknown posture is met by none."""
+        """Return whether a node meets any of the postures. No node meets an unknown posture."""
         if not postures:
             return True
         key = (postures, one.node.attributes)

@@ -1,4 +1,4 @@
-"""Which router serves a prefix: of those with the route approved, the oldest that is online, else the oldest. Pure.
+"""Election of primary routers: of those with the route approved, the oldest online one, else the oldest. Pure.
 
 Nodes that cannot carry traffic take no part: nodes of suspended users are not known here, and
 `services.shared.inventory` gives nodes whose key has ended no approved route, because clients drop every such peer.

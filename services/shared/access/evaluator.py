@@ -1,7 +1,7 @@
-"""The evaluator: what one compiled policy says about one snapshot of users and nodes.
+"""The evaluator of one compiled policy on one snapshot of users and nodes.
 
 Cost is in rules and classes, never in pairs of nodes. An `Access` never changes: build a new one when a field of an
-`AccessUser` or `AccessNode`, or the policy, changes. Classes are made at once, all else when it is first asked for.
+`AccessUser` or `AccessNode`, or the policy, changes. Classes are computed at once, the rest lazily.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Json = Any
 
 
 class Access:
-    """Answers, for one compiled policy and one snapshot, what each node may reach, see and be told.
+    """The access of each node in one snapshot: reachability, visibility, and its parts of the network map.
 
     Node ids that are not in the snapshot raise `KeyError`.
     """
@@ -44,7 +44,7 @@ class Access:
         former: Access | None = None,
         services: Iterable[AccessService] = (),
     ) -> None:
-        """`former` is one with the same settings: what it found for nodes that are the very same is not found again."""
+        """`former` has the same settings; its results for unchanged nodes are reused."""
         self._policy = policy
         self._server_url = server_url
         known: Directory | None = former._directory if former is not None else None
@@ -57,7 +57,7 @@ class Access:
 
     @property
     def directory(self) -> Directory:
-        """What the names of the policy stand for in this snapshot."""
+        """Return the resolver of the policy's names in this snapshot."""
         return self._directory
 
     @cached_property
@@ -79,15 +79,15 @@ class Access:
     # Classes and visibility
 
     def class_of(self, node_id: int) -> int:
-        """The node's class. Its members are seen by the same nodes, see the same nodes, are shown the same routes."""
+        """Return the node's class. Its members are seen by, and see, the same nodes, and receive the same routes."""
         return self._classes.of_node[node_id]
 
     def classes(self) -> Collection[int]:
-        """All classes; each has members."""
+        """Return all classes; each has members."""
         return range(len(self._classes.members))
 
     def members_of(self, class_: int) -> Sequence[int]:
-        """The ids of the nodes of a class, ascending."""
+        """Return the ids of the nodes of a class, ascending."""
         return self._classes.members[class_]
 
     def class_sees(self, viewer_class: int, class_: int) -> bool:
@@ -95,15 +95,15 @@ class Access:
         return self._classes.sees(viewer_class, class_)
 
     def visible_classes(self, viewer_class: int) -> Sequence[int]:
-        """Every class that `class_sees` says yes for, ascending, without asking each."""
+        """Return every class for which `class_sees` is true, ascending."""
         return self._classes.visible(viewer_class)
 
     def sees(self, viewer_id: int, peer_id: int) -> bool:
-        """Whether one node sees another; a node is not its own peer."""
+        """Return whether one node sees another; a node is not its own peer."""
         return viewer_id != peer_id and self._classes.sees(self.class_of(viewer_id), self.class_of(peer_id))
 
     def peers_of(self, node_id: int) -> list[int]:
-        """The ids of the nodes that this node sees, itself left out, ascending."""
+        """Return the ids of the node's peers, ascending."""
         members = self._classes.members
         visible = self._classes.visible(self.class_of(node_id))
         return sorted(other for class_ in visible for other in members[class_] if other != node_id)

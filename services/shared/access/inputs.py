@@ -1,4 +1,4 @@
-"""What the evaluator is told about a tailnet: users, nodes and services, reduced to what a policy can ask of them."""
+"""The evaluator's input: users, nodes and services, reduced to the fields that policies depend on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AccessUser:
-    """A person, as policies name one."""
+    """A user, with the fields that policies depend on."""
 
     id: int
     name: str
@@ -21,7 +21,7 @@ class AccessUser:
 
 @dataclass(frozen=True, slots=True)
 class AccessNode:
-    """A node, as policies see one. Only a change of one of these fields can change an answer of the evaluator."""
+    """A node, with the fields that policies depend on. No other field can change a result of the evaluator."""
 
     id: int
     user_id: int = 0

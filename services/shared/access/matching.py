@@ -1,4 +1,4 @@
-"""Which grants each node is a source or a destination of, as bit masks, and the classes that follow from that.
+"""Bit masks of the grants of which each node is a source or a destination.
 
 Bit `i` of a mask stands for grant `i`. Names cost one step per identity they select; literal addresses are cut into
 segments once, so that a node finds its masks with two bisections.
@@ -22,12 +22,12 @@ _LITERAL_KINDS = (
     AliasKind.INTERNET,
     AliasKind.SERVICE,
 )
-"""Aliases that stand for addresses, whoever has them."""
+"""Aliases that select addresses, whichever node has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masks:
-    """The grants that one node takes part in."""
+    """The grants of one node, as bit masks."""
 
     source: int
     """Its address, or one of its subnet routes, is a source."""
@@ -64,7 +64,7 @@ class Segments:
             self._masks.append(mask)
 
     def same(self, other: Segments) -> bool:
-        """Whether both give every address the same mask."""
+        """Return whether both give every address the same mask."""
         return self._edges == other._edges and self._masks == other._masks
 
     def index(self, place: int) -> int:
@@ -72,12 +72,12 @@ class Segments:
         return bisect_right(self._edges, place) - 1
 
     def at(self, place: int) -> int:
-        """The mask at an address."""
+        """Return the mask at an address."""
         index = bisect_right(self._edges, place) - 1
         return self._masks[index] if index >= 0 else 0
 
     def over(self, spans: Spans) -> int:
-        """The masks of all sets that overlap these spans."""
+        """Return the union of the masks of all sets that overlap these spans."""
         mask = 0
         for first, last in spans:
             start = max(bisect_right(self._edges, first) - 1, 0)
@@ -241,7 +241,7 @@ class Matching:
         return False
 
     def masks_of(self, one: Member) -> Masks:
-        """Everything the grants say about one node."""
+        """Return the masks of one node."""
         source_address = self._source_address(one)
         source, destination = source_address, self._destination_address(one)
         if one.subnets or one.exits:

@@ -1,4 +1,4 @@
-"""Who may give a tag to a node, and which routes are approved without asking."""
+"""Tag ownership, and auto-approval of routes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Owners:
         self._exit = policy.exit_approvers
 
     def tag_exists(self, tag: str) -> bool:
-        """Whether the policy defines the tag."""
+        """Return whether the policy defines the tag."""
         return tag in self._owners
 
     def may_own(self, user_id: int, tag: str) -> bool:
-        """Whether a user owns the tag: directly, by group or role, or by owning a tag that owns it."""
+        """Return whether a user owns the tag: directly, by group or role, or by owning a tag that owns it."""
         user = self._directory.users.get(user_id)
         if user is None or tag not in self._owners:
             return False
@@ -45,7 +45,7 @@ class Owners:
         return False
 
     def approved(self, one: Member) -> tuple[str, ...]:
-        """The node's advertised routes that it may serve without asking."""
+        """Return the node's advertised routes that are auto-approved."""
         found = []
         for route in dict.fromkeys(one.node.advertised_routes):
             if route in EXIT_ROUTES:
@@ -64,7 +64,7 @@ class Owners:
 
 
 def names(directory: Directory, approvers: tuple[Alias, ...], one: Member) -> bool:
-    """Whether a node is among the approvers of something."""
+    """Return whether a node is among the approvers."""
     for alias in approvers:
         if directory.selects(alias, one):
             return True

@@ -10,7 +10,7 @@ from services.shared.access.inputs import AccessNode, AccessUser
 
 
 def all_pools(policy: CompiledPolicy) -> tuple[str, ...]:
-    """Every prefix that is set aside, whoever for."""
+    """Return every prefix that is set aside, for any target."""
     return tuple(dict.fromkeys(pool for entry in policy.node_attributes for pool in entry.pools))
 
 

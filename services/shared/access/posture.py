@@ -1,4 +1,4 @@
-"""Whether a device meets a posture: comparisons over its attributes. A missing attribute fails all but `NOT SET`."""
+"""Evaluation of postures over a device's attributes. A missing attribute fails every operator but `NOT SET`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FIELD = re.compile(r"\d+|\D+")
 
 
 def meets(posture: Posture, attributes: Mapping[str, str]) -> bool:
-    """Whether all assertions of the posture hold."""
+    """Return whether all assertions of the posture are true."""
     return all(_holds(assertion, attributes) for assertion in posture.assertions)
 
 

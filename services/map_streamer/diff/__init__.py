@@ -1,4 +1,4 @@
-"""What is different between two states, for one node and for all that one class sees. Pure."""
+"""The difference of two states, for one node and for all nodes that a class sees. Pure."""
 
 from services.map_streamer.diff.difference import Difference as Difference
 from services.map_streamer.diff.difference import PeerDelta as PeerDelta

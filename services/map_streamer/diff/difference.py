@@ -9,7 +9,7 @@ from services.map_streamer.snapshot import View
 
 
 class PeerDelta:
-    """What members of a class must be told about peers; ids ascending, no id in two of them."""
+    """The peer changes to send to members of a class; ids ascending, no id in two of the lists."""
 
     __slots__ = ("named", "patched", "removed", "whole")
 
@@ -157,7 +157,7 @@ class Difference:
         )
 
     def own_record(self, node_id: int) -> bool:
-        """Whether the viewer must be told of itself."""
+        """Return whether to send the viewer its own node."""
         if self.uncertain is not None or concerns_self(self.changes.get(node_id)):
             return True
         if not self.reshaped:

@@ -41,7 +41,7 @@ def _shown(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
 
 
 def node_record(node: node_types.Node) -> NodeRecord:
-    """A node as the registry tells it."""
+    """Convert a node record of the registry."""
     hostinfo, attributes = _shown(node)
     return NodeRecord(
         id=node.id,
@@ -71,7 +71,7 @@ def node_record(node: node_types.Node) -> NodeRecord:
 
 
 def user_record(user: user_types.User) -> UserRecord:
-    """A user as the registry tells it."""
+    """Convert a user record of the registry."""
     return UserRecord(
         id=user.id,
         name=user.name,
@@ -86,7 +86,7 @@ def user_record(user: user_types.User) -> UserRecord:
 
 
 def relay_record(relay: relay_types.Relay) -> RelayRecord:
-    """A relay as the registry tells it."""
+    """Convert a relay record of the registry."""
     return RelayRecord(
         name=relay.name,
         region_id=relay.region_id,

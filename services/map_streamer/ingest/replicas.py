@@ -50,7 +50,7 @@ class Replicas:
             self._event.set()
 
     async def run(self) -> None:
-        """Tell and listen, for ever."""
+        """Announce sessions and listen for announcements, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell())
             group.create_task(self._listen())

@@ -59,7 +59,7 @@ def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = ""
         else:
             regions[int(number)] = region
     out: dict[str, Any] = {
-        # Clients keep the scores that they know until they are told others.
+        # Clients keep their scores until they receive others.
         "HomeParams": extra.get("HomeParams") or {"RegionScore": {}},
         "omitDefaultRegions": True,
         "Regions": {str(number): regions[number] for number in sorted(regions)},

@@ -1,4 +1,4 @@
-"""The `DNSConfig` that clients are told, from the configuration and, for NextDNS, from a node's capabilities."""
+"""The `DNSConfig` sent to clients, from the configuration and, for NextDNS, from a node's capabilities."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DnsSettings:
 
     @property
     def per_node(self) -> bool:
-        """Whether nodes are told different things."""
+        """Return whether the configuration differs between nodes."""
         return any(server.startswith(_NEXTDNS) for server in self.nameservers)
 
 

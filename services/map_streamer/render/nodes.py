@@ -60,7 +60,7 @@ def _addresses(node: NodeRecord, shape: Shape) -> list[str]:
 
 
 def full_name(given_name: str, domain: str) -> str:
-    """The name that clients are told, with its trailing dot."""
+    """Return the FQDN that is sent to clients, with its trailing dot."""
     return f"{given_name}.{domain}." if domain else f"{given_name}."
 
 

@@ -89,7 +89,7 @@ class Renderer:
         return Shape(allowed, primary, caps, hidden or node_id in visibility.without_ipv4, legacy)
 
     def own_json(self, node_id: int, *, legacy: bool = False) -> bytes:
-        """A node as it is told of itself."""
+        """Return a node's own record."""
         visibility = self.view.visibility
         allowed, primary = visibility.own_routes(node_id)
         shape = Shape(allowed, primary, visibility.own_caps(node_id), node_id in visibility.without_ipv4, legacy)

@@ -1,4 +1,4 @@
-"""What is true at one position of the change logs, and how a fact changes it. Pure: no I/O, no clock, no stubs."""
+"""The state at one position of the change logs, and its update by a fact. Pure: no I/O, no clock, no stubs."""
 
 from services.map_streamer.snapshot.facts import DnsRecordsPut as DnsRecordsPut
 from services.map_streamer.snapshot.facts import Fact as Fact

@@ -1,4 +1,4 @@
-"""What can happen to a tailnet, as the change logs tell it. Records are whole, so a later fact replaces an earlier."""
+"""The changes of a tailnet, from the change logs. Records are whole, so a later fact replaces an earlier."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class NodeRemoved:
 
 @dataclass(frozen=True, slots=True)
 class KeyEnded:
-    """The time at which a node's key ends has come; the only fact that no log tells."""
+    """A node's key has expired; the only fact that is in no log."""
 
     node_id: int
 

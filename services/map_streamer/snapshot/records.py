@@ -1,4 +1,4 @@
-"""The records of a snapshot: users, nodes and relays, reduced to what clients are told or policies ask."""
+"""The records of a snapshot: users, nodes and relays, reduced to the fields that clients or policies need."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     hostinfo: bytes = b"{}"
     """JSON: the part that peers may see."""
     attributes: tuple[tuple[str, str], ...] = ()
-    """What postures ask of the device."""
+    """Posture attributes of the device."""
     endpoints: tuple[str, ...] = ()
     endpoint_types: tuple[int, ...] = ()
     home_derp: int = 0
     cap_version: int = 0
     expiry: datetime | None = None
-    """When its key ends, as clients are told."""
+    """The key expiry, as sent to clients."""
     last_seen: datetime | None = None
     online: bool = False
     ended: bool = False
@@ -75,7 +75,7 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def owner(self) -> int:
-        """The user that clients are told: the synthetic one for tagged nodes."""
+        """Return the user id that is sent to clients: the synthetic one for tagged nodes."""
         return int(TAGGED_DEVICES_USER) if self.tags or not self.user_id else self.user_id
 
 

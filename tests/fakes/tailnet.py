@@ -19,6 +19,7 @@ import services.registry.wiring
 from services.shared.config.model import (
     Config,
     DatabaseConfig,
+    DerpConfig,
     DnsConfig,
     GatewayConfig,
     NoiseConfig,
@@ -39,6 +40,14 @@ BUILDS: dict[str, Build] = {
 }
 
 
+def relay_file(folder: Path) -> Path:
+    """Write a DERP map with one region that no test reaches: without any region clients are sent no map of relays."""
+    path = folder / "derp.yaml"
+    node = "{name: n, regionid: 998, hostname: relay.example.net}"
+    path.write_text(f"regions: {{998: {{regionid: 998, regioncode: away, regionname: Away, nodes: [{node}]}}}}\n")
+    return path
+
+
 def config_in(folder: Path, **gateway_limits: Any) -> Config:
     """The configuration of the embedded default, with all its state in a folder and free ports."""
     return Config(
@@ -52,6 +61,7 @@ def config_in(folder: Path, **gateway_limits: Any) -> Config:
         prefixes=PrefixesConfig(v4="100.64.0.0/10", v6="fd7a:115c:a1e0::/48"),
         database=DatabaseConfig(sqlite=SqliteConfig(path=folder / "db.sqlite")),
         dns=DnsConfig(base_domain="tail.example.net"),
+        derp=DerpConfig(paths=(relay_file(folder),)),
         policy=PolicyConfig(mode="database"),
         gateway=GatewayConfig(**gateway_limits),
     )

@@ -17,8 +17,11 @@ ONCE = MethodOptions.IDEMPOTENCY_UNKNOWN
 """A second one would do something else, or answer otherwise, than the first: never sent again."""
 
 DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
+    "smartscale.admin.v1.DeviceAdminService": {
+        READ: "GetDevice ListDevices",
+    },
     "smartscale.admin.v1.NodeAdminService": {
-        READ: "DescribeNodes",
+        READ: "DescribeNodes GetNode ListNodes",
     },
     "smartscale.admin.v1.PendingLoginAdminService": {
         READ: "ListPendingLogins",
@@ -63,7 +66,9 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         ONCE: "SetPolicy",
     },
     "smartscale.registry.v1.RegistryService": {
-        READ: "FindNode GetChanges GetNode GetPerson GetSnapshot ListLinks ListNodes ListUsers VerifyNodeKey",
+        READ: """
+            FindNode GetChanges GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers VerifyNodeKey
+        """,
         IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights SetApprovedRoutes SetTags",
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser

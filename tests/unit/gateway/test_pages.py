@@ -46,15 +46,15 @@ PAGES: dict[str, Html] = {
     "ssh-confirm": ssh.confirm_page(FLOW_ID, "alice@example.com", DETAILS, "x"),
     "ssh-done": ssh.done_page(DETAILS),
     "ssh-refused": sign_in.refused_page(
-        "not-owner", "text", FLOW_ID, told=False, again=sign_in.again_link(AUTH_ID, "session"), what="session"
+        "not-owner", "text", FLOW_ID, final=False, again=sign_in.again_link(AUTH_ID, "session"), what="session"
     ),
     "apple": help_pages.apple_page("https://a.example"),
     "windows": help_pages.windows_page("https://a.example"),
     **{
-        reason: sign_in.refused_page(reason, "text", FLOW_ID, told=True, again=None)
+        reason: sign_in.refused_page(reason, "text", FLOW_ID, final=True, again=None)
         for reason in sorted({*TITLES, *ADVICE})
     },
-    "refused-waits": sign_in.refused_page("token-expired", "text", FLOW_ID, told=False, again=AGAIN),
+    "refused-waits": sign_in.refused_page("token-expired", "text", FLOW_ID, final=False, again=AGAIN),
 }
 
 

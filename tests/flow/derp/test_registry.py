@@ -22,7 +22,8 @@ from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 from smartscale.types.v1 import relay_pb2 as relay_types
 
-from services.derp.certificate import CertificateError, configured, self_signed, tls_context
+from services.derp import registry as announcing
+from services.derp.certificate import configured, self_signed, tls_context
 from services.derp.connection import Limits
 from services.derp.handshake import public_key
 from services.derp.registry import ALLOWED_FOR, REFUSED_FOR, RegistryAdmission
@@ -33,6 +34,7 @@ from services.shared.config.model import Config, DerpConfig, DerpServerConfig
 from services.shared.rpc import LocalChannel, LocalServer
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.process import Deps
+from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
 from tests.fakes.derp import key, private
 from tests.fakes.derp_client import DEADLINE, client
@@ -73,6 +75,12 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "down")
         self.announced.put_nowait(request.relay)
         return registry_pb2.AnnounceRelayResponse()
+
+    async def announcement_of(self, cert_name: str) -> None:
+        """Wait until a relay announces itself with this certificate."""
+        async with asyncio.timeout(DEADLINE):
+            while (await self.announced.get()).cert_name != cert_name:
+                pass
 
 
 class HandClock(SystemClock):
@@ -267,25 +275,34 @@ async def test_the_announcement_names_what_the_host_name_says(
 
 
 async def test_a_replaced_certificate_is_taken_for_new_connections_and_announced(
-    channel: LocalChannel, registry: FakeRegistry, tmp_path: Path
+    channel: LocalChannel,
+    registry: FakeRegistry,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(announcing, "ANNOUNCE_EVERY", 0.01)
     first = self_signed(tmp_path / "first", "127.0.0.1", key(1), datetime.now(UTC))
     cert, secret = tmp_path / "own.crt", tmp_path / "own.key"
     cert.write_bytes((tmp_path / "first" / "derp_tls.crt").read_bytes())
     secret.write_bytes(first.key_path.read_bytes())
-    service = await running(tmp_path, channel, tls_cert_path=cert, tls_key_path=secret, verify_clients=False)
-    assert service._tls is not None and service._tls.certificate.cert_name == first.cert_name
+    config = settings(tmp_path, tls_cert_path=cert, tls_key_path=secret, verify_clients=False)
+    reloader = Reloader(config, lambda: config)
+    service = await build(config, replace(deps(channel), reloader=reloader))
+    await service.start()
+    await registry.announcement_of(first.cert_name)
     second = self_signed(tmp_path / "second", "127.0.0.1", key(1), datetime.now(UTC))
     secret.write_bytes(second.key_path.read_bytes())
     cert.write_bytes(b"half written")
-    with pytest.raises(CertificateError):
-        service._tls.refresh()
+    await reloader.reload()
+    assert "replaced certificate cannot be used, keeping the old one" in caplog.text
     async with client(service.server.tls_port, pin=first.cert_name) as line:
         await line.settle()
     cert.write_bytes((tmp_path / "second" / "derp_tls.crt").read_bytes())
-    service._tls.refresh()
+    await reloader.reload()
     async with client(service.server.tls_port, pin=second.cert_name) as line:
         await line.settle()
+    await registry.announcement_of(second.cert_name)
     await service.stop()
 
 

@@ -17,7 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from services.shared.bus import Message
 from services.shared.config import Config, ConfigError
-from services.shared.config.model import BusConfig, ServiceConfig, ServicesConfig
+from services.shared.config.model import BusConfig, DatabaseConfig, ServiceConfig, ServicesConfig, SqliteConfig
 from services.shared.rpc import dial
 from services.shared.runtime.process import Deps, alone, embedded
 from services.shared.telemetry import Telemetry
@@ -25,6 +25,11 @@ from tests.contract.rpc.echo import EchoServicer, EchoStub
 from tests.fakes.ports import free_port
 from tests.fakes.program import headscale, write_config
 from tests.fakes.redis_server import PROGRAM, RedisServer
+
+
+def database(folder: Path) -> DatabaseConfig:
+    """A database file that does not exist yet."""
+    return DatabaseConfig(sqlite=SqliteConfig(path=folder / "db.sqlite"))
 
 
 class EchoService(EchoServicer):
@@ -43,7 +48,7 @@ class EchoService(EchoServicer):
         self._log.append(f"stop {self._name}")
 
 
-async def test_embedded_services_start_in_order_stop_in_reverse_and_reach_each_other() -> None:
+async def test_embedded_services_start_in_order_stop_in_reverse_and_reach_each_other(tmp_path: Path) -> None:
     log: list[str] = []
 
     async def build(_config: Config, deps: Deps) -> EchoService:
@@ -54,7 +59,7 @@ async def test_embedded_services_start_in_order_stop_in_reverse_and_reach_each_o
         made.add_to = lambda server: None  # type: ignore[method-assign, assignment]
         return made
 
-    config = Config(metrics_listen_addr="")
+    config = Config(metrics_listen_addr="", database=database(tmp_path))
     async with embedded(config, {"registry": build, "policy": build_other}, Telemetry()) as running:
         service: Any = running["policy"]
         answer = await EchoStub(service.deps.channels["registry"]).One(StringValue(value="a"))
@@ -92,7 +97,12 @@ async def test_processes_of_a_stack_find_each_other_and_tell_their_health(tmp_pa
     await redis.start()
     where = f"127.0.0.1:{free_port()}"
     security = ServicesConfig(token="t", registry=ServiceConfig(listen_addr=where, addresses=(where,)))
-    config = Config(bus=BusConfig(url=redis.url), services=security, metrics_listen_addr="127.0.0.1:0")
+    config = Config(
+        bus=BusConfig(url=redis.url),
+        services=security,
+        metrics_listen_addr="127.0.0.1:0",
+        database=database(tmp_path),
+    )
     built: list[EchoService] = []
 
     async def build(_config: Config, deps: Deps) -> EchoService:

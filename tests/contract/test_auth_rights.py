@@ -79,7 +79,7 @@ async def test_only_what_a_person_approved_or_is_about_to_confirm_is_refused(
     await logins.replace(done, done.admitted(NodeId(9)))
     flow = replace(new_flow(1), auth_id=pending.auth_id)
     await flows.add(flow, 8)
-    await flows.replace(flow, flow.proven(UserId(1), "a@x", None, "s", "", NOW))
+    await flows.replace(flow, flow.verified(UserId(1), "a@x", None, "s", "", (), NOW))
     stranger = replace(new_flow(2), auth_id=others.auth_id)
     await flows.add(stranger, 8)
     told = await rights.refuse_logins(UserId(1), RefusalReason.USER_SUSPENDED, "no")

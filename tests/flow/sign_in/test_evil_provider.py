@@ -287,11 +287,19 @@ OURS: dict[str, Case] = {
     # user info
     "user info without subject": Case(info(sub=None), "userinfo-subject"),
     "user info that is a page": Case(answers("userinfo", 200, b"<html>"), "userinfo-malformed"),
-    "groups that are objects": Case(info(groups=[{"name": "admins"}]), "claim-malformed"),
+    "groups that are objects": Case(info(groups=[{"name": "dev"}]), settings={"allowed_groups": ("dev",)}),
+    "groups that are objects, none of which is allowed": Case(
+        info(groups=[{"name": "dev"}]), "group-not-allowed", settings={"allowed_groups": ("admins",)}
+    ),
     "groups that are null": Case(info(groups=None)),
     "groups that are one text": Case(info(groups="dev"), settings={"allowed_groups": ("dev",)}),
     "a group of the wrong case": Case(info(groups=["Dev"]), "group-not-allowed", settings={"allowed_groups": ("dev",)}),
-    "more groups than anybody is in": Case(info(groups=[f"g{n}" for n in range(1001)]), "claim-malformed"),
+    "more groups than are kept, the allowed one last": Case(
+        info(groups=[*(f"g{n}" for n in range(1001)), "z"]), settings={"allowed_groups": ("z",)}
+    ),
+    "more groups than are kept, none of which is allowed": Case(
+        info(groups=[f"g{n}" for n in range(1001)]), "group-not-allowed", settings={"allowed_groups": ("z",)}
+    ),
     # endpoints
     "a token answer of 11 MB": Case(answers("token", 200, b"x" * 11_000_000), "answer-too-large"),
     "a token endpoint that redirects": Case(answers("token", 302, location="https://evil.example"), "redirected"),

@@ -99,9 +99,10 @@ def test_a_page_is_one_that_anybody_can_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_runs_nothing_and_loads_nothing(name: str) -> None:
+def test_a_page_runs_nothing_and_loads_only_its_icon(name: str) -> None:
     page = Outline(PAGES[name])
-    assert not {"script", "img", "link", "iframe", "object"} & set(page.names())
+    assert not {"script", "img", "iframe", "object"} & set(page.names())
+    assert [given["href"] for tag, given in page.tags if tag == "link"] == ["/icon.svg"]
     assert not any(given.startswith("on") or given == "style" for _, attributes in page.tags for given in attributes)
 
 

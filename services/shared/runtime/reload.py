@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
 from services.shared.bus import Bus
-from services.shared.bus.port import Message
+from services.shared.bus.port import Reconnected
 from services.shared.config import Config, ConfigError
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.background import Background
@@ -110,15 +110,29 @@ class Reloader:
 
     async def _follow(self, bus: Bus) -> None:
         async with bus.subscribe(TOPIC) as messages:
+            # Messages from before the subscription, or from a gap in it, are lost.
+            await self._catch_up()
             async for message in messages:
-                if isinstance(message, Message) and message.payload != self._name:
+                if isinstance(message, Reconnected):
+                    await self._catch_up()
+                elif message.payload != self._name:
                     await self.reload()
 
-    async def _reload(self) -> Reloaded:
+    async def _catch_up(self) -> None:
+        """Reload if the configuration changed, as a lost message may have said."""
+        if self._read is not None:
+            async with self._lock:
+                await self._reload(only_changed=True)
+
+    async def _reload(self, *, only_changed: bool = False) -> Reloaded:
         if self._read is None:
             return Reloaded(problems=("this process was given its configuration and cannot read it again",))
         try:
             new = await asyncio.to_thread(self._read)
+            keys = tuple(changed_keys(self._config, new))
+            live = tuple(key for key in keys if key.startswith(LIVE))
+            if only_changed and not live:
+                return Reloaded()
             wanted = replace(self._config, oidc=new.oidc, log=new.log)
             commits = [await part.prepare(wanted) for part in self._parts]
         except ConfigError as error:
@@ -130,8 +144,6 @@ class Reloader:
             return Reloaded(problems=("the server could not take it; its log says more",))
         for commit in commits:
             commit()
-        keys = tuple(changed_keys(self._config, new))
-        live = tuple(key for key in keys if key.startswith(LIVE))
         later = tuple(key for key in keys if not key.startswith(LIVE))
         self._config = wanted
         log.info("configuration reloaded", changed=",".join(live) or "nothing")

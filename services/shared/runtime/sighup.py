@@ -1,4 +1,4 @@
-"""SIGHUP for several listeners: a loop has one handler for a signal, and embedded several services want to hear it."""
+"""SIGHUP for several listeners: a loop has one handler for a signal, and embedded several services listen to it."""
 
 from __future__ import annotations
 
@@ -6,35 +6,49 @@ import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 Listener = Callable[[], None]
 
-_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Listener]] = WeakKeyDictionary()
+
+@dataclass(slots=True)
+class _Hearing:
+    """The listeners of one loop, and whether there was a signal since the first of them."""
+
+    listeners: list[Listener] = field(default_factory=list)
+    arrived: bool = False
+
+    def call(self) -> None:
+        self.arrived = True
+        for listener in tuple(self.listeners):
+            listener()
 
 
-def listen(listener: Listener) -> Callable[[], None]:
-    """Call a listener at each SIGHUP of this process, in the running loop; returns what ends that.
+_hearings: WeakKeyDictionary[asyncio.AbstractEventLoop, _Hearing] = WeakKeyDictionary()
 
-    Where there is no such signal, or this thread is not the one that gets it, nothing is ever called.
+
+def listen(listener: Listener, *, include_missed: bool = False) -> Callable[[], None]:
+    """Call a listener at each SIGHUP of this process, in the running loop. Returns a function that ends that.
+
+    With `include_missed` it is called at once if there was a signal since the loop has had another listener. On a
+    platform without the signal, or in a thread that does not get it, the listener is never called.
     """
     loop = asyncio.get_running_loop()
-    listeners = _listeners.setdefault(loop, [])
-    listeners.append(listener)
-    if len(listeners) == 1:
+    hearing = _hearings.setdefault(loop, _Hearing())
+    hearing.listeners.append(listener)
+    if len(hearing.listeners) == 1:
+        hearing.arrived = False
         with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(signal.SIGHUP, _call, listeners)
+            loop.add_signal_handler(signal.SIGHUP, hearing.call)
+    elif include_missed and hearing.arrived:
+        listener()
 
     def stop() -> None:
         with suppress(ValueError):
-            listeners.remove(listener)
-        if not listeners:
+            hearing.listeners.remove(listener)
+        if not hearing.listeners:
             with suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.remove_signal_handler(signal.SIGHUP)
 
     return stop
-
-
-def _call(listeners: list[Listener]) -> None:
-    for listener in tuple(listeners):
-        listener()

@@ -24,7 +24,10 @@ from services.shared.config import Config, ConfigError, Problem, load
 from services.shared.config.login import ProviderConfig
 from services.shared.rpc.client import dial
 from services.shared.runtime.clock import SystemClock
+from services.shared.runtime.process import Deps, embedded
 from services.shared.runtime.reload import Reloader, changed_keys
+from services.shared.runtime.sighup import listen
+from services.shared.telemetry import Telemetry
 from tests.fakes.ports import free_port
 from tests.fakes.program import headscale, write_config
 from tests.fakes.provider import CLIENT_ID, SECRET, Provider, provider_on_loopback
@@ -206,33 +209,79 @@ async def test_all_parts_take_a_configuration_or_none_does() -> None:
     assert not (await reloader.reload()).problems and willing.taken == other.taken == 1
 
 
+class Noting:
+    """A part that notes what it takes into use."""
+
+    def __init__(self) -> None:
+        self.taken: asyncio.Queue[tuple[str, ...]] = asyncio.Queue()
+
+    async def prepare(self, config: Config) -> Callable[[], None]:
+        return lambda: self.taken.put_nowait(config.oidc.allowed_domains)
+
+
 async def test_every_process_follows_when_one_is_told_to() -> None:
-    bus = MemoryBus()
-    read: asyncio.Queue[str] = asyncio.Queue()
-    loop = asyncio.get_running_loop()
-
-    def reader(name: str) -> Callable[[], Config]:
-        def read_it() -> Config:
-            loop.call_soon_threadsafe(read.put_nowait, name)
-            return Config()
-
-        return read_it
-
-    one, two = (Reloader(Config(), reader(name), bus) for name in ("one", "two"))
-    one.follow()
+    bus, part = MemoryBus(), Noting()
+    one, two = Reloader(Config(), Config, bus), Reloader(Config(), Config, bus)
+    two.add(part)
     two.follow()
     try:
-        names: set[str] = set()
         async with asyncio.timeout(10):
-            while names != {"one", "two"}:  # a subscription may not be live at the first telling
+            while part.taken.empty():  # the subscription may not be live at the first message
                 await one.reload(tell_others=True)
                 await asyncio.sleep(0)
-                while not read.empty():
-                    names.add(read.get_nowait())
     finally:
-        await one.stop()
         await two.stop()
         await bus.close()
+
+
+async def test_a_change_that_was_announced_before_the_subscription_or_in_a_gap_is_caught_up() -> None:
+    bus, first = MemoryBus(), Config()
+    file = File(replace(first, oidc=replace(first.oidc, allowed_domains=("one.example",))))
+    part = Noting()
+    reloader = Reloader(first, file, bus)
+    reloader.add(part)
+    reloader.follow()
+    try:
+        async with asyncio.timeout(10):
+            assert await part.taken.get() == ("one.example",)
+            bus.interrupt()
+            file.config = replace(first, oidc=replace(first.oidc, allowed_domains=("two.example",)))
+            bus.interrupt()
+            assert await part.taken.get() == ("two.example",)
+        assert part.taken.empty()
+    finally:
+        await reloader.stop()
+        await bus.close()
+
+
+async def test_a_hang_up_signal_during_the_start_reloads_once_the_process_is_ready() -> None:
+    config, part = Config(metrics_listen_addr=""), Noting()
+
+    class Service:
+        def add_to(self, server: grpc.aio.Server) -> None:
+            """It answers nothing."""
+
+        async def start(self) -> None:
+            came = asyncio.Event()
+            stop = listen(came.set)
+            os.kill(os.getpid(), signal.SIGHUP)
+            await came.wait()
+            stop()
+
+        async def stop(self) -> None:
+            """It has nothing to end."""
+
+    async def build(_config: Config, deps: Deps) -> Service:
+        assert deps.reloader is not None
+        deps.reloader.add(part)
+        return Service()
+
+    deaf = listen(lambda: None)
+    try:
+        async with asyncio.timeout(10), embedded(config, {"one": build}, Telemetry(), read=lambda: config):
+            await part.taken.get()  # also where nothing changed: certificates may have
+    finally:
+        deaf()
 
 
 def test_a_changed_secret_is_named_and_not_told() -> None:
@@ -308,7 +357,7 @@ async def test_a_process_apart_reloads_at_a_hang_up_signal_and_when_another_one_
         write(tmp_path, base, one)
         config = load(tmp_path / "config.yaml", {})
         await redis.start()
-        bus = await connect_bus(redis.url)
+        bus = await connect_bus(redis.url, token=config.services.token)
         elsewhere = Reloader(config, lambda: config, bus)
         try:
             async with (

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from headscale.v1 import apikey_pb2, headscale_pb2_grpc
 
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 from tests.fakes.certificates import issue
 from tests.fakes.ports import free_port
 
@@ -65,7 +65,7 @@ class Alone:
                 [HEADSCALE, "-c", str(self.config), "serve"], stdout=log, stderr=log, env={**os.environ, "TZ": "UTC"}
             )
         try:
-            wait_for("the server is healthy", self._healthy, 40)
+            wait_for("the server is healthy", self._healthy, STARTUP)
             self.key = self.new_key()
         except BaseException:
             self._process.kill()

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from tests.e2e.lab import PUBLIC_IP, SERVER_IP, SERVERS, Lab, Process
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
 
@@ -117,7 +117,7 @@ class Server:
         """The nodes by given name."""
         return {node["givenName"]: node for node in self.json("nodes", "list") or []}
 
-    def wait_healthy(self, deadline: float = 40.0) -> None:
+    def wait_healthy(self, deadline: float = STARTUP) -> None:
         """Wait until `/health` passes at the address that clients use."""
 
         def healthy() -> bool:
@@ -201,7 +201,7 @@ class Stack(Server):
             [sys.executable, str(Path(__file__).with_name("balancer.py")), f"{SERVER_IP}:8080",
              "127.0.0.1:8081", "127.0.0.1:8082"],
         )  # fmt: skip
-        self.wait_healthy(60)
+        self.wait_healthy()
 
     def socket_of(self, gateway: int) -> str:
         """The administration socket of a gateway; the first one's is the configured path."""

@@ -21,7 +21,7 @@ from tests.e2e.lab import PUBLIC_IP, SERVER_IP, Lab, Process
 from tests.e2e.machine import Machine
 from tests.e2e.person import Person
 from tests.e2e.providers import APP, Mock
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 
 OWN = {
     "your-smartlink": "acme",
@@ -138,7 +138,7 @@ def test_examples_that_were_left_as_they_are_stop_the_start_by_name(site: Site) 
 
 def test_the_configuration_starts_and_a_client_joins_by_it(site: Site) -> None:
     server = site.serve(guide.config())
-    wait_for("the server is healthy", site.healthy, 40)
+    wait_for("the server is healthy", site.healthy, STARTUP)
     (up,) = [line for line in guide.commands() if line.startswith("tailscale up")]
     site.ran.add(up)
     client = Caddy(site.net, "laptop", "laptop", up.split()[-1])
@@ -206,7 +206,7 @@ def test_the_environment_alone_signs_people_in(site: Site) -> None:
     without_oidc = re.sub(r"^oidc:\n(?:#.*\n|  .*\n|\n)+", "", guide.config(), flags=re.MULTILINE)
     assert "oidc" not in without_oidc
     site.serve(without_oidc, **guide.environment(), HEADSCALE_OIDC_APP_ID=OWN["[appid]"])
-    wait_for("the server is healthy", site.healthy, 40)
+    wait_for("the server is healthy", site.healthy, STARTUP)
     auth_id = "hskey-authreq-" + os.urandom(12).hex()
     asked = f"headscale debug create-node -k {auth_id} --name desk -u user@example.com"
     assert site.machine.run(asked).returncode == 0

@@ -52,7 +52,7 @@ class Imported(Server):
         report = json.loads(self.cli("import", "-o", "json"))
         assert report["nodes"]["left_out"] == 0
         self.spawn("all")
-        self.wait_healthy(120)
+        self.wait_healthy()
 
 
 @dataclass

@@ -74,7 +74,7 @@ def test_steps_land_on_different_instances_and_the_bus_is_lost_but_no_click(stac
     first, second = AUTHS[waits - 1], AUTHS[other - 1]
     assert "sign-in started" in stack.processes[first].text()
     assert "sign-in started" not in stack.processes[second].text()
-    for step in ("sign-in proven", "sign-in confirmed"):
+    for step in ("sign-in verified", "sign-in confirmed"):
         assert step in stack.processes[second].text() and step not in stack.processes[first].text()
     assert stack.nodes()["laptop"]["user"]["email"] == "alice@example.com"
     client.stop()

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+STARTUP = 120.0
+"""Seconds that programs of ours may take to start. It bounds a hang and judges nothing: a start costs seconds of CPU,
+and a machine that runs other work may share out few of them."""
 
 
 def wait_for(what: str, probe: Callable[[], T | None], deadline: float = 30.0, every: float = 0.03) -> T:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +21,8 @@ from tests.fakes.certificates import issue
 from tests.fakes.ports import free_port
 
 HEADSCALE = str(Path(sys.executable).with_name("headscale"))
+STARTUP = 120.0
+"""Seconds a server may take to serve. It bounds a hang only; what a scenario measures has bounds of its own."""
 
 
 class Target(Protocol):
@@ -182,7 +184,7 @@ class Embedded:
     def start(self) -> None:
         """Start it, wait until it serves, and make the keys the first time."""
         self._spawn()
-        wait_for_port(self.urls[0])
+        wait_for_port(self.urls[0], self._alive)
         if not self.auth_keys:
             self._make_keys()
 
@@ -192,8 +194,14 @@ class Embedded:
             self._process = subprocess.Popen([HEADSCALE, "-c", str(self.config), "serve"], stdout=log, stderr=log)
         self.account = Account([self._process.pid])
 
+    def _alive(self) -> None:
+        assert self._process is not None
+        if (status := self._process.poll()) is not None:
+            said = self.log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the server ended with status {status} before it served: {said}")
+
     def _make_keys(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + STARTUP
         while not (self.folder / "headscale.sock").exists():
             if time.monotonic() > deadline:
                 raise TimeoutError("no administration socket")
@@ -228,8 +236,8 @@ class Embedded:
         return faults_of(self.log)
 
 
-def wait_for_port(url: str, deadline: float = 40.0) -> None:
-    """Wait until somebody accepts connections there."""
+def wait_for_port(url: str, alive: Callable[[], None] = lambda: None, deadline: float = STARTUP) -> None:
+    """Wait until a program accepts connections there; `alive` raises when that program has ended."""
     host, _, port = url.rpartition("//")[2].partition(":")
     end = time.monotonic() + deadline
     while True:
@@ -237,6 +245,7 @@ def wait_for_port(url: str, deadline: float = 40.0) -> None:
             socket.create_connection((host, int(port)), 1).close()
             return
         except OSError:
+            alive()
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)

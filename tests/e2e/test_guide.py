@@ -218,7 +218,7 @@ def test_the_environment_alone_signs_people_in(site: Site) -> None:
 
 def test_the_environment_without_the_app_id_says_what_is_missing(site: Site) -> None:
     server = site.serve(guide.config(), **guide.environment())
-    wait_for("the hint", lambda: "SmartLink's issuer has the App ID in its path" in server.text() or None, 20)
+    wait_for("the hint", lambda: "SmartLink's issuer has the App ID in its path" in server.text() or None, STARTUP)
     server.kill()
     assert "ready" not in server.text() and "Traceback" not in server.text()
 

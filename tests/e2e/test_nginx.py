@@ -17,7 +17,7 @@ from tests.e2e.clients import Caddy
 from tests.e2e.inside import netmap
 from tests.e2e.lab import PUBLIC_IP, SERVER_IP, Lab, Process
 from tests.e2e.machine import Machine
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 
 ROOT = Path(__file__).parents[2]
 NAME = "headscale.example.com"
@@ -135,7 +135,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             lambda: (
                 (net.folder / "headscale.sock").exists() and not machine.run("headscale users create alice").returncode
             ),
-            30,
+            STARTUP,
         )
         made.key = json.loads(machine.run("headscale preauthkeys create --user alice --reusable -o json").stdout)["key"]
         for host in ("one", "two"):

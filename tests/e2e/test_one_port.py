@@ -15,7 +15,7 @@ from tests.e2e.alone import write_certificate
 from tests.e2e.clients import Caddy
 from tests.e2e.lab import SERVER_IP, Lab
 from tests.e2e.machine import Machine
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 
 NAME = "headscale.example.com"
 URL = f"https://{NAME}"
@@ -57,7 +57,7 @@ def test_clients_behind_hard_nat_are_relayed_over_the_port_of_the_server(net: La
     server = machine.start("server", ["headscale", "serve"])
     ones = []
     try:
-        wait_for("alice is made", lambda: not machine.run("headscale users create alice").returncode, 30)
+        wait_for("alice is made", lambda: not machine.run("headscale users create alice").returncode, STARTUP)
         key = json.loads(machine.run("headscale preauthkeys create --user alice --reusable -o json").stdout)["key"]
         listening = machine.run("ss -ltn").stdout
         assert ":443 " in listening and ":8443 " not in listening

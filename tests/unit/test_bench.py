@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.shared.telemetry.logs import TextFormatter
 from tests.bench.chaos import compare
 from tests.bench.figures import GOALS, results
 from tests.bench.load.scenarios import slope
+from tests.bench.load.target import faults_of
 from tests.bench.plots import bars, lines
 from tests.bench.policy import PLAIN, measure, steep
 
@@ -86,3 +90,14 @@ def test_plots_are_well_formed() -> None:
 
     ElementTree.fromstring(bars("a < b", [("row", {"x": 0.5, "y": 3.0})], ("x", "y")))
     ElementTree.fromstring(lines("c", "n", "us", {"x": [(100, 1.0), (1000, 20.0)]}))
+
+
+def test_faults_are_found_in_a_log_as_servers_write_it(tmp_path: Path) -> None:
+    log = tmp_path / "server.log"
+    with log.open("w") as stream:
+        handler = logging.StreamHandler(stream)
+        handler.setFormatter(TextFormatter())
+        for level, event in ((logging.WARNING, "an ERROR of a client"), (logging.ERROR, "fan-out failed")):
+            handler.emit(logging.LogRecord("x", level, "", 0, event, None, None))
+    (fault,) = faults_of(log)
+    assert "fan-out failed" in fault

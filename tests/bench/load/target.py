@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -155,10 +156,13 @@ def put_policy(config: Path, text: str) -> None:
     cli(config, "policy", "set", "-f", str(file))
 
 
+_FAULT = re.compile(r"Traceback|never retrieved|^\S+ ERROR ")
+
+
 def faults_of(log: Path) -> list[str]:
     """Lines of a server's log that no client may cause."""
     lines = log.read_text(errors="replace").splitlines()
-    return [line for line in lines if "Traceback" in line or "never retrieved" in line or "level=error" in line]
+    return [line for line in lines if _FAULT.search(line)]
 
 
 class Embedded:

@@ -87,6 +87,18 @@ async def test_nothing_is_stored_in_a_file_that_took_its_place(engine: AsyncEngi
     assert await count(engine) == 2
 
 
+async def test_a_second_engine_of_the_process_keeps_the_locks_of_the_first(engine: AsyncEngine, path: Path) -> None:
+    await add(engine)
+    await create_engine(DatabaseConfig(sqlite=SqliteConfig(path=path))).dispose()
+    before = {one.name: one.stat().st_ino for one in path.parent.iterdir()}
+    code = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); print(*c.execute('SELECT count(*) FROM words')"
+    reading = [sys.executable, "-c", f"{code}.fetchone()); c.close()", str(path)]
+    assert subprocess.run(reading, capture_output=True, text=True, check=True).stdout == "1\n"
+    assert {one.name: one.stat().st_ino for one in path.parent.iterdir()} == before, "the log in use was removed"
+    await add(engine)
+    assert subprocess.run(reading, capture_output=True, text=True, check=True).stdout == "2\n"
+
+
 async def test_a_full_disk_is_named(engine: AsyncEngine) -> None:
     async with read(engine) as connection:
         pages = await connection.scalar(text("PRAGMA page_count"))

@@ -36,13 +36,16 @@ class DatabaseInUseError(OSError):
 def prepare(path: Path) -> None:
     """Create the file and its folder if missing, and remove other users' permissions.
 
-    SQLite gives `-wal` and `-shm` the mode of the file.
+    SQLite gives `-wal` and `-shm` the mode of the file. A file that exists is never opened here: to close it would
+    drop the locks that SQLite has on it in this process, and the next process to close the database would then
+    remove the write-ahead log in use.
 
     Raises:
         OSError: the file or the folder cannot be created.
     """
     _make_folder(path.parent)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             mode = stat.S_IMODE(one.stat().st_mode)
@@ -61,11 +64,11 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
     """
     _make_folder(path.parent)
     lock = Path(f"{path.absolute()}.lock")
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     taken = [(lock, service) for service in sorted(services)]
+    if any(one in _held for one in taken):  # before the file is opened: to close it would drop the locks on it
+        raise DatabaseInUseError(_in_use(path, str(os.getpid())))
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     try:
-        if any(one in _held for one in taken):
-            raise DatabaseInUseError(_in_use(path, str(os.getpid())))
         for _, service in taken:
             try:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _BYTES[service])

@@ -13,7 +13,7 @@ from cli.frame.values import commas
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
     aliases = ("oauth-client", "oauthclients", "oauthclient", "oauth")
-    noun = Noun(nouns, "oauth-clients", "Clients of /api/v2, which this server does not serve", aliases)
+    noun = Noun(nouns, "oauth-clients", "Refused: the /api/v2 of this server has no OAuth clients", aliases)
     create = noun.verb("create", _refuse, "Refused: names what to use instead", ("c", "new"))
     create.add_argument("-s", "--scope", action="append", default=[], help="not used")
     create.add_argument("-t", "--tag", type=commas, action="extend", default=[], help="not used")
@@ -25,6 +25,6 @@ def declare(nouns: Any) -> None:
 
 def _refuse(_arguments: argparse.Namespace) -> NoReturn:
     raise CommandError(
-        "this server has no OAuth clients: they belong to /api/v2, which it does not serve",
+        "this server serves a part of /api/v2, without OAuth clients",
         "programs use an API key, made by: headscale apikeys create",
     )

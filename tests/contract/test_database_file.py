@@ -1,6 +1,6 @@
 """The SQLite file on its disk: who may read it, who may use it, and what is said when it is lost, full or damaged."""
 
-# ruff: noqa: ASYNC220, ASYNC240  files and one small program are what these tests are about
+# ruff: noqa: ASYNC220, ASYNC221, ASYNC240  files and one small program are what these tests are about
 
 from __future__ import annotations
 

@@ -198,6 +198,16 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("policy check --offline {policy}", "valid"),
         Use("-c {config} policy check -f {policy} --bypass-server-and-access-database-directly", "valid"),
     ),
+    "backup create": (
+        Use("-c {config} backup create {folder}", "it holds private keys: keep it safe"),
+        Use("-c {config} backup create {backup} --force", "written to"),
+        Use("-c {config} backup create {folder} -o json", '"created"'),
+    ),
+    "backup verify": (
+        Use("backup verify {backup}", "is whole"),
+        Use("backup verify {backup} -o json", '"version"'),
+    ),
+    "db check": (Use("-c {config} db check", "ok\n"), Use("-c {config} db check -o json", '"faults": []')),
     "oauth-clients create": (
         Use("oauth-clients create --scope all -t tag:a -d text", "", False, 1),
         Use("oauth new -s auth_keys", "", False, 1),
@@ -384,6 +394,22 @@ WRONG: dict[str, tuple[Use, ...]] = {
         misuse("policy check", "which file?"), wrong("policy check -f {bad}", "maybe"),
         wrong("policy check -f nowhere", "nowhere"),
     ),
+    "backup create": (
+        misuse("backup create", "FILE"),
+        wrong("-c {config} backup create {backup}", "add --force"),
+        wrong("-c nowhere.yaml backup create {folder}", "nowhere.yaml"),
+    ),
+    "backup verify": (
+        misuse("backup verify", "FILE"),
+        wrong("backup verify nowhere", "nowhere"),
+        wrong("backup verify {bad}", "bad.hujson"),
+    ),
+    "backup restore": (
+        misuse("backup restore", "FILE"),
+        wrong("-c nowhere.yaml backup restore {backup}", "nowhere.yaml"),
+        wrong("-c {config} backup restore {backup}", "stop"),
+    ),
+    "db check": (misuse("db check now", "unexpected argument"), wrong("-c nowhere.yaml db check", "nowhere.yaml")),
     "oauth-clients create": (
         wrong("oauth-clients create", "/api/v2"), misuse("oauth-clients create x", "unexpected argument"),
     ),
@@ -415,7 +441,8 @@ WRONG: dict[str, tuple[Use, ...]] = {
 """Unknown ids and names, garbage, missing and contradicting options; nothing may change by them."""
 
 LOCAL = frozenset(
-    ("version", "configtest", "generate private-key", "generate config", "dumpConfig", "help", "man",
+    ("version", "configtest", "backup create", "backup verify", "backup restore", "db check",
+     "generate private-key", "generate config", "dumpConfig", "help", "man",
      "mockoidc", "serve",
      *(f"completion {shell}" for shell in SHELLS),
      *(f"oauth-clients {verb}" for verb in ("create", "list", "delete")))

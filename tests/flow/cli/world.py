@@ -103,7 +103,8 @@ class World:
 
     async def _word(self, word: str) -> str:
         for name in ("name", "email", "user", "userid", "node", "nodeid", "router", "free", "login", "session", "key",
-                     "secret", "apikey", "apikeyid", "route", "policy", "bad", "folder", "config"):  # fmt: skip
+                     "secret", "apikey", "apikeyid", "route", "policy", "bad", "folder", "backup",
+                     "config"):  # fmt: skip
             if f"{{{name}}}" in word:
                 word = word.replace(f"{{{name}}}", await getattr(self, f"_{name}")())
         return word.replace("~", " ")
@@ -189,6 +190,12 @@ class World:
 
     async def _folder(self) -> str:
         return str(self.folder / await self._name())
+
+    async def _backup(self) -> str:
+        path = await self._folder()
+        answer = await self.run("-c", await self._config(), "backup", "create", path)
+        assert answer.status == 0, answer
+        return path
 
     async def _config(self) -> str:
         path = self.folder / "good.yaml"

@@ -121,7 +121,7 @@ class _Method:
 
 
 class _Future:
-    """A call that was begun; one that is cancelled ends by its timeout, and nobody waits for it."""
+    """A call in progress. A cancelled one ends by its timeout; its result is dropped."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self._answer: Any = None

@@ -1,4 +1,4 @@
-"""The database of a configuration as commands use it: the one that its server would use."""
+"""Opens the database that the server of a configuration would use."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def wait(call: Any, where: str, timeout_error: type[Exception]) -> Any:
 
 
 class Counter:
-    """Shows how much of a list has arrived, from the first half second on; nothing where nobody watches."""
+    """Shows how much of a list has arrived, after half a second, and only on a terminal."""
 
     def __init__(self, what: str) -> None:
         self._what = what

@@ -36,7 +36,7 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, E
 
 
 class DamagedBackupError(CommandError):
-    """The file is no backup, or not the one that was written."""
+    """The file is not a backup, or differs from what was written."""
 
     def __init__(self, what: str) -> None:
         super().__init__(what, "use another backup; headscale backup verify FILE checks one")

@@ -302,7 +302,7 @@ async def _remember(connection: AsyncConnection, name: str, key: str, last_id: i
 
 
 def _write_keys(config: Config, archive: Reader, force: bool) -> list[Path]:
-    """Write private keys where the configuration has them; one that is there must be the same."""
+    """Write private keys to the paths of the configuration. An existing key must be equal."""
     made = []
     for name, path in key_files(config).items():
         if name not in archive.manifest.keys:

@@ -109,7 +109,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _need_database(config: Any) -> None:
-    """Refuse to make an empty SQLite file by looking at one that is not there."""
+    """Refuse a SQLite file that does not exist, because opening it would create an empty one."""
     file = config.database.sqlite.path
     if config.database.type == "sqlite" and not file.is_file():
         raise CommandError(f"no database at {file}", "the server makes it when it first starts: headscale serve")

@@ -1,4 +1,4 @@
-"""Which policy an import takes: the file that is named, else the one that the configuration means."""
+"""Finds the policy for an import: the named file, else the source of the configuration."""
 
 from __future__ import annotations
 

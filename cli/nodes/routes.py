@@ -40,7 +40,7 @@ class Route:
 
     @property
     def primary(self) -> bool:
-        """Whether the node is the one that serves it; exit routes have no primary."""
+        """Whether the node is the primary of this route. Exit routes have none."""
         return self.prefix in self.node.subnet_routes and self.prefix not in _EXITS
 
     def shown(self) -> dict[str, Any]:

@@ -68,6 +68,10 @@ class StreamWriter(Protocol):
         """End the connection as lost unless the client's process answers a PING within `timeout` seconds."""
         ...
 
+    def note_awake(self) -> None:
+        """Note that the client's system does not sleep, so that probing it while it is idle costs no battery."""
+        ...
+
     def end(self) -> None:
         """End the body after all accepted messages; idempotent."""
         ...

@@ -8,8 +8,11 @@ Signs, cheapest first:
   cut. Bytes that stay unacknowledged keep the kernel from probing; they are a reason to ask.
 * An HTTP/2 PING: 17 bytes each way, answered by the client's process, so it also finds a process that is stopped while
   its kernel still acknowledges. Sent on suspicion, to peers that others depend on (`probe`), and at a bounded total
-  rate to idle peers that are awake. A peer that sends no keep-alive probes may be a phone whose radio sleeps: it gets a
-  PING only when nothing came between two full checks.
+  rate to idle peers that are awake.
+
+A peer is awake if its kernel was seen to send keep-alive probes, or if a map session says so (`note_awake`): behind a
+reverse proxy or a TCP balancer the kernel's signs are those of the proxy, and only PINGs find a loss. Any other peer
+may be a phone whose radio sleeps: it gets a PING only when nothing came between two full checks.
 """
 
 from __future__ import annotations
@@ -71,7 +74,7 @@ class WatchedTunnel(Protocol):
 
 
 class AwakeMachines:
-    """Machine keys whose kernel sends keep-alive probes, so that their next tunnel is probed from the start."""
+    """Machine keys of peers that are awake, so that their next tunnel is probed from the start."""
 
     def __init__(self, capacity: int = 1 << 17) -> None:
         """Beyond `capacity` the key noted least recently is forgotten."""
@@ -82,7 +85,7 @@ class AwakeMachines:
         return machine in self._machines
 
     def note(self, machine: MachineKey) -> None:
-        """Note that a machine sends keep-alive probes."""
+        """Note that a machine is awake."""
         self._machines[machine] = None
         self._machines.move_to_end(machine)
         if len(self._machines) > self._capacity:
@@ -135,7 +138,7 @@ class PeerWatch:
         self._acked_records = -1
         """Records that had been sent when the peer had last acknowledged everything."""
         self._awake = machine in shared.awake and self._let_kernel_probe()
-        """Whether a keep-alive probe of the peer was seen, so that our kernel probes it."""
+        """Whether the peer may be probed while it is idle."""
         self._asked_at: float | None = None
         self._ping_due = 0.0
         self._ping_timer: Timer | None = None
@@ -162,6 +165,16 @@ class PeerWatch:
             self._ping_timer.cancel()
         self._ping_due = now + timeout
         self._ping_timer = wheel.after(timeout, self._ping_missed)
+
+    def note_awake(self) -> None:
+        """Probe the peer from now on, because its system is known not to sleep."""
+        if self._awake:
+            return
+        self._awake = self._let_kernel_probe()
+        if self._awake:
+            self._shared.awake.note(self._machine)
+            self._timer.cancel()
+            self._timer = self._shared.wheel.after(POLL, self._check)
 
     def answered(self) -> None:
         """The peer answered a PING."""

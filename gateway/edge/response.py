@@ -39,6 +39,10 @@ class ResponseCarrier(Protocol):
         """Cut the connection as lost unless the client's process answers in time."""
         ...
 
+    def note_awake(self) -> None:
+        """Probe the client while it is idle, too."""
+        ...
+
 
 class ResponseStream:
     """Unanswered, then streaming or complete; lost if the client or the connection ends first."""
@@ -93,6 +97,11 @@ class ResponseStream:
         """Cut the connection as lost unless the client's process answers within `timeout` seconds."""
         if not self.closed:
             self._carrier.probe(timeout)
+
+    def note_awake(self) -> None:
+        """Note that the client's system does not sleep, so that it is probed while it is idle, too."""
+        if not self.closed:
+            self._carrier.note_awake()
 
     @property
     def blocked(self) -> bool:

@@ -211,6 +211,11 @@ class Tunnel(asyncio.Protocol):
         if self._watch is not None and self._phase is Phase.OPEN:
             self._watch.probe(timeout)
 
+    def note_awake(self) -> None:
+        """Probe the client while it is idle, too: its system does not sleep."""
+        if self._watch is not None and self._phase is Phase.OPEN:
+            self._watch.note_awake()
+
     # The graceful end
 
     def go_away(self) -> None:

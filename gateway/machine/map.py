@@ -27,6 +27,9 @@ from services.shared.keys import MachineKey
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import MapRequest, decode_map
 
+AWAKE_SYSTEMS = frozenset(("linux", "windows", "macOS", "freebsd", "openbsd", "netbsd", "illumos", "solaris"))
+"""`Hostinfo.OS` of systems whose radio a packet does not wake; phones and television sets name others."""
+
 
 class Map:
     """Answers map requests."""
@@ -65,6 +68,7 @@ class Map:
                 cap_version=wanted.version,
                 zstd=wanted.compress == "zstd",
                 once=not wanted.stream,
+                stays_awake=wanted.hostinfo.os in AWAKE_SYSTEMS,
             )
             self._sessions.open(ask, responder)
         else:

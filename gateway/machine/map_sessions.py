@@ -133,6 +133,8 @@ class MapSessions:
         session.writer.on_resume(session.resumed)
         session.writer.on_closed(session.gone)
         if not session.writer.closed:
+            if session.request.stays_awake:
+                session.writer.note_awake()
             self._arm_keepalive(session)
 
     def refused(self, route: int, refusal: Refusal, *, again: bool) -> None:

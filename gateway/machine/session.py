@@ -44,6 +44,8 @@ class MapSessionRequest:
     zstd: bool
     once: bool
     """Whether one full map is wanted instead of a stream."""
+    stays_awake: bool = False
+    """Whether the client's system is one that does not sleep between packets, as phones do."""
 
 
 class SessionOwner(Protocol):

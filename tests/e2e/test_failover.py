@@ -16,14 +16,12 @@ import pytest
 from tests.e2e.clients import Caddy
 from tests.e2e.inside import netmap
 from tests.e2e.lab import Lab
-from tests.e2e.servers import Embedded, Server
+from tests.e2e.servers import Server
 from tests.e2e.waiting import wait_for
 
 ROUTE = "10.99.0.0/24"
 CUT = "table ip cut { chain forwarding { type filter hook forward priority -10; policy drop; }; }\n"
 OFFLINE_WITHIN = 30.0
-BALANCED_WITHIN = 180.0
-"""Behind a TCP balancer, as in the stack: there the kernel sees the balancer and not the client."""
 FAILOVER_WITHIN = 10.0
 LEARNING = 50.0
 """Seconds until a gateway has seen two keep-alive probes of a client's kernel."""
@@ -115,8 +113,8 @@ def test_a_client_that_is_gone_is_shown_offline_and_comes_back(
 ) -> None:
     wait_for("it is online", lambda: is_online(server, "idle") or None, 60)
     with Trouble(net, tailnet.idle, kind):
-        took = seconds_until(f"idle client {kind}: offline", lambda: not is_online(server, "idle"), BALANCED_WITHIN)
-    assert took <= (OFFLINE_WITHIN if isinstance(server, Embedded) else BALANCED_WITHIN)
+        took = seconds_until(f"idle client {kind}: offline", lambda: not is_online(server, "idle"), 180)
+    assert took <= OFFLINE_WITHIN
     seconds_until(f"idle client {kind}: back", lambda: is_online(server, "idle"), 90)
     assert is_online(server, "viewer")
 

@@ -70,6 +70,7 @@ class FakeWriter:
         self.aborted = False
         self.peer_lost = False
         self.probes: list[float] = []
+        self.awake = False
         self.messages: list[bytes] = []
         self._resume: list[Callable[[], None]] = []
         self._closed: list[Callable[[], None]] = []
@@ -89,6 +90,10 @@ class FakeWriter:
     def probe(self, timeout: float) -> None:
         """Remember that the client was probed."""
         self.probes.append(timeout)
+
+    def note_awake(self) -> None:
+        """Remember that the client may be probed while it is idle."""
+        self.awake = True
 
     def lose(self) -> None:
         """The client did not answer: the edge cuts its connection."""

@@ -290,3 +290,22 @@ def test_the_kernel_is_asked_about_an_awake_peer_only_after_something_was_sent()
     peer.records_sent += 1
     shared.time.advance(60)
     assert peer.kernel.reads == before + 1
+
+
+@pytest.mark.parametrize("connected_for", [0.0, 1.0, 30.0, 75.0])
+def test_an_awake_peer_behind_a_balancer_is_lost_within_30_seconds(connected_for: float) -> None:
+    shared = Shared(tunnels=200)
+    peer = shared.peer(keepalives=False)
+    shared.time.advance(connected_for)
+    peer.watch.note_awake()
+    shared.time.advance(65)
+    peer.silent, stopped_at = True, shared.time.seconds
+    shared.time.advance(60)
+    assert peer.lost_at is not None and peer.lost_at - stopped_at <= 30
+
+
+def test_a_peer_that_may_sleep_gets_no_ping_within_a_minute() -> None:
+    shared = Shared()
+    peer = shared.peer(keepalives=False)
+    shared.time.advance(59)
+    assert peer.pings == []

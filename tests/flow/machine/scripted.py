@@ -95,9 +95,11 @@ class Gateway:
         """A register request."""
         return await self.ask("/machine/register", {"Version": 113, "NodeKey": str(NODE), **fields})
 
-    async def stream(self, *, zstd: bool = False, node_id: int = 7, after: int = 0) -> tuple[FakeWriter, int]:
+    async def stream(
+        self, *, zstd: bool = False, node_id: int = 7, after: int = 0, **fields: Any
+    ) -> tuple[FakeWriter, int]:
         """An open map session with its full map, and its number."""
-        body = {"Version": 113, "NodeKey": str(NODE), "Stream": True, "Compress": "zstd" if zstd else ""}
+        body = {"Version": 113, "NodeKey": str(NODE), "Stream": True, "Compress": "zstd" if zstd else "", **fields}
         responder = self.send("/machine/map", body)
         opened = await self.streamer.opened(after)
         self.streamer.accept(opened.session_id, node_id)

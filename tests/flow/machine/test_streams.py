@@ -18,6 +18,14 @@ async def test_a_stream_stores_nothing_of_what_it_says_of_the_node(gateway: Gate
     assert gateway.registry.updates == []
 
 
+@pytest.mark.parametrize(
+    ("system", "awake"), [("linux", True), ("windows", True), ("macOS", True), ("iOS", False), ("android", False)]
+)
+async def test_an_idle_client_is_probed_unless_its_system_may_sleep(gateway: Gateway, system: str, awake: bool) -> None:
+    writer, _ = await gateway.stream(Hostinfo={"OS": system})
+    assert writer.awake is awake
+
+
 @pytest.mark.statement(31, 67)
 async def test_a_newer_stream_supersedes_and_the_registry_hears_both(gateway: Gateway) -> None:
     old, first = await gateway.stream()

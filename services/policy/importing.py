@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.policy.model.compiler import compile_policy
 from services.policy.model.text.problems import PolicyError
-from services.policy.model.version import Draft
+from services.policy.model.version import Draft, etag_of
 from services.policy.sql import SqlStore
 from services.policy.sql.tables import VERSION_TABLE
 from services.policy.usecases import Rules
@@ -68,9 +68,11 @@ def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[s
     planned.from_file = rules.file_mode
     compiled = document.policy.to_bytes()
     if not rules.file_mode:
-        planned.draft = Draft(policy.text, compiled, AUTHOR, f"taken over from {policy.origin}", now)
+        planned.draft = Draft(
+            policy.text, compiled, AUTHOR, f"taken over from {policy.origin}", now, etag_of(policy.text)
+        )
     elif policy.origin == str(config.policy.path):
-        planned.draft = Draft(policy.text, compiled, FILE_AUTHOR, policy.name, now)
+        planned.draft = Draft(policy.text, compiled, FILE_AUTHOR, policy.name, now, etag_of(policy.text))
     return planned
 
 

@@ -14,7 +14,7 @@ from services.policy.model.checks.topology import Topology
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError, TailnetUnknownError
 from services.policy.model.text.problems import PolicyError
-from services.policy.model.version import Draft, InForce, Record, Records, Version
+from services.policy.model.version import Draft, InForce, Record, Records, Version, etag_of
 from services.policy.store import Store
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
 from services.shared.runtime.clock import Clock
@@ -118,7 +118,7 @@ class Policies:
         if self._rules.file_mode:
             raise FileModeError("the policy is read from a file (policy.mode: file): change the file instead")
         document = await asyncio.to_thread(self._examine, text, "", await self._live())
-        draft = self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
+        draft = await self._draft(text, document, author[:MAX_NOTE], reason[:MAX_NOTE])
         version = await self._accept(draft, if_match)
         self.waiting = False
         return version, [str(warning) for warning in document.warnings]
@@ -176,8 +176,9 @@ class Policies:
             return document
         return examine(document, users, tailnet.nodes.values(), tailnet.prefixes)
 
-    def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
-        return Draft(text, document.policy.to_bytes(), author, reason, self._clock.now())
+    async def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
+        etag = await asyncio.to_thread(etag_of, text)
+        return Draft(text, document.policy.to_bytes(), author, reason, self._clock.now(), etag)
 
     async def _accept(self, draft: Draft, if_match: str = "") -> Version:
         async with self._writing:
@@ -209,9 +210,9 @@ class Policies:
             return False
         for warning in document.warnings:
             log.warning("policy warning", file=name, warning=str(warning))
-        draft = self._draft(text, document, "file", name)
+        draft = await self._draft(text, document, "file", name)
         current = await self._store.current()
-        if current is None or current.etag != draft.etag:
+        if current is None or current.text != text:
             await self._accept(draft)
         else:
             await self._refresh(draft.compiled, current.number)

@@ -72,6 +72,8 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
     )
     if node.expiry is not None:
         message.expiry.CopyFrom(to_timestamp(node.expiry))
+    if node.disabled_expiry is not None:
+        message.disabled_expiry.CopyFrom(to_timestamp(node.disabled_expiry))
     if node.last_seen is not None:
         message.last_seen.CopyFrom(to_timestamp(node.last_seen))
     return message
@@ -99,6 +101,7 @@ def node_from_proto(message: node_types.Node) -> Node:
         cap_version=message.cap_version,
         created_at=from_timestamp(message.created_at),
         expiry=from_timestamp(message.expiry) if message.HasField("expiry") else None,
+        disabled_expiry=from_timestamp(message.disabled_expiry) if message.HasField("disabled_expiry") else None,
         expired=message.expired,
         last_seen=from_timestamp(message.last_seen) if message.HasField("last_seen") else None,
         online=message.online,

@@ -27,7 +27,7 @@ from services.shared.db.database import create_engine, migrate, read, write
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-DRAFT = Draft('{"acls": []} // ä', b"compiled", "ada", "first", NOW)
+DRAFT = Draft('{"acls": []} // ä', b"compiled", "ada", "first", NOW, "a" * 64)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -97,7 +97,7 @@ async def test_two_administrators_do_not_overwrite_each_other_unseen(store: SqlS
     await store.accept(DRAFT, NO_POLICY_ETAG)
     with pytest.raises(OvertakenError):
         await store.accept(replace(DRAFT, text="{}"), NO_POLICY_ETAG)
-    drafts = [replace(DRAFT, text=f"{{}} // {number}") for number in range(8)]
+    drafts = [replace(DRAFT, text=f"{{}} // {number}", etag=str(number)) for number in range(8)]
     tries = await asyncio.gather(*(store.accept(draft, DRAFT.etag) for draft in drafts), return_exceptions=True)
     assert sum(not isinstance(outcome, BaseException) for outcome in tries) == 1
     assert sum(isinstance(outcome, OvertakenError) for outcome in tries) == 7

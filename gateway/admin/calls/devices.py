@@ -36,3 +36,31 @@ class Devices:
             wanted = registry_pb2.GetNodeRequest(stable_id=text)
         found = await call.ask(self._services.registry.GetNode, wanted)
         return pb.GetDeviceResponse(node=found.node, user=found.user if found.HasField("user") else None)
+
+    async def RenameDevice(self, request: pb.RenameDeviceRequest, call: CallContext) -> pb.RenameDeviceResponse:
+        """Rename a node, or give it the name that follows from its hostname."""
+        node_id = await self._id(request.device, call)
+        wanted = registry_pb2.RenameNodeRequest(id=node_id, new_name=request.name, from_hostname=not request.name)
+        return pb.RenameDeviceResponse(node=(await call.ask(self._services.registry.RenameNode, wanted)).node)
+
+    async def SetDeviceKeyExpiry(
+        self, request: pb.SetDeviceKeyExpiryRequest, call: CallContext
+    ) -> pb.SetDeviceKeyExpiryResponse:
+        """Disable the expiry of a node's key, or restore it."""
+        node_id = await self._id(request.device, call)
+        wanted = registry_pb2.ExpireNodeRequest(
+            id=node_id, disable_expiry=request.disabled, restore_expiry=not request.disabled
+        )
+        return pb.SetDeviceKeyExpiryResponse(node=(await call.ask(self._services.registry.ExpireNode, wanted)).node)
+
+    async def SetDeviceAddress(
+        self, request: pb.SetDeviceAddressRequest, call: CallContext
+    ) -> pb.SetDeviceAddressResponse:
+        """Replace a node's IPv4 address."""
+        node_id = await self._id(request.device, call)
+        wanted = registry_pb2.SetNodeAddressRequest(id=node_id, ipv4=request.ipv4)
+        return pb.SetDeviceAddressResponse(node=(await call.ask(self._services.registry.SetNodeAddress, wanted)).node)
+
+    async def _id(self, device: str, call: CallContext) -> int:
+        found = await self.GetDevice(pb.GetDeviceRequest(device=device), call)
+        return found.node.id

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from services.policy.model.text.canonical import canonical
+from services.policy.model.text.problems import SyntaxProblem
+
 NO_POLICY_ETAG = "ts-default"
-"""The etag while no policy was ever set, as `/api/v2` clients expect it."""
+"""The etag while no policy was ever set, and of the empty text that resets it, as `/api/v2` clients expect it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,7 @@ class Draft:
     author: str
     reason: str
     created_at: datetime
-
-    @property
-    def etag(self) -> str:
-        """Return the hex SHA-256 of the text."""
-        return etag_of(self.text)
+    etag: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +70,9 @@ class Records:
 
 
 def etag_of(text: str) -> str:
-    """Return the hex SHA-256 of a text."""
+    """Return the hex SHA-256 of a policy in canonical layout; of the text itself if it is YAML."""
+    if not text:
+        return NO_POLICY_ETAG
+    with contextlib.suppress(SyntaxProblem):
+        text = canonical(text)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

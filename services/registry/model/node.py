@@ -48,6 +48,8 @@ class Node:
     home_derp: int = 0
     cap_version: int = 0
     expiry: datetime | None = None
+    disabled_expiry: datetime | None = None
+    """The expiry that `expiry` had before it was disabled."""
     expired: bool = False
     """Whether the end of the key has been announced: stays true until the node is admitted again."""
     last_seen: datetime | None = None

@@ -290,6 +290,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     ) -> pb.ExpireNodeResponse:
         """Set the end of a node's key."""
         expiry = requests.read_instant("expiry", request.expiry) if request.HasField("expiry") else None
+        if request.restore_expiry:
+            if expiry is not None or request.disable_expiry:
+                raise errors.InvalidInputError("restore_expiry: excludes expiry and disable_expiry")
+            restored = await self._cases.nodes.restore_expiry(requests.read_node_id(request.id))
+            return pb.ExpireNodeResponse(node=self._node(restored))
         node = await self._cases.nodes.expire(requests.read_node_id(request.id), expiry, request.disable_expiry)
         return pb.ExpireNodeResponse(node=self._node(node))
 
@@ -299,7 +304,10 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         context: ServicerContext[pb.RenameNodeRequest, pb.RenameNodeResponse],
     ) -> pb.RenameNodeResponse:
         """Rename a node."""
-        node = await self._cases.nodes.rename(requests.read_node_id(request.id), request.new_name)
+        node_id = requests.read_node_id(request.id)
+        if request.from_hostname:
+            return pb.RenameNodeResponse(node=self._node(await self._cases.nodes.rename_from_hostname(node_id)))
+        node = await self._cases.nodes.rename(node_id, request.new_name)
         return pb.RenameNodeResponse(node=self._node(node))
 
     async def DeleteNode(
@@ -326,6 +334,15 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Replace a node's approved routes."""
         node = await self._cases.nodes.approve_routes(requests.read_node_id(request.id), list(request.routes))
         return pb.SetApprovedRoutesResponse(node=self._node(node))
+
+    async def SetNodeAddress(
+        self,
+        request: pb.SetNodeAddressRequest,
+        context: ServicerContext[pb.SetNodeAddressRequest, pb.SetNodeAddressResponse],
+    ) -> pb.SetNodeAddressResponse:
+        """Replace a node's IPv4 address."""
+        node = await self._cases.nodes.set_address(requests.read_node_id(request.id), request.ipv4)
+        return pb.SetNodeAddressResponse(node=self._node(node))
 
     async def BackfillNodeIps(
         self,

@@ -53,6 +53,7 @@ def node_columns(node: Node, tailnet: TailnetId) -> Columns:
         "requested_tags": _list(node.requested_tags),
         "reported_by": node.reported_by,
         "report_order": node.report_order,
+        "disabled_expiry": node.disabled_expiry,
     }
 
 
@@ -89,6 +90,7 @@ def node_of(row: RowMapping) -> Node:
         requested_tags=_tuple(row["requested_tags"]),
         reported_by=row["reported_by"],
         report_order=row["report_order"],
+        disabled_expiry=row["disabled_expiry"],
     )
 
 

@@ -127,6 +127,7 @@ nodes = Table(
     Column("requested_tags", Text, nullable=False),  # JSON list
     Column("reported_by", Text, nullable=False),
     Column("report_order", BigInteger, nullable=False),
+    Column("disabled_expiry", UtcDateTime),
     UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
     UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
     UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),

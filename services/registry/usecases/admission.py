@@ -162,6 +162,7 @@ class NodeAdmission:
             home_derp=hostinfo.home_derp,
             cap_version=request.cap_version or known.cap_version,
             expiry=expiry,
+            disabled_expiry=known.disabled_expiry if expiry is None and known.user_id == owner else None,
             expired=False,
             last_seen=draft.now if idle else known.last_seen,  # so that it lives until its first map
             ephemeral=request.ephemeral,

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from ipaddress import IPv4Address
 
-from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError, NotFoundError
+from services.registry.model.errors import (
+    AlreadyExistsError,
+    ForbiddenError,
+    InvalidInputError,
+    NotFoundError,
+    PreconditionError,
+)
 from services.registry.model.name import check_label
 from services.registry.model.node import NO_USER, Node
 from services.registry.model.route import read_routes, with_both_exits
@@ -82,9 +89,73 @@ class Nodes:
         async def work(draft: Draft) -> Node:
             node = draft.node(node_id)
             at = None if never else (expiry or draft.now)
-            changed = replace(node, expiry=at, expired=at is not None and at <= draft.now)
+            disabled = (node.expiry or node.disabled_expiry) if never else None
+            changed = replace(node, expiry=at, disabled_expiry=disabled, expired=at is not None and at <= draft.now)
             draft.put_node(changed)
             return changed
+
+        return await self._ledger.commit(work)
+
+    async def restore_expiry(self, node_id: NodeId) -> Node:
+        """Restore the expiry that a node's key had before it was disabled; a key that has an expiry keeps it.
+
+        Raises:
+            NotFoundError: there is no such node.
+            PreconditionError: the key never had an expiry.
+        """
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            if node.expiry is not None:
+                return node
+            at = node.disabled_expiry
+            if at is None:
+                raise PreconditionError("the key of this node had no expiry; set one, or sign in on the node again")
+            restored = replace(node, expiry=at, disabled_expiry=None, expired=at <= draft.now)
+            draft.put_node(restored)
+            return restored
+
+        return await self._ledger.commit(work)
+
+    async def set_address(self, node_id: NodeId, ipv4: str) -> Node:
+        """Replace a node's IPv4 address.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: no node may have the address.
+            AlreadyExistsError: another node has it.
+        """
+        pool = self._settings.v4
+        if pool is None or not _is_v4(ipv4) or not pool.gives(ipv4):
+            prefix = "the tailnet has no IPv4 prefix" if pool is None else f"not a free address of {pool.prefix}"
+            raise InvalidInputError(f"ipv4: {prefix}")
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            if node.ipv4 == ipv4:
+                return node
+            if draft.state.is_assigned(ipv4):
+                raise AlreadyExistsError("ipv4: another node has this address")
+            changed = replace(node, ipv4=ipv4)
+            draft.put_node(changed)
+            return changed
+
+        return await self._ledger.commit(work)
+
+    async def rename_from_hostname(self, node_id: NodeId) -> Node:
+        """Give a node the name that follows from its hostname, now and after changes of it.
+
+        Raises:
+            NotFoundError: there is no such node.
+        """
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            renamed = replace(
+                node, given_name=self._allocator.name(draft.state, node.hostname, node_id), given_name_fixed=False
+            )
+            draft.put_node(renamed)
+            return renamed
 
         return await self._ledger.commit(work)
 
@@ -142,7 +213,8 @@ class Nodes:
                     "a tag exists once tagOwners of the policy names it"
                 )
             ended = node.is_expired(draft.now)
-            tagged = replace(node, tags=tags, user_id=NO_USER, expiry=node.expiry if ended else None, expired=ended)
+            expiry = node.expiry if ended else None
+            tagged = replace(node, tags=tags, user_id=NO_USER, expiry=expiry, disabled_expiry=None, expired=ended)
             tagged = replace(tagged, approved_routes=self._policies.approve(draft.state, tagged))
             draft.put_node(tagged)
             return tagged
@@ -188,6 +260,13 @@ class Nodes:
             return said
 
         return await self._ledger.commit(work)
+
+
+def _is_v4(text: str) -> bool:
+    try:
+        return str(IPv4Address(text)) == text
+    except ValueError:
+        return False
 
 
 def _shorten(draft: Draft, node: Node, expiry: datetime) -> None:

@@ -19,6 +19,8 @@ ONCE = MethodOptions.IDEMPOTENCY_UNKNOWN
 DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     "smartscale.admin.v1.DeviceAdminService": {
         READ: "GetDevice ListDevices",
+        IDEMPOTENT: "SetDeviceAddress",
+        ONCE: "RenameDevice SetDeviceKeyExpiry",
     },
     "smartscale.admin.v1.NodeAdminService": {
         READ: "DescribeNodes GetNode ListNodes",
@@ -69,7 +71,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         READ: """
             FindNode GetChanges GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers VerifyNodeKey
         """,
-        IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights SetApprovedRoutes SetTags",
+        IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights SetApprovedRoutes SetNodeAddress SetTags",
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser
             RenameNode RenameUser ReportSessions SetUserRole UnlinkUser UpdateNode UpsertLogin

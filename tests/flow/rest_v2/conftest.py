@@ -16,7 +16,7 @@ from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 POLICY = """{
 \t// who may do what
 \t"tagOwners": {"tag:web": [], "tag:db": []},
-\t"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}],
+\t"acls":      [{"action": "accept", "src": ["*"], "dst": ["*:*"]}],
 }
 """
 

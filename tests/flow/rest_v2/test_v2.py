@@ -9,6 +9,8 @@ from typing import Any
 import httpx
 import orjson
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from headscale.v1 import node_pb2
 
 from gateway.admin.rest.v2 import openapi
 from gateway.admin.rest.v2.hujson import standardize
@@ -94,6 +96,55 @@ async def test_a_device_is_found_by_either_id_and_changed(world: World) -> None:
     refused(await world.api.delete(f"/device/{laptop['id']}"), 404, "not found")
 
 
+async def test_a_name_an_expiry_and_an_address_are_changed_and_restored(world: World) -> None:
+    path = f"/device/{world.laptop.id}"
+
+    async def change(word: str, **body: Any) -> Any:
+        answer = await world.api.post(f"{path}/{word}", json=body)
+        assert (answer.status_code, answer.json()) == (200, {}), answer.text
+        return (await world.api.get(path)).json()
+
+    assert (await change("name", name="renamed"))["name"] == "renamed.tail.example.net"
+    assert (await change("name", name=""))["name"] == "laptop.tail.example.net"
+    await world.tailnet.admin.ExpireNode(
+        node_pb2.ExpireNodeRequest(node_id=world.laptop.id, expiry=Timestamp(seconds=4_000_000_000))
+    )
+    assert (await change("key", keyExpiryDisabled=True))["expires"] == "0001-01-01T00:00:00Z"
+    assert (await change("key", keyExpiryDisabled=True))["keyExpiryDisabled"] is True
+    assert (await change("key", keyExpiryDisabled=False))["expires"] == "2096-10-02T07:06:40Z"
+    assert (await change("key", keyExpiryDisabled=False))["keyExpiryDisabled"] is False
+    moved = await change("ip", ipv4="100.64.7.9")
+    assert moved["addresses"][0] == "100.64.7.9"
+    assert await change("ip", ipv4="100.64.7.9") == moved
+
+
+async def test_the_last_tag_stays_until_a_user_signs_in(world: World) -> None:
+    path = f"/device/{world.server.id}"
+    assert (await world.api.post(f"{path}/tags", json={"tags": ["tag:db"]})).status_code == 200
+    for empty in ([], None):
+        assert (await world.api.post(f"{path}/tags", json={"tags": empty})).json() == {}
+        assert (await world.api.get(path)).json()["tags"] == ["tag:db"]
+
+
+async def test_the_methods_of_a_path_are_named_in_a_header(world: World) -> None:
+    answer = await world.api.put("/tailnet/-/acl", content=b"{}")
+    refused(answer, 405, "GET, POST")
+    assert answer.headers["allow"] == "GET, POST"
+
+
+async def test_the_etag_is_that_of_the_formatted_policy_and_an_empty_one_resets_it(world: World) -> None:
+    path = "/tailnet/-/acl"
+    loose = '{"acls":[{"action":"accept","src":["*"],"dst":["*:*"]}],}'
+    formatted = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}\n'
+    answer = await world.api.post(path, content=loose)
+    assert (answer.text, answer.headers["etag"]) == (loose, f'"{hashlib.sha256(formatted.encode()).hexdigest()}"')
+    reset = await world.api.post(path, content=b"")
+    assert (reset.text, reset.headers["etag"]) == ("{}", '"ts-default"')
+    assert (await world.api.get(path)).headers["etag"] == '"ts-default"'
+    answer = await world.api.post(path, content=POLICY, headers={"if-match": '"ts-default"'})
+    assert (answer.status_code, answer.text) == (200, POLICY)
+
+
 async def test_routes_are_read_back_as_they_were_set(world: World) -> None:
     path = f"/device/{world.server.id}/routes"
     assert (await world.api.get(path)).json() == {"advertisedRoutes": [], "enabledRoutes": []}
@@ -108,19 +159,26 @@ async def test_routes_are_read_back_as_they_were_set(world: World) -> None:
 WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("POST", "/device/1/authorized", {"authorized": False}, 400, "authorized"),
     ("POST", "/device/1/authorized", {}, 400, "authorized"),
-    ("POST", "/device/1/name", {"name": ""}, 400, "name"),
+    ("POST", "/device/1/name", {"name": ".tail.example.net"}, 400, "name"),
     ("POST", "/device/1/name", {"name": 7}, 400, "name"),
     ("POST", "/device/1/name", {"name": "not a label"}, 400, ""),
     ("POST", "/device/1/name", {"name": "a\0b"}, 400, "control characters"),
     ("POST", "/device/1/tags", {"tags": ["tag:nobody"]}, 400, "tag:nobody"),
     ("POST", "/device/1/tags", {"tags": "tag:web"}, 400, "tags"),
-    ("POST", "/device/1/key", {"keyExpiryDisabled": False}, 400, "keyExpiryDisabled"),
+    ("POST", "/device/1/key", {"keyExpiryDisabled": False}, 400, "no expiry"),
+    ("POST", "/device/1/key", {"keyExpiryDisabled": "no"}, 400, "keyExpiryDisabled"),
+    ("POST", "/device/1/ip", {"ipv4": "10.0.0.1"}, 400, "ipv4"),
+    ("POST", "/device/1/ip", {"ipv4": "100.100.100.100"}, 400, "ipv4"),
+    ("POST", "/device/1/ip", {"ipv4": "100.64.0.02"}, 400, "ipv4"),
+    ("POST", "/device/1/ip", {"ipv4": "100.64.0.2"}, 400, "another node"),
+    ("POST", "/device/1/ip", {}, 400, "ipv4"),
     ("POST", "/device/1/routes", {"routes": ["everything"]}, 400, ""),
     ("GET", "/device/99", None, 404, "not found"),
     ("GET", "/device/nSomething", None, 404, "not found"),
     ("POST", "/device/99/expire", None, 404, "not found"),
-    ("POST", "/device/1/ip", {"ipv4": "100.64.0.9"}, 404, "has no"),
-    ("PUT", "/device/1", {}, 404, "answers"),
+    ("POST", "/device/99/ip", {"ipv4": "100.64.0.9"}, 404, "not found"),
+    ("PUT", "/device/1", {}, 405, "answers DELETE, GET"),
+    ("POST", "/tailnet/-/dns/nameservers", {"dns": []}, 405, "answers GET"),
     ("GET", "/tailnet/other.example/devices", None, 404, "tailnet"),
     ("GET", "/tailnet/-/webhooks", None, 404, "has no"),
     ("GET", "/nothing", None, 404, "has no"),
@@ -224,7 +282,6 @@ async def test_dns_is_read_as_it_is_configured(world: World) -> None:
         assert (await world.api.get(f"/tailnet/-/dns/{name}")).json() == shape
     whole = (await world.api.get("/tailnet/-/dns/configuration")).json()
     assert whole["preferences"] == {"overrideLocalDNS": False, "magicDNS": True}
-    refused(await world.api.post("/tailnet/-/dns/nameservers", json={"dns": []}), 404)
 
 
 async def test_the_document_lists_every_operation_once(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grpc
 from headscale.v1 import node_pb2
 from smartscale.admin.v1 import device_pb2
 from smartscale.admin.v1 import user_pb2 as user_admin_pb2
@@ -9,13 +10,14 @@ from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 from starlette.responses import Response
 
-from gateway.admin.refusal import invalid
+from gateway.admin.refusal import Refused, invalid
 from gateway.admin.rest.v2.device import device, routes
 from gateway.admin.rest.v2.operation import Operation, Question, answered, flag_member, text_member, texts_member
 from services.shared.inventory import posture_attributes
 
-_GET = "smartscale.admin.v1.DeviceAdminService.GetDevice"
-_LIST = "smartscale.admin.v1.DeviceAdminService.ListDevices"
+_DEVICES = "smartscale.admin.v1.DeviceAdminService."
+_GET = _DEVICES + "GetDevice"
+_LIST = _DEVICES + "ListDevices"
 _USERS = "smartscale.admin.v1.UserAdminService.ListUsers"
 _HEADSCALE = "headscale.v1.HeadscaleService."
 _FIELDS = ("default", "all")
@@ -114,36 +116,43 @@ async def _authorize(question: Question) -> Response:
 
 
 async def _rename(question: Question) -> Response:
+    """Rename a device; an empty name stands for the one that follows from the hostname."""
     name = text_member(await question.body(), "name")
-    if not name:
-        raise invalid("name", "the name from the hostname cannot be restored; give a name")
-    node = (await _find(question)).node
     domain = question.tailnet.dns.base_domain
     label = name.rstrip(".").removesuffix(f".{domain}") if domain else name
-    await question.ask(_HEADSCALE + "RenameNode", node_pb2.RenameNodeRequest(node_id=node.id, new_name=label))
+    if name and not label:
+        raise invalid("name", "has no label")
+    request = device_pb2.RenameDeviceRequest(device=question.path["device"], name=label)
+    await question.ask(_DEVICES + "RenameDevice", request)
     return answered({})
 
 
 async def _tag(question: Question) -> Response:
     tags = texts_member(await question.body(), "tags")
     node = (await _find(question)).node
-    if not tags and not node.tags:
-        return answered({})
     if not tags:
-        raise invalid("tags", "a tagged device keeps at least one tag until a user signs in on it")
+        # Nobody would own the device: it keeps its tags until a user signs in on it. Terraform sends this at destroy.
+        return answered({})
     await question.ask(_HEADSCALE + "SetTags", node_pb2.SetTagsRequest(node_id=node.id, tags=tags))
     return answered({})
 
 
 async def _key(question: Question) -> Response:
     disabled = flag_member(await question.body(), "keyExpiryDisabled")
-    node = (await _find(question)).node
-    if disabled == (not node.HasField("expiry")):
-        return answered({})
-    if not disabled:
-        raise invalid("keyExpiryDisabled", "the earlier expiry is not kept; sign in on the device, or expire it")
-    request = node_pb2.ExpireNodeRequest(node_id=node.id, disable_expiry=True)
-    await question.ask(_HEADSCALE + "ExpireNode", request)
+    request = device_pb2.SetDeviceKeyExpiryRequest(device=question.path["device"], disabled=disabled)
+    await question.ask(_DEVICES + "SetDeviceKeyExpiry", request)
+    return answered({})
+
+
+async def _set_address(question: Question) -> Response:
+    address = text_member(await question.body(), "ipv4")
+    request = device_pb2.SetDeviceAddressRequest(device=question.path["device"], ipv4=address)
+    try:
+        await question.ask(_DEVICES + "SetDeviceAddress", request)
+    except Refused as refusal:
+        if refusal.code is grpc.StatusCode.ALREADY_EXISTS:  # the hosted service's status for it
+            raise Refused(grpc.StatusCode.INVALID_ARGUMENT, str(refusal)) from None
+        raise
     return answered({})
 
 
@@ -180,8 +189,12 @@ OPERATIONS = (
         "POST", "/device/{device}/tags", "Replace a device's tags", "devices", _tag, _CORE, body={"tags": "array"}
     ),
     Operation(
-        "POST", "/device/{device}/key", "Disable the expiry of a device's key", "devices", _key, _CORE,
+        "POST", "/device/{device}/key", "Disable or restore the expiry of a device's key", "devices", _key, _CORE,
         body={"keyExpiryDisabled": "boolean"},
+    ),
+    Operation(
+        "POST", "/device/{device}/ip", "Set a device's IPv4 address", "devices", _set_address, _CORE,
+        body={"ipv4": "string"},
     ),
     Operation(
         "GET", "/device/{device}/routes", "List a device's routes", "devices", _routes, "devices:routes:read"

@@ -40,7 +40,7 @@ async def _in_force(question: Question) -> tuple[str, str]:
         if refusal.code is not grpc.StatusCode.NOT_FOUND:
             raise
         return UNSET, etag.NONE_SET
-    return str(answer.version.text), str(answer.version.etag)
+    return str(answer.version.text) or UNSET, str(answer.version.etag)
 
 
 def as_json(text: str) -> Any:
@@ -78,15 +78,16 @@ async def _get(question: Question) -> Response:
 
 
 async def _set(question: Question) -> Response:
+    """Replace the policy; an empty body resets it to the state before any was set."""
     text = await _text_of(question)
     headers = [value if value.startswith(('"', "*", "W/")) else f'"{value}"'
                for value in question.request.headers.getlist("if-match")]  # fmt: skip
     question.call.if_match = etag.read_if_match(headers)
     try:
-        answer = await question.ask(_POLICY + "SetPolicy", pb.SetPolicyRequest(text=text or UNSET))
+        answer = await question.ask(_POLICY + "SetPolicy", pb.SetPolicyRequest(text=text))
     except Refused as refusal:
         raise _readable(refusal) from None
-    return _shown(question, str(answer.version.text), str(answer.version.etag))
+    return _shown(question, str(answer.version.text) or UNSET, str(answer.version.etag))
 
 
 async def _validate(question: Question) -> Response:

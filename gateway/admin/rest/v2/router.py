@@ -31,6 +31,14 @@ OPERATIONS: tuple[Operation, ...] = (
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
+class WrongMethod(Refused):
+    """The path answers other methods; answered 405."""
+
+    def __init__(self, allowed: tuple[str, ...]) -> None:
+        super().__init__(grpc.StatusCode.UNIMPLEMENTED, f"this path answers {', '.join(allowed)}")
+        self.allowed = allowed
+
+
 def router(chain: Chain, tailnet: Tailnet) -> Routes:
     """Return all routes below /api/v2; a path that has none answers 404, as clients expect it, in JSON."""
     routes = Routes()
@@ -66,7 +74,7 @@ def _add(routes: Routes, path: str, chain: Chain, tailnet: Tailnet, operations: 
 
 def _missing(request: Request, operations: Mapping[str, Operation]) -> Refused:
     if operations:
-        return Refused(grpc.StatusCode.NOT_FOUND, f"this path answers {', '.join(sorted(operations))}")
+        return WrongMethod(tuple(sorted(operations)))
     return Refused(grpc.StatusCode.NOT_FOUND, f"this server has no {request.method} {request.url.path[:128]}")
 
 
@@ -83,10 +91,12 @@ def _bearer(request: Request) -> str | None:
 
 
 def _refused(refusal: Refused) -> Response:
-    status, text = status_of(refusal), str(refusal)
+    status, text, headers = status_of(refusal), str(refusal), headers_of(refusal)
     if refusal.code is grpc.StatusCode.ABORTED:
         status, text = 412, "precondition failed, invalid old hash"
-    return Response(orjson.dumps({"message": text}), status, headers_of(refusal), "application/json")
+    if isinstance(refusal, WrongMethod):
+        status, headers["Allow"] = 405, ", ".join(refusal.allowed)
+    return Response(orjson.dumps({"message": text}), status, headers, "application/json")
 
 
 @cache

@@ -26,7 +26,7 @@ from smartscale.types.v1 import node_pb2 as smartscale_dot_types_dot_v1_dot_node
 from smartscale.types.v1 import user_pb2 as smartscale_dot_types_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/device.proto\x12\x13smartscale.admin.v1\x1a\x1esmartscale/types/v1/node.proto\x1a\x1esmartscale/types/v1/user.proto\"2\n\x12ListDevicesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"N\n\x13ListDevicesResponse\x12(\n\x05nodes\x18\x01 \x03(\x0b\x32\x19.smartscale.types.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"e\n\x11GetDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.smartscale.types.v1.User2\xdc\x01\n\x12\x44\x65viceAdminService\x12\x65\n\x0bListDevices\x12\'.smartscale.admin.v1.ListDevicesRequest\x1a(.smartscale.admin.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12_\n\tGetDevice\x12%.smartscale.admin.v1.GetDeviceRequest\x1a&.smartscale.admin.v1.GetDeviceResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/device.proto\x12\x13smartscale.admin.v1\x1a\x1esmartscale/types/v1/node.proto\x1a\x1esmartscale/types/v1/user.proto\"2\n\x12ListDevicesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"N\n\x13ListDevicesResponse\x12(\n\x05nodes\x18\x01 \x03(\x0b\x32\x19.smartscale.types.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"e\n\x11GetDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.smartscale.types.v1.User\"3\n\x13RenameDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"?\n\x14RenameDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"=\n\x19SetDeviceKeyExpiryRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x10\n\x08\x64isabled\x18\x02 \x01(\x08\"E\n\x1aSetDeviceKeyExpiryResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"7\n\x17SetDeviceAddressRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04ipv4\x18\x02 \x01(\t\"C\n\x18SetDeviceAddressResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node2\xae\x04\n\x12\x44\x65viceAdminService\x12\x65\n\x0bListDevices\x12\'.smartscale.admin.v1.ListDevicesRequest\x1a(.smartscale.admin.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12_\n\tGetDevice\x12%.smartscale.admin.v1.GetDeviceRequest\x1a&.smartscale.admin.v1.GetDeviceResponse\"\x03\x90\x02\x01\x12\x63\n\x0cRenameDevice\x12(.smartscale.admin.v1.RenameDeviceRequest\x1a).smartscale.admin.v1.RenameDeviceResponse\x12u\n\x12SetDeviceKeyExpiry\x12..smartscale.admin.v1.SetDeviceKeyExpiryRequest\x1a/.smartscale.admin.v1.SetDeviceKeyExpiryResponse\x12t\n\x10SetDeviceAddress\x12,.smartscale.admin.v1.SetDeviceAddressRequest\x1a-.smartscale.admin.v1.SetDeviceAddressResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICEADMINSERVICE'].methods_by_name['ListDevices']._serialized_options = b'\220\002\001'
   _globals['_DEVICEADMINSERVICE'].methods_by_name['GetDevice']._loaded_options = None
   _globals['_DEVICEADMINSERVICE'].methods_by_name['GetDevice']._serialized_options = b'\220\002\001'
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAddress']._loaded_options = None
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAddress']._serialized_options = b'\220\002\002'
   _globals['_LISTDEVICESREQUEST']._serialized_start=121
   _globals['_LISTDEVICESREQUEST']._serialized_end=171
   _globals['_LISTDEVICESRESPONSE']._serialized_start=173
@@ -45,6 +47,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETDEVICEREQUEST']._serialized_end=287
   _globals['_GETDEVICERESPONSE']._serialized_start=289
   _globals['_GETDEVICERESPONSE']._serialized_end=390
-  _globals['_DEVICEADMINSERVICE']._serialized_start=393
-  _globals['_DEVICEADMINSERVICE']._serialized_end=613
+  _globals['_RENAMEDEVICEREQUEST']._serialized_start=392
+  _globals['_RENAMEDEVICEREQUEST']._serialized_end=443
+  _globals['_RENAMEDEVICERESPONSE']._serialized_start=445
+  _globals['_RENAMEDEVICERESPONSE']._serialized_end=508
+  _globals['_SETDEVICEKEYEXPIRYREQUEST']._serialized_start=510
+  _globals['_SETDEVICEKEYEXPIRYREQUEST']._serialized_end=571
+  _globals['_SETDEVICEKEYEXPIRYRESPONSE']._serialized_start=573
+  _globals['_SETDEVICEKEYEXPIRYRESPONSE']._serialized_end=642
+  _globals['_SETDEVICEADDRESSREQUEST']._serialized_start=644
+  _globals['_SETDEVICEADDRESSREQUEST']._serialized_end=699
+  _globals['_SETDEVICEADDRESSRESPONSE']._serialized_start=701
+  _globals['_SETDEVICEADDRESSRESPONSE']._serialized_end=768
+  _globals['_DEVICEADMINSERVICE']._serialized_start=771
+  _globals['_DEVICEADMINSERVICE']._serialized_end=1329
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,21 @@ class DeviceAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceResponse.FromString,
                 _registered_method=True)
+        self.RenameDevice = channel.unary_unary(
+                '/smartscale.admin.v1.DeviceAdminService/RenameDevice',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceResponse.FromString,
+                _registered_method=True)
+        self.SetDeviceKeyExpiry = channel.unary_unary(
+                '/smartscale.admin.v1.DeviceAdminService/SetDeviceKeyExpiry',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.FromString,
+                _registered_method=True)
+        self.SetDeviceAddress = channel.unary_unary(
+                '/smartscale.admin.v1.DeviceAdminService/SetDeviceAddress',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressResponse.FromString,
+                _registered_method=True)
 
 
 class DeviceAdminServiceServicer:
@@ -65,6 +80,27 @@ class DeviceAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenameDevice(self, request, context):
+        """Gives a node another name, or again the one that follows from its hostname.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDeviceKeyExpiry(self, request, context):
+        """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDeviceAddress(self, request, context):
+        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeviceAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +113,21 @@ def add_DeviceAdminServiceServicer_to_server(servicer, server):
                     servicer.GetDevice,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceResponse.SerializeToString,
+            ),
+            'RenameDevice': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameDevice,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceResponse.SerializeToString,
+            ),
+            'SetDeviceKeyExpiry': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDeviceKeyExpiry,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.SerializeToString,
+            ),
+            'SetDeviceAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDeviceAddress,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +185,87 @@ class DeviceAdminService:
             '/smartscale.admin.v1.DeviceAdminService/GetDevice',
             smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_device__pb2.GetDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameDevice(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.DeviceAdminService/RenameDevice',
+            smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_device__pb2.RenameDeviceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDeviceKeyExpiry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.DeviceAdminService/SetDeviceKeyExpiry',
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDeviceAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.DeviceAdminService/SetDeviceAddress',
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressResponse.FromString,
             options,
             channel_credentials,
             insecure,

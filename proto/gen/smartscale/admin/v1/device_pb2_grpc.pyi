@@ -37,6 +37,12 @@ class DeviceAdminServiceStub:
     """Lists nodes ordered by id, a page at a time."""
     GetDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.GetDeviceRequest, _device_pb2.GetDeviceResponse]
     """Returns one node. NOT_FOUND when there is none."""
+    RenameDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenameDeviceRequest, _device_pb2.RenameDeviceResponse]
+    """Gives a node another name, or again the one that follows from its hostname."""
+    SetDeviceKeyExpiry: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]
+    """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+    SetDeviceAddress: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]
+    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
 @_typing.type_check_only
 class DeviceAdminServiceAsyncStub(DeviceAdminServiceStub):
@@ -47,6 +53,12 @@ class DeviceAdminServiceAsyncStub(DeviceAdminServiceStub):
     """Lists nodes ordered by id, a page at a time."""
     GetDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.GetDeviceRequest, _device_pb2.GetDeviceResponse]  # type: ignore[assignment]
     """Returns one node. NOT_FOUND when there is none."""
+    RenameDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.RenameDeviceRequest, _device_pb2.RenameDeviceResponse]  # type: ignore[assignment]
+    """Gives a node another name, or again the one that follows from its hostname."""
+    SetDeviceKeyExpiry: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]  # type: ignore[assignment]
+    """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+    SetDeviceAddress: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]  # type: ignore[assignment]
+    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
 class DeviceAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Whole records of nodes, with their owners."""
@@ -66,5 +78,29 @@ class DeviceAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.GetDeviceResponse, _abc.Awaitable[_device_pb2.GetDeviceResponse]]:
         """Returns one node. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def RenameDevice(
+        self,
+        request: _device_pb2.RenameDeviceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.RenameDeviceResponse, _abc.Awaitable[_device_pb2.RenameDeviceResponse]]:
+        """Gives a node another name, or again the one that follows from its hostname."""
+
+    @_abc_1.abstractmethod
+    def SetDeviceKeyExpiry(
+        self,
+        request: _device_pb2.SetDeviceKeyExpiryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.SetDeviceKeyExpiryResponse, _abc.Awaitable[_device_pb2.SetDeviceKeyExpiryResponse]]:
+        """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+
+    @_abc_1.abstractmethod
+    def SetDeviceAddress(
+        self,
+        request: _device_pb2.SetDeviceAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.SetDeviceAddressResponse, _abc.Awaitable[_device_pb2.SetDeviceAddressResponse]]:
+        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
 def add_DeviceAdminServiceServicer_to_server(servicer: DeviceAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

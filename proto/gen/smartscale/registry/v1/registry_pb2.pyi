@@ -1476,10 +1476,13 @@ class ExpireNodeRequest(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     EXPIRY_FIELD_NUMBER: _builtins.int
     DISABLE_EXPIRY_FIELD_NUMBER: _builtins.int
+    RESTORE_EXPIRY_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Which node."""
     disable_expiry: _builtins.bool
     """Never instead; not together with expiry."""
+    restore_expiry: _builtins.bool
+    """The expiry that disable_expiry replaced; not together with the others. FAILED_PRECONDITION when there was none."""
     @_builtins.property
     def expiry(self) -> _timestamp_pb2.Timestamp:
         """When. Absent: now."""
@@ -1490,10 +1493,11 @@ class ExpireNodeRequest(_message.Message):
         id: _builtins.int = ...,
         expiry: _timestamp_pb2.Timestamp | None = ...,
         disable_expiry: _builtins.bool = ...,
+        restore_expiry: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expiry", b"expiry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disable_expiry", b"disable_expiry", "expiry", b"expiry", "id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disable_expiry", b"disable_expiry", "expiry", b"expiry", "id", b"id", "restore_expiry", b"restore_expiry"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1531,23 +1535,77 @@ class RenameNodeRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     NEW_NAME_FIELD_NUMBER: _builtins.int
+    FROM_HOSTNAME_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Which node."""
     new_name: _builtins.str
     """A DNS label, unique in the tailnet."""
+    from_hostname: _builtins.bool
+    """The name that follows from the hostname instead, now and after changes of the hostname."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
         new_name: _builtins.str = ...,
+        from_hostname: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "new_name", b"new_name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_hostname", b"from_hostname", "id", b"id", "new_name", b"new_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenameNodeRequest: _TypeAlias = RenameNodeRequest  # noqa: Y015
+
+@_typing.final
+class SetNodeAddressRequest(_message.Message):
+    """See SetNodeAddress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    IPV4_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Which node."""
+    ipv4: _builtins.str
+    """IPv4 address text, inside the tailnet's prefix."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        ipv4: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "ipv4", b"ipv4"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNodeAddressRequest: _TypeAlias = SetNodeAddressRequest  # noqa: Y015
+
+@_typing.final
+class SetNodeAddressResponse(_message.Message):
+    """See SetNodeAddress."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def node(self) -> _node_pb2.Node:
+        """The node afterwards."""
+
+    def __init__(
+        self,
+        *,
+        node: _node_pb2.Node | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetNodeAddressResponse: _TypeAlias = SetNodeAddressResponse  # noqa: Y015
 
 @_typing.final
 class RenameNodeResponse(_message.Message):

@@ -160,6 +160,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesResponse.FromString,
                 _registered_method=True)
+        self.SetNodeAddress = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/SetNodeAddress',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
+                _registered_method=True)
         self.BackfillNodeIps = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/BackfillNodeIps',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.BackfillNodeIpsRequest.SerializeToString,
@@ -366,6 +371,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetNodeAddress(self, request, context):
+        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BackfillNodeIps(self, request, context):
         """Gives nodes the addresses that they lack after a prefix was added.
         """
@@ -528,6 +540,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.SetApprovedRoutes,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesResponse.SerializeToString,
+            ),
+            'SetNodeAddress': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetNodeAddress,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.SerializeToString,
             ),
             'BackfillNodeIps': grpc.unary_unary_rpc_method_handler(
                     servicer.BackfillNodeIps,
@@ -1231,6 +1248,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/SetApprovedRoutes',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetApprovedRoutesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetNodeAddress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/SetNodeAddress',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
             options,
             channel_credentials,
             insecure,

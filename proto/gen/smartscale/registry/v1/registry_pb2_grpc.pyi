@@ -83,6 +83,8 @@ class RegistryServiceStub:
     """Replaces a node's tags."""
     SetApprovedRoutes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetApprovedRoutesRequest, _registry_pb2.SetApprovedRoutesResponse]
     """Replaces a node's approved routes."""
+    SetNodeAddress: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]
+    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
     BackfillNodeIps: _grpc.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _grpc.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]
@@ -149,6 +151,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Replaces a node's tags."""
     SetApprovedRoutes: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetApprovedRoutesRequest, _registry_pb2.SetApprovedRoutesResponse]  # type: ignore[assignment]
     """Replaces a node's approved routes."""
+    SetNodeAddress: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]  # type: ignore[assignment]
+    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
     BackfillNodeIps: _aio.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]  # type: ignore[assignment]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _aio.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]  # type: ignore[assignment]
@@ -362,6 +366,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.SetApprovedRoutesResponse, _abc.Awaitable[_registry_pb2.SetApprovedRoutesResponse]]:
         """Replaces a node's approved routes."""
+
+    @_abc_1.abstractmethod
+    def SetNodeAddress(
+        self,
+        request: _registry_pb2.SetNodeAddressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.SetNodeAddressResponse, _abc.Awaitable[_registry_pb2.SetNodeAddressResponse]]:
+        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
     @_abc_1.abstractmethod
     def BackfillNodeIps(

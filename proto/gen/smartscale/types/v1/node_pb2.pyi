@@ -85,6 +85,7 @@ class Node(_message.Message):
     EXPIRED_FIELD_NUMBER: _builtins.int
     REPORTED_BY_FIELD_NUMBER: _builtins.int
     REPORT_ORDER_FIELD_NUMBER: _builtins.int
+    DISABLED_EXPIRY_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Positive, never reused."""
     tailnet_id: _builtins.str
@@ -165,6 +166,10 @@ class Node(_message.Message):
     def requested_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags that the client asked for."""
 
+    @_builtins.property
+    def disabled_expiry(self) -> _timestamp_pb2.Timestamp:
+        """When its key would end if its expiry were not disabled. Absent: the expiry is not disabled, or there was none."""
+
     def __init__(
         self,
         *,
@@ -199,10 +204,11 @@ class Node(_message.Message):
         expired: _builtins.bool = ...,
         reported_by: _builtins.str = ...,
         report_order: _builtins.int = ...,
+        disabled_expiry: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expiry", b"expiry", "last_seen", b"last_seen"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "expiry", b"expiry", "last_seen", b"last_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,6 +28,7 @@ _INLINE = re.compile(r"`(headscale [a-z][^`]*)`")
 _YAML = re.compile(r"^```yaml\n(.*?)^```$|^ +```yaml\n(.*?)^ +```$", re.MULTILINE | re.DOTALL)
 _DOTTED = re.compile(r"`([a-z_]+(?:\.[a-z_0-9]+)+)(?::[^`]*)?`")
 _VARIABLES = re.compile(rf"\b{PREFIX}[A-Z0-9_]+\b")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _MAKE = re.compile(r"`make ([a-z0-9 -]+)[`A-Z]|^ {4}make ([a-z0-9-]+)", re.MULTILINE)
 
 
@@ -72,6 +73,19 @@ def test_each_link_leads_to_a_page_and_a_heading(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_each_file_that_is_named_exists(page: Path) -> None:
     assert [path for path in _PATH.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_each_test_that_is_named_exists(page: Path) -> None:
+    named = _TEST.findall(page.read_text())
+    assert [(file, test) for file, test in named if f"def {test}(" not in (ROOT / file).read_text()] == []
+
+
+def test_each_promise_of_security_names_a_test() -> None:
+    promises = (ROOT / "docs" / "security.md").read_text().partition("## Promises")[2].partition("\n## ")[0]
+    rows = [row for row in promises.splitlines() if row.startswith("| ")][1:]
+    assert len(rows) > 15
+    assert [row for row in rows if not _TEST.search(row)] == []
 
 
 def refusal(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:

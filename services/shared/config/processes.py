@@ -129,7 +129,7 @@ class ServicesConfig:
     derp: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50055", addresses=("127.0.0.1:50055",))
     gateway: ServiceConfig = ServiceConfig(listen_addr="127.0.0.1:50056", addresses=("127.0.0.1:50056",))
     token: str = secret()
-    """Shared by all processes of a deployment; needed unless `services.tls` is given."""
+    """Shared by all processes of a deployment, at least 16 characters; needed unless `services.tls` is given."""
     tls: ServicesTlsConfig = ServicesTlsConfig()
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from services.shared.config.errors import ConfigError, Problem
 from services.shared.config.model import Config
 
+MIN_TOKEN = 16
+"""Characters of `services.token`: as hexadecimal digits 64 bits, too many to guess over a network."""
+MIN_LETTERS = 8
+"""Different characters of it, so that a repeated word or letter is refused."""
+
 
 def check_stack(config: Config) -> None:
     """Make sure that processes find each other, and that strangers stay out.
 
     Raises:
-        ConfigError: the stack would have no bus, or be open to strangers.
+        ConfigError: the stack would have no bus, be open to strangers, or trust a token that can be guessed.
     """
     where = str(config.source or "configuration")
     problems: list[Problem] = []
@@ -22,5 +27,12 @@ def check_stack(config: Config) -> None:
         problems.append(
             Problem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
         )
+    if config.services.token and _is_weak(config.services.token):
+        what = f"is too easy to guess: it needs {MIN_TOKEN} characters, {MIN_LETTERS} of them different"
+        problems.append(Problem(where, "services.token", what, "make one with 'openssl rand -hex 32'"))
     if problems:
         raise ConfigError(problems)
+
+
+def _is_weak(token: str) -> bool:
+    return len(token) < MIN_TOKEN or len(set(token)) < MIN_LETTERS

@@ -26,6 +26,8 @@ from tests.fakes.ports import free_port
 from tests.fakes.program import headscale, write_config
 from tests.fakes.redis_server import PROGRAM, RedisServer
 
+TOKEN = "0123456789abcdef"
+
 
 def database(folder: Path) -> DatabaseConfig:
     """A database file that does not exist yet."""
@@ -82,7 +84,7 @@ async def test_what_was_built_is_stopped_when_a_later_one_cannot_start() -> None
     assert log == ["stop one"]
 
 
-@pytest.mark.parametrize("services", [ServicesConfig(), ServicesConfig(token="t")])
+@pytest.mark.parametrize("services", [ServicesConfig(), ServicesConfig(token=TOKEN)])
 async def test_a_stack_without_bus_or_open_to_strangers_does_not_start(services: ServicesConfig) -> None:
     with pytest.raises(ConfigError) as caught:
         async with alone(Config(services=services, metrics_listen_addr=""), {}, Telemetry()):
@@ -96,7 +98,7 @@ async def test_processes_of_a_stack_find_each_other_and_tell_their_health(tmp_pa
     redis = RedisServer(tmp_path)
     await redis.start()
     where = f"127.0.0.1:{free_port()}"
-    security = ServicesConfig(token="t", registry=ServiceConfig(listen_addr=where, addresses=(where,)))
+    security = ServicesConfig(token=TOKEN, registry=ServiceConfig(listen_addr=where, addresses=(where,)))
     config = Config(
         bus=BusConfig(url=redis.url),
         services=security,

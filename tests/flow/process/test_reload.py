@@ -350,7 +350,8 @@ async def test_a_process_apart_reloads_at_a_hang_up_signal_and_when_another_one_
     redis, port = RedisServer(tmp_path), free_port()
     base = (
         f"server_url: http://127.0.0.1:8080\nmetrics_listen_addr: ''\nstate_dir: {tmp_path}\nbus:\n  url: {redis.url}\n"
-        f"services:\n  token: t0ken\n  auth:\n    listen_addr: 127.0.0.1:{port}\n    addresses: [127.0.0.1:{port}]\n"
+        f"services:\n  token: 0123456789abcdef\n"
+        f"  auth:\n    listen_addr: 127.0.0.1:{port}\n    addresses: [127.0.0.1:{port}]\n"
     )
     clock = SystemClock()
     async with provider_on_loopback(clock) as one, provider_on_loopback(clock) as two:

@@ -11,13 +11,13 @@ import yaml
 
 from cli.frame.parser import root as command_line
 from cli.server.server import PROCESSES
-from services.shared.config import Config, load
+from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
 
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OURS = {name: service for name, service in COMPOSE["services"].items() if "configs" in service and "build" in service}
-GIVEN = {"SERVICES_TOKEN": "t0ken", "POSTGRES_PASSWORD": "passw0rd"}
+GIVEN = {"SERVICES_TOKEN": "0123456789abcdef", "POSTGRES_PASSWORD": "passw0rd"}
 _VARIABLE = re.compile(r"\$\{(\w+)(?::?([-?])([^}]*))?\}")
 
 
@@ -31,7 +31,7 @@ def environment(**given: str) -> dict[str, str]:
 
 def stack(**given: str) -> Config:
     """The configuration of the stack."""
-    return load(ROOT / "deploy" / "docker" / "stack.yaml", environment(**GIVEN, **given))
+    return load(ROOT / "deploy" / "docker" / "stack.yaml", environment(**{**GIVEN, **given}))
 
 
 def test_the_stack_has_a_service_for_each_process() -> None:
@@ -42,11 +42,20 @@ def test_the_stack_has_a_service_for_each_process() -> None:
 def test_the_configuration_of_the_stack_is_whole() -> None:
     config = stack()
     check_stack(config)
-    assert config.services.token == "t0ken" and config.database.postgres.password == "passw0rd"
+    assert config.services.token == "0123456789abcdef" and config.database.postgres.password == "passw0rd"
     (doubt,) = config.warnings
     assert "database.postgres.ssl is off" in doubt  # the databases' network leads nowhere else
     asked = (config.services.registry, config.services.policy, config.services.auth, config.services.map_streamer)
     assert {address.partition(":")[0] for one in asked for address in one.addresses} <= set(OURS)
+
+
+@pytest.mark.parametrize("token", ["x", "0123456789abcde", "a" * 64, "changeme" * 2, "abcabcabcabcabcabcabcabc"])
+def test_a_token_that_can_be_guessed_is_refused_with_the_remedy(token: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_stack(stack(SERVICES_TOKEN=token))
+    (problem,) = caught.value.problems
+    assert problem.key == "services.token" and "openssl rand -hex 32" in problem.remedy
+    assert token not in problem.what
 
 
 def test_sign_in_is_off_in_the_stack_until_its_variables_are_given() -> None:

@@ -60,6 +60,7 @@ from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, GaugeCollector
 from gateway.web import Routes
 from services.shared.config import Config
+from services.shared.runtime.command_line import command_line
 from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger
 
@@ -208,7 +209,7 @@ class GatewayService:
             control_router(
                 self._tunnels.control_key, self._machine.registry.may_relay, Health(Liveness(deps.channels))
             ),
-            home_router(config.server_url),
+            home_router(config.server_url, command_line(config.source)),
             *sign_in.page_routers(offered, config.server_url, services.auth),
             *_administration(chain, self._config),
         ]

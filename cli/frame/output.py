@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from services.shared.runtime.command_line import respelled
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -31,6 +33,8 @@ class _Style:
 
     output: str = ""
     modern: bool = False
+    command: str = "headscale"
+    """The words with which this command line was called, before its noun."""
 
 
 _style = _Style()
@@ -39,6 +43,16 @@ _style = _Style()
 def choose(output: str | None, *, modern: bool) -> None:
     """Set the output options of this process."""
     _style.output, _style.modern = output or "", modern
+
+
+def choose_command(command: str) -> None:
+    """Set the words with which commands in texts for people begin."""
+    _style.command = command
+
+
+def pasteable(text: str) -> str:
+    """Return a text for people in which every command works when it is pasted where this one was typed."""
+    return respelled(text, _style.command)
 
 
 def modern() -> bool:
@@ -115,7 +129,7 @@ def print_result(arguments: Namespace, message: Message, sentence: str) -> None:
     if arguments.output:
         emit(data(message), arguments.output)
     else:
-        print(sentence)
+        print(pasteable(sentence))
 
 
 def refusal(text: str, remedy: str, *, program: str = "headscale") -> None:
@@ -124,9 +138,9 @@ def refusal(text: str, remedy: str, *, program: str = "headscale") -> None:
         problem = {"error": text, "remedy": remedy} if remedy and _style.modern else {"error": text}
         sys.stderr.write(_document(problem, _style.output))
         return
-    sys.stderr.write(f"{program}: {text}\n")
+    sys.stderr.write(f"{program}: {pasteable(text)}\n")
     if remedy:
-        sys.stderr.write(f"  {remedy}\n")
+        sys.stderr.write(f"  {pasteable(remedy)}\n")
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequence[str] = (), empty: str = "") -> None:
@@ -141,7 +155,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequenc
         sys.stdout.write(line + "\n")
     if empty and not rows:
         sys.stdout.flush()
-        sys.stderr.write(empty + "\n")
+        sys.stderr.write(pasteable(empty) + "\n")
 
 
 def _colours() -> bool:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from cli.frame.commands import MODULES
-from cli.frame.output import FORMATS, columns, refusal
+from cli.frame.output import FORMATS, columns, pasteable, refusal
 
 # argparse searches translations of its texts, which do not exist: dozens of file accesses before each short command.
 setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
@@ -40,6 +40,11 @@ class Parser(argparse.ArgumentParser):
         if unknown and self.get_default("run") is not None:
             self.error(self._unknown(unknown[0]))
         return read, unknown
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; its examples begin as this command did."""
+        what, examples, lines = self.format_help().partition("\nexamples:\n")
+        self._print_message(what + examples + pasteable(lines), file)
 
     def _unknown(self, word: str) -> str:
         name = word.partition("=")[0]

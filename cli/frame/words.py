@@ -61,11 +61,20 @@ def ordered(root: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
 
 def output_of(words: Sequence[str]) -> str:
     """Return the value of `--output` in words that are not read yet; empty when it is missing or unknown."""
+    given = _value_of(("-o", "--output"), words)
+    return given if given in FORMATS else ""
+
+
+def config_of(words: Sequence[str]) -> str:
+    """Return the value of `--config` in words that are not read yet; empty when it is missing."""
+    return _value_of(("-c", "--config"), words)
+
+
+def _value_of(names: Sequence[str], words: Sequence[str]) -> str:
     for place, word in enumerate(words):
         name, equals, value = word.partition("=")
-        if name in ("-o", "--output"):
-            given = value if equals else next(iter(words[place + 1 :]), "")
-            return given if given in FORMATS else ""
+        if name in names:
+            return value if equals else next(iter(words[place + 1 :]), "")
     return ""
 
 

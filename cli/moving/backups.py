@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import emit, table
+from cli.frame.output import emit, pasteable, table
 from cli.frame.parser import Noun
 from cli.link.place import database_in_use
 from cli.link.remote import configuration
@@ -129,4 +129,4 @@ def _show(arguments: argparse.Namespace, summary: Summary, sentence: str) -> Non
         return
     table(["TABLE", "ROWS"], [[name, str(rows)] for name, rows in summary.rows.items() if rows])
     print(f"keys: {', '.join(summary.keys) or 'none'}")
-    print(sentence)
+    print(pasteable(sentence))

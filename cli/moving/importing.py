@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import emit
+from cli.frame.output import emit, pasteable
 from cli.frame.parser import declare as declare_command
 from cli.link.remote import configuration
 from cli.moving.report import as_data, print_report
@@ -54,6 +54,6 @@ def _import(arguments: argparse.Namespace) -> None:
     elif arguments.dry_run:
         print("nothing was written (--dry-run)")
     else:
-        print(f"imported into {report.target}; start the server: headscale serve")
+        print(pasteable(f"imported into {report.target}; start the server: headscale serve"))
     if report.refusal:
         raise CommandError(report.refusal.what, report.refusal.remedy)

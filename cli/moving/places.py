@@ -58,7 +58,7 @@ async def find(config: Config, given: str) -> Places:
     if target.database == config.database and found.kind is Kind.EMPTY:
         target = await place_of(target)
         found = await recognise(target.database)
-    check(found, target.database, config.source)
+    check(found, target.database)
     _refuse_used(source, target)
     return Places(source, target, found.kind is Kind.OURS)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from cli.frame.output import table
+from cli.frame.output import pasteable, table
 from services.shared.imported import Counts, ImportProblem
 
 KINDS = ("users", "nodes", "preauthkeys", "apikeys", "routes")
@@ -77,7 +77,7 @@ def print_report(report: Report) -> None:
         shown = report.problems[:MOST_SHOWN]
         table(
             ["KIND", "ID", "WHAT", "DONE"],
-            [[problem.kind, problem.id, problem.what, problem.done] for problem in shown],
+            [[problem.kind, problem.id, problem.what, pasteable(problem.done)] for problem in shown],
         )
         if len(report.problems) > len(shown):
             print(f"({len(report.problems) - len(shown)} more; -o json has all)")

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import emit
+from cli.frame.output import emit, pasteable
 from cli.frame.parser import Noun
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ def print_findings(findings: list[Finding]) -> None:
         if finding.subject != subject:
             subject = finding.subject
             print(_clean(subject))
-        print(f"  {finding.level.value:<5} {finding.check:<16} {_clean(finding.text)}")
+        print(f"  {finding.level.value:<5} {finding.check:<16} {pasteable(_clean(finding.text))}")
         for word, text in (("cause", finding.cause), ("remedy", finding.remedy)):
             if text:
-                print(f"{'':>24} {word}: {_clean(text)}")
+                print(f"{'':>24} {word}: {pasteable(_clean(text))}")
 
 
 def _clean(text: str) -> str:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
+from cli.frame.output import pasteable
 from cli.frame.parser import declare as declare_command
 from cli.link.remote import configuration
 
@@ -28,7 +29,7 @@ def _configtest(arguments: argparse.Namespace) -> None:
     problems, warnings = inspected(config)
     lines = [*config.warnings, *map(str, warnings)]
     for warning in lines:
-        sys.stderr.write(f"headscale: warning: {warning}\n")
+        sys.stderr.write(f"headscale: warning: {pasteable(warning)}\n")
     if problems:
         raise CommandError("\n".join(map(str, problems)), "the server would not start, or not do what is asked")
     if lines and arguments.strict:
@@ -45,7 +46,7 @@ def _read(arguments: argparse.Namespace) -> Config:
     except CommandError as error:
         cause = error.__context__
         for warning in cause.warnings if isinstance(cause, ConfigError) else ():
-            sys.stderr.write(f"headscale: warning: {warning}\n")
+            sys.stderr.write(f"headscale: warning: {pasteable(warning)}\n")
         raise
 
 

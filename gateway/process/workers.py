@@ -18,6 +18,7 @@ from gateway.process.supervisor import Supervisor
 from services.shared.config import Config, ConfigError, load
 from services.shared.config.stack import check_stack
 from services.shared.preflight import inspect
+from services.shared.runtime.command_line import command_line
 from services.shared.runtime.process import log_problems
 from services.shared.telemetry.logs import configure_logging, get_logger
 
@@ -86,7 +87,7 @@ def run_workers(config: Config) -> int:
         if problems := inspect(config, {"gateway"}, together=False).problems:
             raise ConfigError(problems)
     except ConfigError as error:
-        log_problems(error)
+        log_problems(error, command_line(config.source))
         return 1
     return asyncio.run(_supervise(config))
 

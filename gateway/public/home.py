@@ -9,10 +9,10 @@ from gateway.public.pages.home import ICON, home_page
 from gateway.web import READ, Routes
 
 
-def home_router(server_url: str) -> Routes:
-    """Return the routes; the page shows how a client is pointed to `server_url`."""
+def home_router(server_url: str, command: str) -> Routes:
+    """Return the routes; the page shows how a client is pointed to `server_url`, and how the command line begins."""
     router = Routes()
-    content = home_page(server_url)
+    content = home_page(server_url, command)
 
     @router.on("/", READ)
     async def root() -> HTMLResponse:

@@ -23,7 +23,7 @@ from gateway.public.pages import ssh
 from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.help import apple_page, apple_profile, windows_page
 from gateway.public.pages.html import Html
-from gateway.public.pages.login import LoginView, by_command, login_page, unavailable_page, unknown_page
+from gateway.public.pages.login import LoginView, login_page, unavailable_page, unknown_page
 from gateway.web import READ, Routes
 from services.shared.keys import MachineKey
 from services.shared.telemetry import get_logger
@@ -42,8 +42,8 @@ def router(
     auth_stub: Any,
     server_url: str,
     *,
-    ways: Callable[[], Sequence[Way]] = lambda: (by_command,),
-    ssh_ways: Callable[[], Sequence[Way]] = lambda: (ssh.by_command,),
+    ways: Callable[[], Sequence[Way]],
+    ssh_ways: Callable[[], Sequence[Way]],
     form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Routes:

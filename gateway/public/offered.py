@@ -10,6 +10,7 @@ from gateway.public.pages import sign_in as pages
 from gateway.public.pages import ssh
 from gateway.public.pages.login import by_command, folded
 from services.shared.config import Config
+from services.shared.runtime.command_line import command_line
 
 
 class Offered:
@@ -17,6 +18,7 @@ class Offered:
 
     def __init__(self, config: Config) -> None:
         self._providers = config.oidc.in_use()
+        self._command = command_line(config.source)
 
     async def prepare(self, config: Config) -> Callable[[], None]:
         """Prepare for another configuration; the returned function applies it."""
@@ -29,11 +31,11 @@ class Offered:
 
     def ways(self) -> Sequence[login.Way]:
         """The sections of the page of a login: buttons if there are providers, and always the command line."""
-        return self._ways(by_command, "device")
+        return self._ways(partial(by_command, command=self._command), "device")
 
     def ssh_ways(self) -> Sequence[login.Way]:
         """The sections of the page of an SSH session, likewise."""
-        return self._ways(ssh.by_command, "session")
+        return self._ways(partial(ssh.by_command, command=self._command), "session")
 
     def _ways(self, command: login.Way, what: str) -> Sequence[login.Way]:
         if not self._providers:

@@ -33,9 +33,9 @@ def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
     return page("Let this device in?", body)
 
 
-def by_command(auth_id: str) -> Html:
-    """A section with the command that an administrator runs."""
-    return html(_BY_COMMAND, auth_id=auth_id)
+def by_command(auth_id: str, command: str) -> Html:
+    """A section with the command that an administrator runs; it begins with `command`."""
+    return html(_BY_COMMAND, auth_id=auth_id, command=command)
 
 
 def folded(way: Html) -> Html:
@@ -103,9 +103,9 @@ nothing.</p>
 _BY_COMMAND = """<section>
 <h2>Approve it on the command line</h2>
 <p>An administrator of this server runs, with the name of the device's owner in place of USERNAME:</p>
-<pre>headscale auth register --auth-id {auth_id} --user USERNAME</pre>
-<p class="soft"><code>headscale users list</code> shows the names.
-<code>headscale auth reject --auth-id {auth_id}</code> refuses the device.</p>
+<pre>{command} auth register --auth-id {auth_id} --user USERNAME</pre>
+<p class="soft"><code>{command} users list</code> shows the names.
+<code>{command} auth reject --auth-id {auth_id}</code> refuses the device.</p>
 </section>
 """
 

@@ -132,7 +132,7 @@ _DONE = """<p>It belongs to <strong><bdi>{user}</bdi></strong> now. You can clos
 
 _NOTICES = """<details><summary>Not everything that the provider sent was used</summary>
 <ul>{items}</ul>
-<p class="soft">An administrator finds the remedy in the log or with <code>headscale oidc doctor</code>.</p></details>
+<p class="soft">An administrator finds the remedy in the log of the server.</p></details>
 """
 
 _WAITING = """<p>Your sign-in is being checked. This page reloads in two seconds.</p>

@@ -41,9 +41,9 @@ def unknown_page() -> Html:
     return page("This link is no longer valid", html(_UNKNOWN))
 
 
-def by_command(auth_id: str) -> Html:
-    """A section with the command that an administrator runs."""
-    return html(_BY_COMMAND, auth_id=auth_id)
+def by_command(auth_id: str, command: str) -> Html:
+    """A section with the command that an administrator runs; it begins with `command`."""
+    return html(_BY_COMMAND, auth_id=auth_id, command=command)
 
 
 def confirm_page(flow_id: str, user: str, session: Html, confirmation: str) -> Html:
@@ -89,8 +89,8 @@ its owner.</p>
 _BY_COMMAND = """<section>
 <h2>Approve it on the command line</h2>
 <p>An administrator of this server runs:</p>
-<pre>headscale auth approve --auth-id {auth_id}</pre>
-<p class="soft"><code>headscale auth reject --auth-id {auth_id}</code> refuses the session.</p>
+<pre>{command} auth approve --auth-id {auth_id}</pre>
+<p class="soft"><code>{command} auth reject --auth-id {auth_id}</code> refuses the session.</p>
 </section>
 """
 

@@ -219,7 +219,7 @@ class Logins:
     async def _check_tags(self, login: Login, user: KnownUser) -> None:
         if not login.tags or await self._owners.may_own(user, login.tags):
             return
-        text = tags_refused_text(login.tags)
+        text = tags_refused_text(login.tags, user)
         await self._reject_approved(login, text)
         raise RefusedError(text)
 
@@ -229,6 +229,10 @@ class Logins:
         await self._news.announce(login.auth_id)
 
 
-def tags_refused_text(tags: tuple[str, ...]) -> str:
-    """The refusal for a client whose tags the policy does not permit."""
-    return f"requested tags [{' '.join(tags)}] are invalid or not permitted"
+def tags_refused_text(tags: tuple[str, ...], user: KnownUser | None) -> str:
+    """Return the refusal for a client whose tags the policy does not permit to its user."""
+    owner = user.email or user.name if user is not None else "this user"
+    return (
+        f"requested tags [{' '.join(tags)}] are invalid or not permitted: "
+        f"tagOwners in the policy must list {owner} for them"
+    )

@@ -194,7 +194,7 @@ class RegisterNode:
             raise RefusedError("requested tags are not permitted with a tagged auth key: its own tags apply")
         user = await self._registry.user(key.user_id)
         if user is None or not await self._owners.may_own(user, wanted):
-            raise RefusedError(tags_refused_text(wanted))
+            raise RefusedError(tags_refused_text(wanted, user))
         return wanted
 
     async def _ask(self, registration: RegistrationRequest) -> Outcome:

@@ -8,7 +8,6 @@ started again at any time. On PostgreSQL there is no such place beside, and the 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from services.shared.config.model import Config, DatabaseConfig
 from services.shared.db.contents import recognise
@@ -55,13 +54,13 @@ async def place_of(config: Config) -> Config:
         if second.kind is Kind.NEWER or (
             second.kind is Kind.OURS and (second.used or not (found.users or found.nodes))
         ):
-            check(second, other, config.source)
+            check(second, other)
             return replace(config, database=other)
-    check(found, config.database, config.source)
+    check(found, config.database)
     return config
 
 
-def check(found: Verdict, database: DatabaseConfig, source: Path | None) -> None:
+def check(found: Verdict, database: DatabaseConfig) -> None:
     """Refuse a database that is neither ours nor empty.
 
     Raises:
@@ -72,7 +71,7 @@ def check(found: Verdict, database: DatabaseConfig, source: Path | None) -> None
         raise RefusedDatabaseError(
             f"{name} is the database of Headscale {found.release} with {_many(found.users, 'user')} and "
             f"{_many(found.nodes, 'node')}{', but ' + found.fault if found.fault else ''}",
-            _how_to_import(database, source),
+            _how_to_import(database),
         )
     if found.kind is Kind.NEWER:
         raise RefusedDatabaseError(
@@ -86,17 +85,16 @@ def check(found: Verdict, database: DatabaseConfig, source: Path | None) -> None
         )
 
 
-def _how_to_import(database: DatabaseConfig, source: Path | None) -> str:
-    config = f" -c {source}" if source is not None and source.parent != Path("/etc/headscale") else ""
+def _how_to_import(database: DatabaseConfig) -> str:
     if database.type == "postgres":
         name = database.postgres.name
         return (
-            f"make an empty database, name it in database.postgres.name, and run `headscale import{config} --from "
+            f"make an empty database, name it in database.postgres.name, and run `headscale import --from "
             f"postgres://{database.postgres.user}@{database.postgres.host}/{name}` to take it over; "
             "the old one stays as it is; to go back, start Headscale again"
         )
     return (
-        f"run `headscale import{config}` to take it over into {beside(database).sqlite.path}; "
+        f"run `headscale import` to take it over into {beside(database).sqlite.path}; "
         "the old file stays as it is; to go back, start Headscale again"
     )
 

@@ -31,6 +31,7 @@ from services.shared.rpc.local import LocalChannel, LocalServer
 from services.shared.rpc.server import RpcServer
 from services.shared.runtime.build_info import built
 from services.shared.runtime.clock import Clock, SystemClock
+from services.shared.runtime.command_line import command_line, respelled
 from services.shared.runtime.gc_tuning import settle
 from services.shared.runtime.lifeline import Lifeline
 from services.shared.runtime.reload import Logs, Reloader
@@ -113,8 +114,9 @@ def run(
     """
     name = "embedded" if together else "-".join(builds)
     telemetry = start_telemetry(config, name, version=built().version)
+    command = command_line(config.source)
     for warning in config.warnings:
-        log.warning("configuration", warning=warning)
+        log.warning("configuration", warning=respelled(warning, command))
     try:
         if config.database.type == "sqlite" and _KEEPERS & builds.keys():
             asyncio.run(place_of(config))  # before anything else: whose database it is explains all other trouble
@@ -123,9 +125,9 @@ def run(
         again = read or (lambda: load(config.source, os.environ))
         _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
     except ConfigError as error:
-        log_problems(error)
+        log_problems(error, command)
     except RefusedDatabaseError as error:
-        log.error("cannot start", reason=str(error))
+        log.error("cannot start", reason=respelled(str(error), command))
     except OSError as error:
         log.error("cannot start", reason=_said(error))
     except Exception:
@@ -151,10 +153,11 @@ def _inspect(config: Config, names: Iterable[str], together: bool) -> None:
         raise ConfigError(report.problems)
 
 
-def log_problems(error: ConfigError) -> None:
-    """Log why a process does not start, a line for each reason."""
+def log_problems(error: ConfigError, command: str) -> None:
+    """Log why a process does not start, a line for each reason; the commands in remedies begin with `command`."""
     for one in error.problems:
-        log.error("cannot start", where=one.where, key=one.key, reason=one.what, remedy=one.remedy)
+        remedy = respelled(one.remedy, command)
+        log.error("cannot start", where=one.where, key=one.key, reason=one.what, remedy=remedy)
 
 
 def _said(error: OSError) -> str:

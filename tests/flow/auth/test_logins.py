@@ -203,7 +203,7 @@ class TestRejection:
         login = await begin(client)
         waiting = client.follow_soon(login.auth_url)
         await tailnet.watched()
-        text = "requested tags [tag:web] are invalid or not permitted"
+        text = "requested tags [tag:web] are invalid or not permitted: tagOwners in the policy must list alice for them"
         assert (await status_of(tailnet.approve(login.auth_id, 1)))[1] == text
         assert (await asyncio.wait_for(waiting, WAIT)).refused == text
 

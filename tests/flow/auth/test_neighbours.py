@@ -152,7 +152,9 @@ async def test_the_policy_says_who_may_own_a_tag(tailnet: Tailnet) -> None:
     alice = await tailnet.client(RequestTags=["tag:web"]).register(auth_key=await tailnet.key(user_id=1))
     bob = await tailnet.client(RequestTags=["tag:web"]).register(auth_key=await tailnet.key(user_id=2))
     assert list((await admitted(alice)).tags) == ["tag:web"]
-    assert bob.refused == "requested tags [tag:web] are invalid or not permitted"
+    assert bob.refused == (
+        "requested tags [tag:web] are invalid or not permitted: tagOwners in the policy must list bob for them"
+    )
 
 
 async def test_a_node_key_never_moves_between_machines(tailnet: Tailnet) -> None:

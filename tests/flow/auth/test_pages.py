@@ -7,6 +7,7 @@ import hashlib
 import plistlib
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fastapi import FastAPI
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from gateway.public import login
+from gateway.public.pages.login import by_command
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for
 
 
@@ -30,7 +32,11 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[AuthTailnet]:
 
 def browser_of(stub: Any, tailnet: AuthTailnet) -> httpx.AsyncClient:
     app = FastAPI()
-    app.include_router(login.router(stub, "https://control.example.com/", now=tailnet.clock.now))
+    ways = (partial(by_command, command="headscale -c /srv/hs/config.yaml"),)
+    routes = login.router(
+        stub, "https://control.example.com/", ways=lambda: ways, ssh_ways=lambda: (), now=tailnet.clock.now
+    )
+    app.include_router(routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://control.example.com")
 
 
@@ -72,7 +78,7 @@ async def test_the_page_shows_the_device_and_the_command(tailnet: AuthTailnet, b
     assert page.status_code == 200
     for text in ("build-7", "linux 6.12", str(client.machine), client.machine.raw.hex()[:4], "192.0.2.7"):
         assert text in page.text
-    assert f"headscale auth register --auth-id {needed.auth_id} --user USERNAME" in page.text
+    assert f"headscale -c /srv/hs/config.yaml auth register --auth-id {needed.auth_id} --user USERNAME" in page.text
     assert "2 minutes ago" in page.text and "in 12 minutes" in page.text
 
 

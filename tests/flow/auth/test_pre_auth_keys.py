@@ -103,7 +103,10 @@ class TestTags:
     async def test_tags_that_the_user_does_not_own_are_refused(self, tailnet: AuthTailnet) -> None:
         client = tailnet.client(RequestTags=["tag:web"])
         answer = await client.register(auth_key=await tailnet.key(user=1))
-        assert answer.refused == "requested tags [tag:web] are invalid or not permitted"
+        assert (
+            answer.refused == "requested tags [tag:web] are invalid or not permitted: "
+            "tagOwners in the policy must list alice for them"
+        )
         assert not tailnet.registry.nodes
 
     async def test_tags_that_the_user_owns_are_given(self, tailnet: AuthTailnet) -> None:

@@ -75,14 +75,14 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "belongs to another program: its tables are recipes",
         "name an empty or new database",
     ),
-    "of a later Headscale": (_later, "changed by a later Headscale than 0.30", "headscale import"),
+    "of a later Headscale": (_later, "changed by a later Headscale than 0.30", "/config.yaml import"),
     "half migrated": (
         _half,
         "half migrated: step 202511131445-node-forced-tags-to-tags is missing",
-        "headscale import",
+        "/config.yaml import",
     ),
     "damaged": (_torn, "is damaged", "sqlite3 OLD .recover"),
-    "of a newer smartscale": (_newer, "made by a newer smartscale: registry 9001", "headscale backup restore"),
+    "of a newer smartscale": (_newer, "made by a newer smartscale: registry 9001", "/config.yaml backup restore"),
 }
 
 
@@ -124,8 +124,7 @@ def test_a_server_on_headscales_database_says_what_it_is_and_what_to_type(name: 
     nodes = {"0.22.3": 25}.get(name, 26)
     assert f"is the database of Headscale {release} with 5 users and {nodes} nodes" in done.stderr
     assert (
-        f"run `headscale import -c {tmp_path}/config.yaml` to take it over into {tmp_path}/smartscale.sqlite"
-        in done.stderr
+        f"headscale -c {tmp_path}/config.yaml import` to take it over into {tmp_path}/smartscale.sqlite" in done.stderr
     )
     assert "to go back, start Headscale again" in done.stderr
     assert digest(tmp_path) == before

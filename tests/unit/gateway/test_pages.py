@@ -26,11 +26,15 @@ DEVICE = login.device_of(VIEW, NOW)
 AGAIN = sign_in.again_link(AUTH_ID)
 SESSION = ssh.SshView(AUTH_ID, "laptop", "alice@example.com", "server", "root", NOW, NOW + timedelta(minutes=15), False)
 DETAILS = ssh.session_of(SESSION, NOW)
-SSH_WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink")], "session"), login.folded(ssh.by_command(AUTH_ID)))
-WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink"), ("other", "Other")]), login.folded(login.by_command(AUTH_ID)))
+COMMAND = "headscale -c /srv/headscale/config.yaml"
+SSH_WAYS = (sign_in.by_buttons(AUTH_ID, [("", "SmartLink")], "session"), login.folded(ssh.by_command(AUTH_ID, COMMAND)))
+WAYS = (
+    sign_in.by_buttons(AUTH_ID, [("", "SmartLink"), ("other", "Other")]),
+    login.folded(login.by_command(AUTH_ID, COMMAND)),
+)
 PAGES: dict[str, Html] = {
     "landing": login.login_page(VIEW, NOW, WAYS),
-    "command": login.login_page(VIEW, NOW, (login.by_command(AUTH_ID),)),
+    "command": login.login_page(VIEW, NOW, (login.by_command(AUTH_ID, COMMAND),)),
     "unknown": login.unknown_page("https://a.example"),
     "unavailable": login.unavailable_page(AUTH_ID),
     "confirm": sign_in.confirm_page(FLOW_ID, "alice@example.com", DEVICE, "x"),
@@ -40,7 +44,7 @@ PAGES: dict[str, Html] = {
     "busy": sign_in.busy_page(AUTH_ID),
     "unreachable": sign_in.unreachable_page("SmartLink", "provider-unreachable: x", AUTH_ID),
     "ssh": ssh.ssh_page(SESSION, NOW, SSH_WAYS),
-    "ssh-command": ssh.ssh_page(SESSION, NOW, (ssh.by_command(AUTH_ID),)),
+    "ssh-command": ssh.ssh_page(SESSION, NOW, (ssh.by_command(AUTH_ID, COMMAND),)),
     "ssh-decided": ssh.ssh_page(replace(SESSION, decided=True), NOW, SSH_WAYS),
     "ssh-unknown": ssh.unknown_page(),
     "ssh-confirm": ssh.confirm_page(FLOW_ID, "alice@example.com", DETAILS, "x"),

@@ -12,7 +12,6 @@ from typing import NoReturn
 from cli.frame import output, words
 from cli.frame.errors import CommandError
 from cli.frame.parser import root
-from services.shared.runtime.command_line import typed_command
 
 
 def main() -> NoReturn:
@@ -48,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     parser = root()
     modern = bool(os.environ.get("SMARTSCALE_CLI_MODERN"))
     output.choose(words.output_of(argv), modern=modern)  # wrong use is explained in that form too
-    output.choose_command(typed_command(sys.argv[0], words.config_of(argv)))
+    output.choose_command(sys.argv[0], words.config_of(argv))
     arguments = parser.parse_args(words.ordered(parser, argv))
     if not arguments.noun:
         parser.print_help()

@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from services.shared.runtime.command_line import respelled
-
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -33,8 +31,10 @@ class _Style:
 
     output: str = ""
     modern: bool = False
-    command: str = "headscale"
-    """The words with which this command line was called, before its noun."""
+    program: str = ""
+    """The path of this program as it was called."""
+    config: str = ""
+    """The value of `--config`."""
 
 
 _style = _Style()
@@ -45,14 +45,18 @@ def choose(output: str | None, *, modern: bool) -> None:
     _style.output, _style.modern = output or "", modern
 
 
-def choose_command(command: str) -> None:
-    """Set the words with which commands in texts for people begin."""
-    _style.command = command
+def choose_command(program: str, config: str) -> None:
+    """Set how this program was called, for the commands in texts for people."""
+    _style.program, _style.config = program, config
 
 
 def pasteable(text: str) -> str:
     """Return a text for people in which every command works when it is pasted where this one was typed."""
-    return respelled(text, _style.command)
+    if "headscale " not in text or not (_style.config or "/" in _style.program):
+        return text
+    from services.shared.runtime.command_line import respelled, typed_command
+
+    return respelled(text, typed_command(_style.program, _style.config))
 
 
 def modern() -> bool:

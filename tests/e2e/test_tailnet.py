@@ -147,7 +147,7 @@ def test_a_person_approves_an_interactive_login(tailnet: Tailnet, server: Server
     try:
         url = client.sign_in_url()
         page = net.exec(client.host, "curl", "-sS", "-m", "5", url)
-        assert "person" in page and "headscale auth register" in page
+        assert "person" in page and " auth register --auth-id" in page
         server.cli("auth", "register", "--auth-id", url.rsplit("/", 1)[1], "--user", "alice")
         client.wait_running()
         answers(client, "http://one/", "hello from one")

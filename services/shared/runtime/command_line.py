@@ -29,7 +29,7 @@ def command_line(source: Path | None) -> str:
 
 def typed_command(program: str, config: str) -> str:
     """Return the words before a noun as the caller of this very command typed them; empty `config` means no `-c`."""
-    name = os.path.basename(program)  # noqa: PTH119  pathlib costs a short command more than its work
+    name = Path(program).name
     typed = shlex.quote(_shortest(program)) if name in _NAMES else _NAMES[0]
     return f"{typed} -c {shlex.quote(config)}" if config else typed
 
@@ -48,9 +48,9 @@ def _program_of(started: str, interpreter: str) -> str:
 
 def _shortest(program: str) -> str:
     """Return the name of a program if the path finds this one under it, else the program as it is given."""
-    name = os.path.basename(program)  # noqa: PTH119  as above
+    name = Path(program).name
     for folder in os.environ.get("PATH", "").split(os.pathsep):
-        found = os.path.join(folder, name)  # noqa: PTH118  as above
+        found = Path(folder, name)
         if os.access(found, os.X_OK):
-            return name if os.path.realpath(found) == os.path.realpath(program) else program
+            return name if found.resolve() == Path(program).resolve() else program
     return program

@@ -43,7 +43,7 @@ async def test_the_landing_page_has_a_button_and_looking_at_it_does_nothing(worl
     async with world.browser() as browser:
         page = await browser.get(path)
         assert "Login with SmartLink &lt;b&gt;" in page.text and 'method="post"' in page.text
-        assert "headscale auth register" in page.text
+        assert " auth register --auth-id" in page.text
         assert "form-action 'self' https: http:;" in page.headers["content-security-policy"]
         start = path.replace("/register/", "/oidc/start/")
         assert (await browser.get(start)).status_code == 405

@@ -115,7 +115,7 @@ async def test_without_a_provider_the_page_tells_the_command_and_changes_nothing
     async with httpx.AsyncClient(base_url=pair.tailnet.url) as browser:
         for path in ("auth", "register"):
             page = await browser.get(f"/{path}/{auth_id}")
-            assert page.status_code == 200 and f"headscale auth approve --auth-id {auth_id}" in page.text
+            assert page.status_code == 200 and f" auth approve --auth-id {auth_id}" in page.text
             assert all(word in page.text for word in ("laptop", "server", "alice", "root"))
             assert "<form" not in page.text and "form-action 'none'" in page.headers["content-security-policy"]
         for odd in (ABSENT, "hskey-authreq-x", "%00", "a" * 3000):

@@ -112,7 +112,7 @@ async def test_the_owner_sees_what_it_is_and_lets_it_begin(world: World) -> None
     auth_id, verdict = await world.open()
     async with httpx.AsyncClient(base_url=world.tailnet.url) as looking:
         page = await looking.get(f"/auth/{auth_id}")
-    assert "Login with SmartLink" in page.text and f"headscale auth approve --auth-id {auth_id}" in page.text
+    assert "Login with SmartLink" in page.text and f" auth approve --auth-id {auth_id}" in page.text
     assert "form-action 'self' https: http:;" in page.headers["content-security-policy"]
     browser, where, asked = await world.sign_in(auth_id, dict(ALICE))
     async with aclosing(browser):

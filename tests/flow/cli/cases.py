@@ -223,7 +223,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("generate config", "\nserver_url: "), Use("gen config --complete", "#max_connections: 65536"),
     ),
     "debug create-node": (
-        Use("debug create-node --name {name} --user root --key {free}", "headscale auth register", True),
+        Use("debug create-node --name {name} --user root --key {free}", " auth register --auth-id", True),
         Use("debug create-node --name x -n {email} -k {free} -r 10.0.0.0/8 --route 10.9.0.0/16 -o yaml", "/16", True),
     ),
     "dumpConfig": (

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from cli.frame.errors import CommandError
 from cli.moving import keyfiles, places, policies
+from cli.moving.creating import create_database
 from cli.moving.progress import Counter
 from cli.moving.report import PolicyReport, Refusal, Report
 from services.auth import importing as auth
@@ -140,6 +141,8 @@ class _Import:
             CommandError: the tailnet is not empty, or a server runs on it.
         """
         made: list[Path] = []
+        if self._where.neighbour is not None:
+            await create_database(self._where.neighbour, self._config.database)
         with places.held(self._config):
             return await self._write(show, made)
 
@@ -222,7 +225,7 @@ class _Import:
         )
         keys = auth.plan(found, registry_plan.user_ids, known.keys, self._now)
         report.problems = found.problems.all()
-        return report, _Plan(registry_plan, planned, keys)
+        return report, _Plan(registry.with_keys(registry_plan, keys.preauth_ids), planned, keys)
 
     def _note_policy(self, planned: policy.PolicyPlan, known: _Known, report: Report) -> None:
         if known.has_policy and planned.draft is not None:

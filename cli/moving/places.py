@@ -15,8 +15,8 @@ from services.shared.config.model import Config, DatabaseConfig, PostgresConfig
 from services.shared.db.contents import recognise
 from services.shared.db.file import hold
 from services.shared.db.place import BESIDE, beside, check, named, place_of
-from services.shared.db.recognition import OUR_SERVICES, Kind
-from services.shared.db.untouched import is_in_use
+from services.shared.db.recognition import OUR_SERVICES, Kind, Verdict
+from services.shared.db.untouched import MissingDatabaseError, is_in_use
 
 _DSN = ("postgres://", "postgresql://")
 
@@ -29,6 +29,8 @@ class Places:
     target: Config
     target_exists: bool
     """Whether our tables are there already."""
+    neighbour: DatabaseConfig | None = None
+    """The database of PostgreSQL beside which the target is made, which is missing; None if it is there."""
 
 
 async def find(config: Config, given: str) -> Places:
@@ -44,9 +46,9 @@ async def find(config: Config, given: str) -> Places:
         source = _given(given, config)
         target = config
         if configured.kind is Kind.HEADSCALE:
-            target = await _beside(config)
+            target = _beside(config)
     elif configured.kind is Kind.HEADSCALE:
-        source, target = config.database, await _beside(config)
+        source, target = config.database, _beside(config)
     else:
         raise CommandError(
             f"{named(config.database)} is not Headscale's: it is {_called(configured.kind)}",
@@ -54,22 +56,24 @@ async def find(config: Config, given: str) -> Places:
         )
     if _same(source, target.database):
         raise CommandError(f"{named(source)} would be source and target", f"name another database in {config.source}")
-    found = await recognise(target.database)
-    if target.database == config.database and found.kind is Kind.EMPTY:
+    stands_in = target.database != config.database
+    neighbour = None
+    try:
+        found = await recognise(target.database)
+    except MissingDatabaseError:
+        if not stands_in:
+            raise
+        found, neighbour = Verdict(Kind.EMPTY), config.database
+    if not stands_in and found.kind is Kind.EMPTY:
         target = await place_of(target)
         found = await recognise(target.database)
     check(found, target.database)
     _refuse_used(source, target)
-    return Places(source, target, found.kind is Kind.OURS)
+    return Places(source, target, found.kind is Kind.OURS, neighbour)
 
 
-async def _beside(config: Config) -> Config:
-    if config.database.type == "postgres":
-        raise CommandError(
-            f"{named(config.database)} is Headscale's, and stays as it is",
-            "make an empty database, name it in database.postgres.name, and name the old one with --from",
-        )
-    if config.database.sqlite.path.name == BESIDE:
+def _beside(config: Config) -> Config:
+    if config.database.type == "sqlite" and config.database.sqlite.path.name == BESIDE:
         raise CommandError(
             f"{config.database.sqlite.path} is Headscale's", "rename it, or name another in the configuration"
         )

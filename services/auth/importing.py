@@ -9,7 +9,7 @@ prefix taken                    the key with the lower id keeps it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -26,13 +26,13 @@ from services.auth.sql.tables import api_keys, metadata
 from services.auth.sql.tables import preauth_keys as preauth_keys
 from services.auth.wiring import MIGRATIONS as MIGRATIONS
 from services.shared.db.database import migrate
+from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId, UserId
-from services.shared.imported import Counts, ImportedApiKey, ImportedPreAuthKey, Installation
+from services.shared.imported import Counts, Ids, ImportedApiKey, ImportedPreAuthKey, Installation, greatest
 
 TABLES = tuple(metadata.sorted_tables)
 """All tables of this service, for backups."""
 _PREFIX = re.compile(r"[A-Za-z0-9_-]{7,32}\Z", re.ASCII)
-_PART = 500
 
 Row = dict[str, Any]
 """Columns of a key, without its tailnet."""
@@ -52,6 +52,8 @@ class KeyPlan:
 
     preauth: list[Row] = field(default_factory=list, repr=False)
     api: list[Row] = field(default_factory=list, repr=False)
+    preauth_ids: Mapping[int, int] = field(default_factory=dict)
+    """Our id of each imported pre-auth key that the tailnet has afterwards."""
 
 
 def plan(found: Installation, user_ids: Mapping[int, UserId], known: KnownKeys, now: datetime) -> KeyPlan:
@@ -62,7 +64,7 @@ def plan(found: Installation, user_ids: Mapping[int, UserId], known: KnownKeys, 
     api = _Planner("apikey", known.api, (key.id for key in found.api_keys), found)
     for api_key in sorted(found.api_keys, key=lambda key: key.id):
         api.take(api_key.id, _hashed(api_key.prefix, api_key.hash), partial(_api_row, api_key, now))
-    return KeyPlan(preauth.rows, api.rows)
+    return KeyPlan(preauth.rows, api.rows, preauth.ids)
 
 
 class _Unusable(Exception):  # noqa: N818  says why a key is left out
@@ -78,9 +80,10 @@ class _Planner:
         self._counts: Counts = found.counts[f"{kind}s"]
         self._problems = found.problems
         self._taken_ids = set(known.values())
-        self._last_id = max((0, *self._taken_ids, *ids))
+        self._given = Ids(kind, greatest((*self._taken_ids, *ids), None), found.problems)
         self._prefixes: set[str] = set()
         self.rows: list[Row] = []
+        self.ids: dict[int, int] = {}
 
     def take(self, key_id: int, secret: tuple[str, str] | str, row: Callable[[], Row]) -> None:
         """Plan a key by prefix and digest; in their place a text says why it has none."""
@@ -89,6 +92,7 @@ class _Planner:
                 raise _Unusable(secret)
             prefix, digest = secret
             if prefix in self._known:
+                self.ids[key_id] = self._known[prefix]
                 self._counts.already_there += 1
                 return
             if prefix in self._prefixes:
@@ -99,15 +103,9 @@ class _Planner:
             self._problems.add(self._kind, key_id, str(error), "left out")
             return
         self._prefixes.add(prefix)
-        self.rows.append({"id": self._id(key_id), "prefix": prefix, "digest": digest, **columns})
+        self.ids[key_id] = self._given.keep(key_id, self._taken_ids)
+        self.rows.append({"id": self.ids[key_id], "prefix": prefix, "digest": digest, **columns})
         self._counts.imported += 1
-
-    def _id(self, key_id: int) -> int:
-        if key_id not in self._taken_ids:
-            return key_id
-        self._last_id += 1
-        self._problems.add(self._kind, key_id, "another key of the tailnet has this id", f"given id {self._last_id}")
-        return self._last_id
 
 
 def _secret_of(key: ImportedPreAuthKey) -> tuple[str, str] | str:
@@ -176,8 +174,7 @@ class AuthTarget:
     async def write(self, connection: AsyncConnection, plan: KeyPlan) -> None:
         """Write all keys of a plan."""
         for table, rows in ((preauth_keys, plan.preauth), (api_keys, plan.api)):
-            for start in range(0, len(rows), _PART):
-                part: Sequence[Row] = rows[start : start + _PART]
+            for part in parts(rows, MAX_ROWS):
                 await connection.execute(insert(table), [{"tailnet_id": self._tailnet, **row} for row in part])
             if rows and connection.dialect.name == "postgresql":
                 # SQLite follows ids that are given; a sequence of PostgreSQL does not.

@@ -6,7 +6,7 @@ auth and policy, which know what our tables accept. Holds values and problems on
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -38,6 +38,33 @@ class Problems:
     def all(self) -> tuple[ImportProblem, ...]:
         """Return all problems in the order of their discovery."""
         return tuple(self._found)
+
+
+class Ids:
+    """Gives imported rows of one kind their ids: the one they had where it is free, else one that was never given."""
+
+    def __init__(self, kind: str, last: int, problems: Problems) -> None:
+        self._kind = kind
+        self._problems = problems
+        self.last = last
+        """The greatest id given so far, by the old server or here."""
+
+    def next(self) -> int:
+        """Return an id that was never given."""
+        self.last += 1
+        return self.last
+
+    def keep(self, wanted: int, taken: Container[int]) -> int:
+        """Return the wanted id, or another if the tailnet has a row with it, which is noted."""
+        if wanted not in taken:
+            return wanted
+        given = self.next()
+        noun = _NOUNS.get(self._kind, self._kind)
+        self._problems.add(self._kind, wanted, f"another {noun} of the tailnet has this id", f"given id {given}")
+        return given
+
+
+_NOUNS = {"preauthkey": "key", "apikey": "key"}
 
 
 @dataclass(slots=True)

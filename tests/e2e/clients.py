@@ -99,6 +99,8 @@ class Caddy(Client):
     ) -> None:
         super().__init__(lab, host, name, control, auth_key)
         self.ephemeral = ephemeral
+        self.certificate: tuple[Path, Path] | None = None
+        """Certificate and key of a site with HTTP/3 on the tailnet, which makes it answer datagrams on port 443."""
 
     def start(self) -> None:
         """Start it, or start it again on its saved state."""
@@ -114,6 +116,11 @@ class Caddy(Client):
             f'http://:80 {{\n bind tailscale/{self.name}\n respond "hello from {self.name}"\n}}\n'
             "http://127.0.0.1:18301 {\n reverse_proxy {http.request.header.X-Target} {\n"
             f"  transport tailscale {self.name}\n  header_up Host {{http.request.header.X-Host}}\n }}\n}}\n"
+            + (
+                f"https://:443 {{\n bind tailscale/{self.name}\n tls {self.certificate[0]} {self.certificate[1]}\n}}\n"
+                if self.certificate
+                else ""
+            )
         )
         command = [*self.through, caddy_program(), "run", "--config", str(config)]
         self.process = self.lab.start(self.host, self._log_name(), command, self._environment())

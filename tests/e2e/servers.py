@@ -55,9 +55,9 @@ class Server:
 
     url = f"http://{SERVER_IP}:8080"
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, name: str = "server") -> None:
         self.lab = lab
-        self.folder = lab.folder / "server"
+        self.folder = lab.folder / name
         self.folder.mkdir(exist_ok=True)
         self.config = self.folder / "config.yaml"
         self.processes: dict[str, Process] = {}
@@ -83,7 +83,7 @@ class Server:
             getattr(self, f"restart_{name}")()
             return
         command, environment = self._commands[name]
-        self.processes[name] = self.lab.start(SERVERS, f"server/{name}", command, environment)
+        self.processes[name] = self.lab.start(SERVERS, f"{self.folder.name}/{name}", command, environment)
 
     def cli(self, *arguments: str, socket: str | None = None) -> str:
         """Run the command line as an administrator on the server's host."""

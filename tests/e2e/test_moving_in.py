@@ -5,8 +5,6 @@ They are online with the same addresses and names, without a login and without a
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,44 +13,13 @@ from typing import Any
 import pytest
 
 from tests.e2e import clients, lab
-from tests.e2e.clients import Baseshift, Caddy, Client, Mihomo
-from tests.e2e.lab import PUBLIC_IP, SERVER_IP, SERVERS
-from tests.e2e.servers import Server
+from tests.e2e.clients import Caddy, Client, Mihomo
+from tests.e2e.installed import Imported, kept_clients
+from tests.e2e.lab import SERVERS
 from tests.e2e.waiting import wait_for
-from tests.flow.moving.installations import DATA, read, unpack
+from tests.flow.moving.installations import read
 
 RELEASES = ("0.22.3", "0.26.1", "0.29.2", "head")
-
-
-class Imported(Server):
-    """Our server after `headscale import` from an installation of a release, with that one's own configuration."""
-
-    def __init__(self, net: lab.Lab, release: str) -> None:
-        super().__init__(net)
-        unpack(
-            release,
-            self.folder,
-            {
-                "server_url": self.url,
-                "listen_addr": f"{SERVER_IP}:8080",
-                "metrics_listen_addr": "",
-                "grpc_listen_addr": f"{SERVER_IP}:50443",
-                "grpc_allow_insecure": True,
-                "derp.server.enabled": True,
-                "derp.server.ipv4": PUBLIC_IP,
-                "derp.server.hostname": PUBLIC_IP,
-                "derp.server.listen_addr": "0.0.0.0:8443",
-                "derp.server.stun_listen_addr": "0.0.0.0:3478",
-                "oidc": {},
-            },
-        )
-
-    def move(self) -> None:
-        """Import, and start."""
-        report = json.loads(self.cli("import", "-o", "json"))
-        assert report["nodes"]["left_out"] == 0
-        self.spawn("all")
-        self.wait_healthy()
 
 
 @dataclass
@@ -78,22 +45,7 @@ def moved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         server = Imported(net, release)
         server.move()
         truth = read(release, "expected.json")
-        keys = {key["label"]: key["key"] for key in truth["preauthkeys"]}
-        for number, (kind, name) in enumerate(
-            ((Caddy, "cad-alice"), (Caddy, "cad-oidc"), (Mihomo, "mih-tagged"), (Baseshift, "bas-bob"))
-        ):
-            net.add_host(f"old-{number}")
-            # One of them must be given a key, and sends the one that it joined with at each start.
-            key = keys["bob-reusable"] if kind is Baseshift else ""
-            client = kind(net, f"old-{number}", name, server.url, key)
-            shutil.copytree(DATA / release / "clients" / name, client.folder, dirs_exist_ok=True)
-            # Where these two look for it depends on how they are started.
-            if kind is Mihomo:
-                (client.folder / "state").rename(client.folder / "ts")
-            if kind is Baseshift:
-                states = client.folder / ".baseshift" / "tsnet-state"
-                (states / name).rename(states / "u1")
-            made.append(client)
+        made = kept_clients(net, release, server.url)
         yield Moved(release, server, made, {node["client"]: node for node in truth["nodes"]})
         assert server.faults() == []
     finally:
@@ -128,7 +80,7 @@ def test_every_client_is_online_again_as_the_node_that_it_was(moved: Moved) -> N
 
 
 def test_they_reach_each_other_by_the_names_that_they_had(moved: Moved) -> None:
-    _allow_all(moved.server)
+    moved.server.allow_all()
     mihomo = next(client for client in moved.clients if isinstance(client, Mihomo))
     address = moved.truth["cad-alice"]["ipv4"]
     wait_for("a page over the tailnet", lambda: "hello from cad-alice" in mihomo.fetch(f"http://{address}/"), 60)
@@ -150,17 +102,6 @@ def test_a_new_client_joins_by_an_old_reusable_key(moved: Moved) -> None:
     client.start()
     wait_for("the new client is there", lambda: moved.server.nodes().get("newcomer", {}).get("online"), 60)
     assert int(moved.server.nodes()["newcomer"]["id"]) == max(node["id"] for node in moved.truth.values()) + 1
-
-
-def _allow_all(server: Imported) -> None:
-    """Put another policy in force, where this release kept it."""
-    text = '{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}], "tagOwners": {"tag:server": []}}'
-    if "mode: database" not in server.config.read_text():
-        (server.folder / "policy.hujson").write_text(text)
-        return
-    path = server.folder / "allow.hujson"
-    path.write_text(text)
-    server.cli("policy", "set", "--force", "-f", str(path))
 
 
 def _status(server: Imported, key: str) -> int:

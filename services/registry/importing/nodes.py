@@ -31,7 +31,7 @@ from services.registry.model.tag import read_tags
 from services.registry.model.text import clean_line
 from services.registry.usecases.allocation import Allocator, new_stable_id
 from services.shared.ids import NodeId, UserId
-from services.shared.imported import Counts, ImportedNode, Problems
+from services.shared.imported import Counts, Ids, ImportedNode, Problems
 from services.shared.tailcfg.dnsname import is_label
 
 MAX_HOSTNAME = 255
@@ -60,7 +60,7 @@ class NodePlanner:
         counts: Counts,
         routes: Counts,
         problems: Problems,
-        next_id: Callable[[], int],
+        ids: Ids,
     ) -> None:
         self._state = state
         self._users = users
@@ -70,7 +70,7 @@ class NodePlanner:
         self._counts = counts
         self._routes = routes
         self._problems = problems
-        self._next_id = next_id
+        self._node_ids = ids
         self._stable_ids = {node.stable_id for node in state.nodes.values()}
         self._planned: dict[NodeId, Node] = {}
 
@@ -173,10 +173,7 @@ class NodePlanner:
 
     def _ids(self, found: ImportedNode) -> tuple[NodeId, str]:
         """Return id and stable id; the latter is Headscale's, since clients keep it of their exit node."""
-        node_id = NodeId(found.id)
-        if node_id in self._state.nodes:
-            node_id = NodeId(self._next_id())
-            self._problems.add("node", found.id, "another node of the tailnet has this id", f"given id {node_id}")
+        node_id = NodeId(self._node_ids.keep(found.id, self._state.nodes))
         stable_id = str(found.id)
         return node_id, new_stable_id() if stable_id in self._stable_ids else stable_id
 

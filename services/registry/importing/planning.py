@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import count
 
 from services.registry.importing.nodes import NodePlanner
 from services.registry.importing.users import UserPlanner
@@ -18,7 +17,7 @@ from services.registry.usecases.settings import Settings
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.ids import UserId
-from services.shared.imported import Installation, greatest
+from services.shared.imported import Ids, Installation, greatest
 from services.shared.inventory import access_user
 
 
@@ -53,9 +52,9 @@ def plan(
     mentioned = (*(user.id for user in found.users), *(node.user_id for node in found.nodes))
     last_user = greatest((*mentioned, *state.users), found.last_ids.get("user"))
     last_node = greatest((*(node.id for node in found.nodes), *state.nodes), found.last_ids.get("node"))
-    user_ids, node_ids = count(last_user + 1), count(last_node + 1)
     counts, problems = found.counts, found.problems
-    users = UserPlanner(state, links, issuers, now, counts["users"], problems, lambda: next(user_ids))
+    user_ids, node_ids = Ids("user", last_user, problems), Ids("node", last_node, problems)
+    users = UserPlanner(state, links, issuers, now, counts["users"], problems, user_ids)
     for user in sorted(found.users, key=lambda user: user.id):
         users.take(user)
     access = Access(policy, map(access_user, state.users.values()), ())
@@ -68,15 +67,19 @@ def plan(
         counts["nodes"],
         counts["routes"],
         problems,
-        lambda: next(node_ids),
+        node_ids,
     )
     planned = nodes.take_all(found.nodes)
     _note_unlinked(found, users.plan.users, planned)
     routes = counts["routes"]
     routes.found = routes.imported + routes.left_out
-    return RegistryPlan(
-        users.plan.users, users.plan.links, planned, users.plan.ids, next(user_ids) - 1, next(node_ids) - 1
-    )
+    return RegistryPlan(users.plan.users, users.plan.links, planned, users.plan.ids, user_ids.last, node_ids.last)
+
+
+def with_keys(plan: RegistryPlan, key_ids: Mapping[int, int]) -> RegistryPlan:
+    """Return the plan with each node's pre-auth key under its id here; 0 where the tailnet does not have that key."""
+    nodes = [replace(node, pre_auth_key_id=key_ids.get(node.pre_auth_key_id, 0)) for node in plan.nodes]
+    return replace(plan, nodes=nodes)
 
 
 def _note_unlinked(found: Installation, users: Sequence[User], nodes: Sequence[Node]) -> None:

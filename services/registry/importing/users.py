@@ -9,7 +9,7 @@ text too long or not printable  cut and cleaned
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from services.registry.model.state import State
 from services.registry.model.text import clean_line
 from services.registry.model.user import MAX_NAME, MAX_TEXT, User, check_name, check_url
 from services.shared.ids import UserId
-from services.shared.imported import Counts, ImportedUser, Problems
+from services.shared.imported import Counts, Ids, ImportedUser, Problems
 
 PROVIDER = "oidc"
 
@@ -45,14 +45,14 @@ class UserPlanner:
         now: datetime,
         counts: Counts,
         problems: Problems,
-        next_id: Callable[[], int],
+        ids: Ids,
     ) -> None:
         self._state = state
         self._issuers = issuers
         self._now = now
         self._counts = counts
         self._problems = problems
-        self._next_id = next_id
+        self._ids = ids
         self._by_identity = {(link.issuer, link.subject): link.user_id for link in links}
         self._of_target = dict(self._by_identity)
         self._by_name = {user.name: user.id for user in state.users.values()}
@@ -71,7 +71,7 @@ class UserPlanner:
             self._matched.add(known)
             self._counts.already_there += 1
             return
-        user_id = self._id(found)
+        user_id = UserId(self._ids.keep(found.id, self._state.users))
         user = User(
             id=user_id,
             name=self._name(found),
@@ -90,7 +90,7 @@ class UserPlanner:
         """Plan a user that rows refer to and that is not there."""
         made = User(id=UserId(user_id), name=self._free(f"user-{user_id}"), created_at=self._now)
         if made.id in self._state.users:
-            made = User(id=UserId(self._next_id()), name=made.name, created_at=self._now)
+            made = User(id=UserId(self._ids.next()), name=made.name, created_at=self._now)
         self._problems.add("user", user_id, f"is missing, but {needed_by} belongs to it", f"made again as {made.name}")
         self.plan.ids[user_id] = made.id
         self._add(made)
@@ -134,13 +134,6 @@ class UserPlanner:
         if found.name in self._local and self._by_name[found.name] not in self._matched:
             return self._by_name[found.name]
         return None
-
-    def _id(self, found: ImportedUser) -> UserId:
-        if UserId(found.id) not in self._state.users:
-            return UserId(found.id)
-        given = UserId(self._next_id())
-        self._problems.add("user", found.id, "another user of the tailnet has this id", f"given id {given}")
-        return given
 
     def _linked(self, user: User, issuer: str, subject: str) -> User:
         if (issuer, subject) in self._by_identity:

@@ -21,10 +21,8 @@ from services.registry.sql.people import SqlPeople
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
 from services.registry.wire import ChangeCodec
+from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId
-
-_PART = 500
-"""Rows that are encoded at once."""
 
 
 class RegistryTarget:
@@ -60,14 +58,15 @@ class RegistryTarget:
         self, transaction: SqlTransaction, plan: RegistryPlan, now: datetime, progress: Callable[[str, int], None]
     ) -> None:
         """Write all rows of a plan."""
-        for start in range(0, len(plan.users), _PART):
-            await transaction.write([UserPut(user) for user in plan.users[start : start + _PART]], now)
+        for users in parts(plan.users, MAX_ROWS):
+            await transaction.write([UserPut(user) for user in users], now)
         for link in plan.links:
             await transaction.put_link(link)
-        for start in range(0, len(plan.nodes), _PART):
-            part = plan.nodes[start : start + _PART]
-            await transaction.write([NodePut(node) for node in part], now)
-            progress("writing nodes", start + len(part))
+        written = 0
+        for nodes in parts(plan.nodes, MAX_ROWS):
+            await transaction.write([NodePut(node) for node in nodes], now)
+            written += len(nodes)
+            progress("writing nodes", written)
 
     async def remember_ids(self, connection: AsyncConnection, plan: RegistryPlan) -> None:
         """See that no id of the old server is given again."""

@@ -1,8 +1,8 @@
 """The choice of the database that a server uses, made before anything is written.
 
 A configuration of Headscale names Headscale's database. That one is never written: what is imported from it goes into
-`smartscale.sqlite` beside it, and from then on the same configuration means that file. So the old server can be
-started again at any time. On PostgreSQL there is no such place beside, and the configuration names a database of ours.
+`smartscale.sqlite` beside it, or on PostgreSQL into the database `NAME_smartscale` of the same server, and from then on
+the same configuration means that one. So the old server can be started again at any time.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from dataclasses import replace
 from services.shared.config.model import Config, DatabaseConfig
 from services.shared.db.contents import recognise
 from services.shared.db.recognition import Kind, Verdict
-from services.shared.db.untouched import UntouchedError
+from services.shared.db.untouched import MissingDatabaseError, UntouchedError
 
 BESIDE = "smartscale.sqlite"
+_SUFFIX = "_smartscale"
+_MOST_NAME = 63
+"""Bytes of a name in PostgreSQL, which cuts longer ones without a word (NAMEDATALEN - 1)."""
 
 
 class RefusedDatabaseError(Exception):
@@ -34,7 +37,10 @@ def named(database: DatabaseConfig) -> str:
 
 
 def beside(database: DatabaseConfig) -> DatabaseConfig:
-    """Return the SQLite database that stands in for the configured one of Headscale."""
+    """Return the database that stands in for the configured one of Headscale."""
+    if database.type == "postgres":
+        name = database.postgres.name.encode()[: _MOST_NAME - len(_SUFFIX)].decode(errors="ignore") + _SUFFIX
+        return replace(database, postgres=replace(database.postgres, name=name))
     return replace(database, sqlite=replace(database.sqlite, path=database.sqlite.path.with_name(BESIDE)))
 
 
@@ -47,9 +53,9 @@ async def place_of(config: Config) -> Config:
     found = await _recognised(config.database)
     if found.kind is Kind.OURS:
         return config
-    if config.database.type == "sqlite" and found.kind in (Kind.HEADSCALE, Kind.EMPTY):
+    if found.kind is Kind.HEADSCALE or (config.database.type == "sqlite" and found.kind is Kind.EMPTY):
         other = beside(config.database)
-        second = await _recognised(other) if other != config.database else Verdict(Kind.EMPTY)
+        second = await _recognised_beside(other) if other != config.database else Verdict(Kind.EMPTY)
         # An import that was refused or killed leaves tables without any row, which must not stand in for a tailnet.
         if second.kind is Kind.NEWER or (
             second.kind is Kind.OURS and (second.used or not (found.users or found.nodes))
@@ -86,21 +92,25 @@ def check(found: Verdict, database: DatabaseConfig) -> None:
 
 
 def _how_to_import(database: DatabaseConfig) -> str:
-    if database.type == "postgres":
-        name = database.postgres.name
-        return (
-            f"make an empty database, name it in database.postgres.name, and run `headscale import --from "
-            f"postgres://{database.postgres.user}@{database.postgres.host}/{name}` to take it over; "
-            "the old one stays as it is; to go back, start Headscale again"
-        )
+    old = "database" if database.type == "postgres" else "file"
     return (
-        f"run `headscale import` to take it over into {beside(database).sqlite.path}; "
-        "the old file stays as it is; to go back, start Headscale again"
+        f"run `headscale import` to take it over into {named(beside(database))}; "
+        f"the old {old} stays as it is; to go back, start Headscale again"
     )
 
 
 def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+async def _recognised_beside(database: DatabaseConfig) -> Verdict:
+    """Return the verdict on a database that stands in for Headscale's; one that does not exist is empty."""
+    try:
+        return await recognise(database)
+    except MissingDatabaseError:
+        return Verdict(Kind.EMPTY)
+    except UntouchedError as error:
+        raise RefusedDatabaseError(error.what, error.remedy) from None
 
 
 async def _recognised(database: DatabaseConfig) -> Verdict:

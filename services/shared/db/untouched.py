@@ -32,6 +32,8 @@ _PAGE = 500
 """Rows per fetch."""
 _LOCK_BYTES = (0x40000000, 512)
 """Offset of SQLite's locks in its file (PENDING_BYTE, sqlite `src/os.h`)."""
+_NO_SUCH_DATABASE = "3D000"
+"""PostgreSQL's SQLSTATE `invalid_catalog_name`."""
 _MOST_IDS = 5_000_000
 """Maximum number of ids tried one by one in a damaged table."""
 
@@ -43,6 +45,10 @@ class UntouchedError(Exception):
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+
+
+class MissingDatabaseError(UntouchedError):
+    """The PostgreSQL server answers, and has no database of this name."""
 
 
 class Source(Protocol):
@@ -91,20 +97,27 @@ async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> Asy
         yield source
 
 
+_asked: dict[tuple[int, int], int] = {}
+"""Descriptors that `is_in_use` opened, by device and inode of the file; they stay open until the process ends."""
+
+
 def is_in_use(path: Path) -> bool:
     """Return whether another process holds a lock on a SQLite file, as each connection to a WAL database does.
 
-    Asks only, and takes no lock itself. Must not be asked of a file that this process has open with SQLite: closing a
-    descriptor gives up all locks that a process has on a file.
+    Takes no lock itself. The descriptor is kept open: closing one drops every POSIX lock that this process has on the
+    file, those of its own SQLite connections included (fcntl(2)).
     """
     start, length = _LOCK_BYTES
     try:
-        with path.open("rb") as file:
-            wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
-            found = fcntl.fcntl(file.fileno(), fcntl.F_GETLK, wanted)
+        found = path.stat()
+        identity = (found.st_dev, found.st_ino)
+        if identity not in _asked:
+            _asked[identity] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+        answer = fcntl.fcntl(_asked[identity], fcntl.F_GETLK, wanted)
     except OSError:
         return False
-    kind: int = struct.unpack("hhqqi4x", found)[0]
+    kind: int = struct.unpack("hhqqi4x", answer)[0]
     return kind != fcntl.F_UNLCK
 
 
@@ -316,7 +329,9 @@ async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
         except (OSError, DBAPIError) as error:
             reason = error.orig if isinstance(error, DBAPIError) else error
             what = f"{where} cannot be opened: {str(reason).strip() or type(reason).__name__}"
-            raise UntouchedError(what, "check host, port, name, user and password") from None
+            missing = getattr(reason, "sqlstate", None) == _NO_SUCH_DATABASE
+            kind = MissingDatabaseError if missing else UntouchedError
+            raise kind(what, "check host, port, name, user and password") from None
         try:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             yield _PostgresSource(connection, where)

@@ -54,7 +54,7 @@ def read(name: str, file: str) -> Any:
 def restored(server: DatabaseConfig, name: str, database: str) -> PostgresConfig:
     """Restore a dump into a new database of a server; gives the way to it."""
     folder = server.postgres.host
-    _psql(folder, "smartscale", f'CREATE DATABASE "{database}"')
+    psql(folder, "smartscale", f'CREATE DATABASE "{database}"')
     script = gzip.decompress((DATA / name / "database.sql.gz").read_bytes())
     run = [str(_program("psql")), "-q", "-h", folder, "-U", "smartscale", "-d", database]
     subprocess.run(run, input=script, check=True, capture_output=True, env={**os.environ, "PGOPTIONS": ""})
@@ -63,11 +63,19 @@ def restored(server: DatabaseConfig, name: str, database: str) -> PostgresConfig
 
 def emptied(server: DatabaseConfig, database: str) -> DatabaseConfig:
     """Make a new empty database on a server."""
-    _psql(server.postgres.host, "smartscale", f'CREATE DATABASE "{database}"')
+    psql(server.postgres.host, "smartscale", f'CREATE DATABASE "{database}"')
     return replace(server, postgres=replace(server.postgres, name=database))
 
 
-def _psql(folder: str, database: str, statement: str) -> None:
+def dump(database: DatabaseConfig) -> bytes:
+    """Everything in a database of PostgreSQL, as text, without what differs from dump to dump."""
+    run = [str(_program("pg_dump")), "-h", database.postgres.host, "-U", "smartscale", database.postgres.name]
+    lines = subprocess.run(run, check=True, capture_output=True).stdout.splitlines()
+    return b"\n".join(line for line in lines if not line.startswith((b"\\restrict", b"\\unrestrict")))
+
+
+def psql(folder: str, database: str, statement: str) -> None:
+    """Run a statement on a server."""
     run = [str(_program("psql")), "-h", folder, "-U", "smartscale", "-d", database, "-c", statement]
     subprocess.run(run, check=True, capture_output=True)
 

@@ -12,9 +12,12 @@ import pytest
 
 from cli.moving.moving import Wishes, run
 from cli.moving.report import Report
+from services.auth.model.secret import KeyKind
+from services.auth.model.secret import read as read_secret
 from services.shared.config.model import Config
 from services.shared.db.place import beside
-from tests.flow.moving.installations import unpack
+from services.shared.keys import NodeKey
+from tests.flow.moving.installations import read, unpack
 from tests.flow.moving.target import Tailnet, tailnet_of
 
 
@@ -198,3 +201,27 @@ async def test_two_installations_with_the_same_ids_are_merged(old: Config, tmp_p
     assert len(tailnet.nodes) == 52 and len({node.given_name for node in tailnet.nodes.values()}) == 52
     assert report.counts["nodes"].imported == 26
     assert len({node.ipv4 for node in tailnet.nodes.values()}) == 52
+
+
+async def test_a_merged_node_names_the_key_that_it_joined_by_under_its_new_id(old: Config, tmp_path: Path) -> None:
+    """Keys of the second installation get other ids, and so do the nodes' references to them."""
+    _, first = await imported(old)
+    other = unpack("0.28.0", tmp_path / "other")
+    await run(old, Wishes(source=str(other.database.sqlite.path), merge=True), lambda report: None)
+    tailnet = await tailnet_of(beside(old.database))
+    truth = read("0.28.0", "expected.json")
+    texts = {key["label"]: read_secret(KeyKind.PRE_AUTH, key["key"]) for key in truth["preauthkeys"]}
+    ids = {key.prefix: key.id for number, key in tailnet.preauth_keys.items() if number not in first.preauth_keys}
+    came = {node.node_key: node for number, node in tailnet.nodes.items() if number not in first.nodes}
+    assert {key: node.pre_auth_key_id for key, node in came.items()} == {
+        NodeKey.parse(node["node_key"]): ids[text.prefix] if (text := texts.get(node["auth_key"])) else 0
+        for node in truth["nodes"]
+    }
+
+
+async def test_a_node_whose_key_was_deleted_names_no_key(old: Config) -> None:
+    """A key made later could get that id."""
+    with edited(old.database.sqlite.path) as connection:
+        connection.execute("UPDATE nodes SET auth_key_id = 4711 WHERE id = 1")
+    _, tailnet = await imported(old)
+    assert tailnet.nodes[1].pre_auth_key_id == 0

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.config.model import DatabaseConfig
-from services.shared.db.place import beside
-from tests.flow.moving.installations import restored, unpack
+from services.shared.config.model import Config, DatabaseConfig
+from services.shared.db.contents import recognise
+from services.shared.db.place import beside, place_of
+from services.shared.db.untouched import MissingDatabaseError
+from tests.flow.moving.installations import dump, psql, restored, unpack
 from tests.flow.moving.target import tailnet_of
 from tests.flow.moving.test_import_damage import edited
 
@@ -234,18 +236,49 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1 and "smartscale.sqlite" in done.stderr
 
 
-def test_postgresql_of_headscale_is_named_and_needs_a_database_of_its_own(
-    tmp_path: Path, server: DatabaseConfig
+@pytest.fixture
+def configured(tmp_path: Path, server: DatabaseConfig, request: pytest.FixtureRequest) -> Config:
+    """A configuration that names Headscale's database on PostgreSQL."""
+    name = f"hs_{abs(hash(request.node.name)) % 10**9}"
+    old = restored(server, "0.26.1-postgres", name)
+    postgres = {"host": old.host, "name": name, "user": "smartscale"}
+    return unpack("0.26.1-postgres", tmp_path, {"database": {"type": "postgres", "postgres": postgres}})
+
+
+async def test_headscales_database_on_postgresql_is_imported_without_arguments(
+    configured: Config, tmp_path: Path
 ) -> None:
-    old = restored(server, "0.26.1-postgres", "configured")
-    unpack(
-        "0.26.1-postgres",
-        tmp_path,
-        {"database": {"type": "postgres", "postgres": {"host": old.host, "name": "configured", "user": "smartscale"}}},
-    )
+    name = configured.database.postgres.name
     started = headscale(tmp_path, "serve")
     assert started.returncode == 1
     assert "is the database of Headscale 0.26 with 5 users and 26 nodes" in started.stderr
-    assert "make an empty database, name it in database.postgres.name" in started.stderr
+    assert f"to take it over into PostgreSQL database '{name}_smartscale'" in started.stderr
+    assert "the old database stays as it is; to go back, start Headscale again" in started.stderr
+    before = dump(configured.database)
+    previewed = headscale(tmp_path, "import", "--dry-run")
+    assert previewed.returncode == 0, previewed.stderr
+    with pytest.raises(MissingDatabaseError):
+        await recognise(beside(configured.database))  # a preview makes none
+    assert headscale(tmp_path, "import").returncode == 0
+    tailnet = await tailnet_of(beside(configured.database))
+    assert len(tailnet.nodes) == 26
+    assert (await place_of(configured)).database == beside(configured.database)
+    assert dump(configured.database) == before
+    again = headscale(tmp_path, "import")
+    assert again.returncode == 1 and "is not empty" in again.stderr
+
+
+def test_who_may_not_make_databases_is_told_what_to_type(configured: Config, tmp_path: Path) -> None:
+    name, socket = configured.database.postgres.name, configured.database.postgres.host
+    role = f"plain_{name}"
+    statements = f"CREATE ROLE {role} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};"
+    statements += f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO {role};"
+    psql(socket, name, statements)
+    postgres = {"host": socket, "name": name, "user": role}
+    unpack("0.26.1-postgres", tmp_path, {"database": {"type": "postgres", "postgres": postgres}})
     done = headscale(tmp_path, "import")
-    assert done.returncode == 1 and "name the old one with --from" in done.stderr
+    assert done.returncode == 1
+    remedy = f"sudo -u postgres createdb --owner={role} {name}_smartscale; then import again"
+    assert f"the user {role} may not make databases" in done.stderr and remedy in done.stderr
+    psql(socket, name, f"CREATE DATABASE {name}_smartscale OWNER {role}")
+    assert headscale(tmp_path, "import").returncode == 0

@@ -71,6 +71,10 @@ async def test_each_installation_becomes_what_its_server_said(
         | {"used": key["used"] and not key["reusable"]}
         for key in truth["preauthkeys"]
     ]
+    keys = {key["label"]: key["id"] for key in truth["preauthkeys"]}
+    assert {number: node.pre_auth_key_id for number, node in tailnet.nodes.items()} == {
+        node["id"]: keys.get(node["auth_key"], 0) for node in truth["nodes"]
+    }
     assert len(tailnet.api_keys) == len(api_keys_of(name))
     if config.policy.mode == "database":
         assert tailnet.policy == truth["policy_in_database"]

@@ -5,9 +5,12 @@ The tests share one tailnet of five clients that are online; each adds what else
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import pytest

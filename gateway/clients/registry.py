@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.registry.v1 import registry_pb2_grpc as pb_grpc
 
 from gateway.clients.failure import raise_failure
-from services.shared.keys import DiscoKey, MachineKey, NodeKey
+from services.shared.keys import MachineKey, NodeKey
 from services.shared.rpc.identity import with_machine_key
 from services.shared.rpc.presence import SessionsDigest
+from services.shared.tailcfg.requests import MapRequest
 
 UPDATE_DEADLINE = 10.0
 REPORT_DEADLINE = 5.0
 VERIFY_DEADLINE = 4.0
 """A relay waits five seconds for an admission."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeState:
-    """What a client reports of itself."""
-
-    node_key: NodeKey
-    disco_key: DiscoKey
-    endpoints: Sequence[str]
-    endpoint_types: Sequence[int]
-    hostinfo: bytes = field(repr=False)
-    cap_version: int
-    order: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +55,22 @@ class RegistryClient:
         self._gateway_id = gateway_id
         self._stub = pb_grpc.RegistryServiceStub(channel)
 
-    async def update_node(self, machine: MachineKey, state: NodeState) -> bool:
-        """Store what a client reports; whether anything was new.
+    async def update_node(self, machine: MachineKey, report: MapRequest, order: int) -> bool:
+        """Store a client's report of its node. Returns whether anything in it was new.
+
+        `order` rises with each report of this gateway, in order of arrival.
 
         Raises:
             ServiceError: unknown node, another machine's, or no answer.
         """
         request = pb.UpdateNodeRequest(
-            node_key=state.node_key.raw,
-            disco_key=state.disco_key.raw,
-            endpoints=state.endpoints,
-            endpoint_types=state.endpoint_types,
-            hostinfo=state.hostinfo,
-            cap_version=state.cap_version,
-            order=state.order,
+            node_key=report.node_key.raw,
+            disco_key=report.disco_key.raw,
+            endpoints=report.endpoints,
+            endpoint_types=report.endpoint_types,
+            hostinfo=report.hostinfo.json if report.has_hostinfo else b"",
+            cap_version=report.version,
+            order=order,
             gateway_id=self._gateway_id,
         )
         try:

@@ -12,7 +12,7 @@ from functools import partial
 from opentelemetry import trace
 
 from gateway.clients.failure import ServiceError
-from gateway.clients.registry import NodeState, RegistryClient
+from gateway.clients.registry import RegistryClient
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.in_flight import InFlight
 from gateway.machine.map_sessions import MapSessions
@@ -86,32 +86,23 @@ class Map:
         self._work.run(request.machine_key, responder, partial(self._store, request, responder, wanted, report))
 
     async def _store(self, request: TunnelRequest, responder: Responder, wanted: MapRequest, report: Report) -> None:
-        state = NodeState(
-            node_key=wanted.node_key,
-            disco_key=wanted.disco_key,
-            endpoints=wanted.endpoints,
-            endpoint_types=wanted.endpoint_types,
-            hostinfo=wanted.hostinfo.json if wanted.has_hostinfo else b"",
-            cap_version=wanted.version,
-            order=report.order,
-        )
         machine, size = request.machine_key, len(request.body)
-        store = partial(self._store_now, machine, responder, state, report)
+        store = partial(self._store_now, machine, responder, wanted, report)
         if await self._pace.reports.store(machine, wanted.node_key, size, store) is Outcome.REPLACED:
             self._metrics.updates.labels("overtaken").inc()
             self._metrics.limited.labels("report").inc()
             responder.respond(200)
 
-    async def _store_now(self, machine: MachineKey, responder: Responder, state: NodeState, report: Report) -> bool:
+    async def _store_now(self, machine: MachineKey, responder: Responder, wanted: MapRequest, report: Report) -> bool:
         """Store a report and answer it. Returns False if the registry did not store it."""
         with self._tracer.start_as_current_span("POST /machine/map", kind=trace.SpanKind.SERVER):
             try:
-                changed = await self._registry.update_node(machine, state)
+                changed = await self._registry.update_node(machine, wanted, report.order)
             except ServiceError as error:
                 self._metrics.updates.labels("refused").inc()
                 refuse(responder, refusal_of(error))
                 return False
-        self._reports.accepted(machine, state.node_key, report)
+        self._reports.accepted(machine, wanted.node_key, report)
         self._metrics.updates.labels("changed" if changed else "unchanged").inc()
         responder.respond(200)
         return True

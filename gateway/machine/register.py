@@ -5,15 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from opentelemetry import trace
+from smartscale.auth.v1 import auth_pb2 as pb
 
-from gateway.clients.auth import Admitted, AuthClient, LoginNeeded, LoginStillPending, Outcome, Registration, TooMany
+from gateway.clients.auth import AuthClient, LoginStillPending
 from gateway.clients.failure import ServiceError
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.in_flight import InFlight
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
-from gateway.machine.register_response import HONOURS_429, register_response
+from gateway.machine.register_response import HONOURS_429, OUTCOMES, register_response
 from gateway.machine.reports import LastReports
 from services.shared.tailcfg.errors import BadRequestError
 from services.shared.tailcfg.requests import RegisterRequest, decode_register
@@ -58,45 +59,35 @@ class Register:
             self._work.run(request.machine_key, responder, partial(self._register, request, responder, wanted))
 
     async def _register(self, request: TunnelRequest, responder: Responder, wanted: RegisterRequest) -> None:
-        machine = request.machine_key
-        registration = Registration(
-            cap_version=wanted.version,
-            node_key=wanted.node_key,
-            old_node_key=wanted.old_node_key,
-            auth_key=wanted.auth_key,
-            expiry=wanted.expiry,
-            hostinfo=wanted.hostinfo.json,
-            ephemeral=wanted.ephemeral,
-            remote_address=request.remote_address,
-        )
+        machine, remote = request.machine_key, request.remote_address
         # Earlier reports of the node are void: registering stores its hostinfo, and may follow a deletion.
         self._reports.forget(machine, wanted.node_key)
-        outcome: Outcome
         with self._tracer.start_as_current_span("POST /machine/register", kind=trace.SpanKind.SERVER):
             try:
                 if wanted.followup:
-                    outcome = await self._auth.await_login(machine, registration, wanted.followup, self._login_wait)
+                    answer = await self._auth.await_login(machine, wanted, remote, self._login_wait)
                 else:
-                    outcome = await self._auth.register(machine, registration)
+                    answer = await self._auth.register(machine, wanted, remote)
             except LoginStillPending:
-                outcome = LoginNeeded(wanted.followup)
+                answer = pb.RegisterResponse(login_needed=pb.LoginNeeded(auth_url=wanted.followup))
             except ServiceError as error:
                 self._refuse(responder, refusal_of(error))
                 return
-        self._metrics.registrations.labels(type(outcome).__name__).inc()
-        if isinstance(outcome, Admitted):
-            log.info("node registered", node_id=outcome.node_id, capability_version=wanted.version)
-        if isinstance(outcome, TooMany):
-            self._refuse_frequent(responder, wanted.version, outcome.retry_after)
+        outcome = answer.WhichOneof("outcome")
+        self._metrics.registrations.labels(OUTCOMES[outcome or "refused"]).inc()
+        if outcome == "admitted":
+            log.info("node registered", node_id=answer.admitted.node.id, capability_version=wanted.version)
+        if outcome == "retry_after":
+            self._refuse_frequent(responder, wanted.version, min(max(answer.retry_after, 1), 3600))
         else:
-            responder.respond(200, register_response(outcome))
+            responder.respond(200, register_response(answer))
 
     def _refuse_frequent(self, responder: Responder, version: int, seconds: int) -> None:
         """Refuse a machine that registers too often; older clients show their user nothing but `Error`."""
         if version >= HONOURS_429:
             refuse(responder, Refusal(429, "too many attempts", retry_after=seconds))
         else:
-            responder.respond(200, register_response(TooMany(seconds)))
+            responder.respond(200, register_response(pb.RegisterResponse(retry_after=seconds)))
 
     def _refuse(self, responder: Responder, refusal: Refusal) -> None:
         self._metrics.registrations.labels("Malformed" if refusal.status == 400 else "Failed").inc()

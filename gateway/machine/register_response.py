@@ -9,18 +9,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import orjson
+from smartscale.auth.v1 import auth_pb2 as pb
 
-from gateway.clients.auth import Admitted, KeyExpired, LoggedOut, LoginNeeded, Outcome, Refused, TooMany
+from services.shared.ids import TAGGED_DEVICES_USER
 
 HONOURS_429 = 137
 """Capability version (v1.98) from which clients honour Retry-After; older ones retry within milliseconds."""
 
+OUTCOMES: Mapping[str, str] = {
+    "admitted": "Admitted",
+    "login_needed": "LoginNeeded",
+    "node_key_expired": "KeyExpired",
+    "logged_out": "LoggedOut",
+    "refused": "Refused",
+    "retry_after": "TooMany",
+}
+"""Outcomes of a registration by their members in the answer of auth, with their labels in the metrics."""
+
 _NO_USER: Mapping[str, object] = {"ID": 0, "DisplayName": ""}
 _NO_LOGIN: Mapping[str, object] = {"ID": 0, "Provider": "", "LoginName": "", "DisplayName": ""}
+_TAGGED_USER: Mapping[str, object] = {"ID": TAGGED_DEVICES_USER, "DisplayName": "Tagged Devices"}
+_TAGGED_LOGIN: Mapping[str, object] = {
+    "ID": TAGGED_DEVICES_USER,
+    "Provider": "",
+    "LoginName": "tagged-devices",
+    "DisplayName": "Tagged Devices",
+}
 
 
-def register_response(outcome: Outcome) -> bytes:
-    """Return the body of the answer 200 for an outcome."""
+def register_response(response: pb.RegisterResponse) -> bytes:
+    """Return the body of the answer 200 for an answer of auth."""
     answer: dict[str, object] = {
         "User": _NO_USER,
         "Login": _NO_LOGIN,
@@ -30,35 +48,29 @@ def register_response(outcome: Outcome) -> bytes:
         "NodeKeySignature": None,
         "Error": "",
     }
-    match outcome:
-        case Admitted():
-            answer |= {"User": _user(outcome), "Login": _login(outcome), "MachineAuthorized": True}
-        case LoginNeeded(url):
-            answer["AuthURL"] = url
-        case KeyExpired():
+    match response.WhichOneof("outcome"):
+        case "admitted":
+            answer |= {"MachineAuthorized": True, **_owner(response.admitted)}
+        case "login_needed":
+            answer["AuthURL"] = response.login_needed.auth_url
+        case "node_key_expired":
             answer["NodeKeyExpired"] = True
-        case Refused(text):
-            answer["Error"] = text or "not allowed"
-        case TooMany(seconds):
-            answer["Error"] = f"too many attempts, try again in {seconds} s"
-        case LoggedOut():
+        case "refused":
+            answer["Error"] = response.refused or "not allowed"
+        case "retry_after":
+            answer["Error"] = f"too many attempts, try again in {response.retry_after} s"
+        case "logged_out" | None:
             pass
     return orjson.dumps(answer)
 
 
-def _user(admitted: Admitted) -> dict[str, object]:
-    return {"ID": admitted.user_id, "DisplayName": admitted.display_name, **_picture(admitted)}
-
-
-def _login(admitted: Admitted) -> dict[str, object]:
-    return {
-        "ID": admitted.user_id,
-        "Provider": admitted.provider,
-        "LoginName": admitted.login_name,
-        "DisplayName": admitted.display_name,
-        **_picture(admitted),
-    }
-
-
-def _picture(admitted: Admitted) -> dict[str, object]:
-    return {"ProfilePicURL": admitted.profile_pic_url} if admitted.profile_pic_url else {}
+def _owner(admitted: pb.Admitted) -> dict[str, object]:
+    """Return `User` and `Login` of a node's owner; tags own a node in the owner's place."""
+    if not admitted.HasField("user") or admitted.node.tags:
+        return {"User": _TAGGED_USER, "Login": _TAGGED_LOGIN}
+    user = admitted.user
+    login_name = user.email or user.name
+    shown: dict[str, object] = {"ID": user.id, "DisplayName": user.display_name or login_name}
+    if user.profile_pic_url:
+        shown["ProfilePicURL"] = user.profile_pic_url
+    return {"User": shown, "Login": {**shown, "Provider": user.provider, "LoginName": login_name}}

@@ -7,7 +7,7 @@ A refusal with a reason for people becomes `RefusedError`; no answer, or none no
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
 import grpc
@@ -57,11 +57,11 @@ class AuthRegistryClient:
         """Return what the registry knows under these keys."""
         request = registry_pb2.FindNodeRequest(node_key=node_key.raw, old_node_key=_optional(old_node_key))
         answer = await _ask(self._stub.FindNode(request, metadata=with_machine_key(machine_key), timeout=TIMEOUT))
-        users = {UserId(user.id): read_user(user) for user in answer.users}
+        users = {UserId(user.id): KnownUser(user) for user in answer.users}
         return FoundNodes(
-            by_node_key=read_node(answer.by_node_key) if answer.HasField("by_node_key") else None,
-            by_old_node_key=read_node(answer.by_old_node_key) if answer.HasField("by_old_node_key") else None,
-            of_machine=tuple(read_node(node) for node in answer.of_machine),
+            by_node_key=KnownNode(answer.by_node_key) if answer.HasField("by_node_key") else None,
+            by_old_node_key=KnownNode(answer.by_old_node_key) if answer.HasField("by_old_node_key") else None,
+            of_machine=tuple(KnownNode(node) for node in answer.of_machine),
             users=users,
         )
 
@@ -82,7 +82,7 @@ class AuthRegistryClient:
         )
         metadata = with_machine_key(admission.machine_key)
         answer = await _ask(self._stub.AdmitNode(request, metadata=metadata, timeout=TIMEOUT))
-        return AdmittedNode(read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None)
+        return AdmittedNode(KnownNode(answer.node), KnownUser(answer.user) if answer.HasField("user") else None)
 
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
         """Expire a node's key now, or at an earlier time than before."""
@@ -98,14 +98,14 @@ class AuthRegistryClient:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
             raise translated(error) from None
-        return read_node(answer.node), read_user(answer.user) if answer.HasField("user") else None
+        return KnownNode(answer.node), KnownUser(answer.user) if answer.HasField("user") else None
 
     async def user(self, user_id: UserId) -> KnownUser | None:
         """Return a user by id, or None."""
         if not user_id:
             return None
         answer = await _ask(self._stub.ListUsers(registry_pb2.ListUsersRequest(id=user_id), timeout=TIMEOUT))
-        return next((read_user(user) for user in answer.users if user.id == user_id), None)
+        return next((KnownUser(user) for user in answer.users if user.id == user_id), None)
 
     async def user_details(self, user_id: UserId) -> tuple[KnownUser, tuple[KnownLink, ...]]:
         """Return a user and their identities, the latest sign-in first.
@@ -120,7 +120,7 @@ class AuthRegistryClient:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise NotFoundError("user not found") from None
             raise translated(error) from None
-        return read_user(answer.user), tuple(map(read_link, answer.links))
+        return KnownUser(answer.user), tuple(map(read_link, answer.links))
 
     async def change_rights(self, change: RecordedRightsChange) -> KnownUser:
         """Make a change of a person's rights; a late or repeated one does nothing.
@@ -146,7 +146,7 @@ class AuthRegistryClient:
             else registry_pb2.LoginGroups(issuer=login.issuer, subject=login.subject, names=login.names),
         )
         try:
-            return read_user((await self._stub.ChangeRights(request, timeout=TIMEOUT)).user)
+            return KnownUser((await self._stub.ChangeRights(request, timeout=TIMEOUT)).user)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise NotFoundError("user not found") from None
@@ -169,7 +169,7 @@ class AuthRegistryClient:
             namespace=namespace,
         )
         try:
-            return read_user((await self._stub.UpsertLogin(request, timeout=TIMEOUT)).user)
+            return KnownUser((await self._stub.UpsertLogin(request, timeout=TIMEOUT)).user)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 return None
@@ -191,42 +191,12 @@ class PolicyTagOwners:
             policy = CompiledPolicy.from_bytes(answer.compiled)
         except ValueError as error:
             raise UnavailableError("the policy in force cannot be read") from error
-        access = Access(policy, [access_user(user)], [])
+        access = Access(policy, [access_user(user.record)], [])
         return not user.suspended and all(access.may_own_tag(user.id, tag) for tag in tags)
 
 
-def read_node(node: node_types.Node) -> KnownNode:
-    """What we need of a node; the whole record rides along."""
-    return KnownNode(
-        id=NodeId(node.id),
-        machine_key=MachineKey(node.machine_key),
-        node_key=NodeKey(node.node_key),
-        user_id=UserId(node.user_id),
-        tags=tuple(node.tags),
-        expiry=node.expiry.ToDatetime(tzinfo=UTC) if node.HasField("expiry") else None,
-        ended=node.expired,
-        pre_auth_key_id=node.pre_auth_key_id,
-        name=node.given_name,
-        record=node.SerializeToString(),
-    )
-
-
-def read_user(user: user_types.User) -> KnownUser:
-    """What we need of a user; the whole record rides along."""
-    return KnownUser(
-        id=UserId(user.id),
-        name=user.name,
-        email=user.email,
-        provider_id=user.provider_id,
-        role=user.role,
-        groups=tuple(user.groups),
-        suspended=user.suspended,
-        record=user.SerializeToString(),
-    )
-
-
 def read_link(link: user_types.Link) -> KnownLink:
-    """What we need of an identity."""
+    """Return the members of an identity that this service decides by."""
     return KnownLink(
         issuer=link.issuer,
         subject=link.subject,

@@ -1,14 +1,14 @@
-"""Reads from a client's Hostinfo what a login needs. The registry reads and cleans the rest."""
+"""A device as a person sees it before they approve its login. Reads no JSON itself: `tailcfg.hostinfo` does."""
 
 from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
 
-import msgspec
-
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.tag import read_tags
+from services.shared.tailcfg.errors import BadRequestError
+from services.shared.tailcfg.hostinfo import load_hostinfo
 
 MAX_HOSTINFO = 64 << 10
 """Bytes of Hostinfo that are accepted; clients send 1 to 4 thousand."""
@@ -30,51 +30,36 @@ class DeviceDescription:
 
 
 def read_device(hostinfo: bytes) -> DeviceDescription:
-    """Read Hostinfo; members that are missing or of another type count as empty, unknown ones are ignored.
+    """Read what a login shows and checks of a hostinfo that the gateway cleaned.
 
     Raises:
-        InvalidInputError: too large, or not a JSON object.
+        InvalidInputError: too large, or not such a hostinfo.
     """
     if len(hostinfo) > MAX_HOSTINFO:
         raise InvalidInputError(f"hostinfo is larger than {MAX_HOSTINFO} bytes")
-    if not hostinfo:
-        return DeviceDescription()
     try:
-        document = msgspec.json.decode(hostinfo)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise InvalidInputError("hostinfo is not JSON") from None
-    if document is None:
-        return DeviceDescription()
-    if not isinstance(document, dict):
-        raise InvalidInputError("hostinfo is not a JSON object")
-    members = {str(name).lower(): value for name, value in document.items()}  # Go and Rust spell members differently
-    tags, problem = _tags(members.get("requesttags"))
+        info = load_hostinfo(hostinfo)
+    except BadRequestError:
+        raise InvalidInputError("hostinfo is not JSON as the gateway makes it") from None
+    tags, problem = _tags(info.request_tags)
     return DeviceDescription(
-        hostname=shown(members.get("hostname")),
-        os=shown(" ".join(filter(None, (_text(members.get("os")), _text(members.get("osversion")))))),
+        hostname=shown(info.hostname),
+        os=shown(f"{info.os} {info.os_version}"),
         tags=tags,
         tag_problem=problem,
     )
 
 
-def shown(value: object) -> str:
+def shown(text: str) -> str:
     """Clean a client's text for display: one line of at most 64 characters, without control and format characters."""
-    kept = "".join(" " if char.isspace() else char for char in _text(value)[: 8 * MAX_SHOWN])
+    kept = "".join(" " if char.isspace() else char for char in text[: 8 * MAX_SHOWN])
     kept = "".join(char for char in kept if unicodedata.category(char)[0] != "C")
     words = " ".join(kept.split())
     return words if len(words) <= MAX_SHOWN else words[: MAX_SHOWN - 1] + "…"
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _tags(value: object) -> tuple[tuple[str, ...], str]:
-    if value is None:
-        return (), ""
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-        return (), "requested tags are not a list of texts"
+def _tags(requested: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
     try:
-        return read_tags(value), ""
+        return read_tags(requested), ""
     except InvalidInputError as error:
         return (), f"requested tags are invalid: {error}"

@@ -1,53 +1,96 @@
-"""Nodes and users as far as this service reads them. The registry's own messages are passed on unread."""
+"""Nodes and users as the registry sent them, with the members that this service decides by. Copies none of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from smartscale.types.v1 import node_pb2 as node_types
+from smartscale.types.v1 import user_pb2 as user_types
+
 from services.auth.model.login import RegisterMethod
 from services.shared.ids import NodeId, UserId
+from services.shared.inventory import has_ended, instant
 from services.shared.keys import MachineKey, NodeKey
 
 
 @dataclass(frozen=True, slots=True)
 class KnownNode:
-    """A node of the registry."""
+    """A node as the registry sent it."""
 
-    id: NodeId
-    machine_key: MachineKey
-    node_key: NodeKey
-    user_id: UserId
-    """0 for a tagged node."""
-    tags: tuple[str, ...] = ()
-    expiry: datetime | None = None
-    ended: bool = False
-    """The registry reports its key as expired; a tagged node's can be, without an expiry."""
-    pre_auth_key_id: int = 0
-    name: str = ""
-    """Its given name."""
-    record: bytes = field(default=b"", repr=False)
-    """The registry's message, serialised."""
+    record: node_types.Node = field(repr=False)
+
+    @property
+    def id(self) -> NodeId:
+        """Positive, never reused."""
+        return NodeId(self.record.id)
+
+    @property
+    def machine_key(self) -> MachineKey:
+        """The key of its machine."""
+        return MachineKey(self.record.machine_key)
+
+    @property
+    def node_key(self) -> NodeKey:
+        """Its current key."""
+        return NodeKey(self.record.node_key)
+
+    @property
+    def user_id(self) -> UserId:
+        """The owner; 0 for a tagged node."""
+        return UserId(self.record.user_id)
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """Sorted; not empty: the tags own the node."""
+        return self.record.tags
+
+    @property
+    def expiry(self) -> datetime | None:
+        """When its key expires; None: never."""
+        return instant(self.record.expiry) if self.record.HasField("expiry") else None
+
+    @property
+    def pre_auth_key_id(self) -> int:
+        """The pre-auth key that admitted it; 0: none."""
+        return self.record.pre_auth_key_id
+
+    @property
+    def name(self) -> str:
+        """Its given name."""
+        return self.record.given_name
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether its key has expired."""
-        return self.ended or (self.expiry is not None and self.expiry <= now)
+        """Whether its key has expired. A tagged node's can be without an expiry: the registry recorded it."""
+        return has_ended(self.record.expired, self.expiry, now)
 
 
 @dataclass(frozen=True, slots=True)
 class KnownUser:
-    """A user of the registry."""
+    """A user as the registry sent it."""
 
-    id: UserId
-    name: str
-    email: str = ""
-    provider_id: str = ""
-    role: str = ""
-    groups: tuple[str, ...] = ()
-    suspended: bool = False
-    record: bytes = field(default=b"", repr=False)
-    """The registry's message, serialised."""
+    record: user_types.User = field(repr=False)
+
+    @property
+    def id(self) -> UserId:
+        """Positive, never reused."""
+        return UserId(self.record.id)
+
+    @property
+    def name(self) -> str:
+        """Unique in the tailnet."""
+        return self.record.name
+
+    @property
+    def email(self) -> str:
+        """Empty when not known."""
+        return self.record.email
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the user's nodes have no access."""
+        return self.record.suspended
 
 
 @dataclass(frozen=True, slots=True)

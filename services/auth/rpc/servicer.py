@@ -128,7 +128,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         with self._span("auth approve login"):
             user_id = UserId(read_id(request.user_id))
             admitted = await self._cases.logins.approve(read_auth_id(request.auth_id), user_id, RegisterMethod.CLI)
-            return pb.ApproveLoginResponse(node=writing.node(admitted.node), user=writing.user(admitted.user))
+            return pb.ApproveLoginResponse(node=admitted.node.record, user=writing.user(admitted.user))
 
     async def RejectLogin(
         self,

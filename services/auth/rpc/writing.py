@@ -7,13 +7,12 @@ from typing import assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.auth.v1 import auth_pb2 as pb
-from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.api_key import ApiKey
 from services.auth.model.device import shown
 from services.auth.model.login import Login, LoginState
-from services.auth.model.node import AdmittedNode, KnownNode, KnownUser
+from services.auth.model.node import AdmittedNode, KnownUser
 from services.auth.model.node_login import NodeLogin
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.model.ssh_check import CheckState, PendingSshCheck
@@ -35,7 +34,7 @@ def outcome(result: Outcome) -> pb.RegisterResponse:
     """The answer to a registration."""
     match result:
         case AdmittedNode(found, owner):
-            return pb.RegisterResponse(admitted=pb.Admitted(node=node(found), user=user(owner)))
+            return pb.RegisterResponse(admitted=pb.Admitted(node=found.record, user=user(owner)))
         case LoginOpened(auth_id, auth_url):
             return pb.RegisterResponse(login_needed=pb.LoginNeeded(auth_id=auth_id, auth_url=auth_url))
         case NodeKeyExpired():
@@ -79,14 +78,9 @@ def ssh_check(found: PendingSshCheck) -> pb.SshCheck:
     )
 
 
-def node(known: KnownNode) -> node_types.Node:
-    """The registry's record of a node."""
-    return node_types.Node.FromString(known.record)
-
-
 def user(known: KnownUser | None) -> user_types.User | None:
     """The registry's record of a user."""
-    return user_types.User.FromString(known.record) if known is not None else None
+    return known.record if known is not None else None
 
 
 def access_evaluation(found: AccessEvaluation) -> pb.AccessEvaluation:

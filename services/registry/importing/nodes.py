@@ -22,7 +22,7 @@ from services.registry.importing.users import UserPlanner
 from services.registry.model.endpoint import read_endpoints
 from services.registry.model.errors import ExhaustedError, InvalidInputError
 from services.registry.model.fact import NodePut
-from services.registry.model.hostinfo import Hostinfo, read_hostinfo
+from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.name import base_label
 from services.registry.model.node import NO_USER, Node, RegisterMethod
 from services.registry.model.route import read_routes, with_both_exits
@@ -33,6 +33,7 @@ from services.registry.usecases.allocation import Allocator, new_stable_id
 from services.shared.ids import NodeId, UserId
 from services.shared.imported import Counts, Ids, ImportedNode, Problems
 from services.shared.tailcfg.dnsname import is_label
+from services.shared.tailcfg.hostinfo import Hostinfo
 
 MAX_HOSTNAME = 255
 
@@ -140,7 +141,7 @@ class NodePlanner:
             ephemeral=found.ephemeral,
             register_method=_METHODS.get(found.register_method, RegisterMethod.UNKNOWN),
             pre_auth_key_id=found.pre_auth_key_id,
-            requested_tags=hostinfo.requested_tags,
+            requested_tags=hostinfo.request_tags,
             advertised_routes=advertised,
             approved_routes=approved,
         )
@@ -188,7 +189,7 @@ class NodePlanner:
     def _tags(self, found: ImportedNode, hostinfo: Hostinfo, owner: UserId) -> tuple[str, ...]:
         granted: tuple[str, ...] = ()
         if found.requested_by_policy and owner != NO_USER:
-            granted = tuple(tag for tag in hostinfo.requested_tags if self._may_own(owner, tag))
+            granted = tuple(tag for tag in hostinfo.request_tags if self._may_own(owner, tag))
         tags = self._valid("node", found.id, "tag", (*found.forced_tags, *granted), read_tags)
         if granted and set(granted) - set(found.forced_tags):
             what = f"the policy grants it {', '.join(granted)}, which it asks for"
@@ -240,7 +241,9 @@ class NodePlanner:
 
     def _routes_of(self, found: ImportedNode, hostinfo: Hostinfo) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return advertised and approved routes."""
-        advertised = self._valid("route", found.id, "route", (*hostinfo.routes, *found.announced_routes), read_routes)
+        advertised = self._valid(
+            "route", found.id, "route", (*hostinfo.routable_ips, *found.announced_routes), read_routes
+        )
         approved = self._valid("route", found.id, "route", found.approved_routes, read_routes)
         self._routes.imported += len({*advertised, *approved})
         return advertised, with_both_exits(approved)

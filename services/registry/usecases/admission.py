@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError
-from services.registry.model.hostinfo import Hostinfo, keep_netinfo
 from services.registry.model.node import NO_USER, Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
@@ -17,6 +16,7 @@ from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import Settings
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
+from services.shared.tailcfg.hostinfo import Hostinfo, keep_net_info
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -132,14 +132,14 @@ class NodeAdmission:
             ephemeral=request.ephemeral,
             register_method=request.register_method,
             pre_auth_key_id=request.pre_auth_key_id,
-            advertised_routes=hostinfo.routes,
-            requested_tags=hostinfo.requested_tags,
+            advertised_routes=hostinfo.routable_ips,
+            requested_tags=hostinfo.request_tags,
         )
         pools, kept = self._policies.pools(state, node), self._policies.kept_pools()
         return replace(node, ipv4=self._allocator.ipv4(state, pools, kept))
 
     def _readmit(self, draft: Draft, known: Node, request: AdmitRequest) -> Node:
-        hostinfo = keep_netinfo(request.hostinfo, known.hostinfo)
+        hostinfo = keep_net_info(request.hostinfo, known.hostinfo)
         owner = NO_USER if request.tags else request.user_id
         confirmed = (
             known.node_key == request.node_key
@@ -168,8 +168,8 @@ class NodeAdmission:
             ephemeral=request.ephemeral,
             register_method=request.register_method,
             pre_auth_key_id=request.pre_auth_key_id,
-            advertised_routes=hostinfo.routes,
-            requested_tags=hostinfo.requested_tags,
+            advertised_routes=hostinfo.routable_ips,
+            requested_tags=hostinfo.request_tags,
         )
 
     def _expiry(self, draft: Draft, request: AdmitRequest) -> datetime | None:

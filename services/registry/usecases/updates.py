@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from services.registry.model.errors import ForbiddenError, NotFoundError
-from services.registry.model.hostinfo import keep_netinfo, read_hostinfo
+from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import Node
 from services.registry.model.state import State
 from services.registry.usecases.allocation import Allocator
@@ -15,6 +15,7 @@ from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
+from services.shared.tailcfg.hostinfo import keep_net_info
 
 _REMEMBERED = 65536
 
@@ -100,7 +101,7 @@ class Updates:
         )
         if report.hostinfo is None or report.hostinfo == node.hostinfo:
             return merged
-        hostinfo = keep_netinfo(read_hostinfo(report.hostinfo), node.hostinfo)
+        hostinfo = keep_net_info(read_hostinfo(report.hostinfo), node.hostinfo)
         if hostinfo.json == node.hostinfo:
             return merged
         merged = replace(
@@ -109,8 +110,8 @@ class Updates:
             hostname=hostinfo.hostname,
             hostinfo=hostinfo.json,
             home_derp=hostinfo.home_derp,
-            advertised_routes=hostinfo.routes,
-            requested_tags=hostinfo.requested_tags,
+            advertised_routes=hostinfo.routable_ips,
+            requested_tags=hostinfo.request_tags,
         )
         if merged.advertised_routes == node.advertised_routes:
             return merged

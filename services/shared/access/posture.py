@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import zip_longest
 
-import msgspec
-
 from services.shared.access.compiled import Assertion, Posture
+from services.shared.tailcfg.hostinfo import load_hostinfo
 
 VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
 """Attributes whose values are ordered as versions; all others are ordered as numbers."""
@@ -99,31 +98,19 @@ def device_attributes(
     return tuple(sorted(found.items()))
 
 
-class _Said(msgspec.Struct, gc=False):
-    """The members of a Hostinfo that postures ask for."""
-
-    os: str = msgspec.field(default="", name="OS")
-    os_version: str = msgspec.field(default="", name="OSVersion")
-    client_version: str = msgspec.field(default="", name="IPNVersion")
-    allows_update: bool = msgspec.field(default=False, name="AllowsUpdate")
-    state_encrypted: bool | None = msgspec.field(default=None, name="StateEncrypted")
-
-
-_read_said = msgspec.json.Decoder(_Said).decode
-
-
 def hostinfo_attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
     """Posture attributes in a Hostinfo as the registry keeps it; none when it is empty.
 
-    `AllowsUpdate` is left out on the wire when it is false, so that its absence says just that. Raises: `ValueError`.
+    Raises:
+        ValueError: it cannot be read.
     """
     if not hostinfo:
         return ()
-    said = _read_said(hostinfo)
+    info = load_hostinfo(hostinfo)
     return device_attributes(
-        os=said.os,
-        os_version=said.os_version,
-        client_version=said.client_version,
-        auto_update=said.allows_update if said.client_version else None,
-        encrypted=said.state_encrypted,
+        os=info.os,
+        os_version=info.os_version,
+        client_version=info.ipn_version,
+        auto_update=info.allows_update if info.ipn_version else None,
+        encrypted=info.state_encrypted,
     )

@@ -1,7 +1,8 @@
-"""What a node says of itself: read with suspicion, kept clean and bounded, relayed to peers in part.
+"""Hostinfo, a client's description of its device: the only reader of the sent and of the stored form.
 
-Reading keeps the members that the protocol knows, in their right spelling and type; the rest is dropped. Text loses
+Reading keeps the members that the protocol knows, in their canonical spelling and type; the rest is dropped. Text loses
 control characters and is cut, because a device with an odd name should still join; a member of a wrong type is refused.
+Knows neither routes nor tags beyond their text: whoever grants them checks them.
 """
 
 from __future__ import annotations
@@ -38,27 +39,49 @@ _PRIVATE = frozenset(
         "ServicesHash",
     )
 )
-"""Members that are no business of peers."""
+"""Members that are never sent to peers."""
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
+class NetInfo(msgspec.Struct, frozen=True, gc=False):
+    """The network conditions of a node, as far as this server acts on them."""
+
+    preferred_derp: int = msgspec.field(default=0, name="PreferredDERP")
+    """The home DERP region; 0 means unknown."""
+
+
 class Hostinfo(msgspec.Struct, frozen=True, gc=False):
-    """A cleaned hostinfo: the JSON to keep, and what our own decisions need of it."""
+    """A cleaned hostinfo: the JSON to store, and the members that this server acts on. No other record repeats them."""
 
     json: bytes = b"{}"
-    hostname: str = ""
-    os: str = ""
-    routable_ips: tuple[str, ...] = ()
-    request_tags: tuple[str, ...] = ()
-    home_derp: int = 0
-    """`NetInfo.PreferredDERP`; 0 means unknown."""
-    has_net_info: bool = False
-    ipn_version: str = ""
+    """All members that are kept, in a fixed order: equal texts are equal hostinfos."""
+    hostname: str = msgspec.field(default="", name="Hostname")
+    os: str = msgspec.field(default="", name="OS")
+    os_version: str = msgspec.field(default="", name="OSVersion")
+    ipn_version: str = msgspec.field(default="", name="IPNVersion")
+    allows_update: bool = msgspec.field(default=False, name="AllowsUpdate")
+    """Left out on the wire when false, so that absence is false."""
+    state_encrypted: bool | None = msgspec.field(default=None, name="StateEncrypted")
+    """None: the client does not know."""
+    routable_ips: tuple[str, ...] = msgspec.field(default=(), name="RoutableIPs")
+    """Advertised routes in the client's order, host bits cleared."""
+    request_tags: tuple[str, ...] = msgspec.field(default=(), name="RequestTags")
+    """Requested tags in the client's order; their form is not checked."""
+    net_info: NetInfo | None = msgspec.field(default=None, name="NetInfo")
+    """None: the client left it out, which it does while nothing changed (statement 68 of the protocol)."""
+
+    @property
+    def home_derp(self) -> int:
+        """The home DERP region; 0 means unknown."""
+        return 0 if self.net_info is None else self.net_info.preferred_derp
+
+
+_decode_kept = msgspec.json.Decoder(Hostinfo).decode
 
 
 def read_hostinfo(value: object) -> Hostinfo:
-    """Read a hostinfo as decoded from a request; None is an empty one.
+    """Read and clean a hostinfo as decoded from a request; None is an empty one.
 
     Raises:
         BadRequestError: a member has a wrong type.
@@ -67,48 +90,47 @@ def read_hostinfo(value: object) -> Hostinfo:
         return Hostinfo()
     if not isinstance(value, dict):
         raise BadRequestError("Hostinfo is not an object")
-    return _summary(_clean(Fields(value, "Hostinfo."), _HOSTINFO))
+    return _of(_clean(Fields(value, "Hostinfo."), _HOSTINFO))
 
 
 def load_hostinfo(json: bytes) -> Hostinfo:
-    """Read back what `read_hostinfo` made and somebody kept; empty bytes are an empty one."""
-    return Hostinfo() if not json else _summary(_decode(json))
+    """Read the stored JSON of a hostinfo that `read_hostinfo` cleaned; empty bytes are an empty one.
+
+    Raises:
+        BadRequestError: it is not such JSON.
+    """
+    if not json:
+        return Hostinfo()
+    try:
+        return msgspec.structs.replace(_decode_kept(json), json=json)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise BadRequestError("not a stored hostinfo") from None
 
 
-def keep_net_info(new: Hostinfo, old: Hostinfo) -> Hostinfo:
-    """The new hostinfo; one that came without NetInfo keeps the old one's (statement 68 of the protocol)."""
-    if new.has_net_info or not old.has_net_info:
+def keep_net_info(new: Hostinfo, old_json: bytes) -> Hostinfo:
+    """Return the new hostinfo; without a NetInfo of its own it keeps the stored one's (protocol statement 68)."""
+    if new.net_info is not None or not old_json:
         return new
-    return _summary({**_decode(new.json), "NetInfo": _decode(old.json)["NetInfo"]})
+    old = decode_object(old_json).get("NetInfo")
+    if old is None:
+        return new
+    json = _encode({**decode_object(new.json), "NetInfo": old})
+    return msgspec.structs.replace(new, json=json, net_info=msgspec.convert(old, NetInfo))
 
 
 def for_peers(json: bytes) -> bytes:
-    """The part of a kept hostinfo that other nodes are shown."""
+    """Return the part of a stored hostinfo that other nodes are shown."""
     if not json:
         return b"{}"
-    return _encode({name: value for name, value in _decode(json).items() if name not in _PRIVATE})
+    return _encode({name: value for name, value in decode_object(json).items() if name not in _PRIVATE})
 
 
-def _decode(json: bytes) -> dict[str, Any]:
-    return decode_object(json)
-
-
-def _summary(clean: dict[str, Any]) -> Hostinfo:
-    net = clean.get("NetInfo")
-    return Hostinfo(
-        json=_encode(clean),
-        hostname=clean.get("Hostname", ""),
-        os=clean.get("OS", ""),
-        routable_ips=tuple(clean.get("RoutableIPs", ())),
-        request_tags=tuple(clean.get("RequestTags", ())),
-        home_derp=net.get("PreferredDERP", 0) if net else 0,
-        has_net_info=net is not None,
-        ipn_version=clean.get("IPNVersion", ""),
-    )
+def _of(clean: dict[str, Any]) -> Hostinfo:
+    return msgspec.structs.replace(msgspec.convert(clean, Hostinfo), json=_encode(clean))
 
 
 def _clean(fields: Fields, readers: _Readers) -> dict[str, Any]:
-    """The members that are known and say something. Costs by what was sent, not by what could be."""
+    """Return the known members that are not empty. The cost grows with what was sent, not with what is known."""
     clean: dict[str, Any] = {}
     for lower in fields.names():
         if (known := readers.get(lower)) is not None:
@@ -157,13 +179,16 @@ def _latencies(fields: Fields, name: str) -> dict[str, float] | None:
     found = fields.object(name)
     if found is None:
         return None
-    return {clean_text(one, 32): _float(found, one) for one in sorted(found.names())[:MAX_LATENCIES]}
+    members = sorted(found.members())[:MAX_LATENCIES]
+    return {clean_text(one, 32): _number_of(found, one, value) for one, value in members}
 
 
 def _float(fields: Fields, name: str) -> float:
     value = fields.raw(name)
-    if value is None:
-        return 0.0
+    return 0.0 if value is None else _number_of(fields, name, value)
+
+
+def _number_of(fields: Fields, name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
         raise fields.wrong(name, "is not a number of sense")
     return float(value)
@@ -222,4 +247,4 @@ _HOSTINFO = _readers(
     (_nested(_NET_INFO), "NetInfo"),
 )
 _KEPT_EMPTY = frozenset(("NetInfo", "DERPLatency"))
-"""That a client sent them says something even where they say nothing."""
+"""Kept even when empty: a client that sent them has stated something."""

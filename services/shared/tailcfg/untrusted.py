@@ -34,7 +34,9 @@ def decode_object(body: bytes) -> dict[str, Any]:
 
 
 def clean_text(text: str, limit: int = MAX_TEXT) -> str:
-    """Text without control, format and half characters, cut to a length that nobody minds."""
+    """Return text without control and format characters and surrogates, cut to `limit` characters."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     return _UNWANTED.sub("", text[: limit * 2])[:limit]
 
 
@@ -115,6 +117,10 @@ class Fields:
     def names(self) -> Iterable[str]:
         """Lower-case names of the members that are present."""
         return self._members.keys()
+
+    def members(self) -> Iterable[tuple[str, Any]]:
+        """Lower-case names of the members that are present, with their values."""
+        return self._members.items()
 
     def wrong(self, name: str, what: str) -> BadRequestError:
         """The refusal that names a member."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from smartscale.types.v1 import node_pb2
 
 from services.auth.model import device, login, registration, secret
 from services.auth.model.api_key import ApiKey
@@ -17,7 +18,7 @@ from services.auth.model.node import FoundNodes, KnownNode
 from services.auth.model.preauth_key import CLAIM_LEASE, ClaimStatus, KeyClaim, PreAuthKey
 from services.auth.model.secret import KeyKind
 from services.auth.model.tag import read_tags
-from services.shared.ids import NodeId, UserId
+from services.shared.ids import UserId
 from services.shared.keys import MachineKey, NodeKey
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -42,7 +43,8 @@ def asking(**more: object) -> registration.RegistrationRequest:
 
 
 def known(**more: object) -> KnownNode:
-    return replace(KnownNode(NodeId(1), MINE, KEY, UserId(1)), **more)  # type: ignore[arg-type]
+    members: dict[str, object] = {"id": 1, "machine_key": MINE.raw, "node_key": KEY.raw, "user_id": 1, **more}
+    return KnownNode(node_pb2.Node(**members))  # type: ignore[arg-type]
 
 
 class TestSecret:
@@ -119,12 +121,12 @@ class TestDecision:
             ({"unverified_auth_key": "k"}, None, registration.RedeemAuthKey),
             ({}, known(), registration.AlreadyRegistered),
             ({"unverified_auth_key": "k"}, known(), registration.AlreadyRegistered),
-            ({}, known(ended=True), registration.NewNodeKeyRequired),
+            ({}, known(expired=True), registration.NewNodeKeyRequired),
             ({}, known(expiry=NOW), registration.NewNodeKeyRequired),
-            ({"unverified_auth_key": "k"}, known(ended=True), registration.RedeemAuthKey),
+            ({"unverified_auth_key": "k"}, known(expired=True), registration.RedeemAuthKey),
             ({"expiry": NOW}, None, registration.LogOutNode),
             ({"expiry": NOW, "unverified_auth_key": "k"}, known(), registration.LogOutNode),
-            ({"expiry": NOW, "unverified_auth_key": "k"}, known(ended=True), registration.LogOutNode),
+            ({"expiry": NOW, "unverified_auth_key": "k"}, known(expired=True), registration.LogOutNode),
             ({"expiry": NOW + timedelta(1)}, known(), registration.ReduceExpiry),
             ({"expiry": NOW + timedelta(1)}, known(expiry=NOW + timedelta(2)), registration.ReduceExpiry),
             ({"expiry": NOW + timedelta(2)}, known(expiry=NOW + timedelta(2)), registration.AlreadyRegistered),
@@ -140,7 +142,7 @@ class TestDecision:
     @pytest.mark.parametrize("asked", [{}, {"expiry": NOW}, {"unverified_auth_key": "k"}])
     def test_another_machines_key_is_refused_whatever_is_asked(self, asked: dict[str, object]) -> None:
         with pytest.raises(NotPermittedError):
-            registration.decide(asking(**asked), FoundNodes(by_node_key=known(machine_key=THEIRS)), NOW)
+            registration.decide(asking(**asked), FoundNodes(by_node_key=known(machine_key=THEIRS.raw)), NOW)
 
     def test_bad_tags_are_refused_but_do_not_prevent_a_logout(self) -> None:
         bad = device.DeviceDescription(tag_problem="no")
@@ -189,11 +191,11 @@ class TestDevice:
         shown = device.shown(text)
         assert len(shown) <= device.MAX_SHOWN and shown.isprintable()
 
-    def test_members_are_found_in_any_case(self) -> None:
-        found = device.read_device(b'{"HOSTNAME":"a","os":"b","OSVersion":7,"requestTags":["tag:b","tag:a"]}')
-        assert found == device.DeviceDescription("a", "b", ("tag:a", "tag:b"))
+    def test_a_login_shows_name_and_system_and_checks_tags(self) -> None:
+        found = device.read_device(b'{"Hostname":"a","OS":"b","OSVersion":"7","RequestTags":["tag:b","tag:a"]}')
+        assert found == device.DeviceDescription("a", "b 7", ("tag:a", "tag:b"))
 
-    @pytest.mark.parametrize("text", [b"", b"null", b"{}", b'{"Hostname":null,"RequestTags":null}'])
+    @pytest.mark.parametrize("text", [b"", b"{}", b'{"Unknown":null}'])
     def test_nothing_is_fine(self, text: bytes) -> None:
         assert device.read_device(text) == device.DeviceDescription()
 

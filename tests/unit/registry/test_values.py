@@ -9,11 +9,12 @@ import pytest
 
 from services.registry.model.endpoint import MAX_ENDPOINTS, read_endpoints
 from services.registry.model.errors import InvalidInputError
-from services.registry.model.hostinfo import keep_netinfo, read_hostinfo
+from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.relay import Relay, check_relay
 from services.registry.model.route import read_routes, with_both_exits
 from services.registry.model.tag import read_tags
 from services.registry.model.user import check_name, check_text, check_url
+from services.shared.tailcfg.hostinfo import keep_net_info
 
 
 def test_routes_are_masked_sorted_and_told_once() -> None:
@@ -80,7 +81,7 @@ def test_hostinfo_is_read_for_what_we_act_on() -> None:
         "NetInfo": {"PreferredDERP": 900},
     }
     info = read_hostinfo(json.dumps(data).encode())
-    assert (info.hostname, info.routes, info.requested_tags, info.home_derp) == (
+    assert (info.hostname, info.routable_ips, info.request_tags, info.home_derp) == (
         "abc",
         ("10.0.0.0/8",),
         ("tag:x",),
@@ -91,10 +92,10 @@ def test_hostinfo_is_read_for_what_we_act_on() -> None:
 @pytest.mark.statement(68)
 def test_netinfo_that_is_left_out_is_kept() -> None:
     old = read_hostinfo(b'{"OS":"linux","NetInfo":{"PreferredDERP":7}}')
-    merged = keep_netinfo(read_hostinfo(b'{"OS":"android"}'), old.json)
+    merged = keep_net_info(read_hostinfo(b'{"OS":"android"}'), old.json)
     assert merged.home_derp == 7
     assert json.loads(merged.json) == {"OS": "android", "NetInfo": {"PreferredDERP": 7}}
-    moved = keep_netinfo(read_hostinfo(b'{"NetInfo":{"PreferredDERP":8}}'), old.json)
+    moved = keep_net_info(read_hostinfo(b'{"NetInfo":{"PreferredDERP":8}}'), old.json)
     assert moved.home_derp == 8
 
 

@@ -141,7 +141,7 @@ def test_what_was_kept_reads_back_the_same() -> None:
 @pytest.mark.statement(68)
 def test_a_missing_net_info_keeps_the_previous_one() -> None:
     old = read_hostinfo({"Hostname": "old", "NetInfo": {"PreferredDERP": 3}})
-    new = keep_net_info(read_hostinfo({"Hostname": "new"}), old)
+    new = keep_net_info(read_hostinfo({"Hostname": "new"}), old.json)
     assert (new.hostname, new.home_derp) == ("new", 3)
 
 

@@ -21,6 +21,8 @@ MAX_TAGS = 256
 MAX_SERVICES = 256
 MAX_LATENCIES = 4096
 MAX_REGION = (1 << 31) - 1
+MAX_NUMBER = 1e12
+"""Of latencies and coordinates; excludes infinity and NaN, which JSON cannot say."""
 
 _Read = Callable[[Fields, str], Any]
 _Readers = Mapping[str, tuple[str, _Read]]
@@ -179,8 +181,10 @@ def _latencies(fields: Fields, name: str) -> dict[str, float] | None:
     found = fields.object(name)
     if found is None:
         return None
-    members = sorted(found.members())[:MAX_LATENCIES]
-    return {clean_text(one, 32): _number_of(found, one, value) for one, value in members}
+    return {
+        clean_text(region, 32): _number_of(found, region, value)
+        for region, value in sorted(found.members())[:MAX_LATENCIES]
+    }
 
 
 def _float(fields: Fields, name: str) -> float:
@@ -189,7 +193,9 @@ def _float(fields: Fields, name: str) -> float:
 
 
 def _number_of(fields: Fields, name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e12:
+    if type(value) is float and abs(value) < MAX_NUMBER:
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_NUMBER:
         raise fields.wrong(name, "is not a number of sense")
     return float(value)
 

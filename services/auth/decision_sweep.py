@@ -11,8 +11,8 @@ from itertools import islice
 from services.auth.notifications import BusLoginNotifications
 from services.auth.store.logins import LoginStore
 from services.auth.store.ssh_checks import SshCheckStore
+from services.shared.background import Background
 from services.shared.db.database import DatabaseAwayError
-from services.shared.runtime.background import Background
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from services.auth.model.errors import TooManyError
 from services.auth.model.login import AuthId
+from services.shared.background import Background
 from services.shared.bus import Bus, Message
 from services.shared.ids import TailnetId
-from services.shared.runtime.background import Background
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)

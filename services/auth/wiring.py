@@ -35,10 +35,10 @@ from services.auth.usecases.proof import Proof
 from services.auth.usecases.register import RegisterNode
 from services.auth.usecases.ssh_checks import CheckRules, SshChecks
 from services.auth.usecases.throttle import Throttle
+from services.shared.background import Background
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 
 MIGRATIONS = Path(__file__).parent / "migrations"

@@ -13,9 +13,9 @@ from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
+from services.shared.background import Background
 from services.shared.config.model import Config, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
 

@@ -19,11 +19,11 @@ from services.policy.sql.tables import VERSION_TABLE
 from services.policy.usecases import Policies, Rules
 from services.policy.watch import PolicyFile
 from services.policy.wire import ChangeCodec
+from services.shared.background import Background
 from services.shared.bus import Bus
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 from services.shared.runtime.sighup import listen
 from services.shared.telemetry import get_logger

@@ -30,11 +30,11 @@ from services.registry.usecases.settings import Settings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
 from services.registry.wire import ChangeCodec
+from services.shared.background import Background
 from services.shared.changelog import Follower
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.runtime.process import Deps
 
 

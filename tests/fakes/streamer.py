@@ -18,11 +18,11 @@ from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.map_streamer.wiring import MapStreamerService
+from services.shared.background import Background
 from services.shared.bus.memory import MemoryBus
 from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.rpc import LocalChannel, LocalServer
-from services.shared.runtime.background import Background
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.telemetry.setup import Telemetry
 from tests.fakes.change_logs import FakePolicy, FakeRegistry, make_user

@@ -29,12 +29,12 @@ from services.map_streamer.ingest import Follower, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.map_streamer.wiring import MapStreamerService
+from services.shared.background import Background
 from services.shared.bus import Bus
 from services.shared.config.model import DerpConfig, DnsConfig
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.keys import PrivateKey
 from services.shared.rpc import LocalChannel, LocalServer
-from services.shared.runtime.background import Background
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry.setup import Telemetry
 from tests.fakes.streamer import ACCESS, RENDER

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Protocol
 
+from services.shared.background import Background
 from services.shared.bus import Bus
 from services.shared.bus.port import Reconnected
 from services.shared.config import Config, ConfigError
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.telemetry import get_logger
 from services.shared.telemetry.logs import configure_logging
 from services.shared.telemetry.setup import Telemetry

@@ -13,9 +13,9 @@ from services.auth.decision_sweep import IDS_PER_QUERY, DecisionSweep
 from services.auth.model.errors import TooManyError
 from services.auth.model.login import AuthId
 from services.auth.notifications import MAX_WAITERS, BusLoginNotifications
+from services.shared.background import Background
 from services.shared.bus import MemoryBus
 from services.shared.ids import DEFAULT_TAILNET
-from services.shared.runtime.background import Background
 from services.shared.runtime.clock import SystemClock
 from services.shared.telemetry import Telemetry
 

@@ -8,7 +8,7 @@ import logging
 import pytest
 from prometheus_client import generate_latest
 
-from services.shared.runtime.background import FIRST_PAUSE, LONGEST_PAUSE, Background
+from services.shared.background import FIRST_PAUSE, LONGEST_PAUSE, Background
 from services.shared.telemetry.setup import Telemetry
 
 

@@ -77,6 +77,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
         prefixes=tuple(prefix for prefix in (config.prefixes.v4, config.prefixes.v6) if prefix),
         taildrop=config.taildrop.enabled,
         auto_update=config.auto_update.enabled,
+        random_ports=config.randomize_client_port,
     )
     render = RenderSettings(dns=dns_settings(config.dns), logtail=config.logtail.enabled)
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)

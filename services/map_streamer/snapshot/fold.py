@@ -38,6 +38,7 @@ class AccessSettings:
     prefixes: tuple[str, ...] = ()
     taildrop: bool = True
     auto_update: bool = False
+    random_ports: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def _evaluator(
         prefixes=settings.prefixes,
         taildrop=settings.taildrop,
         auto_update=settings.auto_update,
+        random_ports=settings.random_ports,
         former=former,
     )
 

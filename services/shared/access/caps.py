@@ -20,6 +20,7 @@ IS_OWNER = "https://tailscale.com/cap/is-owner"
 FUNNEL_PORTS = "https://tailscale.com/cap/funnel-ports?ports=443,8443,10000"
 FUNNEL_NO_HTTPS = "https://tailscale.com/cap/warn-funnel-no-https"
 DISABLE_IPV4 = "disable-ipv4"
+RANDOM_PORTS = "randomize-client-port"
 SERVICE_HOST = "service-host"
 """On a host of services: one object that tells it their addresses."""
 SUGGESTED = "suggest-exit-node"
@@ -34,13 +35,23 @@ _MACOS = ("macos", "darwin")
 class Capabilities:
     """Capability maps of the nodes of one snapshot."""
 
-    def __init__(self, directory: Directory, policy: CompiledPolicy, *, taildrop: bool, auto_update: bool) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        policy: CompiledPolicy,
+        *,
+        taildrop: bool,
+        auto_update: bool,
+        random_ports: bool = False,
+    ) -> None:
         self._directory = directory
         self._policy = policy
         self._entries = policy.node_attributes
         self._base: CapMap = {SSH: None, "default-auto-update": [auto_update]}
         if taildrop:
             self._base[FILE_SHARING] = None
+        if random_ports:
+            self._base[RANDOM_PORTS] = None
         targets = by_alias(entry.target for entry in self._entries)
         self._identities: dict[object, int] = {}
         for alias, mask in targets.items():

@@ -41,6 +41,7 @@ class Access:
         prefixes: Sequence[str] = (),
         taildrop: bool = True,
         auto_update: bool = False,
+        random_ports: bool = False,
         former: Access | None = None,
         services: Iterable[AccessService] = (),
     ) -> None:
@@ -49,7 +50,9 @@ class Access:
         self._server_url = server_url
         known: Directory | None = former._directory if former is not None else None
         self._directory: Directory = Directory(policy, users, nodes, prefixes, known, services)
-        self._capabilities = Capabilities(self._directory, policy, taildrop=taildrop, auto_update=auto_update)
+        self._capabilities = Capabilities(
+            self._directory, policy, taildrop=taildrop, auto_update=auto_update, random_ports=random_ports
+        )
         self._matching = Matching(self._directory, policy.grants)
         hides = self._capabilities.hides_ipv4
         placed: Classes | None = former._classes if former is not None else None

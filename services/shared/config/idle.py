@@ -33,7 +33,6 @@ IDLE: dict[str, str] = {
 QUIET: frozenset[str] = frozenset(
     (
         "disable_check_updates",
-        "randomize_client_port",
         "oidc.pkce.enabled",
         "oidc.pkce.method",
     )

@@ -6,10 +6,11 @@ Sources: Headscale's `config-example.yaml` of v0.12 to v0.22.3, its deprecation 
 from __future__ import annotations
 
 import ipaddress
+from dataclasses import replace
 
 from services.shared.config.errors import Problem
 from services.shared.config.source import Given, Scalar, Tree, same
-from services.shared.config.spelling import WrongValueError, split_list
+from services.shared.config.spelling import WrongValueError, parse_truth, split_list
 
 Path = tuple[str, ...]
 
@@ -37,16 +38,15 @@ _IGNORED: dict[Path, str] = {
     ("tuning", "node_mapsession_changed_buffer_size"): "windows and queues follow the load",
     ("private_key_path",): "the old protocol that used it is gone",
     ("node_update_check_interval",): "changes are sent to nodes at once",
-    ("oidc", "strip_email_domain"): "users are named after their e-mail address",
     ("oidc", "map_legacy_users"): "users are found by their identity at the provider",
     ("oidc", "domain_map"): "users are found by their identity at the provider",
     ("dns", "use_username_in_magic_dns"): "names have no user part",
     ("dns_config", "use_username_in_magic_dns"): "names have no user part",
 }
-_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"))
+_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"), ("oidc", "strip_email_domain"))
 _DISCOURAGED: dict[Path, str] = {
     ("oidc", "expiry"): "node.expiry, which applies to every way of joining; this key applies to OpenID logins only",
-    ("randomize_client_port",): "`randomizeClientPort` in the policy, which alone decides",
+    ("randomize_client_port",): "`randomizeClientPort` in the policy, which can be changed without a restart",
 }
 
 LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
@@ -72,6 +72,7 @@ def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
             lines.append(_line(given, old, f"is better written as {instead}"))
     lines.extend(_ip_prefixes(tree, "ip_prefix", problems))
     lines.extend(_ip_prefixes(tree, "ip_prefixes", problems))
+    lines.extend(_strip_email_domain(tree, problems))
     lines.extend(_oidc_enabled(tree, problems))
     return lines
 
@@ -112,18 +113,39 @@ def _ip_prefixes(tree: Tree, old: str, problems: list[Problem]) -> list[str]:
     return [_line(given, (old,), "is now prefixes.v4 and prefixes.v6")]
 
 
+def _strip_email_domain(tree: Tree, problems: list[Problem]) -> list[str]:
+    """Name new users as Headscale did until 0.23: by the local part of their address, or by the whole."""
+    old, new = ("oidc", "strip_email_domain"), ("oidc", "namespace_format")
+    given = tree.take(old)
+    if given is None or given.is_blank:
+        return []
+    try:
+        strips = parse_truth(given.value.text if isinstance(given.value, Scalar) else "")
+    except WrongValueError as error:
+        problems.append(Problem(given.where, ".".join(old), error.what, error.remedy))
+        return []
+    template = "{email_local}" if strips else "{email}"
+    present = tree.find(new)
+    if present is not None and not present.is_blank:
+        return [_line(given, old, "is ignored: oidc.namespace_format says how users are named")]
+    tree.put(new, replace(given, value=Scalar(template)))
+    return [_line(given, old, f'is now oidc.namespace_format: "{template}"')]
+
+
 def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:
     given = tree.take(("oidc", "enabled"))
     if given is None or given.is_null:
         return []
-    text = given.value.text.lower() if isinstance(given.value, Scalar) else ""
-    issuer = tree.find(("oidc", "issuer"))
-    has_issuer = issuer is not None and isinstance(issuer.value, Scalar) and issuer.value.text != ""
-    if text in ("false", "no", "off", "0"):
+    try:
+        on = parse_truth(given.value.text if isinstance(given.value, Scalar) else "")
+    except WrongValueError as error:
+        problems.append(Problem(given.where, "oidc.enabled", error.what, error.remedy))
+        return []
+    if not on:
         tree.take(("oidc",))
         return [_line(given, ("oidc", "enabled"), "turns sign-in off; leaving out oidc.issuer does that too")]
-    if text not in ("true", "yes", "on", "1"):
-        problems.append(Problem(given.where, "oidc.enabled", "is not a truth value", "write true or false"))
-    elif not has_issuer and tree.find(("oidc", "providers")) is None:
+    issuer = tree.find(("oidc", "issuer"))
+    has_issuer = issuer is not None and isinstance(issuer.value, Scalar) and issuer.value.text != ""
+    if not has_issuer and tree.find(("oidc", "providers")) is None:
         problems.append(Problem(given.where, "oidc.enabled", "is on without oidc.issuer", "set oidc.issuer"))
     return []

@@ -136,7 +136,7 @@ class Config:
     tls_key_path: Path | None = None
     """Its private key."""
     randomize_client_port: bool = False
-    """No effect: the policy's `randomizeClientPort` decides."""
+    """Every client uses a random UDP port, as with `randomizeClientPort` in the policy, which is the newer place."""
     noise: NoiseConfig = field(default_factory=NoiseConfig)
     prefixes: PrefixesConfig = field(default_factory=PrefixesConfig)
     derp: DerpConfig = field(default_factory=DerpConfig)

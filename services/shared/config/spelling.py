@@ -21,6 +21,8 @@ _UNITS = {
     "w": 604800,
     "y": 31536000,
 }
+_TRUE = frozenset(("true", "yes", "on", "1", "t", "y"))
+_FALSE = frozenset(("false", "no", "off", "0", "f", "n"))
 _DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h|d|w|y))+\Z")
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h|d|w|y)")
 
@@ -31,6 +33,17 @@ class WrongValueError(ValueError):
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(what)
         self.what, self.remedy = what, remedy
+
+
+def parse_truth(text: str) -> bool:
+    """Read true or false, in each spelling of YAML 1.1 and of Go.
+
+    Raises:
+        WrongValueError: it is neither.
+    """
+    if text.lower() not in _TRUE | _FALSE:
+        raise WrongValueError("is not a truth value", "write true or false")
+    return text.lower() in _TRUE
 
 
 def parse_duration(text: str) -> timedelta:

@@ -14,12 +14,17 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from services.shared.config.bounds import bounds_of
 from services.shared.config.errors import Problem
 from services.shared.config.source import Given, Scalar
-from services.shared.config.spelling import WrongValueError, parse_duration, parse_mode, split_list, split_mapping
+from services.shared.config.spelling import (
+    WrongValueError,
+    parse_duration,
+    parse_mode,
+    parse_truth,
+    split_list,
+    split_mapping,
+)
 
 _NEVER_BLANK = frozenset((bool, int, float, timedelta))
 """Types of which an empty text is no value: the default holds."""
-_TRUE = frozenset(("true", "yes", "on", "1", "t", "y"))
-_FALSE = frozenset(("false", "no", "off", "0", "f", "n"))
 
 
 @cache
@@ -181,10 +186,7 @@ class Reader:
         return scalar.text
 
     def _bool(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> bool:
-        text = scalar.text.lower()
-        if text not in _TRUE | _FALSE:
-            raise WrongValueError("is not a truth value", "write true or false")
-        return text in _TRUE
+        return parse_truth(scalar.text)
 
     def _int(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> int:
         try:

@@ -37,7 +37,6 @@ from services.shared.runtime.lifeline import Lifeline
 from services.shared.runtime.reload import Logs, Reloader
 from services.shared.runtime.sighup import listen
 from services.shared.telemetry import Telemetry, get_logger, runtime, start_telemetry
-from services.shared.telemetry.exposition import MetricsServer
 
 log = get_logger(__name__)
 
@@ -330,12 +329,15 @@ async def _expose_metrics(
     config: Config, telemetry: Telemetry, stack: AsyncExitStack, ready: Callable[[], bool], processes: str
 ) -> None:
     if config.metrics_listen_addr:
+        from services.shared.telemetry.exposition import Exposition  # loads uvicorn, which most processes need for this
+        from services.shared.telemetry.metrics_listener import MetricsListener
+
         runtime.add_pages(telemetry.pages, config, processes)
         allowed = [ipaddress.ip_network(text, strict=False) for text in config.metrics_allowed_networks]
         named = [urlsplit(config.server_url).hostname or "", socket.gethostname(), *config.metrics_allowed_hosts]
-        metrics = MetricsServer(telemetry.registry, ready, telemetry.pages, allowed, named)
-        await metrics.start(config.metrics_listen_addr)
-        stack.push_async_callback(metrics.stop)
+        listener = MetricsListener(Exposition(telemetry.registry, ready, telemetry.pages, allowed, named))
+        await listener.start(config.metrics_listen_addr)
+        stack.push_async_callback(listener.stop)
 
 
 async def _stop(name: str, service: Service) -> None:

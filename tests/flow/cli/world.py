@@ -53,15 +53,23 @@ class World:
 
     async def run(self, *words: str, stdin: str = "", **env: str) -> Answer:
         """Run the installed program as a person does."""
+        return await self._execute((str(PROGRAM), *words), stdin, env)
+
+    async def _execute(self, command: tuple[str, ...], stdin: str, env: dict[str, str]) -> Answer:
         known = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "HEADSCALE_UNIX_SOCKET": str(self.socket)}
         process = await asyncio.create_subprocess_exec(
-            str(PROGRAM), *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE, cwd=self.folder, env={**known, **env},
+            *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder, env={**known, **env},
         )  # fmt: skip
         async with asyncio.timeout(60):
             out, err = await process.communicate(stdin.encode())
         assert b"Traceback" not in err, err.decode()
         return Answer(process.returncode or 0, out.decode(), err.decode())
+
+    async def script(self, text: str) -> Answer:
+        """Run a shell script in which `headscale` is the installed program."""
+        path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+        return await self._execute(("/bin/sh", "-c", text), "", {"PATH": path})
 
     async def state(self) -> list[bytes]:
         """All that a command could change, without what changes by itself."""

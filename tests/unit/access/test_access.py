@@ -51,6 +51,12 @@ def test_approving_one_exit_route_approves_both_that_are_advertised() -> None:
     assert found.allowed_routes(1, 2) == both
 
 
+def test_random_ports_are_asked_of_each_node_where_the_configuration_says_so() -> None:
+    for wanted in (True, False):
+        found = Access(ALLOW_ALL, [ADA], [node(1)], random_ports=wanted)
+        assert ("randomize-client-port" in found.self_caps(1)) is wanted
+
+
 def test_a_default_tailnet_is_one_class_with_one_filter() -> None:
     found = Access(ALLOW_ALL, [ADA, BOB], [node(number) for number in range(1, 50)])
     assert len(found.classes()) == 1

@@ -166,7 +166,7 @@ OLD: dict[str, tuple[Any, str, Any, str]] = {
     "dns_config.extra_records": (RECORDS, "dns.extra_records", None, "is now dns.extra_records"),
     "dns_config.use_username_in_magic_dns": (True, "", None, "is ignored"),
     "dns.use_username_in_magic_dns": (True, "", None, "is ignored"),
-    "oidc.strip_email_domain": (True, "", None, "is ignored"),
+    "oidc.strip_email_domain": (True, "oidc.namespace_format", "{email_local}", "is now oidc.namespace_format"),
     "oidc.map_legacy_users": (True, "", None, "is ignored"),
     "oidc.domain_map": ({"a": "b"}, "", None, "is ignored"),
     "oidc.enabled": (False, "oidc.issuer", "", "turns sign-in off"),
@@ -240,6 +240,28 @@ def test_old_and_new_that_say_different_things_are_refused(
     ((key, _),) = new.items()
     same = from_file(tmp_path, {**old, key: next(iter(old.values())) if key != "prefixes.v4" else "100.64.0.0/24"})
     assert any(next(iter(old)) in warning for warning in same.warnings)
+
+
+@pytest.mark.parametrize(
+    ("oidc", "template"),
+    [
+        ({"strip_email_domain": True}, "{email_local}"),
+        ({"strip_email_domain": "False"}, "{email}"),
+        ({"strip_email_domain": True, "namespace_format": "{sub}"}, "{sub}"),
+        ({"strip_email_domain": True, "namespace_format": ""}, "{email_local}"),
+        ({"strip_email_domain": None}, ""),
+        ({"strip_email_domain": ""}, ""),
+    ],
+)
+def test_users_are_named_as_the_old_key_says(tmp_path: Path, oidc: dict[str, Any], template: str) -> None:
+    config = from_file(tmp_path, {f"oidc.{key}": value for key, value in oidc.items()})
+    assert config.oidc.namespace_format == template
+    assert len(config.warnings) == (oidc["strip_email_domain"] not in (None, ""))
+
+
+def test_an_old_key_that_is_no_truth_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"oidc.strip_email_domain: is not a truth value"):
+        from_file(tmp_path, {"oidc.strip_email_domain": "maybe"})
 
 
 def test_a_variable_that_an_old_key_shares_with_one_of_today_is_not_called_old() -> None:

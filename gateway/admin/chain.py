@@ -104,7 +104,7 @@ class Chain:
         """
         method = self.methods[name]
         call.span.update_name(name)
-        call.span.set_attributes({"rpc.service": method.service, "rpc.method": method.name})
+        call.span.set_attributes({"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name})
         status = "OK"
         try:
             return await self._make(call, method, request)
@@ -134,6 +134,6 @@ class Chain:
 
 
 def _mark(span: trace.Span, status: str) -> None:
-    span.set_attribute("rpc.grpc.status", status)
+    span.set_attribute("rpc.grpc.status_code", grpc.StatusCode[status].value[0])
     if status in _FAULTS:
         span.set_status(trace.StatusCode.ERROR)

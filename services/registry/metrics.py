@@ -1,13 +1,37 @@
-"""What the registry counts."""
+"""Metrics of the registry; those of Headscale's node store have its names and labels, for dashboards made for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+from smartscale.registry.v1 import registry_pb2
 
 from services.registry.model.state import State
 from services.registry.usecases.ledger import Observer
+from services.shared.rpc.interceptors import RpcMetrics
+
+OPERATIONS: dict[str, tuple[str, ...]] = {
+    "get": ("GetNode",),
+    "get_by_key": ("FindNode", "VerifyNodeKey"),
+    "list": ("ListNodes", "ListSubjects", "GetSnapshot"),
+    "put": ("AdmitNode",),
+    "update": ("UpdateNode", "ExpireNode", "LogOutNode", "SetTags", "SetApprovedRoutes"),
+    "update_multi": ("ReportSessions", "BackfillNodeIps"),
+    "delete": ("DeleteNode",),
+    "set_name": ("RenameNode",),
+}
+"""Headscale's operations on nodes (`hscontrol/state/node_store.go`), and the calls that do the same here."""
+_SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
+
+
+_BOUNDS = tuple(floatToGoString(bound) for bound in Histogram.DEFAULT_BUCKETS)
+
+Samples = list[tuple[dict[str, str], float]]
+"""Labels and value of the samples of one name."""
 
 
 class RegistryMetrics(Observer):
@@ -57,3 +81,59 @@ class RegistryMetrics(Observer):
         self._facts.inc(facts)
         self._position.set(state.position)
         self._nodes.set(len(state.nodes))
+
+
+class NodestoreCollector(Collector):
+    """Sums the calls of each operation at every scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._calls: RpcMetrics | None = None
+        registry.register(self)
+
+    def follow(self, calls: RpcMetrics) -> None:
+        """Set the metrics of the calls that this process serves."""
+        self._calls = calls
+
+    def describe(self) -> Iterator[Metric]:
+        """Yield the metrics without a value."""
+        yield from _families()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield how many calls succeeded, and how long all of them took."""
+        if self._calls is None:
+            return
+        served, seconds = _samples(self._calls.served), _samples(self._calls.seconds)
+        total, duration = _families()
+        for operation, methods in OPERATIONS.items():
+            done = (value for labels, value in _of(served["_total"], methods) if labels["code"] == "OK")
+            total.add_metric([operation], sum(done))
+            buckets = dict.fromkeys(_BOUNDS, 0.0)
+            for labels, value in _of(seconds["_bucket"], methods):
+                buckets[labels["le"]] += value
+            spent = sum(value for _, value in _of(seconds["_sum"], methods))
+            duration.add_metric([operation], list(buckets.items()), spent)
+        yield total
+        yield duration
+
+
+def _families() -> tuple[CounterMetricFamily, HistogramMetricFamily]:
+    return (
+        CounterMetricFamily(
+            "headscale_nodestore_operations", "Calls about nodes that succeeded.", labels=["operation"]
+        ),
+        HistogramMetricFamily(
+            "headscale_nodestore_operation_duration_seconds", "Time of a call about nodes.", labels=["operation"]
+        ),
+    )
+
+
+def _samples(metric: Counter | Histogram) -> dict[str, Samples]:
+    found: dict[str, Samples] = {"_total": [], "_bucket": [], "_sum": []}
+    for family in metric.collect():
+        for sample in family.samples:
+            found.setdefault(sample.name.removeprefix(family.name), []).append((dict(sample.labels), sample.value))
+    return found
+
+
+def _of(samples: Samples, methods: tuple[str, ...]) -> Samples:
+    return [one for one in samples if one[0]["service"] == _SERVICE and one[0]["method"] in methods]

@@ -7,7 +7,7 @@ from smartscale.registry.v1 import registry_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.registry.clients import policy_follower
-from services.registry.metrics import RegistryMetrics
+from services.registry.metrics import NodestoreCollector, RegistryMetrics
 from services.registry.model.address import Pool
 from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
@@ -35,6 +35,7 @@ from services.shared.changelog import Follower
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine
 from services.shared.ids import DEFAULT_TAILNET
+from services.shared.rpc.interceptors import RpcMetrics
 from services.shared.runtime.process import Deps
 
 
@@ -49,6 +50,7 @@ class RegistryService:
         self._store = SqlStore(self._engine, tailnet, codec)
         self._outbox = Outbox(deps.bus, self._store, tailnet)
         self._metrics = deps.telemetry.once(RegistryMetrics)
+        deps.telemetry.once(NodestoreCollector).follow(deps.telemetry.once(RpcMetrics))
         self.ledger = Ledger(
             self._store,
             codec,

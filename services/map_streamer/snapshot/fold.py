@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
@@ -188,15 +189,26 @@ def _identity(user: UserRecord) -> tuple[object, ...]:
     return user.name, user.email, user.provider_id, user.role, user.groups
 
 
-def fold(before: Snapshot, facts: Iterable[Fact], cursor: Cursor, now: datetime, settings: AccessSettings) -> Snapshot:
-    """The snapshot after the facts. Tables and `Access` that they do not change stay the very same objects."""
+def fold(
+    before: Snapshot,
+    facts: Iterable[Fact],
+    cursor: Cursor,
+    now: datetime,
+    settings: AccessSettings,
+    timed: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Snapshot:
+    """The snapshot after the facts. Tables and `Access` that they do not change stay the very same objects.
+
+    `timed` is entered while it is evaluated anew who may see whom.
+    """
     draft = _Draft(before, now)
     for fact in facts:
         draft.apply(fact)
     users = draft.users.settled()
     access = before.access
     if draft.reshaped:
-        access = _evaluator(draft.policy, users, draft.access_nodes.now, settings, before.access)
+        with timed():
+            access = _evaluator(draft.policy, users, draft.access_nodes.now, settings, before.access)
     return replace(
         before,
         access=access,

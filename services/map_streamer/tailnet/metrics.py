@@ -41,6 +41,12 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.peers = Histogram(
+            "headscale_nodestore_peers_calculation_duration_seconds",
+            "Time to evaluate who may see whom, after a change of the policy, users or nodes.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
         self.full = Histogram(
             "smartscale_map_streamer_full_map_seconds",
             "Time to build one full map.",

@@ -205,7 +205,7 @@ class Tailnet:
         """Make the next view current. Returns its difference from the one before."""
         old = self.view
         cursor = pending.cursor or old.cursor
-        snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access)
+        snapshot = fold(old.snapshot, pending.facts, cursor, now, self._access, self._metrics.peers.time)
         touched = pending.touched | affected_nodes(old.snapshot, snapshot)
         view = View(snapshot, old, touched, opaque=pending.opaque, time=microseconds(now))
         difference = Difference(old, view, touched)

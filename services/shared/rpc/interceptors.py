@@ -77,7 +77,13 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
         self._tracer = telemetry.tracer
         self._traces = telemetry.tracing
         self._metrics = telemetry.once(RpcMetrics)
+        self._server: dict[str, str | int] = {}
         self._wrapped: dict[str, tuple[object, object]] = {}
+
+    def listens(self, address: str, port: int) -> None:
+        """Set where the server listens, for its spans; a server inside the process listens nowhere."""
+        host = address.rpartition(":")[0].strip("[]")
+        self._server = {"server.address": host or "::", "server.port": port} if port else {"server.address": address}
 
     async def intercept_service(
         self, continuation: Continue[Q, R], handler_call_details: grpc.HandlerCallDetails
@@ -108,7 +114,7 @@ class ObserveInterceptor(grpc.aio.ServerInterceptor):
                     f"{service}/{method}",
                     context_of(parent),
                     trace.SpanKind.SERVER,
-                    {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method},
+                    {"rpc.system": "grpc", "rpc.service": service, "rpc.method": method, **self._server},
                 )
                 token = otel_context.attach(trace.set_span_in_context(span))
             try:

@@ -54,7 +54,8 @@ class RpcServer:
             InsecureError: neither is configured.
         """
         self._tls = security.tls
-        interceptors: list[grpc.aio.ServerInterceptor] = [ObserveInterceptor(telemetry)]
+        self._observe = ObserveInterceptor(telemetry)
+        interceptors: list[grpc.aio.ServerInterceptor] = [self._observe]
         if security.token:
             interceptors.insert(0, TokenInterceptor(security.token, telemetry))
         elif not security.tls.enabled:
@@ -78,6 +79,7 @@ class RpcServer:
         reflection.enable_server_reflection(names, self._server)
         await self.set_ready(False)
         port = bind(self._server, address, self._tls)
+        self._observe.listens(address, 0 if address.startswith("unix:") else port)
         await self._server.start()
         return port
 

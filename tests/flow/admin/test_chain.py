@@ -75,7 +75,7 @@ async def test_a_call_is_one_trace_that_continues_the_callers(traced: Traced, wi
     found = [span for span in traced.spans.get_finished_spans() if span.context.trace_id == int(TRACE, 16)]
     (root,) = [span for span in found if span.parent and span.parent.span_id == 0xB7AD6B7169203331]
     assert root.name == "headscale.v1.HeadscaleService.GetNode"
-    assert (root.attributes or {})["rpc.grpc.status"] == "NOT_FOUND"
+    assert (root.attributes or {})["rpc.grpc.status_code"] == 5
     below = [span for span in found if span.parent and span.parent.span_id == root.context.span_id]
     assert [span.name.rpartition("/")[2] for span in below] == asked
     assert len(found) == len(traced.spans.get_finished_spans())

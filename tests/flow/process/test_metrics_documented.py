@@ -8,14 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import yaml
+from headscale.v1 import node_pb2
 from prometheus_client import CollectorRegistry
+from smartscale.registry.v1 import registry_pb2
 
 import services.derp.wiring
+from services.registry.metrics import OPERATIONS
 from services.shared.bus.redis import BusMetrics
 from services.shared.config.model import DerpConfig, DerpServerConfig
 from services.shared.runtime.process import embedded
 from services.shared.telemetry import Telemetry
-from tests.fakes.tailnet import BUILDS, config_in
+from tests.fakes.tailnet import BUILDS, config_in, tailnet_in
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 _ROW = re.compile(r"\| `([a-z_0-9]+)` \| (\w+) \| ([^|]*) \| ")
@@ -52,6 +55,36 @@ async def test_the_documented_metrics_are_the_exported_ones(tmp_path: Path) -> N
     }
     assert documented == found
     assert len(rows) == len(documented)
+
+
+async def test_operations_on_nodes_are_counted_by_the_words_of_headscale(tmp_path: Path) -> None:
+    telemetry = Telemetry()
+
+    def count(operation: str, name: str = "operations_total") -> float:
+        return telemetry.registry.get_sample_value(f"headscale_nodestore_{name}", {"operation": operation}) or 0.0
+
+    async with tailnet_in(tmp_path, telemetry=telemetry) as tailnet:
+        before = {operation: count(operation) for operation in OPERATIONS}
+        device = await tailnet.device("one").join(await tailnet.auth_key(await tailnet.user("ada")))
+        await tailnet.admin.RenameNode(node_pb2.RenameNodeRequest(node_id=device.id, new_name="two"))
+        assert await device.report("192.0.2.1:41641") == 200
+        await tailnet.nodes()
+        await tailnet.delete(device.id)
+        grown = {operation for operation in OPERATIONS if count(operation) > before[operation]}
+        assert grown >= {"put", "set_name", "update", "list", "delete", "get_by_key"}
+        for operation in OPERATIONS:
+            assert count(operation, "operation_duration_seconds_count") >= count(operation)
+        assert count("put", "operation_duration_seconds_sum") > 0
+    peers = "headscale_nodestore_peers_calculation_duration_seconds"
+    assert (telemetry.registry.get_sample_value(f"{peers}_count") or 0) > 0
+
+
+def test_every_operation_is_one_of_a_call_that_exists() -> None:
+    methods = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].methods_by_name
+    named = [method for calls in OPERATIONS.values() for method in calls]
+    assert set(named) <= set(methods) and len(set(named)) == len(named)
+    about_nodes = {name for name in methods if "Node" in name or name in ("SetTags", "SetApprovedRoutes")}
+    assert about_nodes <= set(named)
 
 
 def test_alerts_and_stages_name_documented_metrics_only() -> None:

@@ -71,7 +71,12 @@ async def test_a_trace_crosses_tcp(telemetry: Telemetry, exporter: InMemorySpanE
         trace_id = await call(EchoStub(channel), telemetry)
     await server.stop(0)
     assert servicer.seen.split("-")[1] == f"{trace_id:032x}"
-    assert [span.name for span in exporter.get_finished_spans()] == [f"{NAME}/One", "outer"]
+    served, outer = exporter.get_finished_spans()
+    assert (served.name, outer.name) == (f"{NAME}/One", "outer")
+    assert served.attributes == {
+        "rpc.system": "grpc", "rpc.service": NAME, "rpc.method": "One", "rpc.grpc.status_code": 0,
+        "server.address": "127.0.0.1", "server.port": port,
+    }  # fmt: skip
 
 
 async def test_a_refusal_is_in_the_span(telemetry: Telemetry, exporter: InMemorySpanExporter) -> None:

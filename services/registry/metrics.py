@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isinf
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 from smartscale.registry.v1 import registry_pb2
 
 from services.registry.model.state import State
@@ -28,7 +28,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 _SERVICE = registry_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
 
 
-_BOUNDS = tuple(floatToGoString(bound) for bound in Histogram.DEFAULT_BUCKETS)
+_BOUNDS = tuple("+Inf" if isinf(bound) else str(bound) for bound in Histogram.DEFAULT_BUCKETS)
 
 Samples = list[tuple[dict[str, str], float]]
 """Labels and value of the samples of one name."""

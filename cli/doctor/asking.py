@@ -19,7 +19,7 @@ class NoAnswerError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
+class HttpReply:
     """Status, headers with names in lower case, and the beginning of the body."""
 
     status: int
@@ -27,7 +27,7 @@ class HttpAnswer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def ask(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> HttpAnswer:
+def ask(url: str, method: str = "GET", headers: dict[str, str] | None = None) -> HttpReply:
     """Send one request and read the answer; redirects are not followed.
 
     Raises:
@@ -45,7 +45,7 @@ def ask(url: str, method: str = "GET", headers: dict[str, str] | None = None) ->
         answer = connection.getresponse()
         known = {name.lower(): value for name, value in answer.getheaders()}
         body = b"" if answer.status == http.HTTPStatus.SWITCHING_PROTOCOLS else answer.read(_MAX_BODY)
-        return HttpAnswer(answer.status, body, known)
+        return HttpReply(answer.status, body, known)
     except (OSError, http.client.HTTPException, UnicodeError, ValueError) as error:
         raise NoAnswerError(reason(error)) from None
     finally:

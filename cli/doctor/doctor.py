@@ -29,10 +29,10 @@ def declare(nouns: Any) -> None:
 
 
 def _doctor(arguments: argparse.Namespace) -> None:
-    from cli.oidc.doctor import Outcome
+    from cli.oidc.doctor import ExaminationResult
     from cli.oidc.oidc import print_findings
 
-    outcome = Outcome()
+    outcome = ExaminationResult()
     for findings in _findings(arguments):
         outcome.findings += findings
         if not arguments.output:

@@ -31,7 +31,7 @@ class Calls(Protocol):
         ...
 
 
-class NodeLists:
+class NodeReader:
     """The nodes of one server; `pages` reach its smartscale.admin.v1, `whole` its headscale.v1."""
 
     def __init__(self, pages: Calls, whole: Calls) -> None:

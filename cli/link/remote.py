@@ -13,7 +13,7 @@ from cli.link import interrupt, settings
 if TYPE_CHECKING:
     from headscale.v1 import node_pb2, user_pb2
 
-    from cli.link.node_lists import NodeLists
+    from cli.link.node_lists import NodeReader
     from services.shared.config import Config
 
 
@@ -135,11 +135,11 @@ class Remote:
             raise refusals.explained(error, self._where, self._timeout) from None
 
     @property
-    def lists(self) -> NodeLists:
+    def lists(self) -> NodeReader:
         """The nodes of the server."""
-        from cli.link.node_lists import NodeLists
+        from cli.link.node_lists import NodeReader
 
-        return NodeLists(self.in_pages(), self)
+        return NodeReader(self.in_pages(), self)
 
     def node(self, text: str) -> node_pb2.Node:
         """Return the one node that an id or a given name identifies.

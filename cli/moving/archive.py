@@ -71,7 +71,7 @@ class Manifest:
     """SHA-256 of each private key."""
 
 
-class Writer:
+class BackupWriter:
     """Writes a backup, member by member."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
@@ -128,7 +128,7 @@ class TableWriter:
         self._manifest.tables[self._name] = TableEntry(self._columns, self._kinds, self.rows, digest, self._last_id)
 
 
-class Reader:
+class BackupReader:
     """Reads a backup; every member is compared with its digest."""
 
     def __init__(self, path: Path) -> None:

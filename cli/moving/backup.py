@@ -34,8 +34,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from cli.frame.errors import CommandError
-from cli.moving.archive import FORMAT, Manifest, Reader, Writer
-from cli.moving.schema import PARTS, Part, all_tables, numbered
+from cli.moving.archive import FORMAT, BackupReader, BackupWriter, Manifest
+from cli.moving.schema import PARTS, ServiceTables, all_tables, numbered
 from services.shared.config.model import Config
 from services.shared.db.database import UtcDateTime, create_engine, read, upgrade_on, write
 from services.shared.db.recognition import known_revisions
@@ -76,13 +76,13 @@ async def create(config: Config, path: Path, progress: Progress) -> Summary:
     Raises:
         CommandError: the database has none of our tables, or keys cannot be read.
         OSError: the file cannot be written.
-        DatabaseAwayError: the database cannot be read.
+        DatabaseUnavailableError: the database cannot be read.
     """
     keys = {name: file.read_bytes() for name, file in key_files(config).items() if file.exists()}
     created = datetime.now(UTC).isoformat(timespec="seconds")
     manifest = Manifest(FORMAT, built().version, created, config.database.type, {})
     with _whole(path) as unfinished:
-        archive = Writer(unfinished, manifest)
+        archive = BackupWriter(unfinished, manifest)
         await _write_tables(config, archive, manifest, progress)
         for key, content in keys.items():
             archive.key(key, content)
@@ -106,7 +106,7 @@ def _whole(path: Path) -> Iterator[Path]:
         raise
 
 
-async def _write_tables(config: Config, archive: Writer, manifest: Manifest, progress: Progress) -> None:
+async def _write_tables(config: Config, archive: BackupWriter, manifest: Manifest, progress: Progress) -> None:
     engine = create_engine(config.database)
     try:
         async with read(engine) as connection:
@@ -135,7 +135,7 @@ def verify(path: Path, progress: Progress) -> Summary:
     Raises:
         CommandError: it is damaged, or of a newer version.
     """
-    archive = Reader(path)
+    archive = BackupReader(path)
     try:
         for name in archive.manifest.tables:
             for number, _ in enumerate(archive.rows(name), 1):
@@ -153,10 +153,10 @@ async def restore(config: Config, path: Path, *, force: bool, progress: Progress
 
     Raises:
         CommandError: the backup is damaged or of a newer version, or the database is not empty.
-        DatabaseAwayError: the database cannot be written.
+        DatabaseUnavailableError: the database cannot be written.
     """
     verify(path, progress)
-    archive = Reader(path)
+    archive = BackupReader(path)
     made: list[Path] = []
     engine = create_engine(config.database)
     try:
@@ -210,7 +210,7 @@ def _kinds(columns: Sequence[Column[Any]]) -> list[str]:
     return [next((name for kind, name in kinds if isinstance(one.type, kind)), "plain") for one in columns]
 
 
-async def _revision(connection: AsyncConnection, part: Part) -> str:
+async def _revision(connection: AsyncConnection, part: ServiceTables) -> str:
     found: str | None = await connection.scalar(
         select(column("version_num")).select_from(lightweight(part.version_table))
     )
@@ -272,7 +272,7 @@ def _rebuild(connection: Any, manifest: Manifest) -> None:
                 connection.execute(delete(lightweight(table.name)))
 
 
-async def _fill(connection: AsyncConnection, archive: Reader, name: str, progress: Progress) -> None:
+async def _fill(connection: AsyncConnection, archive: BackupReader, name: str, progress: Progress) -> None:
     entry = archive.manifest.tables[name]
     target = lightweight(
         name, *(column(one, _TYPES[kind]()) for one, kind in zip(entry.columns, entry.kinds, strict=True))
@@ -301,7 +301,7 @@ async def _remember(connection: AsyncConnection, name: str, key: str, last_id: i
     await connection.execute(sequences.insert(), [{"name": name, "seq": last_id}])
 
 
-def _write_keys(config: Config, archive: Reader, force: bool) -> list[Path]:
+def _write_keys(config: Config, archive: BackupReader, force: bool) -> list[Path]:
     """Write private keys to the paths of the configuration. An existing key must be equal."""
     made = []
     for name, path in key_files(config).items():

@@ -42,14 +42,14 @@ def _create(arguments: argparse.Namespace) -> None:
 
     from cli.moving.backup import create
     from cli.moving.failures import explained
-    from cli.moving.progress import Counter
+    from cli.moving.progress import RowCounter
 
     path = Path(arguments.file)
     if path.exists() and not arguments.force:
         raise CommandError(f"{path} exists", "name another file, or add --force to replace it")
     config = database_in_use(configuration(arguments))
     _need_database(config)
-    counter = Counter()
+    counter = RowCounter()
     try:
         with explained():
             summary = asyncio.run(create(config, path, counter))
@@ -60,9 +60,9 @@ def _create(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from cli.moving.backup import verify
-    from cli.moving.progress import Counter
+    from cli.moving.progress import RowCounter
 
-    counter = Counter()
+    counter = RowCounter()
     try:
         summary = verify(Path(arguments.file), counter)
     finally:
@@ -76,11 +76,11 @@ def _restore(arguments: argparse.Namespace) -> None:
     from cli.moving.backup import restore
     from cli.moving.failures import explained
     from cli.moving.places import held, refuse_running
-    from cli.moving.progress import Counter
+    from cli.moving.progress import RowCounter
 
     config = database_in_use(configuration(arguments))
     refuse_running(config)
-    counter = Counter()
+    counter = RowCounter()
     try:
         with explained(), held(config):
             work = restore(config, Path(arguments.file), force=arguments.force, progress=counter)

@@ -25,7 +25,7 @@ async def check(config: Config) -> list[str]:
 
     Raises:
         UntouchedError: it cannot be read.
-        DatabaseAwayError: it cannot be reached.
+        DatabaseUnavailableError: it cannot be reached.
     """
     found = await recognise(config.database)
     if found.kind is not Kind.OURS:

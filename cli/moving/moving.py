@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from cli.frame.errors import CommandError
 from cli.moving import keyfiles, places, policies
 from cli.moving.creating import create_database
-from cli.moving.progress import Counter
-from cli.moving.report import PolicyReport, Refusal, Report
+from cli.moving.progress import RowCounter
+from cli.moving.report import ImportRefusal, ImportReport, PolicyReport
 from services.auth import importing as auth
 from services.moving.reading import read_installation
 from services.policy import importing as policy
@@ -31,7 +31,7 @@ from services.shared.imported import ImportedPolicy, Installation
 GATEWAY_LAPSE = timedelta(seconds=45)
 """How long after the last word of a gateway a server may still be running."""
 
-Show = Callable[[Report], None]
+Show = Callable[[ImportReport], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +66,17 @@ class _Plan:
     keys: auth.KeyPlan
 
 
-async def run(config: Config, wishes: Wishes, show: Show) -> Report:
+async def run(config: Config, wishes: Wishes, show: Show) -> ImportReport:
     """Import, or say why not; `show` is given the report before anything is written.
 
     Raises:
         CommandError: source or target cannot be used, or a server runs.
         RefusedDatabaseError: the target is not ours.
         UntouchedError: the source cannot be read.
-        DatabaseAwayError: the target cannot be written.
+        DatabaseUnavailableError: the target cannot be written.
     """
     where = await places.find(config, wishes.source)
-    counter = Counter()
+    counter = RowCounter()
     try:
         async with open_untouched(where.source) as source:
             found = await read_installation(source, lambda table, number: counter(f"reading {table}", number))
@@ -102,7 +102,7 @@ class _Import:
         found: Installation,
         chosen: ImportedPolicy | None,
         copies: list[keyfiles.KeyCopy],
-        counter: Counter,
+        counter: RowCounter,
     ) -> None:
         self._where = where
         self._config = where.target
@@ -116,7 +116,7 @@ class _Import:
         self._policy = policy.PolicyTarget(DEFAULT_TAILNET)
         self._auth = auth.AuthTarget(DEFAULT_TAILNET)
 
-    async def preview(self, show: Show) -> Report:
+    async def preview(self, show: Show) -> ImportReport:
         """Report what would happen, and write nothing.
 
         Raises:
@@ -134,7 +134,7 @@ class _Import:
         show(report)
         return report
 
-    async def carry_out(self, show: Show) -> Report:
+    async def carry_out(self, show: Show) -> ImportReport:
         """Write everything in one transaction.
 
         Raises:
@@ -146,7 +146,7 @@ class _Import:
         with places.held(self._config):
             return await self._write(show, made)
 
-    async def _write(self, show: Show, made: list[Path]) -> Report:
+    async def _write(self, show: Show, made: list[Path]) -> ImportReport:
         engine = create_engine(self._config.database)
         try:
             await self._prepare(engine)
@@ -191,9 +191,9 @@ class _Import:
         has_policy = not await self._policy.is_empty(connection)
         return _Known(state, tuple(links), await self._auth.known(connection), has_policy)
 
-    def _plan(self, known: _Known) -> tuple[Report, _Plan | None]:
+    def _plan(self, known: _Known) -> tuple[ImportReport, _Plan | None]:
         found = self._found
-        report = Report(
+        report = ImportReport(
             release=found.release,
             database=found.database,
             schema=found.schema,
@@ -208,7 +208,7 @@ class _Import:
         try:
             planned = policy.plan(self._chosen, self._config, names, self._now)
         except policy.RefusedPolicyError as error:
-            report.refusal = Refusal(
+            report.refusal = ImportRefusal(
                 "the policy cannot be used here:\n  " + "\n  ".join(error.lines),
                 "correct a copy of it, and name that with --policy FILE (headscale policy check FILE --offline)",
             )
@@ -227,7 +227,7 @@ class _Import:
         report.problems = found.problems.all()
         return report, _Plan(registry.with_keys(registry_plan, keys.preauth_ids), planned, keys)
 
-    def _note_policy(self, planned: policy.PolicyPlan, known: _Known, report: Report) -> None:
+    def _note_policy(self, planned: policy.PolicyPlan, known: _Known, report: ImportReport) -> None:
         if known.has_policy and planned.draft is not None:
             planned.draft = None
             if not planned.from_file:

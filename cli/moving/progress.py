@@ -10,7 +10,7 @@ from cli.link.progress import watched
 _STEP = 0.1
 
 
-class Counter:
+class RowCounter:
     """One line on standard error that shows what is done at the moment."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ MOST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class ImportRefusal:
     """Why nothing was imported although a report could be made."""
 
     what: str
@@ -34,7 +34,7 @@ class PolicyReport:
 
 
 @dataclass(slots=True)
-class Report:
+class ImportReport:
     """What an import did, or would do."""
 
     release: str
@@ -45,10 +45,10 @@ class Report:
     counts: dict[str, Counts]
     policy: PolicyReport = field(default_factory=PolicyReport)
     problems: tuple[ImportProblem, ...] = ()
-    refusal: Refusal | None = None
+    refusal: ImportRefusal | None = None
 
 
-def as_data(report: Report) -> dict[str, Any]:
+def as_data(report: ImportReport) -> dict[str, Any]:
     """Return the report as plain data."""
     data: dict[str, Any] = {
         "source": {"release": report.release, "database": report.database, "schema": report.schema},
@@ -63,7 +63,7 @@ def as_data(report: Report) -> dict[str, Any]:
     return data
 
 
-def print_report(report: Report) -> None:
+def print_report(report: ImportReport) -> None:
     """Print the report for people."""
     print(f"from {report.database} (Headscale {report.release})")
     print(f"to   {report.target}\n")

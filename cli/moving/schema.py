@@ -17,7 +17,7 @@ from services.registry.sql.store import VERSION_TABLE as REGISTRY_VERSIONS
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ServiceTables:
     """The tables of one service."""
 
     service: str
@@ -27,9 +27,11 @@ class Part:
 
 
 PARTS = (
-    Part("registry", REGISTRY_MIGRATIONS, REGISTRY_VERSIONS, tuple(registry_tables.metadata.sorted_tables)),
-    Part("policy", POLICY_MIGRATIONS, policy_tables.VERSION_TABLE, tuple(policy_tables.metadata.sorted_tables)),
-    Part("auth", auth.MIGRATIONS, auth.VERSION_TABLE, auth.TABLES),
+    ServiceTables("registry", REGISTRY_MIGRATIONS, REGISTRY_VERSIONS, tuple(registry_tables.metadata.sorted_tables)),
+    ServiceTables(
+        "policy", POLICY_MIGRATIONS, policy_tables.VERSION_TABLE, tuple(policy_tables.metadata.sorted_tables)
+    ),
+    ServiceTables("auth", auth.MIGRATIONS, auth.VERSION_TABLE, auth.TABLES),
 )
 
 

@@ -19,7 +19,7 @@ from services.shared.config.login import key_of_provider
 
 
 @dataclass(slots=True)
-class Outcome:
+class ExaminationResult:
     """All findings, and facts for support."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -36,9 +36,9 @@ class Outcome:
         return {"ok": not self.failed, "findings": found, **({"dump": self.dump} if dump else {})}
 
 
-def run(arguments: argparse.Namespace) -> Outcome:
+def run(arguments: argparse.Namespace) -> ExaminationResult:
     """Examine everything that the command line requests."""
-    outcome = Outcome()
+    outcome = ExaminationResult()
     config = _configuration(arguments, outcome)
     if config is None:
         return outcome
@@ -73,7 +73,7 @@ def _names(providers: Mapping[str, ProviderConfig]) -> str:
     return ", ".join(name or "'' (the default)" for name in providers) or "none"
 
 
-def _configuration(arguments: argparse.Namespace, outcome: Outcome) -> Config | None:
+def _configuration(arguments: argparse.Namespace, outcome: ExaminationResult) -> Config | None:
     report = DoctorReport("configuration")
     config: Config | None = None
     try:

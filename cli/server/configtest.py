@@ -12,7 +12,7 @@ from cli.frame.parser import declare as declare_command
 from cli.link.remote import configuration
 
 if TYPE_CHECKING:
-    from services.shared.config import Config, Problem
+    from services.shared.config import Config, ConfigProblem
 
 
 def declare(nouns: Any) -> None:
@@ -50,9 +50,9 @@ def _read(arguments: argparse.Namespace) -> Config:
         raise
 
 
-def inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
+def inspected(config: Config) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
     """Return what forbids a start, and what would not work; nothing is started or changed."""
-    from services.shared.config import Problem
+    from services.shared.config import ConfigProblem
     from services.shared.preflight import inspect
     from services.shared.preflight.database import unanswered
     from services.shared.preflight.inspection import ALL
@@ -65,8 +65,8 @@ def inspected(config: Config) -> tuple[list[Problem], list[Problem]]:
     for found in (unanswered(config) or _database(config), _policy(config)):
         if found is not None:
             key, what, remedy = found
-            problems.append(Problem(config.places.get(key, place), key, what, remedy))
-    warnings.extend(Problem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
+            problems.append(ConfigProblem(config.places.get(key, place), key, what, remedy))
+    warnings.extend(ConfigProblem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
     return problems, warnings
 
 

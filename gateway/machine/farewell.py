@@ -12,7 +12,7 @@ import zstandard
 
 from gateway.machine.session import MapSession, MapSessionRequest
 from services.shared.keys import DiscoKey, MachineKey
-from services.shared.tailcfg.node import Node, encode_node
+from services.shared.tailcfg.node import MapNode, encode_node
 
 MAX_HELD = 1024
 """Held streams of this gateway; beyond it, and beyond one per machine, the request is refused with 404."""
@@ -23,7 +23,7 @@ _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
 
 def farewell_message(request: MapSessionRequest) -> bytes:
     """Return a map response with a node whose key ended in 2000, in the encoding of the request."""
-    node: Node = {
+    node: MapNode = {
         "ID": 1,
         "StableID": "gone",
         "Name": "gone.",

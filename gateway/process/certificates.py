@@ -12,7 +12,7 @@ import grpc
 from services.shared.certificates.pairs import PairError
 from services.shared.certificates.store import AcmeStore
 from services.shared.certificates.watched import WatchedPair, Watcher
-from services.shared.config import Config, ConfigError, Problem
+from services.shared.config import Config, ConfigError, ConfigProblem
 from services.shared.net.tls import bare_context
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def listener_certificate(config: Config) -> ListenerCertificate | None:
     except PairError as error:
         key = f"tls_{error.key}_path"
         place = config.places.get(key, str(config.source or "configuration"))
-        raise ConfigError([Problem(place, key, error.what, error.remedy)]) from None
+        raise ConfigError([ConfigProblem(place, key, error.what, error.remedy)]) from None
 
 
 def _ordered(config: Config) -> ListenerCertificate:
@@ -97,6 +97,6 @@ def _ordered(config: Config) -> ListenerCertificate:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         place = config.places.get(key, str(config.source or "configuration"))
         remedy = f"make {store.folder} writable, or remove {store.pair}"
-        raise ConfigError([Problem(place, key, f"{store.folder} cannot be used: {reason}", remedy)]) from None
+        raise ConfigError([ConfigProblem(place, key, f"{store.folder} cannot be used: {reason}", remedy)]) from None
     authority = Authority(config.acme_url, config.acme_email, config.tls_letsencrypt_challenge_type)
     return ListenerCertificate(pair, store, Renewal(store, partial(order, authority, store), pair.refresh))

@@ -12,7 +12,7 @@ from services.auth.notifications import BusLoginNotifications
 from services.auth.store.logins import LoginStore
 from services.auth.store.ssh_checks import SshCheckStore
 from services.shared.background import Background
-from services.shared.db.database import DatabaseAwayError
+from services.shared.db.database import DatabaseUnavailableError
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -68,5 +68,5 @@ class DecisionSweep:
             await self._notifications.wait_for_loss(self._seconds)
             try:
                 await self.sweep()
-            except DatabaseAwayError as error:
+            except DatabaseUnavailableError as error:
                 log.warning("decisions not read; the next sweep reads them", reason=str(error))

@@ -20,7 +20,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.errors import AuthError, NotFoundError, RefusedError, UnavailableError
 from services.auth.model.login import NO_KEY_EXPIRY
-from services.auth.model.node import AdmittedNode, FoundNodes, KnownLink, KnownNode, KnownUser, NodeAdmission
+from services.auth.model.node import AdmittedNode, FoundNodes, KnownLink, KnownNode, KnownUser, NodeToAdmit
 from services.auth.model.oidc.identity import ProviderIdentity
 from services.auth.model.rights import RecordedRightsChange, RightsKind
 from services.shared.access.compiled import CompiledPolicy
@@ -65,7 +65,7 @@ class AuthRegistryClient:
             users=users,
         )
 
-    async def admit(self, admission: NodeAdmission) -> AdmittedNode:
+    async def admit(self, admission: NodeToAdmit) -> AdmittedNode:
         """Admit a node; idempotent on (machine key, node key)."""
         request = registry_pb2.AdmitNodeRequest(
             node_key=admission.node_key.raw,

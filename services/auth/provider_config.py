@@ -9,7 +9,7 @@ from services.auth.model.oidc.groups import GroupNames, read_patterns
 from services.auth.model.oidc.identity import ClaimNames
 from services.auth.model.oidc.trust import UNLIMITED, ProviderTrust, StatedTrust, trust_of
 from services.auth.usecases.authorization import SignInSettings
-from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import OidcConfig, ProviderConfig, key_of_provider
 
 
@@ -30,7 +30,9 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
         return ProviderHttp(config.ca_path)
     except OSError as error:
         what = f"cannot be read ({type(error).__name__})"
-        problem = Problem("configuration", f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates")
+        problem = ConfigProblem(
+            "configuration", f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates"
+        )
         raise ConfigError([problem]) from None
 
 
@@ -45,14 +47,16 @@ def check_provider(name: str, config: ProviderConfig, credentials: Credentials) 
         check_format(config.namespace_format)
     except ValueError as error:
         remedy = "use {email}, {email_local}, {username}, {name}, {sub} or {claim:NAME}"
-        raise ConfigError([Problem("configuration", f"{key}.namespace_format", str(error), remedy)]) from None
+        raise ConfigError([ConfigProblem("configuration", f"{key}.namespace_format", str(error), remedy)]) from None
     if config.private_key_path is not None and not config.client_secret and config.client_secret_path is None:
         return
     try:
         credentials.current_secret()
     except UnusableSecretError as error:
         at = f"{key}.client_secret_path" if config.client_secret_path is not None else f"{key}.client_secret"
-        raise ConfigError([Problem("configuration", at, str(error), "copy it from your provider's page")]) from None
+        raise ConfigError(
+            [ConfigProblem("configuration", at, str(error), "copy it from your provider's page")]
+        ) from None
 
 
 def redirect_uri_of(server_url: str, name: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 
 from services.auth.model.errors import AuthError
 from services.auth.usecases.change_rights import ChangeRights
-from services.shared.db.database import DatabaseAwayError
+from services.shared.db.database import DatabaseUnavailableError
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -39,7 +39,7 @@ class RightsRecovery:
         while True:
             try:
                 left = await self._rights.resume()
-            except (AuthError, DatabaseAwayError) as error:
+            except (AuthError, DatabaseUnavailableError) as error:
                 log.warning("rights changes postponed", reason=str(error))
                 left = 1
             except Exception:

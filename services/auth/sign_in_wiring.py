@@ -21,7 +21,7 @@ from services.auth.usecases.provider_entries import ProviderEntries, ProviderEnt
 from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verify_sign_in import VerifySignIn
-from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import ProviderConfig, key_of_provider
 from services.shared.config.model import Config
 from services.shared.runtime.clock import Clock
@@ -121,7 +121,7 @@ class SignInPart:
                 one.search.begin()
 
     def _make(self, config: Config) -> dict[str, _Made]:
-        problems: list[Problem] = []
+        problems: list[ConfigProblem] = []
         out: dict[str, _Made] = {}
         for name, provider in config.oidc.in_use().items():
             there = self._made.get(name)
@@ -179,9 +179,9 @@ async def _close_after_delay(made: _Made) -> None:
         await made.provider.close()
 
 
-def _unavailable(name: str, error: SignInError) -> Problem:
+def _unavailable(name: str, error: SignInError) -> ConfigProblem:
     key = key_of_provider(name)
     remedy = (
         f"correct it, or set {key}.only_start_if_oidc_is_available to false; run `headscale oidc doctor` for details"
     )
-    return Problem("provider", f"{key}.issuer", f"cannot be used: {error}", remedy)
+    return ConfigProblem("provider", f"{key}.issuer", f"cannot be used: {error}", remedy)

@@ -24,7 +24,7 @@ from services.derp.server import DerpServer, ServerSettings
 from services.derp.session import Identity
 from services.shared.certificates.pairs import PairError, check_pair
 from services.shared.certificates.watched import Watcher
-from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.model import Config, DerpServerConfig
 from services.shared.config.relay_place import relay_place
 from services.shared.ids import DEFAULT_TAILNET
@@ -178,7 +178,9 @@ async def build(config: Config, deps: Deps) -> DerpService:
     try:
         return _build(config, deps)
     except _SettingError as error:
-        problem = Problem(str(config.source or "configuration"), f"derp.server.{error.key}", error.what, error.remedy)
+        problem = ConfigProblem(
+            str(config.source or "configuration"), f"derp.server.{error.key}", error.what, error.remedy
+        )
         raise ConfigError([problem]) from error
 
 

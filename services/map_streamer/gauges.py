@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from services.map_streamer.session import Stage
+from services.map_streamer.session import SessionStage
 from services.map_streamer.tailnet import Tailnet
 
 _PREFIX = "smartscale_map_streamer_"
 
 
 class TailnetCollector(Collector):
-    """Collects the gauges of one tailnet."""
+    """Collector of the gauges of one tailnet."""
 
     def __init__(self, tailnet: Tailnet) -> None:
         self._tailnet = tailnet
@@ -31,7 +31,7 @@ class TailnetCollector(Collector):
         )
 
     def _stages(self) -> Iterator[Metric]:
-        counted = dict.fromkeys(Stage, 0)
+        counted = dict.fromkeys(SessionStage, 0)
         paused = 0
         for session in self._tailnet.roster.all():
             counted[session.stage] += 1

@@ -8,7 +8,7 @@ from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
 from services.map_streamer.render import Viewer
-from services.map_streamer.session import Gateway, Stage
+from services.map_streamer.session import Gateway, SessionStage
 from services.map_streamer.snapshot import Cursor
 from services.map_streamer.tailnet import Tailnet
 
@@ -65,9 +65,9 @@ def _gateway(gateway: Gateway) -> pb.ShownGateway:
     stages = [session.stage for session in gateway.sessions.values()]
     return pb.ShownGateway(
         id=gateway.id,
-        live=stages.count(Stage.LIVE),
-        behind=stages.count(Stage.BEHIND),
-        waiting=stages.count(Stage.WAITING),
+        live=stages.count(SessionStage.LIVE),
+        behind=stages.count(SessionStage.BEHIND),
+        waiting=stages.count(SessionStage.WAITING),
         opening=len(gateway.opening),
         paused=sum(session.paused for session in gateway.sessions.values()),
         queued_messages=len(gateway.outbox),

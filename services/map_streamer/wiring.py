@@ -8,7 +8,7 @@ import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
 from services.map_streamer.gauges import TailnetCollector
-from services.map_streamer.ingest import Follower, Replicas, Sources, own_names
+from services.map_streamer.ingest import LogIngest, Replicas, Sources, own_names
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
@@ -31,7 +31,7 @@ class MapStreamerService:
     def __init__(
         self,
         tailnet: Tailnet,
-        follower: Follower,
+        follower: LogIngest,
         sources: Sources,
         replicas: Replicas,
         servicer: MapStreamerServicer,
@@ -82,7 +82,9 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     render = RenderSettings(dns=dns_settings(config.dns), logtail=config.logtail.enabled)
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)
     deps.telemetry.registry.register(TailnetCollector(tailnet))
-    follower = Follower(DEFAULT_TAILNET, tailnet, deps.bus, deps.channels["registry"], deps.channels["policy"], metrics)
+    follower = LogIngest(
+        DEFAULT_TAILNET, tailnet, deps.bus, deps.channels["registry"], deps.channels["policy"], metrics
+    )
     sources = Sources(config.derp, config.dns, tailnet, own_names(config))
     admission = SessionAdmission(tailnet, deps.clock, metrics)
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)

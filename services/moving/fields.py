@@ -15,7 +15,7 @@ class UnusableRowError(Exception):
     """A row lacks something without which it means nothing."""
 
 
-class Fields:
+class RowFields:
     """Reads values of one row; a column that this release does not have reads as NULL."""
 
     def __init__(self, row: Mapping[str, object], kind: str, which: object, problems: Problems) -> None:

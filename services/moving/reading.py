@@ -15,11 +15,11 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from ipaddress import ip_address
 
-from services.moving.fields import Fields, UnusableRowError
+from services.moving.fields import RowFields, UnusableRowError
 from services.moving.values import GREATEST, NO_STRINGS, Key, MalformedError, flag, integer, key, moment, strings, text
 from services.shared.db.contents import contents_of
 from services.shared.db.recognition import Kind, Verdict, judge
-from services.shared.db.untouched import Row, Source, UntouchedError
+from services.shared.db.untouched import ForeignDatabase, Row, UntouchedError
 from services.shared.imported import (
     Counts,
     ImportedApiKey,
@@ -38,7 +38,7 @@ _GRANTED_BY_POLICY = ("0.22", "0.23", "0.24", "0.26", "0.27")
 """Releases that ask the policy each time whether a node has the tags that it requests."""
 
 
-async def read_installation(source: Source, progress: Progress) -> Installation:
+async def read_installation(source: ForeignDatabase, progress: Progress) -> Installation:
     """Read everything.
 
     Raises:
@@ -52,7 +52,7 @@ async def read_installation(source: Source, progress: Progress) -> Installation:
         raise UntouchedError(
             f"{source.name} is the database of Headscale {verdict.release}, but {verdict.fault}", remedy
         )
-    return await _Reader(source, verdict, progress).read()
+    return await _DatabaseReader(source, verdict, progress).read()
 
 
 def _called(verdict: Verdict) -> str:
@@ -61,8 +61,8 @@ def _called(verdict: Verdict) -> str:
     return {Kind.EMPTY: "it is empty"}.get(verdict.kind, "it is smartscale's own")
 
 
-class _Reader:
-    def __init__(self, source: Source, verdict: Verdict, progress: Progress) -> None:
+class _DatabaseReader:
+    def __init__(self, source: ForeignDatabase, verdict: Verdict, progress: Progress) -> None:
         self._source = source
         self._release = verdict.release
         self._progress = progress
@@ -87,7 +87,7 @@ class _Reader:
         found.last_ids = {name: last for name, last in last_ids.items() if last <= GREATEST}
         return found
 
-    async def _each(self, table: str, kind: str, counts: Counts, take: Callable[[Fields], None]) -> None:
+    async def _each(self, table: str, kind: str, counts: Counts, take: Callable[[RowFields], None]) -> None:
         async for row in self._rows(table):
             counts.found += 1
             which = row.get("id")
@@ -96,7 +96,7 @@ class _Reader:
                 self._problems.add(kind, which, "is marked as deleted", "left out")
                 continue
             try:
-                take(Fields(row, kind, which, self._problems))
+                take(RowFields(row, kind, which, self._problems))
             except UnusableRowError as error:
                 counts.left_out += 1
                 self._problems.add(kind, which, str(error), "left out")
@@ -114,7 +114,7 @@ class _Reader:
             async for row in self._source.rows(table, "id"):
                 yield row
 
-    def _user(self, row: Fields) -> None:
+    def _user(self, row: RowFields) -> None:
         self._found.users.append(
             ImportedUser(
                 id=_id(row),
@@ -134,7 +134,7 @@ class _Reader:
             tags[integer(row.get("pre_auth_key_id"))].append(text(row.get("tag")))
         return tags
 
-    def _preauth(self, row: Fields, key_tags: Mapping[int, list[str]]) -> None:
+    def _preauth(self, row: RowFields, key_tags: Mapping[int, list[str]]) -> None:
         number = _id(row)
         revoked = row.read("revoked", moment, None)
         expiration = row.read("expiration", moment, None)
@@ -155,7 +155,7 @@ class _Reader:
             )
         )
 
-    def _api_key(self, row: Fields) -> None:
+    def _api_key(self, row: RowFields) -> None:
         self._found.api_keys.append(
             ImportedApiKey(
                 id=_id(row),
@@ -173,7 +173,7 @@ class _Reader:
         async for row in self._rows("routes"):
             if row.get("deleted_at") is not None:
                 continue
-            fields = Fields(row, "route", row.get("id"), self._problems)
+            fields = RowFields(row, "route", row.get("id"), self._problems)
             owner = fields.read("node_id", integer, 0) or fields.read("machine_id", integer, 0)
             prefix = fields.read("prefix", text, "")
             for name, place in (
@@ -185,7 +185,7 @@ class _Reader:
                     place[owner].append(prefix)
         return routes
 
-    def _node(self, row: Fields, routes: _Routes, ephemeral: set[int]) -> None:
+    def _node(self, row: RowFields, routes: _Routes, ephemeral: set[int]) -> None:
         number = _id(row)
         ipv4, ipv6 = _addresses(row)
         made_by = row.read("auth_key_id", integer, 0)
@@ -242,21 +242,21 @@ class _Routes:
         self.primary: defaultdict[int, list[str]] = defaultdict(list)
 
 
-def _id(row: Fields) -> int:
+def _id(row: RowFields) -> int:
     number = row.need("id", integer)
     if number <= 0:
         raise UnusableRowError("it has no id")
     return number
 
 
-def _key(row: Fields, name: str, kind: type[Key]) -> Key:
+def _key(row: RowFields, name: str, kind: type[Key]) -> Key:
     found = row.need(name, lambda value: key(kind, value))
     if found.is_zero:
         raise UnusableRowError(f"it has no {name}")
     return found
 
 
-def _addresses(row: Fields) -> tuple[str, str]:
+def _addresses(row: RowFields) -> tuple[str, str]:
     """Return the IPv4 and the IPv6 address; empty if there is none."""
     found = (
         *row.read("ip_addresses", _listed_addresses, NO_STRINGS),

@@ -18,7 +18,7 @@ from services.shared.access.inputs import AccessNode, AccessUser
 from services.shared.bus import Bus
 from services.shared.changelog import Batch, batches, topic
 from services.shared.ids import TailnetId
-from services.shared.inventory import access_node, access_user, has_ended, instant
+from services.shared.inventory import access_node, access_user, instant, is_expired
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
 
@@ -28,7 +28,7 @@ TIMEOUT = 60.0
 """Deadline of the whole stream in seconds; 100,000 nodes take about 5 s of CPU time."""
 
 
-class RegistryClient:
+class RegistrySubjects:
     """The users and nodes of the tailnet, over a channel."""
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
@@ -84,4 +84,4 @@ def _has_users(batch: Batch) -> bool:
 def _node(subject: node_types.Subject, now: datetime) -> AccessNode:
     expiry = instant(subject.expiry) if subject.HasField("expiry") else None
     attributes = tuple(sorted(subject.attributes.items()))
-    return access_node(subject, subject.created_at, attributes, ended=has_ended(subject.expired, expiry, now))
+    return access_node(subject, subject.created_at, attributes, expired=is_expired(subject.expired, expiry, now))

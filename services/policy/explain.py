@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.policy.model.checks.described import TopologyError
-from services.policy.model.checks.explaining import Explainer, Explanation, Question
+from services.policy.model.checks.explaining import AccessQuestion, Explainer, Explanation
 from services.policy.model.checks.topology import Topology, read_topology
 from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.sections.names import literal
@@ -76,7 +76,7 @@ def explain_in(
                 continue
             answer, visible = _without_access(tailnet, sender_name, target_name, node), False
             if answer is None:
-                answer = explainer.ask(Question(sender.id, target, port, protocols))
+                answer = explainer.ask(AccessQuestion(sender.id, target, port, protocols))
                 visible = node is not None and access.sees(sender.id, node.id)
             answers.append(
                 {

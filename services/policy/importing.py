@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.policy.model.compiler import compile_policy
 from services.policy.model.text.problems import PolicyError
-from services.policy.model.version import Draft, etag_of
+from services.policy.model.version import CheckedPolicy, etag_of
 from services.policy.sql import SqlStore
 from services.policy.sql.tables import VERSION_TABLE
 from services.policy.usecases import Rules
@@ -42,7 +42,7 @@ class PolicyPlan:
     def __init__(self, compiled: CompiledPolicy = ALLOW_ALL, warnings: tuple[str, ...] = ()) -> None:
         self.compiled = compiled
         self.warnings = warnings
-        self.draft: Draft | None = None
+        self.draft: CheckedPolicy | None = None
         self.from_file = False
 
 
@@ -68,11 +68,11 @@ def plan(policy: ImportedPolicy | None, config: Config, user_names: Collection[s
     planned.from_file = rules.file_mode
     compiled = document.policy.to_bytes()
     if not rules.file_mode:
-        planned.draft = Draft(
+        planned.draft = CheckedPolicy(
             policy.text, compiled, AUTHOR, f"taken over from {policy.origin}", now, etag_of(policy.text)
         )
     elif policy.origin == str(config.policy.path):
-        planned.draft = Draft(policy.text, compiled, FILE_AUTHOR, policy.name, now, etag_of(policy.text))
+        planned.draft = CheckedPolicy(policy.text, compiled, FILE_AUTHOR, policy.name, now, etag_of(policy.text))
     return planned
 
 

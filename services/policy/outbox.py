@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smartscale.common.v1 import common_pb2
 
-from services.policy.model.version import Record
+from services.policy.model.version import LogEntry
 from services.shared.bus import Bus
 from services.shared.changelog import topic
 from services.shared.ids import TailnetId
@@ -19,7 +19,7 @@ class Outbox:
         self._bus = bus
         self._tailnet = tailnet
 
-    async def publish(self, record: Record) -> None:
+    async def publish(self, record: LogEntry) -> None:
         """Send a record that was just committed."""
         batch = common_pb2.ChangeBatch(
             tailnet_id=self._tailnet,

@@ -22,13 +22,13 @@ MAX_STATUS_TEXT = 6000
 """Maximum bytes of an error text: gRPC sends it in a header, and most peers accept 8 KiB of headers."""
 
 
-class _RefusedError(Exception):
+class _DocumentRefusedError(Exception):
     """A refused document, with a text that fits into a status."""
 
 
 @answers(
     {
-        _RefusedError: grpc.StatusCode.INVALID_ARGUMENT,
+        _DocumentRefusedError: grpc.StatusCode.INVALID_ARGUMENT,
         NotFoundError: grpc.StatusCode.NOT_FOUND,
         FileModeError: grpc.StatusCode.FAILED_PRECONDITION,
         OvertakenError: grpc.StatusCode.ABORTED,
@@ -62,7 +62,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
                     if_match=request.if_match,
                 )
             except PolicyError as error:
-                raise _RefusedError(_fitting(error)) from error
+                raise _DocumentRefusedError(_fitting(error)) from error
         return pb.SetPolicyResponse(version=version_to_proto(version), warnings=warnings)
 
     async def CheckPolicy(
@@ -75,7 +75,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             try:
                 warnings = await self._policies.check(request.text)
             except PolicyError as error:
-                raise _RefusedError(_fitting(error)) from error
+                raise _DocumentRefusedError(_fitting(error)) from error
         return pb.CheckPolicyResponse(warnings=warnings)
 
     async def ExplainPolicy(
@@ -101,7 +101,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             try:
                 answer, warnings = await self._policies.preview(request.text)
             except PolicyError as error:
-                raise _RefusedError(_fitting(error)) from error
+                raise _DocumentRefusedError(_fitting(error)) from error
             _check_answer(answer)
         found = [policy_types.PolicyDifference(node=name, **one) for name, one in answer["nodes"].items()]
         return pb.PreviewPolicyResponse(differences=found, unchanged=answer["unchanged"], warnings=warnings)
@@ -143,7 +143,7 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
 
 def _check_answer(answer: Result) -> None:
     if "errors" in answer:
-        raise _RefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
+        raise _DocumentRefusedError(_fitting(PolicyError(Problem(line) for line in answer["errors"])))
 
 
 def _fitting(error: PolicyError) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from services.policy.model.version import Draft, InForce, Record, Records, Version
+from services.policy.model.version import CheckedPolicy, InForce, LogEntry, Records, Version
 
 KEPT_CHANGES = 100
 """Number of changes kept in the log. Each has a whole compiled form, so readers need only the latest."""
@@ -42,14 +42,14 @@ class Store(Protocol):
         """Return versions below a number (0: all), newest first, without text."""
         ...
 
-    async def accept(self, draft: Draft, if_match: str) -> tuple[Version, Record]:
+    async def accept(self, draft: CheckedPolicy, if_match: str) -> tuple[Version, LogEntry]:
         """Store a version and put it in force.
 
         Raises: `OvertakenError` when `if_match` is given and is not the etag in force.
         """
         ...
 
-    async def put_in_force(self, compiled: bytes, number: int, now: datetime) -> Record:
+    async def put_in_force(self, compiled: bytes, number: int, now: datetime) -> LogEntry:
         """Put a compiled form in force without a new version: an older version, or none (0)."""
         ...
 

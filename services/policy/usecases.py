@@ -14,7 +14,7 @@ from services.policy.model.checks.topology import Topology
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError, TailnetUnknownError
 from services.policy.model.text.problems import PolicyError
-from services.policy.model.version import Draft, InForce, Record, Records, Version, etag_of
+from services.policy.model.version import CheckedPolicy, InForce, LogEntry, Records, Version, etag_of
 from services.policy.store import Store
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL, CompiledPolicy
 from services.shared.runtime.clock import Clock
@@ -30,12 +30,12 @@ MAX_NOTE = 1000
 class Publisher(Protocol):
     """Announces committed changes."""
 
-    async def publish(self, record: Record) -> None:
+    async def publish(self, record: LogEntry) -> None:
         """Send one record."""
         ...
 
 
-class Tailnet(Protocol):
+class SubjectSource(Protocol):
     """Source of the users and nodes that a policy is checked against."""
 
     async def read(self) -> Topology | None:
@@ -59,7 +59,7 @@ class Policies:
     """The use cases of one tailnet."""
 
     def __init__(
-        self, store: Store, publisher: Publisher, clock: Clock, rules: Rules, tailnet: Tailnet | None = None
+        self, store: Store, publisher: Publisher, clock: Clock, rules: Rules, tailnet: SubjectSource | None = None
     ) -> None:
         self._store = store
         self._publisher = publisher
@@ -176,11 +176,11 @@ class Policies:
             return document
         return examine(document, users, tailnet.nodes.values(), tailnet.prefixes)
 
-    async def _draft(self, text: str, document: Document, author: str, reason: str) -> Draft:
+    async def _draft(self, text: str, document: Document, author: str, reason: str) -> CheckedPolicy:
         etag = await asyncio.to_thread(etag_of, text)
-        return Draft(text, document.policy.to_bytes(), author, reason, self._clock.now(), etag)
+        return CheckedPolicy(text, document.policy.to_bytes(), author, reason, self._clock.now(), etag)
 
-    async def _accept(self, draft: Draft, if_match: str = "") -> Version:
+    async def _accept(self, draft: CheckedPolicy, if_match: str = "") -> Version:
         async with self._writing:
             version, record = await self._store.accept(draft, if_match)
             await self._publisher.publish(record)

@@ -10,7 +10,7 @@ import grpc.aio
 from smartscale.policy.v1 import policy_pb2_grpc
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.policy.clients import RegistryClient, UserFollower
+from services.policy.clients import RegistrySubjects, UserFollower
 from services.policy.model.compiler import ProviderGroups
 from services.policy.outbox import Outbox
 from services.policy.rpc import PolicyServicer
@@ -136,7 +136,7 @@ async def build(config: Config, deps: Deps) -> PolicyService:
     store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec())
     rules = rules_of(config)
     channel = deps.channels.get("registry")
-    tailnet = RegistryClient(channel, deps.clock) if channel is not None else None
+    tailnet = RegistrySubjects(channel, deps.clock) if channel is not None else None
     policies = Policies(store, Outbox(deps.bus, DEFAULT_TAILNET), deps.clock, rules, tailnet)
     file = None
     if rules.file_mode and config.policy.path is not None:

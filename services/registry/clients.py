@@ -18,7 +18,7 @@ from services.shared.ids import TailnetId
 _TIMEOUT = 10.0
 
 
-class PolicyLog:
+class ApprovalPolicyLog:
     """The log of the policy service, applied to automatic approval."""
 
     service = "policy"
@@ -70,5 +70,5 @@ class PolicyLog:
 
 def policy_follower(channel: grpc.aio.Channel, bus: Bus, change: PolicyChange, tailnet: TailnetId) -> Follower:
     """Return the follower that keeps automatic approval at the policy in force; approval rests until it is known."""
-    log = PolicyLog(channel, change, tailnet)
+    log = ApprovalPolicyLog(channel, change, tailnet)
     return Follower(bus, tailnet, (log,), log.start_over, expected=(UnavailableError, ValueError))

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from smartscale.registry.v1 import registry_pb2
 
 from services.registry.model.state import State
-from services.registry.usecases.ledger import Observer
+from services.registry.usecases.ledger import LedgerObserver
 from services.shared.rpc.interceptors import RpcMetrics
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
@@ -34,7 +34,7 @@ Samples = list[tuple[dict[str, str], float]]
 """Labels and value of the samples of one name."""
 
 
-class RegistryMetrics(Observer):
+class RegistryMetrics(LedgerObserver):
     """The registry's numbers in one Prometheus registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:

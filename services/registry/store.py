@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 from services.registry.model.errors import UnavailableError
 from services.registry.model.fact import Fact
 from services.registry.model.link import Link
-from services.registry.model.standing import Entry, Standing
+from services.registry.model.standing import HistoryEntry, Standing
 from services.registry.model.state import State
 from services.shared.ids import NodeId, UserId
 from services.shared.rpc.presence import SessionsDigest
@@ -34,7 +34,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Gateway:
+class GatewayRecord:
     """A gateway that reports sessions."""
 
     gateway_id: str
@@ -51,7 +51,7 @@ class Absence:
     since: datetime
 
 
-class Codec(Protocol):
+class FactCodec(Protocol):
     """How facts become payloads of the log, and facts again."""
 
     def encode(self, seq: int, time: datetime, fact: Fact) -> bytes:
@@ -82,7 +82,7 @@ class Log(Protocol):
         """All absences, oldest first."""
         ...
 
-    async def gateways(self) -> list[Gateway]:
+    async def gateways(self) -> list[GatewayRecord]:
         """All gateways, the one longest unheard first."""
         ...
 
@@ -106,11 +106,11 @@ class Transaction(Log, Protocol):
         """Forget records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
         ...
 
-    async def gateway(self, gateway_id: str) -> Gateway | None:
+    async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         """One gateway."""
         ...
 
-    async def put_gateway(self, gateway: Gateway) -> None:
+    async def put_gateway(self, gateway: GatewayRecord) -> None:
         """Add or change a gateway."""
         ...
 
@@ -158,7 +158,7 @@ class Transaction(Log, Protocol):
         """Forget an identity."""
         ...
 
-    async def history(self, user_id: UserId) -> list[Entry]:
+    async def history(self, user_id: UserId) -> list[HistoryEntry]:
         """A user's history, newest first."""
         ...
 
@@ -178,7 +178,7 @@ class Transaction(Log, Protocol):
         """Note the last change of a user's standing."""
         ...
 
-    async def add_history(self, entries: Sequence[Entry]) -> None:
+    async def add_history(self, entries: Sequence[HistoryEntry]) -> None:
         """Add to histories; of each attribute of a person only the last entries are kept."""
         ...
 

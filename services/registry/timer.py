@@ -16,7 +16,7 @@ _SHORTEST = timedelta(milliseconds=20)
 _NUDGE_EVERY = 15.0
 
 
-class Timer:
+class KeeperTimer:
     """Waits for the next due thing. A database that does not answer delays it and ends nothing."""
 
     def __init__(self, keeper: Keeper, outbox: Outbox) -> None:

@@ -224,7 +224,7 @@ def relay_from_proto(message: relay_types.Relay) -> Relay:
     )
 
 
-class ChangeCodec:
+class ProtoFactCodec:
     """Facts as `Change` messages: what the log stores and the bus carries."""
 
     def __init__(self, tailnet: TailnetId) -> None:

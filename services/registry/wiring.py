@@ -12,10 +12,10 @@ from services.registry.model.address import Pool
 from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
 from services.registry.sql import SqlStore
-from services.registry.timer import Timer
+from services.registry.timer import KeeperTimer
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
-from services.registry.usecases.approval import Policies, PolicyChange
+from services.registry.usecases.approval import CurrentPolicy, PolicyChange
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.keeper import Keeper
@@ -23,13 +23,13 @@ from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.listing import Listings
 from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
-from services.registry.usecases.presence import Presence
+from services.registry.usecases.presence import PresenceTracker
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.rights import Rights
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
-from services.registry.wire import ChangeCodec
+from services.registry.wire import ProtoFactCodec
 from services.shared.background import Background
 from services.shared.changelog import Follower
 from services.shared.config.model import Config
@@ -42,9 +42,9 @@ from services.shared.runtime.process import Deps
 class RegistryService:
     """The registry of one tailnet, embedded or alone."""
 
-    def __init__(self, config: Config, deps: Deps, settings: Settings) -> None:
+    def __init__(self, config: Config, deps: Deps, settings: RegistrySettings) -> None:
         tailnet = DEFAULT_TAILNET
-        codec = ChangeCodec(tailnet)
+        codec = ProtoFactCodec(tailnet)
         self._background = Background(deps.telemetry)
         self._engine: AsyncEngine = create_engine(config.database)
         self._store = SqlStore(self._engine, tailnet, codec)
@@ -60,8 +60,8 @@ class RegistryService:
             deps.telemetry.tracer if deps.telemetry.tracing else None,
         )
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
-        self.timer = Timer(self.keeper, self._outbox)
-        allocator, policies = Allocator(settings), Policies()
+        self.timer = KeeperTimer(self.keeper, self._outbox)
+        allocator, policies = Allocator(settings), CurrentPolicy()
         self.ledger.consequence = policies.follow_users
         self._follower: Follower | None = None
         if "policy" in deps.channels:
@@ -76,7 +76,7 @@ class RegistryService:
             nodes=Nodes(self.ledger, settings, allocator, policies),
             admission=NodeAdmission(self.ledger, settings, allocator, policies),
             updates=Updates(self.ledger, allocator, policies),
-            presence=Presence(self.ledger, self.timer.wake),
+            presence=PresenceTracker(self.ledger, self.timer.wake),
             relays=Relays(self.ledger),
             feed=Feed(self.ledger, self._store),
         )
@@ -106,15 +106,15 @@ class RegistryService:
         await self._engine.dispose()
 
 
-async def build(config: Config, deps: Deps, settings: Settings | None = None) -> RegistryService:
+async def build(config: Config, deps: Deps, settings: RegistrySettings | None = None) -> RegistryService:
     """Make the service from the configuration and what the process hands it."""
     return RegistryService(config, deps, settings or settings_of(config))
 
 
-def settings_of(config: Config) -> Settings:
+def settings_of(config: Config) -> RegistrySettings:
     """Return the registry's settings from the configuration."""
     prefixes = config.prefixes
-    return Settings(
+    return RegistrySettings(
         v4=Pool.of(prefixes.v4) if prefixes.v4 else None,
         v6=Pool.of(prefixes.v6) if prefixes.v6 else None,
         random_addresses=prefixes.allocation == "random",

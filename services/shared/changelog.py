@@ -63,7 +63,7 @@ def _batch(message: Message | Reconnected) -> Batch:
     return Batch(message.topic, records, message.traceparent)
 
 
-class Page(Protocol):
+class ChangesPage(Protocol):
     """Records after a position, as the owner of a log returns them."""
 
     @property
@@ -95,7 +95,7 @@ class ChangeLog(Protocol):
         """Number of the last record that was applied or that a snapshot contained."""
         ...
 
-    async def changes(self, after: int) -> Page:
+    async def changes(self, after: int) -> ChangesPage:
         """Ask the owner for the records after a position.
 
         Raises:

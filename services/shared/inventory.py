@@ -122,7 +122,7 @@ def access_user(user: UserFields) -> AccessUser:
 
 
 def access_node(
-    node: NodeFields, created: datetime | Timestamp, attributes: Attributes = (), *, ended: bool = False
+    node: NodeFields, created: datetime | Timestamp, attributes: Attributes = (), *, expired: bool = False
 ) -> AccessNode:
     """Return a node as the evaluator knows it; `ended` says that its key has ended.
 
@@ -131,7 +131,7 @@ def access_node(
     change that the evaluator would have to look into.
     """
     tags, advertised = tuple(node.tags), tuple(node.advertised_routes)
-    approved = () if ended else tuple(node.approved_routes)
+    approved = () if expired else tuple(node.approved_routes)
     return AccessNode(
         id=node.id,
         user_id=0 if tags else node.user_id,
@@ -152,7 +152,7 @@ def _microseconds(time: datetime | Timestamp) -> int:
     return (time - _EPOCH) // _MICROSECOND
 
 
-def has_ended(recorded: bool, expiry: datetime | None, now: datetime) -> bool:
+def is_expired(recorded: bool, expiry: datetime | None, now: datetime) -> bool:
     """Return whether a key has ended: the registry recorded it, or its time has passed."""
     return recorded or (expiry is not None and expiry <= now)
 

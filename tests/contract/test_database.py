@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import PostgresConfig, SqliteConfig
-from services.shared.db.database import DatabaseAwayError, UtcDateTime, create_engine, migrate, read, write
+from services.shared.db.database import DatabaseUnavailableError, UtcDateTime, create_engine, migrate, read, write
 
 metadata = MetaData()
 THINGS = Table(
@@ -224,7 +224,7 @@ async def test_a_wrong_password_or_name_is_not_waited_for(server: DatabaseConfig
     wrong = replace(server, postgres=replace(server.postgres, name="absent"))
     engine = create_engine(wrong)
     async with asyncio.timeout(10):
-        with pytest.raises(DatabaseAwayError, match="absent"):
+        with pytest.raises(DatabaseUnavailableError, match="absent"):
             await migrate(engine, tmp_path, "test_version")
     await engine.dispose()
 
@@ -233,7 +233,7 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "db.sqlite"
     path.write_bytes(b"not a database" * 100)
     engine = create_engine(DatabaseConfig(sqlite=SqliteConfig(path=path)))
-    with pytest.raises(DatabaseAwayError, match=r"db.sqlite.*not a database"):
+    with pytest.raises(DatabaseUnavailableError, match=r"db.sqlite.*not a database"):
         await migrate(engine, tmp_path, "test_version")
     await engine.dispose()
 
@@ -319,7 +319,7 @@ async def test_a_database_that_is_away_is_told_apart_from_a_statement_that_is_wr
     nobody = create_engine(
         DatabaseConfig(type="postgres", postgres=PostgresConfig(host="127.0.0.1", port=1, name="x", user="x"))
     )
-    with pytest.raises(DatabaseAwayError, match="the database failed"):
+    with pytest.raises(DatabaseUnavailableError, match="the database failed"):
         async with write(nobody):
             pass
     await nobody.dispose()

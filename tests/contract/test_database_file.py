@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import SqliteConfig
 from services.shared.db.causes import cause_of
-from services.shared.db.database import DatabaseAwayError, create_engine, read, write
+from services.shared.db.database import DatabaseUnavailableError, create_engine, read, write
 from services.shared.db.file import DatabaseInUseError, hold
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,9 @@ async def test_nothing_is_stored_in_a_file_that_was_removed(engine: AsyncEngine,
     await add(engine)
     path.unlink()
     for attempt in (add(engine), count(engine), add(engine)):
-        with pytest.raises(DatabaseAwayError, match=r"db\.sqlite was removed under the running server; .* backup"):
+        with pytest.raises(
+            DatabaseUnavailableError, match=r"db\.sqlite was removed under the running server; .* backup"
+        ):
             await attempt
     assert not path.exists()
 
@@ -80,7 +82,7 @@ async def test_nothing_is_stored_in_a_file_that_took_its_place(engine: AsyncEngi
     await add(engine)
     path.rename(path.with_name("old"))
     path.write_bytes(b"")
-    with pytest.raises(DatabaseAwayError, match="was replaced"):
+    with pytest.raises(DatabaseUnavailableError, match="was replaced"):
         await add(engine)
     path.with_name("old").rename(path)
     await add(engine)
@@ -102,7 +104,9 @@ async def test_a_second_engine_of_the_process_keeps_the_locks_of_the_first(engin
 async def test_a_full_disk_is_named(engine: AsyncEngine) -> None:
     async with read(engine) as connection:
         pages = await connection.scalar(text("PRAGMA page_count"))
-    with pytest.raises(DatabaseAwayError, match=r"the disk of the database file .*db\.sqlite is full: free room on it"):
+    with pytest.raises(
+        DatabaseUnavailableError, match=r"the disk of the database file .*db\.sqlite is full: free room on it"
+    ):
         async with write(engine) as connection:
             await connection.execute(text(f"PRAGMA max_page_count={pages}"))
             await connection.execute(text("INSERT INTO words VALUES (:word)"), {"word": "x" * 100_000})
@@ -119,7 +123,7 @@ async def test_damage_is_named(path: Path) -> None:
         file.seek(4096)
         file.write(b"\xff" * 8192)
     engine = create_engine(config)
-    with pytest.raises(DatabaseAwayError, match=r"db\.sqlite is damaged: stop the server, and restore a backup"):
+    with pytest.raises(DatabaseUnavailableError, match=r"db\.sqlite is damaged: stop the server, and restore a backup"):
         await add(engine)
     await engine.dispose()
 

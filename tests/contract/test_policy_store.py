@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.policy.model.errors import OvertakenError
-from services.policy.model.version import NO_POLICY_ETAG, Draft, InForce
+from services.policy.model.version import NO_POLICY_ETAG, CheckedPolicy, InForce
 from services.policy.sql import SqlStore
 from services.policy.sql.tables import VERSION_TABLE, metadata
 from services.policy.store import KEPT_CHANGES
@@ -27,7 +27,7 @@ from services.shared.db.database import create_engine, migrate, read, write
 from services.shared.ids import DEFAULT_TAILNET, TailnetId
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-DRAFT = Draft('{"acls": []} // ä', b"compiled", "ada", "first", NOW, "a" * 64)
+DRAFT = CheckedPolicy('{"acls": []} // ä', b"compiled", "ada", "first", NOW, "a" * 64)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.shared.config import DatabaseConfig
 from services.shared.config.model import SqliteConfig
-from services.shared.db.database import DatabaseAwayError, UtcDateTime, create_engine, read, write
+from services.shared.db.database import DatabaseUnavailableError, UtcDateTime, create_engine, read, write
 from services.shared.db.prepared import Prepared
 from tests.fakes import postgres
 
@@ -109,7 +109,7 @@ async def test_a_reader_that_begins_with_it_sees_one_state(engine: AsyncEngine) 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 async def test_a_connection_that_is_lost_is_told_and_replaced(engine: AsyncEngine) -> None:
-    with pytest.raises(DatabaseAwayError):
+    with pytest.raises(DatabaseUnavailableError):
         async with write(engine) as connection:
             own = await connection.scalar(text("SELECT pg_backend_pid()"))
             async with write(engine) as other:

@@ -18,13 +18,13 @@ from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRe
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
-from services.registry.model.standing import KEPT, Entry, Standing
+from services.registry.model.standing import KEPT, HistoryEntry, Standing
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
 from services.registry.sql.store import MIGRATIONS, VERSION_TABLE
 from services.registry.sql.tables import metadata
-from services.registry.store import Absence, Gateway, Store, StoreUnavailableError
-from services.registry.wire import ChangeCodec
+from services.registry.store import Absence, GatewayRecord, Store, StoreUnavailableError
+from services.registry.wire import ProtoFactCodec
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
@@ -34,7 +34,7 @@ from tests.fakes.registry import machine, node_key
 from tests.fakes.registry_store import FakeRegistryStore
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-CODEC = ChangeCodec(DEFAULT_TAILNET)
+CODEC = ProtoFactCodec(DEFAULT_TAILNET)
 
 
 @pytest.fixture(params=["fake", "sqlite", "postgres"])
@@ -211,8 +211,8 @@ async def test_trimming_keeps_the_newest_and_the_young(store: Store) -> None:
 async def test_sessions_belong_to_their_gateway(store: Store) -> None:
     one, two = NodeId(1001), NodeId(1002)
     async with store.transaction() as rows:
-        await rows.put_gateway(Gateway("gw-1", NOW, False))
-        await rows.put_gateway(Gateway("gw-2", NOW - timedelta(seconds=1), True))
+        await rows.put_gateway(GatewayRecord("gw-1", NOW, False))
+        await rows.put_gateway(GatewayRecord("gw-2", NOW - timedelta(seconds=1), True))
         await rows.open_sessions("gw-1", [(1, one), (2, two)])
         await rows.open_sessions("gw-1", [(1, one)])
         await rows.open_sessions("gw-2", [(1, two)])
@@ -224,8 +224,8 @@ async def test_sessions_belong_to_their_gateway(store: Store) -> None:
         assert await rows.remove_gateway("gw-2") == {two}
         assert await rows.with_sessions([one, two]) == {one}
         assert await rows.gateway("gw-2") is None
-        assert await rows.gateway("gw-1") == Gateway("gw-1", NOW, False)
-    assert await store.gateways() == [Gateway("gw-1", NOW, False)]
+        assert await rows.gateway("gw-1") == GatewayRecord("gw-1", NOW, False)
+    assert await store.gateways() == [GatewayRecord("gw-1", NOW, False)]
 
 
 async def test_the_first_absence_stays(store: Store) -> None:
@@ -345,7 +345,7 @@ async def test_a_standing_is_the_last_one_and_goes_with_its_user(store: Store) -
 
 
 async def test_a_history_keeps_the_last_entries_of_each_attribute(store: Store) -> None:
-    email = Entry(user_id=UserId(1), at=NOW, attribute="email", before="", after="a@x", source="https://a")
+    email = HistoryEntry(user_id=UserId(1), at=NOW, attribute="email", before="", after="a@x", source="https://a")
     flapping = [replace(email, attribute="groups", after=str(number)) for number in range(KEPT + 3)]
     other = replace(email, user_id=UserId(2))
     async with store.transaction() as transaction:

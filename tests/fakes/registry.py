@@ -14,7 +14,7 @@ from smartscale.registry.v1 import registry_pb2_grpc
 from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.registry.wiring import RegistryService, build
 from services.shared.bus import Bus, MemoryBus
 from services.shared.config.model import Config, DatabaseConfig, PrefixesConfig, SqliteConfig
@@ -45,7 +45,7 @@ async def start_registry(
     config: Config | None = None,
     clock: Clock | None = None,
     bus: Bus | None = None,
-    settings: Settings | None = None,
+    settings: RegistrySettings | None = None,
     channels: dict[str, LocalChannel] | None = None,
     telemetry: Telemetry | None = None,
 ) -> tuple[RegistryService, LocalChannel, Bus]:

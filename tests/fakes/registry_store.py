@@ -14,10 +14,10 @@ from services.registry.model.fact import Fact, NodeRemoved, RelayRemoved
 from services.registry.model.link import Link
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
-from services.registry.model.standing import KEPT, Entry, Standing
+from services.registry.model.standing import KEPT, HistoryEntry, Standing
 from services.registry.model.state import State
 from services.registry.model.user import User
-from services.registry.store import Absence, Codec, Gateway, Record, StoreUnavailableError
+from services.registry.store import Absence, FactCodec, GatewayRecord, Record, StoreUnavailableError
 from services.shared.ids import NodeId, UserId
 from services.shared.rpc.presence import SessionsDigest, checksum_of
 
@@ -32,13 +32,13 @@ class _Rows:
     users: dict[UserId, User] = field(default_factory=dict)
     relays: dict[str, Relay] = field(default_factory=dict)
     log: list[tuple[datetime, Record]] = field(default_factory=list)
-    gateways: dict[str, Gateway] = field(default_factory=dict)
+    gateways: dict[str, GatewayRecord] = field(default_factory=dict)
     sessions: dict[tuple[str, int], NodeId] = field(default_factory=dict)
     absences: dict[NodeId, datetime] = field(default_factory=dict)
     heard: dict[str, datetime] = field(default_factory=dict)
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
     standings: dict[UserId, Standing] = field(default_factory=dict)
-    history: list[Entry] = field(default_factory=list)
+    history: list[HistoryEntry] = field(default_factory=list)
 
     def copy(self) -> _Rows:
         return _Rows(**{name: copy(value) for name, value in vars(self).items()})
@@ -62,7 +62,7 @@ class _FakeLog:
         rows = sorted(self._rows.absences.items(), key=lambda row: (row[1], row[0]))
         return [Absence(node_id, since) for node_id, since in rows]
 
-    async def gateways(self) -> list[Gateway]:
+    async def gateways(self) -> list[GatewayRecord]:
         return sorted(self._rows.gateways.values(), key=lambda gateway: (gateway.heard_at, gateway.gateway_id))
 
     async def relays_heard(self) -> Mapping[str, datetime]:
@@ -70,7 +70,7 @@ class _FakeLog:
 
 
 class _FakeTransaction(_FakeLog):
-    def __init__(self, rows: _Rows, codec: Codec) -> None:
+    def __init__(self, rows: _Rows, codec: FactCodec) -> None:
         super().__init__(rows)
         self._codec = codec
 
@@ -105,10 +105,10 @@ class _FakeTransaction(_FakeLog):
         ]
         return before - len(rows.log)
 
-    async def gateway(self, gateway_id: str) -> Gateway | None:
+    async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         return self._rows.gateways.get(gateway_id)
 
-    async def put_gateway(self, gateway: Gateway) -> None:
+    async def put_gateway(self, gateway: GatewayRecord) -> None:
         self._rows.gateways[gateway.gateway_id] = gateway
 
     async def remove_gateway(self, gateway_id: str) -> set[NodeId]:
@@ -135,7 +135,7 @@ class _FakeTransaction(_FakeLog):
     async def remove_link(self, issuer: str, subject: str) -> None:
         self._rows.links.pop((issuer, subject), None)
 
-    async def history(self, user_id: UserId) -> list[Entry]:
+    async def history(self, user_id: UserId) -> list[HistoryEntry]:
         return [entry for entry in reversed(self._rows.history) if entry.user_id == user_id]
 
     async def put_link(self, link: Link) -> None:
@@ -153,7 +153,7 @@ class _FakeTransaction(_FakeLog):
     async def put_standing(self, standing: Standing) -> None:
         self._rows.standings[standing.user_id] = standing
 
-    async def add_history(self, entries: Sequence[Entry]) -> None:
+    async def add_history(self, entries: Sequence[HistoryEntry]) -> None:
         for entry in entries:
             what = entry.user_id, entry.attribute
             mine = [one for one in self._rows.history if (one.user_id, one.attribute) == what]
@@ -183,7 +183,7 @@ class _FakeTransaction(_FakeLog):
 class FakeRegistryStore(_FakeLog):
     """One tailnet's rows in memory."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: FactCodec) -> None:
         super().__init__(_Rows())
         self._codec = codec
         self._lock = asyncio.Lock()

@@ -12,7 +12,7 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2_grpc
 
-from services.map_streamer.ingest import Follower, Replicas, Sources
+from services.map_streamer.ingest import LogIngest, Replicas, Sources
 from services.map_streamer.render import DnsSettings, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
@@ -50,7 +50,7 @@ class Lab:
         channel = LocalChannel(self.logs)
         metrics = Metrics(CollectorRegistry())
         tailnet = Tailnet(self.clock, ACCESS, RENDER, metrics)
-        follower = Follower(DEFAULT_TAILNET, tailnet, self.bus, channel, channel, metrics, quiet)
+        follower = LogIngest(DEFAULT_TAILNET, tailnet, self.bus, channel, channel, metrics, quiet)
         admission = SessionAdmission(tailnet, self.clock, metrics)
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self.bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)

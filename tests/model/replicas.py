@@ -25,7 +25,7 @@ from gateway.machine.presence import Presence
 from gateway.machine.reports import LastReports
 from gateway.machine.session import MapSessionRequest
 from gateway.machine.session_ports import Timing
-from services.map_streamer.ingest import Follower, Replicas, Sources
+from services.map_streamer.ingest import LogIngest, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.map_streamer.wiring import MapStreamerService
@@ -55,7 +55,7 @@ class Streamer:
         """Start it where nothing runs."""
         channel, metrics = LocalChannel(self._logs), Metrics(CollectorRegistry())
         tailnet = Tailnet(self._clock, ACCESS, RENDER, metrics)
-        follower = Follower(DEFAULT_TAILNET, tailnet, self._bus, channel, channel, metrics)
+        follower = LogIngest(DEFAULT_TAILNET, tailnet, self._bus, channel, channel, metrics)
         admission = SessionAdmission(tailnet, self._clock, metrics)
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self._bus)
         sources = Sources(DerpConfig(), DnsConfig(), tailnet)

@@ -15,7 +15,7 @@ from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.inventory import access_node, has_ended
+from services.shared.inventory import access_node, is_expired
 from tests.fakes.netmap import Json, Netmap
 
 STUN_PREFIX = "198.51.100."
@@ -45,7 +45,7 @@ class Truth:
             policy,
             [AccessUser(u.id, u.name, u.email, u.provider_id, u.role, frozenset(u.groups)) for u in people],
             [
-                access_node(n, n.created, n.attributes, ended=has_ended(n.ended, n.expiry, now))
+                access_node(n, n.created, n.attributes, expired=is_expired(n.recorded_expired, n.expiry, now))
                 for _, n in sorted(self._nodes.items())
             ],
             prefixes=("100.64.0.0/10", "fd7a:115c:a1e0::/48"),
@@ -63,7 +63,7 @@ class Truth:
 
     def _peer(self, viewer_id: int, peer_id: int) -> Json:
         node = self._nodes[peer_id]
-        expired = node.ended or (node.expiry is not None and node.expiry <= self._now)
+        expired = node.recorded_expired or (node.expiry is not None and node.expiry <= self._now)
         addresses = [f"{node.ipv4}/32", f"{node.ipv6}/128"]
         kinds = zip(node.endpoints, node.endpoint_types, strict=True)
         return {

@@ -15,7 +15,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 from services.shared.access.election import served_routes
 from services.shared.access.inputs import AccessNode
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.inventory import access_node, has_ended, instant
+from services.shared.inventory import access_node, instant, is_expired
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 YEAR_ONE = Timestamp(seconds=-62135596800)
@@ -146,7 +146,7 @@ def served(nodes: Iterable[node_types.Subject], now: datetime) -> dict[int, list
 
 def _router(node: node_types.Subject, now: datetime) -> AccessNode:
     expiry = instant(node.expiry) if node.HasField("expiry") else None
-    return access_node(node, node.created_at, ended=has_ended(node.expired, expiry, now))
+    return access_node(node, node.created_at, expired=is_expired(node.expired, expiry, now))
 
 
 def network_order(route: str) -> tuple[bool, int, int, int]:

@@ -92,7 +92,7 @@ async def _examine_tls(
         )  # fmt: skip
         return False
     if shown.code:
-        cause, remedy = _explained(shown, host, ca_key)
+        cause, remedy = _explain_failure(shown, host, ca_key)
         report.fail("tls-certificate", f"the certificate of {host} is not valid: {shown.message}", cause, remedy)
         return False
     report.ok("tls", f"{shown.version}, the certificate of {host} is valid")
@@ -141,7 +141,7 @@ def names_of(certificate: x509.Certificate) -> tuple[str, ...]:
     return (*names.get_values_for_type(x509.DNSName), *map(str, names.get_values_for_type(x509.IPAddress)))
 
 
-def _explained(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
+def _explain_failure(shown: TlsPeer, host: str, ca_key: str) -> tuple[str, str]:
     """Return cause and remedy of a certificate error."""
     leaf = shown.chain[0] if shown.chain else None
     private = f"use one of a public authority, or name yours in {ca_key}"

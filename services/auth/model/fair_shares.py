@@ -37,7 +37,7 @@ class Progress(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PendingEntry:
     """A pending entry of one group."""
 
     key: str
@@ -73,7 +73,7 @@ def losing_group(held: Mapping[Path, int], newcomer: Path) -> Path | None:
     return chosen if held.get(chosen, 0) else None
 
 
-def least_advanced(entries: Sequence[Entry]) -> str:
+def least_advanced(entries: Sequence[PendingEntry]) -> str:
     """The key of the entry of one group that goes; `entries` are sorted from the oldest to the newest.
 
     Raises:

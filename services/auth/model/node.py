@@ -11,7 +11,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 
 from services.auth.model.login import RegisterMethod
 from services.shared.ids import NodeId, UserId
-from services.shared.inventory import has_ended, instant
+from services.shared.inventory import instant, is_expired
 from services.shared.keys import MachineKey, NodeKey
 
 
@@ -63,7 +63,7 @@ class KnownNode:
 
     def is_expired(self, now: datetime) -> bool:
         """Whether its key has expired. A tagged node's can be without an expiry: the registry recorded it."""
-        return has_ended(self.record.expired, self.expiry, now)
+        return is_expired(self.record.expired, self.expiry, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class FoundNodes:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeAdmission:
+class NodeToAdmit:
     """A node for the registry to admit."""
 
     machine_key: MachineKey

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, RowMapping, and_, case, delete, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.auth.model.fair_shares import Entry, Progress, least_advanced, losing_group, network_path
+from services.auth.model.fair_shares import PendingEntry, Progress, least_advanced, losing_group, network_path
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
 from services.auth.model.oidc.flow import FlowState
 from services.auth.sql.tables import flows, logins, tailnets
@@ -130,7 +130,9 @@ class SqlLogins:
             .order_by(*_AGE)
         )
         rows = await connection.execute(query)
-        return AuthId(least_advanced([Entry(auth_id, _progress(state, flow or 0)) for auth_id, state, flow in rows]))
+        return AuthId(
+            least_advanced([PendingEntry(auth_id, _progress(state, flow or 0)) for auth_id, state, flow in rows])
+        )
 
     async def _one(self, connection: AsyncConnection, where: ColumnElement[bool]) -> Login | None:
         row = (await connection.execute(select(logins).where(self._ours(where)))).mappings().one_or_none()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from services.auth.model.node import AdmittedNode, FoundNodes, KnownLink, KnownNode, KnownUser, NodeAdmission
+from services.auth.model.node import AdmittedNode, FoundNodes, KnownLink, KnownNode, KnownUser, NodeToAdmit
 from services.auth.model.oidc.identity import ProviderIdentity
 from services.auth.model.rights import RecordedRightsChange
 from services.shared.ids import NodeId, UserId
@@ -19,7 +19,7 @@ class Registry(Protocol):
         """Return what the registry knows under these keys."""
         ...
 
-    async def admit(self, admission: NodeAdmission) -> AdmittedNode:
+    async def admit(self, admission: NodeToAdmit) -> AdmittedNode:
         """Admit a node; idempotent on (machine key, node key)."""
         ...
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from services.auth.model.errors import ConflictError, NotFoundError, RefusedError, SuspendedError, TooManyError
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod, new_auth_id
-from services.auth.model.node import AdmittedNode, KnownUser, NodeAdmission
+from services.auth.model.node import AdmittedNode, KnownUser, NodeToAdmit
 from services.auth.model.registration import RegistrationRequest, first_expiry
 from services.auth.model.rights import SUSPENDED
 from services.auth.store.logins import LoginLimits, LoginStore
@@ -180,7 +180,7 @@ class Logins:
         await self._check_tags(login, user)
         try:
             admitted = await self._registry.admit(
-                NodeAdmission(
+                NodeToAdmit(
                     machine_key=login.machine_key,
                     node_key=login.node_key,
                     old_node_key=login.old_node_key,

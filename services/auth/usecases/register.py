@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from services.auth.model.errors import RefusedError, TooManyError
 from services.auth.model.login import LoginState, RegisterMethod
-from services.auth.model.node import AdmittedNode, FoundNodes, KnownNode, KnownUser, NodeAdmission
+from services.auth.model.node import AdmittedNode, FoundNodes, KnownNode, KnownUser, NodeToAdmit
 from services.auth.model.preauth_key import PreAuthKey
 from services.auth.model.registration import (
     AlreadyRegistered,
@@ -165,7 +165,7 @@ class RegisterNode:
         hold = await self._keys.claim(key, registration.machine_key, registration.node_key)
         try:
             admitted = await self._registry.admit(
-                NodeAdmission(
+                NodeToAdmit(
                     machine_key=registration.machine_key,
                     node_key=registration.node_key,
                     old_node_key=registration.old_node_key,

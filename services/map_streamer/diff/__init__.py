@@ -1,4 +1,4 @@
-"""The difference of two states, for one node and for all nodes that a class sees. Pure."""
+"""Differences: compares two records of a node, and two views for each class of viewers. Pure; knows no encoding."""
 
 from services.map_streamer.diff.difference import Difference as Difference
 from services.map_streamer.diff.difference import PeerDelta as PeerDelta

@@ -1,4 +1,4 @@
-"""The difference between two views: computed once per pair of views, and once per pair of classes in them."""
+"""The difference between two views. Peer changes are computed once for each pair of old and new class of viewers."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class PeerDelta:
         self.whole = whole
         self.patched = patched
         self.named: frozenset[int] = frozenset((*removed, *whole, *patched))
-        """Every node that it says anything about."""
+        """All node ids in the three lists."""
 
 
 NOTHING = PeerDelta()
 
 
 class Difference:
-    """All that changed from an old view to a new one.
+    """Everything that changed from an old view to a new one.
 
-    With `uncertain`, the client's state lies somewhere between the old view and the next newer one that is known: all
-    that was touched in between is told whole, or removed.
+    With `uncertain`, the client's state lies somewhere between the old view and the next newer one here: the nodes
+    touched in between are sent whole, or as removed.
     """
 
     def __init__(
@@ -79,37 +79,39 @@ class Difference:
 
     @property
     def alike(self) -> bool:
-        """Whether all viewers of a class hear the same, but for nodes that changed themselves."""
+        """True if all viewers of a class are sent the same delta, except nodes that changed themselves."""
         return not (self.reshaped or self.users or self.dns_records or self.uncertain is not None)
 
     @property
     def empty(self) -> bool:
-        """Whether nobody can have anything to be told."""
+        """True if no session has to be sent anything."""
         return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.uncertain)
 
     def concerns(self, class_: int) -> bool:
-        """Whether those members of a class who did not change themselves have anything to hear; only where `alike`."""
+        """Return whether unchanged members of a class have to be sent anything; valid only if `alike`."""
         return self.relays or not self.changes.keys().isdisjoint(self.new.visibility.visible_set(class_))
 
     def peers(self, node_id: int) -> PeerDelta:
-        """What a viewer must be told about peers; the viewer itself may be named and must be left out."""
+        """Return the peer changes for a viewer; they may include the viewer itself, which the caller leaves out."""
         return self.peers_between(*self.classes(node_id))
 
     def peers_between(self, old_class: int, new_class: int) -> PeerDelta:
-        """The same, for a viewer that went from one class to another (or stayed in it)."""
+        """Return the peer changes for viewers that were in `old_class` and are in `new_class`."""
         found = self._peers.get((old_class, new_class))
         if found is None:
-            found = self._reshaped(old_class, new_class) if self.reshaped else self._touched(new_class)
+            found = (
+                self._peers_of_reshaped(old_class, new_class) if self.reshaped else self._peers_of_changes(new_class)
+            )
             if self.uncertain is not None:
-                found = self._doubtful(found, new_class)
+                found = self._with_uncertain(found, new_class)
             self._peers[old_class, new_class] = found
         return found
 
     def classes(self, node_id: int) -> tuple[int, int]:
-        """The viewer's class in the old view and in the new one."""
+        """Return the viewer's class in the old view and in the new one."""
         return self.old.visibility.class_of(node_id), self.new.visibility.class_of(node_id)
 
-    def _touched(self, class_: int) -> PeerDelta:
+    def _peers_of_changes(self, class_: int) -> PeerDelta:
         if not self.changes:
             return NOTHING
         visible = self.new.visibility.visible_set(class_)
@@ -122,7 +124,7 @@ class Difference:
             tuple(node_id for node_id in seen if self.changes[node_id] is not WHOLE),
         )
 
-    def _reshaped(self, old_class: int, new_class: int) -> PeerDelta:
+    def _peers_of_reshaped(self, old_class: int, new_class: int) -> PeerDelta:
         old, new = self.old.visibility, self.new.visibility
         before, after = old.visible_set(old_class), new.visible_set(new_class)
         if old.class_hides_ipv4(old_class) != new.class_hides_ipv4(new_class):
@@ -146,7 +148,7 @@ class Difference:
             tuple(sorted(node_id for node_id in patched if node_id not in whole)),
         )
 
-    def _doubtful(self, known: PeerDelta, new_class: int) -> PeerDelta:
+    def _with_uncertain(self, known: PeerDelta, new_class: int) -> PeerDelta:
         uncertain = self.uncertain or frozenset()
         visible = self.new.visibility.visible_set(new_class)
         whole = set(known.whole) | (uncertain & visible)
@@ -170,14 +172,14 @@ class Difference:
         )
 
     def packet_filter(self, node_id: int) -> bytes | None:
-        """The viewer's rules as JSON when they changed."""
+        """Return the viewer's packet filter as JSON if it changed, else None."""
         rules = self.new.visibility.packet_filter(node_id) if self.reshaped or self.uncertain is not None else None
         if rules is None or (self.uncertain is None and self.old.visibility.packet_filter(node_id) == rules):
             return None
         return rules
 
     def ssh_runs(self, node_id: int) -> tuple[bytes, ...] | None:
-        """The viewer's SSH rules, in runs, when they changed."""
+        """Return the viewer's SSH rules in runs if they changed, else None."""
         runs = self.new.visibility.ssh_runs(node_id) if self.reshaped or self.uncertain is not None else None
         if runs is None or (self.uncertain is None and self.old.visibility.ssh_runs(node_id) == runs):
             return None

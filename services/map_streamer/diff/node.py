@@ -1,4 +1,4 @@
-"""What changed about one node: nothing worth saying, fields that a patch can carry, or enough to send it whole.
+"""Compares two records of one node: nothing to send, a patch of some fields, or the whole node.
 
 Client behaviour that forces the rules (protocol.md 4.6; `tailcfg.PeerChange`, `control/controlclient/map.go`):
 a patch cannot clear a home DERP region, a disco key or an expiry; a whole node whose home region went away, and
@@ -43,25 +43,25 @@ _SHOWN = (
     "created",
     "expired",
 )
-"""What clients are shown and no patch can carry. Routes and capabilities are the visibility's business."""
+"""Fields that clients are sent but no patch can carry. Routes and capabilities are compared by visibility instead."""
 
 _STUN = (2, 4)
 """Endpoint types that STUN found (`tailcfg.EndpointSTUN`, `EndpointSTUN4LocalPort`)."""
 
 
 def _fixed(node: NodeRecord) -> frozenset[str]:
-    """Endpoints that STUN did not find."""
+    """Return the endpoints that STUN did not find."""
     types = node.endpoint_types
     return frozenset(
         endpoint for number, endpoint in enumerate(node.endpoints) if number >= len(types) or types[number] not in _STUN
     )
 
 
-def worth_telling(old: NodeRecord, new: NodeRecord) -> bool:
-    """Whether new endpoints are worth a message to all peers.
+def endpoints_worth_sending(old: NodeRecord, new: NodeRecord) -> bool:
+    """Return whether changed endpoints are worth a message to all peers.
 
-    A NAT mapping that STUN sees move is not: the next disco `CallMeMaybe` carries it to those who need it. The first
-    and the last endpoint that STUN finds are, as they say whether a direct path is worth trying.
+    A moved NAT mapping (STUN) is not: the next disco `CallMeMaybe` carries it to the peers that need it. Gaining the
+    first or losing the last STUN endpoint is, because it decides whether peers try a direct path.
     """
     if old.endpoints == new.endpoints:
         return False
@@ -72,7 +72,7 @@ def worth_telling(old: NodeRecord, new: NodeRecord) -> bool:
 
 
 def compare(old: NodeRecord, new: NodeRecord) -> Change | None:  # noqa: C901  (one test per field)
-    """What peers that knew the old state must be told; None when nothing."""
+    """Compare two records. Returns the change to send to peers that have the old one, or None."""
     if any(getattr(old, name) != getattr(new, name) for name in _SHOWN):
         return WHOLE
     if new.expiry is None and old.expiry is not None:
@@ -91,7 +91,7 @@ def compare(old: NodeRecord, new: NodeRecord) -> Change | None:  # noqa: C901  (
     if not new.online and old.last_seen != new.last_seen and new.last_seen is not None:
         fields.add("last_seen")
     if not new.expired:
-        if worth_telling(old, new):
+        if endpoints_worth_sending(old, new):
             fields.add("endpoints")
         if old.disco_key != new.disco_key:
             if new.disco_key == ZERO_KEY:
@@ -101,5 +101,5 @@ def compare(old: NodeRecord, new: NodeRecord) -> Change | None:  # noqa: C901  (
 
 
 def concerns_self(change: Change | None) -> bool:
-    """Whether the node itself must be told: it knows its own endpoints, keys and presence."""
+    """Return whether to send the node its own record: it knows its own endpoints, keys and presence."""
     return change is WHOLE or (isinstance(change, Patch) and "expiry" in change.fields)

@@ -1,4 +1,4 @@
-"""The change logs of registry and policy, as the map streamer folds them; `services.shared.changelog` follows them."""
+"""Feeds the change logs of registry and policy into a tailnet: `records` decodes, `shared.changelog` follows."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SNAPSHOT_DEADLINE = 60.0
 
 
 class RegistryLog:
-    """Users, nodes and relays."""
+    """The registry's log: users, nodes and relays."""
 
     service = "registry"
 
@@ -56,7 +56,7 @@ class RegistryLog:
         return self._tailnet.position.registry
 
     async def changes(self, after: int) -> registry_pb2.GetChangesResponse:
-        """Ask the registry for the records after a position."""
+        """Fetch the registry's records after a position."""
         request = registry_pb2.GetChangesRequest(tailnet_id=self._id, after=after)
         return await self._stub.GetChanges(request, timeout=CHANGES_DEADLINE)
 
@@ -89,7 +89,7 @@ class RegistryLog:
 
 
 class PolicyLog:
-    """The compiled policy in force."""
+    """The policy service's log: the compiled policy in force."""
 
     service = "policy"
 
@@ -105,7 +105,7 @@ class PolicyLog:
         return self._tailnet.position.policy
 
     async def changes(self, after: int) -> policy_pb2.GetChangesResponse:
-        """Ask the policy service for the records after a position."""
+        """Fetch the policy service's records after a position."""
         request = policy_pb2.GetChangesRequest(tailnet_id=self._id, after=after)
         return await self._stub.GetChanges(request, timeout=CHANGES_DEADLINE)
 
@@ -127,8 +127,8 @@ class PolicyLog:
         return answer.seq, PolicyPut(compiled(answer.compiled))
 
 
-class Follower:
-    """Keeps one tailnet at the end of both logs."""
+class LogIngest:
+    """Follows both logs for one tailnet."""
 
     def __init__(
         self,
@@ -155,15 +155,15 @@ class Follower:
         await self._follower.run()
 
     async def refresh(self) -> None:
-        """Fetch what the registry has beyond our position.
+        """Fetch the registry's records after our position.
 
         Raises:
-            grpc.aio.AioRpcError: the registry could not be asked in time.
+            grpc.aio.AioRpcError: the registry did not answer in time.
         """
         await self._follower.refresh(self._registry.service)
 
     async def _load(self) -> None:
-        """Take the first snapshot of both logs at once, so that no node is ever shown without the policy."""
+        """Load the first snapshot of both logs at once, so that no client is sent a map before the policy is known."""
         registry, facts = await self._registry.snapshot()
         policy, in_force = await self._policy.compiled()
         self._tailnet.load([*facts, in_force], Cursor(registry, policy))

@@ -1,8 +1,8 @@
-"""The server's own names, where they lie below the domain of the nodes.
+"""Resolves the server's own names below the base domain, for `sources` to add them to the extra DNS records.
 
 Clients answer every name of that domain themselves and know only nodes and extra records there (net/dns/resolver in the
-client's source: `resolveLocal` says "no such name" for the rest). So the server would vanish for them unless its
-addresses are among the extra records. They are looked up again and again, and kept while they cannot be.
+client's source: `resolveLocal` answers NXDOMAIN for the rest). So clients could not find the server unless its
+addresses are among the extra records. They are looked up periodically; while a lookup fails, the last ones stay.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PATIENCE = 5.0
 
 
 def own_names(config: Config) -> tuple[str, ...]:
-    """The names of gateway and relay that clients would not find without us."""
+    """Return the names of gateway and relay that clients could not resolve without an extra record."""
     base = config.dns.base_domain.strip(".").lower()
     if not base or not config.dns.magic_dns:
         return ()
@@ -35,12 +35,12 @@ def own_names(config: Config) -> tuple[str, ...]:
     if config.derp.server.enabled:
         hosts.append(config.derp.server.hostname)
     names = dict.fromkeys(host.strip(".").lower() for host in hosts)
-    said = {record.name.strip(".").lower() for record in config.dns.extra_records}
-    return tuple(name for name in names if name.endswith("." + base) and name not in said)
+    configured = {record.name.strip(".").lower() for record in config.dns.extra_records}
+    return tuple(name for name in names if name.endswith("." + base) and name not in configured)
 
 
 async def look_up(names: Sequence[str]) -> tuple[Record, ...] | None:
-    """The addresses of all names; None when one cannot be found now. Addresses of this machine alone are no answer."""
+    """Resolve all names. Returns None if one has no address now, or only loopback and link-local ones."""
     found: list[Record] = []
     for name in names:
         try:

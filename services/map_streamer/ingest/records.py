@@ -1,4 +1,4 @@
-"""From the registry's and the policy's messages to records and facts."""
+"""Decodes messages of registry and policy service into records and facts. Logs unreadable parts and replaces them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.map_streamer.snapshot import (
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
 from services.shared.inventory import instant, posture_attributes
-from services.shared.tailcfg.errors import BadRequestError
+from services.shared.tailcfg.errors import MalformedRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.telemetry import get_logger
 
@@ -32,10 +32,10 @@ log = get_logger(__name__)
 
 
 def _shown(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    """The node's hostinfo for peers and its attributes; one bad record must not stop the whole log."""
+    """Return the node's hostinfo for peers and its posture attributes; empty ones if it is unreadable."""
     try:
         return for_peers(node.hostinfo), posture_attributes(node.hostinfo)
-    except (ValueError, AttributeError, BadRequestError):
+    except (ValueError, AttributeError, MalformedRequestError):
         log.warning("hostinfo of a record cannot be read", node_id=node.id)
         return b"{}", ()
 
@@ -66,7 +66,7 @@ def node_record(node: node_types.Node) -> NodeRecord:
         expiry=instant(node.expiry) if node.HasField("expiry") else None,
         last_seen=instant(node.last_seen) if node.HasField("last_seen") else None,
         online=node.online,
-        ended=node.expired,
+        recorded_expired=node.expired,
     )
 
 
@@ -102,7 +102,7 @@ def relay_record(relay: relay_types.Relay) -> RelayRecord:
 
 
 def registry_fact(payload: bytes) -> Fact | None:
-    """A record of the registry's log; None when it is of a kind that this program does not know yet."""
+    """Decode a record of the registry's log. Returns None for a kind of change that this release does not know."""
     change = registry_pb2.Change.FromString(payload)
     match change.WhichOneof("fact"):
         case "node_put" if change.node_put.id > 0:
@@ -122,12 +122,12 @@ def registry_fact(payload: bytes) -> Fact | None:
 
 
 def policy_fact(payload: bytes) -> Fact | None:
-    """A record of the policy's log."""
+    """Decode a record of the policy service's log."""
     return PolicyPut(compiled(policy_pb2.Change.FromString(payload).compiled))
 
 
 def compiled(data: bytes) -> CompiledPolicy:
-    """A compiled policy; one that cannot be read denies everything, as letting all through would be the worse guess."""
+    """Decode a compiled policy. An unreadable one denies everything: to allow everything would be the worse failure."""
     try:
         return CompiledPolicy.from_bytes(data)
     except ValueError as error:

@@ -1,6 +1,6 @@
-"""Tells other replicas which nodes opened a new session here, and ends ours when a node went to another one.
+"""Announces sessions opened here to the other replicas, and ends ours that a newer one elsewhere supersedes.
 
-A courtesy, not a truth: a lost message leaves an old stream open until its gateway notices that nobody reads it.
+Best effort: after a lost message an old stream stays open until its gateway detects that its client is gone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _WAITING = 100_000
 
 
 class _Opened(msgspec.Struct, frozen=True):
-    """Sessions that began on one replica: node ids, and when in wall clock seconds."""
+    """Sessions opened on one replica: node ids, and the wall clock times in seconds."""
 
     replica: str
     sessions: list[tuple[int, float]]
@@ -32,36 +32,36 @@ _decoder = msgspec.json.Decoder(_Opened)
 
 
 class Replicas:
-    """The news between the replicas of one tailnet's map streamer."""
+    """Publishes and receives announcements of opened sessions of one tailnet."""
 
     def __init__(self, tailnet_id: TailnetId, tailnet: Tailnet, admission: SessionAdmission, bus: Bus) -> None:
         self._topic = f"smartscale.{tailnet_id}.map_streamer.sessions"
         self._tailnet = tailnet
         self._bus = bus
         self._name = uuid.uuid4().hex
-        self._news: dict[int, float] = {}
+        self._unsent: dict[int, float] = {}
         self._event = asyncio.Event()
         admission.opened = self.opened
 
     def opened(self, node_id: int, when: float) -> None:
-        """A new session began here."""
-        if len(self._news) < _WAITING:
-            self._news[node_id] = when
+        """Queue the announcement of a session opened here at `when`, in wall clock seconds."""
+        if len(self._unsent) < _WAITING:
+            self._unsent[node_id] = when
             self._event.set()
 
     async def run(self) -> None:
         """Announce sessions and listen for announcements, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._tell())
+            group.create_task(self._publish())
             group.create_task(self._listen())
 
-    async def _tell(self) -> None:
+    async def _publish(self) -> None:
         while True:
             await self._event.wait()
             self._event.clear()
-            news, self._news = list(self._news.items()), {}
-            for start in range(0, len(news), _BATCH):
-                payload = msgspec.json.encode(_Opened(self._name, news[start : start + _BATCH]))
+            batch, self._unsent = list(self._unsent.items()), {}
+            for start in range(0, len(batch), _BATCH):
+                payload = msgspec.json.encode(_Opened(self._name, batch[start : start + _BATCH]))
                 await self._bus.publish(self._topic, payload)
 
     async def _listen(self) -> None:

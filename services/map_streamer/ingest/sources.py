@@ -1,4 +1,4 @@
-"""DERP regions and extra DNS records of files and addresses, as facts of the tailnet. The last usable state stays."""
+"""Loads DERP maps and extra DNS records from files and URLs and adds them as facts. Keeps the last usable state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.map_streamer.ingest.own_names import REST, Record, look_up
 from services.map_streamer.snapshot import DnsRecordsPut, Fact, RegionsPut
 from services.map_streamer.tailnet import Tailnet
 from services.shared.config.model import DerpConfig, DnsConfig
-from services.shared.documents import DerpMap, DocumentError, Finding, Region
+from services.shared.documents import DerpMap, DocumentError, DocumentFinding, Region
 from services.shared.documents.reading import derp_map_of_file, derp_map_of_url, records_of_file
 from services.shared.telemetry import get_logger
 
@@ -24,13 +24,13 @@ _RETRY = 30.0
 """Seconds after which an address that failed is asked again."""
 _SHORTEST_UPDATE = 60.0
 _MAX_FINDINGS = 20
-"""Log lines for one document; the number of the others is logged in one more."""
+"""Maximum number of findings logged for one document; one more line has the number of the rest."""
 
 FetchMap = Callable[[str], Awaitable[DerpMap]]
 
 
 class Sources:
-    """Reads the configured sources at the start, and again as configured."""
+    """Reads the configured files and URLs at the start, and again when they change or are due."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Sources:
         self._publish_regions()
 
     async def _read_urls(self) -> bool:
-        """Whether every address answered with a DERP map."""
+        """Fetch all DERP maps. Returns whether every URL answered with one."""
         complete = True
         for url in self._derp.urls:
             try:
@@ -104,7 +104,7 @@ class Sources:
         return complete
 
     def _take(self, source: str, fresh: DerpMap) -> None:
-        """Replace what a source said; a region that is unusable now stays as it last was."""
+        """Store the DERP map of a source; of a region that is unusable now, keep the last usable version."""
         _log_findings("part of a DERP map cannot be used", source, fresh.findings)
         before = self._known.get(source, {})
         kept = {number: before[number] for number in fresh.unusable if before.get(number) is not None}
@@ -157,7 +157,7 @@ class Sources:
             self._publish_records()
 
     def _publish_records(self) -> None:
-        """Records of the file take precedence over addresses that were looked up for the same name."""
+        """Add all extra records; those of the file take precedence over looked-up addresses of the same name."""
         named = {name for name, _, _ in self._file_records}
         own = tuple(record for record in self._own_records if record[0] not in named)
         self._add([DnsRecordsPut((*self._file_records, *own))])
@@ -167,7 +167,7 @@ class Sources:
 
 
 def _stamp_of(path: Path) -> object:
-    """What changes when a file does; the error's number where it cannot be read."""
+    """Return a value that changes with the file: mtime, size and inode, or the errno if it cannot be read."""
     try:
         stat = path.stat()
     except OSError as error:
@@ -175,7 +175,7 @@ def _stamp_of(path: Path) -> object:
     return stat.st_mtime_ns, stat.st_size, stat.st_ino
 
 
-def _log_findings(event: str, source: str, findings: Sequence[Finding]) -> None:
+def _log_findings(event: str, source: str, findings: Sequence[DocumentFinding]) -> None:
     for finding in findings[:_MAX_FINDINGS]:
         log.warning(event, source=source, place=finding.place, reason=finding.reason)
     if len(findings) > _MAX_FINDINGS:

@@ -1,4 +1,4 @@
-"""Turns views and differences into the bytes of map responses; encodes once what is the same for several. Pure."""
+"""Renders views and differences as the bytes of map responses; encodes once what several viewers share. Pure."""
 
 from services.map_streamer.render.dns import DnsSettings as DnsSettings
 from services.map_streamer.render.frames import Frame as Frame

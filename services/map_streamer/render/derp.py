@@ -1,4 +1,4 @@
-"""The `DERPMap`: static regions, then the relays that announced themselves, then what the policy document says."""
+"""Renders the `DERPMap`: configured regions, over them announced relays, over them the policy's `derpMap` section."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.map_streamer.snapshot import RelayRecord
 Region = Mapping[str, Any]
 
 NO_REGIONS = b'"Regions":{}}'
-"""How a map without any region ends. A client that is sent one loses every relay."""
+"""The end of a map without regions. A client that is sent one loses every relay."""
 
 
 def _region_node(relay: RelayRecord) -> dict[str, Any]:
@@ -31,9 +31,9 @@ def _region_node(relay: RelayRecord) -> dict[str, Any]:
 
 
 def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = "") -> bytes:
-    """The map as JSON. A region that the policy sets to null is left out; clients get no regions of their own.
+    """Return the `DERPMap` as JSON. A region that the policy sets to null is left out.
 
-    Where the policy omits the default regions only its own are left: ours are the defaults here.
+    The policy's `OmitDefaultRegions` drops all regions but its own: configured and announced ones are the defaults.
     """
     regions: dict[int, Region] = {int(number): region for number, region in orjson.loads(static).items()}
     announced: dict[int, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""The `DNSConfig` sent to clients, from the configuration and, for NextDNS, from a node's capabilities."""
+"""Renders the `DNSConfig` from the `dns` configuration, extra records and, for NextDNS, a node's capabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEXTDNS = "https://dns.nextdns.io"
 
 @dataclass(frozen=True, slots=True)
 class DnsSettings:
-    """`dns` of the configuration, as far as clients hear of it."""
+    """The part of the `dns` configuration that clients are sent."""
 
     magic_dns: bool = True
     base_domain: str = ""
@@ -40,7 +40,7 @@ def _covered(name: str, suffixes: list[str]) -> bool:
 def dns_config(
     settings: DnsSettings, more: Sequence[tuple[str, str, str]] = (), resolvers: tuple[str, ...] | None = None
 ) -> bytes:
-    """The `DNSConfig` as JSON, with more extra records; other global resolvers replace the configured ones."""
+    """Return the `DNSConfig` as JSON. `more` adds extra records; `resolvers` replaces the configured global ones."""
     servers = [{"Addr": server} for server in (settings.nameservers if resolvers is None else resolvers)]
     config: dict[str, Any] = {}
     if servers:

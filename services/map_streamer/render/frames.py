@@ -1,7 +1,7 @@
-"""zstd frames as map responses are made of, and the cache of those that several messages share.
+"""The zstd frames that map responses consist of, and the cache of frames that several messages share.
 
 A message is one or several concatenated frames (`zstdframe.AppendDecode` takes "zero or more frames"). Frames carry
-no checksum, and no content size: with it the Go client copies all it has for each frame.
+no checksum, and no content size: with one the Go client copies everything it has decoded for each frame.
 
 A stored frame, for text too short to be worth compressing (RFC 8878 section 3.1.1):
 
@@ -26,19 +26,19 @@ _STORED_LIMIT = 24
 
 
 def stored(text: bytes) -> bytes:
-    """One frame that holds the text as it is; at most 128 KiB."""
+    """Return a stored (uncompressed) frame of a text of at most 128 KiB."""
     header = len(text) << 3 | 1
     return b"\x28\xb5\x2f\xfd\x00\x58" + header.to_bytes(3, "little") + text
 
 
 class Encoder:
-    """Makes frames; keeps its compressor, as a new one costs six times a small message."""
+    """Encoder of frames. It reuses one compressor, because a new one costs six times a small message."""
 
     def __init__(self) -> None:
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=False, write_content_size=False)
 
     def encode(self, text: bytes, *, zstd: bool) -> bytes:
-        """The text in one frame, or as it is."""
+        """Return the text as one frame, or unchanged without `zstd`."""
         if not zstd:
             return text
         if len(text) <= _STORED_LIMIT:
@@ -56,14 +56,14 @@ class Frame:
         self.key = key
         self.data = data
         self.kept = True
-        """Whether the cache still has it; one that it has not must not be named any more."""
+        """True while the cache has it; afterwards no message may refer to it."""
 
 
 class FrameCache:
-    """Frames by content. Those that will not be named any more are retired, which `take_retired` tells once.
+    """Cache of frames by content, bounded in bytes; the least recently used are retired first.
 
-    What changed in a frame is known by whoever made it, who retires it; beside that the cache is bounded by bytes, and
-    the longest unused go first.
+    Whoever made a frame retires it once a node in it has changed. No message refers to a retired frame, so gateways may
+    drop it: `take_retired` returns each id once.
     """
 
     def __init__(self, limit: int = 32 << 20) -> None:
@@ -75,7 +75,7 @@ class FrameCache:
         self.encoder = Encoder()
 
     def get(self, key: Hashable, pieces: Iterable[bytes], *, zstd: bool, lead: bytes = b"") -> Frame:
-        """The frame of this content; when it must be made, `pieces` are joined by commas behind `lead`."""
+        """Return the frame of this content. If it is new, it is made of `lead` and `pieces`, joined by commas."""
         key = zstd, key
         frame = self._frames.get(key)
         if frame is not None:
@@ -90,7 +90,7 @@ class FrameCache:
         return frame
 
     def retire(self, frame: Frame) -> None:
-        """Let go of a frame that will not be named any more; harmless when said before."""
+        """Remove a frame that no message will refer to again; does nothing if it was removed before."""
         if frame.kept:
             frame.kept = False
             del self._frames[frame.key]
@@ -98,7 +98,7 @@ class FrameCache:
             self._retired.append(frame.id)
 
     def take_retired(self) -> list[int]:
-        """Ids of frames that will not be named again, since the last call."""
+        """Return the ids of frames retired since the last call."""
         retired, self._retired = self._retired, []
         return retired
 

@@ -1,4 +1,4 @@
-"""A whole map as parts: the viewer's own head, what its class shares, and frames of up to 32 peers in order of id."""
+"""Assembles a full map of parts: the viewer's own head, members its class shares, frames of up to 32 peers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _END_WITHOUT_PEERS = {True: stored(b"}"), False: b"}"}
 
 
 def chunks(ids: tuple[int, ...]) -> list[tuple[int, ...]]:
-    """Cut ascending ids into runs of at most 32 along fixed borders of the id space.
+    """Cut ascending ids into runs of at most 32, at fixed multiples in the id space.
 
-    So a node that comes or goes alters one run only. The width of a run follows from how dense the ids are.
+    A node that is added or removed alters one run only. The width of a run depends on the density of the ids.
     """
     if not ids:
         return []
@@ -41,7 +41,7 @@ def chunks(ids: tuple[int, ...]) -> list[tuple[int, ...]]:
 class Layout:
     """The peers of one class of viewers, cut into frames; valid for one view.
 
-    Each frame but the first begins with the comma that parts it from the one before, so none goes in between.
+    Each frame but the first begins with the comma that separates it from the one before.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Layout:
         return frame
 
     def _without(self, number: int, viewer_id: int, *, first: bool) -> bytes:
-        """One run without the viewer, for this message only; empty when nothing is left."""
+        """Encode one run without the viewer, for this message only; empty if the viewer is its only node."""
         pairs = zip(self._chunks[number], self._fragments[number], strict=True)
         rest = b",".join(fragment.json for node_id, fragment in pairs if node_id != viewer_id)
         if not rest:
@@ -81,7 +81,7 @@ class Layout:
         return self._cache.encoder.encode(rest if first else b"," + rest, zstd=self._zstd)
 
     def peers(self, viewer_id: int) -> list[Part]:
-        """The parts of the peer list without its brackets; empty when there is no peer."""
+        """Return the parts of the peer list without its brackets; empty if there is no peer."""
         own = bisect_right(self._starts, viewer_id) - 1
         if own < 0 or viewer_id not in self._chunks[own]:
             return [self._frame(number) for number in range(len(self._chunks))]
@@ -97,7 +97,7 @@ class Layout:
         return parts
 
     def assemble(self, head: bytes, shared: Frame, viewer_id: int) -> list[Part]:
-        """The whole message. `head` ends before the shared members, which end before the brace or `"Peers"`."""
+        """Return the parts of the message: `head`, then the members of `shared`, then the peers."""
         zstd = self._zstd
         peers = self.peers(viewer_id)
         out: list[Part] = [self._cache.encoder.encode(head, zstd=zstd), shared]
@@ -106,7 +106,7 @@ class Layout:
 
 
 def _joined(parts: list[Part]) -> list[Part]:
-    """Neighbouring bytes made one part."""
+    """Join adjacent byte parts into one."""
     out: list[Part] = []
     for part in parts:
         if isinstance(part, bytes) and out and isinstance(out[-1], bytes):

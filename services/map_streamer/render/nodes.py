@@ -1,4 +1,4 @@
-"""The JSON of nodes: whole, as their owner or a peer sees them, and as patches; encoded once per record and form."""
+"""Renders nodes as JSON: own node, peers, patches, user profiles. A peer is encoded once per record and shape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.encode import exact
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.tailcfg.node import Node, encode_node
+from services.shared.tailcfg.node import MapNode, encode_node
 
 _OPTIONS = orjson.OPT_UTC_Z
 _NO_KEY = "discokey:" + ZERO_KEY.hex()
@@ -23,7 +23,7 @@ _LEGACY_DERP_ADDRESS = "127.3.3.40"
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
-    """What alters a node's JSON besides its record."""
+    """Everything besides its record that a node's JSON depends on."""
 
     allowed: tuple[str, ...] = ()
     primary: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ PLAIN = Shape()
 
 
 class Fragment:
-    """One form of one node; `serial` stands for the bytes."""
+    """The JSON of one node in one shape; `serial` identifies the bytes."""
 
     __slots__ = ("frames", "json", "serial", "shape")
 
@@ -46,15 +46,15 @@ class Fragment:
         self.json = json
         self.shape = shape
         self.frames: tuple[Frame, ...] = ()
-        """Those that it is part of; they are of no use any more when it is not."""
+        """Frames that contain it; they are retired with it."""
 
     def joined(self, frame: Frame) -> None:
-        """It is part of this frame, and no longer of those that are gone."""
+        """Record that a frame contains it; forget frames that were retired."""
         self.frames = *(other for other in self.frames if other.kept), frame
 
 
 def _addresses(node: NodeRecord, shape: Shape) -> list[str]:
-    """IPv4 first: the Rust client reads them by position."""
+    """Return the node's addresses, IPv4 first: the Rust client reads them by position."""
     addresses = [f"{node.ipv4}/32"] if node.ipv4 and not shape.without_ipv4 else []
     return [*addresses, f"{node.ipv6}/128"] if node.ipv6 else addresses
 
@@ -64,10 +64,10 @@ def full_name(given_name: str, domain: str) -> str:
     return f"{given_name}.{domain}." if domain else f"{given_name}."
 
 
-def _node(node: NodeRecord, domain: str, shape: Shape) -> Node:
+def _node(node: NodeRecord, domain: str, shape: Shape) -> MapNode:
     addresses = _addresses(node, shape)
     disco = _NO_KEY if node.expired else f"discokey:{node.disco_key.hex()}"
-    out: Node = {
+    out: MapNode = {
         "ID": node.id,
         "StableID": node.stable_id,
         "Name": full_name(node.given_name, domain),
@@ -156,16 +156,16 @@ class Fragments:
     """Peer fragments of the current records, one per shape in use."""
 
     def __init__(self, domain: str, retire: Callable[[Frame], None] = lambda _frame: None) -> None:
-        """`retire` hears of frames that hold a node as it is no more."""
+        """`retire` is called with frames that contain an outdated form of a node."""
         self._domain = domain
         self._retire = retire
         self._known: dict[int, tuple[NodeRecord, Fragment]] = {}
         self._others: dict[int, dict[Shape, Fragment]] = {}
-        """More forms of the few nodes that have several."""
+        """Further shapes of the few nodes that have several."""
         self._next = 1
 
     def peer(self, node: NodeRecord, shape: Shape) -> Fragment:
-        """The node as a peer; encoded when its record or shape is new."""
+        """Return the node as a peer; encoded if its record or shape is new."""
         known = self._known.get(node.id)
         if known is None or known[0] is not node:
             self.forget(node.id)
@@ -185,7 +185,7 @@ class Fragments:
         return Fragment(self._next, exact(peer_json(node, self._domain, shape)), shape)
 
     def forget(self, node_id: int) -> None:
-        """Drop what is known of a node that is gone, or is not any more what it was."""
+        """Drop the fragments of a node that was deleted or changed, and retire their frames."""
         known = self._known.pop(node_id, None)
         if known is None:
             return
@@ -195,7 +195,7 @@ class Fragments:
 
 
 def profile_json(user_id: int, user: UserRecord | None) -> bytes:
-    """The `UserProfile` of an owner; one that is not known gets a name that says so."""
+    """Return the `UserProfile` of an owner as JSON; an unknown one is named `user-ID`."""
     if user_id == TAGGED_DEVICES_USER:
         return orjson.dumps({"ID": user_id, "LoginName": "tagged-devices", "DisplayName": "Tagged Devices"})
     if user is None:

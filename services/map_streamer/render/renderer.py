@@ -1,4 +1,4 @@
-"""Renders full maps of the current view, and deltas from an older one, for any viewer."""
+"""Renders full maps of the current view, and deltas from older views, for any viewer; the entry to this package."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _LEGACY = Shape(legacy=True)
 
 @dataclass(frozen=True, slots=True)
 class RenderSettings:
-    """What all messages say; constant while the process runs."""
+    """Content of every message that comes from the configuration; constant while the process runs."""
 
     dns: DnsSettings = field(default_factory=DnsSettings)
     logtail: bool = False
-    """Whether clients may send their logs to their vendor."""
+    """True if clients may send their logs to their vendor."""
 
 
 class Renderer:
-    """Holds the fragments and frames of one tailnet, for its current view."""
+    """Renderer of one tailnet's current view, with the fragments and frames made so far."""
 
     def __init__(self, settings: RenderSettings, view: View, cache: FrameCache | None = None) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class Renderer:
         self.view = view
 
     def show(self, view: View) -> None:
-        """Make this the current view; it follows the one before."""
+        """Make this the current view; it must follow the previous one."""
         for node_id in view.touched:
             if node_id not in view.snapshot.nodes:
                 self._fragments.forget(node_id)
@@ -54,7 +54,7 @@ class Renderer:
         self._shared.clear()
 
     def derp_json(self) -> bytes:
-        """The current DERP map."""
+        """Return the current `DERPMap` as JSON."""
         snapshot = self.view.snapshot
         key = snapshot.relays, snapshot.policy.derp_map, snapshot.regions
         if self._derp is None or self._derp[0] != key:
@@ -62,12 +62,12 @@ class Renderer:
         return self._derp[1]
 
     def derp_members(self) -> list[bytes]:
-        """The member `DERPMap` of a map response; none while no region is known, so that clients keep their map."""
+        """Return the member `DERPMap` of a map response; none while no region is known: clients keep their map."""
         text = self.derp_json()
         return [] if text.endswith(_NO_REGIONS) else [b'"DERPMap":' + text]
 
     def dns_json(self, view: View, node: NodeRecord) -> bytes:
-        """The DNS configuration of a node."""
+        """Return the `DNSConfig` of a node as JSON."""
         settings, records = self._settings.dns, view.snapshot.dns_records
         if settings.per_node:
             return dns_config(settings, records, nextdns_resolvers(settings, view.visibility.own_caps(node.id), node))
@@ -76,7 +76,7 @@ class Renderer:
         return self._dns[1]
 
     def fragment(self, class_: int, node_id: int, *, legacy: bool) -> Fragment:
-        """A node as members of a class see it."""
+        """Return the fragment of a node for members of a class."""
         return self._fragments.peer(self.view.node(node_id), self._shape(class_, node_id, legacy=legacy))
 
     def _shape(self, class_: int, node_id: int, *, legacy: bool) -> Shape:
@@ -96,12 +96,12 @@ class Renderer:
         return self_json(self.view.node(node_id), self._domain, shape)
 
     def profiles_json(self, user_ids: Iterable[int]) -> bytes:
-        """A `UserProfiles` array, by id."""
+        """Return a `UserProfiles` array as JSON, by id."""
         users = self.view.snapshot.users
         return b"[" + b",".join(profile_json(user_id, users.get(user_id)) for user_id in sorted(set(user_ids))) + b"]"
 
     def full(self, viewer: Viewer, now: datetime) -> list[Part]:
-        """The whole map of a viewer that is in the current view."""
+        """Return the full map of a viewer; its node must be in the current view."""
         visibility, node = self.view.visibility, self.view.node(viewer.node_id)
         class_ = visibility.class_of(node.id)
         head = [
@@ -144,7 +144,7 @@ class Renderer:
 
 
 class Deltas:
-    """The messages of one difference; each distinct one is encoded once."""
+    """Renderer of the deltas of one difference; each distinct one is encoded once."""
 
     def __init__(self, renderer: Renderer, difference: Difference) -> None:
         self._renderer = renderer
@@ -153,7 +153,7 @@ class Deltas:
         self._patches: dict[int, bytes] = {}
 
     def message(self, viewer: Viewer) -> bytes | None:
-        """What leads this viewer from the old view to the new one; None when it has nothing to hear."""
+        """Return the delta for a viewer; None if nothing changed for it."""
         difference = self._difference
         if difference.empty:
             return None
@@ -186,7 +186,7 @@ class Deltas:
         return text
 
     def _changed_owners(self, viewer: Viewer, class_: int, own: bytes) -> set[int]:
-        """Return the owners whose profile the viewer needs beside those of changed peers."""
+        """Return the owners with a profile to send beside those of changed peers."""
         view, users = self._difference.new, self._difference.users
         owner = view.node(viewer.node_id).owner
         owners = {owner} if own else set()

@@ -1,4 +1,4 @@
-"""Who reads a message, as far as it alters the bytes."""
+"""The viewer: the properties of a session's client that a rendered message depends on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HOME_DERP_SINCE = 111
 
 
 class Viewer(msgspec.Struct, frozen=True, gc=False):
-    """One map session's reader."""
+    """The client of one map session."""
 
     node_id: int
     cap_version: int
@@ -17,5 +17,5 @@ class Viewer(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def legacy(self) -> bool:
-        """Whether nodes must carry the old `DERP` string."""
+        """True if nodes must carry the old `DERP` string."""
         return self.cap_version < HOME_DERP_SINCE

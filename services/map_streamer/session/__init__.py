@@ -1,6 +1,6 @@
-"""Map sessions and their gateways: the view that each session has, and the messages that wait to be sent."""
+"""Map sessions and their gateways: the view that each session was last sent, and each gateway's queue of messages."""
 
-from services.map_streamer.session.outbox import Outbox as Outbox
+from services.map_streamer.session.outbox import GatewayOutbox as GatewayOutbox
 from services.map_streamer.session.session import Gateway as Gateway
 from services.map_streamer.session.session import Session as Session
-from services.map_streamer.session.session import Stage as Stage
+from services.map_streamer.session.session import SessionStage as SessionStage

@@ -1,4 +1,4 @@
-"""The bounded queue of messages for one gateway.
+"""The bounded queue of messages from the broadcaster to one gateway. Knows frames by id, no content of maps.
 
 Messages leave in order. Full maps are not queued: a session waits by its id, and its map is built from the view that is
 current when everything before it has been taken, so at most one is in flight for each gateway.
@@ -22,7 +22,7 @@ HIGH = 8 << 20
 LOW = 1 << 20
 
 
-class Outbox:
+class GatewayOutbox:
     """The queue of a gateway, and the sessions that wait for a full map."""
 
     def __init__(self, build: Callable[[int], None], relieved: Callable[[], None], high: int = HIGH) -> None:

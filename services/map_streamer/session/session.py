@@ -1,4 +1,4 @@
-"""One map session: its node, and the view that it was sent. Keeps a position, never a queue."""
+"""One map session: its viewer, its stage, and the number of the view it was last sent. Has no queue of its own."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from asyncio import Task
 from enum import Enum
 
 from services.map_streamer.render import Viewer
-from services.map_streamer.session.outbox import Outbox
+from services.map_streamer.session.outbox import GatewayOutbox
 
 
-class Stage(Enum):
+class SessionStage(Enum):
     """State of a session relative to the current view."""
 
     WAITING = "waiting"
-    """It needs a full map."""
+    """Needs a full map."""
     LIVE = "live"
-    """It was sent the current view."""
+    """Was sent the current view."""
     BEHIND = "behind"
-    """It was sent an older view, `rev`, and gets one merged delta later."""
+    """Was sent an older view, `rev`, and gets one merged delta later."""
 
 
 class Session:
@@ -48,19 +48,19 @@ class Session:
         self.once = once
         self.opened = opened
         """Wall clock seconds, to find the newer of two sessions of a node."""
-        self.stage = Stage.WAITING
+        self.stage = SessionStage.WAITING
         self.rev = 0
         self.audience: tuple[Gateway, int, bool, bool] | None = None
-        """The audience that it belongs to while it is live; set by the roster."""
+        """Its audience while it is live; set by the roster."""
         self.paused = False
         self.sent_any = False
-        """Whether it was ever sent a map response."""
+        """True once it was sent a map response."""
         self.whole = False
-        """Whether its full maps carry their frames inline, because its gateway could not keep them."""
+        """True if its full maps carry their frames inline, because its gateway has no room to keep them."""
 
     @property
     def ready(self) -> bool:
-        """Whether it can be sent messages now."""
+        """True if messages can be sent to it now."""
         return not self.paused and not self.gateway.outbox.congested
 
 
@@ -69,7 +69,7 @@ class Gateway:
 
     __slots__ = ("id", "opening", "outbox", "sessions")
 
-    def __init__(self, gateway_id: str, outbox: Outbox) -> None:
+    def __init__(self, gateway_id: str, outbox: GatewayOutbox) -> None:
         self.id = gateway_id
         self.outbox = outbox
         self.sessions: dict[int, Session] = {}

@@ -1,8 +1,8 @@
-"""The state at one position of the change logs, and its update by a fact. Pure: no I/O, no clock, no stubs."""
+"""Immutable snapshots: the state at one position of both change logs, and the fold of facts into the next one. Pure."""
 
 from services.map_streamer.snapshot.facts import DnsRecordsPut as DnsRecordsPut
 from services.map_streamer.snapshot.facts import Fact as Fact
-from services.map_streamer.snapshot.facts import KeyEnded as KeyEnded
+from services.map_streamer.snapshot.facts import KeyExpired as KeyExpired
 from services.map_streamer.snapshot.facts import NodePut as NodePut
 from services.map_streamer.snapshot.facts import NodeRemoved as NodeRemoved
 from services.map_streamer.snapshot.facts import PolicyPut as PolicyPut

@@ -1,4 +1,4 @@
-"""The changes of a tailnet, from the change logs. Records are whole, so a later fact replaces an earlier."""
+"""Facts: what can change in a tailnet. Each carries the whole record, so a later fact replaces an earlier one."""
 
 from __future__ import annotations
 
@@ -10,70 +10,70 @@ from services.shared.access.compiled import CompiledPolicy
 
 @dataclass(frozen=True, slots=True)
 class NodePut:
-    """A node is now so."""
+    """A node was added or changed; this is its current record."""
 
     node: NodeRecord
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRemoved:
-    """A node is gone."""
+    """A node was deleted."""
 
     node_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class KeyEnded:
-    """A node's key has expired; the only fact that is in no log."""
+class KeyExpired:
+    """A node's key has expired; the only fact that comes from the clock, not from a log."""
 
     node_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class UserPut:
-    """A user is now so."""
+    """A user was added or changed; this is the current record."""
 
     user: UserRecord
 
 
 @dataclass(frozen=True, slots=True)
 class UserRemoved:
-    """A user is gone."""
+    """A user was deleted."""
 
     user_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class RelayPut:
-    """A relay is now so."""
+    """A relay was added or changed; this is its current record."""
 
     relay: RelayRecord
 
 
 @dataclass(frozen=True, slots=True)
 class RelayRemoved:
-    """A relay is gone."""
+    """A relay was removed."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyPut:
-    """Another compiled policy is in force."""
+    """A compiled policy came into force."""
 
     policy: CompiledPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class RegionsPut:
-    """The DERP regions that files and addresses of the configuration name are now so; JSON object by id."""
+    """The DERP regions from the configured files and URLs changed; a JSON object by region id."""
 
     regions: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class DnsRecordsPut:
-    """The extra DNS records of the watched file and of our own names are now so: name, type and address of each."""
+    """The extra DNS records of the watched file and of our own names changed: name, type and address of each."""
 
     records: tuple[tuple[str, str, str], ...]
 
@@ -81,7 +81,7 @@ class DnsRecordsPut:
 Fact = (
     NodePut
     | NodeRemoved
-    | KeyEnded
+    | KeyExpired
     | UserPut
     | UserRemoved
     | RelayPut

@@ -1,4 +1,4 @@
-"""Turns facts into the next snapshot. Copies tables once per batch; rebuilds `Access` only when it must."""
+"""Folds facts into the next snapshot. Copies a table once per batch at most; rebuilds `Access` if its input changed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from services.map_streamer.snapshot.facts import (
     DnsRecordsPut,
     Fact,
-    KeyEnded,
+    KeyExpired,
     NodePut,
     NodeRemoved,
     PolicyPut,
@@ -33,7 +33,7 @@ from services.shared.inventory import access_node, access_user, is_suspended
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """What the evaluator is told besides policy, users and nodes; constant while the process runs."""
+    """The evaluator's input besides policy, users and nodes; constant while the process runs."""
 
     server_url: str = ""
     prefixes: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class AccessSettings:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that is true at one position. The tables are never changed in place."""
+    """The state at one position. The tables are never changed in place."""
 
     access: Access
     cursor: Cursor = field(default_factory=Cursor)
@@ -59,7 +59,7 @@ class Snapshot:
     by_key: Mapping[bytes, int] = field(default_factory=dict)
     """Node ids by node key."""
     access_nodes: Mapping[int, AccessNode] = field(default_factory=dict)
-    """What the evaluator knows of each node; nodes of suspended users are not in it."""
+    """The evaluator's input for each node, by id; without the nodes of suspended users."""
 
 
 def _evaluator(
@@ -67,7 +67,7 @@ def _evaluator(
     users: Mapping[int, UserRecord],
     nodes: Mapping[int, AccessNode],
     settings: AccessSettings,
-    former: Access | None = None,
+    previous: Access | None = None,
 ) -> Access:
     return Access(
         policy,
@@ -78,12 +78,12 @@ def _evaluator(
         taildrop=settings.taildrop,
         auto_update=settings.auto_update,
         random_ports=settings.random_ports,
-        former=former,
+        previous=previous,
     )
 
 
 def empty(settings: AccessSettings) -> Snapshot:
-    """A tailnet in which nothing has happened yet."""
+    """Return the snapshot before any fact."""
     return Snapshot(_evaluator(ALLOW_ALL, {}, {}, settings))
 
 
@@ -105,10 +105,10 @@ class _Draft:
     def apply(self, fact: Fact) -> None:  # noqa: C901  (one case per fact, complete by assert_never)
         match fact:
             case NodePut(node):
-                self._put_node(msgspec.structs.replace(node, term=node.expiry))
+                self._put_node(msgspec.structs.replace(node, recorded_expiry=node.expiry))
             case NodeRemoved(node_id):
                 self._remove_node(node_id)
-            case KeyEnded(node_id):
+            case KeyExpired(node_id):
                 if node_id in self.nodes.now:
                     self._put_node(self.nodes.now[node_id])
             case UserPut(user):
@@ -131,12 +131,12 @@ class _Draft:
                 assert_never(fact)
 
     def _put_node(self, node: NodeRecord) -> None:
-        past = node.term is not None and node.term <= self.now
-        ended = node.ended or self._is_cut(node)
-        # Clients believe the time, so a key that ended early must say one that has passed.
-        expiry = node.created if ended and not past else node.term
-        if node.expiry != expiry or node.expired != (past or ended):
-            node = msgspec.structs.replace(node, expiry=expiry, expired=past or ended)
+        past = node.recorded_expiry is not None and node.recorded_expiry <= self.now
+        expired = node.recorded_expired or self._owner_suspended(node)
+        # Clients compare KeyExpiry with their clock, so a key expired early must carry a time in the past.
+        expiry = node.created if expired and not past else node.recorded_expiry
+        if node.expiry != expiry or node.expired != (past or expired):
+            node = msgspec.structs.replace(node, expiry=expiry, expired=past or expired)
         old = self.nodes.now.get(node.id)
         if old == node:
             return
@@ -147,15 +147,15 @@ class _Draft:
             self.by_key.put(node.node_key, node.id)
         self._place(node)
 
-    def _is_cut(self, node: NodeRecord) -> bool:
-        """Whether its owner is suspended; tags are nobody."""
+    def _owner_suspended(self, node: NodeRecord) -> bool:
+        """Return whether the node's owner is suspended. Tagged nodes have no owner."""
         return is_suspended(node.tags, self.users.now.get(node.user_id))
 
     def _place(self, node: NodeRecord) -> None:
-        if self._is_cut(node):
+        if self._owner_suspended(node):
             self.reshaped |= self.access_nodes.drop(node.id)
             return
-        known = access_node(node, node.created, node.attributes, ended=node.expired)
+        known = access_node(node, node.created, node.attributes, expired=node.expired)
         if self.access_nodes.now.get(node.id) != known:
             self.access_nodes.put(node.id, known)
             self.reshaped = True
@@ -182,7 +182,7 @@ class _Draft:
         if user.suspended != (old is not None and old.suspended):
             for node in [node for node in self.nodes.now.values() if node.user_id == user.id]:
                 self._put_node(node)
-                self._place(node)  # also where the node looks as before, because its key had ended by itself
+                self._place(node)  # also if its record stays the same, because its key had expired by the clock
 
 
 def _identity(user: UserRecord) -> tuple[object, ...]:
@@ -225,7 +225,7 @@ def fold(
 
 
 def affected_nodes(before: Snapshot, after: Snapshot) -> frozenset[int]:
-    """Nodes that no fact names but whose key counts as ended, or no longer so, because of their owner."""
+    """Return nodes that changed without a fact of their own: their owner was suspended or restored."""
     if before.users is after.users:
         return frozenset()
     cut = {user.id for user in before.users.values() if user.suspended}
@@ -239,7 +239,7 @@ def replacement(
     users: Iterable[UserRecord],
     relays: Iterable[RelayRecord],
 ) -> list[Fact]:
-    """The facts that lead from a snapshot to one that was fetched whole, so that sessions get only the difference."""
+    """Return the facts that turn `before` into a fetched snapshot, so that sessions are sent only the difference."""
     facts: list[Fact] = [UserPut(user) for user in users]
     facts += [NodePut(node) for node in nodes]
     facts += [RelayPut(relay) for relay in relays]

@@ -1,4 +1,4 @@
-"""The records of a snapshot: users, nodes and relays, reduced to the fields that clients or policies need."""
+"""Records of a snapshot: users, nodes and relays, reduced to the fields that clients or policies need."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Cursor(msgspec.Struct, frozen=True, gc=False, order=True):
     policy: int = 0
 
     def covers(self, other: Cursor) -> bool:
-        """Whether everything up to the other position is in this one."""
+        """Return whether this position includes everything up to the other one."""
         return self.registry >= other.registry and self.policy >= other.policy
 
 
@@ -37,7 +37,7 @@ class UserRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class NodeRecord(msgspec.Struct, frozen=True, gc=False):
-    """A device in the tailnet. Unchanged nodes keep their very object from snapshot to snapshot."""
+    """A device in the tailnet. An unchanged node is the same object from snapshot to snapshot."""
 
     id: int
     stable_id: str
@@ -46,7 +46,7 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     given_name: str
     created: datetime
     disco_key: bytes = ZERO_KEY
-    """Zeros: not known."""
+    """Zeros: unknown."""
     user_id: int = 0
     tags: tuple[str, ...] = ()
     ipv4: str = ""
@@ -62,16 +62,15 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     home_derp: int = 0
     cap_version: int = 0
     expiry: datetime | None = None
-    """The key expiry, as sent to clients."""
+    """The key expiry as sent to clients: in the past for every expired key. None: never."""
     last_seen: datetime | None = None
     online: bool = False
-    ended: bool = False
-    """Whether the registry says that its key has ended."""
+    recorded_expired: bool = False
+    """True if the registry's record has the key as expired."""
     expired: bool = False
-    """Whether its key had ended, by the registry or by the clock, or its owner was suspended, when the fold last
-    looked."""
-    term: datetime | None = None
-    """When its key ends by the registry's record: what `expiry` is again when a suspension is lifted."""
+    """True if the key was not valid at the last fold: by the registry's record, the clock, or a suspended owner."""
+    recorded_expiry: datetime | None = None
+    """The key expiry in the registry's record, to which `expiry` returns when a suspension is lifted. None: never."""
 
     @property
     def owner(self) -> int:

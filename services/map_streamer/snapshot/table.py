@@ -1,4 +1,4 @@
-"""A table of a snapshot while the next one is made: copied at its first change, and otherwise the very same."""
+"""Copy-on-write tables for the fold: shared with the previous snapshot until their first change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class Table(Generic[K, V]):
-    """What was known before, with changes. `now` is never changed in place once somebody else may hold it."""
+    """A table of the previous snapshot with changes on top; `now` is the current mapping, to be read only."""
 
     __slots__ = ("_before", "_copy", "now")
 
@@ -19,7 +19,7 @@ class Table(Generic[K, V]):
         self._copy: dict[K, V] | None = None
 
     def own(self) -> dict[K, V]:
-        """The table to change."""
+        """Return the mutable copy, made at the first call."""
         if self._copy is None:
             self.now = self._copy = dict(self.now)
         return self._copy
@@ -29,9 +29,9 @@ class Table(Generic[K, V]):
         self.own()[key] = value
 
     def drop(self, key: K) -> bool:
-        """Remove an entry; whether there was one."""
+        """Remove an entry. Returns whether it existed."""
         return key in self.now and self.own().pop(key) is not None
 
     def settled(self) -> Mapping[K, V]:
-        """The table in the end: the one from before where all changes came to nothing. Looks at every entry."""
+        """Return the final table: the previous one if all changes cancelled out. Compares every entry."""
         return self._before if self._copy is None or self._copy == self._before else self._copy

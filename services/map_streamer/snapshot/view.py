@@ -1,4 +1,4 @@
-"""A snapshot and what follows from it: which nodes see each other, and what differs by viewer. Results are cached.
+"""Views: a snapshot with what follows from it for viewers: visible peers, filters, capabilities, routes. Cached.
 
 A `Visibility` depends on `Access` alone, so it outlives endpoint changes. A `View` is a visibility and the records.
 """
@@ -26,17 +26,17 @@ Routes = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 def _cap_map(caps: dict[str, Any]) -> bytes:
-    """Flags as empty arrays: both client families take them, and null stands for no array on this wire."""
+    """Encode capabilities, a flag as an empty array: both client families accept it, and null is no array."""
     return exact(orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())}))
 
 
 def ssh_json(runs: Iterable[bytes]) -> bytes:
-    """An `SSHPolicy` of such runs."""
+    """Return an `SSHPolicy` as JSON from encoded runs of rules."""
     return b'{"rules":[' + b",".join(runs) + b"]}"
 
 
 class Visibility:
-    """The answers of one `Access`, encoded, and cached per class where possible."""
+    """The results of one `Access`, encoded, and cached per class where possible."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -55,11 +55,11 @@ class Visibility:
         return {node_id: number for number in self._access.classes() for node_id in self._access.members_of(number)}
 
     def class_of(self, node_id: int) -> int:
-        """The node's class, or `OUTSIDE`."""
+        """Return the node's class, or `OUTSIDE`."""
         return self._nodes.get(node_id, OUTSIDE)
 
     def visible(self, class_: int) -> tuple[int, ...]:
-        """The ids that members of the class see, ascending; a member may be among them and is not its own peer."""
+        """Return the ids that members of the class see, ascending. A member may be included; it is not its own peer."""
         found = self._visible.get(class_)
         if found is None:
             seen = self._access.visible_classes(class_)
@@ -68,7 +68,7 @@ class Visibility:
         return found
 
     def visible_set(self, class_: int) -> frozenset[int]:
-        """The same as a set."""
+        """Return the ids of `visible` as a set."""
         found = self._visible_sets.get(class_)
         if found is None:
             found = self._visible_sets[class_] = frozenset(self.visible(class_))
@@ -76,7 +76,7 @@ class Visibility:
 
     @cached_property
     def routers(self) -> frozenset[int]:
-        """Nodes that viewers of several classes may be shown differently."""
+        """Nodes with routes, whose record may differ between viewers of different classes."""
         return frozenset(node_id for node_id in self._nodes if self._access.has_routes(node_id))
 
     @cached_property
@@ -94,15 +94,15 @@ class Visibility:
 
     @cached_property
     def special(self) -> frozenset[int]:
-        """Nodes whose record is not all that alters what peers are shown of them."""
+        """Nodes whose JSON for peers depends on more than their record: routes, capabilities, hidden IPv4."""
         return self.routers | self.peer_caps.keys() | self.without_ipv4
 
     def class_hides_ipv4(self, class_: int) -> bool:
-        """Whether members of the class are shown no IPv4 address."""
+        """Return whether members of the class are sent no IPv4 addresses."""
         return class_ != OUTSIDE and self._access.members_of(class_)[0] in self.without_ipv4
 
     def routes(self, class_: int, peer_id: int) -> Routes:
-        """Allowed and primary routes of a peer as another member of the class is shown them."""
+        """Return the allowed and the primary routes of a peer, as sent to other members of the class."""
         if peer_id not in self.routers:
             return (), ()
         found = self._routes.get((class_, peer_id))
@@ -123,7 +123,7 @@ class Visibility:
         return tuple(self._access.self_routes(node_id)), tuple(self._access.self_primary_routes(node_id))
 
     def own_caps(self, node_id: int) -> bytes:
-        """`CapMap` of a node's own record, as JSON."""
+        """Return the `CapMap` of a node's own record, as JSON."""
         found = self._own_caps.get(node_id)
         if found is None:
             found = self._own_caps[node_id] = self._find_own_caps(node_id)
@@ -139,7 +139,7 @@ class Visibility:
         return found
 
     def packet_filter(self, node_id: int) -> bytes:
-        """The rules that a node enforces, as a JSON array; shared by nodes with equal rules."""
+        """Return the packet filter of a node as a JSON array; the same object for nodes with equal rules."""
         found = self._filter_of.get(node_id)
         if found is None:
             found = self._filter_of[node_id] = self._find_filter(node_id)
@@ -155,7 +155,7 @@ class Visibility:
         return found
 
     def ssh_runs(self, node_id: int) -> tuple[bytes, ...]:
-        """The node's SSH rules in runs, each as the inside of a JSON array; a run is kept once for all who have it."""
+        """Return the node's SSH rules in runs, each the inside of a JSON array and stored once for all nodes."""
         if node_id not in self._nodes:
             return ()
         key = self._access.ssh_key(node_id)
@@ -166,7 +166,7 @@ class Visibility:
 
     def _encode_run(self, run: Sequence[dict[str, Any]]) -> bytes:
         if id(run) not in self._ssh_runs:
-            # The run is kept too, so that no other can take its id.
+            # The run is stored too, so that no other object gets its id.
             self._ssh_runs[id(run)] = run, orjson.dumps(run)[1:-1]
         return self._ssh_runs[id(run)][1]
 
@@ -196,24 +196,24 @@ class View:
         self.snapshot = snapshot
         self.rev: int = 0 if before is None else before.rev + 1
         self.touched = touched
-        """Nodes named by any fact since the view before, also those that were added and removed again."""
+        """Nodes named by any fact since the previous view, also those that were added and removed again."""
         self.opaque = opaque
-        """Whether policy or users changed since the view before, so that visibility may have changed more than once."""
+        """True if policy or users changed since the previous view: visibility may have changed several times."""
         self.time = time
-        """When it was built, in microseconds since 1970: keys that had expired by then are expired in it."""
+        """Time of the fold in microseconds since 1970: keys with an earlier expiry are expired in this view."""
         keep = before is not None and before.snapshot.access is snapshot.access
         self.visibility: Visibility = before.visibility if before is not None and keep else Visibility(snapshot.access)
 
     @property
     def cursor(self) -> Cursor:
-        """The position of the snapshot."""
+        """The cursor of the snapshot."""
         return self.snapshot.cursor
 
     def node(self, node_id: int) -> NodeRecord:
-        """A node that is in the snapshot."""
+        """Return a node of the snapshot."""
         return self.snapshot.nodes[node_id]
 
     def owners(self, class_: int) -> frozenset[int]:
-        """Owners of all that members of the class see."""
+        """Return the owners of all nodes that members of the class see."""
         nodes = self.snapshot.nodes
         return frozenset(nodes[node_id].owner for node_id in self.visibility.visible(class_))

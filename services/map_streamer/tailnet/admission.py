@@ -29,7 +29,7 @@ def _no_replicas(node_id: int, when: float) -> None:
 
 
 class SessionAdmission:
-    """Admits map sessions to a tailnet."""
+    """Opens and closes map sessions of a tailnet."""
 
     def __init__(self, tailnet: Tailnet, clock: Clock, metrics: Metrics) -> None:
         self._tailnet = tailnet
@@ -76,7 +76,7 @@ class SessionAdmission:
         return None if node_id is None else snapshot.nodes[node_id]
 
     def _behind(self, asked: pb.SessionOpened) -> bool:
-        """Whether the session was sent changes that this replica has not read yet."""
+        """Return whether the session was sent changes that this replica has not read yet."""
         return asked.HasField("cursor") and not self._tailnet.view.cursor.covers(_cursor(asked))
 
     async def _open_later(self, gateway: Gateway, asked: pb.SessionOpened) -> None:
@@ -141,8 +141,8 @@ class SessionAdmission:
             return False
         view, uncertain = found
         node_id = session.viewer.node_id
-        if ended := self._tailnet.expirations.since(time, self._tailnet.view.snapshot.nodes):
-            uncertain = ended | (uncertain or frozenset())
+        if expired := self._tailnet.expirations.since(time, self._tailnet.view.snapshot.nodes):
+            uncertain = expired | (uncertain or frozenset())
         if node_id not in view.snapshot.nodes or (uncertain is not None and node_id in uncertain):
             return False
         self._tailnet.broadcaster.resume_from(session, view, uncertain)

@@ -16,7 +16,7 @@ from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
 from services.map_streamer.diff import Difference
 from services.map_streamer.render import Deltas, Renderer
-from services.map_streamer.session import Gateway, Session, Stage
+from services.map_streamer.session import Gateway, Session, SessionStage
 from services.map_streamer.snapshot import View
 from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.metrics import Metrics
@@ -53,7 +53,7 @@ class Broadcaster:
 
     @property
     def lagging(self) -> bool:
-        """Whether sessions that can be sent to are behind."""
+        """True if sessions that messages can be sent to are behind."""
         return bool(self._lagging)
 
     def broadcast(self, difference: Difference, touched: frozenset[int], traceparent: str) -> None:
@@ -121,7 +121,7 @@ class Broadcaster:
         groups: _Group = {}
         while self._lagging and time.perf_counter() < end:
             session = self._lagging.popleft()
-            if session.stage is Stage.BEHIND and session.ready and session.id in session.gateway.sessions:
+            if session.stage is SessionStage.BEHIND and session.ready and session.id in session.gateway.sessions:
                 self._catch_up(session, groups)
         self._send_groups(groups)
 
@@ -129,9 +129,9 @@ class Broadcaster:
         """Send one session what it missed: a merged delta, or a full map when its view was dropped."""
         if not session.ready:
             return
-        if session.stage is Stage.WAITING:
+        if session.stage is SessionStage.WAITING:
             session.gateway.outbox.request_full(session.id)
-        elif session.stage is Stage.BEHIND:
+        elif session.stage is SessionStage.BEHIND:
             groups: _Group = {}
             self._catch_up(session, groups)
             self._send_groups(groups)
@@ -145,9 +145,9 @@ class Broadcaster:
 
     def on_relief(self, session: Session) -> None:
         """Give a session its turn when its gateway takes messages again."""
-        if session.stage is Stage.WAITING:
+        if session.stage is SessionStage.WAITING:
             self.catch_up(session)
-        elif session.stage is Stage.BEHIND:
+        elif session.stage is SessionStage.BEHIND:
             self._lagging.append(session)
             self.on_lag()
 
@@ -218,7 +218,7 @@ class Broadcaster:
             self._roster.end(session, pb.END_REASON_RESYNC)
 
     def _build_full(self, session: Session) -> None:
-        if session.stage is not Stage.WAITING or session.paused:
+        if session.stage is not SessionStage.WAITING or session.paused:
             return
         view, node_id = self._history.current, session.viewer.node_id
         class_ = view.visibility.class_of(node_id)

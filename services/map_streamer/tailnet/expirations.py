@@ -1,4 +1,4 @@
-"""Expiry times of node keys, future and past. Knows nodes by id; sends nothing.
+"""Expiries of node keys, future and past: which keys expire next, and which expired since a time. Sends nothing.
 
 Past ones are kept because the change logs do not contain them: a session may come from a replica that was lost before a
 key expired, at a cursor at which this replica knows the key only as expired.
@@ -35,26 +35,26 @@ class Expirations:
 
     @property
     def next(self) -> datetime | None:
-        """The next expiry, or None."""
+        """The earliest future expiry, or None."""
         return self._coming[0][0] if self._coming else None
 
     def put(self, node: NodeRecord, now: datetime) -> None:
         """Add the expiry of a node's key, if it has one."""
-        if node.term is None:
+        if node.recorded_expiry is None:
             return
-        if node.term <= now:
-            insort(self._past, (microseconds(node.term), node.id))
+        if node.recorded_expiry <= now:
+            insort(self._past, (microseconds(node.recorded_expiry), node.id))
         elif not node.expired:
-            heapq.heappush(self._coming, (node.term, node.id))
+            heapq.heappush(self._coming, (node.recorded_expiry, node.id))
 
     def take(self, now: datetime) -> list[int]:
         """Return the nodes whose key expired since the last call."""
-        ended: list[int] = []
+        expired: list[int] = []
         while self._coming and self._coming[0][0] <= now:
             when, node_id = heapq.heappop(self._coming)
             insort(self._past, (microseconds(when), node_id))
-            ended.append(node_id)
-        return ended
+            expired.append(node_id)
+        return expired
 
     def since(self, time: int, nodes: Mapping[int, NodeRecord]) -> frozenset[int]:
         """Return the nodes whose key expired after `time`, in microseconds since 1970."""

@@ -9,7 +9,7 @@ from services.map_streamer.snapshot import (
     Cursor,
     DnsRecordsPut,
     Fact,
-    KeyEnded,
+    KeyExpired,
     NodePut,
     NodeRemoved,
     PolicyPut,
@@ -27,7 +27,7 @@ def _about(fact: Fact) -> _Key:
     match fact:
         case NodePut(node):
             return "node", node.id
-        case NodeRemoved(node_id) | KeyEnded(node_id):
+        case NodeRemoved(node_id) | KeyExpired(node_id):
             return "node", node_id
         case UserPut(user):
             return "user", user.id
@@ -60,7 +60,7 @@ class Pending:
         """Add facts in log order."""
         for fact in facts:
             key = _about(fact)
-            if isinstance(fact, KeyEnded) and key in self._facts:
+            if isinstance(fact, KeyExpired) and key in self._facts:
                 continue
             self._facts.pop(key, None)
             self._facts[key] = fact
@@ -80,5 +80,5 @@ class Pending:
 
     @property
     def opaque(self) -> bool:
-        """Whether a user or the policy changed."""
+        """True if a user or the policy changed."""
         return any(kind in ("user", "policy") for kind, _ in self._facts)

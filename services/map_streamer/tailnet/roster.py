@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
-from services.map_streamer.session import Gateway, Outbox, Session, Stage
+from services.map_streamer.session import Gateway, GatewayOutbox, Session, SessionStage
 from services.map_streamer.tailnet.metrics import Metrics
 
 Audience = tuple[Gateway, int, bool, bool]
@@ -35,7 +35,7 @@ class Roster:
             for session in list(gateway.sessions.values()):
                 relieved(session)
 
-        gateway = Gateway(gateway_id, Outbox(build_one, relieved_all))
+        gateway = Gateway(gateway_id, GatewayOutbox(build_one, relieved_all))
         self._gateways.append(gateway)
         self._metrics.gateways.set(len(self._gateways))
         return gateway
@@ -62,7 +62,7 @@ class Roster:
     def go_live(self, session: Session, class_: int) -> None:
         """Mark a session as up to date with the current view, in which its node has class `class_`."""
         self._leave(session)
-        session.stage = Stage.LIVE
+        session.stage = SessionStage.LIVE
         session.sent_any = True
         viewer = session.viewer
         session.audience = session.gateway, class_, viewer.legacy, viewer.zstd
@@ -70,15 +70,15 @@ class Roster:
 
     def fall_behind(self, session: Session, rev: int) -> None:
         """Mark a live session as behind, at view `rev`."""
-        if session.stage is Stage.LIVE:
+        if session.stage is SessionStage.LIVE:
             self._leave(session)
-            session.stage = Stage.BEHIND
+            session.stage = SessionStage.BEHIND
             session.rev = rev
 
     def wait(self, session: Session) -> None:
         """Mark a session as waiting for a full map."""
         self._leave(session)
-        session.stage = Stage.WAITING
+        session.stage = SessionStage.WAITING
 
     def _leave(self, session: Session) -> None:
         if session.audience is None:

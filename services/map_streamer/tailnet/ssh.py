@@ -1,4 +1,4 @@
-"""Finds the check that the policy asks for before an SSH session. Whether somebody has approved it is auth's matter."""
+"""Finds the check that the policy requires before an SSH session. Knows no approvals; auth has them."""
 
 from __future__ import annotations
 

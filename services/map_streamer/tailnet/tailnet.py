@@ -20,7 +20,7 @@ from services.map_streamer.snapshot import (
     AccessSettings,
     Cursor,
     Fact,
-    KeyEnded,
+    KeyExpired,
     NodePut,
     View,
     affected_nodes,
@@ -77,7 +77,7 @@ class Tailnet:
         self._pending = Pending()
         self._first = 0.0
         self._urgent = False
-        """Whether a pending fact is about more than newcomers that are not online yet."""
+        """True if a pending fact is about more than newcomers that are not online yet."""
         self._deferred: list[View] = []
         """The view last sent to all, and the later ones that only added newcomers; empty when there are none."""
         self._wake = asyncio.Event()
@@ -113,7 +113,7 @@ class Tailnet:
         self._pending.add(facts, cursor, traceparent)
 
     def _is_newcomer(self, fact: Fact) -> bool:
-        """Whether a fact is about a node that no client knows yet and that is not online."""
+        """Return whether a fact is about a node that no client knows yet and that is not online."""
         sent = self._deferred[0] if self._deferred else self.view
         return isinstance(fact, NodePut) and not fact.node.online and fact.node.id not in sent.snapshot.nodes
 
@@ -179,9 +179,9 @@ class Tailnet:
     def flush(self) -> None:
         """Fold pending facts into the next view and send every session the difference."""
         now = self._clock.now()
-        ended = self.expirations.take(now)
-        if ended:
-            self._pending.add([KeyEnded(node_id) for node_id in ended], self._pending.cursor or self.view.cursor)
+        expired = self.expirations.take(now)
+        if expired:
+            self._pending.add([KeyExpired(node_id) for node_id in expired], self._pending.cursor or self.view.cursor)
         if self._pending.cursor is None:
             return
         pending, self._pending = self._pending, Pending()
@@ -216,7 +216,9 @@ class Tailnet:
         self.renderer.show(view)
         for node_id in touched:
             was, node = old.snapshot.nodes.get(node_id), snapshot.nodes.get(node_id)
-            if node is not None and (was is None or (was.term, was.expired) != (node.term, node.expired)):
+            if node is not None and (
+                was is None or (was.recorded_expiry, was.expired) != (node.recorded_expiry, node.expired)
+            ):
                 self.expirations.put(node, now)
         self.expirations.forget(snapshot.nodes, now)
         self._metrics.nodes.set(len(snapshot.nodes))

@@ -18,7 +18,7 @@ from services.policy.model.sections.sshrules import SshReader
 from services.policy.model.sections.testsections import FAILED, AccessTest, SshTest, TestReader
 from services.policy.model.text.fields import FieldReader, Fields, known
 from services.policy.model.text.problems import Findings, PolicyError, Problem
-from services.policy.model.text.source import Source, read
+from services.policy.model.text.source import ParsedPolicy, read
 from services.policy.model.text.tree import Value
 from services.shared.access.compiled import ALLOW_ALL, Alias, CompiledPolicy
 
@@ -89,7 +89,7 @@ def compile_policy(
 class _Compilation:
     def __init__(
         self,
-        source: Source,
+        source: ParsedPolicy,
         tree: Value,
         domains: frozenset[str],
         users: frozenset[str],

@@ -15,7 +15,7 @@ NO_POLICY_ETAG = "ts-default"
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CheckedPolicy:
     """A checked policy that is not stored yet."""
 
     text: str
@@ -52,7 +52,7 @@ class InForce:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class LogEntry:
     """An encoded entry of the change log."""
 
     seq: int
@@ -63,7 +63,7 @@ class Record:
 class Records:
     """A part of the change log."""
 
-    records: tuple[Record, ...]
+    records: tuple[LogEntry, ...]
     reset: bool
     """The records after the reader's position are gone, or its position lies ahead: it must start from `InForce`."""
     last: int

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, text, 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.policy.model.errors import OvertakenError
-from services.policy.model.version import NO_POLICY_ETAG, Draft, InForce, Record, Records, Version
+from services.policy.model.version import NO_POLICY_ETAG, CheckedPolicy, InForce, LogEntry, Records, Version
 from services.policy.sql.tables import changes, tailnets, versions
 from services.policy.store import KEPT_CHANGES, Codec
 from services.shared.db.database import read, write
@@ -64,12 +64,14 @@ class SqlStore:
         async with read(self._engine) as connection:
             return [_version(row) for row in (await connection.execute(query)).mappings()]
 
-    async def accept(self, draft: Draft, if_match: str) -> tuple[Version, Record]:
+    async def accept(self, draft: CheckedPolicy, if_match: str) -> tuple[Version, LogEntry]:
         """Store a version and put it in force."""
         async with write(self._engine) as connection:
             return await self.accept_on(connection, draft, if_match)
 
-    async def accept_on(self, connection: AsyncConnection, draft: Draft, if_match: str) -> tuple[Version, Record]:
+    async def accept_on(
+        self, connection: AsyncConnection, draft: CheckedPolicy, if_match: str
+    ) -> tuple[Version, LogEntry]:
         """Store a version and put it in force, inside a transaction that is open already."""
         await self._lock(connection)
         row = await self._tailnet_row(connection)
@@ -98,7 +100,7 @@ class SqlStore:
         row = await self._tailnet_row(connection)
         return 0 if row is None else int(row["newest"])
 
-    async def put_in_force(self, compiled: bytes, number: int, now: datetime) -> Record:
+    async def put_in_force(self, compiled: bytes, number: int, now: datetime) -> LogEntry:
         """Put a compiled form in force without a new version."""
         async with write(self._engine) as connection:
             await self._lock(connection)
@@ -115,27 +117,27 @@ class SqlStore:
             last = row["seq"] if row is not None else 0
             if after >= last:
                 return Records((), reset=after > last, last=last)
-            found: list[Record] = []
+            found: list[LogEntry] = []
             size = 0
             for seq, payload in await connection.execute(query):
                 size += len(payload)
                 if found and size > _MAX_BYTES:
                     break
-                found.append(Record(seq, bytes(payload)))
+                found.append(LogEntry(seq, bytes(payload)))
         if not found or found[0].seq != after + 1:
             return Records((), reset=True, last=last)
         return Records(tuple(found), reset=False, last=last)
 
     async def _record(
         self, connection: AsyncConnection, seq: int, compiled: bytes, number: int, now: datetime
-    ) -> Record:
+    ) -> LogEntry:
         payload = self._codec.encode(seq, now, compiled, number)
         changed = update(tailnets).where(self._ours()).values(seq=seq, in_force=number, compiled=compiled)
         await connection.execute(changed)
         await connection.execute(insert(changes).values(tailnet_id=self._tailnet, seq=seq, time=now, payload=payload))
         old = delete(changes).where(changes.c.tailnet_id == self._tailnet, changes.c.seq <= seq - KEPT_CHANGES)
         await connection.execute(old)
-        return Record(seq, payload)
+        return LogEntry(seq, payload)
 
     async def _lock(self, connection: AsyncConnection) -> None:
         await connection.execute(_NEW_TAILNET, {"tailnet": self._tailnet, "compiled": b""})

@@ -13,7 +13,7 @@ from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.usecases.allocation import Allocator
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.shared.access.compiled import CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.ids import UserId
@@ -37,7 +37,7 @@ class RegistryPlan:
 def plan(
     found: Installation,
     policy: CompiledPolicy,
-    settings: Settings,
+    settings: RegistrySettings,
     now: datetime,
     *,
     state: State,

@@ -20,7 +20,7 @@ from services.registry.sql import SqlStore, tables
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
-from services.registry.wire import ChangeCodec
+from services.registry.wire import ProtoFactCodec
 from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId
 
@@ -30,7 +30,7 @@ class RegistryTarget:
 
     def __init__(self, tailnet: TailnetId) -> None:
         self._tailnet = tailnet
-        self._codec = ChangeCodec(tailnet)
+        self._codec = ProtoFactCodec(tailnet)
 
     async def prepare(self, engine: AsyncEngine) -> None:
         """Bring the tables to the newest version."""

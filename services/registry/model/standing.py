@@ -31,7 +31,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class HistoryEntry:
     """A change of one attribute of a person, with its source."""
 
     user_id: UserId
@@ -45,10 +45,10 @@ class Entry:
 
 def changes(
     user_id: UserId, at: datetime, source: str, before: Mapping[str, str], after: Mapping[str, str]
-) -> list[Entry]:
+) -> list[HistoryEntry]:
     """An entry for each attribute that differs."""
     return [
-        Entry(
+        HistoryEntry(
             user_id=user_id,
             at=at,
             attribute=name,

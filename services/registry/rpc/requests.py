@@ -19,7 +19,7 @@ from services.registry.usecases.listing import NodeFilter
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
 from services.registry.usecases.rights import LoginGroups, RightsChange
-from services.registry.usecases.updates import Order, Report
+from services.registry.usecases.updates import NodeReport, Order
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
 from services.shared.rpc.presence import SessionsDigest
@@ -156,7 +156,7 @@ def admit_request(request: pb.AdmitNodeRequest, machine: MachineKey) -> AdmitReq
     )
 
 
-def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
+def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> NodeReport:
     """Return the report of UpdateNode.
 
     Raises:
@@ -166,7 +166,7 @@ def report(request: pb.UpdateNodeRequest, machine: MachineKey) -> Report:
     order = None
     if request.gateway_id:
         order = Order(read_gateway_id(request.gateway_id), read_number("order", request.order))
-    return Report(
+    return NodeReport(
         machine_key=machine,
         node_key=read_key(NodeKey, "node_key", request.node_key),
         disco_key=read_optional_key(DiscoKey, "disco_key", request.disco_key) or DiscoKey.zero(),

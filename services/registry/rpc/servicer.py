@@ -26,7 +26,7 @@ from services.registry.usecases.identities import Identities
 from services.registry.usecases.listing import Listings
 from services.registry.usecases.nodes import Nodes
 from services.registry.usecases.people import People
-from services.registry.usecases.presence import Presence
+from services.registry.usecases.presence import PresenceTracker
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.rights import Rights
 from services.registry.usecases.updates import Updates
@@ -61,7 +61,7 @@ class UseCases:
     nodes: Nodes
     admission: NodeAdmission
     updates: Updates
-    presence: Presence
+    presence: PresenceTracker
     relays: Relays
     feed: Feed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.model.link import NEVER, Link
-from services.registry.model.standing import Entry, Standing
+from services.registry.model.standing import HistoryEntry, Standing
 from services.registry.wire import to_timestamp
 
 
@@ -34,7 +34,7 @@ def standing(found: Standing | None) -> user_types.StandingRecord | None:
     )
 
 
-def entry(found: Entry) -> user_types.HistoryEntry:
+def entry(found: HistoryEntry) -> user_types.HistoryEntry:
     """An entry of a history."""
     return user_types.HistoryEntry(
         at=to_timestamp(found.at),

@@ -14,8 +14,8 @@ from services.registry.model.state import State
 from services.registry.sql import tables
 from services.registry.sql.rows import node_of, relay_of, user_of
 from services.registry.sql.statements import POSITION
-from services.registry.store import Absence, Gateway, Record, StoreUnavailableError
-from services.shared.db.unavailable import DatabaseAwayError
+from services.registry.store import Absence, GatewayRecord, Record, StoreUnavailableError
+from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.ids import NodeId, TailnetId
 
 
@@ -25,7 +25,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError) as error:
-        if isinstance(error, DatabaseAwayError):
+        if isinstance(error, DatabaseUnavailableError):
             raise StoreUnavailableError(str(error)) from error
         cause = getattr(error, "orig", None) or error
         raise StoreUnavailableError(f"the database failed: {type(cause).__name__}") from error
@@ -78,7 +78,7 @@ class SqlLog:
         )
         return [Absence(NodeId(node_id), since) for node_id, since in rows]
 
-    async def gateways(self) -> list[Gateway]:
+    async def gateways(self) -> list[GatewayRecord]:
         """All gateways, the one longest unheard first."""
         gateways = tables.gateways.c
         rows = await self._connection.execute(
@@ -86,7 +86,7 @@ class SqlLog:
             .where(gateways.tailnet_id == self._tailnet)
             .order_by(gateways.heard_at, gateways.gateway_id)
         )
-        return [Gateway(gateway_id, heard_at, complete) for gateway_id, heard_at, complete in rows]
+        return [GatewayRecord(gateway_id, heard_at, complete) for gateway_id, heard_at, complete in rows]
 
     async def relays_heard(self) -> Mapping[str, datetime]:
         """When each relay last announced itself."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table, delete, func, select
 
 from services.registry.model.link import Link
-from services.registry.model.standing import KEPT, Entry, Standing
+from services.registry.model.standing import KEPT, HistoryEntry, Standing
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog
 from services.registry.sql.rows import link_columns, link_of
@@ -45,7 +45,7 @@ class SqlPeople(SqlLog):
         mine = (links.c.tailnet_id == self._tailnet) & (links.c.issuer == issuer) & (links.c.subject == subject)
         await self._connection.execute(delete(links).where(mine))
 
-    async def history(self, user_id: UserId) -> list[Entry]:
+    async def history(self, user_id: UserId) -> list[HistoryEntry]:
         """A user's history, newest first."""
         table = tables.history
         rows = await self._connection.execute(
@@ -54,7 +54,7 @@ class SqlPeople(SqlLog):
             .order_by(table.c.number.desc())
         )
         return [
-            Entry(
+            HistoryEntry(
                 user_id=UserId(row["user_id"]),
                 at=row["at"],
                 attribute=row["attribute"],
@@ -106,7 +106,7 @@ class SqlPeople(SqlLog):
         }
         await self._upsert(tables.standings, ["tailnet_id", "user_id"], [row])
 
-    async def add_history(self, entries: Sequence[Entry]) -> None:
+    async def add_history(self, entries: Sequence[HistoryEntry]) -> None:
         """Add to histories, and forget all but the last entries of each attribute of a person."""
         table = tables.history
         for entry in entries:

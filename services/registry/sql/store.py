@@ -15,7 +15,7 @@ from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, translated
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
-from services.registry.store import Absence, Codec, Gateway, Record
+from services.registry.store import Absence, FactCodec, GatewayRecord, Record
 from services.shared.db import database
 from services.shared.ids import TailnetId
 
@@ -26,7 +26,7 @@ VERSION_TABLE = "registry_alembic_version"
 class SqlStore:
     """The store of one tailnet."""
 
-    def __init__(self, engine: AsyncEngine, tailnet: TailnetId, codec: Codec) -> None:
+    def __init__(self, engine: AsyncEngine, tailnet: TailnetId, codec: FactCodec) -> None:
         self._engine = engine
         self._tailnet = tailnet
         self._codec = codec
@@ -85,7 +85,7 @@ class SqlStore:
         async with self._reading() as rows:
             return await rows.absences()
 
-    async def gateways(self) -> list[Gateway]:
+    async def gateways(self) -> list[GatewayRecord]:
         """All gateways, the one longest unheard first."""
         async with self._reading() as rows:
             return await rows.gateways()

@@ -15,7 +15,7 @@ from services.registry.sql import tables
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.rows import node_columns, relay_columns, user_columns
 from services.registry.sql.statements import ADVANCE, RECORD
-from services.registry.store import Codec, Gateway, Record
+from services.registry.store import FactCodec, GatewayRecord, Record
 from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId
 from services.shared.rpc.presence import MODULUS, SessionsDigest
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class SqlTransaction(SqlPeople):
     """The writes of one tailnet; made when its row is locked."""
 
-    def __init__(self, connection: AsyncConnection, tailnet: TailnetId, codec: Codec, position: int) -> None:
+    def __init__(self, connection: AsyncConnection, tailnet: TailnetId, codec: FactCodec, position: int) -> None:
         super().__init__(connection, tailnet)
         self._codec = codec
         self._position = position
@@ -78,11 +78,11 @@ class SqlTransaction(SqlPeople):
         )
         return done.rowcount
 
-    async def gateway(self, gateway_id: str) -> Gateway | None:
+    async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         """One gateway."""
         return next((gateway for gateway in await self.gateways() if gateway.gateway_id == gateway_id), None)
 
-    async def put_gateway(self, gateway: Gateway) -> None:
+    async def put_gateway(self, gateway: GatewayRecord) -> None:
         """Add or change a gateway."""
         row = {"gateway_id": gateway.gateway_id, "heard_at": gateway.heard_at, "complete": gateway.complete}
         await self._upsert(tables.gateways, ["tailnet_id", "gateway_id"], [row])

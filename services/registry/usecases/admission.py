@@ -10,10 +10,10 @@ from services.registry.model.node import NO_USER, Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.usecases.allocation import Allocator, new_stable_id
-from services.registry.usecases.approval import Policies
+from services.registry.usecases.approval import CurrentPolicy
 from services.registry.usecases.draft import Draft, user_of
 from services.registry.usecases.ledger import Ledger
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.tailcfg.hostinfo import Hostinfo, keep_net_info
@@ -54,7 +54,9 @@ class Candidates:
 class NodeAdmission:
     """Finds and admits nodes."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, allocator: Allocator, policies: Policies) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: RegistrySettings, allocator: Allocator, policies: CurrentPolicy
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._allocator = allocator

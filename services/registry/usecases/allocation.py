@@ -12,7 +12,7 @@ from services.registry.model.errors import ExhaustedError
 from services.registry.model.name import base_label, free_label
 from services.registry.model.node import Node
 from services.registry.model.state import State
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.shared.ids import NodeId
 
 _STABLE = string.ascii_letters + string.digits
@@ -26,7 +26,7 @@ def new_stable_id() -> str:
 class Allocator:
     """Finds what is free in a state."""
 
-    def __init__(self, settings: Settings, random: Random | None = None) -> None:
+    def __init__(self, settings: RegistrySettings, random: Random | None = None) -> None:
         self._settings = settings
         self._random: Random = random or secrets.SystemRandom()
         self._given: dict[str, str] = {}

@@ -22,7 +22,7 @@ from services.shared.telemetry import get_logger
 log = get_logger(__name__)
 
 
-class Approver(Protocol):
+class PolicyDecisions(Protocol):
     """The policy in force, as far as the registry asks it."""
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
@@ -90,11 +90,11 @@ class PolicyApprover:
         return self._pools
 
 
-class Policies:
+class CurrentPolicy:
     """Holds the approver in force; replaced when the policy changes."""
 
     def __init__(self) -> None:
-        self.current: Approver = NoPolicy()
+        self.current: PolicyDecisions = NoPolicy()
 
     def approve(self, state: State, node: Node) -> tuple[str, ...]:
         """The node's approved routes with those that the policy adds; it never takes one away (RTE-03)."""
@@ -133,11 +133,11 @@ class Policies:
 class PolicyChange:
     """Puts a new policy in force in the registry."""
 
-    def __init__(self, ledger: Ledger, policies: Policies) -> None:
+    def __init__(self, ledger: Ledger, policies: CurrentPolicy) -> None:
         self._ledger = ledger
         self._policies = policies
 
-    async def take(self, approver: Approver) -> None:
+    async def take(self, approver: PolicyDecisions) -> None:
         """Put a policy in use, and approve the routes already advertised that it approves.
 
         Raises:

@@ -17,7 +17,7 @@ _MAX_BYTES = 2 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class TailnetSnapshot:
     """Everything that is true at one position."""
 
     position: int
@@ -27,7 +27,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LogPage:
     """Records after a position; `reset` when they are not all there any more."""
 
     records: tuple[Record, ...]
@@ -42,11 +42,11 @@ class Feed:
         self._ledger = ledger
         self._store = store
 
-    async def snapshot(self) -> Snapshot:
+    async def snapshot(self) -> TailnetSnapshot:
         """Everything, at one position."""
 
-        def read(state: State) -> Snapshot:
-            return Snapshot(
+        def read(state: State) -> TailnetSnapshot:
+            return TailnetSnapshot(
                 state.position,
                 tuple(state.nodes_after(0)),
                 tuple(sorted(state.users.values(), key=lambda user: user.id)),
@@ -55,7 +55,7 @@ class Feed:
 
         return await self._ledger.read(read)
 
-    async def changes(self, after: int) -> Page:
+    async def changes(self, after: int) -> LogPage:
         """The records after a position.
 
         Raises:
@@ -63,14 +63,14 @@ class Feed:
         """
         last = await self._store.position()
         if after > last:
-            return Page((), True, last)
+            return LogPage((), True, last)
         records = await self._store.records(after, PAGE) if after < last else []
         if after < last and (not records or records[0].seq != after + 1):
-            return Page((), True, last)
+            return LogPage((), True, last)
         size, kept = 0, 0
         for record in records:
             size += len(record.payload)
             if kept and size > _MAX_BYTES:
                 break
             kept += 1
-        return Page(tuple(records[:kept]), False, max(last, records[-1].seq if records else 0))
+        return LogPage(tuple(records[:kept]), False, max(last, records[-1].seq if records else 0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from services.registry.model.errors import AlreadyExistsError, ExhaustedError, InvalidInputError, NotFoundError
 from services.registry.model.link import MAX_LINKS, NEVER, Link, check_identity
 from services.registry.model.node import Node
-from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_attribution
+from services.registry.model.standing import HistoryEntry, Standing, attributes, by, changes, check_attribution
 from services.registry.model.user import User
 from services.registry.usecases.draft import Draft, user_of
 from services.registry.usecases.ledger import Ledger
@@ -21,14 +21,14 @@ ADMINISTRATOR = "administrator"
 
 
 @dataclass(frozen=True, slots=True)
-class UserDetails:
+class IdentityDetails:
     """All that is known of a person."""
 
     user: User
     links: tuple[Link, ...]
     """The identity that signed in last comes first."""
     standing: Standing | None
-    history: tuple[Entry, ...]
+    history: tuple[HistoryEntry, ...]
     nodes: tuple[Node, ...]
 
 
@@ -49,18 +49,18 @@ class Identities:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def details(self, user_id: UserId) -> UserDetails:
+    async def details(self, user_id: UserId) -> IdentityDetails:
         """All that is known of a person.
 
         Raises:
             NotFoundError: there is no such user.
         """
 
-        async def work(draft: Draft) -> UserDetails:
+        async def work(draft: Draft) -> IdentityDetails:
             user = draft.user(user_id)
             links = await draft.transaction.links(user_id)
             nodes = [node for node in draft.state.nodes.values() if node.user_id == user_id and not node.is_tagged]
-            return UserDetails(
+            return IdentityDetails(
                 user=user,
                 links=tuple(sorted(links, key=lambda link: link.last_login, reverse=True)),
                 standing=await draft.transaction.standing(user_id),

@@ -19,7 +19,7 @@ from services.registry.store import Absence, Store
 from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.presence import leave
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.shared.ids import NodeId
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -42,7 +42,7 @@ class _Due:
 class Keeper:
     """Acts on time; `act` is called by one timer, or by a test that moved the clock."""
 
-    def __init__(self, ledger: Ledger, store: Store, settings: Settings, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, store: Store, settings: RegistrySettings, clock: Clock) -> None:
         self._ledger = ledger
         self._store = store
         self._settings = settings
@@ -129,17 +129,17 @@ class Keeper:
                 draft.record(RelayRemoved(name))
 
     def _end_nodes(self, draft: Draft) -> bool:
-        """Delete idle ephemeral nodes and record keys that ended; return whether some are left."""
+        """Delete idle ephemeral nodes and mark expired keys; return whether some are left."""
         for node in list(draft.state.nodes.values()):
             idle = node.ephemeral and not node.online and self._idles(node) <= draft.now
-            ended = node.expiry is not None and not node.expired and node.expiry <= draft.now
-            if (idle or ended) and len(draft.facts) >= MAX_FACTS:
+            expired = node.expiry is not None and not node.expired and node.expiry <= draft.now
+            if (idle or expired) and len(draft.facts) >= MAX_FACTS:
                 return True
             if idle:
                 log.info("idle ephemeral node deleted", node_id=node.id)
                 draft.remove_node(node.id)
-            elif ended:
-                log.info("node key ended", node_id=node.id)
+            elif expired:
+                log.info("node key expired", node_id=node.id)
                 draft.put_node(replace(node, expired=True))
         return False
 

@@ -21,7 +21,7 @@ from opentelemetry import trace
 from services.registry.model.errors import RegistryError, UnavailableError
 from services.registry.model.fact import Fact
 from services.registry.model.state import State
-from services.registry.store import Codec, Log, Record, Store, StoreUnavailableError
+from services.registry.store import FactCodec, Log, Record, Store, StoreUnavailableError
 from services.registry.usecases.draft import Draft
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -50,7 +50,7 @@ class _Call(Generic[T]):
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
-class Observer:
+class LedgerObserver:
     """Receives every transaction; this one ignores them."""
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
@@ -63,17 +63,17 @@ class Ledger:
     def __init__(
         self,
         store: Store,
-        codec: Codec,
+        codec: FactCodec,
         publish: Publish,
         clock: Clock,
-        observer: Observer | None = None,
+        observer: LedgerObserver | None = None,
         tracer: trace.Tracer | None = None,
     ) -> None:
         self._store = store
         self._codec = codec
         self._publish = publish
         self._clock = clock
-        self._observer = observer or Observer()
+        self._observer = observer or LedgerObserver()
         self._tracer = tracer
         self._state: State | None = None
         self._waiting: deque[_Call[Any]] = deque()

@@ -19,10 +19,10 @@ from services.registry.model.route import read_routes, with_both_exits
 from services.registry.model.state import State
 from services.registry.model.tag import read_tags
 from services.registry.usecases.allocation import Allocator
-from services.registry.usecases.approval import Policies
+from services.registry.usecases.approval import CurrentPolicy
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
-from services.registry.usecases.settings import Settings
+from services.registry.usecases.settings import RegistrySettings
 from services.shared.ids import NodeId
 from services.shared.inventory import is_suspended
 from services.shared.keys import MachineKey, NodeKey
@@ -34,7 +34,9 @@ log = get_logger(__name__)
 class Nodes:
     """What can be done with nodes that are in."""
 
-    def __init__(self, ledger: Ledger, settings: Settings, allocator: Allocator, policies: Policies) -> None:
+    def __init__(
+        self, ledger: Ledger, settings: RegistrySettings, allocator: Allocator, policies: CurrentPolicy
+    ) -> None:
         self._ledger = ledger
         self._settings = settings
         self._allocator = allocator
@@ -212,9 +214,9 @@ class Nodes:
                     f"requested tags [{' '.join(unknown)}] are invalid or not permitted: "
                     "a tag exists once tagOwners of the policy names it"
                 )
-            ended = node.is_expired(draft.now)
-            expiry = node.expiry if ended else None
-            tagged = replace(node, tags=tags, user_id=NO_USER, expiry=expiry, disabled_expiry=None, expired=ended)
+            expired = node.is_expired(draft.now)
+            expiry = node.expiry if expired else None
+            tagged = replace(node, tags=tags, user_id=NO_USER, expiry=expiry, disabled_expiry=None, expired=expired)
             tagged = replace(tagged, approved_routes=self._policies.approve(draft.state, tagged))
             draft.put_node(tagged)
             return tagged

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from services.registry.model.route import nodes_with_alternative
-from services.registry.store import Gateway
+from services.registry.store import GatewayRecord
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
@@ -44,7 +44,7 @@ class ReportAnswer:
     """Nodes that the gateway should probe, because another node could take over a route of theirs."""
 
 
-class Presence:
+class PresenceTracker:
     """Stores sessions, marks nodes online at once and offline after the grace, or at once when they were lost."""
 
     def __init__(self, ledger: Ledger, wake_timer: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ async def _store(draft: Draft, report: SessionReport) -> ReportAnswer:
         return ReportAnswer(resend=False)
     known = await rows.gateway(report.gateway_id)
     complete = report.complete or (known is not None and known.complete)
-    await rows.put_gateway(Gateway(report.gateway_id, draft.now, complete))
+    await rows.put_gateway(GatewayRecord(report.gateway_id, draft.now, complete))
     closed = set(report.closed)
     if report.complete:
         named = {session_id for session_id, _ in report.opened}

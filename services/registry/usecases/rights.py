@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from services.registry.model.errors import PreconditionError
 from services.registry.model.link import groups_of, read_groups
-from services.registry.model.standing import Entry, Standing, attributes, by, changes, check_attribution
+from services.registry.model.standing import HistoryEntry, Standing, attributes, by, changes, check_attribution
 from services.registry.model.user import User
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
@@ -109,9 +109,9 @@ async def _put_groups(draft: Draft, user_id: UserId, login: LoginGroups, groups:
     await draft.transaction.put_link(link.in_groups(groups, draft.now))
 
 
-def _entry(standing: Standing, suspended: bool) -> Entry:
+def _entry(standing: Standing, suspended: bool) -> HistoryEntry:
     words = ("active", "suspended") if suspended else ("suspended", "active")
-    return Entry(
+    return HistoryEntry(
         user_id=standing.user_id,
         at=standing.since,
         attribute="standing",

@@ -9,7 +9,7 @@ from services.registry.model.address import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class RegistrySettings:
     """How this tailnet is run."""
 
     v4: Pool | None

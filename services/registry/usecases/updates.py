@@ -10,7 +10,7 @@ from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import Node
 from services.registry.model.state import State
 from services.registry.usecases.allocation import Allocator
-from services.registry.usecases.approval import Policies
+from services.registry.usecases.approval import CurrentPolicy
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
@@ -29,7 +29,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class NodeReport:
     """One lite map request, read and checked but for its hostinfo."""
 
     machine_key: MachineKey
@@ -47,13 +47,13 @@ class Report:
 class Updates:
     """Stores what clients report, and only what differs."""
 
-    def __init__(self, ledger: Ledger, allocator: Allocator, policies: Policies) -> None:
+    def __init__(self, ledger: Ledger, allocator: Allocator, policies: CurrentPolicy) -> None:
         self._ledger = ledger
         self._allocator = allocator
         self._policies = policies
         self._orders: OrderedDict[NodeId, Order] = OrderedDict()
 
-    async def report(self, report: Report) -> bool:
+    async def report(self, report: NodeReport) -> bool:
         """Take a report; returns whether anything was recorded.
 
         Raises:
@@ -81,7 +81,7 @@ class Updates:
         self._remember(self._ledger.cached_state.by_node_key(report.node_key), report.order)
         return changed
 
-    def _same(self, state: State, report: Report) -> bool:
+    def _same(self, state: State, report: NodeReport) -> bool:
         """Return whether the report changes nothing; then remember its number, as no record will."""
         node = state.by_node_key(report.node_key)
         if node is None or node.machine_key != report.machine_key:
@@ -91,7 +91,7 @@ class Updates:
         self._remember(node, report.order)
         return True
 
-    def _merge(self, state: State, node: Node, report: Report) -> Node:
+    def _merge(self, state: State, node: Node, report: NodeReport) -> Node:
         merged = replace(
             node,
             disco_key=report.disco_key,
@@ -135,7 +135,7 @@ class Updates:
             self._orders.popitem(last=False)
 
 
-def _own(state: State, report: Report) -> Node:
+def _own(state: State, report: NodeReport) -> Node:
     node = state.by_node_key(report.node_key)
     if node is None:
         raise NotFoundError("node not found")

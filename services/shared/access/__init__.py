@@ -1,1 +1,1 @@
-"""The compiled policy, and its evaluation on one snapshot of users and nodes. Pure."""
+"""The compiled policy and its evaluator: `compiled` and `inputs` go in, `evaluator.Access` gives results. Pure."""

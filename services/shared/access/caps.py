@@ -22,7 +22,7 @@ FUNNEL_NO_HTTPS = "https://tailscale.com/cap/warn-funnel-no-https"
 DISABLE_IPV4 = "disable-ipv4"
 RANDOM_PORTS = "randomize-client-port"
 SERVICE_HOST = "service-host"
-"""On a host of services: one object that tells it their addresses."""
+"""On a host of services: one object with the addresses of its services."""
 SUGGESTED = "suggest-exit-node"
 """On a peer: clients may recommend it. The hosted service sends it for exit nodes that `autoApprovers` approves too."""
 

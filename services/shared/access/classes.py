@@ -1,4 +1,4 @@
-"""Classes of nodes with equal access, and the visibility between classes.
+"""Groups nodes with equal access into classes, from the masks of `matching`, and decides which classes see each other.
 
 A profile is a set of equal masks; a class is a profile, plus the owner where some rule has `autogroup:self` as
 destination. Work is in profiles and classes; two nodes are never compared.
@@ -27,10 +27,10 @@ class Classes:
         directory: Directory,
         matching: Matching,
         hides_ipv4: Callable[[Member], bool],
-        former: Classes | None = None,
+        previous: Classes | None = None,
     ) -> None:
         self._directory, self._matching = directory, matching
-        self.masks = self._masks(former)
+        self.masks = self._masks(previous)
         owners, serving = self._self_owners(directory), directory.services.by_node
         profiles: dict[_Profile, int] = {}
         classes: dict[tuple[int, int, bool], int] = {}
@@ -72,12 +72,12 @@ class Classes:
         self._profiles = list(profiles)
         self._seen_profiles: dict[int, list[int]] = {}
 
-    def _masks(self, former: Classes | None) -> dict[int, Masks]:
-        """Return the masks of each node; those of unchanged nodes are copied from `former`."""
+    def _masks(self, previous: Classes | None) -> dict[int, Masks]:
+        """Return the masks of each node; those of unchanged nodes are copied from `previous`."""
         masks_of, members = self._matching.masks_of, self._directory.members
-        if former is None or not self._matching.same_for(former._matching):
+        if previous is None or not self._matching.same_for(previous._matching):
             return {id_: masks_of(one) for id_, one in members.items()}
-        before, known = former._directory.members, former.masks
+        before, known = previous._directory.members, previous.masks
         masks: dict[int, Masks] = {}
         for id_, one in members.items():
             kept = before.get(id_) is one and not one.subnets and not one.exits

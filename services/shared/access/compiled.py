@@ -25,7 +25,7 @@ class AliasKind(StrEnum):
     """Literal addresses: an IP, a CIDR, a host or an ipset. Never a node's other address."""
     USER = "user"
     DOMAIN = "domain"
-    """Every user whose login ends in this domain."""
+    """Every user with a login in this domain."""
     GROUP = "group"
     TAG = "tag"
     MEMBER = "member"
@@ -66,10 +66,10 @@ class Alias:
 
 
 class End(tuple[Alias, ...]):
-    """One end of a grant: its sources or its destinations. Hashed once.
+    """One end of a grant: its sources or its destinations. Its hash is computed once.
 
-    An ACL with many destinations becomes many grants that share the end with its sources. Whoever keys a table by an
-    end would otherwise pay for all sources at each of the grants.
+        An ACL with many destinations becomes many grants that share the end with its sources; a table with ends as keys
+    would otherwise hash all sources again for each grant.
     """
 
     def __hash__(self) -> int:
@@ -120,7 +120,7 @@ class SshRule:
     destination: tuple[Alias, ...]
     users: tuple[str, ...]
     check_period: int | None = None
-    """Seconds for which one check holds; absent means the default of 12 hours, 0 means each time."""
+    """Seconds for which an approval is valid; absent: the default of 12 hours, 0: one session."""
     accept_env: tuple[str, ...] = ()
     postures: tuple[str, ...] = ()
     recorders: tuple[str, ...] = ()
@@ -168,7 +168,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Approver:
+class ApprovalRule:
     """The names that auto-approve a route or service, or own a tag."""
 
     subject: str
@@ -184,10 +184,10 @@ class CompiledPolicy:
     ssh: tuple[SshRule, ...] = ()
     node_attributes: tuple[NodeAttributes, ...] = ()
     groups: tuple[Group, ...] = ()
-    tag_owners: tuple[Approver, ...] = ()
-    route_approvers: tuple[Approver, ...] = ()
+    tag_owners: tuple[ApprovalRule, ...] = ()
+    route_approvers: tuple[ApprovalRule, ...] = ()
     exit_approvers: tuple[Alias, ...] = ()
-    service_approvers: tuple[Approver, ...] = ()
+    service_approvers: tuple[ApprovalRule, ...] = ()
     postures: tuple[Posture, ...] = ()
     disable_ipv4: bool = False
     one_cgnat_route: str = ""
@@ -234,7 +234,7 @@ class CompiledPolicy:
 
         Raises: `ValueError` when the data is not a compiled policy of a known format.
         """
-        version = msgspec.json.decode(data, type=_Head).format
+        version = msgspec.json.decode(data, type=_StoredHead).format
         if version == 1:
             policy = msgspec.json.decode(data, type=CompiledPolicy)
             return replace(policy, grants=_sharing(policy.grants))
@@ -249,14 +249,14 @@ class CompiledPolicy:
         return replace(stored.policy, grants=grants)
 
 
-class _Head(msgspec.Struct, frozen=True):
-    """The part of each version that says which one it is."""
+class _StoredHead(msgspec.Struct, frozen=True):
+    """The part common to all versions of the serialised form: the version."""
 
     format: int
 
 
 class _StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A grant whose ends are places in a list."""
+    """A grant with ends given as indexes of a list."""
 
     source: int
     destination: int
@@ -273,7 +273,7 @@ class _StoredGrant(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class _Stored(msgspec.Struct, frozen=True):
-    """A compiled policy as it is written: `policy` is all of it but its grants."""
+    """The serialised form of a compiled policy: `policy` is all of it but its grants."""
 
     format: int
     ends: tuple[tuple[Alias, ...], ...]

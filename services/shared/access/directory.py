@@ -1,4 +1,4 @@
-"""The users and nodes that a policy name selects in one snapshot. Lookups use an index, never a scan."""
+"""Resolves the names of a policy to users and nodes of one snapshot. Lookups use an index, never a scan."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from services.shared.access.ranges import (
     span,
     subtract,
 )
-from services.shared.access.services import Services
+from services.shared.access.services import ServiceDirectory
 
 Identity = tuple[int, tuple[str, ...]]
 """The identity of a node in policies: its owner, or its tags."""
@@ -37,7 +37,7 @@ class Member:
     node: AccessNode
     identity: Identity
     places: tuple[int, ...]
-    """Its addresses on the line of `ranges`, IPv4 first."""
+    """Its addresses as numbers of `ranges`, IPv4 first."""
     addresses: tuple[str, ...]
     subnets: tuple[str, ...]
     """Effective subnet routes: advertised, approved, and not exit routes."""
@@ -90,11 +90,11 @@ class Directory:
         users: Iterable[AccessUser],
         nodes: Iterable[AccessNode],
         prefixes: Sequence[str] = (),
-        former: Directory | None = None,
+        previous: Directory | None = None,
         services: Iterable[AccessService] = (),
     ) -> None:
         self.users = {user.id: user for user in users}
-        known: dict[int, Member] = former.members if former is not None else {}
+        known: dict[int, Member] = previous.members if previous is not None else {}
         self.members: dict[int, Member] = {}
         for node in sorted(nodes, key=lambda node: node.id):
             one = known.get(node.id)
@@ -126,12 +126,12 @@ class Directory:
         self._described = tuple(services)
 
     @cached_property
-    def services(self) -> Services:
+    def services(self) -> ServiceDirectory:
         """Return the services and the nodes that serve them."""
         if not self._described:
-            return Services((), (), (), lambda _: ())
+            return ServiceDirectory((), (), (), lambda _: ())
         tagged = {node_id for node_id, one in self.members.items() if one.identity[1]}
-        return Services(self._described, self._policy.service_approvers, tagged, self._ids_of)
+        return ServiceDirectory(self._described, self._policy.service_approvers, tagged, self._ids_of)
 
     def _ids_of(self, alias: Alias) -> Iterator[int]:
         return (one.node.id for identity in self.identities_of(alias) for one in self.by_identity[identity])
@@ -139,11 +139,11 @@ class Directory:
     # People
 
     def users_named(self, token: str) -> frozenset[int]:
-        """The user that a token names: by provider identifier, else by email or name. A trailing @ is only a marker.
+        """Return the user that a token names: by provider identifier, else by email or name. A trailing @ is ignored.
 
         Upper and lower case of an email do not matter, unless the token is exactly the email of a user.
-        A token that several users answer to names nobody, unless it is the email of just one of them: whoever may
-        choose a name must not come into another's rights by it.
+        A token that fits several users selects none, unless it is the email of just one of them: a user who can
+        choose a name must not gain another user's access by it.
         """
         found = self.candidates(token)
         if len(found) > 1:
@@ -170,7 +170,7 @@ class Directory:
 
     @cached_property
     def _by_email(self) -> dict[str, list[AccessUser]]:
-        """Users by their email in lower case."""
+        """Return the users by email in lower case."""
         found: dict[str, list[AccessUser]] = defaultdict(list)
         for user in self.users.values():
             if user.email:
@@ -257,13 +257,13 @@ class Directory:
                         yield user_id, ()
 
     def members_of(self, alias: Alias) -> list[Member]:
-        """Nodes that an identity alias selects, by id."""
+        """Return the nodes that an identity alias selects, by id."""
         found = [one for identity in self.identities_of(alias) for one in self.by_identity[identity]]
         found.sort(key=lambda one: one.node.id)
         return found
 
     def spans_of(self, alias: Alias, *, source: bool) -> Spans:
-        """Addresses that an alias stands for. `*` as a source also covers approved subnet routes."""
+        """Return the addresses of an alias. `*` as a source also covers approved subnet routes."""
         match alias.kind:
             case AliasKind.ANY:
                 return self.tailnet_and_routes if source else self.tailnet
@@ -293,7 +293,7 @@ class Directory:
         return sorted((place, one.node.id) for one in self.members.values() for place in one.places)
 
     def inside(self, spans: Spans) -> Iterator[Member]:
-        """Nodes with an address in the set; one twice when both its addresses are."""
+        """Return the nodes with an address in the set; a node is listed twice if both its addresses are in it."""
         for first, last in spans:
             start = bisect_left(self._by_place, (first, -1))
             end = bisect_right(self._by_place, (last, 1 << 62))

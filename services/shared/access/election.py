@@ -1,7 +1,7 @@
 """Election of primary routers: of those with the route approved, the oldest online one, else the oldest. Pure.
 
 Nodes that cannot carry traffic take no part: nodes of suspended users are not known here, and
-`services.shared.inventory` gives nodes whose key has ended no approved route, because clients drop every such peer.
+`services.shared.inventory` gives nodes with an expired key no approved route, because clients drop such peers.
 """
 
 from __future__ import annotations

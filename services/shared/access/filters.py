@@ -1,8 +1,8 @@
-"""Packet filters: the rules that one node enforces, in the hosted service's spelling and order.
+"""Builds the packet filter of a node, the rules that it enforces, in the hosted service's spelling and order.
 
 Order of the whole list: grants as compiled; within a grant its ip rules, its app rule, the companions of that, then the
 same for `autogroup:self`. Rules with equal sources and protocols merge into the place of the first, whether or not that
-first one concerns the node. Only then is the list reduced to what the node's own addresses and routes take part in.
+first one applies to the node. Only then is the list reduced to the node's own addresses and routes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ COMPANIONS = {
 
 @dataclass(slots=True)
 class _Collected:
-    """The rules of one node on the way to their final order."""
+    """The rules of one node while they are collected and ordered."""
 
     network: dict[tuple[int, tuple[int, ...]], tuple[Position, list[Rule]]] = field(default_factory=dict)
     other: list[tuple[Position, Rule]] = field(default_factory=list)
@@ -79,7 +79,7 @@ class Filters:
         self._app = sum(1 << n for n, g in enumerate(grants) if g.app)
 
     def key(self, node_id: int) -> Hashable:
-        """Equal keys mean equal filters. Nodes that only wide destinations reach share one."""
+        """Return a key; equal keys mean equal filters. Nodes reached only by wide destinations share one."""
         one, masks = self._directory.members[node_id], self._classes.masks[node_id]
         reached = masks.destination
         own = (
@@ -96,7 +96,7 @@ class Filters:
         return reached, *map(self._matching.destination_segments.index, one.places)
 
     def rules(self, node_id: int) -> list[Rule]:
-        """The rules of one node, in the order they are sent."""
+        """Return the rules of one node, in the order sent."""
         one, masks = self._directory.members[node_id], self._classes.masks[node_id]
         firsts = self._first_positions()
         collected = _Collected()
@@ -123,7 +123,7 @@ class Filters:
         return [rule for _, rule in rules]
 
     def _first_positions(self) -> dict[tuple[int, tuple[int, ...]], Position]:
-        """Where each distinct pair of sources and protocols first appears among the rules that all nodes share."""
+        """Return the first position of each pair of sources and protocols among the rules that all nodes share."""
         if self._firsts is None:
             self._firsts = {}
             for number, grant in enumerate(self._grants):
@@ -144,7 +144,7 @@ class Filters:
             for alias in grant.destination
         )
 
-    # Rules whose destination is not the own user
+    # Rules to other destinations than `autogroup:self`
 
     def _ordinary(self, number: int, grant: Grant, one: Member, collected: _Collected) -> None:
         source = self._printer.sources(grant)
@@ -193,7 +193,7 @@ class Filters:
             collected.other.append(((number, _SELF_COMPANION, item), rule))
 
     def _own_devices(self, number: int, one: Member) -> _OwnDevices | None:
-        """What a user's devices have in common in a rule to `autogroup:self`; None when none of them is a source."""
+        """Return a user's devices for a rule to `autogroup:self`; None if none of them is a source."""
         key = number, one.user_id
         if key not in self._own:
             devices = self._directory.by_identity[one.identity]

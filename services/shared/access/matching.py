@@ -1,4 +1,4 @@
-"""Bit masks of the grants of which each node is a source or a destination.
+"""Matches nodes to grants: for each node, bit masks of the grants of which it is a source or a destination.
 
 Bit `i` of a mask stands for grant `i`. Names cost one step per identity they select; literal addresses are cut into
 segments once, so that a node finds its masks with two bisections.
@@ -34,11 +34,11 @@ class Masks:
     source_address: int
     """Its address is a source."""
     destination: int
-    """Its address, subnet route or service is a destination, or it is an exit node for one, or `via` steers to it."""
+    """Its address, subnet route or service is a destination, it is an exit node for one, or `via` steers to it."""
 
 
 class Segments:
-    """Literal address sets with a mask each: one line cut into pieces of equal masks."""
+    """Sets of literal addresses with a mask each: the number line of `ranges`, cut into pieces of equal masks."""
 
     def __init__(self, sets: Iterable[tuple[Spans, int]]) -> None:
         starts: dict[int, list[int]] = defaultdict(list)
@@ -68,7 +68,7 @@ class Segments:
         return self._edges == other._edges and self._masks == other._masks
 
     def index(self, place: int) -> int:
-        """The piece that an address lies in; addresses of one piece match the same sets."""
+        """Return the piece that contains an address; addresses of one piece match the same sets."""
         return bisect_right(self._edges, place) - 1
 
     def at(self, place: int) -> int:
@@ -91,9 +91,9 @@ class Segments:
 
 
 def by_alias(lists: Iterable[Sequence[Alias]]) -> dict[Alias, int]:
-    """For each alias, the mask of the lists that it stands in.
+    """Return for each alias the mask of the lists that contain it.
 
-    Lists are hashable. Equal ones are walked once: a rule with 4,000 sources and as many destinations is 4,000 grants
+    Lists are hashable; equal ones are traversed once: a rule of 4,000 sources and as many destinations is 4,000 grants
     with the same list of sources.
     """
     by_list: dict[Sequence[Alias], int] = defaultdict(int)
@@ -134,16 +134,16 @@ class Matching:
         self._with_postures = [(1 << n, grant.postures) for n, grant in enumerate(grants) if grant.postures]
         self._over_routes: dict[Spans, tuple[int, int]] = {}
 
-    def same_for(self, former: Matching) -> bool:
-        """Whether a node without routes has the masks that the former gave it, as long as its record is the same."""
+    def same_for(self, previous: Matching) -> bool:
+        """Return whether an unchanged node without routes has the same masks as in `previous`."""
         return (
-            self._grants is former._grants
+            self._grants is previous._grants
             and not self._with_postures
-            and self.source_identities == former.source_identities
-            and self.destination_identities == former.destination_identities
-            and self.source_segments.same(former.source_segments)
-            and self.destination_segments.same(former.destination_segments)
-            and self._serving == former._serving
+            and self.source_identities == previous.source_identities
+            and self.destination_identities == previous.destination_identities
+            and self.source_segments.same(previous.source_segments)
+            and self.destination_segments.same(previous.destination_segments)
+            and self._serving == previous._serving
         )
 
     def _spread(self, aliases: dict[Alias, int]) -> dict[Identity, int]:
@@ -163,7 +163,7 @@ class Matching:
         return found
 
     def _exit_mask(self, app_only: int) -> int:
-        """Grants whose destination holds the internet, an ipset made of it, or all of one address family."""
+        """Return the grants to the internet, to an ipset made of it, or to all of one address family."""
         mask = 0
         for number, grant in enumerate(self._grants):
             bit = 1 << number
@@ -180,7 +180,7 @@ class Matching:
         return mask
 
     def postures_met(self, one: Member) -> int:
-        """Grants whose postures the node meets, those that ask for none among them."""
+        """Return the grants with postures that the node meets, including grants without postures."""
         if not self._with_postures:
             return self._all
         found = self._posture_masks.get(one.node.attributes)
@@ -209,7 +209,7 @@ class Matching:
         return mask
 
     def over_route(self, spans: Spans) -> tuple[int, int]:
-        """Grants whose sources, and whose destinations, overlap these routes."""
+        """Return the grants with sources, and those with destinations, that overlap these routes."""
         found = self._over_routes.get(spans)
         if found is None:
             source = self.source_segments.over(spans)
@@ -221,7 +221,7 @@ class Matching:
         return found
 
     def steered(self, one: Member) -> int:
-        """Via grants that send traffic through this node: it has one of their tags and serves a destination."""
+        """Return the via grants that route through this node: it has one of their tags and serves a destination."""
         mask = 0
         if self.via and one.identity[1] and (one.subnets or one.exits):
             for number, grant in enumerate(self._grants):
@@ -230,7 +230,7 @@ class Matching:
         return mask
 
     def serves(self, one: Member, grant: Grant) -> bool:
-        """Whether a node's effective routes overlap a destination of the grant."""
+        """Return whether a node's effective routes overlap a destination of the grant."""
         for alias in grant.destination:
             if one.exits and (alias.kind is AliasKind.INTERNET or alias.internet):
                 return True

@@ -1,4 +1,4 @@
-"""Tag ownership, and auto-approval of routes."""
+"""Decides tag ownership and auto-approval of routes for one snapshot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from services.shared.access.directory import Directory, Member
 from services.shared.access.ranges import EXIT_ROUTES, contains, span
 
 _TAG_ADMINISTRATORS = frozenset({"owner", "admin", "network-admin"})
-"""Roles that own every tag whose list of owners is empty."""
+"""Roles that own every tag with an empty list of owners."""
 
 
 class Owners:

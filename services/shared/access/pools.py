@@ -1,4 +1,4 @@
-"""Address pools: the prefixes that a policy sets aside for new nodes of a target."""
+"""Address pools: selects the prefixes that a policy reserves for new nodes of a target. Allocates no address."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from services.shared.access.inputs import AccessNode, AccessUser
 
 
 def all_pools(policy: CompiledPolicy) -> tuple[str, ...]:
-    """Return every prefix that is set aside, for any target."""
+    """Return every reserved prefix, for any target."""
     return tuple(dict.fromkeys(pool for entry in policy.node_attributes for pool in entry.pools))
 
 
 def pools_for(policy: CompiledPolicy, users: Iterable[AccessUser], node: AccessNode) -> tuple[str, ...]:
-    """The prefixes of the first entry with any that names a node by who it is; none when no entry does.
+    """Return the prefixes of the first entry that selects the node by its identity; none if no entry does.
 
-    The node has no address yet, so targets that are addresses do not name it.
+    The node has no address yet, so targets that are addresses do not select it.
     """
     entries = [entry for entry in policy.node_attributes if entry.pools]
     if not entries:

@@ -1,4 +1,4 @@
-"""Evaluation of postures over a device's attributes. A missing attribute fails every operator but `NOT SET`."""
+"""Evaluates postures over a device's attributes. A missing attribute fails every operator but `NOT SET`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.shared.access.compiled import Assertion, Posture
 from services.shared.tailcfg.hostinfo import load_hostinfo
 
 VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
-"""Attributes whose values are ordered as versions; all others are ordered as numbers."""
+"""Attributes ordered as versions; all others are ordered as numbers."""
 _FIELD = re.compile(r"\d+|\D+")
 
 
@@ -42,7 +42,7 @@ def _holds(assertion: Assertion, attributes: Mapping[str, str]) -> bool:
 
 
 def _compare(attribute: str, left: str, right: str) -> int | None:
-    """Minus one, zero or one; None when the two cannot be ordered."""
+    """Compare two values: -1, 0 or 1; None if they have no order."""
     if attribute in VERSIONS:
         return compare_versions(left, right)
     try:
@@ -76,10 +76,10 @@ def device_attributes(
     auto_update: bool | None = None,
     encrypted: bool | None = None,
 ) -> tuple[tuple[str, str], ...]:
-    """Posture attributes that follow from what a client says of itself, in its Hostinfo.
+    """Return the posture attributes of the values in a client's Hostinfo.
 
-    None and empty mean that the client does not say, and then the attribute is not set. Devices that say the same have
-    the same object: there are many devices and few kinds of them.
+    None and empty: the client did not report it, so the attribute is not set. Devices with equal values get the same
+    object, since there are many devices and few kinds of them.
     """
     found: dict[str, str] = {}
     if os:
@@ -99,7 +99,7 @@ def device_attributes(
 
 
 def hostinfo_attributes(hostinfo: bytes) -> tuple[tuple[str, str], ...]:
-    """Posture attributes in a Hostinfo as the registry keeps it; none when it is empty.
+    """Return the posture attributes of a stored Hostinfo; none if it is empty.
 
     Raises:
         ValueError: it cannot be read.

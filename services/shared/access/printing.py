@@ -1,4 +1,4 @@
-"""Sets of addresses as the lists of strings that rules carry, each list made once and known by a number."""
+"""Prints sources and destinations of grants as the string lists of filter rules; each list is made once."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class Printer:
         self._destinations: dict[tuple[Alias, ...], list[str]] = {}
 
     def intern(self, texts: Texts) -> int:
-        """The number of a list; equal lists have equal numbers."""
+        """Return the number of a list; equal lists have equal numbers."""
         number = self._numbers.setdefault(texts, len(self._texts))
         if number == len(self._texts):
             self._texts.append(list(texts))
         return number
 
     def text(self, number: int) -> list[str]:
-        """The list with this number: shared by all who ask, so not to be changed."""
+        """Return the list with this number. It is shared: do not change it."""
         return self._texts[number]
 
     def sources(self, grant: Grant, *, literal_others: bool = True) -> int | None:
-        """`SrcIPs` of a grant, by number; None when nothing is a source.
+        """Return the number of a grant's `SrcIPs`; None if nothing is a source.
 
-        Beside a wildcard the addresses of other sources are named although it covers them, except in steering rules.
+        Beside a wildcard the addresses of other sources are listed although it covers them, except in via grants.
         """
         key = grant.source, grant.postures, literal_others
         if key not in self._sources:
@@ -50,7 +50,7 @@ class Printer:
         wildcard = AliasKind.ANY in kinds
         others = [alias for alias in grant.source if alias.kind is not AliasKind.ANY]
         if grant.postures:
-            return self._print_judged(grant)
+            return self._print_postured(grant)
         parts = [part for alias in others for part in self._directory.spans_of(alias, source=True)]
         if not wildcard:
             return tuple(sorted(show(part) for part in coalesce(parts)))
@@ -68,8 +68,8 @@ class Printer:
             return (address for one in self._directory.members_of(alias) for address in one.addresses)
         return (show(part) for part in self._directory.spans_of(alias, source=True))
 
-    def _print_judged(self, grant: Grant) -> Texts:
-        """Sources of a rule that asks for a posture: nodes that pass, and literal addresses that are not nodes."""
+    def _print_postured(self, grant: Grant) -> Texts:
+        """Return the sources of a rule with postures: nodes that pass, and literal addresses that are not nodes."""
         parts: list[tuple[int, int]] = []
         for alias in grant.source:
             spans = self._directory.spans_of(alias, source=True)
@@ -90,11 +90,11 @@ class Printer:
         return ((place, place) for one in nodes for place in one.places)
 
     def union(self, nodes: Iterable[Member]) -> Spans:
-        """The addresses of some nodes."""
+        """Return the addresses of some nodes."""
         return coalesce(self._places(nodes))
 
     def destinations(self, grant: Grant) -> list[str]:
-        """Destinations of a grant where a companion rule names them as sources."""
+        """Return the destinations of a grant as the sources of a companion rule."""
         key = grant.destination
         if key not in self._destinations:
             parts = [
@@ -111,5 +111,5 @@ class Printer:
 
 
 def _inside(alias: Alias, spans: Spans, place: int) -> bool:
-    """Identity selects both addresses of a node; a literal only those that lie in it."""
+    """Return the node's addresses that an alias selects: an identity both, a literal only those in its ranges."""
     return alias.kind in IDENTITY_KINDS or any(first <= place <= last for first, last in spans)

@@ -1,4 +1,4 @@
-"""Sets of addresses as sorted integer ranges on one line that holds IPv4 and, far behind it, IPv6.
+"""Sets of addresses as sorted integer ranges: IPv4 and, far above it, IPv6 on one number line. Set operations.
 
 A span is a pair (first, last), both inside. A set of addresses is a sorted tuple of spans that neither
 touch nor overlap.
@@ -15,7 +15,7 @@ Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 _V6 = 1 << 40
-"""Where IPv6 begins on the line; the gap keeps ranges of the two families apart."""
+"""First number of IPv6; the gap below it separates ranges of the two families."""
 
 ALL_V4: Span = (0, (1 << 32) - 1)
 ALL_V6: Span = (_V6, _V6 + (1 << 128) - 1)
@@ -24,14 +24,14 @@ EVERYTHING: Spans = (ALL_V4, ALL_V6)
 
 @lru_cache(maxsize=1 << 17)
 def point(address: str) -> int:
-    """The place of one address on the line. Raises `ValueError` when the text is not an address."""
+    """Return the number of an address. Raises `ValueError` if the text is not an address."""
     parsed = ip_address(address)
     return int(parsed) if parsed.version == 4 else int(parsed) + _V6
 
 
 @lru_cache(maxsize=1 << 17)
 def show_point(place: int) -> str:
-    """The address at a place, as text."""
+    """Return the address with a number, as text."""
     return str(IPv4Address(place)) if place < _V6 else str(IPv6Address(place - _V6))
 
 
@@ -53,7 +53,7 @@ def span(text: str) -> Span:
 
 
 def coalesce(spans: Iterable[Span]) -> Spans:
-    """The set that the spans make together."""
+    """Return the union of the spans as a set."""
     merged: list[Span] = []
     for first, last in sorted(spans):
         if merged and first <= merged[-1][1] + 1:
@@ -65,7 +65,7 @@ def coalesce(spans: Iterable[Span]) -> Spans:
 
 
 def subtract(spans: Spans, removed: Spans) -> Spans:
-    """The first set without the second."""
+    """Return the first set without the second."""
     kept: list[Span] = []
     place = 0
     for first, last in spans:
@@ -85,25 +85,25 @@ def subtract(spans: Spans, removed: Spans) -> Spans:
 
 
 def overlaps(spans: Spans, other: Span) -> bool:
-    """Whether the set has an address in common with a span."""
+    """Return whether a set and a span have an address in common."""
     index = bisect_right(spans, (other[1], 1 << 200)) - 1
     return index >= 0 and spans[index][1] >= other[0]
 
 
 def overlap(spans: Spans, others: Spans) -> bool:
-    """Whether two sets have an address in common."""
+    """Return whether two sets have an address in common."""
     if len(others) > len(spans):
         spans, others = others, spans
     return any(overlaps(spans, other) for other in others)
 
 
 def contains(spans: Spans, place: int) -> bool:
-    """Whether an address is in the set."""
+    """Return whether an address is in the set."""
     return overlaps(spans, (place, place))
 
 
 def covers(spans: Spans, others: Iterable[Span]) -> bool:
-    """Whether the first set holds every address of the others."""
+    """Return whether the first set contains every address of the others."""
     for first, last in others:
         index = bisect_right(spans, (first, 1 << 200)) - 1
         if index < 0 or spans[index][1] < last:
@@ -113,7 +113,7 @@ def covers(spans: Spans, others: Iterable[Span]) -> bool:
 
 @lru_cache(maxsize=1 << 16)
 def cidrs(text_span: Span) -> tuple[str, ...]:
-    """The fewest CIDRs that make up a span, single addresses with their full length."""
+    """Return the fewest CIDRs that make up a span; single addresses have their full length."""
     first, last = text_span
     if first == last:
         return (f"{show_point(first)}/{32 if first < _V6 else 128}",)
@@ -124,7 +124,7 @@ def cidrs(text_span: Span) -> tuple[str, ...]:
 
 
 def show(one: Span) -> str:
-    """A span as packet filters spell it: a bare address, a CIDR when it is exactly one, else ``first-last``."""
+    """Return a span as packet filters spell it: a bare address, a CIDR if it is exactly one, else ``first-last``."""
     if one[0] == one[1]:
         return show_point(one[0])
     size = one[1] - one[0] + 1
@@ -134,7 +134,7 @@ def show(one: Span) -> str:
 
 
 def full_length(address: str) -> str:
-    """An address as a prefix of its full length."""
+    """Return an address as a prefix of its full length."""
     return f"{address}/{128 if ':' in address else 32}"
 
 

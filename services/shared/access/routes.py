@@ -1,4 +1,4 @@
-"""Which router serves which prefix or service to whom: election, what each viewer is shown, and steering by `via`."""
+"""Routes of a peer as each viewer is sent them: `election` of the router, services, and steering by `via` grants."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from services.shared.access.matching import Masks, Matching
 from services.shared.access.ranges import full_length, overlap, span
 
 
-class Routes:
-    """Primary routers of one snapshot, and the routes and services that a viewer is shown for a peer."""
+class RouteViews:
+    """Primary routers of one snapshot, and the routes and services of a peer for each viewer."""
 
     def __init__(self, directory: Directory, matching: Matching, grants: Sequence[Grant]) -> None:
         self._directory = directory
@@ -35,15 +35,15 @@ class Routes:
         }
 
     def is_primary(self, one: Member, route: str) -> bool:
-        """Whether a router is the one elected for a prefix: the oldest that is online, else the oldest."""
+        """Return whether a router is elected for a prefix: the oldest that is online, else the oldest."""
         return self._servers[route][0] is one
 
     def primaries(self, one: Member) -> tuple[str, ...]:
-        """The subnet routes that a node is elected to serve."""
+        """Return the subnet routes that a node is elected to serve."""
         return tuple(route for route in one.subnets if self.is_primary(one, route))
 
     def shown(self, viewer: Member, masks: Masks, peer: Member) -> tuple[str, ...]:
-        """Routes of a peer that one viewer is told, subnet routes first."""
+        """Return the routes of a peer that a viewer is sent, subnet routes first."""
         include, exclude = self._steered(masks, peer) if self._via else (set(), set())
         shown = []
         for route in peer.subnets:
@@ -59,9 +59,9 @@ class Routes:
         return tuple(shown)
 
     def served(self, viewer: Member, masks: Masks, peer: Member) -> tuple[str, ...]:
-        """Addresses of services that one viewer reaches through a peer: of several hosts, the one elected.
+        """Return the addresses of services that a viewer reaches through a peer; of several hosts the elected one.
 
-        A host keeps a service to itself, and is shown no other for it.
+        A host of a service uses itself and is sent no other host for it.
         """
         services = self._directory.services
         own = services.served_by(viewer.node.id)
@@ -74,7 +74,7 @@ class Routes:
         )
 
     def _accessible(self, viewer: Member, masks: Masks, route: str) -> bool:
-        """A rule lets the viewer reach the route, or the route reach the viewer."""
+        """Return whether a rule lets the viewer reach the route, or the route the viewer."""
         source, destination = self._matching.over_route((span(route),))
         ordinary = ~self._matching.via
         if masks.source & destination & ordinary or masks.destination & source & ordinary:
@@ -83,7 +83,7 @@ class Routes:
         return bool(self._reversed & (masks.source | (source if viewer.subnets else 0)))
 
     def _steered(self, masks: Masks, peer: Member) -> tuple[set[str], set[str]]:
-        """Routes that via grants of the viewer add to, and take from, what it is shown of a peer."""
+        """Return the routes that via grants add to, and remove from, those that the viewer is sent for a peer."""
         include: set[str] = set()
         exclude: set[str] = set()
         for number, grant in self._via:
@@ -112,14 +112,14 @@ class Routes:
         return affected
 
     def _first_of(self, grant: Grant, peer: Member, route: str) -> bool:
-        """Inside a via group the oldest router that serves a prefix is elected; exit routes are offered by all."""
+        """Return whether a router is the oldest of its via group for a prefix; exit routes are offered by all."""
         if route not in self._servers:
             return True
         tags = set(grant.via)
         return next(one for one in self._servers[route] if not tags.isdisjoint(one.identity[1])) is peer
 
     def _yield_to_ordinary(self, masks: Masks, peer: Member, include: set[str], exclude: set[str]) -> None:
-        """A grant without via that reaches the same destination undoes steering: the primary decides again."""
+        """Drop steering where a grant without via reaches the same destination: the primary router serves it then."""
         ordinary = masks.source & ~self._matching.via
         for route in include | exclude:
             if route in peer.exits:
@@ -134,7 +134,7 @@ class Routes:
 
 
 def _names_routes_back(grant: Grant) -> bool:
-    """Whether the grant has companion rules whose sources are `*`."""
+    """Return whether the grant has companion rules with `*` as sources."""
     to_anyone = not grant.via and any(alias.kind is AliasKind.ANY for alias in grant.destination)
     return to_anyone and any(capability.name in COMPANIONS for capability in grant.app)
 

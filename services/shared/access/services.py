@@ -1,4 +1,4 @@
-"""Services: names with addresses of their own, and the tagged nodes that serve them. Looked up, never scanned for."""
+"""Services, names with virtual addresses of their own, and the tagged nodes that serve them. Indexed, never scanned."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from services.shared.access.compiled import Alias, Approver
+from services.shared.access.compiled import Alias, ApprovalRule
 from services.shared.access.inputs import AccessService
 from services.shared.access.ranges import Spans, coalesce, point
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service with what follows from its record alone."""
+    """A service with the values derived from its record alone."""
 
     name: str
     addresses: tuple[str, ...]
     """Its virtual addresses, IPv4 first."""
     places: tuple[int, ...]
-    """The same on the line of `ranges`."""
+    """The same as numbers of `ranges`."""
     spans: Spans
     tags: tuple[str, ...]
     hosts: tuple[int, ...] | None
@@ -27,7 +27,7 @@ class Service:
 
 
 def service(described: AccessService) -> Service | None:
-    """Derive a service's addresses; None when it has none, for then it grants nothing."""
+    """Derive a service's addresses. Returns None if it has none, because it then grants nothing."""
     addresses: list[str] = []
     places: list[int] = []
     for address in (described.ipv4, described.ipv6):
@@ -42,17 +42,17 @@ def service(described: AccessService) -> Service | None:
     return Service(described.name, tuple(addresses), tuple(places), spans, described.tags, described.hosts)
 
 
-class Services:
-    """The services of one snapshot, and who serves them."""
+class ServiceDirectory:
+    """The services of one snapshot, and the nodes that serve them."""
 
     def __init__(
         self,
         described: Iterable[AccessService],
-        approvers: Sequence[Approver],
+        approvers: Sequence[ApprovalRule],
         tagged: Collection[int],
         nodes_of: Callable[[Alias], Iterable[int]],
     ) -> None:
-        """`tagged` are the nodes that may serve at all; `nodes_of` tells the nodes of a name by who they are."""
+        """`tagged` are the nodes that may serve at all; `nodes_of` returns the nodes with a name as identity."""
         made = sorted((one for item in described if (one := service(item)) is not None), key=lambda one: one.name)
         self.by_name = {one.name: one for one in made}
         self.hosts: dict[str, tuple[int, ...]] = {}
@@ -67,11 +67,11 @@ class Services:
         self.by_node = {node_id: tuple(served) for node_id, served in by_node.items()}
 
     def served_by(self, node_id: int) -> tuple[Service, ...]:
-        """The services that a node serves, by name; () for most."""
+        """Return the services that a node serves, by name; () for most."""
         return self.by_node.get(node_id, ())
 
 
-def _aliases(approvers: Sequence[Approver], one: Service) -> dict[Alias, None]:
-    """Whose nodes may serve a service without asking: those that its name, or one of its tags, approves."""
+def _aliases(approvers: Sequence[ApprovalRule], one: Service) -> dict[Alias, None]:
+    """Return the aliases auto-approved as hosts of a service, by its name or one of its tags."""
     subjects = {one.name, *one.tags}
     return {alias: None for entry in approvers if entry.subject in subjects for alias in entry.approvers}

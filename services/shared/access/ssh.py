@@ -1,4 +1,4 @@
-"""Tailscale SSH: the rules that one node enforces as a destination.
+"""Tailscale SSH: builds the `SSHPolicy` that a destination node enforces, and finds the check for a session.
 
 The client takes the first rule whose principals and users match. A user mapped to the empty string is a refusal of that
 rule, `=` keeps the name, and the key `*` stands for every user that has no key of its own.
@@ -18,34 +18,34 @@ from services.shared.access.sshactions import SshActions
 Rule = dict[str, Any]
 
 DEFAULT_CHECK_PERIOD = 12 * 3600
-"""Seconds for which a check holds when the rule does not say."""
+"""Seconds for which an approval is valid if the rule names no period."""
 
 _LOCALPART = "localpart:*@"
 
 
 @dataclass(frozen=True, slots=True)
 class _Sources:
-    """Who a rule lets in: per user the matching own devices, and tagged nodes."""
+    """The sources of a rule: matching devices by user, and tagged nodes."""
 
     by_user: dict[int, list[Member]]
     tagged: list[Member]
     ids: frozenset[int]
-    """All of these nodes."""
+    """All node ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshCheck:
-    """What the rule that decides says of a session for which a person must vouch."""
+    """The check that the deciding rule requires: a session needs a person's approval."""
 
     period: int
-    """Seconds for which their word holds; 0: they are asked for each session."""
+    """Seconds for which an approval is valid; 0: one session."""
     everywhere: bool
-    """The rule names no period, so a word given for one destination of the source holds for the others too."""
+    """The rule names no period, so an approval for one destination is valid for all destinations of the source."""
     action: Rule
-    """What the client is told once they said yes."""
+    """The `SSHAction` that the client is sent once the session is approved."""
 
 
-class Ssh:
+class SshRules:
     """SSH policies of the nodes of one snapshot."""
 
     def __init__(self, directory: Directory, rules: Sequence[SshRule], server_url: str) -> None:
@@ -65,17 +65,17 @@ class Ssh:
                     self._reached[identity] |= 1 << number
 
     def key(self, node_id: int) -> Hashable:
-        """Equal keys mean equal policies: the rules that the node is a destination of, and whose logins it hears of."""
+        """Return a key; equal keys mean equal policies: the rules to the node, and users with rules of their own."""
         one = self._directory.members[node_id]
         reached = self._reached.get(one.identity, 0)
         if one.user_id:
             if one.user_id not in self._own:
-                self._own[one.user_id] = self._hears_of_own(one)
+                self._own[one.user_id] = self._has_own_rules(one)
             return (reached, one.user_id) if self._own[one.user_id] else reached
-        return (reached, 0, node_id) if self._hears_of_own(one) else reached
+        return (reached, 0, node_id) if self._has_own_rules(one) else reached
 
-    def _hears_of_own(self, one: Member) -> bool:
-        """Whether some rule is compiled for the node's owner, or for the tagged node, alone."""
+    def _has_own_rules(self, one: Member) -> bool:
+        """Return whether some rule is compiled for the node's owner alone, or for the tagged node alone."""
         return any(
             ((one.user_id and _to_self(rule)) or (_is_local(rule) and not self._is_destination(number, one)))
             and self._is_source(number, rule, one)
@@ -83,7 +83,7 @@ class Ssh:
         )
 
     def policy(self, node_id: int) -> dict[str, Any] | None:
-        """`SSHPolicy` of a node; None when no rule concerns it. Shared by nodes with equal keys."""
+        """Return the `SSHPolicy` of a node; None if no rule applies to it. Shared by nodes with equal keys."""
         key = self.key(node_id)
         if key not in self._policies:
             rules = [rule for run in self.runs(node_id) for rule in run]
@@ -91,9 +91,9 @@ class Ssh:
         return self._policies[key]
 
     def runs(self, node_id: int) -> tuple[Sequence[Rule], ...]:
-        """The rules of a node's policy in runs; a run that several policies have in common is the same list in each.
+        """Return the rules of a node's policy in runs; a run shared by several policies is the same list in each.
 
-        A policy may name every user and be one user's own by one rule more: with runs, only that rule costs anything.
+        Policies may name every user and differ in one rule: with runs, only that rule is built for each.
         """
         key = self.key(node_id)
         if key not in self._runs:
@@ -106,11 +106,11 @@ class Ssh:
         return self._runs[key]
 
     def check(self, source_id: int, destination_id: int, local_user: str) -> SshCheck | None:
-        """What a session needs, by the first check rule for it; None when there is none.
+        """Return the check of a session, by the first rule with one; None if there is none.
 
-        The server asks this when a client comes to the hold address, because what the address says proves nothing.
-        Where no rule has the local user, as on systems that give users longer names than they log in with, the
-        strictest of the rules for these two nodes holds: whom the destination lets in was decided there.
+        The server evaluates this when a client requests the hold URL, because the URL's parameters prove nothing.
+        If no rule has the local user, as on systems with user names longer than the login, the strictest of the rules
+        for these two nodes applies: the destination has checked the login itself.
         """
         members = self._directory.members
         source, destination = members.get(source_id), members.get(destination_id)
@@ -134,7 +134,7 @@ class Ssh:
         return bool(users.get(local_user, users.get("*", ""))) or local_user == self._localpart(rule, source.user_id)
 
     def _localpart(self, rule: SshRule, user_id: int) -> str | None:
-        """The login that a rule gives a user by the address; None for most."""
+        """Return the login that a rule derives from a user's address; None for most rules."""
         user = self._directory.users.get(user_id)
         local, _, domain = user.email.rpartition("@") if user else ("", "", "")
         return local if local and domain in _local_domains(rule) else None
@@ -172,7 +172,7 @@ class Ssh:
             yield self._for_a_source(number, rule, one)
 
     def _for_everyone(self, number: int, rule: SshRule, sources: _Sources) -> list[Rule]:
-        """What a rule means to its destinations, the same to all."""
+        """Return the compiled forms of a rule that are equal for all its destinations."""
         if not _local_domains(rule):
             principals = [p for nodes in sources.by_user.values() for p in _principals(nodes)]
             return [self._rule(rule, principals + _tagged_principals(sources.tagged))]
@@ -189,13 +189,13 @@ class Ssh:
         return one.user_id in sources.by_user if one.user_id else one.node.id in sources.ids
 
     def _for_a_source(self, number: int, rule: SshRule, one: Member) -> list[Rule]:
-        """A node that is only a source hears of its own user's logins, as the hosted service does; it opens nothing."""
+        """Return the rules for a node that is only a source: its user's logins, as the hosted service sends them."""
         if one.user_id:
             return self._for_user(number, rule, one.user_id)
         return [self._rule(rule, _principals([one]))] if self._is_source(number, rule, one) else []
 
     def _for_user(self, number: int, rule: SshRule, user_id: int) -> list[Rule]:
-        """What a rule says of one user's devices, worked out once for all policies that hold it."""
+        """Return a rule for one user's devices, compiled once for all policies that contain it."""
         found = self._for_one.get((number, user_id))
         if found is None:
             found = self._for_one[number, user_id] = self._find_for_user(number, rule, user_id)
@@ -231,25 +231,25 @@ def _period(rule: SshRule) -> int:
 
 
 def _local_domains(rule: SshRule) -> list[str]:
-    """The domains whose users log in under their own names."""
+    """Return the domains of users who log in under their own names."""
     return [user.removeprefix(_LOCALPART) for user in rule.users if user.startswith(_LOCALPART)]
 
 
 def _is_local(rule: SshRule) -> bool:
-    """Whether the rule maps logins by user, and to others than the user's own devices."""
+    """Return whether the rule maps logins by user, to other devices than the user's own."""
     return bool(_local_domains(rule)) and any(alias.kind is not AliasKind.SELF for alias in rule.destination)
 
 
 def _principals(nodes: Sequence[Member]) -> list[Rule]:
-    """IPv4 addresses of a user's devices, then IPv6, each sorted."""
+    """Return the IPv4 addresses of a user's devices, then the IPv6 ones, each sorted."""
     named = [list(zip(one.places, one.addresses, strict=True)) for one in nodes]
-    # By family already before the sort: it then costs no more than a look where devices got their addresses in turn.
+    # By family before the sort, which is then nearly free if devices got their addresses in sequence.
     firsts, seconds = [one[0] for one in named if one], [one[1] for one in named if len(one) > 1]
     return [{"nodeIP": address} for _, address in sorted(firsts + seconds)]
 
 
 def _tagged_principals(nodes: Sequence[Member]) -> list[Rule]:
-    """Both addresses of a tagged node, once for each tag it has, as the hosted service sends them."""
+    """Return both addresses of a tagged node, once for each of its tags, as the hosted service sends them."""
     return [{"nodeIP": address} for one in nodes for _ in one.identity[1] for address in one.addresses]
 
 

@@ -1,4 +1,4 @@
-"""What a client that is the destination of an SSH session is told to do with it (tailcfg `SSHAction`)."""
+"""SSH actions (tailcfg `SSHAction`): the instruction for an SSH session that its destination's client is sent."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PERMITS: Rule = {
     "allowLocalPortForwarding": True,
     "allowRemotePortForwarding": True,
 }
-"""What a session may do that is let in."""
+"""Permissions of an accepted session."""
 
 HOLD_PATH = "/machine/ssh/action/$SRC_NODE_ID/to/$DST_NODE_ID?local_user=$LOCAL_USER"
-"""Where a client asks whether a checked session may go on; it fills in the names itself."""
+"""Path that a client requests for a held session; the client fills in the placeholders."""
 
 
 class SshActions:
@@ -30,15 +30,15 @@ class SshActions:
         self._recorders: dict[tuple[str, ...], list[str]] = {}
 
     def first(self, rule: SshRule) -> Rule:
-        """What the policy tells the client: to let the session in, or to ask us about it."""
+        """Return the action in the policy: accept the session, or hold it and ask the server."""
         if rule.check:
             return {"holdAndDelegate": self._server_url + HOLD_PATH}
         return self.permit(rule)
 
     def permit(self, rule: SshRule) -> Rule:
-        """What the client is told in the end of a session that may begin.
+        """Return the final action of a session that may begin.
 
-        The recorders are said again after a check: of all actions that a client followed, the last one counts.
+        It repeats the recorders after a check: a client follows several actions, and only the last one counts.
         """
         return _PERMITS | self._recording(rule)
 

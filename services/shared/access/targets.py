@@ -1,4 +1,4 @@
-"""Which destinations of a rule concern one node, in the spelling in which they are sent to it."""
+"""Destinations of a rule that apply to one node, as the strings of its filter rules. Used by `filters`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from services.shared.access.ranges import (
 
 
 class Targets:
-    """The destinations of one snapshot's rules; remembers who is on whose routes."""
+    """Destinations of the rules of one snapshot; caches which nodes are on whose routes."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._on_routes: dict[tuple[Spans, bool], dict[int, Member]] = {}
 
     def texts(self, alias: Alias, one: Member) -> Iterator[str]:  # noqa: C901  (one case per kind of alias)
-        """Destinations of an alias that concern the node, as they are sent: kept whole, never narrowed."""
+        """Return the destinations of an alias that apply to the node, each whole, never narrowed to the node."""
         if alias.kind is AliasKind.ANY:
             yield "*"
         elif alias.kind is AliasKind.INTERNET:
@@ -51,7 +51,7 @@ class Targets:
             )
 
     def _identified(self, alias: Alias, one: Member) -> Iterator[tuple[str, int]]:
-        """Addresses that an identity alias selects; only the node's own, unless the node has routes."""
+        """Return the addresses that an identity alias selects; only the node's own, unless the node has routes."""
         if one.subnets or one.exits:
             for other in self._near(one):
                 if self._directory.selects(alias, other):
@@ -60,7 +60,7 @@ class Targets:
             yield from zip(one.addresses, one.places, strict=True)
 
     def _near(self, one: Member) -> list[Member]:
-        """A node with routes and those on its routes, by id: of all nodes only these can concern it."""
+        """Return a node with routes and the nodes on its routes, by id: no other node can matter to its filter."""
         key = one.subnet_spans, bool(one.exits)
         found = self._on_routes.get(key)
         if found is None:
@@ -79,7 +79,7 @@ class Targets:
         return bool(one.exits) and covers(INTERNET, [target])
 
     def prefixes(self, alias: Alias) -> Sequence[Span]:
-        """What an alias stands for as destinations of a capability."""
+        """Return the prefixes of an alias as destinations of a capability."""
         if alias.kind in (AliasKind.SELF, AliasKind.SHARED):
             return ()
         return self._directory.spans_of(alias, source=False)
@@ -87,7 +87,7 @@ class Targets:
     def of_capability(
         self, prefixes: Sequence[Span], one: Member, postures: tuple[str, ...] = (), *, served: bool = False
     ) -> list[str]:
-        """The node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes.
+        """Return the node's own addresses among the prefixes, and each wider prefix that overlaps its subnet routes.
 
         With `served`, the addresses of the services that it serves count as its own.
         """
@@ -108,5 +108,5 @@ class Targets:
 
 
 def is_internet(alias: Alias, target: Span) -> bool:
-    """Whether a range of an ipset is to be reached through exit nodes."""
+    """Return whether a range of an ipset is reached through exit nodes."""
     return alias.internet and overlaps(INTERNET, target)

@@ -1,7 +1,7 @@
 """The configuration: one frozen tree of values in Headscale's vocabulary, read from a file and the environment."""
 
 from services.shared.config.errors import ConfigError as ConfigError
-from services.shared.config.errors import Problem as Problem
+from services.shared.config.errors import ConfigProblem as ConfigProblem
 from services.shared.config.load import load as load
 from services.shared.config.load import load_client as load_client
 from services.shared.config.model import Config as Config

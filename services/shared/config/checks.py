@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.config.idle import idle_warnings
 from services.shared.config.login_checks import login_errors, login_warnings
 from services.shared.config.model import Config
@@ -13,10 +13,10 @@ from services.shared.config.reach_checks import reach_warnings
 from services.shared.config.tailnet_checks import tailnet_errors, tailnet_warnings
 
 
-def check(config: Config, where: Callable[[str], str]) -> tuple[list[Problem], list[str]]:
+def check(config: Config, where: Callable[[str], str]) -> tuple[list[ConfigProblem], list[str]]:
     """Return the errors that prevent a start, and the warnings; no warnings while there are errors."""
     problems = [
-        Problem(where(key), key, what, remedy)
+        ConfigProblem(where(key), key, what, remedy)
         for errors in (tailnet_errors, login_errors, process_errors)
         for key, what, remedy in errors(config)
     ]

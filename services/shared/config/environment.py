@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.config.legacy import LEGACY_KEYS
 from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
@@ -49,7 +49,7 @@ def variable(path: KeyPath) -> str:
     return PREFIX + "_".join(path).upper().replace("-", "_")
 
 
-def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[Problem]) -> list[str]:
+def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[ConfigProblem]) -> list[str]:
     """Put variables and credentials over what the file gave; returns warnings."""
     known = set(_NOT_KEYS)
     folder = Path(env[CREDENTIALS]) if env.get(CREDENTIALS) else None
@@ -68,7 +68,7 @@ def _apply(
     env: Mapping[str, str],
     folder: Path | None,
     known: set[str],
-    problems: list[Problem],
+    problems: list[ConfigProblem],
 ) -> None:
     for path, secret in wanted:
         name = variable(path)
@@ -81,14 +81,14 @@ def _apply(
 
 
 def _secret(
-    path: KeyPath, env: Mapping[str, str], folder: Path | None, problems: list[Problem]
+    path: KeyPath, env: Mapping[str, str], folder: Path | None, problems: list[ConfigProblem]
 ) -> tuple[str | None, str]:
     """The variable, else the file it names, else a credential; and which of them it was."""
     name = variable(path)
     text, file = env.get(name), env.get(f"{name}_FILE")
     if text and file:
         what = f"is given, and {name}_FILE too"
-        problems.append(Problem(f"environment {name}", ".".join(path), what, "keep one of them"))
+        problems.append(ConfigProblem(f"environment {name}", ".".join(path), what, "keep one of them"))
     if text:
         return text, f"environment {name}"
     if file:
@@ -100,16 +100,16 @@ def _secret(
     return None, ""
 
 
-def _read_secret(file: Path, where: str, path: KeyPath, problems: list[Problem]) -> str | None:
+def _read_secret(file: Path, where: str, path: KeyPath, problems: list[ConfigProblem]) -> str | None:
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         what = "names a file that cannot be read"
-        problems.append(Problem(where, ".".join(path), what, "check path and permissions"))
+        problems.append(ConfigProblem(where, ".".join(path), what, "check path and permissions"))
         return None
 
 
-def _unfold_providers(tree: Tree, problems: list[Problem]) -> None:
+def _unfold_providers(tree: Tree, problems: list[ConfigProblem]) -> None:
     """Providers given as JSON in one variable, as the sections that other variables may add to."""
     given = tree.find(_PROVIDERS)
     if given is None or not isinstance(given.value, Scalar) or given.is_null:
@@ -117,7 +117,7 @@ def _unfold_providers(tree: Tree, problems: list[Problem]) -> None:
     try:
         given.value = split_mapping(given.value.text, given.where)
     except WrongValueError as error:
-        problems.append(Problem(given.where, ".".join(_PROVIDERS), error.what, error.remedy))
+        problems.append(ConfigProblem(given.where, ".".join(_PROVIDERS), error.what, error.remedy))
         given.value = {}
 
 

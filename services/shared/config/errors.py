@@ -10,7 +10,7 @@ Found = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong with the configuration."""
 
     where: str
@@ -26,7 +26,7 @@ class Problem:
 class ConfigError(ValueError):
     """The configuration cannot be used; `problems` holds every reason found, `warnings` what else was noticed."""
 
-    def __init__(self, problems: Sequence[Problem], warnings: Sequence[str] = ()) -> None:
+    def __init__(self, problems: Sequence[ConfigProblem], warnings: Sequence[str] = ()) -> None:
         self.problems = tuple(problems)
         self.warnings = tuple(warnings)
         super().__init__("\n".join(str(problem) for problem in self.problems))

@@ -6,17 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, get_origin
 
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.config.source import Given, Tree, same
 from services.shared.config.values import hints_of, is_section, key_of
 
 
-def fold_keys(tree: Tree, kind: type, problems: list[Problem]) -> None:
+def fold_keys(tree: Tree, kind: type, problems: list[ConfigProblem]) -> None:
     """Write the names of sections and keys in lower case."""
     tree.root = _folded(tree.root, kind, problems)
 
 
-def _folded(section: dict[str, Given], kind: Any, problems: list[Problem]) -> dict[str, Given]:
+def _folded(section: dict[str, Given], kind: Any, problems: list[ConfigProblem]) -> dict[str, Given]:
     below = _below(kind)
     out: dict[str, Given] = {}
     for written, given in section.items():
@@ -26,7 +26,7 @@ def _folded(section: dict[str, Given], kind: Any, problems: list[Problem]) -> di
             given.value = _folded(given.value, inner, problems)
         if name in out and not same(out[name], given):
             remedy = f"keep one; the other is at {out[name].where}"
-            problems.append(Problem(given.where, name, "is given twice, in other letters", remedy))
+            problems.append(ConfigProblem(given.where, name, "is given twice, in other letters", remedy))
         out[name] = given
     return out
 

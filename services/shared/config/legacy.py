@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import replace
 
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.config.source import Given, Scalar, Tree, same
 from services.shared.config.spelling import WrongValueError, parse_truth, split_list
 
@@ -53,7 +53,7 @@ LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
 """Keys that no section of today has."""
 
 
-def normalise(tree: Tree, problems: list[Problem]) -> list[str]:
+def normalise(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     """Move old keys to their place of today; returns one deprecation line for each that was used."""
     lines: list[str] = []
     for old, new in _MOVED.items():
@@ -81,39 +81,39 @@ def _line(given: Given, old: Path, what: str) -> str:
     return f"{given.where}: {'.'.join(old)} {what}"
 
 
-def _move(tree: Tree, given: Given, old: Path, new: Path, problems: list[Problem]) -> None:
+def _move(tree: Tree, given: Given, old: Path, new: Path, problems: list[ConfigProblem]) -> None:
     present = tree.find(new)
     if present is None or present.is_null:
         tree.put(new, given)
     elif not same(present, given) and "environment" not in present.where:
         problems.append(
-            Problem(
+            ConfigProblem(
                 given.where, ".".join(old), f"contradicts {'.'.join(new)} at {present.where}", "keep only the newer key"
             )
         )
 
 
-def _ip_prefixes(tree: Tree, old: str, problems: list[Problem]) -> list[str]:
+def _ip_prefixes(tree: Tree, old: str, problems: list[ConfigProblem]) -> list[str]:
     given = tree.take((old,))
     if given is None or given.is_blank:
         return []
     try:
         items = split_list(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
     except WrongValueError as error:
-        problems.append(Problem(given.where, old, error.what, error.remedy))
+        problems.append(ConfigProblem(given.where, old, error.what, error.remedy))
         return []
     for item in items if isinstance(items, list) else ():
         text = item.value.text if isinstance(item.value, Scalar) else ""
         try:
             version = ipaddress.ip_network(text, strict=False).version
         except ValueError:
-            problems.append(Problem(item.where, old, "holds something that is no prefix", "write 100.64.0.0/10"))
+            problems.append(ConfigProblem(item.where, old, "holds something that is no prefix", "write 100.64.0.0/10"))
             continue
         _move(tree, item, (old,), ("prefixes", f"v{version}"), problems)
     return [_line(given, (old,), "is now prefixes.v4 and prefixes.v6")]
 
 
-def _strip_email_domain(tree: Tree, problems: list[Problem]) -> list[str]:
+def _strip_email_domain(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     """Name new users as Headscale did until 0.23: by the local part of their address, or by the whole."""
     old, new = ("oidc", "strip_email_domain"), ("oidc", "namespace_format")
     given = tree.take(old)
@@ -122,7 +122,7 @@ def _strip_email_domain(tree: Tree, problems: list[Problem]) -> list[str]:
     try:
         strips = parse_truth(given.value.text if isinstance(given.value, Scalar) else "")
     except WrongValueError as error:
-        problems.append(Problem(given.where, ".".join(old), error.what, error.remedy))
+        problems.append(ConfigProblem(given.where, ".".join(old), error.what, error.remedy))
         return []
     template = "{email_local}" if strips else "{email}"
     present = tree.find(new)
@@ -132,14 +132,14 @@ def _strip_email_domain(tree: Tree, problems: list[Problem]) -> list[str]:
     return [_line(given, old, f'is now oidc.namespace_format: "{template}"')]
 
 
-def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:
+def _oidc_enabled(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     given = tree.take(("oidc", "enabled"))
     if given is None or given.is_null:
         return []
     try:
         on = parse_truth(given.value.text if isinstance(given.value, Scalar) else "")
     except WrongValueError as error:
-        problems.append(Problem(given.where, "oidc.enabled", error.what, error.remedy))
+        problems.append(ConfigProblem(given.where, "oidc.enabled", error.what, error.remedy))
         return []
     if not on:
         tree.take(("oidc",))
@@ -147,5 +147,5 @@ def _oidc_enabled(tree: Tree, problems: list[Problem]) -> list[str]:
     issuer = tree.find(("oidc", "issuer"))
     has_issuer = issuer is not None and isinstance(issuer.value, Scalar) and issuer.value.text != ""
     if not has_issuer and tree.find(("oidc", "providers")) is None:
-        problems.append(Problem(given.where, "oidc.enabled", "is on without oidc.issuer", "set oidc.issuer"))
+        problems.append(ConfigProblem(given.where, "oidc.enabled", "is on without oidc.issuer", "set oidc.issuer"))
     return []

@@ -9,14 +9,14 @@ from pathlib import Path
 from services.shared.config.checks import check
 from services.shared.config.completing import complete
 from services.shared.config.environment import apply_environment, keys
-from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.keycase import fold_keys
 from services.shared.config.legacy import LEGACY_KEYS, normalise
 from services.shared.config.model import Config
 from services.shared.config.source import Tree, parse_file
 from services.shared.config.unknown import judge
 from services.shared.config.usable import usable
-from services.shared.config.values import Reader, Unknown
+from services.shared.config.values import SectionReader, Unknown
 
 _FOLDERS = (Path("/etc/headscale"), Path("~/.headscale"), Path())
 _NAMES = ("config.yaml", "config.yml", "config.json")
@@ -43,12 +43,12 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
         looked = ", ".join(str(folder) for folder in _FOLDERS[:2])
         raise ConfigError(
             [
-                Problem(
+                ConfigProblem(
                     "config.yaml", "file", f"not found in {looked} or here", "name it with -c FILE or HEADSCALE_CONFIG"
                 )
             ]
         )
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     tree, config, warnings = _read(file, env, problems)
     places = {".".join(path): given.where for path, given in tree.leaves()}
     if any(problem.key == "file" for problem in problems):
@@ -75,7 +75,7 @@ def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: the file cannot be read, or its `cli` or `unix_socket` is wrong.
     """
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     file = find_file(path, env)
     tree, config, _warnings = _read(file, env, problems)
     problems = [problem for problem in problems if problem.key.startswith(("cli", "unix_socket", "file"))]
@@ -85,26 +85,26 @@ def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
     return replace(usable(complete(config, given.__contains__))[0], source=file)
 
 
-def _read(file: Path | None, env: Mapping[str, str], problems: list[Problem]) -> tuple[Tree, Config, list[str]]:
+def _read(file: Path | None, env: Mapping[str, str], problems: list[ConfigProblem]) -> tuple[Tree, Config, list[str]]:
     tree = parse_file(file, problems) if file is not None else Tree()
     fold_keys(tree, Config, problems)
     warnings = apply_environment(tree, env, problems)
     warnings += normalise(tree, problems)
     base = file.absolute().parent if file is not None else Path.cwd()
-    reader = Reader(base, env, problems)
+    reader = SectionReader(base, env, problems)
     config: Config = reader.section(Config, tree.root)
     warnings += _unknown(reader.unknown, problems)
     return tree, config, warnings
 
 
-def _unknown(found: list[Unknown], problems: list[Problem]) -> list[str]:
+def _unknown(found: list[Unknown], problems: list[ConfigProblem]) -> list[str]:
     """Refuse unknown keys, or warn of them."""
     warnings = []
     known = [path for path, _ in keys()] if found else []
     for one in found:
         verdict, name = judge(one.path, known, LEGACY_KEYS, one.empty_above), ".".join(one.path)
         if verdict.refused:
-            problems.append(Problem(one.given.where, name, verdict.what, verdict.remedy))
+            problems.append(ConfigProblem(one.given.where, name, verdict.what, verdict.remedy))
         else:
             remedy = f" — {verdict.remedy}" if verdict.remedy else ""
             warnings.append(f"{one.given.where}: {name} {verdict.what}{remedy}")

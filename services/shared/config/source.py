@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.documents.bounded import MAX_DEPTH, MAX_VALUES, DocumentError
 
 _MERGE = "tag:yaml.org,2002:merge"
@@ -107,13 +107,15 @@ def _leaves(path: tuple[str, ...], section: dict[str, Given]) -> Iterator[tuple[
             yield (*path, name), given
 
 
-def parse_file(path: Path, problems: list[Problem]) -> Tree:
+def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
     """Read a file; what cannot be read is added to the problems."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problems.append(Problem(str(path), "file", f"cannot be read: {reason}", "check the path and its permissions"))
+        problems.append(
+            ConfigProblem(str(path), "file", f"cannot be read: {reason}", "check the path and its permissions")
+        )
         return Tree()
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -121,17 +123,17 @@ def parse_file(path: Path, problems: list[Problem]) -> Tree:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
         what = getattr(error, "problem", None) or "not YAML"
-        problems.append(Problem(f"{path}:{line}", "file", what, "check indentation and quotes around this line"))
+        problems.append(ConfigProblem(f"{path}:{line}", "file", what, "check indentation and quotes around this line"))
         return Tree()
     if node is None:
         return Tree()
     try:
         root = _Converter(str(path), problems).convert(node, 0)
     except DocumentError as error:
-        problems.append(Problem(str(path), "file", str(error), "write it with fewer anchors and levels"))
+        problems.append(ConfigProblem(str(path), "file", str(error), "write it with fewer anchors and levels"))
         return Tree()
     if not isinstance(root.value, dict):
-        problems.append(Problem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
+        problems.append(ConfigProblem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
         return Tree()
     return Tree(root.value)
 
@@ -139,7 +141,7 @@ def parse_file(path: Path, problems: list[Problem]) -> Tree:
 class _Converter:
     """Turns the nodes of YAML into values with places. Anchors may repeat nodes, so it counts what it makes."""
 
-    def __init__(self, file: str, problems: list[Problem]) -> None:
+    def __init__(self, file: str, problems: list[ConfigProblem]) -> None:
         self._file = file
         self._problems = problems
         self._made = 0
@@ -172,7 +174,7 @@ class _Converter:
             given.where = f"{self._file}:{key.start_mark.line + 1}"
             if name in section and not same(section[name], given):
                 other = section[name].where
-                problem = Problem(given.where, name, "is given twice", f"keep one; the other is at {other}")
+                problem = ConfigProblem(given.where, name, "is given twice", f"keep one; the other is at {other}")
                 self._problems.append(problem)
             section[name] = given
         return {**merged, **section}

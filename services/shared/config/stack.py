@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.shared.config.errors import ConfigError, Problem
+from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.model import Config
 
 MIN_TOKEN = 16
@@ -18,18 +18,18 @@ def check_stack(config: Config) -> None:
         ConfigError: the stack would have no bus, be open to strangers, or trust a token that can be guessed.
     """
     where = str(config.source or "configuration")
-    problems: list[Problem] = []
+    problems: list[ConfigProblem] = []
     if not config.bus.url:
         problems.append(
-            Problem(where, "bus.url", "is empty", "processes that run apart need Redis: set redis://host:6379")
+            ConfigProblem(where, "bus.url", "is empty", "processes that run apart need Redis: set redis://host:6379")
         )
     if not config.services.token and not config.services.tls.enabled:
         problems.append(
-            Problem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
+            ConfigProblem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
         )
     if config.services.token and _is_weak(config.services.token):
         what = f"is too easy to guess: it needs {MIN_TOKEN} characters, {MIN_LETTERS} of them different"
-        problems.append(Problem(where, "services.token", what, "make one with 'openssl rand -hex 32'"))
+        problems.append(ConfigProblem(where, "services.token", what, "make one with 'openssl rand -hex 32'"))
     if problems:
         raise ConfigError(problems)
 

@@ -49,7 +49,7 @@ _LONG = 9
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class KeyVerdict:
     """What an unknown key gets: refusal or warning, and what was meant (empty where that is not sure)."""
 
     refused: bool
@@ -59,7 +59,7 @@ class Verdict:
 
 def judge(
     path: KeyPath, known: Sequence[KeyPath], old: Sequence[KeyPath] = (), empty_above: tuple[KeyPath, ...] = ()
-) -> Verdict:
+) -> KeyVerdict:
     """Decide about an unknown key, given the keys of today and the old ones.
 
     `empty_above` are empty sections that stand before it in the same section.
@@ -67,14 +67,16 @@ def judge(
     lost = next((above for above in reversed(empty_above) if _has((*known, *old), (*above, path[-1]))), None)
     if lost is not None:
         name = ".".join(lost)
-        return Verdict(True, "no such key", f"if it belongs to `{name}`, whose section is empty, indent it below that")
+        return KeyVerdict(
+            True, "no such key", f"if it belongs to `{name}`, whose section is empty, indent it below that"
+        )
     meant = _meant(path, known)
     remedy = f"did you mean `{meant}`?" if meant else ""
     if meant in CLOSING:
-        return Verdict(True, "no such key, and the key that it resembles restricts access", remedy)
+        return KeyVerdict(True, "no such key, and the key that it resembles restricts access", remedy)
     if any(path[: len(section)] == section for section in OURS):
-        return Verdict(True, "no such key", remedy or "remove it, or see the list of keys in the documentation")
-    return Verdict(False, "is no key of this server, and is ignored", remedy)
+        return KeyVerdict(True, "no such key", remedy or "remove it, or see the list of keys in the documentation")
+    return KeyVerdict(False, "is no key of this server, and is ignored", remedy)
 
 
 def _has(known: Sequence[KeyPath], path: KeyPath) -> bool:

@@ -12,7 +12,7 @@ from string import Template
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from services.shared.config.bounds import bounds_of
-from services.shared.config.errors import Problem
+from services.shared.config.errors import ConfigProblem
 from services.shared.config.source import Given, Scalar
 from services.shared.config.spelling import (
     WrongValueError,
@@ -72,10 +72,10 @@ def _members(given: Given) -> Mapping[str, Given] | None:
     return value if isinstance(value, dict) else None
 
 
-class Reader:
+class SectionReader:
     """Builds the typed tree. Problems and unknown keys go to one list each, with their places."""
 
-    def __init__(self, base: Path, env: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(self, base: Path, env: Mapping[str, str], problems: list[ConfigProblem]) -> None:
         self._base = base
         self._env = env
         self._problems = problems
@@ -118,7 +118,7 @@ class Reader:
             self._add(below, path, error.what, error.remedy)
 
     def _add(self, given: Given, path: tuple[str, ...], what: str, remedy: str) -> None:
-        self._problems.append(Problem(given.where, ".".join(path), what, remedy))
+        self._problems.append(ConfigProblem(given.where, ".".join(path), what, remedy))
 
     def _value(self, hint: Any, given: Given, metadata: Mapping[str, Any]) -> Any:
         origin = get_origin(hint)
@@ -212,7 +212,7 @@ class Reader:
         path = Path(Template(scalar.text).safe_substitute(self._env)).expanduser()
         return path if path.is_absolute() else self._base / path
 
-    _scalars: Mapping[Any, Callable[[Reader, Scalar, Mapping[str, Any]], Any]] = {
+    _scalars: Mapping[Any, Callable[[SectionReader, Scalar, Mapping[str, Any]], Any]] = {
         str: _text,
         bool: _bool,
         int: _int,

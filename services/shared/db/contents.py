@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.recognition import OUR_SERVICES, Contents, Kind, Verdict, judge
-from services.shared.db.untouched import Source, UntouchedError, open_untouched
+from services.shared.db.untouched import ForeignDatabase, UntouchedError, open_untouched
 
 
 async def recognise(config: DatabaseConfig) -> Verdict:
@@ -28,7 +28,7 @@ async def recognise(config: DatabaseConfig) -> Verdict:
         return judge(await contents_of(source))
 
 
-async def contents_of(source: Source) -> Contents:
+async def contents_of(source: ForeignDatabase) -> Contents:
     """Read the facts by which a database is recognised."""
     tables = await source.tables()
     devices = "nodes" if "nodes" in tables else "machines"
@@ -43,7 +43,7 @@ async def contents_of(source: Source) -> Contents:
     )
 
 
-async def _count(source: Source, tables: dict[str, frozenset[str]], table: str) -> int:
+async def _count(source: ForeignDatabase, tables: dict[str, frozenset[str]], table: str) -> int:
     if table not in tables:
         return 0
     living = " WHERE deleted_at IS NULL" if "deleted_at" in tables[table] else ""
@@ -54,27 +54,27 @@ async def _count(source: Source, tables: dict[str, frozenset[str]], table: str) 
     return value if isinstance(value, int) else 0
 
 
-async def _ids(source: Source, tables: dict[str, frozenset[str]]) -> int:
+async def _ids(source: ForeignDatabase, tables: dict[str, frozenset[str]]) -> int:
     if "registry_counters" not in tables:
         return 0
     given = await source.value("SELECT max(last) FROM registry_counters")
     return given if isinstance(given, int) else 0
 
 
-async def _texts(source: Source, tables: dict[str, frozenset[str]], table: str) -> tuple[str, ...]:
+async def _texts(source: ForeignDatabase, tables: dict[str, frozenset[str]], table: str) -> tuple[str, ...]:
     if tables.get(table) != frozenset({"id"}):
         return ()
     return tuple([str(row["id"]) async for row in source.rows(table, "id")])
 
 
-async def _stamp(source: Source, tables: dict[str, frozenset[str]]) -> str:
+async def _stamp(source: ForeignDatabase, tables: dict[str, frozenset[str]]) -> str:
     if "version" not in tables.get("database_versions", ()):
         return ""
     found = await source.value("SELECT version FROM database_versions ORDER BY id DESC LIMIT 1")
     return found if isinstance(found, str) else ""
 
 
-async def _revisions(source: Source, tables: dict[str, frozenset[str]]) -> dict[str, str]:
+async def _revisions(source: ForeignDatabase, tables: dict[str, frozenset[str]]) -> dict[str, str]:
     found = {}
     for service in OUR_SERVICES:
         if f"{service}_alembic_version" in tables:

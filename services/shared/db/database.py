@@ -29,7 +29,7 @@ from services.shared.db.file import OpenedFile
 from services.shared.db.file import prepare as prepare_file
 from services.shared.db.prepared import run_text
 from services.shared.db.revisions import is_current
-from services.shared.db.unavailable import DatabaseAwayError as DatabaseAwayError
+from services.shared.db.unavailable import DatabaseUnavailableError as DatabaseUnavailableError
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -82,9 +82,9 @@ async def write(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open a writing transaction: commits at the end of the block, rolls back if it raises.
 
     Raises:
-        DatabaseAwayError: the database is unreachable, or the connection was lost; the commit is then uncertain.
+        DatabaseUnavailableError: the database is unreachable, or the connection was lost; the commit is then uncertain.
     """
-    with _told_apart(engine):
+    with _translate_failures(engine):
         if engine.dialect.name != "sqlite":
             async with engine.begin() as connection:
                 yield connection
@@ -100,16 +100,16 @@ async def read(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Open a read-only transaction; on SQLite it reads one snapshot of the database.
 
     Raises:
-        DatabaseAwayError: the database is unreachable, or the connection was lost.
+        DatabaseUnavailableError: the database is unreachable, or the connection was lost.
     """
-    with _told_apart(engine):
+    with _translate_failures(engine):
         async with engine.connect() as connection:
             yield connection
 
 
 @contextmanager
-def _told_apart(engine: AsyncEngine) -> Iterator[None]:
-    """Translate failures of the database to DatabaseAwayError; errors of wrong statements, which are bugs, pass."""
+def _translate_failures(engine: AsyncEngine) -> Iterator[None]:
+    """Raise DatabaseUnavailableError for failures of the database; errors of wrong statements, which are bugs, pass."""
     if (file := _files.get(engine)) is not None:
         file.check()
     try:
@@ -119,15 +119,15 @@ def _told_apart(engine: AsyncEngine) -> Iterator[None]:
     except DBAPIError as error:
         if (cause := cause_of(error.orig, f"the database file {engine.url.database}")) is None:
             raise
-        raise DatabaseAwayError(cause) from error
+        raise DatabaseUnavailableError(cause) from error
     except sqlite3.Error as error:  # of a prepared statement, which does not go through SQLAlchemy
         if (cause := cause_of(error, f"the database file {engine.url.database}")) is None:
             raise
-        raise DatabaseAwayError(cause) from error
+        raise DatabaseUnavailableError(cause) from error
     except (OSError, PoolTimeoutError) as error:
-        if isinstance(error, DatabaseAwayError):
+        if isinstance(error, DatabaseUnavailableError):
             raise
-        raise DatabaseAwayError(f"the database failed: {type(error).__name__}") from error
+        raise DatabaseUnavailableError(f"the database failed: {type(error).__name__}") from error
 
 
 async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) -> None:
@@ -136,7 +136,7 @@ async def migrate(engine: AsyncEngine, package_dir: Path, version_table: str) ->
     `package_dir` is the folder that holds `env.py` and `versions/`.
 
     Raises:
-        DatabaseAwayError: it cannot be reached, or refuses us.
+        DatabaseUnavailableError: it cannot be reached, or refuses us.
     """
     await wait_until_reachable(engine)
     # Alembic's `op` and `context` are proxies of the whole process, so only one service may migrate at a time.
@@ -151,7 +151,7 @@ async def wait_until_reachable(engine: AsyncEngine) -> None:
     """Connect once; wait up to `START_TIMEOUT` seconds for a PostgreSQL that is starting.
 
     Raises:
-        DatabaseAwayError: it cannot be reached, or refuses us.
+        DatabaseUnavailableError: it cannot be reached, or refuses us.
     """
     deadline = asyncio.get_running_loop().time() + START_TIMEOUT
     while True:
@@ -161,7 +161,7 @@ async def wait_until_reachable(engine: AsyncEngine) -> None:
         except (OSError, DBAPIError) as error:
             if not _is_starting(error) or asyncio.get_running_loop().time() > deadline:
                 reason = error.orig if isinstance(error, DBAPIError) else error
-                raise DatabaseAwayError(f"database {engine.url.database}: {reason}") from error
+                raise DatabaseUnavailableError(f"database {engine.url.database}: {reason}") from error
             log.warning("database not ready yet", error=type(error).__name__)
         await asyncio.sleep(1)
 

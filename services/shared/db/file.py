@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services.shared.db.unavailable import DatabaseAwayError
+from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -114,21 +114,21 @@ class OpenedFile:
         """Check that the path still is the opened file.
 
         Raises:
-            DatabaseAwayError: the file was removed or replaced.
+            DatabaseUnavailableError: the file was removed or replaced.
         """
         try:
             found = os.stat(self._path)  # noqa: PTH116  a transaction pays for it
         except FileNotFoundError:
             if self._identity is None:
                 return
-            raise DatabaseAwayError(self._lost("was removed")) from None
+            raise DatabaseUnavailableError(self._lost("was removed")) from None
         except OSError as error:
-            raise DatabaseAwayError(f"the database file {self._path} cannot be seen: {error.strerror}") from None
+            raise DatabaseUnavailableError(f"the database file {self._path} cannot be seen: {error.strerror}") from None
         identity = (found.st_dev, found.st_ino)
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
-            raise DatabaseAwayError(self._lost("was replaced"))
+            raise DatabaseUnavailableError(self._lost("was replaced"))
 
     def _lost(self, what: str) -> str:
         return (

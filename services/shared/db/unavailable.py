@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class DatabaseAwayError(OSError):
+class DatabaseUnavailableError(OSError):
     """The database is unreachable or refuses access; the text has the reason, without values of a statement."""

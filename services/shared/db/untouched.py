@@ -51,7 +51,7 @@ class MissingDatabaseError(UntouchedError):
     """The PostgreSQL server answers, and has no database of this name."""
 
 
-class Source(Protocol):
+class ForeignDatabase(Protocol):
     """A database that is only read."""
 
     name: str
@@ -83,7 +83,7 @@ class Source(Protocol):
 
 
 @asynccontextmanager
-async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> AsyncIterator[Source]:
+async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> AsyncIterator[ForeignDatabase]:
     """Open the configured database for reading. Without `journal` only what is in the file of SQLite itself is read.
 
     Raises:
@@ -132,12 +132,12 @@ class _SqliteSource:
         self.unreadable: dict[str, int] = {}
 
     async def tables(self) -> dict[str, frozenset[str]]:
-        with self._explained():
+        with self._translate_failures():
             found = self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             return {name: frozenset(self._columns(name)) for (name,) in found}
 
     async def value(self, statement: str) -> object:
-        with self._explained():
+        with self._translate_failures():
             row = self._connection.execute(statement).fetchone()
         return None if row is None else row[0]
 
@@ -197,7 +197,7 @@ class _SqliteSource:
         return [str(row[1]) for row in self._connection.execute(f'PRAGMA table_info("{table}")')]
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translate_failures(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -277,7 +277,7 @@ def _sqlite(config: SqliteConfig, journal: bool) -> Iterator[_SqliteSource]:
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         source = _SqliteSource(connection, str(path))
         # The first statement reads the header and, in a copy, brings the journal to an end.
-        with source._explained():
+        with source._translate_failures():
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         yield source
 

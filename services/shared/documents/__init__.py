@@ -1,7 +1,7 @@
 """Documents that others write (DERP maps, extra DNS records): read within bounds, checked by type and meaning."""
 
 from services.shared.documents.bounded import DocumentError as DocumentError
-from services.shared.documents.bounded import Finding as Finding
+from services.shared.documents.bounded import DocumentFinding as DocumentFinding
 from services.shared.documents.bounded import read_json as read_json
 from services.shared.documents.bounded import read_yaml as read_yaml
 from services.shared.documents.derp_map import DerpMap as DerpMap

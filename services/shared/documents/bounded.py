@@ -25,7 +25,7 @@ class DocumentError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DocumentFinding:
     """One part of a document that cannot be used, and why."""
 
     place: str

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from services.shared.documents.bounded import DocumentError, Finding
+from services.shared.documents.bounded import DocumentError, DocumentFinding
 from services.shared.documents.names import host_name
 
 Region = dict[str, object]
@@ -31,7 +31,7 @@ class DerpMap:
     regions: Mapping[int, Region | None]
     unusable: frozenset[int] = frozenset()
     """Regions that are in the document and have no usable node."""
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[DocumentFinding, ...] = ()
 
 
 def check_derp_map(document: object) -> DerpMap:
@@ -56,7 +56,7 @@ def check_derp_map(document: object) -> DerpMap:
 class _Reading:
     regions: dict[int, Region | None] = field(default_factory=dict)
     unusable: set[int] = field(default_factory=set)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DocumentFinding] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
     def all(self, regions: Mapping[str, object]) -> DerpMap:
@@ -65,7 +65,7 @@ class _Reading:
             try:
                 number = _region_id(key)
             except ValueError as error:
-                self.findings.append(Finding(where, f"has an id that {error}"))
+                self.findings.append(DocumentFinding(where, f"has an id that {error}"))
                 continue
             if value is None:
                 self.regions[number] = None
@@ -74,7 +74,7 @@ class _Reading:
                 self.regions[number] = self._region(number, value, where)
             except ValueError as error:
                 self.unusable.add(number)
-                self.findings.append(Finding(where, str(error)))
+                self.findings.append(DocumentFinding(where, str(error)))
         return DerpMap(self.regions, frozenset(self.unusable), tuple(self.findings))
 
     def _region(self, number: int, value: object, where: str) -> Region:
@@ -90,7 +90,7 @@ class _Reading:
             try:
                 nodes.append(self._node(number, index, item))
             except ValueError as error:
-                self.findings.append(Finding(f"{where}, node {index + 1}", str(error)))
+                self.findings.append(DocumentFinding(f"{where}, node {index + 1}", str(error)))
         if not nodes:
             raise ValueError("has no node that clients can use")
         region["Nodes"] = nodes

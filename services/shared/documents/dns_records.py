@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from services.shared.documents.bounded import DocumentError, Finding
+from services.shared.documents.bounded import DocumentError, DocumentFinding
 from services.shared.documents.names import domain_name
 
 Record = tuple[str, str, str]
@@ -33,7 +33,7 @@ def check_record(name: str, kind: str, value: str) -> Record:
     return plain, "A" if address.version == 4 else "AAAA", str(address)
 
 
-def check_records(document: object) -> tuple[tuple[Record, ...], tuple[Finding, ...]]:
+def check_records(document: object) -> tuple[tuple[Record, ...], tuple[DocumentFinding, ...]]:
     """Return the usable records of a file in Headscale's form, and a finding for each other one.
 
     Raises:
@@ -49,7 +49,7 @@ def check_records(document: object) -> tuple[tuple[Record, ...], tuple[Finding, 
         try:
             records[_record(item)] = None
         except ValueError as error:
-            findings.append(Finding(f"record {number}{_named(item)}", str(error)))
+            findings.append(DocumentFinding(f"record {number}{_named(item)}", str(error)))
     return tuple(records), tuple(findings)
 
 

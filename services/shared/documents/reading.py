@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.shared.documents.bounded import MAX_BYTES, DocumentError, Finding, read_json, read_yaml
+from services.shared.documents.bounded import MAX_BYTES, DocumentError, DocumentFinding, read_json, read_yaml
 from services.shared.documents.derp_map import DerpMap, check_derp_map
 from services.shared.documents.dns_records import Record, check_records
 from services.shared.documents.fetching import fetch
@@ -45,7 +45,7 @@ async def derp_map_of_url(url: str) -> DerpMap:
     return check_derp_map(read_json(await fetch(url)))
 
 
-def records_of_file(path: Path) -> tuple[tuple[Record, ...], tuple[Finding, ...]] | None:
+def records_of_file(path: Path) -> tuple[tuple[Record, ...], tuple[DocumentFinding, ...]] | None:
     """Read the extra DNS records of a JSON file; None for an empty file, which says nothing, as with Headscale.
 
     Raises:

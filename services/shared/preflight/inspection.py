@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from services.shared.certificates.pairs import PairError, check_pair
-from services.shared.config.errors import Found, Problem
+from services.shared.config.errors import ConfigProblem, Found
 from services.shared.config.login import key_of_provider
 from services.shared.config.model import Config
 from services.shared.config.reach_checks import serves_tls
@@ -33,11 +33,11 @@ _EXPIRES_SOON = timedelta(days=14)
 
 
 @dataclass(slots=True)
-class Report:
+class InspectionReport:
     """What an inspection found."""
 
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
+    warnings: list[ConfigProblem] = field(default_factory=list)
 
 
 class _Inspection:
@@ -46,13 +46,13 @@ class _Inspection:
     def __init__(self, config: Config, together: bool) -> None:
         self.config = config
         self.together = together
-        self.report = Report()
+        self.report = InspectionReport()
 
     def problem(self, key: str, what: str, remedy: str) -> None:
-        self.report.problems.append(Problem(self._where(key), key, what, remedy))
+        self.report.problems.append(ConfigProblem(self._where(key), key, what, remedy))
 
     def warning(self, key: str, what: str, remedy: str) -> None:
-        self.report.warnings.append(Problem(self._where(key), key, what, remedy))
+        self.report.warnings.append(ConfigProblem(self._where(key), key, what, remedy))
 
     def need(self, key: str, trouble: tuple[str, str] | None) -> bool:
         """Whether there is no trouble; with some, it is a problem of a key."""
@@ -64,7 +64,9 @@ class _Inspection:
         return self.config.places.get(key) or str(self.config.source or "configuration")
 
 
-def inspect(config: Config, processes: Collection[str] = ALL, *, together: bool = True, ports: bool = True) -> Report:
+def inspect(
+    config: Config, processes: Collection[str] = ALL, *, together: bool = True, ports: bool = True
+) -> InspectionReport:
     """Open everything that the named processes use. `ports` also binds their addresses, so no server may run yet."""
     found = _Inspection(config, together)
     parts: list[tuple[Collection[str], Callable[[_Inspection], None]]] = [

@@ -18,7 +18,7 @@ from typing import Never, TypeVar, cast
 import grpc
 import grpc.aio
 
-from services.shared.db.unavailable import DatabaseAwayError
+from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.rpc.calling import Context
 from services.shared.rpc.identity import NoIdentityError
 from services.shared.rpc.pipe import PipeClosedError
@@ -32,7 +32,7 @@ Method = Callable[[object, object, Context], object]
 
 _ALWAYS: ErrorTable = {
     NoIdentityError: grpc.StatusCode.UNAUTHENTICATED,
-    DatabaseAwayError: grpc.StatusCode.UNAVAILABLE,
+    DatabaseUnavailableError: grpc.StatusCode.UNAVAILABLE,
 }
 _PASS = (asyncio.CancelledError, grpc.aio.AbortError, PipeClosedError, GeneratorExit)
 

@@ -63,7 +63,7 @@ class Deps:
     """Tells of a changed configuration; None where there is nobody to read it."""
 
 
-class Service(Protocol):
+class RunnableService(Protocol):
     """One of our services, the same object embedded and alone."""
 
     def add_to(self, server: grpc.aio.Server) -> None:
@@ -79,7 +79,7 @@ class Service(Protocol):
         ...
 
 
-Build = Callable[[Config, Deps], Awaitable[Service]]
+Build = Callable[[Config, Deps], Awaitable[RunnableService]]
 """Each service's `wiring.build`."""
 
 Read = Callable[[], Config]
@@ -213,7 +213,7 @@ async def embedded(
     telemetry: Telemetry,
     clock: Clock | None = None,
     read: Read | None = None,
-) -> AsyncIterator[Mapping[str, Service]]:
+) -> AsyncIterator[Mapping[str, RunnableService]]:
     """Run services together: one in-process gRPC server, the bus in memory. Gives the services, all started.
 
     They start in the order of `builds` and stop in the reverse order.
@@ -232,7 +232,7 @@ async def embedded(
         channels = dict.fromkeys(CALLED, channel)
         deps = Deps(clock or SystemClock(), bus, channels, telemetry, Handovers(together=True), reloader)
         await _expose_metrics(config, telemetry, stack, lambda: ready, ", ".join(builds))
-        services: dict[str, Service] = {}
+        services: dict[str, RunnableService] = {}
         for name, build in builds.items():
             services[name] = service = await build(place, deps)
             stack.push_async_callback(_stop, name, service)
@@ -297,7 +297,7 @@ async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitSt
     Raises:
         DatabaseInUseError: another server uses it.
         RefusedDatabaseError: it is something else.
-        DatabaseAwayError: it cannot be reached.
+        DatabaseUnavailableError: it cannot be reached.
     """
     if not _KEEPERS & builds.keys():
         return config
@@ -340,7 +340,7 @@ async def _expose_metrics(
         stack.push_async_callback(listener.stop)
 
 
-async def _stop(name: str, service: Service) -> None:
+async def _stop(name: str, service: RunnableService) -> None:
     try:
         with contextlib.suppress(asyncio.CancelledError):
             await service.stop()

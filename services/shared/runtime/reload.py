@@ -30,7 +30,7 @@ LIVE = ("oidc.", "log.")
 Commit = Callable[[], None]
 
 
-class Part(Protocol):
+class ReloadablePart(Protocol):
     """Something that can take a new configuration while it runs."""
 
     async def prepare(self, config: Config) -> Commit:
@@ -74,12 +74,12 @@ class Reloader:
         self._config = config
         self._read = read
         self._bus = bus
-        self._parts: list[Part] = []
+        self._parts: list[ReloadablePart] = []
         self._lock = asyncio.Lock()
         self._name = secrets.token_hex(8).encode()
         self._background = Background(telemetry or Telemetry())
 
-    def add(self, part: Part) -> None:
+    def add(self, part: ReloadablePart) -> None:
         """Let a part follow."""
         self._parts.append(part)
 

@@ -1,1 +1,1 @@
-"""What clients say and are told: reading of untrusted requests, names, times, addresses. Pure: no I/O, no clock."""
+"""Client wire types: untrusted requests decoded and bounded, the map's node encoded, names, times, addresses. Pure."""

@@ -1,4 +1,4 @@
-"""Names of nodes: from what a device calls itself to one DNS label. The rules are the client's (`util/dnsname`)."""
+"""Derives a DNS label from the hostname that a device reports, by the client's own rules (`util/dnsname`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 MAX_LABEL = 63
 MAX_NAME = 254
-"""Bytes of a whole name with its trailing dot that clients accept."""
+"""Maximum bytes of an FQDN with its trailing dot that clients accept."""
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
 _SUFFIXES = (".local", ".localdomain", ".lan")
@@ -16,14 +16,14 @@ _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVW
 
 
 def sanitize_hostname(raw: str) -> str:
-    """The DNS label for a raw hostname; empty where nothing of it can stay."""
+    """Return the DNS label for a raw hostname; empty if no character of it is usable."""
     for suffix in _SUFFIXES:
         raw = raw.removesuffix(suffix)
     return sanitize_label(raw)
 
 
 def sanitize_label(raw: str) -> str:
-    """The DNS label for any text; empty where nothing of it can stay."""
+    """Return the DNS label for any text; empty if no character of it is usable."""
     data = raw.encode("utf-8", "replace")[:MAX_LABEL]
     start, end = 0, len(data)
     while start < end and data[start] not in _ALNUM:
@@ -41,17 +41,17 @@ def sanitize_label(raw: str) -> str:
 
 
 def is_label(text: str) -> bool:
-    """Whether this is one lower-case DNS label."""
+    """Return whether the text is one lower-case DNS label."""
     return _LABEL.match(text) is not None
 
 
 def with_suffix(label: str, number: int) -> str:
-    """The label with `-number` after it, cut so that both together stay one label."""
+    """Append `-number` to a label, cut so that the result fits into one label."""
     suffix = f"-{number}"
     return label[: MAX_LABEL - len(suffix)].rstrip("-") + suffix
 
 
 def fqdn(label: str, base_domain: str) -> str:
-    """The whole name with its trailing dot; without a base domain just the label and the dot."""
+    """Return the FQDN with its trailing dot; without a base domain only the label and the dot."""
     base = base_domain.strip(".")
     return f"{label}.{base}." if base else f"{label}."

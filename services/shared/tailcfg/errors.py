@@ -1,7 +1,7 @@
-"""The refusal of a request whose text is not what the protocol says."""
+"""The error for client requests that violate the protocol."""
 
 from __future__ import annotations
 
 
-class BadRequestError(ValueError):
-    """The request cannot be read; the message names the field and never repeats what was sent."""
+class MalformedRequestError(ValueError):
+    """A malformed request. The message names the field and never repeats its value."""

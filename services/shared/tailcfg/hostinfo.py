@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from services.shared.tailcfg.address import parse_prefix
-from services.shared.tailcfg.errors import BadRequestError
-from services.shared.tailcfg.untrusted import Fields, clean_text, decode_object
+from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.untrusted import JsonFields, clean_text, decode_object
 
 MAX_ROUTES = 1024
 MAX_TAGS = 256
@@ -24,9 +24,9 @@ MAX_REGION = (1 << 31) - 1
 MAX_NUMBER = 1e12
 """Of latencies and coordinates; excludes infinity and NaN, which JSON cannot say."""
 
-_Read = Callable[[Fields, str], Any]
+_Read = Callable[[JsonFields, str], Any]
 _Readers = Mapping[str, tuple[str, _Read]]
-"""Members by their lower-case names: how they are spelt, and how they are read."""
+"""Canonical spelling and reader of each member, by its lower-case name."""
 
 _PRIVATE = frozenset(
     (
@@ -86,27 +86,27 @@ def read_hostinfo(value: object) -> Hostinfo:
     """Read and clean a hostinfo as decoded from a request; None is an empty one.
 
     Raises:
-        BadRequestError: a member has a wrong type.
+        MalformedRequestError: a member has a wrong type.
     """
     if value is None:
         return Hostinfo()
     if not isinstance(value, dict):
-        raise BadRequestError("Hostinfo is not an object")
-    return _of(_clean(Fields(value, "Hostinfo."), _HOSTINFO))
+        raise MalformedRequestError("Hostinfo is not an object")
+    return _of(_clean(JsonFields(value, "Hostinfo."), _HOSTINFO))
 
 
 def load_hostinfo(json: bytes) -> Hostinfo:
     """Read the stored JSON of a hostinfo that `read_hostinfo` cleaned; empty bytes are an empty one.
 
     Raises:
-        BadRequestError: it is not such JSON.
+        MalformedRequestError: it is not such JSON.
     """
     if not json:
         return Hostinfo()
     try:
         return msgspec.structs.replace(_decode_kept(json), json=json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequestError("not a stored hostinfo") from None
+        raise MalformedRequestError("not a stored hostinfo") from None
 
 
 def keep_net_info(new: Hostinfo, old_json: bytes) -> Hostinfo:
@@ -131,7 +131,7 @@ def _of(clean: dict[str, Any]) -> Hostinfo:
     return msgspec.structs.replace(msgspec.convert(clean, Hostinfo), json=_encode(clean))
 
 
-def _clean(fields: Fields, readers: _Readers) -> dict[str, Any]:
+def _clean(fields: JsonFields, readers: _Readers) -> dict[str, Any]:
     """Return the known members that are not empty. The cost grows with what was sent, not with what is known."""
     clean: dict[str, Any] = {}
     for lower in fields.names():
@@ -143,11 +143,11 @@ def _clean(fields: Fields, readers: _Readers) -> dict[str, Any]:
     return clean
 
 
-def _flag(fields: Fields, name: str) -> bool | None:
+def _flag(fields: JsonFields, name: str) -> bool | None:
     return fields.flag(name) or None
 
 
-def _tristate(fields: Fields, name: str) -> bool | None:
+def _tristate(fields: JsonFields, name: str) -> bool | None:
     value = fields.raw(name)
     if value in (None, "", "unset"):
         return None
@@ -156,20 +156,20 @@ def _tristate(fields: Fields, name: str) -> bool | None:
     return value
 
 
-def _routes(fields: Fields, name: str) -> list[str]:
+def _routes(fields: JsonFields, name: str) -> list[str]:
     return list(dict.fromkeys(fields.texts(name, MAX_ROUTES, parse_prefix)))
 
 
-def _tags(fields: Fields, name: str) -> list[str]:
+def _tags(fields: JsonFields, name: str) -> list[str]:
     return list(dict.fromkeys(fields.texts(name, MAX_TAGS)))
 
 
-def _services(fields: Fields, name: str) -> list[dict[str, Any]]:
+def _services(fields: JsonFields, name: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for item in fields.items(name, MAX_SERVICES):
         if not isinstance(item, dict):
             raise fields.wrong(name, "holds something that is not an object")
-        service = Fields(item, "Hostinfo.Services.")
+        service = JsonFields(item, "Hostinfo.Services.")
         entry: dict[str, Any] = {"Proto": service.text("Proto", limit=32), "Port": service.number("Port", 0, 65535)}
         if description := service.text("Description"):
             entry["Description"] = description
@@ -177,7 +177,7 @@ def _services(fields: Fields, name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _latencies(fields: Fields, name: str) -> dict[str, float] | None:
+def _latencies(fields: JsonFields, name: str) -> dict[str, float] | None:
     found = fields.object(name)
     if found is None:
         return None
@@ -187,12 +187,12 @@ def _latencies(fields: Fields, name: str) -> dict[str, float] | None:
     }
 
 
-def _float(fields: Fields, name: str) -> float:
+def _float(fields: JsonFields, name: str) -> float:
     value = fields.raw(name)
     return 0.0 if value is None else _number_of(fields, name, value)
 
 
-def _number_of(fields: Fields, name: str, value: object) -> float:
+def _number_of(fields: JsonFields, name: str, value: object) -> float:
     if type(value) is float and abs(value) < MAX_NUMBER:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MAX_NUMBER:
@@ -201,7 +201,7 @@ def _number_of(fields: Fields, name: str, value: object) -> float:
 
 
 def _nested(readers: _Readers) -> _Read:
-    def read(fields: Fields, name: str) -> dict[str, Any] | None:
+    def read(fields: JsonFields, name: str) -> dict[str, Any] | None:
         members = fields.object(name)
         return None if members is None else _clean(members, readers)
 
@@ -220,21 +220,21 @@ _NET_INFO = _readers(
     (_tristate, "MappingVariesByDestIP WorkingIPv6 OSHasIPv6 WorkingUDP WorkingICMPv4 UPnP PMP PCP"),
     (_flag, "HavePortMap"),
     (_number(0, MAX_REGION), "PreferredDERP"),
-    (Fields.text, "LinkType FirewallMode"),
+    (JsonFields.text, "LinkType FirewallMode"),
     (_latencies, "DERPLatency"),
 )
 _LOCATION = _readers(
-    (Fields.text, "Country CountryCode City CityCode"),
+    (JsonFields.text, "Country CountryCode City CityCode"),
     (_float, "Latitude Longitude"),
     (_number(-(1 << 31), MAX_REGION), "Priority"),
 )
 _TPM = _readers(
-    (Fields.text, "Manufacturer Vendor FamilyIndicator"),
+    (JsonFields.text, "Manufacturer Vendor FamilyIndicator"),
     (_number(0, 1 << 63), "Model FirmwareVersion SpecRevision"),
 )
 _HOSTINFO = _readers(
     (
-        Fields.text,
+        JsonFields.text,
         "IPNVersion FrontendLogID BackendLogID OS OSVersion Env Distro DistroVersion DistroCodeName App Package "
         "DeviceModel PushDeviceToken Hostname Machine GoArch GoArchVar GoVersion Cloud ServicesHash ExitNodeID",
     ),

@@ -1,4 +1,4 @@
-"""The node of a map response (`tailcfg.Node`), typed, and the one place that encodes it. Decides no value.
+"""The node of a map response (`tailcfg.Node`), typed, and its only encoder. `map_streamer.render` chooses the values.
 
 For each field: what absent, null and empty mean to a client, and since which capability version where that differs
 among clients from 113 (v1.80) on. An absent member keeps Go's zero value, since a client decodes each node into a new
@@ -17,13 +17,13 @@ import orjson
 _OPTIONS = orjson.OPT_UTC_Z
 
 
-class Node(TypedDict):
-    """A node as its owner or a peer is sent it."""
+class MapNode(TypedDict):
+    """A node as its own client or a peer is sent it."""
 
     ID: int
     """Positive and stable: absent or 0 makes clients confuse nodes. Deltas name a node by it."""
     StableID: str
-    """Names a node in exit-node selection and SSH principals; empty: it can be selected in neither."""
+    """Identifies a node in exit-node selection and SSH principals; empty: it can be selected in neither."""
     Name: str
     """Fully qualified, with a trailing dot. All after the first label of the own node is the MagicDNS suffix."""
     User: int
@@ -40,7 +40,7 @@ class Node(TypedDict):
     """Addresses, and routes that the viewer may use. Absent or null: Addresses, but nothing for clients below 112;
     empty: nothing."""
     Hostinfo: orjson.Fragment | dict[str, object]
-    """What the node says of itself; empty: no operating system, services or routes are shown. tailscale-rs needs it."""
+    """The node's own description; empty: no operating system, services or routes are shown. tailscale-rs needs it."""
     Created: datetime | str
     """Absent is year 1; tailscale-rs needs it."""
     MachineAuthorized: bool
@@ -70,6 +70,6 @@ class Node(TypedDict):
     """When it went offline. Absent: never seen, or online."""
 
 
-def encode_node(node: Node) -> bytes:
+def encode_node(node: MapNode) -> bytes:
     """Encode a node as JSON; times in UTC with `Z`."""
     return orjson.dumps(node, option=_OPTIONS)

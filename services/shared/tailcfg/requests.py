@@ -1,7 +1,7 @@
-"""The requests that clients make inside the tunnel, read from their JSON with suspicion.
+"""Decodes the requests of clients inside the tunnel, register and map, from untrusted JSON into checked values.
 
 Names of members may be in any case (tailscale-rs writes `HostInfo`), unknown ones are ignored, null is absent. A wrong
-type, a bad key or an impossible number is refused with `BadRequestError`, whose text never repeats what was sent.
+type, a bad key or a number out of range raises `MalformedRequestError`, which never repeats the value that was sent.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from services.shared.keys import DiscoKey, NodeKey
 from services.shared.tailcfg.address import parse_endpoint
 from services.shared.tailcfg.hostinfo import Hostinfo, read_hostinfo
 from services.shared.tailcfg.timestamp import parse_time
-from services.shared.tailcfg.untrusted import Fields, decode_object
+from services.shared.tailcfg.untrusted import JsonFields, decode_object
 
 MAX_VERSION = (1 << 31) - 1
 MAX_ENDPOINTS = 128
@@ -35,7 +35,7 @@ class RegisterRequest(msgspec.Struct, frozen=True, kw_only=True):
     auth_key: str = ""
     """Empty means none; a secret, never to be logged."""
     expiry: datetime | None = None
-    """None means no wish; in the past means log out."""
+    """Requested key expiry. None: the server's default; in the past: log out."""
     followup: str = ""
     hostinfo: Hostinfo = Hostinfo()
     ephemeral: bool = False
@@ -62,7 +62,7 @@ class MapRequest(msgspec.Struct, frozen=True, kw_only=True):
     hostinfo: Hostinfo = Hostinfo()
     endpoints: tuple[str, ...] = ()
     endpoint_types: tuple[int, ...] = ()
-    """As many as endpoints; 0 where the client named none."""
+    """One for each endpoint; 0 if the client sent none."""
     tka_head: str = ""
     debug_flags: tuple[str, ...] = ()
     map_session_handle: str = ""
@@ -70,12 +70,12 @@ class MapRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def decode_register(body: bytes) -> RegisterRequest:
-    """Read a register request.
+    """Decode a register request.
 
     Raises:
-        BadRequestError: it cannot be read.
+        MalformedRequestError: the request is malformed.
     """
-    fields = Fields(decode_object(body))
+    fields = JsonFields(decode_object(body))
     auth = fields.object("Auth")
     return RegisterRequest(
         version=fields.number("Version", 0, MAX_VERSION),
@@ -93,12 +93,12 @@ def decode_register(body: bytes) -> RegisterRequest:
 
 
 def decode_map(body: bytes) -> MapRequest:
-    """Read a map request.
+    """Decode a map request.
 
     Raises:
-        BadRequestError: it cannot be read.
+        MalformedRequestError: the request is malformed.
     """
-    fields = Fields(decode_object(body))
+    fields = JsonFields(decode_object(body))
     endpoints = fields.texts("Endpoints", MAX_ENDPOINTS, parse_endpoint)
     kinds = [
         kind if isinstance(kind, int) and 0 <= kind < 256 else 0
@@ -124,7 +124,7 @@ def decode_map(body: bytes) -> MapRequest:
     )
 
 
-def _node_key(fields: Fields) -> NodeKey:
+def _node_key(fields: JsonFields) -> NodeKey:
     key = fields.parsed("NodeKey", NodeKey.parse, NodeKey.zero())
     if key.is_zero:
         raise fields.wrong("NodeKey", "is missing or zero")

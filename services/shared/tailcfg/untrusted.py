@@ -1,4 +1,4 @@
-"""Reading of decoded JSON that nobody vouches for: names in any case, wanted types, bounded sizes, clean text."""
+"""Access to untrusted decoded JSON: members by name in any case, checked types, bounded sizes, cleaned text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from services.shared.tailcfg.errors import BadRequestError
+from services.shared.tailcfg.errors import MalformedRequestError
 
 T = TypeVar("T")
 
 MAX_TEXT = 255
-"""Characters kept of any text that a client says of itself."""
+"""Maximum characters kept of a text in a client's description of itself."""
 
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 
@@ -22,14 +22,14 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """Decode one JSON object.
 
     Raises:
-        BadRequestError: it is not JSON, not UTF-8, too deep, or not an object.
+        MalformedRequestError: it is not JSON, not UTF-8, too deep, or not an object.
     """
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise BadRequestError("not JSON") from None
+        raise MalformedRequestError("not JSON") from None
     if not isinstance(value, dict):
-        raise BadRequestError("not a JSON object")
+        raise MalformedRequestError("not a JSON object")
     return value
 
 
@@ -40,7 +40,7 @@ def clean_text(text: str, limit: int = MAX_TEXT) -> str:
     return _UNWANTED.sub("", text[: limit * 2])[:limit]
 
 
-class Fields:
+class JsonFields:
     """The members of one JSON object, found by name in any case. Null is the same as absent."""
 
     __slots__ = ("_members", "_where")
@@ -50,26 +50,26 @@ class Fields:
         self._where = where
 
     def raw(self, name: str) -> Any:
-        """The member as decoded, or None."""
+        """Return the member as decoded, or None."""
         return self._members.get(name.lower())
 
     def text(self, name: str, default: str = "", limit: int = MAX_TEXT) -> str:
-        """A text, cleaned and cut."""
+        """Return a text, cleaned and cut."""
         return clean_text(self._typed(name, str, default), limit)
 
     def verbatim(self, name: str, limit: int) -> str:
-        """A text as it was sent; longer than the limit is refused."""
+        """Return a text unchanged; one above the limit is refused."""
         value = self._typed(name, str, "")
         if len(value) > limit:
             raise self.wrong(name, "is too long")
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:
-        """A truth value."""
+        """Return a boolean, or the default if it is absent."""
         return self._typed(name, bool, default)
 
     def number(self, name: str, low: int, high: int, default: int = 0) -> int:
-        """A whole number within bounds."""
+        """Return an integer within bounds."""
         value = self.raw(name)
         if value is None:
             return default
@@ -80,7 +80,7 @@ class Fields:
         return value
 
     def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
-        """A text read by a parser whose errors are ValueErrors; empty is absent."""
+        """Return a text read by a parser that raises ValueError; empty counts as absent."""
         value = self._typed(name, str, "")
         if not value:
             return default
@@ -90,11 +90,11 @@ class Fields:
             raise self.wrong(name, f"is {error}") from None
 
     def items(self, name: str, limit: int) -> list[Any]:
-        """An array; what is beyond the limit is not looked at."""
+        """Return an array, cut to the limit."""
         return self._typed(name, list, [])[:limit]
 
     def texts(self, name: str, limit: int, read: Callable[[str], str] = clean_text) -> tuple[str, ...]:
-        """An array of texts, each read by a function whose errors are ValueErrors."""
+        """Return an array of texts, each read by a function that raises ValueError."""
         found: list[str] = []
         for item in self.items(name, limit):
             if not isinstance(item, str):
@@ -105,26 +105,26 @@ class Fields:
                 raise self.wrong(name, f"holds something that is {error}") from None
         return tuple(found)
 
-    def object(self, name: str) -> Fields | None:
-        """A nested object, or None."""
+    def object(self, name: str) -> JsonFields | None:
+        """Return a nested object, or None."""
         value = self.raw(name)
         if value is None:
             return None
         if not isinstance(value, dict):
             raise self.wrong(name, "is not an object")
-        return Fields(value, f"{self._where}{name}.")
+        return JsonFields(value, f"{self._where}{name}.")
 
     def names(self) -> Iterable[str]:
-        """Lower-case names of the members that are present."""
+        """Return the lower-case names of all members."""
         return self._members.keys()
 
     def members(self) -> Iterable[tuple[str, Any]]:
         """Lower-case names of the members that are present, with their values."""
         return self._members.items()
 
-    def wrong(self, name: str, what: str) -> BadRequestError:
-        """The refusal that names a member."""
-        return BadRequestError(f"{self._where}{name} {what}")
+    def wrong(self, name: str, what: str) -> MalformedRequestError:
+        """Return the error that names a member."""
+        return MalformedRequestError(f"{self._where}{name} {what}")
 
     def _typed(self, name: str, kind: type[T], default: T) -> T:
         value = self.raw(name)

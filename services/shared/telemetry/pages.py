@@ -20,7 +20,7 @@ class PageError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DebugPage:
     """A debug page: its name below /debug/, its description, and the function that reads it."""
 
     name: str
@@ -34,18 +34,18 @@ class Pages:
     """Debug pages by name. The parts of a process add theirs before it listens."""
 
     def __init__(self) -> None:
-        self._pages: dict[str, Page] = {}
+        self._pages: dict[str, DebugPage] = {}
         self._elsewhere: dict[str, str] = {}
 
     def add(self, name: str, about: str, read: Read, *, acts: bool = False) -> None:
         """Add a page, POST only if reading it `acts`; a later page of the same name replaces it."""
-        self._pages[name] = Page(name, about, read, acts)
+        self._pages[name] = DebugPage(name, about, read, acts)
 
     def replace(self, name: str, instead: str) -> None:
         """Register a hint for a page that does not exist here, naming the alternative."""
         self._elsewhere[name] = instead
 
-    def find(self, name: str) -> Page:
+    def find(self, name: str) -> DebugPage:
         """Return the page of a name.
 
         Raises:

@@ -13,7 +13,7 @@ from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 
 from services.auth import decision_sweep
-from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy
+from services.shared.access.compiled import Alias, AliasKind, ApprovalRule, CompiledPolicy
 from services.shared.bus import MemoryBus
 from tests.fakes.auth import WAIT, AuthTailnet, Client, auth_tailnet, config_for
 
@@ -208,7 +208,9 @@ class TestRejection:
         assert (await asyncio.wait_for(waiting, WAIT)).refused == text
 
     async def test_tags_that_the_user_owns_own_the_node(self, tailnet: AuthTailnet) -> None:
-        tailnet.policy.compiled = CompiledPolicy(tag_owners=(Approver("tag:web", (Alias(AliasKind.USER, "alice@"),)),))
+        tailnet.policy.compiled = CompiledPolicy(
+            tag_owners=(ApprovalRule("tag:web", (Alias(AliasKind.USER, "alice@"),)),)
+        )
         login = await begin(tailnet.client(RequestTags=["tag:web"]))
         assert list((await tailnet.approve(login.auth_id, 1)).node.tags) == ["tag:web"]
 

@@ -8,13 +8,13 @@ from datetime import timedelta
 import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
 
-from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy
+from services.shared.access.compiled import Alias, AliasKind, ApprovalRule, CompiledPolicy
 from tests.fakes.auth import AuthTailnet
 from tests.flow.auth.answers import admitted
 
 
 def owned_by_alice(tag: str) -> CompiledPolicy:
-    return CompiledPolicy(tag_owners=(Approver(tag, (Alias(AliasKind.USER, "alice@"),)),))
+    return CompiledPolicy(tag_owners=(ApprovalRule(tag, (Alias(AliasKind.USER, "alice@"),)),))
 
 
 class TestAuthKey:

@@ -16,7 +16,7 @@ from services.shared.access.compiled import ALLOW_ALL, Alias, AliasKind, Compile
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessUser
 from services.shared.ids import TAGGED_DEVICES_USER
-from services.shared.inventory import access_node, has_ended
+from services.shared.inventory import access_node, is_expired
 from services.shared.runtime.clock import SystemClock
 from tests.fakes.change_logs import changed, key, make_node, make_user
 from tests.fakes.gateway_stream import GatewaySession, GatewayStream
@@ -54,7 +54,7 @@ def expected_peers(lab: Lab, viewer_id: int) -> tuple[dict[int, Json], list[Any]
         lab.policy.compiled,
         people,
         [
-            access_node(n, n.created, n.attributes, ended=has_ended(n.ended, n.expiry, datetime.now(UTC)))
+            access_node(n, n.created, n.attributes, expired=is_expired(n.recorded_expired, n.expiry, datetime.now(UTC)))
             for _, n in sorted(nodes.items())
         ],
         prefixes=("100.64.0.0/10", "fd7a:115c:a1e0::/48"),
@@ -65,7 +65,7 @@ def expected_peers(lab: Lab, viewer_id: int) -> tuple[dict[int, Json], list[Any]
     peers = {}
     for peer_id in access.peers_of(viewer_id):
         node = nodes[peer_id]
-        expired = node.ended or (node.expiry is not None and node.expiry <= datetime.now(UTC))
+        expired = node.recorded_expired or (node.expiry is not None and node.expiry <= datetime.now(UTC))
         addresses = [f"{node.ipv4}/32", f"{node.ipv6}/128"]
         peers[peer_id] = {
             "ID": peer_id,

@@ -15,7 +15,7 @@ from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
 from services.registry.sql.people import SqlPeople
-from services.registry.wire import ChangeCodec
+from services.registry.wire import ProtoFactCodec
 from services.shared.config.model import DatabaseConfig
 from services.shared.db.database import create_engine, read
 from services.shared.ids import DEFAULT_TAILNET
@@ -38,7 +38,7 @@ async def tailnet_of(database: DatabaseConfig) -> Tailnet:
     """Read a database."""
     engine = create_engine(replace(database))
     try:
-        store = SqlStore(engine, DEFAULT_TAILNET, ChangeCodec(DEFAULT_TAILNET))
+        store = SqlStore(engine, DEFAULT_TAILNET, ProtoFactCodec(DEFAULT_TAILNET))
         state = await store.load()
         async with read(engine) as connection:
             links = await SqlPeople(connection, DEFAULT_TAILNET).links()

@@ -17,7 +17,7 @@ from cli.moving.moving import Wishes, run
 from cli.moving.schema import PARTS
 from services.registry.model.fact import NodeRemoved
 from services.registry.sql import SqlStore
-from services.registry.wire import ChangeCodec
+from services.registry.wire import ProtoFactCodec
 from services.shared.config import Config
 from services.shared.config.model import DatabaseConfig
 from services.shared.db.database import create_engine, upgrade_on, write
@@ -119,7 +119,7 @@ async def _remove(database: DatabaseConfig, node_id: int) -> None:
     from datetime import UTC, datetime
 
     engine = create_engine(database)
-    async with SqlStore(engine, DEFAULT_TAILNET, ChangeCodec(DEFAULT_TAILNET)).transaction() as transaction:
+    async with SqlStore(engine, DEFAULT_TAILNET, ProtoFactCodec(DEFAULT_TAILNET)).transaction() as transaction:
         await transaction.write([NodeRemoved(NodeId(node_id))], datetime.now(UTC))
     await engine.dispose()
 

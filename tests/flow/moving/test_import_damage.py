@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.moving.moving import Wishes, run
-from cli.moving.report import Report
+from cli.moving.report import ImportReport
 from services.auth.model.secret import KeyKind
 from services.auth.model.secret import read as read_secret
 from services.shared.config.model import Config
@@ -36,13 +36,13 @@ def files_of(path: Path) -> dict[Path, bytes]:
     return {file: file.read_bytes() for file in path.parent.glob(f"{path.name}*") if not file.name.endswith("-shm")}
 
 
-async def imported(config: Config) -> tuple[Report, Tailnet]:
+async def imported(config: Config) -> tuple[ImportReport, Tailnet]:
     """Import into the file beside the old one."""
     report = await run(config, Wishes(), lambda report: None)
     return report, await tailnet_of(beside(config.database))
 
 
-def noted(report: Report, kind: str, which: int | str) -> str:
+def noted(report: ImportReport, kind: str, which: int | str) -> str:
     """What was said of one row."""
     return "; ".join(f"{one.what}: {one.done}" for one in report.problems if (one.kind, one.id) == (kind, str(which)))
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cli.moving.moving import Wishes, run
-from cli.moving.report import Report
+from cli.moving.report import ImportReport
 from services.auth.model.secret import KeyKind, digest_of, read
 from services.auth.sql import SqlApiKeys, SqlPreAuthKeys
 from services.auth.usecases.proof import Proof
@@ -36,7 +36,7 @@ def api_keys_of(name: str) -> list[dict[str, Any]]:
     return [key for key in read_data(name, "expected.json")["apikeys"] if not key["key"].startswith("hskey-client-")]
 
 
-async def imported(config: Config, **wishes: Any) -> Report:
+async def imported(config: Config, **wishes: Any) -> ImportReport:
     """Import and give the report."""
     return await run(config, Wishes(**wishes), lambda report: None)
 
@@ -141,10 +141,10 @@ async def test_a_node_that_joins_after_the_import_gets_an_id_that_was_never_give
     tailnet = await tailnet_of(beside(config.database))
     engine = create_engine(beside(config.database))
     from services.registry.sql import SqlStore
-    from services.registry.wire import ChangeCodec
+    from services.registry.wire import ProtoFactCodec
 
     try:
-        async with SqlStore(engine, DEFAULT_TAILNET, ChangeCodec(DEFAULT_TAILNET)).transaction() as transaction:
+        async with SqlStore(engine, DEFAULT_TAILNET, ProtoFactCodec(DEFAULT_TAILNET)).transaction() as transaction:
             assert await transaction.next_id("node") == max(tailnet.nodes) + 1
             assert await transaction.next_id("user") == 7  # 5 was destroyed, 6 is the last
             assert await transaction.position() == len(tailnet.nodes) + len(tailnet.users)

@@ -20,7 +20,7 @@ from smartscale.auth.v1 import auth_pb2_grpc
 
 from services.auth.idp import discovery_loop
 from services.shared.bus import MemoryBus, connect_bus
-from services.shared.config import Config, ConfigError, Problem, load
+from services.shared.config import Config, ConfigError, ConfigProblem, load
 from services.shared.config.login import ProviderConfig
 from services.shared.rpc.client import dial
 from services.shared.runtime.clock import SystemClock
@@ -164,7 +164,7 @@ async def test_a_provider_that_is_added_and_may_be_late_is_looked_for_beside_the
 
 async def test_a_file_that_cannot_be_read_changes_nothing(lab: Lab) -> None:
     file, _ = await follow(lab)
-    file.config = ConfigError([Problem("config.yaml:3", "oidc", "is nonsense", "mend it")])
+    file.config = ConfigError([ConfigProblem("config.yaml:3", "oidc", "is nonsense", "mend it")])
     assert list((await reload(lab)).problems) == ["config.yaml:3: oidc: is nonsense — mend it"]
     assert (await lab.come_back())[1].state == CONFIRMING
 
@@ -193,7 +193,7 @@ async def test_all_parts_take_a_configuration_or_none_does() -> None:
 
         async def prepare(self, config: Config) -> Callable[[], None]:
             if self.fails:
-                raise ConfigError([Problem("x", "y", "z", "w")])
+                raise ConfigError([ConfigProblem("x", "y", "z", "w")])
 
             def take() -> None:
                 self.taken += 1

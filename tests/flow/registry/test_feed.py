@@ -22,7 +22,7 @@ from services.registry.outbox import Outbox
 from services.registry.store import Record
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
-from services.registry.wire import ChangeCodec
+from services.registry.wire import ProtoFactCodec
 from services.registry.wiring import RegistryService
 from services.shared.bus import Bus, MemoryBus, Message
 from services.shared.ids import DEFAULT_TAILNET, UserId
@@ -32,7 +32,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.registry import TOPIC, RegistryClient, machine, node_key, start_registry
 from tests.fakes.registry_store import FakeRegistryStore
 
-CODEC = ChangeCodec(DEFAULT_TAILNET)
+CODEC = ProtoFactCodec(DEFAULT_TAILNET)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from services.shared.access.compiled import Alias, AliasKind, Grant
 from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
-from services.shared.access.ssh import Ssh
+from services.shared.access.ssh import SshRules
 from tests.unit.access.naive import Naive
 from tests.unit.access.random_tailnets import FRAME, USERS, grants, tailnets
 
@@ -149,7 +149,7 @@ def test_users_who_log_in_everywhere_by_name_share_the_rules_of_all() -> None:
     document = {"ssh": [rule | {"dst": ["autogroup:self", "autogroup:member"]}]}
     policy = compile_policy(json.dumps(document), domains=("example.com",)).policy
     nodes = [AccessNode(user.id, user.id, (), f"100.64.0.{user.id}", "") for user in USERS]
-    ssh = Ssh(Directory(policy, USERS, nodes), policy.ssh, "")
+    ssh = SshRules(Directory(policy, USERS, nodes), policy.ssh, "")
     (_, first), (_, second) = ssh.runs(nodes[0].id), ssh.runs(nodes[1].id)
     assert first is second
     assert len(first) >= len(nodes)

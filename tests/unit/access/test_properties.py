@@ -112,7 +112,7 @@ def test_what_is_carried_over_is_what_would_be_found(
     (before, services), (others, more) = earlier, later
     former = Access(policy, USERS, before, services=services)
     nodes = [node for node in before if node.id in stay] + [node for node in others if node.id not in stay]
-    carried, fresh = (Access(policy, USERS, nodes, former=one, services=more) for one in (former, None))
+    carried, fresh = (Access(policy, USERS, nodes, previous=one, services=more) for one in (former, None))
     assert visible(carried, nodes) == visible(fresh, nodes)
     for node in nodes:
         assert carried.class_of(node.id) == fresh.class_of(node.id)

@@ -113,7 +113,7 @@ def test_a_service_that_moves_is_found_at_its_new_host() -> None:
     ada = AccessNode(9, 1, (), "100.64.0.9", "fd7a:115c:a1e0::9", created=9)
     nodes = [*HOSTS, ada]
     before = Access(policy, USERS, nodes, services=hosted(1, 3))
-    after = Access(policy, USERS, nodes, services=hosted(2, 3), former=before)
+    after = Access(policy, USERS, nodes, services=hosted(2, 3), previous=before)
     assert (before.peers_of(9), after.peers_of(9)) == ([1], [2])
     assert after.allowed_routes(9, 1) == ()
     assert after.allowed_routes(9, 2) == ("100.64.9.1/32",)

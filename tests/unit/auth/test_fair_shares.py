@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.model.fair_shares import Entry, Path, Progress, least_advanced, losing_group, network_path
+from services.auth.model.fair_shares import Path, PendingEntry, Progress, least_advanced, losing_group, network_path
 from services.shared.rate import network_of
 
 NETWORKS = st.one_of(
@@ -76,26 +76,29 @@ def test_nobody_loses_to_a_network_that_holds_as_much(networks: list[str], newco
 
 
 def test_what_got_least_far_goes_and_of_equals_the_middle_one() -> None:
-    waiting = [Entry(str(number), Progress.WAITING) for number in range(5)]
+    waiting = [PendingEntry(str(number), Progress.WAITING) for number in range(5)]
     assert least_advanced(waiting) == "2"
-    assert least_advanced([*waiting, Entry("late", Progress.DECIDED), Entry("later", Progress.DECIDED)]) == "late"
-    started = [Entry(str(number), Progress.SIGN_IN_STARTED) for number in range(4)]
-    assert least_advanced([*started, Entry("w", Progress.WAITING)]) == "w"
-    assert least_advanced([Entry("v", Progress.SIGN_IN_VERIFIED), *started]) == "2"
+    assert (
+        least_advanced([*waiting, PendingEntry("late", Progress.DECIDED), PendingEntry("later", Progress.DECIDED)])
+        == "late"
+    )
+    started = [PendingEntry(str(number), Progress.SIGN_IN_STARTED) for number in range(4)]
+    assert least_advanced([*started, PendingEntry("w", Progress.WAITING)]) == "w"
+    assert least_advanced([PendingEntry("v", Progress.SIGN_IN_VERIFIED), *started]) == "2"
 
 
 @given(share=st.integers(4, 40), flood=st.integers(1, 400), before=st.integers(0, 1))
 def test_a_flood_from_one_address_spares_what_was_there_and_gives_newcomers_time(
     share: int, flood: int, before: int
 ) -> None:
-    entries = [Entry(f"f{number}", Progress.WAITING) for number in range(share)]
-    victim = Entry("victim", Progress.WAITING)
+    entries = [PendingEntry(f"f{number}", Progress.WAITING) for number in range(share)]
+    victim = PendingEntry("victim", Progress.WAITING)
     entries.insert(0 if before else share, victim)
     entries = entries[:share] if before else entries[1:]
     survived = 0
     for number in range(flood):
         gone = least_advanced(entries)
-        entries = [entry for entry in entries if entry.key != gone] + [Entry(f"n{number}", Progress.WAITING)]
+        entries = [entry for entry in entries if entry.key != gone] + [PendingEntry(f"n{number}", Progress.WAITING)]
         if victim not in entries:
             break
         survived += 1

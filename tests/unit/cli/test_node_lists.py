@@ -12,7 +12,7 @@ from smartscale.admin.v1 import node_pb2 as pb
 
 from cli.frame.errors import CommandError
 from cli.link import progress
-from cli.link.node_lists import NodeLists
+from cli.link.node_lists import NodeReader
 from cli.link.refusals import NoSuchThingError, UnknownCallError
 
 NODES = [headscale_pb.Node(id=number, given_name=f"node{number}") for number in range(1, 2502)]
@@ -63,14 +63,14 @@ class Terminal(io.StringIO):
 
 def test_every_page_is_read_once_and_in_order() -> None:
     server = Paging()
-    assert NodeLists(server, Headscale()).nodes() == NODES
+    assert NodeReader(server, Headscale()).nodes() == NODES
     assert server.asked == [(0, 1000), (1000, 1000), (2000, 1000)]
-    assert list(NodeLists(server, Headscale()).descriptions()) == [node.id for node in NODES]
+    assert list(NodeReader(server, Headscale()).descriptions()) == [node.id for node in NODES]
 
 
 def test_one_node_is_asked_for_alone() -> None:
     server = Paging()
-    lists = NodeLists(server, Headscale())
+    lists = NodeReader(server, Headscale())
     assert lists.node("7") == lists.node("node7") == NODES[6]
     assert server.asked == []
     with pytest.raises(CommandError, match="node not found: 'nobody'"):
@@ -78,7 +78,7 @@ def test_one_node_is_asked_for_alone() -> None:
 
 
 def test_a_server_without_pages_is_asked_for_the_whole_list() -> None:
-    lists = NodeLists(WithoutPages(), Headscale())
+    lists = NodeReader(WithoutPages(), Headscale())
     assert lists.nodes() == [*NODES, ROUTER]
     assert lists.nodes(routers_only=True) == [ROUTER]
     assert (lists.node("router"), lists.node("7")) == (ROUTER, NODES[6])
@@ -92,7 +92,7 @@ def test_progress_is_shown_on_a_terminal_and_wiped(monkeypatch: pytest.MonkeyPat
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress, "_QUIET", -1.0)
-    NodeLists(Paging(), Headscale()).nodes()
+    NodeReader(Paging(), Headscale()).nodes()
     assert "1,000 of 2,501 nodes" in terminal.getvalue()
     assert "2,000 of 2,501 nodes" in terminal.getvalue()
     assert terminal.getvalue().endswith("\r\x1b[K")
@@ -101,5 +101,5 @@ def test_progress_is_shown_on_a_terminal_and_wiped(monkeypatch: pytest.MonkeyPat
 def test_no_progress_is_shown_in_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = io.StringIO()
     monkeypatch.setattr(sys, "stderr", pipe)
-    NodeLists(Paging(), Headscale()).nodes()
+    NodeReader(Paging(), Headscale()).nodes()
     assert pipe.getvalue() == ""

@@ -11,10 +11,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
 
-from services.shared.config import Config, Problem, load
+from services.shared.config import Config, ConfigProblem, load
 from services.shared.config.environment import apply_environment, keys, variable
 from services.shared.config.source import Tree
-from services.shared.config.values import Reader, hints_of, key_of
+from services.shared.config.values import SectionReader, hints_of, key_of
 from tests.unit.config.reading import URL, value_at
 
 
@@ -65,8 +65,8 @@ def test_there_is_a_sample_for_every_key() -> None:
 
 @pytest.mark.parametrize(("path", "text"), EVERY, ids=[".".join(path) for path, _ in EVERY])
 def test_every_key_of_ours_has_its_variable_too(path: tuple[str, ...], text: str) -> None:
-    env, problems = {variable(path): text}, list[Problem]()
+    env, problems = {variable(path): text}, list[ConfigProblem]()
     tree = Tree()
     assert apply_environment(tree, env, problems) == []
-    config = Reader(Path("/"), env, problems).section(Config, tree.root)
+    config = SectionReader(Path("/"), env, problems).section(Config, tree.root)
     assert not problems and value_at(config, path) != value_at(Config(), path)

@@ -6,7 +6,15 @@ import pytest
 from smartscale.types.v1 import user_pb2 as user_types
 
 from gateway.admin.calls.memberships import Memberships
-from services.shared.access.compiled import Alias, AliasKind, Approver, CompiledPolicy, Grant, NodeAttributes, SshRule
+from services.shared.access.compiled import (
+    Alias,
+    AliasKind,
+    ApprovalRule,
+    CompiledPolicy,
+    Grant,
+    NodeAttributes,
+    SshRule,
+)
 
 OPS = Alias(AliasKind.GROUP, "group:ops")
 TAG = Alias(AliasKind.TAG, "tag:a")
@@ -18,9 +26,9 @@ TAG = Alias(AliasKind.TAG, "tag:a")
         CompiledPolicy(grants=(Grant((OPS,), (TAG,)),)),
         CompiledPolicy(ssh=(SshRule(False, (TAG,), (OPS,), ("root",)),)),
         CompiledPolicy(node_attributes=(NodeAttributes((OPS,), ("funnel",)),)),
-        CompiledPolicy(tag_owners=(Approver("tag:a", (OPS,)),)),
-        CompiledPolicy(route_approvers=(Approver("10.0.0.0/8", (OPS,)),)),
-        CompiledPolicy(service_approvers=(Approver("svc:a", (OPS,)),)),
+        CompiledPolicy(tag_owners=(ApprovalRule("tag:a", (OPS,)),)),
+        CompiledPolicy(route_approvers=(ApprovalRule("10.0.0.0/8", (OPS,)),)),
+        CompiledPolicy(service_approvers=(ApprovalRule("svc:a", (OPS,)),)),
         CompiledPolicy(exit_approvers=(OPS,)),
     ],
     ids=["grants", "ssh", "nodeAttrs", "tagOwners", "routes", "services", "exit nodes"],

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 
 from services.map_streamer.diff import WHOLE, Patch, compare
-from services.map_streamer.diff.node import worth_telling
+from services.map_streamer.diff.node import endpoints_worth_sending
 from services.map_streamer.snapshot import (
     AccessSettings,
     Cursor,
     Fact,
-    KeyEnded,
+    KeyExpired,
     NodePut,
     NodeRecord,
     NodeRemoved,
@@ -110,18 +110,18 @@ def test_endpoints_and_disco_key_of_an_expired_node_are_nobodys_business() -> No
         ((("10.0.0.1:1", 1),), (), True),
     ],
 )
-def test_a_stun_mapping_that_moves_is_not_worth_telling(
+def test_a_stun_mapping_that_moves_is_not_worth_sending(
     old: tuple[tuple[str, int], ...], new: tuple[tuple[str, int], ...], worth: bool
 ) -> None:
     records = [
         node(endpoints=tuple(one for one, _ in side), endpoint_types=tuple(kind for _, kind in side))
         for side in (old, new)
     ]
-    assert worth_telling(*records) is worth
+    assert endpoints_worth_sending(*records) is worth
 
 
-def test_endpoints_without_types_are_all_worth_telling() -> None:
-    assert worth_telling(node(endpoints=("192.0.2.1:1",)), node(endpoints=("192.0.2.1:2",)))
+def test_endpoints_without_types_are_all_worth_sending() -> None:
+    assert endpoints_worth_sending(node(endpoints=("192.0.2.1:1",)), node(endpoints=("192.0.2.1:2",)))
 
 
 def test_what_access_does_not_ask_leaves_access_alone() -> None:
@@ -162,8 +162,8 @@ def test_equal_records_keep_tables_and_objects() -> None:
 def test_a_key_ends_by_the_clock_and_by_the_registry() -> None:
     live = after(NodePut(node(expiry=LATER)))
     assert not live.nodes[1].expired
-    assert after(KeyEnded(1), before=live, now=LATER).nodes[1].expired
-    ended = after(NodePut(node(ended=True)))
+    assert after(KeyExpired(1), before=live, now=LATER).nodes[1].expired
+    ended = after(NodePut(node(recorded_expired=True)))
     assert ended.nodes[1].expired
     assert ended.nodes[1].expiry == NOW
     assert not after(NodePut(node(expiry=LATER)), before=ended).nodes[1].expired
@@ -215,7 +215,7 @@ def test_a_replacement_leads_to_the_fetched_state() -> None:
 def test_only_the_newest_fact_about_a_thing_waits() -> None:
     pending = Pending()
     pending.add([NodePut(node()), NodeRemoved(2), UserPut(UserRecord(1, "ann"))], Cursor(3, 0), "a")
-    pending.add([KeyEnded(1), NodeRemoved(1), UserRemoved(1)], Cursor(5, 0), "b")
+    pending.add([KeyExpired(1), NodeRemoved(1), UserRemoved(1)], Cursor(5, 0), "b")
     assert pending.facts == [NodeRemoved(2), NodeRemoved(1), UserRemoved(1)]
     assert pending.cursor == Cursor(5, 0)
     assert pending.touched == {1, 2}

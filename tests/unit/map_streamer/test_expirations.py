@@ -15,7 +15,7 @@ SECOND = timedelta(seconds=1)
 
 
 def ending(node_id: int, when: datetime | None, *, expired: bool = False) -> NodeRecord:
-    return msgspec.structs.replace(node(node_id), term=when, expiry=when, expired=expired)
+    return msgspec.structs.replace(node(node_id), recorded_expiry=when, expiry=when, expired=expired)
 
 
 def test_a_key_that_ended_is_named_to_whom_was_told_an_earlier_time() -> None:

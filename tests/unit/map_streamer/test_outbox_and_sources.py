@@ -11,7 +11,7 @@ from smartscale.types.v1 import node_pb2 as node_types
 
 from services.map_streamer.ingest.records import compiled, node_record
 from services.map_streamer.render import Frame
-from services.map_streamer.session import Outbox
+from services.map_streamer.session import GatewayOutbox
 from services.shared.access.compiled import ALLOW_ALL, DENY_ALL
 from services.shared.access.posture import hostinfo_attributes as attributes
 
@@ -22,7 +22,7 @@ def delta(size: int) -> pb.AttachResponse:
 
 async def test_full_maps_are_built_when_their_turn_comes() -> None:
     built: list[int] = []
-    outbox = Outbox(built.append, lambda: None)
+    outbox = GatewayOutbox(built.append, lambda: None)
     outbox.request_full(1)
     outbox.request_full(2)
     outbox.put(delta(1))
@@ -37,7 +37,7 @@ async def test_full_maps_are_built_when_their_turn_comes() -> None:
 
 
 async def test_a_frame_is_sent_once_until_it_is_dropped_or_retired() -> None:
-    outbox = Outbox(lambda _: None, lambda: None)
+    outbox = GatewayOutbox(lambda _: None, lambda: None)
     frame, cursor = Frame(7, b"shared"), common_pb2.Cursor()
 
     async def kinds(count: int) -> list[str | None]:
@@ -60,7 +60,7 @@ async def test_a_frame_is_sent_once_until_it_is_dropped_or_retired() -> None:
 
 async def test_a_congested_outbox_is_relieved_once_it_has_drained() -> None:
     relieved: list[bool] = []
-    outbox = Outbox(lambda _: None, lambda: relieved.append(True), high=1000)
+    outbox = GatewayOutbox(lambda _: None, lambda: relieved.append(True), high=1000)
     for _ in range(4):
         outbox.put(delta(300))
     assert outbox.congested

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from services.map_streamer.ingest.records import node_record, user_record
 from services.map_streamer.snapshot import AccessSettings, Cursor, NodePut, PolicyPut, Snapshot, UserPut, empty, fold
-from services.policy.clients import RegistryClient
+from services.policy.clients import RegistrySubjects
 from services.policy.explain import explain_in
 from services.policy.model.checks.topology import Topology
 from services.registry import wire
@@ -92,7 +92,7 @@ async def as_policy_reads(users: list[User], nodes: list[Node]) -> Topology:
     registry.subjects = [
         wire.subject_to_proto(node, is_suspended(node.tags, owners.get(node.user_id))) for node in nodes
     ]
-    found = await RegistryClient(registry.channel, FakeClock(NOW)).read()
+    found = await RegistrySubjects(registry.channel, FakeClock(NOW)).read()
     assert found is not None
     return found
 

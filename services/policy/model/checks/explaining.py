@@ -16,7 +16,7 @@ _NEAR = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class AccessQuestion:
     """A query whether a node may reach some addresses."""
 
     source: int
@@ -42,7 +42,7 @@ class Explainer:
         self._policy = policy
         self._directory = directory
 
-    def ask(self, question: Question) -> Explanation:
+    def ask(self, question: AccessQuestion) -> Explanation:
         """Return the explanation of a question. Raises `KeyError` if the source is not a node."""
         source = self._directory.members[question.source]
         rules: list[str] = []
@@ -106,7 +106,7 @@ class Explainer:
         return overlap(self._directory.spans_of(alias, source=False), target)
 
 
-def _opens(access: NetworkAccess, question: Question) -> bool:
+def _opens(access: NetworkAccess, question: AccessQuestion) -> bool:
     if access.protocols and set(access.protocols).isdisjoint(question.protocols):
         return False
     return question.port is None or any(first <= question.port <= last for first, last in access.ports)

@@ -21,7 +21,7 @@ Owned = tuple[Identity, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceAddresses:
     """Addresses with equal access as sources."""
 
     rules: int
@@ -58,13 +58,13 @@ class Reaching:
         self._matching = Matching(directory, policy.grants)
         self._opening: dict[tuple[tuple[int, ...], int], int] = {}
         self._met_by: dict[Attributes, int] = {}
-        self._sources: dict[tuple[Alias, Attributes | None], frozenset[Source]] = {}
+        self._sources: dict[tuple[Alias, Attributes | None], frozenset[SourceAddresses]] = {}
         self._own: dict[tuple[Alias, Attributes | None], frozenset[OwnDevice]] = {}
         self._targets: dict[Alias, _Target] = {}
 
     # Queries
 
-    def sources(self, alias: Alias, attributes: Attributes | None) -> frozenset[Source]:
+    def sources(self, alias: Alias, attributes: Attributes | None) -> frozenset[SourceAddresses]:
         """The classes of a name's addresses as sources; none when it has none.
 
         Attributes stand in for those that its nodes have.
@@ -82,7 +82,9 @@ class Reaching:
             self._own[key] = frozenset(self._owned(*key))
         return self._own[key]
 
-    def reach(self, sources: frozenset[Source], destination: Alias, protocols: tuple[int, ...], port: int) -> bool:
+    def reach(
+        self, sources: frozenset[SourceAddresses], destination: Alias, protocols: tuple[int, ...], port: int
+    ) -> bool:
         """Whether each of the sources reaches some address of the destination."""
         opening, target = self._open(protocols, port), self._target(destination)
         by_address, to_self = opening & target.rules, opening & self._matching.self
@@ -128,22 +130,22 @@ class Reaching:
         segments = self._matching.source_segments
         return [(named | segments.at(place)) & met for place in one.places]
 
-    def _identified(self, alias: Alias, attributes: Attributes | None) -> Iterator[Source]:
+    def _identified(self, alias: Alias, attributes: Attributes | None) -> Iterator[SourceAddresses]:
         for identity in self._directory.identities_of(alias):
             for one in self._directory.by_identity[identity]:
                 rules = self._at_each_place(one, attributes)
                 owned = self._owner(one, rules)
-                yield from (Source(each, owned) for each in rules)
+                yield from (SourceAddresses(each, owned) for each in rules)
 
     def _owner(self, one: Member, rules: list[int]) -> frozenset[Owned]:
         to_self = _any(rules) & self._matching.self
         return frozenset({(one.identity, to_self)}) if one.user_id and to_self else frozenset()
 
-    def _literal(self, alias: Alias, attributes: Attributes | None) -> Iterator[Source]:
+    def _literal(self, alias: Alias, attributes: Attributes | None) -> Iterator[SourceAddresses]:
         for span in self._directory.spans_of(alias, source=False):
             yield self._span(span, attributes)
 
-    def _span(self, span: Span, attributes: Attributes | None) -> Source:
+    def _span(self, span: Span, attributes: Attributes | None) -> SourceAddresses:
         """A span of literal addresses: what one of its nodes may, and what its addresses may whoever has them."""
         nodes = {one.node.id: one for one in self._directory.inside((span,))}.values()
         rules = met = 0
@@ -155,7 +157,7 @@ class Reaching:
             owned |= self._owner(one, self._at_each_place(one, attributes))
         if not nodes:
             met = -1 if attributes is None else self._met_with(attributes)
-        return Source(rules | self._matching.source_segments.over((span,)) & met, frozenset(owned))
+        return SourceAddresses(rules | self._matching.source_segments.over((span,)) & met, frozenset(owned))
 
     def _owned(self, alias: Alias, attributes: Attributes | None) -> Iterator[OwnDevice]:
         for identity in self._directory.identities_of(alias):

@@ -13,7 +13,7 @@ from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind, Ss
 from services.shared.access.directory import Directory, Member
 from services.shared.access.posture import meets
 from services.shared.access.ranges import show_point
-from services.shared.access.ssh import Ssh
+from services.shared.access.ssh import SshRules
 
 _NO_SSH_TARGETS = ("*", "autogroup:internet", "autogroup:danger-all", "autogroup:nonroot")
 _EMPTY = '""'
@@ -30,7 +30,7 @@ class SshTests:
     def __init__(self, document: Document, directory: Directory) -> None:
         self._document = document
         self._directory = directory
-        self._ssh: dict[Attributes | None, Ssh] = {}
+        self._ssh: dict[Attributes | None, SshRules] = {}
         self._found: dict[Alias, list[Member]] = {}
         self._targets: dict[tuple[Alias, Attributes | None], dict[Hashable, list[Member]]] = {}
         self._verdicts = Verdicts()
@@ -99,7 +99,7 @@ class SshTests:
                 unmet.extend((node.node.id, f"{label} -> {_name(node)}: {problem}") for node in nodes)
         yield from (line for _, line in sorted(unmet, key=lambda one: one[0]))
 
-    def _ssh_for(self, attributes: Attributes | None) -> Ssh:
+    def _ssh_for(self, attributes: Attributes | None) -> SshRules:
         """The rules; attributes stand in for those of every source."""
         if attributes not in self._ssh:
             rules: Sequence[SshRule] = self._document.policy.ssh
@@ -111,7 +111,7 @@ class SshTests:
                     for rule in rules
                     if not rule.postures or not passed.isdisjoint(rule.postures)
                 ]
-            self._ssh[attributes] = Ssh(self._directory, rules, "")
+            self._ssh[attributes] = SshRules(self._directory, rules, "")
         return self._ssh[attributes]
 
     def _members(self, alias: Alias) -> list[Member]:

@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from services.policy.model.text.fields import FieldReader, Fields, known
-from services.policy.model.text.tree import Entry, Value, to_json
+from services.policy.model.text.tree import ObjectMember, Value, to_json
 
 _MAP = known("Regions", "OmitDefaultRegions", "HomeParams")
 _HOME = known("RegionScore")
@@ -79,7 +79,7 @@ class DerpMapReader:
                 scores[entry.key] = score
         return scores
 
-    def _region(self, entry: Entry, where: str) -> dict[str, Any]:
+    def _region(self, entry: ObjectMember, where: str) -> dict[str, Any]:
         fields = self._reader.fields(entry.value, where, _REGION)
         number = int(entry.key)
         made: dict[str, Any] = {"RegionID": number}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.policy.model.sections.names import Names, literal
 from services.policy.model.text.fields import FieldReader
-from services.policy.model.text.tree import Entry, Value
+from services.policy.model.text.tree import ObjectMember, Value
 from services.shared.access.ranges import INTERNET, Span, Spans, coalesce, overlap, show, span, subtract
 
 MAX_IPSET_STEPS = 500
@@ -24,7 +24,7 @@ class IpsetReader:
 
     def read(self, value: Value | None) -> None:
         """Read `ipsets`: each a list of additions and removals, in order."""
-        definitions: dict[str, Entry] = {}
+        definitions: dict[str, ObjectMember] = {}
         for entry in self._reader.entries(value, "ipsets"):
             if not entry.key.startswith("ipset:") or entry.key == "ipset:":
                 self._findings.refuse("ipsets", entry.at, f"ipset must start with 'ipset:', got: \"{entry.key}\"")
@@ -36,7 +36,9 @@ class IpsetReader:
             self._ipset(name, definitions, done, ())
         self._names.ipsets = {name: tuple(show(part) for part in spans) for name, spans in done.items()}
 
-    def _ipset(self, name: str, definitions: dict[str, Entry], done: dict[str, Spans], above: tuple[str, ...]) -> Spans:
+    def _ipset(
+        self, name: str, definitions: dict[str, ObjectMember], done: dict[str, Spans], above: tuple[str, ...]
+    ) -> Spans:
         if name in done or self._ipset_room < 0:
             return done.get(name, ())
         entry = definitions[name]
@@ -59,7 +61,7 @@ class IpsetReader:
         self,
         where: str,
         items: list[Value],
-        definitions: dict[str, Entry],
+        definitions: dict[str, ObjectMember],
         done: dict[str, Spans],
         above: tuple[str, ...],
     ) -> tuple[Spans, bool]:
@@ -101,7 +103,7 @@ class IpsetReader:
         return spans, is_internet
 
     def _ipset_target(
-        self, text: str, definitions: dict[str, Entry], done: dict[str, Spans], above: tuple[str, ...]
+        self, text: str, definitions: dict[str, ObjectMember], done: dict[str, Spans], above: tuple[str, ...]
     ) -> Spans | None:
         if text == "autogroup:internet":
             return INTERNET

@@ -6,8 +6,8 @@ import re
 
 from services.policy.model.sections.names import Names, UnknownNameError, foreign_domain, literal
 from services.policy.model.text.fields import FieldReader, known
-from services.policy.model.text.tree import Entry, Number, Value
-from services.shared.access.compiled import Alias, AliasKind, Approver, Group
+from services.policy.model.text.tree import Number, ObjectMember, Value
+from services.shared.access.compiled import Alias, AliasKind, ApprovalRule, Group
 
 _TAG_START = re.compile(r"tag:[A-Za-z]")
 _OWNER_KINDS = frozenset(
@@ -48,7 +48,7 @@ class Sections:
         self._names.groups = {group.name: group.members for group in made}
         return tuple(made)
 
-    def _members(self, entry: Entry, nested: list[tuple[str, str, int]]) -> list[str]:
+    def _members(self, entry: ObjectMember, nested: list[tuple[str, str, int]]) -> list[str]:
         members: list[str] = []
         data = entry.value.data
         if data is None:
@@ -96,7 +96,7 @@ class Sections:
 
     # tagOwners, autoApprovers
 
-    def tag_owners(self, value: Value | None) -> tuple[Approver, ...]:
+    def tag_owners(self, value: Value | None) -> tuple[ApprovalRule, ...]:
         """Read `tagOwners`, which also defines which tags exist."""
         entries = []
         for entry in self._reader.entries(value, "tagOwners"):
@@ -111,7 +111,7 @@ class Sections:
         made = []
         for entry in entries:
             owners = self._owners(entry.value, f'tagOwners["{entry.key}"]', "owner", entry.key)
-            made.append(Approver(entry.key, owners))
+            made.append(ApprovalRule(entry.key, owners))
         return tuple(made)
 
     def _owners(self, value: Value | None, where: str, word: str, tag: str = "") -> tuple[Alias, ...]:
@@ -141,7 +141,9 @@ class Sections:
             owners.append(alias)
         return tuple(owners)
 
-    def approvers(self, value: Value | None) -> tuple[tuple[Approver, ...], tuple[Alias, ...], tuple[Approver, ...]]:
+    def approvers(
+        self, value: Value | None
+    ) -> tuple[tuple[ApprovalRule, ...], tuple[Alias, ...], tuple[ApprovalRule, ...]]:
         """Read `autoApprovers`: by prefix, for exit nodes, and by service."""
         if value is None:
             return (), (), ()
@@ -154,7 +156,7 @@ class Sections:
             if prefix is None:
                 self._findings.refuse(where, entry.at, f'invalid prefix: "{entry.key}"')
                 continue
-            routes.append(Approver(prefix, self._owners(entry.value, where, "auto approver")))
+            routes.append(ApprovalRule(prefix, self._owners(entry.value, where, "auto approver")))
         exits = self._owners(fields.get("exitNode"), "autoApprovers.exitNode", "auto approver")
         services = []
         for entry in self._reader.entries(fields.get("services"), "autoApprovers.services"):
@@ -162,5 +164,5 @@ class Sections:
             if not entry.key.startswith(("svc:", "tag:")):
                 self._findings.refuse(where, entry.at, f'invalid service name: "{entry.key}"')
                 continue
-            services.append(Approver(entry.key, self._owners(entry.value, where, "auto approver")))
+            services.append(ApprovalRule(entry.key, self._owners(entry.value, where, "auto approver")))
         return tuple(routes), exits, tuple(services)

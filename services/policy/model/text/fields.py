@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.policy.model.text.problems import Findings
-from services.policy.model.text.tree import Entry, Number, Plain, Value, to_json
+from services.policy.model.text.tree import Number, ObjectMember, Plain, Value, to_json
 
 Fields = dict[str, Value]
 """Fields of an object under the document's canonical spelling of their names."""
@@ -49,7 +49,7 @@ class FieldReader:
         if not isinstance(value.data, tuple):
             return value
         present = {entry.key.lower() for entry in value.data}
-        entries: list[Entry] = []
+        entries: list[ObjectMember] = []
         for entry in value.data:
             modern = spellings.get(entry.key.lower())
             if modern is None:
@@ -59,10 +59,10 @@ class FieldReader:
                 self.findings.refuse(where, entry.at, message)
             else:
                 self.findings.warn(where, entry.at, f'"{entry.key}" is an old spelling, write "{modern}"')
-                entries.append(Entry(modern, entry.at, entry.value))
+                entries.append(ObjectMember(modern, entry.at, entry.value))
         return Value(tuple(entries), value.at)
 
-    def entries(self, value: Value | None, where: str) -> Iterator[Entry]:
+    def entries(self, value: Value | None, where: str) -> Iterator[ObjectMember]:
         """Members of an object with free names; a name that comes twice is refused."""
         if value is None or value.data is None:
             return

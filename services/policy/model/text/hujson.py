@@ -7,7 +7,7 @@ from json import JSONDecodeError
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the parser behind json.loads, left out of its stubs
 
 from services.policy.model.text.problems import SyntaxProblem
-from services.policy.model.text.tree import Budget, Entry, Number, Value, check_text
+from services.policy.model.text.tree import Budget, Number, ObjectMember, Value, check_text
 
 _BLANK = re.compile(r"[ \t\r\n]+")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -104,7 +104,7 @@ class _Reader:
         return Value(items, at)
 
     def _object(self, at: int, depth: int) -> Value:
-        entries: list[Entry] = []
+        entries: list[ObjectMember] = []
         place = self.blank(at + 1)
         while not self._closes(place, "}", at):
             if self._text[place] != '"':
@@ -113,7 +113,7 @@ class _Reader:
             colon = self.blank(self.position)
             if not self._text.startswith(":", colon):
                 raise SyntaxProblem("expected a colon after a name", colon)
-            entries.append(Entry(key, place, self.value(self.blank(colon + 1), depth + 1)))
+            entries.append(ObjectMember(key, place, self.value(self.blank(colon + 1), depth + 1)))
             self._budget.check_length(len(entries), at)
             place = self._separator("}")
         self.position = place + 1

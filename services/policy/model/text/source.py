@@ -15,7 +15,7 @@ _LEADING = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ParsedPolicy:
     """A parsed policy text."""
 
     tree: Value | None
@@ -28,7 +28,7 @@ _UNREADABLE = "reading policy:"
 """Prefix of syntax errors; errors of meaning begin with "parsing policy:"."""
 
 
-def read(text: str, name: str = "") -> Source:
+def read(text: str, name: str = "") -> ParsedPolicy:
     """Read a policy text. A file name that ends in .yml or .yaml says that it is YAML; else its first character does.
 
     Raises: `PolicyError` when it cannot be read.
@@ -38,7 +38,7 @@ def read(text: str, name: str = "") -> Source:
     body = text.removeprefix("\ufeff")
     lines = Lines(body)
     if not body:
-        return Source(None, lines, is_yaml=False)
+        return ParsedPolicy(None, lines, is_yaml=False)
     if _BLANK.fullmatch(body):
         message = 'the policy is blank: write {} to allow everything, or {"acls": []} to allow nothing'
         raise PolicyError([Problem(message)], _UNREADABLE)
@@ -51,7 +51,7 @@ def read(text: str, name: str = "") -> Source:
             )
     except SyntaxProblem as problem:
         raise PolicyError([Problem(problem.message, "", *lines.place(problem.at))], _UNREADABLE) from None
-    return Source(tree, lines, is_yaml)
+    return ParsedPolicy(tree, lines, is_yaml)
 
 
 def looks_like_yaml(text: str, name: str = "") -> bool:

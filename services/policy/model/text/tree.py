@@ -34,7 +34,7 @@ class Plain(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ObjectMember:
     """One member of an object."""
 
     key: str
@@ -46,7 +46,7 @@ class Entry:
 class Value:
     """One value: None, a bool, a `Number`, text, a list of values, or a tuple of entries for an object."""
 
-    data: bool | str | list[Value] | tuple[Entry, ...] | None
+    data: bool | str | list[Value] | tuple[ObjectMember, ...] | None
     at: int
 
     @property

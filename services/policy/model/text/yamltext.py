@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import yaml
 
 from services.policy.model.text.problems import SyntaxProblem
-from services.policy.model.text.tree import Budget, Entry, Plain, Value, check_text
+from services.policy.model.text.tree import Budget, ObjectMember, Plain, Value, check_text
 
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
@@ -129,13 +129,13 @@ class _Composer:
         return Value(items, at)
 
     def _object(self, at: int, depth: int) -> Value:
-        entries: list[Entry] = []
+        entries: list[ObjectMember] = []
         event = self._next()
         while not isinstance(event, yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 raise SyntaxProblem("a name must be plain text", _at(event))
             key, place = str(event.value), _at(event)
-            entries.append(Entry(key, place, self._value(self._next(), depth + 1)))
+            entries.append(ObjectMember(key, place, self._value(self._next(), depth + 1)))
             self._budget.check_length(len(entries), at)
             event = self._next()
         return Value(tuple(entries), at)

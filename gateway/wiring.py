@@ -72,12 +72,11 @@ class MachineSide:
 
     def __init__(self, config: Config, deps: Deps, wheel: TimerWheel, gateway_id: str) -> None:
         metrics = deps.telemetry.once(MachineMetrics)
-        tracer = deps.telemetry.tracer
         self.registry = RegistryClient(deps.channels["registry"], gateway_id)
         self._reports = LastReports()
-        self._requests = InFlight()
-        self._ssh_requests = InFlight(MAX_WAITING, MAX_WAITING_PER_MACHINE)
-        self.presence = Presence(self.registry.report_sessions, self._set_probed)
+        self._requests = InFlight(telemetry=deps.telemetry)
+        self._ssh_requests = InFlight(MAX_WAITING, MAX_WAITING_PER_MACHINE, deps.telemetry)
+        self.presence = Presence(self.registry.report_sessions, self._set_probed, telemetry=deps.telemetry)
         self.sessions = MapSessions(
             deps.clock, wheel.after, self.presence, metrics, timing_of(config), self._forget_report
         )
@@ -89,7 +88,7 @@ class MachineSide:
             ha.probe_timeout.total_seconds(),
         )
         streamer = MapStreamerClient(deps.channels["map_streamer"], "map_streamer")
-        self.attachment = Attachment(gateway_id, [streamer], self.sessions, metrics, tracer)
+        self.attachment = Attachment(gateway_id, [streamer], self.sessions, metrics, deps.telemetry)
         host = f"https://{urlsplit(config.server_url).netloc}"
         self.queries = NodeQueries(self.sessions, host, config.gateway.max_answer_body)
         self.router = self._build_router(config, deps, metrics)
@@ -167,7 +166,7 @@ class GatewayService:
             deps.clock,
         )
         add_debug_pages(deps.telemetry.pages, deps.channels, inspector)
-        self._certificate = listener_certificate(config)
+        self._certificate = listener_certificate(config, deps.telemetry)
         if self._certificate is not None and deps.reloader is not None:
             deps.reloader.add(self._certificate.watcher)
         self._challenges = self._build_challenges(deps)
@@ -221,6 +220,7 @@ class GatewayService:
             self._certificate,
             shared=config.gateway.worker > 0,
             on_tls_failed=self._tunnels.tls_failed,
+            telemetry=deps.telemetry,
         )
 
     def _build_admin(self, chain: Chain) -> AdminServer:
@@ -239,6 +239,7 @@ class GatewayService:
             challenge_app(certificate.store, config.server_url),
             listener_class(self._tunnels, deps.handovers),
             shared=config.gateway.worker > 0,
+            telemetry=deps.telemetry,
         )
 
     def add_to(self, server: grpc.aio.Server) -> None:

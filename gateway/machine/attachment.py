@@ -8,13 +8,11 @@ discarded, because the sessions hold everything that is needed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
-from opentelemetry import trace
 from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
@@ -25,8 +23,10 @@ from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE, WRONG_MACHINE, Refusal
 from gateway.machine.session import Cursor, MapSession
 from gateway.machine.session_ports import Part, Reason
+from services.shared.background import Background
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import context_of
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -97,16 +97,17 @@ class Attachment:
         streamers: Sequence[MapStreamer],
         sessions: MapSessions,
         metrics: MachineMetrics,
-        tracer: trace.Tracer | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
-        self._tracer = tracer or trace.NoOpTracer()
+        telemetry = telemetry or Telemetry()
+        self._tracer = telemetry.tracer
+        self._background = Background(telemetry)
         self._gateway_id = gateway_id
         self._streamers = streamers
         self._sessions = sessions
         self._metrics = metrics
         self._stream: _UplinkQueue | None = None
         self._served = False
-        self._task: asyncio.Task[None] | None = None
         sessions.set_uplink(self)
 
     @property
@@ -116,15 +117,11 @@ class Attachment:
 
     def start(self) -> None:
         """Start to attach."""
-        self._task = asyncio.create_task(self._run(), name="attachment")
+        self._background.keep(self._run, "attachment")
 
     async def stop(self) -> None:
         """Detach."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await self._background.stop()
 
     def opened(self, session: MapSession) -> None:
         """Open a session, with its cursor if it has one."""
@@ -179,6 +176,7 @@ class Attachment:
         stream.send(pb.AttachRequest(hello=pb.Hello(gateway_id=self._gateway_id)))
         self._sessions.attach()
         responses = streamer.attach(aiter(stream))
+        # Bare tasks: two waits raced within this function, which takes the results of both and outlives neither.
         reading = asyncio.create_task(self._read(responses))
         overflow = asyncio.create_task(stream.lost.wait())
         try:

@@ -1,4 +1,8 @@
-"""Requests in flight: runs each as a task and bounds their number. Knows nothing of their content."""
+"""Requests in flight: runs each as a task and bounds their number. Knows nothing of their content.
+
+Not a `Background`, which would cost each request a second coroutine and two updates of a metric; a request that fails
+is an error in the log and counted with the background tasks all the same.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,10 @@ from functools import partial
 
 from gateway.exchange import Responder
 from gateway.machine.refusal import OVERLOADED, UNAVAILABLE, refuse
+from services.shared.background import BackgroundMetrics
 from services.shared.keys import MachineKey
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -22,7 +28,13 @@ MAX_PER_MACHINE = 16
 class InFlight:
     """Runs each request as a task that is cancelled when its client goes."""
 
-    def __init__(self, max_at_once: int = MAX_AT_ONCE, max_per_machine: int = MAX_PER_MACHINE) -> None:
+    def __init__(
+        self,
+        max_at_once: int = MAX_AT_ONCE,
+        max_per_machine: int = MAX_PER_MACHINE,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._metrics = (telemetry or Telemetry()).once(BackgroundMetrics)
         self._max_at_once, self._max_per_machine = max_at_once, max_per_machine
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_machine: Counter[MachineKey] = Counter()
@@ -54,6 +66,7 @@ class InFlight:
         try:
             await begin()
         except Exception:
+            self._metrics.failures.labels("request").inc()
             log.exception("request failed")
             refuse(responder, UNAVAILABLE)
 

@@ -11,8 +11,10 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from gateway.clients.registry import PresenceAnswer, PresenceReport
+from services.shared.background import Background
 from services.shared.rpc.presence import SessionsDigest, checksum_of
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -35,6 +37,7 @@ class Presence:
         first_window: float = FIRST_WINDOW,
         heartbeat: float = HEARTBEAT,
         retry: float = RETRY,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`report` sends one report; `on_probe` is called with the nodes to probe when the registry names them."""
         self._report = report
@@ -50,7 +53,7 @@ class Presence:
         """Whether the next report is compared: with each beat, and with a complete report."""
         self._complete = True
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
         self._draining = False
 
     def opened(self, session_id: int, node_id: int) -> None:
@@ -83,16 +86,13 @@ class Presence:
 
     def start(self) -> None:
         """Start to report; the first report is complete."""
-        self._task = asyncio.create_task(self._run(), name="presence")
+        self._background.keep(self._run, "presence")
 
     async def stop(self, deadline: float = 2.0) -> None:
         """Stop to report and send a last report, unless the registry does not answer within `deadline` seconds."""
-        if self._task is None:
+        if not self._background:
             return
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        self._task = None
+        await self._background.stop()
         last = PresenceReport(opened={}, closed=dict(self._live), stopping=True)
         try:
             async with asyncio.timeout(deadline):

@@ -14,6 +14,7 @@ from services.shared.certificates.store import AcmeStore
 from services.shared.certificates.watched import WatchedPair, Watcher
 from services.shared.config import Config, ConfigError, ConfigProblem
 from services.shared.net.tls import bare_context
+from services.shared.telemetry.setup import Telemetry
 
 if TYPE_CHECKING:
     from services.shared.certificates.renewal import Renewal
@@ -24,11 +25,13 @@ _ALPN = "acme-tls/1"
 class ListenerCertificate:
     """One certificate for all TLS listeners, followed while the process runs."""
 
-    def __init__(self, pair: WatchedPair, store: AcmeStore | None = None, renewal: Renewal | None = None) -> None:
+    def __init__(
+        self, pair: WatchedPair, telemetry: Telemetry, store: AcmeStore | None = None, renewal: Renewal | None = None
+    ) -> None:
         self.pair = pair
         self.store = store
         """Where open challenges are; None without ACME."""
-        self.watcher = Watcher(pair.refresh)
+        self.watcher = Watcher(pair.refresh, telemetry)
         self._renewal = renewal
 
     @property
@@ -65,25 +68,25 @@ class ListenerCertificate:
             await self._renewal.stop()
 
 
-def listener_certificate(config: Config) -> ListenerCertificate | None:
+def listener_certificate(config: Config, telemetry: Telemetry) -> ListenerCertificate | None:
     """Read the certificate that is configured; None where listeners speak without TLS.
 
     Raises:
         ConfigError: it cannot be used, or the ACME folder cannot be written.
     """
     if config.tls_letsencrypt_hostname:
-        return _ordered(config)
+        return _ordered(config, telemetry)
     if config.tls_cert_path is None or config.tls_key_path is None:
         return None
     try:
-        return ListenerCertificate(WatchedPair(config.tls_cert_path, config.tls_key_path))
+        return ListenerCertificate(WatchedPair(config.tls_cert_path, config.tls_key_path), telemetry)
     except PairError as error:
         key = f"tls_{error.key}_path"
         place = config.places.get(key, str(config.source or "configuration"))
         raise ConfigError([ConfigProblem(place, key, error.what, error.remedy)]) from None
 
 
-def _ordered(config: Config) -> ListenerCertificate:
+def _ordered(config: Config, telemetry: Telemetry) -> ListenerCertificate:
     # Late: an ACME client and its HTTP library are for those alone who order.
     from services.shared.certificates.ordering import Authority, order
     from services.shared.certificates.renewal import Renewal
@@ -99,4 +102,5 @@ def _ordered(config: Config) -> ListenerCertificate:
         remedy = f"make {store.folder} writable, or remove {store.pair}"
         raise ConfigError([ConfigProblem(place, key, f"{store.folder} cannot be used: {reason}", remedy)]) from None
     authority = Authority(config.acme_url, config.acme_email, config.tls_letsencrypt_challenge_type)
-    return ListenerCertificate(pair, store, Renewal(store, partial(order, authority, store), pair.refresh))
+    renewal = Renewal(store, partial(order, authority, store), pair.refresh, telemetry=telemetry)
+    return ListenerCertificate(pair, telemetry, store, renewal)

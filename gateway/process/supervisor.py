@@ -135,17 +135,19 @@ class Supervisor:
             worker = self._workers[number] = _Worker(process, ours)
             if self._stopping.is_set():
                 worker.send(signal.SIGTERM)
-            hearing = asyncio.create_task(self._hear(number, worker), name=f"worker {number}")
+            loop = asyncio.get_running_loop()
+            loop.add_reader(ours, self._mark_ready, number, worker)
             try:
                 return await process.wait()
             finally:
                 del self._workers[number]
-                hearing.cancel()
-                await asyncio.gather(hearing, return_exceptions=True)
+                loop.remove_reader(ours)
 
-    async def _hear(self, number: int, worker: _Worker) -> None:
+    def _mark_ready(self, number: int, worker: _Worker) -> None:
+        """Take the byte by which a worker says that it is ready; the end of its socket says nothing."""
+        asyncio.get_running_loop().remove_reader(worker.line)
         with suppress(OSError):
-            if not await asyncio.get_running_loop().sock_recv(worker.line, 1):
+            if not worker.line.recv(1):
                 return
             worker.ready = True
             log.info("worker is ready", worker=number, pid=worker.process.pid)

@@ -14,7 +14,9 @@ from starlette.types import ASGIApp
 
 from gateway.process.certificates import ListenerCertificate
 from gateway.process.listening import BACKLOG, listen
+from services.shared.background import Background
 from services.shared.net.tls import OnFailed, ignore, over_tls
+from services.shared.telemetry.setup import Telemetry
 
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
@@ -28,6 +30,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.failure: Exception | None = None
         self._ending = asyncio.Event()
 
     def end(self) -> None:
@@ -50,6 +53,17 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self.listening.set()
 
+    async def run_on(self, sock: socket.socket) -> None:
+        """Serve until `end`. What fails before the server listens is kept in `failure`."""
+        try:
+            await self.serve([sock])
+        except Exception as error:
+            if self.listening.is_set():
+                raise
+            self.failure = error
+        finally:
+            self.listening.set()
+
 
 class WebServer:
     """Serves one application and whatever the protocol class takes over, with TLS when there is a certificate."""
@@ -63,6 +77,7 @@ class WebServer:
         *,
         shared: bool = False,
         on_tls_failed: OnFailed = ignore,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """A `shared` address is one that other processes of ours listen on too."""
         self._address = address
@@ -72,7 +87,8 @@ class WebServer:
         self._on_tls_failed = on_tls_failed
         self._server: _Server | None = None
         self._socket: socket.socket | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
+        self._serving: asyncio.Task[None] | None = None
 
     @property
     def port(self) -> int:
@@ -89,13 +105,11 @@ class WebServer:
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
         self._socket = listen(self._address, shared=self._shared)
         self._server = _Server(self._config())
-        self._task = asyncio.create_task(self._server.serve([self._socket]), name="web")
-        ready = asyncio.create_task(self._server.listening.wait())
-        await asyncio.wait((self._task, ready), return_when=asyncio.FIRST_COMPLETED)
-        if self._task.done():
-            ready.cancel()
+        self._serving = self._background.run(self._server.run_on(self._socket), "web server")
+        await self._server.listening.wait()
+        if self._server.failure is not None:
             self._socket.close()
-            self._task.result()
+            raise self._server.failure
 
     def close(self) -> None:
         """Listen no longer, and let what is under way finish."""
@@ -104,8 +118,8 @@ class WebServer:
 
     async def wait_closed(self) -> None:
         """Wait for the end."""
-        if self._task is not None:
-            await self._task
+        if self._serving is not None:
+            await self._serving
 
     def _config(self) -> uvicorn.Config:
         application: Any = self._app

@@ -21,8 +21,9 @@ from services.derp.lobby import Lobby
 from services.derp.relay import Relay
 from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, RelaySession, Stage
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
+from services.shared.background import Background
 from services.shared.runtime.clock import Clock
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -71,25 +72,33 @@ class Shell:
     connections: set[Connection] = field(default_factory=set)
     stalled: dict[Connection, tuple[int, float]] = field(default_factory=dict)
     scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(frames.SCRATCH_SIZE)))
+    telemetry: Telemetry = field(default_factory=Telemetry)
     stopping: bool = False
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    background: Background = field(init=False)
+    """Handshakes and logins under way."""
+
+    def __post_init__(self) -> None:
+        self.background = Background(self.telemetry)
 
 
 class Connection(asyncio.BufferedProtocol):
     """One socket, from accept to close; the `Outlet` of its client."""
 
-    __slots__ = ("_head", "_messages", "_session", "_shell", "_task", "_transport", "address", "greeting", "writable")
+    __slots__ = ("_head", "_login", "_messages", "_session", "_shell", "_transport", "address", "handshake", "writable")
 
     def __init__(self, shell: Shell, address: tuple[str, int]) -> None:
         self._shell = shell
         self.address = address
         self.writable = False
-        self.greeting: asyncio.Task[None] | None = None
+        self.handshake: asyncio.Task[None] | None = None
+        """Runs until `connection_made`: socket options and TLS."""
         self._transport: asyncio.Transport | None = None
         self._head = bytearray()
         self._session: RelaySession | None = None
         self._messages: MessageStream | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._login: asyncio.Task[None] | None = None
+        """Runs while the client waits for admission."""
 
     # Outlet.
 
@@ -104,8 +113,8 @@ class Connection(asyncio.BufferedProtocol):
         self.writable = False
         if self._transport is not None:
             self._transport.abort()
-        elif self.greeting is not None:
-            self.greeting.cancel()
+        elif self.handshake is not None:
+            self.handshake.cancel()
 
     def finish(self) -> None:
         """Close the connection after its send buffer is written."""
@@ -143,8 +152,8 @@ class Connection(asyncio.BufferedProtocol):
         """Remove a closed connection from the server."""
         self.writable = False
         self._transport = None
-        if self._task is not None:
-            self._task.cancel()
+        if self._login is not None:
+            self._login.cancel()
         self.gone()
         if self._session is not None:
             self._session.end()
@@ -296,15 +305,15 @@ class Connection(asyncio.BufferedProtocol):
         if request is None:
             return
         if request.mesh:
-            self._let_in(session)
+            self._admit(session)
             return
         assert self._transport is not None
         self._transport.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._ask(session, request))
+        self._login = self._shell.background.run(self._log_in(session, request), "relay login")
 
-    async def _ask(self, session: RelaySession, request: LoginRequest) -> None:
+    async def _log_in(self, session: RelaySession, request: LoginRequest) -> None:
         allowed = await self._shell.admission.allowed(request.key, self.address[0])
-        self._task = None
+        self._login = None
         if self._transport is None:
             return
         if not allowed:
@@ -313,13 +322,13 @@ class Connection(asyncio.BufferedProtocol):
             self.close("not admitted")
             return
         try:
-            self._let_in(session)
+            self._admit(session)
         except (frames.FrameError, LoginError, ProtocolError) as error:
             self._shell.refusals.protocol += 1
             self.close(str(error))
         else:
             self._transport.resume_reading()
 
-    def _let_in(self, session: RelaySession) -> None:
+    def _admit(self, session: RelaySession) -> None:
         self._shell.lobby.leave(self)
         session.admit(self._shell.clock.monotonic())

@@ -8,6 +8,7 @@ import socket
 import ssl
 
 from services.derp.connection import Connection, Shell
+from services.shared.background import Background
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -93,17 +94,15 @@ class Listener:
         self._socket = bind(address, socket.SOCK_STREAM)
         self._socket.listen(_BACKLOG)
         self.port: int = self._socket.getsockname()[1]
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(shell.telemetry)
 
     def start(self) -> None:
         """Start accepting connections."""
-        self._task = asyncio.get_running_loop().create_task(self._accept_all())
+        self._background.keep(self._accept_all, "relay listener")
 
     async def stop(self) -> None:
         """Stop accepting; accepted connections stay open."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._background.stop()
         self._socket.close()
 
     async def _accept_all(self) -> None:
@@ -128,9 +127,9 @@ class Listener:
         if connection is None:
             accepted.close()
             return
-        connection.greeting = asyncio.get_running_loop().create_task(self._greet(connection, accepted))
+        connection.handshake = self._shell.background.run(self._handshake(connection, accepted), "relay handshake")
 
-    async def _greet(self, connection: Connection, accepted: socket.socket) -> None:
+    async def _handshake(self, connection: Connection, accepted: socket.socket) -> None:
         timeout = self._shell.limits.handshake_seconds if self._tls is not None else None
         try:
             accepted.setblocking(False)
@@ -148,7 +147,7 @@ class Listener:
             self._drop(connection, accepted)
             raise
         finally:
-            connection.greeting = None
+            connection.handshake = None
 
     def _drop(self, connection: Connection, accepted: socket.socket) -> None:
         connection.gone()

@@ -17,6 +17,7 @@ import random
 import socket
 import ssl
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -26,9 +27,10 @@ from services.derp.handshake import LoginError
 from services.derp.peering import Peering
 from services.derp.relay import Relay
 from services.derp.session import Identity, ProtocolError
+from services.shared.background import Background
 from services.shared.keys import NodeKey
 from services.shared.runtime.clock import Clock
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -69,7 +71,14 @@ class MeshTarget:
 class Mesh:
     """All mesh links of one relay."""
 
-    def __init__(self, relay: Relay, identity: Identity, targets: tuple[MeshTarget, ...], clock: Clock) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        identity: Identity,
+        targets: tuple[MeshTarget, ...],
+        clock: Clock,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """`identity` must have a mesh key when there are targets."""
         self._relay = relay
         self._identity = identity
@@ -77,7 +86,7 @@ class Mesh:
         self._clock = clock
         self._links: dict[tuple[MeshTarget, str], asyncio.Task[None]] = {}
         self._reached: dict[NodeKey, _Line] = {}
-        self._finder: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
 
     def __len__(self) -> int:
         return sum(line.peering.established for line in self._reached.values())
@@ -85,15 +94,11 @@ class Mesh:
     def start(self) -> None:
         """Start connecting to the other relays."""
         if self._targets:
-            self._finder = asyncio.get_running_loop().create_task(self._find_all())
+            self._background.keep(self._find_all, "mesh discovery")
 
     async def stop(self) -> None:
         """Close all links."""
-        tasks = [*self._links.values(), *([self._finder] if self._finder else [])]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._background.stop()
         self._links.clear()
 
     def claim(self, server: NodeKey, line: _Line) -> bool:
@@ -127,7 +132,7 @@ class Mesh:
                 self._links.pop((known, address)).cancel()
         for address in addresses:
             if (target, address) not in self._links:
-                self._links[target, address] = loop.create_task(self._keep(target, address))
+                self._links[target, address] = self._background.keep(partial(self._keep, target, address), "mesh link")
 
     async def _keep(self, target: MeshTarget, address: str) -> None:
         """Keep one link open: connect, serve until it breaks, wait, reconnect."""

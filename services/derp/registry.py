@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import grpc
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
-from smartscale.types.v1 import relay_pb2 as relay_types
+from smartscale.types.v1.relay_pb2 import Relay
 
+from services.shared.background import Background
 from services.shared.keys import NodeKey
 from services.shared.runtime.clock import Clock
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -51,6 +51,7 @@ class RegistryAdmission:
             return known[0]
         task = self._asking.get(node_key)
         if task is None:
+            # A bare task: its result, or its failure, is that of every caller that awaits it.
             task = asyncio.get_running_loop().create_task(self._ask(node_key))
             self._asking[node_key] = task
             task.add_done_callback(lambda _: self._asking.pop(node_key, None))
@@ -97,41 +98,28 @@ class RegistryAdmission:
                 del self._keys[node_id]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelayRecord:
-    """The relay's entry in the DERP map, field by field."""
-
-    region_id: int
-    region_code: str
-    region_name: str
-    name: str
-    host_name: str
-    cert_name: str
-    ipv4: str
-    ipv6: str
-    derp_port: int
-    stun_port: int
-
-
 class Announcer:
     """Announces the relay to the registry, at once and then periodically as a heartbeat."""
 
-    def __init__(self, channel: grpc.aio.Channel, record: Callable[[], RelayRecord]) -> None:
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        record: Callable[[], Relay],
+        telemetry: Telemetry | None = None,
+    ) -> None:
         """`record` is called for each announcement, because the certificate may have been replaced."""
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
         self._record = record
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
         self.announced = asyncio.Event()
 
     def start(self) -> None:
         """Start announcing."""
-        self._task = asyncio.get_running_loop().create_task(self._announce_all())
+        self._background.keep(self._announce_all, "relay announcement")
 
     async def stop(self) -> None:
         """Stop announcing."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await self._background.stop()
 
     async def _announce_all(self) -> None:
         retry = _RETRY_FIRST
@@ -148,17 +136,5 @@ class Announcer:
             await asyncio.sleep(ANNOUNCE_EVERY)
 
     async def _announce(self) -> None:
-        record = self._record()
-        relay = relay_types.Relay(
-            region_id=record.region_id,
-            region_code=record.region_code,
-            region_name=record.region_name,
-            name=record.name,
-            host_name=record.host_name,
-            cert_name=record.cert_name,
-            ipv4=record.ipv4,
-            ipv6=record.ipv6,
-            derp_port=record.derp_port,
-            stun_port=record.stun_port,
-        )
-        await self._stub.AnnounceRelay(registry_pb2.AnnounceRelayRequest(relay=relay), timeout=VERIFY_SECONDS)
+        request = registry_pb2.AnnounceRelayRequest(relay=self._record())
+        await self._stub.AnnounceRelay(request, timeout=VERIFY_SECONDS)

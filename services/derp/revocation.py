@@ -8,18 +8,19 @@ respond, connected clients stay connected.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
 from smartscale.registry.v1 import registry_pb2
 
 from services.derp.registry import RegistryAdmission
 from services.derp.relay import Relay
+from services.shared.background import Background
 from services.shared.bus import Bus
 from services.shared.changelog import Batch, batches, topic
 from services.shared.ids import TailnetId
 from services.shared.keys import NodeKey
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -38,6 +39,7 @@ class Revocation:
         relay: Relay,
         *,
         sweep_seconds: float = SWEEP_SECONDS,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`sweep_seconds` is the interval between two verifications of all connections."""
         self._bus = bus
@@ -47,25 +49,22 @@ class Revocation:
         self._sweep_seconds = sweep_seconds
         self._due: dict[bytes, None] = {}
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background(telemetry or Telemetry())
 
     def start(self) -> None:
         """Start following changes and sweeping."""
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(run()) for run in (self._listen, self._ask, self._sweep)]
+        self._background.keep(self._follow, "revocation changes")
+        self._background.keep(self._verify_due, "revocation checks")
+        self._background.keep(self._sweep, "revocation sweep")
 
     async def stop(self) -> None:
         """Stop following changes and sweeping."""
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-        self._tasks = []
+        await self._background.stop()
 
-    async def _listen(self) -> None:
+    async def _follow(self) -> None:
         async with self._bus.subscribe(self._topic) as messages:
             async for batch in batches(messages):
-                self._ask_about(self._connected() if batch.lossy else self._named(batch))
+                self._queue(self._connected() if batch.lossy else self._named(batch))
 
     def _named(self, batch: Batch) -> Iterable[bytes]:
         try:
@@ -75,37 +74,34 @@ class Revocation:
             return self._connected()
         if any(change.user_put.suspended for change in changes):
             return self._connected()
-        return [key for change in changes for key in self._touched(change)]
+        return [key for change in changes for key in self._affected(change)]
 
-    def _touched(self, change: registry_pb2.Change) -> list[bytes]:
+    def _affected(self, change: registry_pb2.Change) -> list[bytes]:
         kind = change.WhichOneof("fact")
         if kind == "node_removed":
-            return self._here(change.node_removed, lambda _key: True)
+            return list(self._admission.keys_of(change.node_removed))
         if kind == "node_put":
             node = change.node_put
-            return self._here(node.id, lambda key: node.expired or key != node.node_key)
+            return [key for key in self._admission.keys_of(node.id) if node.expired or key != node.node_key]
         return []
-
-    def _here(self, node_id: int, ended: Callable[[bytes], bool]) -> list[bytes]:
-        return [key for key in self._admission.keys_of(node_id) if ended(key)]
 
     def _connected(self) -> Iterable[bytes]:
         return {client.raw for client in self._relay.clients() if not client.mesh}
 
-    def _ask_about(self, keys: Iterable[bytes]) -> None:
+    def _queue(self, keys: Iterable[bytes]) -> None:
         self._due.update(dict.fromkeys(keys))
         if self._due:
             self._wake.set()
 
-    async def _ask(self) -> None:
+    async def _verify_due(self) -> None:
         while True:
             await self._wake.wait()
             batch = [self._due.popitem()[0] for _ in range(min(_AT_ONCE, len(self._due)))]
             if not self._due:
                 self._wake.clear()
-            await asyncio.gather(*(self._ask_one(key) for key in batch))
+            await asyncio.gather(*(self._verify(key) for key in batch))
 
-    async def _ask_one(self, key: bytes) -> None:
+    async def _verify(self, key: bytes) -> None:
         if await self._admission.ask_again(NodeKey(key)) is False and key in self._relay.active:
             self._relay.counters.revoked += 1
             self._relay.close_key(key, "the node may no longer use this relay")
@@ -113,4 +109,4 @@ class Revocation:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(self._sweep_seconds)
-            self._ask_about(self._connected())
+            self._queue(self._connected())

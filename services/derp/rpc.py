@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 from grpc.aio import ServicerContext
 from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
+from smartscale.types.v1.relay_pb2 import Relay
 
 from services.derp.mesh import Mesh
-from services.derp.registry import RelayRecord
 from services.derp.server import DerpServer
 
 
 class DerpServicer(derp_pb2_grpc.DerpServiceServicer):
     """Implements DerpService, for operators."""
 
-    def __init__(self, server: DerpServer, mesh: Mesh, record: Callable[[], RelayRecord]) -> None:
+    def __init__(self, server: DerpServer, mesh: Mesh, record: Callable[[], Relay]) -> None:
         self._server = server
         self._mesh = mesh
         self._record = record

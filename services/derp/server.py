@@ -16,7 +16,9 @@ from services.derp.listener import Listener, admit_connection
 from services.derp.lobby import Lobby
 from services.derp.relay import KEEP_ALIVE_SECONDS, Relay
 from services.derp.session import Identity
+from services.shared.background import Background
 from services.shared.runtime.clock import Clock
+from services.shared.telemetry import Telemetry
 
 _FAREWELL_SPREAD_MS = 2_000
 _FAREWELL_TRY_MS = 30_000
@@ -46,6 +48,7 @@ class DerpServer:
         admission: RelayAdmission,
         clock: Clock,
         tls: ssl.SSLContext | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`tls` is needed when `tls_address` is given."""
         self.identity = identity
@@ -53,6 +56,7 @@ class DerpServer:
         self._settings = settings
         self._clock = clock
         self._tls = tls
+        telemetry = telemetry or Telemetry()
         self._shell = Shell(
             relay=self.relay,
             identity=identity,
@@ -61,11 +65,12 @@ class DerpServer:
             clock=clock,
             limits=settings.limits,
             lobby=Lobby(settings.limits.lobby, settings.limits.handshake_seconds),
+            telemetry=telemetry,
         )
         self._tls_listener: Listener | None = None
         self._http_listener: Listener | None = None
         self.stun: StunSocket | None = None
-        self._clockwork: asyncio.Task[None] | None = None
+        self._background = Background(telemetry)
 
     @property
     def tls_port(self) -> int:
@@ -117,7 +122,7 @@ class DerpServer:
             listener.start()
         if self.stun is not None:
             self.stun.start()
-        self._clockwork = asyncio.get_running_loop().create_task(self._tick_all())
+        self._background.keep(self._tick_all, "relay timer")
 
     def adopt(self, transport: asyncio.Transport, address: tuple[str, int], data: bytes) -> bool:
         """Take over a connection that another listener accepted, with the bytes read so far. False at the limit.
@@ -137,9 +142,7 @@ class DerpServer:
         self._shell.stopping = True
         for listener in self._listeners():
             await listener.stop()
-        if self._clockwork is not None:
-            self._clockwork.cancel()
-            await asyncio.wait([self._clockwork])
+        await self._background.stop()
         self.relay.farewell(_FAREWELL_SPREAD_MS, _FAREWELL_TRY_MS)
         for connection in list(self._shell.connections):
             connection.finish()
@@ -150,6 +153,7 @@ class DerpServer:
                     await self._shell.emptied.wait()
         for connection in list(self._shell.connections):
             connection.close("the relay stops")
+        await self._shell.background.stop()
         if self.stun is not None:
             self.stun.stop()
             self.stun = None

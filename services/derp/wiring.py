@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 from smartscale.derp.v1 import derp_pb2_grpc
+from smartscale.types.v1.relay_pb2 import Relay
 
 from services.derp.admission import OpenAdmission, RelayAdmission
 from services.derp.certificate import Certificate, CertificateError, configured, load, self_signed, tls_context
@@ -17,7 +18,7 @@ from services.derp.handshake import parse_mesh_key
 from services.derp.identity import KeyFileError, load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.metrics import RelayCollector
-from services.derp.registry import Announcer, RegistryAdmission, RelayRecord
+from services.derp.registry import Announcer, RegistryAdmission
 from services.derp.revocation import Revocation
 from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
@@ -119,7 +120,7 @@ class DerpService:
         self._servicer = servicer
         self._deps = deps
         self._collector = RelayCollector(server)
-        self._watcher = Watcher(tls.follow) if tls is not None else None
+        self._watcher = Watcher(tls.follow, deps.telemetry) if tls is not None else None
         if self._watcher is not None and deps.reloader is not None:
             deps.reloader.add(self._watcher)
         self._collected = False
@@ -208,18 +209,18 @@ def _build(config: Config, deps: Deps) -> DerpService:
         addresses=tuple(address for address in _addresses(chosen, hostname) if address not in ("", "none")),
     )
     admission = _admission(chosen, deps)
-    server = DerpServer(settings, identity, admission, deps.clock, tls.context if tls else None)
-    mesh = Mesh(server.relay, identity, _targets(chosen), deps.clock)
+    server = DerpServer(settings, identity, admission, deps.clock, tls.context if tls else None, deps.telemetry)
+    mesh = Mesh(server.relay, identity, _targets(chosen), deps.clock, deps.telemetry)
 
-    def record() -> RelayRecord:
+    def record() -> Relay:
         port = chosen.port or place.main_port or server.tls_port or server.http_port
         return _record(chosen, hostname, server, port, tls.certificate.cert_name if tls else "")
 
     announced = chosen.automatically_add_embedded_derp_region
-    announcer = Announcer(deps.channels["registry"], record) if announced else None
+    announcer = Announcer(deps.channels["registry"], record, deps.telemetry) if announced else None
     revocation = None
     if isinstance(admission, RegistryAdmission):
-        revocation = Revocation(deps.bus, DEFAULT_TAILNET, admission, server.relay)
+        revocation = Revocation(deps.bus, DEFAULT_TAILNET, admission, server.relay, telemetry=deps.telemetry)
     return DerpService(server, mesh, announcer, DerpServicer(server, mesh, record), tls, deps, revocation)
 
 
@@ -229,9 +230,9 @@ def _admission(chosen: DerpServerConfig, deps: Deps) -> RelayAdmission:
     return RegistryAdmission(deps.channels["registry"], deps.clock, fail_open=chosen.verify_clients_fail_open)
 
 
-def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, port: int, cert_name: str) -> RelayRecord:
+def _record(chosen: DerpServerConfig, hostname: str, server: DerpServer, port: int, cert_name: str) -> Relay:
     ipv4, ipv6 = _addresses(chosen, hostname)
-    return RelayRecord(
+    return Relay(
         region_id=chosen.region_id,
         region_code=chosen.region_code,
         region_name=chosen.region_name,

@@ -45,7 +45,9 @@ class Background:
 
     def run(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Run work that ends by itself. A failure is logged and counted; the returned task never raises it."""
-        return self._start(self._once(work, name), name)
+        task = self._start(self._once(work, name), name)
+        task.add_done_callback(lambda _: work.close())  # a task that is cancelled at once never starts it
+        return task
 
     def keep(self, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
         """Run work that must not end: after a failure it is started again, after a pause. A return ends it."""

@@ -99,7 +99,7 @@ class Gateway:
         self.sessions = MapSessions(clock, wheel.after, self._presence, metrics, timing, self._forget)
         self.sessions._frames = FrameCache(frame_bytes)
         tracer = trace.NoOpTracer()
-        self._attachment = Attachment(name, streamers, self.sessions, metrics, tracer)
+        self._attachment = Attachment(name, streamers, self.sessions, metrics)
         self._map = Map(self._registry, self.sessions, self._reports, self._work, metrics, tracer)
         self.tunnels = Tunnels(CONTROL, self, wheel=wheel, send_early_payload=False)
         self.gone = False
@@ -128,8 +128,7 @@ class Gateway:
         self.gone = True
         await self._work.stop()
         await self._attachment.stop()
-        if self._presence._task is not None:
-            self._presence._task.cancel()
+        await self._presence._background.stop()
 
     def _forget(self, ask: MapSessionRequest) -> None:
         self._reports.forget(ask.machine_key, ask.node_key)

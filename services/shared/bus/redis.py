@@ -26,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from services.shared.background import Background
 from services.shared.bus.port import Message, Reconnected
 from services.shared.bus.queue import CAPACITY, Inbox
 from services.shared.bus.record import GAP, Seal, pack, unpack
@@ -89,7 +90,9 @@ class RedisBus:
         self._publisher = Redis.from_url(url, socket_timeout=_PUBLISH_WITHIN, max_connections=16, **options)
         self._listener = Redis.from_url(url, socket_timeout=None, **options)
         self._capacity = capacity
-        self._metrics = (telemetry or Telemetry()).once(BusMetrics)
+        telemetry = telemetry or Telemetry()
+        self._metrics = telemetry.once(BusMetrics)
+        self._background = Background(telemetry)
         self._inboxes: dict[str, set[Inbox]] = {}
         self._live: set[str] = set()
         self._stale: set[str] = set()
@@ -100,14 +103,15 @@ class RedisBus:
         """Set while the bus has a reader."""
         self._changed = asyncio.Condition()
         self._pubsub: PubSub | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._reading = False
         self._owed: set[str] = set()
-        self._debtor: asyncio.Task[None] | None = None
+        """Topics whose readers must be sent a gap."""
+        self._sending_gaps = False
         self._closed = False
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Send to the current subscribers. On failure, a gap is sent on the topic later."""
-        if self._debtor is None:
+        if not self._sending_gaps:
             try:
                 await self._send(topic, pack(payload, current_traceparent()))
             except _TROUBLE as error:
@@ -116,8 +120,9 @@ class RedisBus:
                 return
         self._metrics.lost.inc()
         self._owed.add(topic)
-        if self._debtor is None and not self._closed:
-            self._debtor = asyncio.get_running_loop().create_task(self._pay())
+        if not self._sending_gaps and not self._closed:
+            self._sending_gaps = True
+            self._background.keep(self._send_gaps, "bus gaps")
 
     async def _send(self, topic: str, data: bytes) -> None:
         record = self._seal.sign(topic, data)
@@ -127,7 +132,7 @@ class RedisBus:
             except (RedisConnectionError, OSError):  # a stale pooled connection: retry once on a new one
                 await self._publisher.publish(topic, record)
 
-    async def _pay(self) -> None:
+    async def _send_gaps(self) -> None:
         """Send the owed gaps as soon as Redis takes them."""
         pause = _FIRST_PAUSE
         while self._owed:
@@ -139,7 +144,7 @@ class RedisBus:
                 pause = min(pause * 2, _LONGEST_DEBT)
             else:
                 self._owed.discard(topic)
-        self._debtor = None
+        self._sending_gaps = False
 
     @asynccontextmanager
     async def subscribe(self, *topics: str) -> AsyncIterator[AsyncIterator[Message | Reconnected]]:
@@ -149,8 +154,9 @@ class RedisBus:
             self._inboxes.setdefault(topic, set()).add(inbox)
         self._wanted.set()
         try:
-            if self._reader is None:
-                self._reader = asyncio.get_running_loop().create_task(self._read_until_closed())
+            if not self._reading:
+                self._reading = True
+                self._background.keep(self._read_until_closed, "bus reader")
             if self._pubsub is not None:
                 # When this fails the reading task fails too, and subscribes to everything again.
                 with contextlib.suppress(*_TROUBLE):
@@ -170,10 +176,7 @@ class RedisBus:
         self._closed = True
         for timer in self._distrusted.values():
             timer.cancel()
-        for task in (self._reader, self._debtor):
-            if task is not None:
-                task.cancel()
-                await asyncio.wait({task})
+        await self._background.stop()
         for inbox in self._readers():
             inbox.close()
         with contextlib.suppress(*_TROUBLE):
@@ -296,9 +299,9 @@ class RedisBus:
     def _read_again(self, topic: str) -> None:
         for inbox in self._inboxes.get(topic, ()):
             inbox.lost()
-        self._distrusted[topic] = asyncio.get_running_loop().call_later(DISTRUST_SECONDS, self._trust, topic)
+        self._distrusted[topic] = asyncio.get_running_loop().call_later(DISTRUST_SECONDS, self._end_distrust, topic)
 
-    def _trust(self, topic: str) -> None:
+    def _end_distrust(self, topic: str) -> None:
         del self._distrusted[topic]
         if topic in self._repeat:
             self._repeat.discard(topic)

@@ -12,9 +12,11 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from services.shared.background import Background
 from services.shared.certificates.pairs import Leaf, PairError, check_pair
 from services.shared.certificates.store import AcmeStore
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -36,6 +38,7 @@ class Renewal:
         issued: Callable[[], object],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         chance: Callable[[], float] = random.random,
+        telemetry: Telemetry | None = None,
     ) -> None:
         """`order` blocks its thread, and raises an exception whose text is the reason when nothing was issued."""
         self._store = store
@@ -45,18 +48,15 @@ class Renewal:
         self._chance = chance
         self._early = chance()
         self._failures = 0
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
 
     def start(self) -> None:
         """Begin."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="acme")
+        self._background.keep(self._run, "certificate renewal")
 
     async def stop(self) -> None:
         """End; an order under way is abandoned."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     async def _run(self) -> None:
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import cast
 
 import grpc
 
+from services.shared.background import Background
 from services.shared.certificates.pairs import Leaf, PairError, check_pair
 from services.shared.config import Config
 from services.shared.net.tls import bare_context
 from services.shared.telemetry.logs import get_logger
+from services.shared.telemetry.setup import Telemetry
 
 log = get_logger(__name__)
 
@@ -89,20 +90,17 @@ class WatchedPair:
 class Watcher:
     """Refreshes pairs now and then, and when the process is asked to reload."""
 
-    def __init__(self, refresh: Callable[[], object]) -> None:
+    def __init__(self, refresh: Callable[[], object], telemetry: Telemetry | None = None) -> None:
         self._refresh = refresh
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background(telemetry or Telemetry())
 
     def start(self) -> None:
         """Begin to watch."""
-        self._task = asyncio.get_running_loop().create_task(self._watch(), name="certificates")
+        self._background.keep(self._watch, "certificate files")
 
     async def stop(self) -> None:
         """Watch no longer."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
 
     async def prepare(self, config: Config) -> Callable[[], None]:
         """As a part of a reload: the files are read again, whatever else has changed."""

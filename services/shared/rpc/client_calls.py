@@ -82,6 +82,7 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
 
     def feed(self, requests: AsyncIterable[Q] | Iterable[Q]) -> None:
         """Send requests from an iterator, in the background."""
+        # A bare task: one for each call, which logs its failure and cancels the call.
         feeder = self._feeder = asyncio.get_running_loop().create_task(self._pump(requests))
         self._exchange.on_end(lambda: _stop(feeder))
 

@@ -7,6 +7,7 @@ of call, metadata, deadlines, status codes, interceptors, cancellation both ways
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -95,7 +96,8 @@ class LocalServer(grpc.aio.Server):
         if self._stopped.is_set():
             exchange.finish(grpc.StatusCode.UNAVAILABLE, "server has stopped")
             return
-        # An empty context, so that only metadata crosses to the server.
+        # An empty context, so that only metadata crosses to the server. A bare task: one for each call, which turns
+        # every failure into the status of the call and logs it.
         exchange.server = asyncio.get_running_loop().create_task(self._serve(exchange), context=contextvars.Context())
         self._running.add(exchange)
         exchange.server.add_done_callback(lambda _task: self._running.discard(exchange))
@@ -261,9 +263,10 @@ class LocalChannel(grpc.aio.Channel):
     async def close(self, grace: float | None = None) -> None:
         """End all calls of this channel, after the grace."""
         self._closed = True
-        pending = [asyncio.ensure_future(exchange.ended()) for exchange in self._calls]
-        if pending and grace:
-            await asyncio.wait(pending, timeout=grace)
+        if grace:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace):
+                    await asyncio.gather(*(exchange.ended() for exchange in self._calls))
         for exchange in tuple(self._calls):
             exchange.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 
 import pytest
@@ -104,3 +105,14 @@ async def test_many_owners_share_the_metrics_of_a_process(telemetry: Telemetry) 
     await Background(telemetry).run(fail(), "a")
     await Background(telemetry).run(fail(), "a")
     assert failures(telemetry, "a") == 2
+
+
+async def test_work_that_is_cancelled_before_it_began_leaves_no_unawaited_coroutine(
+    telemetry: Telemetry, recwarn: pytest.WarningsRecorder
+) -> None:
+    background = Background(telemetry)
+    background.run(fail(), "report").cancel()
+    await background.stop()
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+    assert failures(telemetry, "report") is None

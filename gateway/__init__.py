@@ -1,1 +1,1 @@
-"""The only door: knows every outside wire, decides nothing, stores nothing."""
+"""The front process: terminates every outside protocol; decides nothing, stores nothing."""

@@ -69,7 +69,7 @@ class StreamWriter(Protocol):
         ...
 
     def note_awake(self) -> None:
-        """Note that the client's system does not sleep, so that probing it while it is idle costs no battery."""
+        """State that the client's system does not sleep, so that probing it while it is idle costs no battery."""
         ...
 
     def end(self) -> None:
@@ -115,7 +115,7 @@ class Responder(Protocol):
         ...
 
     def on_closed(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once when the client goes before the answer is complete: cancel held work there."""
+        """Call `callback` once when the client goes before the answer is complete: cancel waiting work there."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Shows operators what this gateway holds: tunnels, map sessions, queries to nodes. Reads only."""
+"""The state of this gateway for operators: tunnels, map sessions, queries to nodes. Changes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STAGES = {
 
 
 class GatewayInspector:
-    """A view on the parts of one gateway, for the debug pages."""
+    """Describes the parts of one gateway, for the debug pages."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class GatewayInspector:
         return [_session(session, now) for session in self._sessions]
 
     async def ping(self, node_id: int, address: str, types: str) -> bytes:
-        """Let a node answer (no address, no types) or ping an address. Returns its PingResponse as JSON, or nothing.
+        """Have a node answer (no address, no types) or ping an address. Returns its PingResponse as JSON, or nothing.
 
         Raises:
             ValueError: an unknown type of ping.

@@ -1,4 +1,4 @@
-"""Routes of the open web: which coroutine answers which path and method. Knows no page.
+"""Routes of the public web: maps path and method to a coroutine. Knows no page.
 
 A route is no part of a generated document: the REST interfaces publish documents of their own.
 """
@@ -21,7 +21,7 @@ class Routes(APIRouter):
     """Routes in the order in which they are tried. An endpoint takes by name what it wants of request and path."""
 
     def add(self, path: str, endpoint: Endpoint, methods: Iterable[str] = GET) -> None:
-        """Let a coroutine function answer these methods of a path. HEAD is answered only where it is named."""
+        """Register a coroutine function for these methods of a path. HEAD is answered only if it is listed."""
         self.add_api_route(path, endpoint, methods=list(methods), response_model=None, include_in_schema=False)
 
     def on(self, path: str, methods: Iterable[str] = GET) -> Callable[[Endpoint], Endpoint]:

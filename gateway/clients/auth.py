@@ -16,7 +16,7 @@ REGISTER_DEADLINE = 20.0
 
 
 class LoginStillPending(Exception):  # noqa: N818  the end of a wait, not a failure
-    """A login was neither approved nor rejected within the time that a request is held."""
+    """A login was neither approved nor rejected within the time that a request waits."""
 
 
 class AuthClient:

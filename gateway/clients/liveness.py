@@ -1,4 +1,4 @@
-"""Whether the services behind the gateway answer: one cheap question to each that reaches its store."""
+"""Liveness of the services behind the gateway: one cheap call to each that reaches its store."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DEAD = {
 
 
 class Liveness:
-    """Asks registry, policy, auth and map streamer."""
+    """Calls registry, policy, auth and map streamer."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
         registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
@@ -44,7 +44,7 @@ class Liveness:
         }
 
     async def failing(self) -> list[str]:
-        """The names of the services that do not answer, sorted."""
+        """Return the names of the services that do not answer, sorted."""
         names = sorted(self._questions)
         answers = await asyncio.gather(*(self._answers(self._questions[name]) for name in names))
         return [name for name, answered in zip(names, answers, strict=True) if not answered]

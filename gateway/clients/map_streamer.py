@@ -12,7 +12,7 @@ from gateway.clients.failure import raise_failure
 
 
 class MapStreamerClient:
-    """One map streamer, as the gateway sees it."""
+    """Attaches to one map streamer."""
 
     def __init__(self, channel: grpc.aio.Channel, address: str) -> None:
         self._stub = pb_grpc.MapStreamerServiceStub(channel)

@@ -28,9 +28,9 @@ class PresenceReport:
     opened: Mapping[int, int]
     closed: Mapping[int, int]
     complete: bool = False
-    """Whether `opened` lists every session, so that all others of this gateway have ended."""
+    """True: `opened` lists every session, so all others of this gateway have ended."""
     stopping: bool = False
-    """Whether this gateway stops for good."""
+    """True: this gateway stops and will not come back under this id."""
     lost: frozenset[int] = frozenset()
     """Ended sessions whose client no longer answered: their nodes are offline without a grace."""
     digest: SessionsDigest | None = None
@@ -42,13 +42,13 @@ class PresenceAnswer:
     """The answer to a report."""
 
     resend: bool
-    """Whether the next report must be complete."""
+    """True: the next report must be complete."""
     probe: frozenset[int] | None = None
     """Nodes to probe from now on; None: as before."""
 
 
 class RegistryClient:
-    """The registry, as the gateway sees it."""
+    """Calls the registry for nodes, presence and relays."""
 
     def __init__(self, channel: grpc.aio.Channel, gateway_id: str) -> None:
         """`gateway_id` is unique per run: numbers of reports and sessions mean something only within it."""
@@ -105,7 +105,7 @@ class RegistryClient:
         return PresenceAnswer(resend=response.resend, probe=probe)
 
     async def may_relay(self, node: NodeKey) -> bool:
-        """Whether a node key may use the relays.
+        """Return whether a node key may use the relays.
 
         Raises:
             ServiceError: no answer.

@@ -17,7 +17,7 @@ DEADLINE = 15.0
 
 @dataclass(frozen=True, slots=True)
 class SshSession:
-    """A session that a destination asks about, as its client describes it."""
+    """An incoming SSH session, as the client of its destination describes it."""
 
     source_id: int
     destination_id: int
@@ -26,7 +26,7 @@ class SshSession:
 
 @dataclass(frozen=True, slots=True)
 class SshRule:
-    """What the policy wants for it."""
+    """The rule of the policy in force for a session."""
 
     period_seconds: int
     everywhere: bool
@@ -36,12 +36,12 @@ class SshRule:
 
 @dataclass(frozen=True, slots=True)
 class SshAccepted:
-    """It may begin."""
+    """The session may begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class SshWaiting:
-    """A person must act."""
+    """A person must approve the session."""
 
     auth_id: str
     url: str
@@ -49,7 +49,7 @@ class SshWaiting:
 
 @dataclass(frozen=True, slots=True)
 class SshRefused:
-    """What the person should read."""
+    """The session is refused, with the text for the person."""
 
     text: str
 
@@ -58,18 +58,18 @@ SshVerdict = SshAccepted | SshWaiting | SshRefused
 
 
 class SshStillWaiting(Exception):  # noqa: N818  the end of a wait, not a failure
-    """Nobody decided within the time that a request is held."""
+    """The session was neither approved nor rejected within the time that a request waits."""
 
 
 class SshClient:
-    """A map streamer and auth, as SSH sessions need them."""
+    """Calls a map streamer and auth for SSH sessions."""
 
     def __init__(self, map_streamer: grpc.aio.Channel, auth: grpc.aio.Channel) -> None:
         self._rules = map_streamer_pb2_grpc.MapStreamerServiceStub(map_streamer)
         self._auth = auth_pb2_grpc.AuthServiceStub(auth)
 
     async def rule(self, machine: MachineKey, session: SshSession) -> SshRule:
-        """What the policy in force wants for a session.
+        """Return the rule of the policy in force for a session.
 
         Raises:
             ServiceError: no rule checks it, a node is unknown or the destination another machine's; or no answer.
@@ -84,7 +84,7 @@ class SshClient:
         return SshRule(found.period_seconds, found.everywhere, found.action)
 
     async def check(self, machine: MachineKey, session: SshSession, rule: SshRule) -> SshVerdict:
-        """Whether a session may begin.
+        """Return whether a session may begin, needs an approval, or is refused.
 
         Raises:
             ServiceError: as `rule`.

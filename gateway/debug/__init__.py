@@ -1,1 +1,1 @@
-"""Pages for operators on the metrics listener: what the services hold and work out. Never reachable from outside."""
+"""Pages for operators on the metrics listener: the state of the services and what they compute. Never public."""

@@ -1,4 +1,4 @@
-"""Asks the services what the pages show. Every call has a deadline; every failure becomes a `PageError`."""
+"""Calls to the services for debug pages. Every call has a deadline; every failure becomes a `PageError`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _STATUS = {
 
 
 class Services:
-    """Stubs of the four services, and the look-ups that several pages share."""
+    """Stubs of the four services, and the queries that several pages share."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
         self.registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
@@ -86,7 +86,7 @@ class Services:
                 raise
 
     async def shown(self, parameters: Parameters, *, with_map: bool = False) -> map_streamer_pb2.ShowNodesResponse:
-        """What the map streamer works out for the node that is named, or for all.
+        """Return what the map streamer computes for the named node, or for all.
 
         Raises:
             PageError: there is no such node, or the map streamer does not answer.
@@ -115,7 +115,7 @@ def answering(service: str) -> Iterator[None]:
 
 
 def time_of(message: Any, field: str) -> str | None:
-    """A time as text, or None when it is not set."""
+    """Return a time as text, or None if it is not set."""
     if not message.HasField(field):
         return None
     stamp: Timestamp = getattr(message, field)
@@ -128,5 +128,5 @@ def parsed(raw: bytes) -> object:
 
 
 def more(truncated: bool, shown: Sequence[object]) -> dict[str, object]:
-    """A remark for pages that do not show all."""
+    """Return a remark for pages that do not show everything."""
     return {"remark": f"only the first {len(shown)} nodes; name one with ?node="} if truncated else {}

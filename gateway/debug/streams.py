@@ -12,7 +12,7 @@ from services.shared.telemetry.pages import Document, PageError, Pages, Paramete
 
 
 class GatewayInspector(Protocol):
-    """What this gateway holds."""
+    """The state of this gateway for debug pages."""
 
     def overview(self) -> Document:
         """In numbers."""
@@ -23,7 +23,7 @@ class GatewayInspector(Protocol):
         ...
 
     async def ping(self, node_id: int, address: str, types: str) -> bytes:
-        """Let a node prove that it is there, or ping an address by some types; its answer as JSON.
+        """Ping a node, or have it ping an address by some types. Returns its answer as JSON.
 
         Raises:
             ValueError: a type of ping that does not exist.

@@ -26,7 +26,7 @@ _COUNTED: Mapping[str, Callable[[node_types.Node], bool]] = {
     "routers": lambda node: bool(node.advertised_routes or node.approved_routes),
 }
 _SHOWN_OF_A_LOGIN = 4
-"""Characters of a login's secret that are shown: enough to tell two apart, too few to sign in with."""
+"""Characters of a login's secret that are shown: enough to distinguish two, too few to sign in with."""
 
 
 def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) -> None:

@@ -90,7 +90,7 @@ class ConnectionLimiter:
             self._forget_half_open(slot)
 
     def release(self, slot: ConnectionSlot) -> None:
-        """Forget a slot; idempotent."""
+        """Free a slot; idempotent."""
         if slot not in self._slots:
             return
         self._slots.remove(slot)

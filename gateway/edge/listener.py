@@ -149,7 +149,7 @@ class Listener(HttpToolsProtocol):
 
     @property
     def _is_taken(self) -> bool:
-        """Whether the request is for a protocol that takes the connection over."""
+        """Return whether the request is for a protocol that takes the connection over."""
         return self._for_tunnel or self._for_relay
 
     # The upgrade
@@ -165,7 +165,7 @@ class Listener(HttpToolsProtocol):
             return
         slot = self._slot
         assert slot is not None
-        if wait := self.tunnels.handshake_rates.charge_network(self._learn_client(slot)):
+        if wait := self.tunnels.handshake_rates.charge_network(self._set_client(slot)):
             self._refuse(429, f"too many connections from this address, try again in {wait} s", wait)
             return
         if websocket:
@@ -185,7 +185,7 @@ class Listener(HttpToolsProtocol):
             tunnel.data_received(read_ahead)
 
     def _hand_to_relay(self, read_ahead: bytes, *, upgrade: bool) -> None:
-        """Let the relay answer. A connection that does not become DERP ends after the answer."""
+        """Hand the connection to the relay. One that does not become DERP ends after the answer."""
         slot, adopt = self._slot, self.handovers.relay
         if self._finished or slot is None:
             return
@@ -199,13 +199,13 @@ class Listener(HttpToolsProtocol):
             self.parser.get_method(), self.url, b"".join(b"%b: %b\r\n" % each for each in kept),
         )  # fmt: skip
         port = int(self.client[1]) if self.client else 0
-        address = self._learn_client(slot), port
+        address = self._set_client(slot), port
         self._leave_uvicorn()
         slot.release()
         if not adopt(self.transport, address, head + read_ahead):
             self.transport.abort()
 
-    def _learn_client(self, slot: ConnectionSlot) -> str:
+    def _set_client(self, slot: ConnectionSlot) -> str:
         """Return the address of the client, which a trusted proxy names in the request."""
         if trusted := self.tunnels.settings.trusted_proxies:
             slot.client = client_address(slot.address, header_fields(self.headers or ()), trusted)
@@ -246,7 +246,7 @@ class Listener(HttpToolsProtocol):
         self._finished = True
         self._disarm()
         self.tunnels.counts.upgrades_refused += self._for_tunnel
-        address = self._learn_client(self._slot) if self._slot is not None else ""
+        address = self._set_client(self._slot) if self._slot is not None else ""
         log.info("request refused", status=status, reason=text, address=address)
         if self.cycle is None or self.cycle.response_complete:
             body = text.encode() + b"\n"

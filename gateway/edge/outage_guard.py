@@ -1,4 +1,4 @@
-"""Tells lost peers from an outage of this process or its uplink. Knows numbers and times, no connection.
+"""Distinguishes lost peers from an outage of this process or its uplink. Knows numbers and times, no connection.
 
 A peer that does not answer a PING is lost, unless the cause may be here: the event loop stood still meanwhile, or more
 than a third of all that were asked did not answer. Such a round is discarded once. When a peer misses a second PING it
@@ -29,7 +29,7 @@ class _Window:
 
 
 class OutageGuard:
-    """Counts the PINGs of all tunnels; `stalled_since` says whether the event loop stood still since a time."""
+    """Counts the PINGs of all tunnels; `stalled_since` returns whether the event loop stood still since a time."""
 
     def __init__(self, now: Callable[[], float], stalled_since: Callable[[float], bool]) -> None:
         self._now, self._stalled_since = now, stalled_since

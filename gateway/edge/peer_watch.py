@@ -33,7 +33,7 @@ SLACK = 2.0
 KEEPIDLE, KEEPINTVL, KEEPCNT = 12, 5, 2
 """Seconds of silence before our kernel probes an awake peer, seconds between probes, probes: 22 s for a cut link."""
 POLL = 12.0
-"""Seconds between two looks at an awake peer."""
+"""Seconds between two checks of an awake peer."""
 UNACKED_FOR = 8.0
 """Seconds without an acknowledgement after which waiting bytes are a reason to ask."""
 IDLE_PING = 12.0
@@ -65,7 +65,7 @@ class WatchedTunnel(Protocol):
         ...
 
     def check_use(self) -> bool:
-        """End a tunnel that is unused or does not read. Returns whether it goes on."""
+        """End a tunnel that is unused or does not read. Returns whether it stays open."""
         ...
 
     def end_as_lost(self) -> None:
@@ -85,7 +85,7 @@ class AwakeMachines:
         return machine in self._machines
 
     def note(self, machine: MachineKey) -> None:
-        """Note that a machine is awake."""
+        """Record that a machine is awake."""
         self._machines[machine] = None
         self._machines.move_to_end(machine)
         if len(self._machines) > self._capacity:
@@ -93,7 +93,7 @@ class AwakeMachines:
 
 
 class WatchContext(Protocol):
-    """What the watches of all tunnels share."""
+    """Parts and intervals that the watches of all tunnels share."""
 
     settings: EdgeSettings
     guard: OutageGuard
@@ -224,7 +224,7 @@ class PeerWatch:
         self._timer = self._shared.wheel.after(wait, self._check)
 
     def _check_quiet(self, now: float) -> float:
-        """Look for signs of the peer. Returns seconds until the next look."""
+        """Check for signs of life of the peer. Returns the seconds until the next check."""
         if self._awake:
             if not self._ask_if_unacked():
                 self._ping_if_idle(now)
@@ -233,7 +233,7 @@ class PeerWatch:
         if signs is None:
             return self._shared.settings.check_interval
         silence = min(signs.since_ack, now - self.received_at)
-        # Longer silence than since the last look: what came can only have been a keep-alive probe.
+        # Longer silence than since the last check: what came can only have been a keep-alive probe.
         if self._segments and signs.segments != self._segments and silence > now - self._checked_at:
             self._awake = self._let_kernel_probe()
             self._shared.awake.note(self._machine)

@@ -99,7 +99,7 @@ class ResponseStream:
             self._carrier.probe(timeout)
 
     def note_awake(self) -> None:
-        """Note that the client's system does not sleep, so that it is probed while it is idle, too."""
+        """State that the client's system does not sleep, so that it is probed while it is idle, too."""
         if not self.closed:
             self._carrier.note_awake()
 

@@ -1,4 +1,4 @@
-"""The kernel's view of the other end of a TCP connection (Linux `TCP_INFO`), and its keep-alive. Judges nothing.
+"""The kernel's view of the other end of a TCP connection (Linux `TCP_INFO`), and its keep-alive. Decides nothing.
 
 Offsets in `struct tcp_info` (Linux `include/uapi/linux/tcp.h`):
 
@@ -63,7 +63,7 @@ def read_tcp_signs(sock: TcpSocket | None) -> TcpSigns | None:
 
 
 def enable_keepalive(sock: TcpSocket, idle: int, interval: int, count: int) -> bool:
-    """Let the kernel probe the other end after `idle` seconds of silence, and end the connection after `count` misses.
+    """Have the kernel probe the other end after `idle` seconds of silence, and end the connection after `count` misses.
 
     Returns False where the system does not offer it or the socket has closed.
     """

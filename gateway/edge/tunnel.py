@@ -41,7 +41,7 @@ class TunnelTransport(Protocol):
 
 
 class TunnelContext(Protocol):
-    """What all tunnels of a process share."""
+    """Parts and limits that all tunnels of a process share."""
 
     handler: Handler
     settings: EdgeSettings
@@ -65,7 +65,7 @@ class TunnelContext(Protocol):
 
 
 class Tunnel(asyncio.Protocol):
-    """Begins when the handshake is answered; ends with its connection."""
+    """One tunnel, from the answered handshake to the end of its connection."""
 
     __slots__ = (
         "_idle_for",
@@ -149,11 +149,11 @@ class Tunnel(asyncio.Protocol):
         self._resume_waiting()
 
     def pause_writing(self) -> None:
-        """Note that the socket is full."""
+        """Stop writing: the send buffer of the socket is full."""
         self.write_paused = True
 
     def resume_writing(self) -> None:
-        """Note that the socket takes more."""
+        """Continue writing: the send buffer of the socket has room."""
         self.write_paused = self._stalled = False
         self.flush()
         self._resume_waiting()
@@ -219,7 +219,7 @@ class Tunnel(asyncio.Protocol):
     # The graceful end
 
     def go_away(self) -> None:
-        """Take no more requests; close when the last stream has ended."""
+        """Refuse further requests, and close when the last stream has ended."""
         self._phase = advance(self._phase, Step.DRAIN)
         self.http.go_away()
         self.flush()
@@ -262,7 +262,7 @@ class Tunnel(asyncio.Protocol):
         self.flush()
 
     def check_use(self) -> bool:
-        """End a tunnel that does not read or that is unused. Returns whether it goes on."""
+        """End a tunnel that does not read or that is unused. Returns whether it stays open."""
         if self._stalled:
             self.end_as_lost()
             return False

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 
 class Phase(Enum):
-    """Where a tunnel is in its life."""
+    """The phase of a tunnel, from handshake to end."""
 
     HALF_OPEN = auto()
     OPEN = auto()
@@ -24,7 +24,7 @@ class Phase(Enum):
 
 
 class Step(Enum):
-    """What moves a tunnel to another phase."""
+    """Events that move a tunnel to another phase."""
 
     AUTHENTICATE = auto()
     """The first record has decrypted."""

@@ -44,7 +44,7 @@ _MANY_CIPHERS = 256
 """Ciphers dropped at once, half a megabyte, that are worth the millisecond of returning memory to the system."""
 _CLOSING_STEPS = 50
 _CLOSED_POLLS, _CLOSED_WAIT = 50, 1.0
-"""Seconds that clients have to read the end before they are cut off, and how often to look meanwhile."""
+"""Seconds that clients have to read the end before they are cut off, and between two checks meanwhile."""
 
 
 def too_many_requests(text: str, wait: int) -> bytes:

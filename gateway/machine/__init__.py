@@ -1,1 +1,1 @@
-"""What clients ask inside the tunnel: registering, map sessions and the smaller endpoints."""
+"""The endpoints inside the tunnel: registration, map sessions and the smaller ones."""

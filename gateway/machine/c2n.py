@@ -90,7 +90,7 @@ class NodeQueries:
         return len(self._open)
 
     async def c2n(self, node_id: int, method: str, path: str, body: bytes = b"", timeout: float = 30.0) -> C2nAnswer:
-        """Let a node handle an HTTP request.
+        """Have a node handle an HTTP request.
 
         Raises:
             ValueError: the method or the path is malformed.
@@ -105,7 +105,7 @@ class NodeQueries:
         return _parse(await self._send(node_id, {"Types": "c2n", "Payload": payload}, timeout))
 
     async def ping(self, node_id: int, address: str, types: str, timeout: float = 15.0) -> bytes:
-        """Let a node ping an address. Returns its PingResponse as JSON.
+        """Have a node ping an address. Returns its PingResponse as JSON.
 
         Raises:
             ValueError: an unknown type of ping.

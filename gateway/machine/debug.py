@@ -70,20 +70,20 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
     async def C2n(
         self, request: pb.C2nRequest, context: grpc.aio.ServicerContext[pb.C2nRequest, pb.C2nResponse]
     ) -> pb.C2nResponse:
-        """Let a node handle an HTTP request."""
+        """Have a node handle an HTTP request."""
 
         async def here(wait: float) -> pb.C2nResponse:
             method = request.method or "GET"
             answer = await self._queries.c2n(request.node_id, method, request.path, request.body, wait)
             return pb.C2nResponse(status=answer.status, body=answer.body)
 
-        answer: pb.C2nResponse = await self._here_or_beside("C2n", request, context, here)
+        answer: pb.C2nResponse = await self._local_or_sibling("C2n", request, context, here)
         return answer
 
     async def Ping(
         self, request: pb.PingRequest, context: grpc.aio.ServicerContext[pb.PingRequest, pb.PingResponse]
     ) -> pb.PingResponse:
-        """Let a node ping an address, or just answer."""
+        """Have a node ping an address, or just answer."""
 
         async def here(wait: float) -> pb.PingResponse:
             if not request.types:
@@ -92,10 +92,10 @@ class DebugServicer(pb_grpc.DebugServiceServicer):
             result = await self._queries.ping(request.node_id, request.address, request.types, wait)
             return pb.PingResponse(result=result)
 
-        answer: pb.PingResponse = await self._here_or_beside("Ping", request, context, here)
+        answer: pb.PingResponse = await self._local_or_sibling("Ping", request, context, here)
         return answer
 
-    async def _here_or_beside(
+    async def _local_or_sibling(
         self, method: str, request: Any, context: Context, here: Callable[[float], Awaitable[Any]]
     ) -> Any:
         try:

@@ -15,7 +15,7 @@ from services.shared.keys import DiscoKey, MachineKey
 from services.shared.tailcfg.node import MapNode, encode_node
 
 MAX_HELD = 1024
-"""Held streams of this gateway; beyond it, and beyond one per machine, the request is refused with 404."""
+"""Maximum number of open streams with a last map; beyond it, and beyond one per machine, requests get a 404."""
 
 _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
 """A client wants an address before it reads on; nothing is ever sent to this one."""
@@ -53,7 +53,7 @@ class Farewells:
         return len(self._held)
 
     def admit(self, session: MapSession) -> bool:
-        """Note that a session is held. Returns False if its machine has one, or too many are held."""
+        """Count a dismissed session. Returns False if its machine has one, or too many are open."""
         machine = session.request.machine_key
         if machine in self._held or len(self._held) >= self._most:
             return False
@@ -61,6 +61,6 @@ class Farewells:
         return True
 
     def forget(self, session: MapSession) -> None:
-        """Forget a session that has ended; does nothing for others."""
+        """Remove a session that has ended; does nothing for others."""
         if self._held.get(session.request.machine_key) is session:
             del self._held[session.request.machine_key]

@@ -153,7 +153,7 @@ class MapSessions:
             self._close(session, "refused")
 
     def _dismiss(self, session: MapSession) -> bool:
-        """Hold a last map that logs the client out. Returns False if too many are held."""
+        """Send a last map that logs the client out, and keep the stream open. Returns False if too many are open."""
         if not self._farewells.admit(session):
             return False
         session.advance(StageEvent.DISMISSED)
@@ -346,7 +346,7 @@ class MapSessions:
             writer.end()
 
     def _end(self, session: MapSession, reason: Reason, *, upstream: bool = True) -> None:
-        """Forget a session everywhere."""
+        """Remove a session from every table."""
         if not self._table.remove(session):
             return
         known_upstream, served_node = session.upstream, session.node_id != 0

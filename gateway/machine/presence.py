@@ -50,21 +50,21 @@ class Presence:
         self._lost: set[int] = set()
         self._checksum = 0
         self._compare = True
-        """Whether the next report is compared: with each beat, and with a complete report."""
+        """True: the next report carries a digest to compare, as each beat and each complete report does."""
         self._complete = True
         self._wake = asyncio.Event()
         self._background = Background(telemetry or Telemetry())
         self._draining = False
 
     def opened(self, session_id: int, node_id: int) -> None:
-        """Note that a map session serves a node."""
+        """Add a map session that serves a node."""
         self._live[session_id] = node_id
         self._checksum += checksum_of(session_id, node_id)
         self._opened[session_id] = node_id
         self._wake.set()
 
     def closed(self, session_id: int, *, lost: bool = False) -> None:
-        """Note that a map session has ended; ids that were never opened are ignored."""
+        """Remove a map session that has ended; ids that were never opened are ignored."""
         if self._draining:
             return
         node_id = self._live.pop(session_id, None)

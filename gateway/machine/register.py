@@ -38,7 +38,7 @@ class Register:
         login_wait: float,
         pace: Pace | None = None,
     ) -> None:
-        """`login_wait`: seconds that a Followup waits before the client is told to ask again."""
+        """`login_wait`: seconds that a Followup waits before the client is sent the URL to ask again."""
         self._pace = pace or Pace(0, 0, metrics)
         self._auth, self._reports, self._work = auth, reports, work
         self._metrics, self._tracer, self._login_wait = metrics, tracer, login_wait

@@ -22,7 +22,7 @@ MAX_COST = 64
 
 
 class Outcome(Enum):
-    """What became of a report."""
+    """The fate of a report."""
 
     STORED = auto()
     REPLACED = auto()

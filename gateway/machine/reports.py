@@ -2,7 +2,7 @@
 
 Clients repeat reports of the same endpoints and hostinfo. A report equal to the last one that the
 registry took over the same tunnel is answered without a call. The tunnel is part of the comparison because a client
-that comes back may have told another gateway something newer in the meantime.
+that comes back may have sent another gateway something newer in the meantime.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class LastReports:
         return last is not None and last.tunnel_id == tunnel_id and last.digest == digest
 
     def accepted(self, machine: MachineKey, node: NodeKey, report: Report) -> None:
-        """Note a report that the registry accepted; an earlier report never replaces a later one."""
+        """Store the digest of a report that the registry accepted; an earlier report never replaces a later one."""
         last = self._reports.get((machine, node))
         if last is not None and last.order > report.order:
             return
@@ -58,5 +58,5 @@ class LastReports:
             self._reports.popitem(last=False)
 
     def forget(self, machine: MachineKey, node: NodeKey) -> None:
-        """Forget the last report of a node that was removed, registered again, or has another report in flight."""
+        """Drop the last report of a node that was removed, registered again, or has another report in flight."""
         self._reports.pop((machine, node), None)

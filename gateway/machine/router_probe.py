@@ -9,16 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.machine.session import Cancellable, MapSession
+from gateway.exchange import StreamWriter
+from gateway.machine.session import Cancellable
 
 STEPS = 10
 """Parts of an interval over which the probes are spread."""
 
 
-class ProbedSessions(Protocol):
-    """The map sessions, as probes use them."""
+class ProbedSession(Protocol):
+    """A map session, as probes use it."""
 
-    def of_node(self, node_id: int) -> MapSession | None:
+    @property
+    def writer(self) -> StreamWriter | None:
+        """The response body that is probed; None before the session is accepted."""
+        ...
+
+
+class ProbedSessions(Protocol):
+    """The map sessions of this gateway, as probes use them."""
+
+    def of_node(self, node_id: int) -> ProbedSession | None:
         """Return the session of a node, if it has one here."""
         ...
 

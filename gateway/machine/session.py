@@ -36,7 +36,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class MapSessionRequest:
-    """A request for a map session, checked as far as a gateway can."""
+    """A request for a map session; keys are parsed, not yet proven to belong together."""
 
     machine_key: MachineKey
     node_key: NodeKey
@@ -112,7 +112,7 @@ class MapSession:
 
     @property
     def upstream(self) -> bool:
-        """Whether the map streamer knows the session, or must learn of it when it attaches."""
+        """Whether the map streamer knows the session, or must be sent it on attachment."""
         return self.stage is not Stage.WAITING and self.stage is not Stage.DISMISSED
 
     @property
@@ -125,7 +125,7 @@ class MapSession:
         self.stage = next_stage(self.stage, event)
 
     def change_reading(self, event: ReadingEvent) -> None:
-        """Note whether the client reads."""
+        """Change the reading state of the client."""
         self.reading = next_reading(self.reading, event)
 
     # Callbacks of the tunnel and the timer; a bound method takes half the memory of a partial.
@@ -181,7 +181,7 @@ class SessionTable:
         return former
 
     def attach_node(self, session: MapSession, node_id: int) -> MapSession | None:
-        """Note which node a session serves. Returns the older session of the same keys that it supersedes."""
+        """Register the node that a session serves. Returns the older session of the same keys that it supersedes."""
         session.node_id = node_id
         keys = (session.request.machine_key, session.request.node_key)
         older = self._by_keys.get(keys)

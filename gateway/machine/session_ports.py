@@ -46,11 +46,11 @@ class Observer(Protocol):
     """Observes when sessions of nodes begin and end."""
 
     def opened(self, session_id: int, node_id: int) -> None:
-        """Note that a session serves a node."""
+        """Add a session that serves a node."""
         ...
 
     def closed(self, session_id: int, *, lost: bool = False) -> None:
-        """Note that a session has ended; `lost`: its client no longer answered."""
+        """Remove a session that has ended; `lost`: its client no longer answered."""
         ...
 
 

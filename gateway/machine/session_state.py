@@ -1,6 +1,6 @@
 """The states of a map session as transition tables. Knows no bytes, no clock and no client.
 
-A session has two states that are independent of each other: how far it has come (`Stage`), and whether its client reads
+A session has two states that are independent of each other: its stage (`Stage`), and whether its client reads
 (`Reading`). A transition that a table does not have is an error of this program.
 """
 
@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 
 class Stage(Enum):
-    """How far a session has come."""
+    """The stage of a session, from request to end."""
 
     WAITING = auto()
     """Waits for the budget of full maps; the map streamer does not know it."""
@@ -22,13 +22,13 @@ class Stage(Enum):
     LIVE = auto()
     """Has a map and receives deltas."""
     DISMISSED = auto()
-    """Holds a last map that logs its client out; the map streamer does not know it."""
+    """Was sent a last map that logs its client out; the map streamer does not know it."""
     ENDED = auto()
-    """Forgotten everywhere."""
+    """Removed from every table."""
 
 
 class StageEvent(Enum):
-    """What moves a session to another stage."""
+    """Events that move a session to another stage."""
 
     ADMITTED = auto()
     ACCEPTED = auto()
@@ -38,7 +38,7 @@ class StageEvent(Enum):
 
 
 class Reading(Enum):
-    """Whether the client reads."""
+    """The reading state of the client."""
 
     READING = auto()
     PAUSED = auto()
@@ -48,7 +48,7 @@ class Reading(Enum):
 
 
 class ReadingEvent(Enum):
-    """What changes whether the client reads."""
+    """Events that change the reading state."""
 
     BLOCKED = auto()
     """The last message was accepted and now waits for the client."""

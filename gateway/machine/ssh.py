@@ -59,7 +59,7 @@ class Ssh:
     def __init__(
         self, client: SshClient, work: InFlight, pace: Pace, tracer: trace.Tracer, server_url: str, hold: float
     ) -> None:
-        """`hold`: seconds that a request waits before the client is told to ask again."""
+        """`hold`: seconds that a request waits before the client is sent the URL to ask again."""
         self._client, self._work, self._pace, self._tracer = client, work, pace, tracer
         self._url, self._hold = server_url.rstrip("/"), hold
 
@@ -106,7 +106,7 @@ class Ssh:
                 self._delegate(responder, session, auth_id, _WAITS.format(url=url))
 
     def _delegate(self, responder: Responder, session: SshSession, auth_id: str, message: str = "") -> None:
-        """Tell the client to request another URL."""
+        """Answer with the URL that the client must request next."""
         path = f"{PREFIX}{session.source_id}/to/{session.destination_id}"
         query = f"local_user={quote(session.local_user, safe='')}&auth_id={auth_id}"
         action = {"holdAndDelegate": f"{self._url}{path}?{query}"}

@@ -56,7 +56,7 @@ class SymmetricState:
         self.h = self.ck = _hash(PROTOCOL_NAME)
 
     def mix(self, data: bytes) -> None:
-        """Make `data` part of what both sides must have seen."""
+        """Mix `data` into the transcript hash."""
         self.h = _hash(self.h + data)
 
     def mix_key(self, secret: bytes) -> bytes:

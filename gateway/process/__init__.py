@@ -1,1 +1,1 @@
-"""The gateway as an operating system sees it: worker processes, their supervisor, listening sockets, key file."""
+"""The gateway as an operating-system process: workers, their supervisor, listening sockets, key file, certificates."""

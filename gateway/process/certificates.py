@@ -30,21 +30,21 @@ class ListenerCertificate:
     ) -> None:
         self.pair = pair
         self.store = store
-        """Where open challenges are; None without ACME."""
+        """The folder of open challenges; None without ACME."""
         self.watcher = Watcher(pair.refresh, telemetry)
         self._renewal = renewal
 
     @property
     def context(self) -> ssl.SSLContext:
-        """For TLS listeners."""
+        """The TLS context of listeners; it serves the newest certificate."""
         return self.pair.context
 
     def credentials(self) -> grpc.ServerCredentials:
-        """For gRPC listeners."""
+        """Credentials of gRPC listeners; they serve the newest certificate."""
         return self.pair.credentials()
 
     def challenge(self) -> ssl.SSLContext | None:
-        """What answers an open TLS-ALPN-01 challenge; None where there is none."""
+        """Return the TLS context that answers an open TLS-ALPN-01 challenge, or None if there is none."""
         if self.store is None or not self.store.alpn.exists():
             return None
         context = bare_context()
@@ -56,20 +56,20 @@ class ListenerCertificate:
         return context
 
     def start(self) -> None:
-        """Follow the files, and order where that is configured."""
+        """Start to watch the files, and to order certificates if that is configured."""
         self.watcher.start()
         if self._renewal is not None:
             self._renewal.start()
 
     async def stop(self) -> None:
-        """Follow no longer."""
+        """Stop to watch and to order."""
         await self.watcher.stop()
         if self._renewal is not None:
             await self._renewal.stop()
 
 
 def listener_certificate(config: Config, telemetry: Telemetry) -> ListenerCertificate | None:
-    """Read the certificate that is configured; None where listeners speak without TLS.
+    """Read the configured certificate. Returns None if the listeners use no TLS.
 
     Raises:
         ConfigError: it cannot be used, or the ACME folder cannot be written.
@@ -87,7 +87,7 @@ def listener_certificate(config: Config, telemetry: Telemetry) -> ListenerCertif
 
 
 def _ordered(config: Config, telemetry: Telemetry) -> ListenerCertificate:
-    # Late: an ACME client and its HTTP library are for those alone who order.
+    # Imported late: only installations that order certificates need an ACME client and its HTTP library.
     from services.shared.certificates.ordering import Authority, order
     from services.shared.certificates.renewal import Renewal
 

@@ -9,7 +9,7 @@ BACKLOG = 4096
 
 
 def listen(address: str, *, shared: bool = False) -> socket.socket:
-    """A listening socket on `host:port`; no host means all addresses of both families.
+    """Return a listening socket on `host:port`; no host means all addresses of both families.
 
     Among shared ones the kernel gives each connection to one of them, by a hash of its addresses and ports.
 

@@ -20,7 +20,7 @@ FIRST_PAUSE, LONGEST_PAUSE, LONG_LIFE = 0.25, 30.0, 60.0
 
 
 class Pauses:
-    """How long a worker that died stays dead: twice as long each time, until one has lived for a minute."""
+    """Pauses before a worker is started again: doubled after each death, reset by a life of a minute."""
 
     def __init__(self) -> None:
         self._next = FIRST_PAUSE
@@ -34,7 +34,7 @@ class Pauses:
 
 
 class _Worker:
-    """One life of one worker."""
+    """One process of a worker, from start to exit."""
 
     def __init__(self, process: asyncio.subprocess.Process, line: socket.socket) -> None:
         self.process = process
@@ -48,7 +48,7 @@ class _Worker:
 
 
 class Supervisor:
-    """`command` gives the program of a worker by its number, from 1; `patience` is how long all may take to end."""
+    """Starts the workers and keeps them alive. `command` returns the program of a worker by its number, from 1."""
 
     def __init__(self, command: Callable[[int], Sequence[str]], count: int, patience: float) -> None:
         self._command = command
@@ -61,11 +61,11 @@ class Supervisor:
 
     @property
     def pids(self) -> dict[int, int]:
-        """The processes of the workers that run, by number."""
+        """Process ids of the running workers, by worker number."""
         return {number: worker.process.pid for number, worker in self._workers.items()}
 
     async def run(self) -> int:
-        """Run until SIGTERM or SIGINT; the exit status: 0 when all workers could start, and ended as they should."""
+        """Run until SIGTERM or SIGINT. Returns the exit status: 0 if all workers started, and ended as requested."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -74,7 +74,7 @@ class Supervisor:
         return self._status
 
     def stop(self) -> None:
-        """Let all workers end; those that do not in time are killed."""
+        """Send SIGTERM to all workers, and SIGKILL to those that do not end within `patience` seconds."""
         if self._stopping.is_set():
             return
         log.info("stopping", workers=len(self._workers))
@@ -84,7 +84,7 @@ class Supervisor:
         asyncio.get_running_loop().call_later(self._patience, self._kill)
 
     def hang_up(self) -> None:
-        """Let all workers read their configuration again. Before it is ready the signal would end one, so it waits."""
+        """Send SIGHUP to all workers. One that is not ready yet would die of it, so it gets the signal once it is."""
         for worker in self._workers.values():
             if worker.ready:
                 worker.send(signal.SIGHUP)
@@ -103,23 +103,23 @@ class Supervisor:
             began = loop.time()
             ended = await self._live(number)
             if self._stopping.is_set():
-                # One that was not ready yet knows no better answer to SIGTERM than to die of it.
+                # A worker that is not ready yet has no handler, so SIGTERM ends it by the signal.
                 if ended not in (0, -signal.SIGTERM):
-                    log.error("worker ended with an error", worker=number, status=_said(ended))
+                    log.error("worker ended with an error", worker=number, status=_status_text(ended))
                     self._status = 1
             elif ended > 0 and number not in self._were_ready:
-                log.error("worker cannot start", worker=number, status=_said(ended))
+                log.error("worker cannot start", worker=number, status=_status_text(ended))
                 self._status = 1
                 self.stop()
             else:
                 pause = pauses.after(loop.time() - began)
-                log.error("worker ended, starting it again", worker=number, status=_said(ended), seconds=pause)
+                log.error("worker ended, starting it again", worker=number, status=_status_text(ended), seconds=pause)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await self._stopping.wait()
 
     async def _live(self, number: int) -> int:
-        """One life; how it ended: a status, or less than zero for a signal."""
+        """Run a worker once. Returns its exit status, or the negative number of the signal that ended it."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         with ours, theirs:
@@ -144,7 +144,7 @@ class Supervisor:
                 loop.remove_reader(ours)
 
     def _mark_ready(self, number: int, worker: _Worker) -> None:
-        """Take the byte by which a worker says that it is ready; the end of its socket says nothing."""
+        """Read the byte that a worker sends when it is ready; the end of its socket means nothing."""
         asyncio.get_running_loop().remove_reader(worker.line)
         with suppress(OSError):
             if not worker.line.recv(1):
@@ -159,5 +159,5 @@ class Supervisor:
                 log.info("ready", workers=self._count)
 
 
-def _said(status: int) -> str:
+def _status_text(status: int) -> str:
     return str(status) if status >= 0 else signal.Signals(-status).name

@@ -1,4 +1,4 @@
-"""Several gateway processes on the same ports: what each has of its own, and how all of them are run.
+"""Several gateway processes on the same ports: derives the settings of each, and runs all of them.
 
 Clients, administrators over TCP and health checks reach any of them: the kernel spreads connections over the listeners
 of one port. Each is a gateway of its own to the other processes, as if it ran on another host.
@@ -83,7 +83,7 @@ def run_workers(config: Config) -> int:
     configure_logging(config.log.level, config.log.format)
     try:
         check_stack(config)
-        # The workers share their ports, so none of them would notice a stranger who shares them too.
+        # The workers share their ports, so none of them would notice a foreign process that shares them too.
         if problems := inspect(config, {"gateway"}, together=False).problems:
             raise ConfigError(problems)
     except ConfigError as error:

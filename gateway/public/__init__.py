@@ -1,1 +1,1 @@
-"""The open web of the gateway: what is served outside the tunnel."""
+"""The public web of the gateway: everything served outside the tunnel."""

@@ -44,7 +44,7 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 
 async def _end(_request: Request, _error: Exception) -> Response:
-    # The body was cut off, so nobody reads this; without a handler the server logs a traceback for each.
+    # The client has gone and reads no answer; without a handler the server logs a traceback for each.
     return Response(status_code=400)
 
 

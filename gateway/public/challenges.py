@@ -1,4 +1,4 @@
-"""What port 80 answers besides the tunnel: open ACME challenges, and for browsers the way to https."""
+"""The application on port 80: answers open ACME challenges, and redirects browsers to https."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The web server as a part of our process: our socket, our start and stop, no signals, no log of its own."""
+"""The web server inside our process: takes its socket, start and stop from us; handles no signals and logs nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Server(uvicorn.Server):
         self._ending.set()
 
     async def main_loop(self) -> None:
-        """Look after the date header each second: uvicorn wakes up ten times as often, to ask whether it shall end."""
+        """Update the date header each second. uvicorn's own loop wakes up ten times as often, to check for its end."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TICK):
@@ -66,7 +66,7 @@ class _Server(uvicorn.Server):
 
 
 class WebServer:
-    """Serves one application and whatever the protocol class takes over, with TLS when there is a certificate."""
+    """Serves one application and the connections that the protocol class takes over; with a certificate over TLS."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class WebServer:
         on_tls_failed: OnFailed = ignore,
         telemetry: Telemetry | None = None,
     ) -> None:
-        """A `shared` address is one that other processes of ours listen on too."""
+        """`shared`: other processes of this installation listen on the address too."""
         self._address = address
         self._app, self._protocol = app, protocol
         self._certificate = certificate
@@ -97,7 +97,7 @@ class WebServer:
         return int(self._socket.getsockname()[1])
 
     async def start(self) -> None:
-        """Listen; returns when connections are accepted.
+        """Start to listen. Returns when connections are accepted.
 
         Raises:
             OSError: the address is in use, or the certificate cannot be used.
@@ -112,12 +112,12 @@ class WebServer:
             raise self._server.failure
 
     def close(self) -> None:
-        """Listen no longer, and let what is under way finish."""
+        """Stop listening; requests under way are answered."""
         if self._server is not None:
             self._server.end()
 
     async def wait_closed(self) -> None:
-        """Wait for the end."""
+        """Wait until the server has ended."""
         if self._serving is not None:
             await self._serving
 

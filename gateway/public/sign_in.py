@@ -150,7 +150,7 @@ class _SignInPages:
 
 
 def _is_speculative(request: Request) -> bool:
-    """Whether a browser fetches ahead of the person, for a preview or to be fast."""
+    """Return whether a browser fetches the page for a preview or in advance, before the person opens it."""
     purpose = " ".join(request.headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")).lower()
     return any(mark in purpose for mark in _SPECULATIVE)
 
@@ -222,7 +222,7 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: st
 
 
 def _from_our_page(request: Request, origin: str) -> bool:
-    """Whether a form was posted by one of our pages; the cookie protects browsers that send neither header."""
+    """Return whether a form was posted by one of our pages; the cookie protects browsers that send neither header."""
     given = request.headers.get("origin")
     if given not in (None, "null") and given.lower() != origin.lower():
         return False

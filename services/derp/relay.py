@@ -152,7 +152,7 @@ class Relay:
             before.shared_key = client.shared_key = True
         self.active[key] = client
         self._schedule(client, now)
-        self._tell_watchers(key, frames.peer_present(key, client.address, client.flags))
+        self._notify_watchers(key, frames.peer_present(key, client.address, client.flags))
         idle = self._idle.get(key, [])
         if len(idle) >= MAX_CONNECTIONS_PER_KEY:
             idle[0].outlet.close("too many connections of one node key")
@@ -180,8 +180,8 @@ class Relay:
             self.active[key] = idle.pop()
         else:
             del self.active[key]
-            self._tell_watchers(key, frames.peer_gone(key, frames.GONE_DISCONNECTED))
-            self._gone(key)
+            self._notify_watchers(key, frames.peer_gone(key, frames.GONE_DISCONNECTED))
+            self._notify_receivers(key)
         if not idle:
             self._idle.pop(key, None)
             if key in self.active:
@@ -232,7 +232,7 @@ class Relay:
             self.delivered(target, source, 1, len(frame))
             target.outlet.write(frame)
         else:
-            self._heard(target, source)
+            self._note_sender(target, source)
             if not target.backlog.push_packet(frame, disco=disco):
                 self.counters.dropped_queue_head += 1
 
@@ -241,7 +241,7 @@ class Relay:
         self.counters.packets_sent += packets
         self.counters.bytes_sent += size
         if source not in target.heard:
-            self._heard(target, source)
+            self._note_sender(target, source)
 
     def ping(self, client: Client, data: bytes) -> None:
         """Answer a ping, unless the previous pong is still queued."""
@@ -291,7 +291,7 @@ class Relay:
         known.remove(forwarder)
         if not known:
             del self._forwarders[key]
-            self._gone(key)
+            self._notify_receivers(key)
 
     def tick(self, now: float) -> None:
         """Send the keep-alives that are due (clients disconnect after 120 seconds of silence)."""
@@ -311,12 +311,12 @@ class Relay:
     def _schedule(self, client: Client, now: float) -> None:
         heappush(self._due, (now + self._keep_alive + KEEP_ALIVE_JITTER * self._random(), next(self._order), client))
 
-    def _heard(self, target: Client, source: bytes) -> None:
+    def _note_sender(self, target: Client, source: bytes) -> None:
         if source not in target.heard:
             target.heard.add(source)
             self._receivers.setdefault(source, set()).add(target)
 
-    def _gone(self, key: bytes) -> None:
+    def _notify_receivers(self, key: bytes) -> None:
         if key in self.active or key in self._forwarders:
             return
         for receiver in self._receivers.pop(key, ()):
@@ -324,7 +324,7 @@ class Relay:
             if not receiver.notify(key, frames.peer_gone(key, frames.GONE_DISCONNECTED)):
                 self.counters.notices_dropped += 1
 
-    def _tell_watchers(self, key: bytes, frame: bytes) -> None:
+    def _notify_watchers(self, key: bytes, frame: bytes) -> None:
         for watcher in list(self._watchers):
             if not watcher.notify(key, frame):
                 watcher.outlet.close("mesh watcher too slow")

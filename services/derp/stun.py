@@ -65,10 +65,10 @@ def read_request(data: bytes) -> bytes | None:
         return None
     if int.from_bytes(data[body + 4 :]) != zlib.crc32(data[:body]) ^ _FINGERPRINT_XOR:
         return None
-    return data[8:20] if _says_tailnode(data, body) else None
+    return data[8:20] if _is_of_tailscale(data, body) else None
 
 
-def _says_tailnode(data: bytes, end: int) -> bool:
+def _is_of_tailscale(data: bytes, end: int) -> bool:
     position, found = _HEAD_SIZE, False
     while position + 4 <= end:
         kind, length = struct.unpack_from(">HH", data, position)

@@ -1,4 +1,4 @@
-"""The server side of one HTTP/2 connection, sans-IO: which frame is allowed when, and its effect. Knows no socket.
+"""The server side of one HTTP/2 connection, sans-IO: checks the order of frames, applies their effects. No socket.
 
 Three rules hold throughout. An error of the peer ends either one stream (RST_STREAM) or the connection (GOAWAY, then
 `ProtocolError` now and on every later call). Nothing grows without one of the bounds in `Limits`. Work that brings no
@@ -140,7 +140,7 @@ class Connection:
         return frames.data_header(size, stream_id)
 
     def end(self, stream_id: int) -> None:
-        """End an answer after the data that waits."""
+        """End an answer after the queued data."""
         stream = self._streams.get(stream_id)
         if stream is None or stream.ending:
             return

@@ -1,4 +1,4 @@
-"""Bounds on what one HTTP/2 connection may hold, and on the work that it may cause."""
+"""Bounds on the memory of one HTTP/2 connection, and on the work that it may cause."""
 
 from __future__ import annotations
 

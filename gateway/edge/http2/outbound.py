@@ -12,7 +12,7 @@ _FRAME_SIZE_USED = 1 << 16
 
 
 class Outbound:
-    """What waits to be sent on one connection, and the windows that the peer granted."""
+    """The send queue of one connection, and the windows that the peer granted."""
 
     __slots__ = ("_control", "_limit", "_ready", "data_frames", "initial_window", "max_frame", "window")
 

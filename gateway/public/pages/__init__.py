@@ -1,1 +1,1 @@
-"""What people see in a browser: HTML as text, escaped by construction, without scripts. No I/O here."""
+"""The pages for browsers: HTML as text, escaped by construction, without scripts. No I/O here."""

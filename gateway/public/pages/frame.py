@@ -79,7 +79,7 @@ def page(title: str, body: Html) -> Html:
 
 
 def reference_of(*parts: str) -> Html:
-    """What leads from the page of an error to the log: reason and id. Nothing where there is neither."""
+    """Return the reason and id that lead from an error page to the log; empty if there is neither."""
     codes = join(html(" <code>{part}</code>", part=part) for part in parts if part)
     return html(_REFERENCE, codes=codes) if codes else html("")
 

@@ -1,4 +1,4 @@
-"""How Apple and Windows devices are pointed to this server, and the profiles that do it for Apple's."""
+"""The instructions that point Apple and Windows devices to this server, and Apple's configuration profiles."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _NAMESPACE = uuid.UUID("7a1f3f0e-6a5b-5f27-9f0d-1d0a7b3c5a41")
 
 
 def apple_page(server_url: str) -> Html:
-    """How to connect iPhones, iPads, Macs and Apple TVs."""
+    """The page on how to connect iPhones, iPads, Macs and Apple TVs."""
     return page("Connect an Apple device", html(_APPLE, server_url=server_url))
 
 
 def windows_page(server_url: str) -> Html:
-    """How to connect Windows."""
+    """The page on how to connect Windows."""
     return page("Connect a Windows device", html(_WINDOWS, server_url=server_url))
 
 

@@ -1,4 +1,4 @@
-"""The page at the root: what this server is, and how a device joins it. The icon of all pages."""
+"""The page at the root, which explains how a device joins, and the icon of all pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML that cannot be forged: a template's fields are escaped unless they are HTML already."""
+"""HTML escaped by construction: a template's fields are escaped unless they are HTML already."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def done_page(user: str, device: Html, notices: Sequence[str] = ()) -> Html:
 
 
 def notices_of(notices: Sequence[str]) -> Html:
-    """What was left out of the provider's claims, folded; nothing if there is nothing."""
+    """Return the claims of the provider that were ignored, folded; empty if there are none."""
     items = join([html("<li>{text}</li>", text=text) for text in notices])
     return html(_NOTICES, items=items) if notices else html("")
 

@@ -100,7 +100,8 @@ async def test_services_learn_who_calls_over_which_wire(seen: list[Caller | None
     await traced.tailnet.admin.ListUsers(user_pb2.ListUsersRequest())
     stub: Any = headscale_pb2_grpc.HeadscaleServiceStub(traced.tcp)
     await stub.ListUsers(user_pb2.ListUsersRequest(), metadata=(("authorization", f"Bearer {traced.key}"),))
-    assert (await traced.web.get("/api/v1/user")).status_code == 200
+    answer = await traced.web.get("/api/v1/user")
+    assert answer.status_code == 200, answer.text  # a refused call reaches no service and leaves no caller
     assert seen == [
         Caller("grpc", system_user=getpass.getuser()),
         Caller("grpc", "127.0.0.1", prefix),

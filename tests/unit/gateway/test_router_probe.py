@@ -10,7 +10,7 @@ from tests.fakes.tunnel import FakeTime, FakeWriter
 
 @dataclass
 class Session:
-    writer: FakeWriter | None = field(default_factory=FakeWriter)
+    writer: FakeWriter = field(default_factory=FakeWriter)
 
 
 class Sessions:

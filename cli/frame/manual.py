@@ -60,12 +60,12 @@ def _man(arguments: argparse.Namespace) -> None:
 
 
 def name_of(command: Command) -> str:
-    """The name of a page, as `headscale-users-create`."""
+    """Return the name of a page, as `headscale-users-create`."""
     return "-".join(("headscale", *command.words))
 
 
 def page(command: Command) -> str:
-    """A manual page in roff."""
+    """Return a manual page in roff."""
     return "\n".join(_page(command)) + "\n"
 
 

@@ -76,7 +76,7 @@ def data(message: Message) -> Any:
 
 
 def _complete(message: Message, shown: dict[str, Any]) -> dict[str, Any]:
-    """The same with null for what is absent, as the REST API has it."""
+    """Return the same with null for what is absent, as the REST API has it."""
     whole: dict[str, Any] = {}
     for field in message.DESCRIPTOR.fields:
         name = field.json_name
@@ -163,12 +163,12 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, spare: Sequenc
 
 
 def _colours() -> bool:
-    """Whether the output is a terminal that wants colours."""
+    """Return whether the output is a terminal that wants colours."""
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def when(moment: Timestamp | None, *, absent: str = "-") -> str:
-    """A time for people, in UTC."""
+    """Return a time for people, in UTC."""
     if moment is None or (not moment.seconds and not moment.nanos):
         return absent
     at = time.gmtime(moment.seconds)
@@ -177,7 +177,7 @@ def when(moment: Timestamp | None, *, absent: str = "-") -> str:
 
 @cache
 def columns() -> int:
-    """The width of the terminal."""
+    """Return the width of the terminal."""
     with suppress(ValueError):
         return max(int(os.environ.get("COLUMNS", "")), 40)
     with suppress(OSError):

@@ -53,7 +53,7 @@ class Parser(argparse.ArgumentParser):
         return f"unknown option {name}" + nearest(name, self._option_string_actions)
 
     def format_help(self) -> str:
-        """The help, with every command in it."""
+        """Return the help, with every command in it."""
         for action in self._actions:
             if isinstance(action, Nouns):
                 action.load_all()

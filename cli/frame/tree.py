@@ -26,7 +26,7 @@ class Command:
 
     @property
     def runs(self) -> bool:
-        """Whether it can be run."""
+        """True if it can be run."""
         return self.parser.get_default("run") is not None
 
     @property

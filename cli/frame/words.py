@@ -27,7 +27,7 @@ class _Read:
     switches: dict[str, bool] = field(default_factory=dict)
     arguments: list[str] = field(default_factory=list)
     ended: bool = False
-    """Whether `--` was read, after which every word is an argument."""
+    """True if `--` was read, after which every word is an argument."""
 
     def words(self) -> Iterator[str]:
         """Yield options before arguments."""

@@ -28,7 +28,7 @@ CHANNEL = (("grpc.max_receive_message_length", -1),)
 
 
 def configuration(arguments: argparse.Namespace) -> Config:
-    """The configuration that the command line names, or the first one of the search path.
+    """Return the configuration that the command line names, or the first one of the search path.
 
     Raises:
         CommandError: there is none, or it does not hold together.
@@ -150,7 +150,7 @@ class Remote:
         return self.lists.node(text)
 
     def user(self, text: str) -> user_pb2.User:
-        """The one user that an id, a name or an e-mail names.
+        """Return the one user that an id, a name or an e-mail names.
 
         Raises:
             CommandError: none, or several.

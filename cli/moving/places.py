@@ -28,7 +28,7 @@ class Places:
     source: DatabaseConfig
     target: Config
     target_exists: bool
-    """Whether our tables are there already."""
+    """True if our tables are there already."""
     neighbour: DatabaseConfig | None = None
     """The database of PostgreSQL beside which the target is made, which is missing; None if it is there."""
 

@@ -64,7 +64,7 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _shown(node: Any, described: dict[int, Any]) -> Any:
-    """A node as data, with the words of its client where they were asked for."""
+    """Return a node as data, with the words of its client where they were asked for."""
     shown = data(node)
     if node.id in described:
         shown["client"] = data(described[node.id])

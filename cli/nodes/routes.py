@@ -30,17 +30,17 @@ class Route:
 
     @property
     def enabled(self) -> bool:
-        """Whether it is approved."""
+        """True if it is approved."""
         return self.prefix in self.node.approved_routes
 
     @property
     def advertised(self) -> bool:
-        """Whether the node advertises it."""
+        """True if the node advertises it."""
         return self.prefix in self.node.available_routes
 
     @property
     def primary(self) -> bool:
-        """Whether the node is the primary of this route. Exit routes have none."""
+        """True if the node is the primary of this route. Exit routes have none."""
         return self.prefix in self.node.subnet_routes and self.prefix not in _EXITS
 
     def shown(self) -> dict[str, Any]:

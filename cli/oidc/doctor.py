@@ -27,11 +27,11 @@ class ExaminationResult:
 
     @property
     def failed(self) -> bool:
-        """Whether any check failed."""
+        """True if any check failed."""
         return any(finding.level is Level.FAIL for finding in self.findings)
 
     def data(self, dump: bool) -> dict[str, Any]:
-        """The findings as data for `-o json`; with `dump`, also the facts."""
+        """Return the findings as data for `-o json`; with `dump`, also the facts."""
         found = [{**asdict(finding), "level": finding.level.value} for finding in self.findings]
         return {"ok": not self.failed, "findings": found, **({"dump": self.dump} if dump else {})}
 

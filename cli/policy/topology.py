@@ -19,7 +19,7 @@ _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fal
 
 
 def read_topology(path: str) -> dict[str, Any]:
-    """A described tailnet. Raises: `CommandError`."""
+    """Return a described tailnet. Raises: `CommandError`."""
     text = read_file(path)
     try:
         found = json.loads(text, parse_float=str, object_pairs_hook=_once)

@@ -38,7 +38,7 @@ def _configtest(arguments: argparse.Namespace) -> None:
 
 
 def _read(arguments: argparse.Namespace) -> Config:
-    """The configuration; what is noticed beside a refusal is shown with it."""
+    """Return the configuration; what is noticed beside a refusal is shown with it."""
     from services.shared.config import ConfigError
 
     try:
@@ -85,7 +85,7 @@ def _database(config: Config) -> tuple[str, str, str] | None:
 
 
 def _is_served(config: Config) -> bool:
-    """Whether a server listens at the unix socket of this configuration."""
+    """Return whether a server listens at the unix socket of this configuration."""
     import socket
 
     with socket.socket(socket.AF_UNIX) as probe:

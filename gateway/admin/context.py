@@ -33,7 +33,7 @@ class Arrival:
     authorization: str | None = field(default=None, repr=False)
     """The credential as the wire carries it; None: none was sent."""
     trusted: bool = False
-    """Whether the file mode of the unix socket stands for the credential."""
+    """True if the file mode of the unix socket stands for the credential."""
     system_user: str = ""
     """Operating system user on the other end of the unix socket; empty: not known."""
     traceparent: str = ""

@@ -84,7 +84,7 @@ class LocalSocket:
         return _FirstBytes(self)
 
     def room(self) -> bool:
-        """Whether another connection may be open."""
+        """Return whether another connection may be open."""
         return len(self._open) + len(self._state.connections) < MAX_CONNECTIONS
 
     def opened(self, connection: _FirstBytes) -> None:

@@ -36,7 +36,7 @@ class Method:
 
     @property
     def changes(self) -> bool:
-        """Whether the contract allows it to change anything."""
+        """True if the contract allows it to change anything."""
         return bool(self.contract.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS)
 
     @property

@@ -214,7 +214,7 @@ async def _ask(call: Awaitable[_T]) -> _T:
 
 
 def translated(error: grpc.aio.AioRpcError) -> AuthError:
-    """A status as the use cases know it."""
+    """Return a status as the use cases know it."""
     text = error.details() or "refused"
     if error.code() in _REFUSALS:
         return RefusedError(text)

@@ -27,7 +27,7 @@ TOO_MANY = "newer requests wait for this login"
 
 
 def topic_of(tailnet: TailnetId) -> str:
-    """The bus topic of a tailnet's decided logins and checks."""
+    """Return the bus topic of a tailnet's decided logins and checks."""
     return f"smartscale.{tailnet}.auth.logins"
 
 
@@ -119,7 +119,7 @@ class BusLoginNotifications:
         await self._bus.publish(self._topic, auth_id.encode())
 
     def awaited(self) -> tuple[AuthId, ...]:
-        """The logins and checks that requests wait for."""
+        """Return the logins and checks that requests wait for."""
         return tuple(self._waiters)
 
     def wake(self, auth_id: str) -> None:

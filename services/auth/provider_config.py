@@ -14,14 +14,14 @@ from services.shared.config.login import OidcConfig, ProviderConfig, key_of_prov
 
 
 def credentials_of(config: ProviderConfig) -> Credentials:
-    """The client credentials for a provider."""
+    """Return the client credentials for a provider."""
     return Credentials(
         config.client_id, config.client_secret, config.client_secret_path, config.private_key_path, config.client_auth
     )
 
 
 def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
-    """The HTTP client for a provider.
+    """Return the HTTP client for a provider.
 
     Raises:
         ConfigError: the extra authorities cannot be read.
@@ -60,7 +60,7 @@ def check_provider(name: str, config: ProviderConfig, credentials: Credentials) 
 
 
 def redirect_uri_of(server_url: str, name: str) -> str:
-    """The redirect URL of a provider: each has its own, as a defence against mix-up attacks (RFC 9700 §4.4)."""
+    """Return the redirect URL of a provider: each has its own, as a defence against mix-up attacks (RFC 9700 §4.4)."""
     return f"{server_url.rstrip('/')}/oidc/callback" + (f"/{name}" if name else "")
 
 
@@ -83,7 +83,7 @@ def _stated(config: ProviderConfig) -> StatedTrust:
 
 
 def settings_of(server_url: str, name: str, config: ProviderConfig, trust: ProviderTrust = UNLIMITED) -> SignInSettings:
-    """The settings of sign-ins at one provider of the configuration; `trust` as `trust_in` returns it."""
+    """Return the settings of sign-ins at one provider of the configuration; `trust` as `trust_in` returns it."""
     claims = config.claims
     return SignInSettings(
         client_id=config.client_id,

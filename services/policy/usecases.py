@@ -146,7 +146,7 @@ class Policies:
         return current.text if current is not None else ""
 
     async def _read(self) -> Topology | None:
-        """The live tailnet under the rules of the configuration; None when the registry does not answer."""
+        """Return the live tailnet under the rules of the configuration; None when the registry does not answer."""
         found = Topology() if self._tailnet is None else await self._tailnet.read()
         if found is None:
             return None

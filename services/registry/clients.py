@@ -1,4 +1,4 @@
-"""The service that the registry asks: the policy, whose compiled form it keeps up with for automatic approval."""
+"""Follows the policy service's log, so that `usecases.approval` has the compiled policy in force."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TIMEOUT = 10.0
 
 
 class ApprovalPolicyLog:
-    """The log of the policy service, applied to automatic approval."""
+    """The policy service's log; each record replaces the policy in `usecases.approval`."""
 
     service = "policy"
 
@@ -32,11 +32,11 @@ class ApprovalPolicyLog:
 
     @property
     def position(self) -> int:
-        """Number of the last change of policy that is in use."""
+        """Number of the last policy change applied."""
         return self._position
 
     async def changes(self, after: int) -> policy_pb2.GetChangesResponse:
-        """Ask the policy service for the records after a position."""
+        """Fetch the policy service's records after a position."""
         request = policy_pb2.GetChangesRequest(tailnet_id=self._tailnet, after=after)
         return await self._stub.GetChanges(request, timeout=_TIMEOUT)
 
@@ -44,8 +44,8 @@ class ApprovalPolicyLog:
         """Use the newest of these policies.
 
         Raises:
-            UnavailableError: the database cannot be used, so routes wait for their approval.
-            ValueError: a newer program compiled the policy.
+            UnavailableError: the database cannot be used; routes stay unapproved until a retry.
+            ValueError: a newer release compiled the policy.
         """
         await self._use(policy_pb2.Change.FromString(records[-1].payload).compiled)
         self._position = records[-1].seq
@@ -54,8 +54,8 @@ class ApprovalPolicyLog:
         """Use the policy in force.
 
         Raises:
-            UnavailableError: the database cannot be used, so routes wait for their approval.
-            ValueError: a newer program compiled the policy.
+            UnavailableError: the database cannot be used; routes stay unapproved until a retry.
+            ValueError: a newer release compiled the policy.
         """
         request = policy_pb2.GetCompiledRequest(tailnet_id=self._tailnet)
         answer = await self._stub.GetCompiled(request, timeout=_TIMEOUT)
@@ -69,6 +69,6 @@ class ApprovalPolicyLog:
 
 
 def policy_follower(channel: grpc.aio.Channel, bus: Bus, change: PolicyChange, tailnet: TailnetId) -> Follower:
-    """Return the follower that keeps automatic approval at the policy in force; approval rests until it is known."""
+    """Return the follower that updates automatic approval; nothing is approved until the first policy arrives."""
     log = ApprovalPolicyLog(channel, change, tailnet)
     return Follower(bus, tailnet, (log,), log.start_over, expected=(UnavailableError, ValueError))

@@ -35,7 +35,7 @@ Samples = list[tuple[dict[str, str], float]]
 
 
 class RegistryMetrics(LedgerObserver):
-    """The registry's numbers in one Prometheus registry."""
+    """The registry's metrics in one Prometheus registry."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._facts = Counter("smartscale_registry_changes", "Changes recorded in the log.", registry=registry)
@@ -48,7 +48,7 @@ class RegistryMetrics(LedgerObserver):
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
             registry=registry,
         )
-        # The same by Headscale's names, for boards that were made for it.
+        # The same under Headscale's names, for dashboards that were made for it.
         self._batches = Histogram(
             "headscale_nodestore_batch_size",
             "Works that shared a transaction.",

@@ -1,4 +1,4 @@
-"""Publishes committed records. The log is the truth: a lost message costs a reader one question to its owner."""
+"""Publishes committed log records on the bus. The log is the truth: after a lost message readers fetch from the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_RECORDS = 1000
 
 
 class Outbox:
-    """Publishes the records of one tailnet."""
+    """Publisher of one tailnet's records."""
 
     def __init__(self, bus: Bus, store: Store, tailnet: TailnetId) -> None:
         self._bus = bus
@@ -26,7 +26,7 @@ class Outbox:
         self._tailnet = tailnet
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """Send records that were just committed."""
+        """Publish records that were just committed."""
         for part in parts(records, lambda record: len(record.payload), _MAX_RECORDS, _MAX_BYTES):
             batch = common_pb2.ChangeBatch(
                 tailnet_id=self._tailnet,
@@ -36,7 +36,7 @@ class Outbox:
             await self._bus.publish(topic(self._tailnet, SERVICE), batch.SerializeToString())
 
     async def nudge(self) -> None:
-        """Send the newest record again, so that readers notice what a crash between commit and publish kept from them.
+        """Publish the newest record again, so that readers detect records lost by a crash between commit and publish.
 
         Raises:
             StoreUnavailableError: the database cannot be read.

@@ -1,7 +1,7 @@
-"""The port to the database: one tailnet's rows, its numbered log, and a lock on both.
+"""The protocol of the database: one tailnet's rows, its numbered log, and a lock on both.
 
-`Store.transaction` holds the tailnet's lock from its first statement, so whoever is inside sees the newest state and
-nobody else can number a change. Every failure of the database is `StoreUnavailableError`.
+`Store.transaction` holds the tailnet's lock from its first statement, so its holder sees the newest state and
+alone can number a change. Every failure of the database is `StoreUnavailableError`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class StoreUnavailableError(UnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One row of the log as readers get it."""
+    """One record of the log, as readers get it."""
 
     seq: int
     payload: bytes
@@ -40,7 +40,7 @@ class GatewayRecord:
     gateway_id: str
     heard_at: datetime
     complete: bool
-    """Whether it ever reported all its sessions: until then it is asked to."""
+    """True once it has reported all its sessions; until then it is asked for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +52,42 @@ class Absence:
 
 
 class FactCodec(Protocol):
-    """How facts become payloads of the log, and facts again."""
+    """Encoder and decoder of facts as payloads of the log."""
 
     def encode(self, seq: int, time: datetime, fact: Fact) -> bytes:
-        """The payload of one change."""
+        """Return the payload of one change."""
         ...
 
     def decode(self, payload: bytes) -> Fact:
-        """What `encode` was given."""
+        """Return the fact of a payload."""
         ...
 
 
 class Log(Protocol):
-    """What can be read, inside a transaction or outside."""
+    """The reads, inside a transaction and outside."""
 
     async def position(self) -> int:
-        """The number of the newest change; 0 before the first."""
+        """Return the number of the newest change; 0 before the first."""
         ...
 
     async def load(self) -> State:
-        """Everything, at one position."""
+        """Load the whole state, at one position."""
         ...
 
     async def records(self, after: int, limit: int) -> list[Record]:
-        """The records after a position, in order, as far as they are kept: the first may not be `after + 1`."""
+        """Return stored records after a position, in order; old ones are deleted, so not always from `after + 1`."""
         ...
 
     async def absences(self) -> list[Absence]:
-        """All absences, oldest first."""
+        """Return all absences, oldest first."""
         ...
 
     async def gateways(self) -> list[GatewayRecord]:
-        """All gateways, the one longest unheard first."""
+        """Return all gateways, the one with the oldest beat first."""
         ...
 
     async def relays_heard(self) -> Mapping[str, datetime]:
-        """When each relay last announced itself."""
+        """Return the time of each relay's last announcement."""
         ...
 
 
@@ -103,11 +103,11 @@ class Transaction(Log, Protocol):
         ...
 
     async def trim(self, keep: int, young: datetime, at_most: int) -> int:
-        """Forget records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
+        """Delete records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
         ...
 
     async def gateway(self, gateway_id: str) -> GatewayRecord | None:
-        """One gateway."""
+        """Return one gateway."""
         ...
 
     async def put_gateway(self, gateway: GatewayRecord) -> None:
@@ -115,11 +115,11 @@ class Transaction(Log, Protocol):
         ...
 
     async def remove_gateway(self, gateway_id: str) -> set[NodeId]:
-        """Forget a gateway and its sessions; returns the nodes that these served."""
+        """Delete a gateway and its sessions. Returns the nodes of these sessions."""
         ...
 
     async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
-        """The sessions of a gateway."""
+        """Return the sessions of a gateway."""
         ...
 
     async def sessions_digest(self, gateway_id: str) -> SessionsDigest:
@@ -131,11 +131,11 @@ class Transaction(Log, Protocol):
         ...
 
     async def close_sessions(self, gateway_id: str, session_ids: Collection[int]) -> set[NodeId]:
-        """Remove sessions; returns the nodes that they served."""
+        """Remove sessions. Returns the nodes of these sessions."""
         ...
 
     async def with_sessions(self, nodes: Collection[NodeId]) -> set[NodeId]:
-        """Those of these nodes that have a session at any gateway."""
+        """Return those of the given nodes that have a session at any gateway."""
         ...
 
     async def put_absences(self, nodes: Collection[NodeId], since: datetime) -> None:
@@ -147,19 +147,19 @@ class Transaction(Log, Protocol):
         ...
 
     async def link(self, issuer: str, subject: str) -> Link | None:
-        """The link of an identity."""
+        """Return the link of an identity."""
         ...
 
     async def links(self, user_id: UserId | None = None) -> list[Link]:
-        """The links of a user or of everybody, ordered by user, issuer and subject."""
+        """Return the links of one user or of all, ordered by user, issuer and subject."""
         ...
 
     async def remove_link(self, issuer: str, subject: str) -> None:
-        """Forget an identity."""
+        """Delete the link of an identity."""
         ...
 
     async def history(self, user_id: UserId) -> list[HistoryEntry]:
-        """A user's history, newest first."""
+        """Return a user's history, newest first."""
         ...
 
     async def put_link(self, link: Link) -> None:
@@ -167,23 +167,23 @@ class Transaction(Log, Protocol):
         ...
 
     async def forget_person(self, user_id: UserId) -> None:
-        """Forget a user's links, standing and history."""
+        """Delete a user's links, standing and history."""
         ...
 
     async def standing(self, user_id: UserId) -> Standing | None:
-        """The last change of a user's standing."""
+        """Return the last change of a user's standing."""
         ...
 
     async def put_standing(self, standing: Standing) -> None:
-        """Note the last change of a user's standing."""
+        """Store the last change of a user's standing."""
         ...
 
     async def add_history(self, entries: Sequence[HistoryEntry]) -> None:
-        """Add to histories; of each attribute of a person only the last entries are kept."""
+        """Add history entries; only the last entries of each attribute of a person are stored."""
         ...
 
     async def hear_relay(self, name: str, now: datetime) -> None:
-        """Note that a relay announced itself."""
+        """Store the time of a relay's announcement."""
         ...
 
 

@@ -17,7 +17,7 @@ _NUDGE_EVERY = 15.0
 
 
 class KeeperTimer:
-    """Waits for the next due thing. A database that does not answer delays it and ends nothing."""
+    """Timer that runs the keeper when something is due. An unreachable database delays it and does not end it."""
 
     def __init__(self, keeper: Keeper, outbox: Outbox) -> None:
         self._keeper = keeper
@@ -26,7 +26,7 @@ class KeeperTimer:
         self._next_nudge = 0.0
 
     def wake(self) -> None:
-        """Check now what is due, because something new was stored."""
+        """Recompute the next due time, because something was stored."""
         self._wake.set()
 
     async def _nudge(self) -> None:
@@ -36,7 +36,7 @@ class KeeperTimer:
             self._next_nudge = now + _NUDGE_EVERY
 
     async def run(self) -> None:
-        """Act on what is due, at once and then each time something is; ends only when cancelled."""
+        """Run the keeper now and whenever something is due, until cancelled."""
         while True:
             self._wake.clear()
             try:

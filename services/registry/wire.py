@@ -1,4 +1,4 @@
-"""Between the registry's values and its protobuf messages, both ways. Shared by the RPC border and the change log."""
+"""Converts the registry's records and facts to protobuf and back, for `rpc` and the change log."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NODE_BYTES = 512
-"""Of a record without its variable parts, rounded up."""
+"""Bytes of a record without its variable parts, rounded up."""
 _TEXT_BYTES = 64
-"""Of an endpoint, a route, a tag or a group, rounded up."""
+"""Bytes of an endpoint, a route, a tag or a group, rounded up."""
 
 
 def to_timestamp(value: datetime) -> Timestamp:
-    """An instant as protobuf has it."""
+    """Convert an instant to a protobuf timestamp."""
     since = value - _EPOCH
     return Timestamp(seconds=since.days * 86400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def from_timestamp(stamp: Timestamp) -> datetime:
-    """An instant in UTC."""
+    """Return an instant in UTC."""
     return stamp.ToDatetime(tzinfo=UTC)
 
 
 def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
-    """A node as a message."""
+    """Return a node as a message."""
     message = node_types.Node(
         id=node.id,
         tailnet_id=tailnet,
@@ -80,7 +80,7 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
 
 
 def node_from_proto(message: node_types.Node) -> Node:
-    """A node from a message that we wrote."""
+    """Return a node from one of our own messages."""
     return Node(
         id=NodeId(message.id),
         stable_id=message.stable_id,
@@ -117,12 +117,12 @@ def node_from_proto(message: node_types.Node) -> Node:
 
 
 def node_size(node: Node) -> int:
-    """Return about how many bytes a node's message has; cheaper than encoding it."""
+    """Estimate the bytes of a node's message; cheaper than encoding it."""
     return _NODE_BYTES + len(node.hostinfo) + _TEXT_BYTES * (len(node.endpoints) + _texts(node))
 
 
 def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
-    """Return what policies can ask of a node; `suspended` says that its owner is."""
+    """Convert a node to the subject that policies see; `suspended` is its owner's state."""
     message = node_types.Subject(
         id=node.id,
         given_name=node.given_name,
@@ -144,7 +144,7 @@ def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
 
 
 def subject_size(node: Node) -> int:
-    """Return about how many bytes the message of a node's subject has."""
+    """Estimate the bytes of a subject's message."""
     return _NODE_BYTES + _TEXT_BYTES * _texts(node)
 
 
@@ -153,12 +153,12 @@ def _texts(node: Node) -> int:
 
 
 def user_size(user: User) -> int:
-    """Return about how many bytes a user's message has."""
+    """Estimate the bytes of a user's message."""
     return _NODE_BYTES + len(user.profile_pic_url) + _TEXT_BYTES * len(user.groups)
 
 
 def user_to_proto(user: User, tailnet: TailnetId) -> user_types.User:
-    """A user as a message."""
+    """Return a user as a message."""
     return user_types.User(
         id=user.id,
         tailnet_id=tailnet,
@@ -176,7 +176,7 @@ def user_to_proto(user: User, tailnet: TailnetId) -> user_types.User:
 
 
 def user_from_proto(message: user_types.User) -> User:
-    """A user from a message that we wrote."""
+    """Return a user from one of our own messages."""
     return User(
         id=UserId(message.id),
         name=message.name,
@@ -193,7 +193,7 @@ def user_from_proto(message: user_types.User) -> User:
 
 
 def relay_to_proto(relay: Relay) -> relay_types.Relay:
-    """A relay as a message."""
+    """Return a relay as a message."""
     return relay_types.Relay(
         region_id=relay.region_id,
         region_code=relay.region_code,
@@ -209,7 +209,7 @@ def relay_to_proto(relay: Relay) -> relay_types.Relay:
 
 
 def relay_from_proto(message: relay_types.Relay) -> Relay:
-    """A relay from a message, unchecked."""
+    """Return a relay from a message, unchecked."""
     return Relay(
         region_id=message.region_id,
         region_code=message.region_code,
@@ -225,13 +225,13 @@ def relay_from_proto(message: relay_types.Relay) -> Relay:
 
 
 class ProtoFactCodec:
-    """Facts as `Change` messages: what the log stores and the bus carries."""
+    """Codec of facts as `Change` messages, which the log stores and the bus carries."""
 
     def __init__(self, tailnet: TailnetId) -> None:
         self._tailnet = tailnet
 
     def encode(self, seq: int, time: datetime, fact: Fact) -> bytes:
-        """The payload of one change."""
+        """Return the payload of one change."""
         change = pb.Change(seq=seq, time=to_timestamp(time))
         match fact:
             case NodePut(node):
@@ -251,10 +251,10 @@ class ProtoFactCodec:
         return change.SerializeToString()
 
     def decode(self, payload: bytes) -> Fact:
-        """What `encode` was given.
+        """Decode the fact of a payload.
 
         Raises:
-            ValueError: a newer program wrote a kind of change that this one does not know.
+            ValueError: the kind of change is unknown, because a newer release wrote it.
         """
         change = pb.Change.FromString(payload)
         kind = change.WhichOneof("fact")

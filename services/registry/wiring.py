@@ -1,4 +1,4 @@
-"""Plugs the registry together. The only place that knows which store and bus are in use."""
+"""Builds the registry from the configuration. The only module that knows which store and bus are in use."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class RegistryService:
         registry_pb2_grpc.add_RegistryServiceServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
-        """Bring the tables up to date, load the tailnet, begin to act on time; returns when ready to answer.
+        """Migrate the tables, load the tailnet and start the timer; return when ready to serve.
 
         Raises:
             StoreUnavailableError: the database cannot be used.
@@ -100,14 +100,14 @@ class RegistryService:
             self._background.keep(self._follower.run, "registry policy follower")
 
     async def stop(self) -> None:
-        """Finish what is in hand and close the database."""
+        """Finish the current transaction and close the database."""
         await self._background.stop()
         await self.ledger.stop()
         await self._engine.dispose()
 
 
 async def build(config: Config, deps: Deps, settings: RegistrySettings | None = None) -> RegistryService:
-    """Make the service from the configuration and what the process hands it."""
+    """Build the service from the configuration and the dependencies of the process."""
     return RegistryService(config, deps, settings or settings_of(config))
 
 

@@ -43,7 +43,7 @@ class Batch:
     records: Sequence[common_pb2.LogRecord] = ()
     traceparent: str = ""
     lossy: bool = False
-    """Whether messages may have been lost before this point: the reader must ask the owners of its logs."""
+    """True if messages may have been lost before this point: the reader must ask the owners of its logs."""
 
 
 async def batches(messages: AsyncIterator[Message | Reconnected]) -> AsyncIterator[Batch]:
@@ -73,7 +73,7 @@ class ChangesPage(Protocol):
 
     @property
     def reset(self) -> bool:
-        """Whether the log does not reach back to the position, so that a snapshot is needed."""
+        """True if the log does not reach back to the position, so that a snapshot is needed."""
         ...
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def exact(text: bytes) -> bytes:
-    """A copy that takes only the room it needs.
+    """Return a copy that takes only the room it needs.
 
     orjson hands out its working buffer with the length corrected but the rest still allocated, so 430 bytes hold 8 KiB
     for as long as they live; zstandard does the same with room for the worst case. What is sent and forgotten need not

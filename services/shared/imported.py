@@ -110,7 +110,7 @@ class ImportedNode:
     forced_tags: tuple[str, ...] = ()
     """Tags given by an administrator or by a pre-auth key."""
     requested_by_policy: bool = False
-    """Whether this release granted requested tags by asking the policy each time (0.27 and earlier)."""
+    """True if this release granted requested tags by asking the policy each time (0.27 and earlier)."""
     hostinfo: bytes = b""
     """JSON as stored."""
     endpoints: tuple[str, ...] = ()

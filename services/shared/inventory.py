@@ -62,7 +62,7 @@ class NodeFields(Protocol):
 
     @property
     def online(self) -> bool:
-        """Whether a map session is open."""
+        """True if a map session is open."""
         ...
 
 
@@ -105,7 +105,7 @@ class Suspendable(Protocol):
 
     @property
     def suspended(self) -> bool:
-        """Whether the user's nodes have no access."""
+        """True if the user's nodes have no access."""
         ...
 
 

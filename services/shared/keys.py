@@ -41,12 +41,12 @@ class PublicKey:
 
     @classmethod
     def zero(cls) -> Self:
-        """The key of 32 zero bytes: on this wire it means "none"."""
+        """Return the key of 32 zero bytes: on this wire it means "none"."""
         return cls(bytes(32))
 
     @property
     def is_zero(self) -> bool:
-        """Whether this stands for "none"."""
+        """True if this stands for "none"."""
         return not any(self.raw)
 
     def __str__(self) -> str:
@@ -113,5 +113,5 @@ class PrivateKey:
         return cls(bytes.fromhex(text[len(cls.prefix) :]))
 
     def text(self) -> str:
-        """The secret text form, for a file of mode 0600."""
+        """Return the secret text form, for a file of mode 0600."""
         return self.prefix + self.raw.hex()

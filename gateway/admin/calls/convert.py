@@ -40,7 +40,7 @@ def by_id(users: Iterable[user_types.User]) -> dict[int, user_types.User]:
 
 
 def user(found: user_types.User) -> user_pb2.User:
-    """A user; one without a name shows its e-mail or provider id instead, as Headscale's does."""
+    """Return a user; one without a name shows its e-mail or provider id instead, as Headscale's does."""
     return user_pb2.User(
         id=found.id,
         name=found.name or found.email or found.provider_id,
@@ -54,13 +54,13 @@ def user(found: user_types.User) -> user_pb2.User:
 
 
 def owner(user_id: int, users: Users) -> user_pb2.User:
-    """The owner of a node: the synthetic tagged-devices when no user owns it."""
+    """Return the owner of a node: the synthetic tagged-devices when no user owns it."""
     found = users.get(user_id)
     return user(found) if found is not None else TAGGED_DEVICES
 
 
 def pre_auth_key(found: auth_pb2.PreAuthKey, users: Users) -> preauthkey_pb2.PreAuthKey:
-    """A pre-auth key; without an owner when tags own its nodes.
+    """Return a pre-auth key; without an owner when tags own its nodes.
 
     A reusable key is never shown as used, as in Headscale since 0.25.
     """
@@ -79,7 +79,7 @@ def pre_auth_key(found: auth_pb2.PreAuthKey, users: Users) -> preauthkey_pb2.Pre
 
 
 def api_key(found: auth_pb2.ApiKey) -> apikey_pb2.ApiKey:
-    """An API key without its secret."""
+    """Return an API key without its secret."""
     return apikey_pb2.ApiKey(
         id=found.id,
         prefix=masked(found.prefix),
@@ -103,7 +103,7 @@ def node(
     keys: Mapping[int, auth_pb2.PreAuthKey] | None = None,
     served: Iterable[str] = (),
 ) -> node_pb2.Node:
-    """A node; `keys` are the pre-auth keys by id, where the caller has them, `served` the routes that it serves."""
+    """Return a node; `keys` are the pre-auth keys by id, if the caller has them, `served` its served routes."""
     key = (keys or {}).get(found.pre_auth_key_id)
     return node_pb2.Node(
         id=found.id,

@@ -70,7 +70,7 @@ def examine_identity(report: DoctorReport, identity: StoredIdentity, config: Con
 
 
 def _provider_of(issuer: str, config: Config) -> tuple[str, ProviderConfig] | None:
-    """The provider of an identity: by its issuer, else by its origin where the issuer names no application."""
+    """Return the provider of an identity: by its issuer, else by its origin where the issuer names no application."""
     providers = config.oidc.in_use()
     exact = [
         (name, one) for name, one in providers.items() if effective_issuer(one.issuer, one.app_id) == issuer.rstrip("/")

@@ -65,7 +65,7 @@ class DoctorReport:
 
     @property
     def failed(self) -> bool:
-        """Whether any check failed."""
+        """True if any check failed."""
         return any(finding.level is Level.FAIL for finding in self.findings)
 
 

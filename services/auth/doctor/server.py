@@ -30,7 +30,7 @@ async def examine_server_url(server_url: str) -> DoctorReport:
 
 
 async def _examine_answer(report: DoctorReport, server_url: str) -> None:
-    """Whether it is our server that answers there, and not only its proxy."""
+    """Return whether it is our server that answers there, and not only its proxy."""
     http = ProviderHttp()
     url = server_url.rstrip("/") + "/health"
     try:

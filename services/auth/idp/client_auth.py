@@ -33,7 +33,7 @@ class Credentials:
     """Empty: chosen by what the provider declares."""
 
     def current_secret(self) -> str:
-        """The secret as it is now.
+        """Return the secret as it is now.
 
         Raises:
             UnusableSecretError: the file cannot be read, or what it holds was copied wrongly.
@@ -48,7 +48,7 @@ class Credentials:
 
 
 def checked_secret(text: str) -> str:
-    """A secret without the usual accidents of copying.
+    """Return a secret without the usual accidents of copying.
 
     Raises:
         UnusableSecretError: it is empty or has blanks or other characters that no provider makes.
@@ -91,12 +91,12 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
 
 
 def method_of(credentials: Credentials, metadata: Metadata) -> str:
-    """The authentication method to use first; empty if the provider takes none that is implemented here."""
+    """Return the authentication method to use first; empty if the provider takes none that is implemented here."""
     return next(iter(methods_of(credentials, metadata)), "")
 
 
 def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
-    """The authentication methods to try, in order.
+    """Return the authentication methods to try, in order.
 
     The configured one alone, else those that the provider declares. A provider that declares none should take the
     header (RFC 8414 §2), but some take the form only, so that is tried second.

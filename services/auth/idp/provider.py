@@ -215,7 +215,7 @@ def _json(body: bytes) -> dict[str, Any]:
 
 
 def _refuses_client(answer: ProviderResponse, document: dict[str, Any]) -> bool:
-    """Whether the token endpoint refuses our authentication, and not the code."""
+    """Return whether the token endpoint refuses our authentication, and not the code."""
     return answer.status == 401 or document.get("error") in ("invalid_client", "unauthorized_client", "invalid_request")
 
 

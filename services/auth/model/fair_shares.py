@@ -1,6 +1,6 @@
-"""Decides which pending entry makes room for a new one, so that no network can use up what all share. Pure.
+"""Selects the pending entry that a new one displaces, so that no network can exhaust a shared table. Pure.
 
-A full table takes from the group that holds the most, never from one that holds as little as the newcomer's. Groups are
+A full table displaces from the largest group, never from one as small as the newcomer's. Groups are
 nested: addresses below their subnets below the ranges that a provider is allotted, so that a host that moves within its
 own range gains nothing.
 
@@ -26,7 +26,7 @@ _PREFIXES = {4: (16, 24), 6: (32, 48)}
 
 
 class Progress(IntEnum):
-    """How far an entry has got; what has got further stays longer."""
+    """The progress of an entry; more advanced entries stay longer."""
 
     DECIDED = 0
     """A person has approved or refused it."""
@@ -45,7 +45,7 @@ class PendingEntry:
 
 
 def network_path(network: str) -> Path:
-    """The groups of a network as `services.shared.rate.network_of` names it; other text is a group of its own."""
+    """Return the groups of a network named by `services.shared.rate.network_of`; other text is its own group."""
     try:
         found = ipaddress.ip_network(network)
     except ValueError:
@@ -55,7 +55,7 @@ def network_path(network: str) -> Path:
 
 
 def losing_group(held: Mapping[Path, int], newcomer: Path) -> Path | None:
-    """The group that loses an entry to a newcomer, by how many each group holds; None if the newcomer is refused.
+    """Return the group that loses an entry to a newcomer, by the sizes of groups; None if the newcomer is refused.
 
     All paths have the same length.
     """
@@ -74,7 +74,7 @@ def losing_group(held: Mapping[Path, int], newcomer: Path) -> Path | None:
 
 
 def least_advanced(entries: Sequence[PendingEntry]) -> str:
-    """The key of the entry of one group that goes; `entries` are sorted from the oldest to the newest.
+    """Return the key of the entry of one group that goes; `entries` are sorted from the oldest to the newest.
 
     Raises:
         ValueError: there are no entries.

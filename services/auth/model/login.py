@@ -80,27 +80,27 @@ class Login:
 
     @property
     def decided(self) -> bool:
-        """Whether it was approved or rejected."""
+        """True if it was approved or rejected."""
         return self.state is not LoginState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Whether it has not expired."""
+        """Return whether it has not expired."""
         return now < self.expires_at
 
     def approved(self, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None) -> Self:
-        """The login after its approval."""
+        """Return the login after its approval."""
         return replace(self, state=LoginState.APPROVED, user_id=user_id, method=method, key_end=key_end)
 
     def admitted(self, node_id: NodeId) -> Self:
-        """The login after the registry admitted the node."""
+        """Return the login after the registry admitted the node."""
         return replace(self, state=LoginState.ADMITTED, node_id=node_id)
 
     def rejected(self, reason: str) -> Self:
-        """The login after its rejection by a person or a rule."""
+        """Return the login after its rejection by a person or a rule."""
         return replace(self, state=LoginState.REJECTED, reason=reason)
 
     def reopened(self) -> Self:
-        """The login after the registry refused the node for this user: another user may approve it."""
+        """Return the login after the registry refused the node for this user: another user may approve it."""
         return replace(self, state=LoginState.PENDING, user_id=NOBODY, key_end=None)
 
 

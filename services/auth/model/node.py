@@ -62,7 +62,7 @@ class KnownNode:
         return self.record.given_name
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether its key has expired. A tagged node's can be without an expiry: the registry recorded it."""
+        """Return whether its key has expired. A tagged node's can be without an expiry: the registry recorded it."""
         return is_expired(self.record.expired, self.expiry, now)
 
 
@@ -89,7 +89,7 @@ class KnownUser:
 
     @property
     def suspended(self) -> bool:
-        """Whether the user's nodes have no access."""
+        """True if the user's nodes have no access."""
         return self.record.suspended
 
 

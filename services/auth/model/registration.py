@@ -119,7 +119,7 @@ def _decide_registered(node: KnownNode, requested: datetime | None) -> Decision:
 
 
 def first_expiry(requested: datetime | None, lifetime: timedelta, now: datetime) -> datetime | None:
-    """The expiry of a new node's key as the client requests it; None if that is not earlier than the default."""
+    """Return the expiry of a new node's key as the client requests it; None if that is not earlier than the default."""
     if requested is None or requested <= now:
         return None
     if lifetime and requested >= now + lifetime:

@@ -58,12 +58,12 @@ class KeyText:
         return masked(self.kind, self.prefix)
 
     def matches(self, digest: str | None) -> bool:
-        """Whether the secret is the one behind a stored digest; takes as long when there is no row at all."""
+        """Return whether the secret is the one behind a stored digest; takes as long when there is no row at all."""
         same = hmac.compare_digest(digest_of(self.unverified_secret), digest or _NO_DIGEST)
         return same and digest is not None
 
     def matches_imported(self, digest: str) -> bool:
-        """Whether the secret is the one behind an imported bcrypt digest; takes 50 ms of CPU and more."""
+        """Return whether the secret is the one behind an imported bcrypt digest; takes 50 ms of CPU and more."""
         import bcrypt  # only a server with imported keys pays for it
 
         secret = self.unverified_secret.encode()
@@ -103,12 +103,12 @@ def read(kind: KeyKind, text: str) -> KeyText | None:
 
 
 def masked(kind: KeyKind, prefix: str) -> str:
-    """The text of a key in lists: its prefix without the secret."""
+    """Return the text of a key in lists: its prefix without the secret."""
     return f"{kind.value}{prefix}-***"
 
 
 def digest_of(secret: str) -> str:
-    """The digest that is stored of a secret, prefixed with its algorithm."""
+    """Return the digest that is stored of a secret, prefixed with its algorithm."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
 
 
@@ -119,5 +119,5 @@ def imported_digest(hashed: str) -> str | None:
 
 
 def is_imported(digest: str) -> bool:
-    """Whether a stored digest is another server's, which `matches` never fits."""
+    """Return whether a stored digest is another server's, which `matches` never fits."""
     return digest.startswith(_BCRYPT)

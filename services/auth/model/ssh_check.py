@@ -74,15 +74,15 @@ class PendingSshCheck:
 
     @property
     def decided(self) -> bool:
-        """Whether it was approved or rejected."""
+        """True if it was approved or rejected."""
         return self.state is not CheckState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Whether it has not expired."""
+        """Return whether it has not expired."""
         return now < self.expires_at
 
     def is_for(self, question: SshQuestion) -> bool:
-        """Whether it belongs to this session; an auth id counts for no other."""
+        """Return whether it belongs to this session; an auth id counts for no other."""
         same = (self.source_id, self.destination_id, self.local_user) == (
             question.source_id,
             question.destination_id,
@@ -91,11 +91,11 @@ class PendingSshCheck:
         return same and (self.each_time or bool(question.period))
 
     def approved(self, by: str) -> Self:
-        """The check after its approval."""
+        """Return the check after its approval."""
         return replace(self, state=CheckState.APPROVED, decided_by=by)
 
     def rejected(self, by: str, reason: str) -> Self:
-        """The check after its rejection by a person or a rule."""
+        """Return the check after its rejection by a person or a rule."""
         return replace(self, state=CheckState.REJECTED, decided_by=by, reason=reason)
 
 

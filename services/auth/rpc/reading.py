@@ -49,7 +49,7 @@ def read_registration(request: pb.RegisterRequest, machine_key: MachineKey) -> R
 
 
 def placeholder_registration(hostinfo: bytes) -> RegistrationRequest:
-    """A registration for a device that does not exist: random keys without a private half.
+    """Return a registration for a device that does not exist: random keys without a private half.
 
     Raises:
         InvalidInputError: a Hostinfo that no client sends.
@@ -99,7 +99,7 @@ def read_new_auth_id(text: str) -> AuthId:
 
 
 def read_requested_expiry(stamp: Timestamp) -> datetime | None:
-    """The expiry that a client requests; None for Go's zero time."""
+    """Return the expiry that a client requests; None for Go's zero time."""
     if stamp.seconds < _YEAR_ONE:
         return None
     return read_instant(stamp)
@@ -129,7 +129,7 @@ def read_words(what: str, text: str, limit: int) -> str:
 
 
 def read_optional(message: Any, name: str) -> datetime | None:
-    """An instant that may be absent."""
+    """Return an instant that may be absent."""
     return read_instant(getattr(message, name)) if message.HasField(name) else None
 
 

@@ -31,7 +31,7 @@ from services.auth.usecases.outcome import (
 
 
 def outcome(result: Outcome) -> pb.RegisterResponse:
-    """The answer to a registration."""
+    """Return the answer to a registration."""
     match result:
         case AdmittedNode(found, owner):
             return pb.RegisterResponse(admitted=pb.Admitted(node=found.record, user=user(owner)))
@@ -49,7 +49,7 @@ def outcome(result: Outcome) -> pb.RegisterResponse:
 
 
 def ssh_verdict(result: SshOutcome) -> pb.SshVerdict:
-    """The answer to a question about an SSH session."""
+    """Return the answer to a question about an SSH session."""
     match result:
         case SshAllowed():
             return pb.SshVerdict(accepted=True)
@@ -61,7 +61,7 @@ def ssh_verdict(result: SshOutcome) -> pb.SshVerdict:
 
 
 def ssh_check(found: PendingSshCheck) -> pb.SshCheck:
-    """An SSH session for the page and the list."""
+    """Return an SSH session for the page and the list."""
     return pb.SshCheck(
         auth_id=found.auth_id,
         source_id=found.source_id,
@@ -79,12 +79,12 @@ def ssh_check(found: PendingSshCheck) -> pb.SshCheck:
 
 
 def user(known: KnownUser | None) -> user_types.User | None:
-    """The registry's record of a user."""
+    """Return the registry's record of a user."""
     return known.record if known is not None else None
 
 
 def access_evaluation(found: AccessEvaluation) -> pb.AccessEvaluation:
-    """Whether an identity may enter."""
+    """Return whether an identity may enter."""
     return pb.AccessEvaluation(
         issuer=found.link.issuer,
         subject=found.link.subject,
@@ -108,7 +108,7 @@ def node_login(found: NodeLogin) -> pb.NodeLogin:
 
 
 def login(found: Login) -> pb.PendingLogin:
-    """A login for the page and the list."""
+    """Return a login for the page and the list."""
     return pb.PendingLogin(
         auth_id=found.auth_id,
         machine_key=found.machine_key.raw,
@@ -124,7 +124,7 @@ def login(found: Login) -> pb.PendingLogin:
 
 
 def preauth_key(key: PreAuthKey, text: str = "") -> pb.PreAuthKey:
-    """A pre-auth key, masked unless its text is given."""
+    """Return a pre-auth key, masked unless its text is given."""
     return pb.PreAuthKey(
         id=key.id,
         user_id=key.user_id,
@@ -139,7 +139,7 @@ def preauth_key(key: PreAuthKey, text: str = "") -> pb.PreAuthKey:
 
 
 def api_key(key: ApiKey) -> pb.ApiKey:
-    """An API key without its secret."""
+    """Return an API key without its secret."""
     return pb.ApiKey(
         id=key.id,
         prefix=key.prefix,
@@ -150,12 +150,12 @@ def api_key(key: ApiKey) -> pb.ApiKey:
 
 
 def instant(when: datetime) -> Timestamp:
-    """An instant on the wire."""
+    """Return an instant on the wire."""
     stamp = Timestamp()
     stamp.FromDatetime(when)
     return stamp
 
 
 def optional(when: datetime | None) -> Timestamp | None:
-    """An instant that may be absent."""
+    """Return an instant that may be absent."""
     return instant(when) if when is not None else None

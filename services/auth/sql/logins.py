@@ -76,7 +76,7 @@ class SqlLogins:
             return tuple(_login(row) for row in (await connection.execute(query)).mappings())
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Those of these logins that are pending and have not ended."""
+        """Return those of these logins that are pending and have not ended."""
         alive = and_(logins.c.state == LoginState.PENDING.value, logins.c.expires_at > now)
         found: set[AuthId] = set()
         async with read(self._engine) as connection:
@@ -107,7 +107,7 @@ class SqlLogins:
     async def _make_room(
         self, connection: AsyncConnection, login: Login, network: str, limits: LoginLimits
     ) -> Displaced | None:
-        """The login that a new one displaces, if any; None if the new one is refused."""
+        """Return the login that a new one displaces, if any; None if the new one is refused."""
         per_network = select(logins.c.network, func.count()).where(self._ours()).group_by(logins.c.network)
         counts: dict[str, int] = {row[0]: row[1] for row in await connection.execute(per_network)}
         if counts.get(network, 0) >= limits.per_network:

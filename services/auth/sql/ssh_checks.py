@@ -61,7 +61,7 @@ class SqlSshChecks:
             return tuple(_check(row) for row in (await connection.execute(query)).mappings())
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Those of these checks that are pending, have not ended, and that no newer approval may end."""
+        """Return those of these checks that are pending, have not ended, and that no newer approval may end."""
         given = ssh_approvals.c
         newer = exists().where(
             given.tailnet_id == self._tailnet,
@@ -126,7 +126,7 @@ class SqlSshChecks:
             return bool((await connection.execute(query)).scalar_one())
 
     async def _same(self, connection: AsyncConnection, check: PendingSshCheck) -> PendingSshCheck | None:
-        """A pending check that the same approval ends, with at least half of its lifetime left."""
+        """Return a pending check that the same approval ends, with at least half of its lifetime left."""
         names = ("source_id", "destination_id", "local_user", "user_id", "source_key", "everywhere", "each_time")
         alike = [ssh_checks.c[name] == value for name, value in _row(check).items() if name in names]
         young = ssh_checks.c.created_at > check.created_at - (check.expires_at - check.created_at) / 2
@@ -137,7 +137,7 @@ class SqlSshChecks:
     async def _make_room(
         self, connection: AsyncConnection, check: PendingSshCheck, room: SshCheckLimits
     ) -> tuple[AuthId, ...] | None:
-        """The check that a new one displaces, if any; None if the new one is refused.
+        """Return the check that a new one displaces, if any; None if the new one is refused.
 
         It is one of the same two nodes, the same source or the same destination where these have their share. A full
         table takes one of the destination that has the most.

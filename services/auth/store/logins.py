@@ -55,7 +55,7 @@ class LoginStore(Protocol):
         ...
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Those of these logins, at most 500, that are pending and have not ended."""
+        """Return those of these logins, at most 500, that are pending and have not ended."""
         ...
 
     async def replace(self, before: Login, after: Login) -> bool:

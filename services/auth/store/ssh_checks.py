@@ -17,11 +17,11 @@ class SshCheckLimits:
 
     total: int
     per_destination: int
-    """Checks to one node."""
+    """Maximum pending checks to one node."""
     per_source: int
-    """Checks from one node."""
+    """Maximum pending checks from one node."""
     per_pair: int
-    """Checks from one node to one other."""
+    """Maximum pending checks from one node to another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class OpenedSshCheck:
     """A stored check, and those that it displaced."""
 
     check: PendingSshCheck
-    """The new one, or the pending one that the same approval ends."""
+    """The new check, or the pending one that the same approval ends."""
     displaced: tuple[AuthId, ...] = ()
 
 
@@ -54,7 +54,7 @@ class SshCheckStore(Protocol):
         ...
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Those of these checks, at most 500, that are pending, have not ended, and that no newer approval may end."""
+        """Return those of at most 500 checks that are pending, have not expired, and that no newer approval may end."""
         ...
 
     async def approve(self, check: PendingSshCheck, by: str, now: datetime) -> tuple[AuthId, ...] | None:

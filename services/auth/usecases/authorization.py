@@ -53,7 +53,7 @@ class SignInSettings:
     entry: EntryRules = field(default_factory=EntryRules)
     groups: GroupNames = field(default_factory=GroupNames)
     groups_count: bool = True
-    """Whether policies can name the provider's groups."""
+    """True if policies can name the provider's groups."""
     trust: ProviderTrust = field(default_factory=ProviderTrust)
     """Which addresses and groups of this provider count in policies."""
     config_key: str = "oidc"
@@ -98,7 +98,7 @@ def reduced_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ..
 def authorization_url(
     settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str, *, narrow: bool = False
 ) -> str:
-    """The URL that begins a sign-in; with `narrow`, only for scopes that the provider should not refuse."""
+    """Return the URL that begins a sign-in; with `narrow`, only for scopes that the provider should not refuse."""
     scope = reduced_scopes(settings.scope, metadata) if narrow else settings.scope
     extra = [(name, value) for name, value in settings.extra_params.items() if name not in RESERVED_PARAMETERS]
     url: str = prepare_grant_uri(

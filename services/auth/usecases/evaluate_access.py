@@ -69,7 +69,7 @@ class EvaluateAccess:
 
 
 def _same_issuer(offer: ProviderEntry, issuer: str) -> bool:
-    """Whether a provider's tokens can have this issuer: the configured one, or its origin or App ID."""
+    """Return whether a provider's tokens can have this issuer: the configured one, or its origin or App ID."""
     ours, theirs = urlsplit(offer.issuer.rstrip("/")), urlsplit(issuer.rstrip("/"))
     alike = ours.path == theirs.path or not ours.path or not theirs.path
     return (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc) and alike

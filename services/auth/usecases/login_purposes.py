@@ -37,7 +37,7 @@ class LoginPurpose(Protocol):
 
     kind: FlowKind
     may_create: bool
-    """Whether the sign-in may create a user."""
+    """True if the sign-in may create a user."""
     over: FinalReason
     decided: FinalReason
     denied: FinalReason
@@ -84,7 +84,7 @@ class JoinPurpose:
         self._clock = clock
 
     async def find(self, auth_id: AuthId | None) -> Waiting:
-        """A pending login."""
+        """Return a pending login."""
         return await self._logins.get(auth_id)
 
     async def check_user(self, auth_id: AuthId, user_id: UserId) -> None:

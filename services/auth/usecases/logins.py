@@ -58,7 +58,7 @@ class Logins:
         self._rules = rules
 
     def url_of(self, auth_id: AuthId) -> str:
-        """The URL of the page where a person approves a login."""
+        """Return the URL of the page where a person approves a login."""
         return f"{self._rules.server_url.rstrip('/')}/register/{auth_id}"
 
     async def open(self, registration: RegistrationRequest, auth_id: AuthId | None = None) -> Login:

@@ -51,9 +51,9 @@ class SignInHistory:
         self._notices.append(notice)
 
     def failures(self) -> tuple[SignInFailure, ...]:
-        """The failures, the newest first."""
+        """Return the failures, the newest first."""
         return tuple(reversed(self._failures))
 
     def notices(self) -> tuple[SignInNotice, ...]:
-        """The notices, the newest first."""
+        """Return the notices, the newest first."""
         return tuple(reversed(self._notices))

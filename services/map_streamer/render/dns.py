@@ -70,7 +70,7 @@ def dns_config(
 
 
 def nextdns_resolvers(settings: DnsSettings, own_caps: bytes, node: NodeRecord) -> tuple[str, ...]:
-    """The global resolvers for one node: NextDNS learns the device, and a `nextdns:` attribute picks the profile."""
+    """Return a node's global resolvers: NextDNS is sent the device, and a `nextdns:` attribute selects the profile."""
     names = list(orjson.loads(own_caps))
     profile = next((name.removeprefix("nextdns:") for name in names if _is_profile(name)), "")
     query = "" if "nextdns:no-device-info" in names else "?" + urlencode(_device(node))

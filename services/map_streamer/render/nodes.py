@@ -119,7 +119,7 @@ def self_json(node: NodeRecord, domain: str, shape: Shape) -> bytes:
 
 
 def patch_json(node: NodeRecord, patch: Patch) -> bytes:
-    """The `PeerChange`s of a patch, joined by commas.
+    """Return the `PeerChange`s of a patch, joined by commas.
 
     Clients from 1.98 refuse one that has a disco key together with Online false (they may have learnt a newer key
     from the peer itself), so the disco key then travels in one of its own.

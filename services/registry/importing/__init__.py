@@ -1,4 +1,4 @@
-"""Takes over users and nodes of another control server: what of each record our tables accept, and the rows for it."""
+"""Imports users and nodes of another control server: `planning` decides, `writing` inserts rows and changes."""
 
 from services.registry.importing.planning import RegistryPlan as RegistryPlan
 from services.registry.importing.planning import plan as plan

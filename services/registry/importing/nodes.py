@@ -1,13 +1,13 @@
-"""Rules for imported nodes: ids, stable ids, keys, names and addresses stay, so that clients notice nothing. Pure.
+"""Plans the rows of imported nodes: ids, stable ids, keys, names and addresses stay, so clients notice nothing. Pure.
 
 node key used twice            the node seen last keeps it; the others could not come back, and are left out
 machine key used twice         all stay, as a machine may be a node of each of several users
 address or name used twice     the node seen last keeps it; the others get a free one
 no address at all              given new ones
 name that is no DNS label      stays, and is reported: peers never resolved it
-owner missing                  made again, so that the node stays in
+owner missing                  recreated, so that the node is kept
 tags and owner                 the tags own the node, as since Headscale 0.28
-tag, route, endpoint damaged   left out; the node stays
+tag, route, endpoint damaged   left out; the node is kept
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ MAX_HOSTNAME = 255
 _LONG_AGO = datetime(1, 1, 2, tzinfo=UTC)
 _METHODS = {"authkey": RegisterMethod.AUTH_KEY, "cli": RegisterMethod.CLI, "oidc": RegisterMethod.OIDC}
 _NUMBERED = re.compile(r"-([0-9]+|[a-z0-9]{8})\Z", re.ASCII)
-"""What Headscale puts behind a name that is taken: a number since 0.29, eight random characters before."""
+"""Suffix that Headscale appends to a taken name: a number since 0.29, eight random characters before."""
 _RANDOM = re.compile(r"invalid-[a-z0-9]+\Z", re.ASCII)
-"""What 0.27 and 0.28 call a node whose hostname they cannot use."""
+"""Name that 0.27 and 0.28 give a node with an unusable hostname."""
 
 MayOwn = Callable[[UserId, str], bool]
-"""Whether the policy lets a user own a tag."""
+"""Returns whether the policy lets a user own a tag."""
 
 
 class NodePlanner:
-    """Plans nodes: first those that were seen last, then addresses and names for those that lost theirs."""
+    """Planner of nodes: first the most recently seen, then addresses and names for nodes that lost theirs."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class NodePlanner:
         self._state.apply(NodePut(node))
 
     def _is_known(self, found: ImportedNode) -> bool:
-        """Whether the target has this very node; one whose node key is another's is left out."""
+        """Return whether the target has this node already; a node with another node's key is left out."""
         holder = self._state.by_node_key(found.node_key)
         if holder is None:
             return False
@@ -199,7 +199,7 @@ class NodePlanner:
     def _valid(
         self, kind: str, which: int, noun: str, texts: Iterable[str], read: Callable[[Iterable[str]], tuple[str, ...]]
     ) -> tuple[str, ...]:
-        """Return those texts that can be read; the others are noted."""
+        """Return the texts that are valid; note the others."""
         good: list[str] = []
         for text in texts:
             try:
@@ -228,7 +228,7 @@ class NodePlanner:
         return ""
 
     def _given_name(self, found: ImportedNode, node_id: NodeId) -> str:
-        """Return the name that it keeps; empty if it needs another."""
+        """Return the given name that the node keeps; empty if it needs another."""
         name = clean_line(found.given_name).strip().lower()
         if not name or self._state.name_holder(name) not in (None, node_id):
             return ""
@@ -249,7 +249,7 @@ class NodePlanner:
         return advertised, with_both_exits(approved)
 
     def _note_routers(self, found: Sequence[ImportedNode]) -> None:
-        """Say where another router than before would be the primary one: the oldest that is online is, here."""
+        """Note routes whose primary router changes: here it is the oldest router that is online."""
         servers: defaultdict[str, list[Node]] = defaultdict(list)
         for node in self._planned.values():
             for route in set(node.approved_routes).intersection(node.advertised_routes):
@@ -263,7 +263,7 @@ class NodePlanner:
 
 
 def _follows(given: str, hostname: str, reported: str) -> bool:
-    """Whether a given name is the one that follows from the hostname, so that it may follow the next one too."""
+    """Return whether a given name derives from the hostname, so that it may change with it."""
     base = base_label(hostname)
     if reported and base_label(reported) != base:
         return False

@@ -1,4 +1,4 @@
-"""What an imported installation becomes in the registry, as a function of it and of what the tailnet has. Pure."""
+"""Plans an import: from neutral records and the tailnet's state to the rows to write and notes on changes. Pure."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from services.shared.inventory import access_user
 
 @dataclass(frozen=True, slots=True)
 class RegistryPlan:
-    """Everything to write in the registry's tables."""
+    """The rows to write in the registry's tables."""
 
     users: Sequence[User]
     links: Sequence[Link]
     nodes: Sequence[Node]
     user_ids: dict[int, UserId]
-    """Our id of each imported user."""
+    """Our user id for each imported user id."""
     last_user_id: int
     last_node_id: int
 
@@ -44,9 +44,9 @@ def plan(
     links: Sequence[Link] = (),
     issuers: Sequence[str] = (),
 ) -> RegistryPlan:
-    """Plan users and nodes, and count and note in `found` what happens to each.
+    """Plan users and nodes; count and note the result for each in `found`.
 
-    `state` and `links` are what the tailnet has; the state is changed. `policy` says who may own a tag, `issuers` are
+    `state` and `links` are the tailnet's; the state is modified. `policy` decides who may own a tag, `issuers` are
     the configured sign-in providers.
     """
     mentioned = (*(user.id for user in found.users), *(node.user_id for node in found.nodes))
@@ -83,7 +83,7 @@ def with_keys(plan: RegistryPlan, key_ids: Mapping[int, int]) -> RegistryPlan:
 
 
 def _note_unlinked(found: Installation, users: Sequence[User], nodes: Sequence[Node]) -> None:
-    """Say who signed in at a provider without the database knowing as whom, as in releases up to 0.23."""
+    """Note users who signed in at a provider without a stored identity, as in releases up to 0.23."""
     signed_in = {node.user_id for node in nodes if node.register_method is RegisterMethod.OIDC}
     for user in users:
         if user.id in signed_in and not user.provider:

@@ -1,4 +1,4 @@
-"""Rules for imported users: ids and names stay, identities at a provider become links. Pure.
+"""Plans the rows of imported users: ids and names stay, identities at a provider become links. Pure.
 
 name NULL or empty              named after its display name, e-mail or id
 name used twice                 the user with the lower id keeps it
@@ -27,7 +27,7 @@ PROVIDER = "oidc"
 
 @dataclass(slots=True)
 class UserPlan:
-    """Users to write, and under which id each imported one is found afterwards."""
+    """Users to write, and our id for each imported one."""
 
     users: list[User] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
@@ -35,7 +35,7 @@ class UserPlan:
 
 
 class UserPlanner:
-    """Plans users one after the other, in the order of their ids."""
+    """Planner of users, in the order of their ids."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class UserPlanner:
         self._add(user)
 
     def make_missing(self, user_id: int, needed_by: str) -> UserId:
-        """Plan a user that rows refer to and that is not there."""
+        """Plan a user that other rows refer to but that is missing."""
         made = User(id=UserId(user_id), name=self._free(f"user-{user_id}"), created_at=self._now)
         if made.id in self._state.users:
             made = User(id=UserId(self._ids.next()), name=made.name, created_at=self._now)
@@ -106,7 +106,7 @@ class UserPlanner:
         self._counts.imported += 1
 
     def _identity(self, found: ImportedUser) -> tuple[str, str] | None:
-        """Return issuer and subject. The configured issuer decides where one ends, since a subject may have a slash."""
+        """Split a provider id into issuer and subject by the configured issuer, since a subject may contain a slash."""
         text = found.provider_identifier
         if not text:
             return None
@@ -127,7 +127,7 @@ class UserPlanner:
         return issuer, subject
 
     def _known(self, found: ImportedUser, identity: tuple[str, str] | None) -> UserId | None:
-        """Return the user of the target that this one is: by identity, or by name if neither has one."""
+        """Return the target's user for an imported one: by identity, or by name if neither has an identity."""
         if identity is not None:
             user_id = self._of_target.get(identity)
             return user_id if user_id not in self._matched else None

@@ -1,7 +1,7 @@
-"""The registry's door for an import: what the tailnet has, and the rows of a plan, inside somebody else's transaction.
+"""Reads the tailnet's state for an import and writes the rows of a plan, inside the caller's transaction.
 
-Each row is numbered as a change under the tailnet's lock, as every other change is, so that a registry which runs
-takes it over, and replicas agree.
+Each row is numbered as a change under the tailnet's lock, like every other change, so that a running registry and its
+replicas pick it up.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class RegistryTarget:
         await SqlStore(engine, self._tailnet, self._codec).prepare()
 
     async def lock(self, connection: AsyncConnection) -> SqlTransaction:
-        """Lock the tailnet's row; all else that is written is written after it."""
+        """Lock the tailnet's row; call it before any other write."""
         position = await LOCK.value(connection, {"tailnet_id": self._tailnet})
         return SqlTransaction(connection, self._tailnet, self._codec, position or 0)
 
     async def known(self, connection: AsyncConnection) -> tuple[State, Sequence[Link]]:
-        """Return what the tailnet has."""
+        """Return the tailnet's state and links."""
         rows = SqlPeople(connection, self._tailnet)
         return await rows.load(), await rows.links()
 
@@ -69,7 +69,7 @@ class RegistryTarget:
             progress("writing nodes", written)
 
     async def remember_ids(self, connection: AsyncConnection, plan: RegistryPlan) -> None:
-        """See that no id of the old server is given again."""
+        """Raise the id counters, so that no id of the old server is assigned again."""
         counters = tables.counters
         for name, last in (("user", plan.last_user_id), ("node", plan.last_node_id)):
             await connection.execute(

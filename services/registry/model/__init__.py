@@ -1,1 +1,1 @@
-"""The registry's values and rules. Pure: no I/O, no clock, no stubs; time and randomness come in as arguments."""
+"""The registry's records, facts, state and validation rules. Pure: no I/O, no clock, no stubs."""

@@ -1,4 +1,4 @@
-"""Which addresses nodes get. Owns the ranges that clients refuse or that have another meaning.
+"""Assignment of addresses from a prefix: next or random free one. Owns the ranges that clients refuse or reserve.
 
 Clients treat only 100.64.0.0/10 (without ChromeOS's 100.115.92.0/23) and fd7a:115c:a1e0::/48 as Tailscale's.
 """
@@ -13,7 +13,7 @@ from typing import Protocol
 from services.registry.model.errors import ExhaustedError
 
 RESERVED = (
-    "100.100.0.0/24",  # the hosted service keeps it for itself
+    "100.100.0.0/24",  # reserved by the hosted service
     "100.100.100.100/32",  # MagicDNS
     "100.115.92.0/23",  # ChromeOS's virtual machines
     "fd7a:115c:a1e0::53/128",  # MagicDNS
@@ -23,27 +23,27 @@ _RANDOM_TRIES = 64
 
 
 class Random(Protocol):
-    """The one method of `random.Random` that is used here."""
+    """The part of `random.Random` that is used here."""
 
     def randrange(self, start: int, stop: int, /) -> int:
-        """An integer from `start` up to, not including, `stop`."""
+        """Return an integer from `start` up to, not including, `stop`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The addresses of one prefix that nodes may have."""
+    """The assignable addresses of one prefix."""
 
     prefix: str
     first: int
     last: int
     reserved: tuple[tuple[int, int], ...]
-    """Ranges inside, ends included, sorted, none overlapping another."""
+    """Ranges inside the prefix, ends included, sorted, without overlap."""
     is_v6: bool
 
     @classmethod
     def of(cls, prefix: str) -> Pool:
-        """The pool of a CIDR prefix; the network address and IPv4's broadcast address are never given."""
+        """Return the pool of a CIDR prefix; network address and IPv4 broadcast address are never assigned."""
         network = ip_network(prefix)
         first, last = int(network.network_address), int(network.broadcast_address)
         if network.num_addresses > 2:
@@ -56,11 +56,11 @@ class Pool:
         return cls(prefix, first, last, _joined(kept), network.version == 6)
 
     def text(self, number: int) -> str:
-        """The address as text."""
+        """Return the address as text."""
         return _text(number, self.is_v6)
 
     def holds(self, address: str) -> bool:
-        """Whether the address lies in the prefix."""
+        """Return whether the address lies in the prefix."""
         number = int(ip_address(address))
         return self.is_v6 == (":" in address) and self.first <= number <= self.last
 
@@ -72,7 +72,7 @@ class Pool:
         return not any(low <= number <= high for low, high in self.reserved)
 
     def without(self, prefixes: Iterable[str]) -> Pool:
-        """The same pool, but for the addresses of some prefixes."""
+        """Return the pool without the addresses of some prefixes."""
         kept = list(self.reserved)
         for text in prefixes:
             other = ip_network(text)
@@ -84,11 +84,11 @@ class Pool:
 
     @property
     def size(self) -> int:
-        """How many addresses can be given in all."""
+        """Number of addresses that can be assigned in total."""
         return self.last - self.first + 1 - sum(high - low + 1 for low, high in self.reserved if low <= high)
 
     def after(self, number: int) -> int:
-        """The next address that may be given, going round at the end."""
+        """Return the next address that may be assigned, wrapping around at the end."""
         number += 1
         for low, high in self.reserved:
             if low <= number <= high:
@@ -99,20 +99,20 @@ class Pool:
 
 
 def sequential(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, last: str) -> str:
-    """The first free address after the one given last, so that a freed address rests as long as possible.
+    """Return the first free address after the last assigned one, so that a freed address is reused as late as possible.
 
     Raises:
-        ExhaustedError: every address of the prefix is held.
+        ExhaustedError: every address of the prefix is assigned.
     """
     start = int(ip_address(last)) if last and pool.holds(last) else pool.first - 1
     return _search(pool, is_assigned, held_count, start)
 
 
 def at_random(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, random: Random) -> str:
-    """A free address chosen by chance.
+    """Return a random free address.
 
     Raises:
-        ExhaustedError: every address of the prefix is held.
+        ExhaustedError: every address of the prefix is assigned.
     """
     number = pool.first
     for _ in range(_RANDOM_TRIES):
@@ -135,7 +135,7 @@ def _search(pool: Pool, is_assigned: Callable[[str], bool], held_count: int, sta
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Ranges in order; those that overlap as one."""
+    """Sort ranges and merge overlapping ones."""
     joined: list[tuple[int, int]] = []
     for low, high in sorted(ranges):
         if joined and low <= joined[-1][1]:

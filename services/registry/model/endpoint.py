@@ -1,4 +1,4 @@
-"""UDP endpoints at which a client reports to be reachable: bounded in number, checked in form."""
+"""Reads the UDP endpoints that a client reports: at most `MAX_ENDPOINTS`, each checked."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from services.shared.tailcfg.address import parse_endpoint
 from services.shared.tailcfg.errors import MalformedRequestError
 
 MAX_ENDPOINTS = 64
-"""Clients send a dozen at most; further ones are left out, never refused."""
+"""Maximum number of endpoints stored. Clients send a dozen at most; further ones are dropped, never refused."""
 _KINDS = range(6)
 
 
 def read_endpoints(texts: Sequence[str], types: Sequence[int]) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The endpoints in the client's order, each once, with their types in parallel (0 where the client sent none).
+    """Read endpoints in the client's order, each once, with their types in parallel (0 if the client sent none).
 
     Raises:
         InvalidInputError: one is not `ip:port`.

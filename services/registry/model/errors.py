@@ -1,14 +1,14 @@
-"""What a use case can refuse. Each class becomes one status code at the border; texts never repeat secrets."""
+"""Errors of the use cases. `rpc` maps each class to one gRPC status; texts never repeat secrets."""
 
 from __future__ import annotations
 
 
 class RegistryError(Exception):
-    """A refusal with a text for the caller."""
+    """Base of all errors with a text for the caller."""
 
 
 class InvalidInputError(RegistryError):
-    """A field has a value that can never be accepted."""
+    """A field has an invalid value."""
 
 
 class NotFoundError(RegistryError):
@@ -16,11 +16,11 @@ class NotFoundError(RegistryError):
 
 
 class AlreadyExistsError(RegistryError):
-    """Something else holds a value that must be unique."""
+    """A value that must be unique is in use."""
 
 
 class ForbiddenError(RegistryError):
-    """The caller is not who it must be for this."""
+    """The caller may not do this."""
 
 
 class PreconditionError(RegistryError):
@@ -28,7 +28,7 @@ class PreconditionError(RegistryError):
 
 
 class ExhaustedError(RegistryError):
-    """Nothing is left to give: addresses, names, or room."""
+    """No address, name or room is left."""
 
 
 class UnavailableError(RegistryError):

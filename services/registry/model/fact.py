@@ -1,4 +1,4 @@
-"""What can happen in a tailnet. Each fact carries the whole record, so that readers compute differences."""
+"""Facts: what can change in a tailnet. Each carries the whole record; readers compute differences."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from services.shared.ids import NodeId, UserId
 
 @dataclass(frozen=True, slots=True)
 class NodePut:
-    """A node was added or changed; holds its new state."""
+    """A node was added or changed; its new record."""
 
     node: Node
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRemoved:
-    """A node is gone."""
+    """A node was deleted."""
 
     id: NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class UserPut:
-    """A user was added or changed; holds the new state."""
+    """A user was added or changed; the new record."""
 
     user: User
 
 
 @dataclass(frozen=True, slots=True)
 class UserRemoved:
-    """A user is gone."""
+    """A user was deleted."""
 
     id: UserId
 
 
 @dataclass(frozen=True, slots=True)
 class RelayPut:
-    """A relay was added or changed; holds its new state."""
+    """A relay was added or changed; its new record."""
 
     relay: Relay
 
 
 @dataclass(frozen=True, slots=True)
 class RelayRemoved:
-    """A relay is gone."""
+    """A relay was removed."""
 
     name: str
 

@@ -13,7 +13,7 @@ from services.shared.tailcfg.hostinfo import Hostinfo
 from services.shared.tailcfg.untrusted import decode_object
 
 MAX_BYTES = 256 << 10
-"""Larger than any real one by far; the largest seen have long lists of services and routes."""
+"""Maximum bytes of a hostinfo, far above any real one; the largest seen have long lists of services and routes."""
 
 
 def read_hostinfo(data: bytes) -> Hostinfo:

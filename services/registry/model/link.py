@@ -1,4 +1,4 @@
-"""A link: who a person is at a provider, and the user that this makes them. Names and addresses are no identity."""
+"""Links: an identity at a provider (issuer, subject) and its user. Names and e-mail addresses are no identity."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from services.registry.model.user import MAX_NAME, MAX_URL, check_name
 from services.shared.ids import UserId
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
-"""The last login of an identity that an administrator linked and that did not sign in yet."""
+"""Last login of an identity that an administrator linked and that has not signed in yet."""
 
 MAX_LINKS = 32
-"""Identities of one user."""
+"""Maximum number of identities of one user."""
 NAMESPACE = "namespace:"
-"""How groups begin that stand for a namespace; no provider's group may."""
+"""Prefix of groups that represent a namespace; a provider's own group may not have it."""
 MAX_SUBJECT = 255
 MAX_GROUPS = 1000
 MAX_GROUP = 256
@@ -38,32 +38,32 @@ class Link:
     last_login: datetime
     display_name: str = ""
     email: str = ""
-    """From the last login at this provider; the user's own fields follow the newest login at any."""
+    """From the last login at this provider; the user's own fields follow the newest login at any provider."""
     groups: tuple[str, ...] | None = None
     """None: this provider never reported groups."""
     since: tuple[tuple[str, datetime], ...] = ()
-    """When it was first seen in each of them."""
+    """Time at which each group was first reported."""
     namespace: str = ""
-    """What it belongs to by the provider's word, such as a department; empty: nothing."""
+    """A unit that the provider reports, such as a department; empty: none."""
 
     @property
     def provider_id(self) -> str:
-        """The form that policies and people write."""
+        """The identity as one text, as policies and people write it."""
         return f"{self.issuer}/{self.subject}"
 
     def in_groups(self, groups: tuple[str, ...], now: datetime) -> Link:
-        """As it is in these groups; those that it was in already keep their time."""
+        """Return the link with these groups; groups it already has keep their time."""
         before = dict(self.since)
         return replace(self, groups=groups, since=tuple((group, before.get(group, now)) for group in groups))
 
     def memberships(self) -> list[tuple[str, datetime]]:
-        """Each group, and since when as far as that was noted."""
+        """Return each group with the time of its first appearance, if recorded."""
         known = dict(self.since)
         return [(group, known.get(group, self.last_login)) for group in self.groups or ()]
 
 
 def check_identity(issuer: str, subject: str) -> None:
-    """Refuse what cannot be an identity.
+    """Check the parts of an identity.
 
     Raises:
         InvalidInputError: a part is missing, too long, or has control characters.
@@ -75,7 +75,7 @@ def check_identity(issuer: str, subject: str) -> None:
 
 
 def read_groups(groups: Iterable[str]) -> tuple[str, ...]:
-    """The groups of a person, sorted, each once.
+    """Read a person's groups: sorted, each once.
 
     Raises:
         InvalidInputError: too many, or one is empty, too long, or has control characters.
@@ -90,14 +90,14 @@ def read_groups(groups: Iterable[str]) -> tuple[str, ...]:
 
 
 def groups_of(links: Iterable[Link]) -> tuple[str, ...]:
-    """The groups of a person: those of all their identities, and one for each namespace of theirs."""
+    """Return a person's groups: those of all their identities, and one for each of their namespaces."""
     listed = [*links]
     found = {group for link in listed for group in link.groups or () if not group.startswith(NAMESPACE)}
     return tuple(sorted(found | {NAMESPACE + link.namespace for link in listed if link.namespace}))
 
 
 def names_to_try(wanted: Iterable[str], subject: str) -> Iterator[str]:
-    """Names for a new user, without end: those that are wanted, then the first of them with numbers."""
+    """Yield names for a new user, without end: the wanted ones, then the first of them with numbers."""
     base = ""
     for name in wanted:
         for candidate in (name, _fitted(name)):

@@ -1,4 +1,4 @@
-"""Given names: the one DNS label by which a node is known in its tailnet."""
+"""Given names: chooses a free DNS label for a node, and checks one that an administrator gives."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FALLBACK = "node"
 
 
 def base_label(hostname: str) -> str:
-    """The label that a hostname asks for."""
+    """Return the label for a hostname, taken or not."""
     return sanitize_hostname(hostname) or FALLBACK
 
 
 def free_label(hostname: str, is_taken: Callable[[str], bool], hints: MutableMapping[str, int] | None = None) -> str:
-    """The label that a node with this hostname gets: the wanted one, else with the first free number behind it.
+    """Return a free label for a hostname: its own, else with the first free number appended.
 
-    `hints` remembers for each label below which number all are taken; its owner clears it when a name gets free.
+    `hints` caches for each label the number below which all are taken; its owner clears it when a name is freed.
     """
     base = base_label(hostname)
     if not is_taken(base):
@@ -31,7 +31,7 @@ def free_label(hostname: str, is_taken: Callable[[str], bool], hints: MutableMap
 
 
 def check_label(label: str, base_domain: str) -> str:
-    """Return a label that an administrator may give, in lower case: names are the same in either case.
+    """Check a label given by an administrator; return it in lower case, since case does not matter.
 
     Raises:
         InvalidInputError: it is no DNS label, or too long together with the domain.

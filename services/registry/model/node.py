@@ -1,4 +1,4 @@
-"""A device in a tailnet: the record that everything else is derived from."""
+"""The record of a node, a device in a tailnet, as stored. Other modules and services derive theirs from it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_DISCO_KEY = DiscoKey.zero()
 
 
 class RegisterMethod(IntEnum):
-    """How a node came in; the numbers are Headscale's."""
+    """The way in which a node was admitted; the numbers are Headscale's."""
 
     UNKNOWN = 0
     AUTH_KEY = 1
@@ -40,7 +40,7 @@ class Node:
     ipv4: str = ""
     ipv6: str = ""
     tags: tuple[str, ...] = ()
-    """Sorted; not empty means that the tags own the node."""
+    """Sorted; if not empty, the tags own the node."""
     hostinfo: bytes = b"{}"
     """Cleaned JSON."""
     endpoints: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Node:
     disabled_expiry: datetime | None = None
     """The expiry that `expiry` had before it was disabled."""
     expired: bool = False
-    """Whether the end of the key has been announced: stays true until the node is admitted again."""
+    """True once the expiry of the key is recorded in the log; until the node is admitted again."""
     last_seen: datetime | None = None
     online: bool = False
     ephemeral: bool = False
@@ -61,14 +61,14 @@ class Node:
     approved_routes: tuple[str, ...] = ()
     requested_tags: tuple[str, ...] = ()
     reported_by: str = ""
-    """The gateway that numbered the last stored report; with its number, for telling stale ones."""
+    """The gateway that numbered the last stored report; with `report_order`, to detect stale reports."""
     report_order: int = 0
 
     @property
     def is_tagged(self) -> bool:
-        """Whether tags own the node, not a user."""
+        """True if tags own the node, not a user."""
         return bool(self.tags)
 
     def is_expired(self, now: datetime) -> bool:
-        """Whether the node key has ended, announced or not."""
+        """Return whether the node key has expired, recorded or not."""
         return self.expired or (self.expiry is not None and self.expiry <= now)

@@ -1,4 +1,4 @@
-"""A relay of a DERP region, as it announces itself."""
+"""The record of a DERP relay, as it announces itself, and the check that clients can use it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PIN = re.compile(r"sha256-raw:[0-9a-f]{64}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """What clients need to know to use one relay."""
+    """One relay, with the fields that clients need to use it."""
 
     region_id: int
     region_code: str

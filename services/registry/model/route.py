@@ -1,4 +1,4 @@
-"""Routes: masked CIDRs, and the pair of exit routes that go together."""
+"""Routes: reads CIDRs, pairs the two exit routes, and finds nodes with another router for a route."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_ROUTES = 2048
 
 
 def read_routes(texts: Iterable[str]) -> tuple[str, ...]:
-    """Masked CIDRs, each once, IPv4 first, in order.
+    """Read CIDRs: host bits masked, each once, IPv4 first, sorted.
 
     Raises:
         InvalidInputError: one is not a CIDR, or there are too many.
@@ -34,7 +34,7 @@ def read_routes(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def with_both_exits(routes: tuple[str, ...]) -> tuple[str, ...]:
-    """The routes with both exit routes where one is: an exit node serves both families (RTE-02)."""
+    """Return the routes, with both exit routes if one is among them: exit nodes serve both families (RTE-02)."""
     if any(route in EXIT_ROUTES for route in routes):
         return read_routes((*routes, *EXIT_ROUTES))
     return routes

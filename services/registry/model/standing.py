@@ -1,4 +1,4 @@
-"""A person's standing, who changed it and why, and the history of what is known of a person."""
+"""A user's standing (active or suspended) with author and reason, and the history of a user's attributes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from services.shared.ids import UserId
 
 MAX_REASON = 1000
 KEPT = 50
-"""Entries of history that are kept of each attribute of a person."""
+"""Number of history entries stored for each attribute of a person."""
 MAX_SHOWN = 2000
-"""Characters of a value that history keeps."""
+"""Maximum characters of a value in the history."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Standing:
 
     user_id: UserId
     number: int
-    """Of the last change that was taken; older ones come too late."""
+    """Number of the last change applied; changes with a lower one are ignored."""
     since: datetime
     source: str = ""
     actor: str = ""
@@ -40,13 +40,13 @@ class HistoryEntry:
     before: str
     after: str
     source: str
-    """A provider's issuer, or who among us changed it."""
+    """A provider's issuer, or the administrator."""
 
 
 def changes(
     user_id: UserId, at: datetime, source: str, before: Mapping[str, str], after: Mapping[str, str]
 ) -> list[HistoryEntry]:
-    """An entry for each attribute that differs."""
+    """Return a history entry for each attribute that differs."""
     return [
         HistoryEntry(
             user_id=user_id,
@@ -62,7 +62,7 @@ def changes(
 
 
 def attributes(user: User | None) -> dict[str, str]:
-    """What history follows of a user."""
+    """Return the attributes of a user that history records."""
     if user is None:
         return {}
     return {
@@ -81,7 +81,7 @@ def by(source: str, actor: str = "") -> str:
 
 
 def check_attribution(source: str, actor: str, reason: str) -> None:
-    """Refuse what cannot be kept with a change.
+    """Check author and reason of a change.
 
     Raises:
         InvalidInputError: a text is missing, too long, or has control characters.

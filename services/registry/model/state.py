@@ -1,6 +1,6 @@
-"""Everything that is true in a tailnet at one position, with the indices that its rules need.
+"""The state of a tailnet at one position of its log, in memory, with the indexes that the rules need.
 
-It is the fold of the change log: `apply` takes one fact and returns the fact that takes it back.
+It is the fold of the change log: `apply` applies one fact and returns the fact that undoes it.
 """
 
 from __future__ import annotations
@@ -74,16 +74,16 @@ class State:
         return self._relays
 
     def by_node_key(self, key: NodeKey) -> Node | None:
-        """The node that has this node key."""
+        """Return the node that has this node key."""
         found = self._by_node_key.get(key)
         return None if found is None else self._nodes[found]
 
     def of_machine(self, key: MachineKey) -> list[Node]:
-        """The nodes of this machine key, ordered by id."""
+        """Return the nodes of this machine key, ordered by id."""
         return [self._nodes[node_id] for node_id in sorted(self._of_machine.get(key, ()))]
 
     def name_holder(self, given_name: str) -> NodeId | None:
-        """The node that has this given name."""
+        """Return the node that has this given name."""
         return self._by_name.get(given_name)
 
     def is_assigned(self, address: str) -> bool:
@@ -91,11 +91,11 @@ class State:
         return address in self._assigned
 
     def assigned(self) -> Iterable[str]:
-        """All addresses that nodes have."""
+        """Return all assigned addresses."""
         return self._assigned.keys()
 
     def user_named(self, name: str) -> User | None:
-        """The user with this name."""
+        """Return the user with this name."""
         return next((user for user in self._users.values() if user.name == name), None)
 
     def apply(self, fact: Fact) -> Fact | None:
@@ -133,7 +133,7 @@ class State:
             insort(self._order, node.id)  # at the end, as ids rise: cheap
         self._add(node)
         if old is not None and old.given_name == node.given_name:
-            self.name_hints = hints  # no name got free
+            self.name_hints = hints  # no name was freed
         return NodeRemoved(node.id) if old is None else NodePut(old)
 
     def _add(self, node: Node) -> None:

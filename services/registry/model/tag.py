@@ -1,4 +1,4 @@
-"""Tags: names that own nodes instead of a person."""
+"""Tags, names that own nodes instead of a user: checks their form and number."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_TAGS = 64
 
 
 def read_tags(texts: Iterable[str]) -> tuple[str, ...]:
-    """Tags, each once, sorted (the form is `tailcfg.CheckTag`'s).
+    """Read tags: each once, sorted (the form is that of `tailcfg.CheckTag`).
 
     Raises:
         InvalidInputError: one has another form, or there are too many.

@@ -1,4 +1,4 @@
-"""A person in a tailnet, and the checks of a user's fields."""
+"""The record of a user, a person in a tailnet, and the checks of its fields."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def check_name(name: str) -> str:
 
 
 def check_role(role: str) -> str:
-    """Return a role that there is.
+    """Check a role.
 
     Raises:
-        InvalidInputError: there is none such.
+        InvalidInputError: there is no such role.
     """
     if role not in ROLES:
         raise InvalidInputError(f"role: one of {', '.join(ROLES)}")

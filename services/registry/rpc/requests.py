@@ -1,4 +1,4 @@
-"""Requests as values that the use cases take. Whatever cannot be one is refused here, with the field's name."""
+"""Reads request messages into arguments of the use cases. Refuses malformed fields by name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LAST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def read_key(kind: type[K], what: str, raw: bytes) -> K:
-    """A key that must be there.
+    """Read a required key.
 
     Raises:
         InvalidInputError: it has not 32 bytes, or all are zero.
@@ -44,7 +44,7 @@ def read_key(kind: type[K], what: str, raw: bytes) -> K:
 
 
 def read_optional_key(kind: type[K], what: str, raw: bytes) -> K | None:
-    """A key that may be empty or zero for none.
+    """Read an optional key; empty or zero means none.
 
     Raises:
         InvalidInputError: it has neither 0 nor 32 bytes.
@@ -55,7 +55,7 @@ def read_optional_key(kind: type[K], what: str, raw: bytes) -> K | None:
 
 
 def read_number(what: str, value: int) -> int:
-    """A number that the database can hold.
+    """Read a number that the database can store.
 
     Raises:
         InvalidInputError: it is too large.
@@ -66,17 +66,17 @@ def read_number(what: str, value: int) -> int:
 
 
 def read_node_id(value: int) -> NodeId:
-    """A node id; the largest numbers are no node's and are found missing later."""
+    """Read a node id; ids too large for the database become one that no node has."""
     return NodeId(min(value, MAX_ID))
 
 
 def read_user_id(value: int) -> UserId:
-    """A user id; the largest numbers are no user's and are found missing later."""
+    """Read a user id; ids too large for the database become one that no user has."""
     return UserId(min(value, MAX_ID))
 
 
 def read_instant(what: str, stamp: Timestamp) -> datetime:
-    """An instant that every part of ours can hold.
+    """Read an instant in the range that all our parts support.
 
     Raises:
         InvalidInputError: it lies outside the years 1 to 9998.
@@ -91,7 +91,7 @@ def read_instant(what: str, stamp: Timestamp) -> datetime:
 
 
 def node_filter(request: pb.ListNodesRequest) -> NodeFilter:
-    """Return which nodes ListNodes asks for."""
+    """Read the filter of ListNodes."""
     return NodeFilter(
         user_id=read_user_id(request.user_id) if request.user_id else None,
         after=min(request.after, MAX_ID),
@@ -103,7 +103,7 @@ def node_filter(request: pb.ListNodesRequest) -> NodeFilter:
 
 
 def rights_change(request: pb.ChangeRightsRequest) -> RightsChange:
-    """Return the change that ChangeRights asks for; the use case checks the texts."""
+    """Read the change of ChangeRights; the use case checks the texts."""
     standings = {pb.STANDING_SUSPENDED: True, pb.STANDING_GOOD: False}
     return RightsChange(
         user_id=read_user_id(request.user_id),
@@ -198,7 +198,7 @@ def session_report(request: pb.ReportSessionsRequest) -> SessionReport:
 
 
 def read_gateway_id(text: str) -> str:
-    """A gateway's name for its run.
+    """Read the id that a gateway has for its run.
 
     Raises:
         InvalidInputError: it is empty, too long, or has odd characters.
@@ -209,7 +209,7 @@ def read_gateway_id(text: str) -> str:
 
 
 def read_cap_version(value: int) -> int:
-    """A capability version.
+    """Read a capability version.
 
     Raises:
         InvalidInputError: it is negative.
@@ -220,7 +220,7 @@ def read_cap_version(value: int) -> int:
 
 
 def read_method(value: int) -> RegisterMethod:
-    """How a node came in.
+    """Read the method by which a node was admitted.
 
     Raises:
         InvalidInputError: the number has no meaning.

@@ -51,7 +51,7 @@ STATUS: dict[type[Exception], StatusCode] = {
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """All that the registry can do for its callers."""
+    """The use cases of one tailnet, by noun."""
 
     users: Users
     people: People
@@ -110,7 +110,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def GetPerson(
         self, request: pb.GetPersonRequest, context: ServicerContext[pb.GetPersonRequest, pb.GetPersonResponse]
     ) -> pb.GetPersonResponse:
-        """Return all that is known of a person."""
+        """Return a user with identities, standing and history."""
         found = await self._cases.identities.details(requests.read_user_id(request.user_id))
         return pb.GetPersonResponse(
             user=self._user(found.user),
@@ -123,13 +123,13 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def ListLinks(
         self, request: pb.ListLinksRequest, context: ServicerContext[pb.ListLinksRequest, pb.ListLinksResponse]
     ) -> pb.ListLinksResponse:
-        """List the links of everybody."""
+        """List the links of all users."""
         return pb.ListLinksResponse(links=map(writing.link, await self._cases.identities.links()))
 
     async def LinkUser(
         self, request: pb.LinkUserRequest, context: ServicerContext[pb.LinkUserRequest, pb.LinkUserResponse]
     ) -> pb.LinkUserResponse:
-        """Make an identity a user's."""
+        """Link an identity to a user."""
         user_id = requests.read_user_id(request.user_id)
         user = await self._cases.identities.link(user_id, request.issuer, request.subject, request.actor)
         return pb.LinkUserResponse(user=self._user(user))
@@ -148,7 +148,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.RelinkUserRequest,
         context: ServicerContext[pb.RelinkUserRequest, pb.RelinkUserResponse],
     ) -> pb.RelinkUserResponse:
-        """Make all identities and nodes of a user another's."""
+        """Move all identities and nodes of a user to another user."""
         old, new = requests.read_user_id(request.from_user_id), requests.read_user_id(request.to_user_id)
         moved = await self._cases.identities.relink(old, new, request.actor)
         return pb.RelinkUserResponse(user=self._user(moved.user), links=moved.links, nodes=moved.nodes, left=moved.left)
@@ -158,7 +158,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.ChangeRightsRequest,
         context: ServicerContext[pb.ChangeRightsRequest, pb.ChangeRightsResponse],
     ) -> pb.ChangeRightsResponse:
-        """Take a change of a person's rights."""
+        """Apply a change of a user's rights."""
         user, changed = await self._cases.rights.change(requests.rights_change(request))
         return pb.ChangeRightsResponse(user=self._user(user), changed=changed)
 
@@ -208,7 +208,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def AdmitNode(
         self, request: pb.AdmitNodeRequest, context: ServicerContext[pb.AdmitNodeRequest, pb.AdmitNodeResponse]
     ) -> pb.AdmitNodeResponse:
-        """Let a node in."""
+        """Admit a node."""
         node, owner = await self._cases.admission.admit(requests.admit_request(request, machine_key_of(context)))
         return pb.AdmitNodeResponse(node=self._node(node), user=self._optional_user(owner))
 
@@ -217,7 +217,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.LogOutNodeRequest,
         context: ServicerContext[pb.LogOutNodeRequest, pb.LogOutNodeResponse],
     ) -> pb.LogOutNodeResponse:
-        """End a client's own key."""
+        """Expire a client's own key."""
         await self._cases.nodes.log_out(
             machine_key_of(context),
             requests.read_key(NodeKey, "node_key", request.node_key),
@@ -230,7 +230,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.UpdateNodeRequest,
         context: ServicerContext[pb.UpdateNodeRequest, pb.UpdateNodeResponse],
     ) -> pb.UpdateNodeResponse:
-        """Take a client's report."""
+        """Store a client's report."""
         changed = await self._cases.updates.report(requests.report(request, machine_key_of(context)))
         return pb.UpdateNodeResponse(changed=changed)
 
@@ -239,7 +239,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.ReportSessionsRequest,
         context: ServicerContext[pb.ReportSessionsRequest, pb.ReportSessionsResponse],
     ) -> pb.ReportSessionsResponse:
-        """Take a gateway's report."""
+        """Store a gateway's report of its sessions."""
         answer = await self._cases.presence.report(requests.session_report(request))
         return pb.ReportSessionsResponse(resend=answer.resend, probe_node_ids=sorted(answer.probe))
 
@@ -271,7 +271,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     async def ListSubjects(
         self, request: pb.ListSubjectsRequest, context: ServicerContext[pb.ListSubjectsRequest, pb.ListSubjectsResponse]
     ) -> AsyncIterator[pb.ListSubjectsResponse]:
-        """Stream what policies can ask of users and nodes, at one position."""
+        """Stream the users and nodes as policies see them, at one position."""
         self._check_tailnet(request.tailnet_id)
         found = await self._cases.listings.subjects(routers_only=request.routers_only)
         yield pb.ListSubjectsResponse(seq=found.position)
@@ -288,7 +288,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.ExpireNodeRequest,
         context: ServicerContext[pb.ExpireNodeRequest, pb.ExpireNodeResponse],
     ) -> pb.ExpireNodeResponse:
-        """Set the end of a node's key."""
+        """Set the expiry of a node's key."""
         expiry = requests.read_instant("expiry", request.expiry) if request.HasField("expiry") else None
         if request.restore_expiry:
             if expiry is not None or request.disable_expiry:
@@ -357,7 +357,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.VerifyNodeKeyRequest,
         context: ServicerContext[pb.VerifyNodeKeyRequest, pb.VerifyNodeKeyResponse],
     ) -> pb.VerifyNodeKeyResponse:
-        """Say whether a node key may use the relays."""
+        """Return whether a node key may use the relays."""
         key = requests.read_key(NodeKey, "node_key", request.node_key)
         node = await self._cases.nodes.may_relay(key)
         return pb.VerifyNodeKeyResponse(allow=node is not None, node_id=node or 0)
@@ -367,7 +367,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.AnnounceRelayRequest,
         context: ServicerContext[pb.AnnounceRelayRequest, pb.AnnounceRelayResponse],
     ) -> pb.AnnounceRelayResponse:
-        """Take a relay's announcement."""
+        """Store a relay's announcement."""
         await self._cases.relays.announce(wire.relay_from_proto(request.relay))
         return pb.AnnounceRelayResponse()
 
@@ -376,7 +376,7 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.GetSnapshotRequest,
         context: ServicerContext[pb.GetSnapshotRequest, pb.GetSnapshotResponse],
     ) -> AsyncIterator[pb.GetSnapshotResponse]:
-        """Stream everything, at one position."""
+        """Stream all users, nodes and relays, at one position."""
         self._check_tailnet(request.tailnet_id)
         snapshot = await self._cases.feed.snapshot()
         yield pb.GetSnapshotResponse(seq=snapshot.position, relays=map(wire.relay_to_proto, snapshot.relays))

@@ -1,4 +1,4 @@
-"""People's identities, standings and histories as messages."""
+"""Writes identities, standings and histories of users into messages; `wire` has the records of the log."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.registry.wire import to_timestamp
 
 
 def link(found: Link) -> user_types.Link:
-    """An identity."""
+    """Return an identity."""
     return user_types.Link(
         issuer=found.issuer,
         subject=found.subject,
@@ -26,7 +26,7 @@ def link(found: Link) -> user_types.Link:
 
 
 def standing(found: Standing | None) -> user_types.StandingRecord | None:
-    """The last change of a standing."""
+    """Return the last change of a standing."""
     if found is None or not found.source:
         return None
     return user_types.StandingRecord(
@@ -35,7 +35,7 @@ def standing(found: Standing | None) -> user_types.StandingRecord | None:
 
 
 def entry(found: HistoryEntry) -> user_types.HistoryEntry:
-    """An entry of a history."""
+    """Return an entry of a history."""
     return user_types.HistoryEntry(
         at=to_timestamp(found.at),
         attribute=found.attribute,

@@ -1,4 +1,4 @@
-"""Reads that serve inside a transaction and outside: all on one connection."""
+"""Reads of state, log and gateways on one connection, for use inside a transaction and outside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.shared.ids import NodeId, TailnetId
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn the database's failures into the store's. The reason names the kind only: messages can hold values."""
+    """Raise StoreUnavailableError for failures of the database. It names only their kind: messages may have values."""
     try:
         yield
     except (SQLAlchemyError, OSError, TimeoutError) as error:
@@ -39,12 +39,12 @@ class SqlLog:
         self._tailnet = tailnet
 
     async def position(self) -> int:
-        """The number of the newest change."""
+        """Return the number of the newest change."""
         found: int | None = await POSITION.value(self._connection, {"tailnet_id": self._tailnet})
         return found or 0
 
     async def load(self) -> State:
-        """Everything, at one position as far as the transaction sees only one."""
+        """Load the whole state, at one position if the transaction is isolated."""
         position = await self.position()
         nodes, users, relays = tables.nodes, tables.users, tables.relays
         node_rows = await self._connection.execute(select(nodes).where(nodes.c.tailnet_id == self._tailnet))
@@ -58,7 +58,7 @@ class SqlLog:
         )
 
     async def records(self, after: int, limit: int) -> list[Record]:
-        """The records after a position that are kept."""
+        """Return the stored records after a position."""
         changes = tables.changes.c
         rows = await self._connection.execute(
             select(changes.seq, changes.payload)
@@ -69,7 +69,7 @@ class SqlLog:
         return [Record(seq, payload) for seq, payload in rows]
 
     async def absences(self) -> list[Absence]:
-        """All absences, oldest first."""
+        """Return all absences, oldest first."""
         absences = tables.absences.c
         rows = await self._connection.execute(
             select(absences.node_id, absences.since)
@@ -79,7 +79,7 @@ class SqlLog:
         return [Absence(NodeId(node_id), since) for node_id, since in rows]
 
     async def gateways(self) -> list[GatewayRecord]:
-        """All gateways, the one longest unheard first."""
+        """Return all gateways, the one with the oldest beat first."""
         gateways = tables.gateways.c
         rows = await self._connection.execute(
             select(gateways.gateway_id, gateways.heard_at, gateways.complete)
@@ -89,7 +89,7 @@ class SqlLog:
         return [GatewayRecord(gateway_id, heard_at, complete) for gateway_id, heard_at, complete in rows]
 
     async def relays_heard(self) -> Mapping[str, datetime]:
-        """When each relay last announced itself."""
+        """Return the time of each relay's last announcement."""
         heard = tables.relays_heard.c
         rows = await self._connection.execute(
             select(heard.name, heard.heard_at).where(heard.tailnet_id == self._tailnet)

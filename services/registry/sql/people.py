@@ -17,10 +17,10 @@ from services.shared.ids import UserId
 
 
 class SqlPeople(SqlLog):
-    """What is kept of people beside their users' records."""
+    """Tables about people beside the records of users."""
 
     async def link(self, issuer: str, subject: str) -> Link | None:
-        """The link of an identity."""
+        """Return the link of an identity."""
         links = tables.links
         rows = await self._connection.execute(
             select(links).where(
@@ -31,7 +31,7 @@ class SqlPeople(SqlLog):
         return None if row is None else link_of(row)
 
     async def links(self, user_id: UserId | None = None) -> list[Link]:
-        """The links of a user or of everybody, ordered by user, issuer and subject."""
+        """Return the links of one user or of all, ordered by user, issuer and subject."""
         links = tables.links
         query = select(links).where(links.c.tailnet_id == self._tailnet)
         if user_id is not None:
@@ -40,13 +40,13 @@ class SqlPeople(SqlLog):
         return [link_of(row) for row in rows.mappings()]
 
     async def remove_link(self, issuer: str, subject: str) -> None:
-        """Forget an identity."""
+        """Delete the link of an identity."""
         links = tables.links
         mine = (links.c.tailnet_id == self._tailnet) & (links.c.issuer == issuer) & (links.c.subject == subject)
         await self._connection.execute(delete(links).where(mine))
 
     async def history(self, user_id: UserId) -> list[HistoryEntry]:
-        """A user's history, newest first."""
+        """Return a user's history, newest first."""
         table = tables.history
         rows = await self._connection.execute(
             select(table)
@@ -70,14 +70,14 @@ class SqlPeople(SqlLog):
         await self._upsert(tables.links, ["tailnet_id", "issuer", "subject"], [link_columns(link)])
 
     async def forget_person(self, user_id: UserId) -> None:
-        """Forget a user's links, standing and history."""
+        """Delete a user's links, standing and history."""
         for table in (tables.links, tables.standings, tables.history):
             await self._connection.execute(
                 delete(table).where(table.c.tailnet_id == self._tailnet, table.c.user_id == user_id)
             )
 
     async def standing(self, user_id: UserId) -> Standing | None:
-        """The last change of a user's standing."""
+        """Return the last change of a user's standing."""
         table = tables.standings
         rows = await self._connection.execute(
             select(table).where(table.c.tailnet_id == self._tailnet, table.c.user_id == user_id)
@@ -95,7 +95,7 @@ class SqlPeople(SqlLog):
         )
 
     async def put_standing(self, standing: Standing) -> None:
-        """Note the last change of a user's standing."""
+        """Store the last change of a user's standing."""
         row = {
             "user_id": standing.user_id,
             "number": standing.number,
@@ -107,7 +107,7 @@ class SqlPeople(SqlLog):
         await self._upsert(tables.standings, ["tailnet_id", "user_id"], [row])
 
     async def add_history(self, entries: Sequence[HistoryEntry]) -> None:
-        """Add to histories, and forget all but the last entries of each attribute of a person."""
+        """Add history entries, and delete all but the last entries of each attribute of a person."""
         table = tables.history
         for entry in entries:
             mine = (table.c.tailnet_id == self._tailnet) & (table.c.user_id == entry.user_id)
@@ -132,7 +132,7 @@ class SqlPeople(SqlLog):
     async def _upsert(
         self, table: Table, key: list[str], rows: Sequence[Mapping[str, Any]], *, keep: bool = False
     ) -> None:
-        """Insert rows in this order, or change those that are there (with `keep`: leave them)."""
+        """Insert rows in this order; update existing ones, or with `keep` leave them unchanged."""
         if not rows:
             return
         rows = [{"tailnet_id": self._tailnet, **row} for row in rows]

@@ -1,4 +1,4 @@
-"""Between the registry's values and the columns of its tables."""
+"""Converts the registry's records to columns of its tables and back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Columns = Mapping[str, Any]
 
 
 def node_columns(node: Node, tailnet: TailnetId) -> Columns:
-    """The columns of a node."""
+    """Return the columns of a node."""
     return {
         "id": node.id,
         "tailnet_id": tailnet,
@@ -58,7 +58,7 @@ def node_columns(node: Node, tailnet: TailnetId) -> Columns:
 
 
 def node_of(row: RowMapping) -> Node:
-    """A node from its columns."""
+    """Return a node from its columns."""
     return Node(
         id=NodeId(row["id"]),
         stable_id=row["stable_id"],
@@ -95,7 +95,7 @@ def node_of(row: RowMapping) -> Node:
 
 
 def user_columns(user: User, tailnet: TailnetId) -> Columns:
-    """The columns of a user."""
+    """Return the columns of a user."""
     return {
         "id": user.id,
         "tailnet_id": tailnet,
@@ -113,7 +113,7 @@ def user_columns(user: User, tailnet: TailnetId) -> Columns:
 
 
 def user_of(row: RowMapping) -> User:
-    """A user from its columns."""
+    """Return a user from its columns."""
     return User(
         id=UserId(row["id"]),
         name=row["name"],
@@ -130,7 +130,7 @@ def user_of(row: RowMapping) -> User:
 
 
 def link_columns(link: Link) -> Columns:
-    """The columns of a link."""
+    """Return the columns of a link."""
     return {
         "issuer": link.issuer,
         "subject": link.subject,
@@ -146,7 +146,7 @@ def link_columns(link: Link) -> Columns:
 
 
 def link_of(row: RowMapping) -> Link:
-    """A link from its columns."""
+    """Return a link from its columns."""
     return Link(
         issuer=row["issuer"],
         subject=row["subject"],
@@ -162,7 +162,7 @@ def link_of(row: RowMapping) -> Link:
 
 
 def relay_columns(relay: Relay, tailnet: TailnetId) -> Columns:
-    """The columns of a relay."""
+    """Return the columns of a relay."""
     return {
         "tailnet_id": tailnet,
         "name": relay.name,
@@ -179,7 +179,7 @@ def relay_columns(relay: Relay, tailnet: TailnetId) -> Columns:
 
 
 def relay_of(row: RowMapping) -> Relay:
-    """A relay from its columns."""
+    """Return a relay from its columns."""
     return Relay(
         region_id=row["region_id"],
         region_code=row["region_code"],

@@ -1,4 +1,4 @@
-"""The statements of the busiest paths, prepared once."""
+"""Prepared statements of the busiest paths: lock, position, log records, upserts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RECORD = Prepared(tables.changes.insert())
 
 @lru_cache(maxsize=64)
 def upsert(table: Table, key: tuple[str, ...], columns: tuple[str, ...], dialect: str, *, keep: bool) -> Prepared:
-    """Insert rows of these columns, or change those that are there (with `keep`: leave them)."""
+    """Return a statement that inserts rows of these columns and updates existing ones (with `keep`: leaves them)."""
     statement: postgresql.Insert | sqlite.Insert
     statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     statement = statement.values({name: bindparam(name) for name in columns})

@@ -1,4 +1,4 @@
-"""One tailnet's rows on SQLite or PostgreSQL: where transactions begin and failures are translated."""
+"""The store of one tailnet: opens transactions under its lock, and translates failures of the database."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class SqlStore:
         self._codec = codec
 
     async def prepare(self) -> None:
-        """Bring the tables to the newest version and make the tailnet's row.
+        """Migrate the tables to the newest version and insert the tailnet's row.
 
         Raises:
             StoreUnavailableError: the database cannot be used.
@@ -63,12 +63,12 @@ class SqlStore:
                 yield SqlLog(connection, self._tailnet)
 
     async def position(self) -> int:
-        """The number of the newest change."""
+        """Return the number of the newest change."""
         async with self._reading() as rows:
             return await rows.position()
 
     async def load(self) -> State:
-        """Everything, at one position."""
+        """Load the whole state, at one position."""
         with translated():
             async with database.read(self._engine) as connection:
                 if connection.dialect.name == "postgresql":
@@ -76,21 +76,21 @@ class SqlStore:
                 return await SqlLog(connection, self._tailnet).load()
 
     async def records(self, after: int, limit: int) -> list[Record]:
-        """The records after a position that are kept."""
+        """Return the stored records after a position."""
         async with self._reading() as rows:
             return await rows.records(after, limit)
 
     async def absences(self) -> list[Absence]:
-        """All absences, oldest first."""
+        """Return all absences, oldest first."""
         async with self._reading() as rows:
             return await rows.absences()
 
     async def gateways(self) -> list[GatewayRecord]:
-        """All gateways, the one longest unheard first."""
+        """Return all gateways, the one with the oldest beat first."""
         async with self._reading() as rows:
             return await rows.gateways()
 
     async def relays_heard(self) -> Mapping[str, datetime]:
-        """When each relay last announced itself."""
+        """Return the time of each relay's last announcement."""
         async with self._reading() as rows:
             return await rows.relays_heard()

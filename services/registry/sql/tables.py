@@ -1,4 +1,4 @@
-"""The registry's tables. No other service reads them; the migrations make them, not this module."""
+"""The registry's tables as SQLAlchemy sees them. Migrations create them; no other service reads them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ counters = Table(
     "registry_counters",
     metadata,
     Column("name", Text, primary_key=True),
-    Column("last", BigInteger, nullable=False),  # the last id given; ids are never reused
+    Column("last", BigInteger, nullable=False),  # the last id assigned; ids are never reused
 )
 
 users = Table(
@@ -62,7 +62,7 @@ links = Table(
     Column("last_login", UtcDateTime, nullable=False),
     Column("display_name", Text, nullable=False),
     Column("email", Text, nullable=False),
-    Column("groups", Text),  # JSON list; null: never said
+    Column("groups", Text),  # JSON list; null: never reported
     Column("since", Text, nullable=False, server_default="{}"),  # JSON object: group to time
     Column("namespace", Text, nullable=False, server_default=""),
     Index("ix_registry_links_user", "tailnet_id", "user_id"),
@@ -73,7 +73,7 @@ standings = Table(
     metadata,
     Column("tailnet_id", Text, primary_key=True),
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, nullable=False),  # of the last change that was taken: late ones do nothing
+    Column("number", BigInteger, nullable=False),  # number of the last change applied; late ones are ignored
     Column("since", UtcDateTime, nullable=False),
     Column("source", Text, nullable=False),
     Column("actor", Text, nullable=False),

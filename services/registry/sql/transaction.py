@@ -1,4 +1,4 @@
-"""Writes: everything inside one transaction that holds the tailnet's row."""
+"""The writes of one transaction under the lock of the tailnet's row: records, log, sessions, absences, relays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class SqlTransaction(SqlPeople):
-    """The writes of one tailnet; made when its row is locked."""
+    """The writes of one tailnet; created once its row is locked."""
 
     def __init__(self, connection: AsyncConnection, tailnet: TailnetId, codec: FactCodec, position: int) -> None:
         super().__init__(connection, tailnet)
@@ -33,11 +33,11 @@ class SqlTransaction(SqlPeople):
         self._last_ids: dict[str, int] = {}
 
     async def position(self) -> int:
-        """Return the number of the newest change, which the lock keeps from moving."""
+        """Return the number of the newest change, which cannot change under the lock."""
         return self._position
 
     async def next_id(self, kind: Literal["node", "user"]) -> int:
-        """An id that was never given before."""
+        """Return an id that was never assigned before."""
         if kind not in self._last_ids:
             counters = tables.counters.c
             last: int | None = await self._connection.scalar(
@@ -48,7 +48,7 @@ class SqlTransaction(SqlPeople):
         return self._last_ids[kind]
 
     async def finish(self) -> None:
-        """Store the ids that were given; the last thing before the commit."""
+        """Store the last assigned ids; called last before the commit."""
         counters = tables.counters
         for kind, last in self._last_ids.items():
             await self._connection.execute(update(counters).where(counters.c.name == kind).values(last=last))
@@ -69,7 +69,7 @@ class SqlTransaction(SqlPeople):
         return records
 
     async def trim(self, keep: int, young: datetime, at_most: int) -> int:
-        """Forget old records."""
+        """Delete old records."""
         changes = tables.changes.c
         too_many = changes.seq <= self._position - at_most
         too_old = (changes.seq <= self._position - keep) & (changes.time < young)
@@ -79,7 +79,7 @@ class SqlTransaction(SqlPeople):
         return done.rowcount
 
     async def gateway(self, gateway_id: str) -> GatewayRecord | None:
-        """One gateway."""
+        """Return one gateway."""
         return next((gateway for gateway in await self.gateways() if gateway.gateway_id == gateway_id), None)
 
     async def put_gateway(self, gateway: GatewayRecord) -> None:
@@ -88,7 +88,7 @@ class SqlTransaction(SqlPeople):
         await self._upsert(tables.gateways, ["tailnet_id", "gateway_id"], [row])
 
     async def remove_gateway(self, gateway_id: str) -> set[NodeId]:
-        """Forget a gateway and its sessions."""
+        """Delete a gateway and its sessions."""
         served = set((await self.sessions_of(gateway_id)).values())
         for table in (tables.sessions, tables.gateways):
             await self._connection.execute(
@@ -97,7 +97,7 @@ class SqlTransaction(SqlPeople):
         return served
 
     async def sessions_of(self, gateway_id: str) -> dict[int, NodeId]:
-        """The sessions of a gateway."""
+        """Return the sessions of a gateway."""
         sessions = tables.sessions.c
         rows = await self._connection.execute(
             select(sessions.session_id, sessions.node_id).where(
@@ -143,7 +143,7 @@ class SqlTransaction(SqlPeople):
         return served
 
     async def with_sessions(self, nodes: Collection[NodeId]) -> set[NodeId]:
-        """Those of these nodes that have a session."""
+        """Return those of the given nodes that have a session."""
         sessions = tables.sessions.c
         found: set[NodeId] = set()
         for part in parts(nodes):
@@ -165,7 +165,7 @@ class SqlTransaction(SqlPeople):
         await self._delete(tables.absences, tables.absences.c.node_id, nodes)
 
     async def hear_relay(self, name: str, now: datetime) -> None:
-        """Note that a relay announced itself."""
+        """Store the time of a relay's announcement."""
         await self._upsert(tables.relays_heard, ["tailnet_id", "name"], [{"name": name, "heard_at": now}])
 
     async def _write_run(self, kind: type[Fact], run: Sequence[Fact]) -> None:

@@ -1,1 +1,1 @@
-"""What the registry decides. Every decision runs inside the ledger, against the newest state of the tailnet."""
+"""The use cases of the registry, by noun. Each runs inside `ledger`, against the newest state of the tailnet."""

@@ -1,4 +1,4 @@
-"""Admission of nodes: finds the node that a registering client is, creates it, or rotates its key."""
+"""Admits nodes: finds the node of a registering client, creates it or rotates its key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmitRequest:
-    """A client that someone entitled has approved."""
+    """A client that auth has approved."""
 
     machine_key: MachineKey
     node_key: NodeKey
@@ -34,7 +34,7 @@ class AdmitRequest:
     ephemeral: bool = False
     expiry: datetime | None = None
     endless: bool = False
-    """The key never ends, whatever the default."""
+    """True if the key never expires, whatever the default."""
     hostinfo: Hostinfo
     cap_version: int = 0
     register_method: RegisterMethod = RegisterMethod.UNKNOWN
@@ -43,7 +43,7 @@ class AdmitRequest:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """The nodes that a registering client may be."""
+    """The existing nodes that a registering client may be."""
 
     by_node_key: Node | None
     by_old_node_key: Node | None
@@ -52,7 +52,7 @@ class Candidates:
 
 
 class NodeAdmission:
-    """Finds and admits nodes."""
+    """Use cases of admission."""
 
     def __init__(
         self, ledger: Ledger, settings: RegistrySettings, allocator: Allocator, policies: CurrentPolicy
@@ -63,7 +63,7 @@ class NodeAdmission:
         self._policies = policies
 
     async def find(self, machine: MachineKey, node_key: NodeKey, old_node_key: NodeKey | None) -> Candidates:
-        """The nodes that a registering client may be, by its keys."""
+        """Return the existing nodes that a registering client may be, by its keys."""
 
         def read(state: State) -> Candidates:
             by_key = state.by_node_key(node_key)
@@ -78,7 +78,7 @@ class NodeAdmission:
         return await self._ledger.read(read)
 
     async def admit(self, request: AdmitRequest) -> tuple[Node, User | None]:
-        """Create the node, rotate its key, or confirm it: the same call again changes nothing.
+        """Create the node, rotate its key, or confirm it. Idempotent.
 
         Raises:
             InvalidInputError: neither user nor tags, or an expiry in the past.
@@ -96,7 +96,7 @@ class NodeAdmission:
             if request.expiry is not None and request.expiry <= draft.now:
                 raise InvalidInputError("the expiry lies in the past")
             owner = None if request.tags else user_of(draft.state, request.user_id)
-            # Tags own the node, but a suspended person may not bring it along by a key of theirs either.
+            # Tags own the node, but a suspended user may not admit one by their key either.
             entitled = owner or draft.state.users.get(request.user_id)
             if entitled is not None and entitled.suspended:
                 raise ForbiddenError("this user is suspended; ask the administrator")
@@ -166,7 +166,7 @@ class NodeAdmission:
             expiry=expiry,
             disabled_expiry=known.disabled_expiry if expiry is None and known.user_id == owner else None,
             expired=False,
-            last_seen=draft.now if idle else known.last_seen,  # so that it lives until its first map
+            last_seen=draft.now if idle else known.last_seen,  # so that it is not deleted as idle before its first map
             ephemeral=request.ephemeral,
             register_method=request.register_method,
             pre_auth_key_id=request.pre_auth_key_id,
@@ -183,7 +183,7 @@ class NodeAdmission:
 
 
 def _known(state: State, request: AdmitRequest) -> Node | None:
-    """The node that this client is already, if any: nodes are one per machine key and user, or tags."""
+    """Return the existing node of a client, if any: there is one per machine key and user, or tags."""
     by_key = state.by_node_key(request.node_key)
     if by_key is not None and by_key.machine_key != request.machine_key:
         raise ForbiddenError("the node key belongs to another machine")

@@ -1,4 +1,4 @@
-"""What a node is given when it comes in: a stable id, addresses, a name."""
+"""Allocates a new node's stable id, addresses and given name, from what is free in the state. Stores nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _STABLE = string.ascii_letters + string.digits
 
 
 def new_stable_id() -> str:
-    """An opaque id of the form that clients know from the hosted service."""
+    """Return a random stable id in the hosted service's form."""
     return "n" + "".join(secrets.choice(_STABLE) for _ in range(12)) + "CNTRL"
 
 
 class Allocator:
-    """Finds what is free in a state."""
+    """Allocator of free addresses and names in a state."""
 
     def __init__(self, settings: RegistrySettings, random: Random | None = None) -> None:
         self._settings = settings
@@ -33,13 +33,13 @@ class Allocator:
         """The address given last of each pool of the policy: only where a search begins, so it may be forgotten."""
 
     def ipv4(self, state: State, pools: Sequence[str] = (), kept: Sequence[str] = ()) -> str:
-        """A free IPv4 address; nothing where the tailnet has no such prefix.
+        """Return a free IPv4 address; empty if the tailnet has no IPv4 prefix.
 
-        With `pools` it is of the first of these prefixes that has one. `kept` are the prefixes that the policy keeps
-        for its targets: others get an address there only when there is none elsewhere.
+        With `pools` it is from the first of these prefixes that has one. `kept` are prefixes that the policy reserves
+        for its targets: other nodes get an address there only if there is none elsewhere.
 
         Raises:
-            ExhaustedError: all are held.
+            ExhaustedError: all are assigned.
         """
         whole = self._settings.v4
         if whole is None:
@@ -63,15 +63,15 @@ class Allocator:
         raise ExhaustedError(f"no address is left in the policy's ipPool {', '.join(pools)}")
 
     def ipv6(self, state: State) -> str:
-        """A free IPv6 address; nothing where the tailnet has no such prefix.
+        """Return a free IPv6 address; empty if the tailnet has no IPv6 prefix.
 
         Raises:
-            ExhaustedError: all are held.
+            ExhaustedError: all are assigned.
         """
         return self._address(state, self._settings.v6, state.last_v6)
 
     def name(self, state: State, hostname: str, node_id: NodeId) -> str:
-        """The given name that follows from a hostname."""
+        """Return a free given name for a hostname."""
         return free_label(hostname, lambda label: state.name_holder(label) not in (None, node_id), state.name_hints)
 
     def rename(self, state: State, node: Node, hostname: str) -> str:
@@ -83,21 +83,21 @@ class Allocator:
     def _address(self, state: State, pool: Pool | None, last: str) -> str:
         if pool is None:
             return ""
-        held = _held(pool, state)
+        held = _assigned(pool, state)
         if self._settings.random_addresses:
             return at_random(pool, state.is_assigned, held, self._random)
         return sequential(pool, state.is_assigned, held, last)
 
 
-def _held(pool: Pool, state: State) -> int:
-    """At least as many as the held addresses of a pool; exact when it may be full."""
+def _assigned(pool: Pool, state: State) -> int:
+    """Return an upper bound of a pool's assigned addresses; exact if the pool may be full."""
     if len(state.nodes) < pool.size:
         return len(state.nodes)
     return sum(1 for address in state.assigned() if pool.gives(address))
 
 
 def _last_outside(state: State, pool: Pool) -> str:
-    """The address of the newest node that has one of this pool."""
+    """Return the address of the newest node with one in this pool."""
     if state.last_v4 and pool.gives(state.last_v4):
         return state.last_v4
     found = ((node.id, node.ipv4) for node in state.nodes.values() if node.ipv4 and pool.gives(node.ipv4))

@@ -1,4 +1,4 @@
-"""What the policy decides for the registry: routes approved without asking, which tags exist, address pools."""
+"""Decisions of the compiled policy for the registry: auto-approved routes, existing tags, address pools."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ log = get_logger(__name__)
 
 
 class PolicyDecisions(Protocol):
-    """The policy in force, as far as the registry asks it."""
+    """The decisions of a policy that the registry uses."""
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
-        """The advertised routes of the node that need no asking."""
+        """Return the node's advertised routes that are auto-approved."""
         ...
 
     def tag_exists(self, tag: str) -> bool:
-        """Whether the policy knows the tag."""
+        """Return whether the policy defines the tag."""
         ...
 
     def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
-        """The prefixes that a new node's IPv4 address is to come from; none: from anywhere."""
+        """Return the prefixes for a new node's IPv4 address; none: any prefix."""
         ...
 
     def kept_pools(self) -> tuple[str, ...]:
-        """Every prefix that is kept for some nodes."""
+        """Return every prefix that is reserved for some nodes."""
         ...
 
 
 class NoPolicy:
-    """Used until the policy is known: approves no route, accepts every tag."""
+    """Decisions until the policy is known: no route is approved, every tag is accepted."""
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
-        """Nothing."""
+        """Return no route."""
         return ()
 
     def tag_exists(self, tag: str) -> bool:
-        """Every tag is accepted."""
+        """Accept every tag."""
         return True
 
     def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
@@ -63,7 +63,7 @@ class NoPolicy:
 
 
 class PolicyApprover:
-    """Evaluates a compiled policy. Approval depends on one node and its owner, so no snapshot is built."""
+    """Decisions of a compiled policy. They depend on one node and its owner, so no snapshot is built."""
 
     def __init__(self, policy: CompiledPolicy) -> None:
         self._policy = policy
@@ -71,33 +71,33 @@ class PolicyApprover:
         self._pools = all_pools(policy)
 
     def approved_routes(self, node: Node, owner: User | None) -> tuple[str, ...]:
-        """The advertised routes of the node that need no asking."""
+        """Return the node's advertised routes that are auto-approved."""
         users = [] if owner is None else [access_user(owner)]
         return Access(self._policy, users, [_inventoried(node)]).auto_approved(node.id)
 
     def tag_exists(self, tag: str) -> bool:
-        """Whether the policy knows the tag."""
+        """Return whether the policy defines the tag."""
         return self._tags.tag_exists(tag)
 
     def pools(self, node: Node, owner: User | None) -> tuple[str, ...]:
-        """The prefixes that a new node's IPv4 address is to come from; none: from anywhere."""
+        """Return the prefixes for a new node's IPv4 address; none: any prefix."""
         if not self._pools:
             return ()
         return pools_for(self._policy, [] if owner is None else [access_user(owner)], _inventoried(node))
 
     def kept_pools(self) -> tuple[str, ...]:
-        """Every prefix that is kept for some nodes."""
+        """Return every prefix that is reserved for some nodes."""
         return self._pools
 
 
 class CurrentPolicy:
-    """Holds the approver in force; replaced when the policy changes."""
+    """The decisions of the policy in force; replaced when the policy changes."""
 
     def __init__(self) -> None:
         self.current: PolicyDecisions = NoPolicy()
 
     def approve(self, state: State, node: Node) -> tuple[str, ...]:
-        """The node's approved routes with those that the policy adds; it never takes one away (RTE-03)."""
+        """Return the node's approved routes and those that the policy adds; it never removes one (RTE-03)."""
         if not node.advertised_routes:
             return node.approved_routes
         owner = None if node.is_tagged else state.users.get(node.user_id)
@@ -109,7 +109,7 @@ class CurrentPolicy:
         return read_routes((*node.approved_routes, *added))
 
     def follow_users(self, draft: Draft) -> None:
-        """Approve routes that the policy approves now that users are others: in a role, a group, of another name."""
+        """Approve routes that the policy approves after changes of users: of their role, groups or name."""
         changed = {
             fact.user.id
             for fact, inverse in zip(draft.facts, draft.undo, strict=True)
@@ -122,26 +122,26 @@ class CurrentPolicy:
                 log.info("routes approved by policy", node_id=node.id)
 
     def pools(self, state: State, node: Node) -> tuple[str, ...]:
-        """The prefixes that the policy wants a new node's IPv4 address to come from."""
+        """Return the prefixes that the policy reserves for a new node's IPv4 address."""
         return self.current.pools(node, None if node.is_tagged else state.users.get(node.user_id))
 
     def kept_pools(self) -> tuple[str, ...]:
-        """Every prefix that the policy keeps for some nodes."""
+        """Return every prefix that the policy reserves for some nodes."""
         return self.current.kept_pools()
 
 
 class PolicyChange:
-    """Puts a new policy in force in the registry."""
+    """Use case that applies a new policy in the registry."""
 
     def __init__(self, ledger: Ledger, policies: CurrentPolicy) -> None:
         self._ledger = ledger
         self._policies = policies
 
     async def take(self, approver: PolicyDecisions) -> None:
-        """Put a policy in use, and approve the routes already advertised that it approves.
+        """Apply a policy, and approve those routes already advertised that it approves.
 
         Raises:
-            UnavailableError: the database cannot be used; the policy is in force, but the routes wait.
+            UnavailableError: the database cannot be used; the policy is applied, but its routes are not approved yet.
         """
         self._policies.current = approver
         if await self._ledger.read(lambda state: bool(self._behind(state))):
@@ -167,7 +167,7 @@ class PolicyChange:
 
 
 def _is_same(user: User, inverse: Fact) -> bool:
-    """Whether policies take a user for the same as before."""
+    """Return whether a user's fields that policies use are unchanged."""
     return isinstance(inverse, UserPut) and access_user(inverse.user) == access_user(user)
 
 

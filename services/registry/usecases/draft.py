@@ -1,4 +1,4 @@
-"""The context of one work: the newest state, the time, the transaction, and the facts recorded so far."""
+"""The context of one use case under the lock: newest state, time, transaction, and the facts recorded so far."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from services.registry.store import Transaction
 from services.shared.ids import NodeId, UserId
 
 MAX_FACTS = 1000
-"""Changes that work without a caller makes in one transaction: reports of gateways and clients wait no longer."""
+"""Maximum changes of background work in one transaction, so that reports of gateways and clients do not wait longer."""
 
 
 class Draft:
-    """The work sees its own facts at once; others see them after the commit."""
+    """A use case's changes: visible to itself at once, to others after the commit."""
 
     def __init__(self, state: State, now: datetime, transaction: Transaction) -> None:
         self.state = state
@@ -28,18 +28,18 @@ class Draft:
         self.undo: list[Fact] = []
 
     def node(self, node_id: NodeId) -> Node:
-        """One node.
+        """Return a node by id.
 
         Raises:
-            NotFoundError: there is none with this id.
+            NotFoundError: no record has this id.
         """
         return node_of(self.state, node_id)
 
     def user(self, user_id: UserId) -> User:
-        """One user.
+        """Return a user by id.
 
         Raises:
-            NotFoundError: there is none with this id.
+            NotFoundError: no record has this id.
         """
         return user_of(self.state, user_id)
 
@@ -84,10 +84,10 @@ class Draft:
 
 
 def node_of(state: State, node_id: NodeId) -> Node:
-    """One node of a state.
+    """Return a node of a state by id.
 
     Raises:
-        NotFoundError: there is none with this id.
+        NotFoundError: no record has this id.
     """
     node = state.nodes.get(node_id)
     if node is None:
@@ -96,10 +96,10 @@ def node_of(state: State, node_id: NodeId) -> Node:
 
 
 def user_of(state: State, user_id: UserId) -> User:
-    """One user of a state.
+    """Return a user of a state by id.
 
     Raises:
-        NotFoundError: there is none with this id.
+        NotFoundError: no record has this id.
     """
     user = state.users.get(user_id)
     if user is None:

@@ -1,4 +1,4 @@
-"""The log and its snapshot, as other services read them."""
+"""Reads of the change log by other services: a snapshot, and pages of records after a position."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from services.registry.usecases.ledger import Ledger
 
 PAGE = 1000
 _MAX_BYTES = 2 << 20
-"""Of the payloads in one page; a record that alone exceeds it is a page of its own."""
+"""Maximum bytes of the payloads of a page; a larger record has a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class TailnetSnapshot:
-    """Everything that is true at one position."""
+    """The whole state at one position."""
 
     position: int
     nodes: tuple[Node, ...]
@@ -28,7 +28,7 @@ class TailnetSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """Records after a position; `reset` when they are not all there any more."""
+    """Records after a position; `reset` if some of them were deleted."""
 
     records: tuple[Record, ...]
     reset: bool
@@ -36,14 +36,14 @@ class LogPage:
 
 
 class Feed:
-    """Answers readers of the log."""
+    """Use cases of readers of the log."""
 
     def __init__(self, ledger: Ledger, store: Store) -> None:
         self._ledger = ledger
         self._store = store
 
     async def snapshot(self) -> TailnetSnapshot:
-        """Everything, at one position."""
+        """Return the whole state, at one position."""
 
         def read(state: State) -> TailnetSnapshot:
             return TailnetSnapshot(
@@ -56,7 +56,7 @@ class Feed:
         return await self._ledger.read(read)
 
     async def changes(self, after: int) -> LogPage:
-        """The records after a position.
+        """Return the records after a position.
 
         Raises:
             StoreUnavailableError: the database cannot be read.

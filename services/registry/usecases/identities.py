@@ -1,4 +1,4 @@
-"""Who is who at which provider, as administrators say: identities linked, unlinked, and moved between users."""
+"""Identities as administrators manage them: linked to users, unlinked, and moved between users."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ADMINISTRATOR = "administrator"
 
 @dataclass(frozen=True, slots=True)
 class IdentityDetails:
-    """All that is known of a person."""
+    """A user with their identities, standing and history."""
 
     user: User
     links: tuple[Link, ...]
-    """The identity that signed in last comes first."""
+    """Ordered by last sign-in, newest first."""
     standing: Standing | None
     history: tuple[HistoryEntry, ...]
     nodes: tuple[Node, ...]
@@ -34,7 +34,7 @@ class IdentityDetails:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What became another user's."""
+    """The result of moving one user's identities and nodes to another."""
 
     user: User
     links: int
@@ -44,13 +44,13 @@ class Moved:
 
 
 class Identities:
-    """What administrators do with identities."""
+    """Use cases of identities for administrators."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def details(self, user_id: UserId) -> IdentityDetails:
-        """All that is known of a person.
+        """Return a user with their identities, standing and history.
 
         Raises:
             NotFoundError: there is no such user.
@@ -71,7 +71,7 @@ class Identities:
         return await self._ledger.commit(work)
 
     async def links(self) -> list[Link]:
-        """The links of everybody, ordered by user."""
+        """Return the links of all users, ordered by user."""
 
         async def work(draft: Draft) -> list[Link]:
             return await draft.transaction.links()
@@ -79,7 +79,7 @@ class Identities:
         return await self._ledger.commit(work)
 
     async def link(self, user_id: UserId, issuer: str, subject: str, actor: str) -> User:
-        """Say that an identity is a user's; it may never have signed in.
+        """Link an identity to a user; it need not have signed in yet.
 
         Raises:
             NotFoundError: there is no such user.
@@ -112,7 +112,7 @@ class Identities:
     async def unlink(self, issuer: str, subject: str, actor: str) -> User:
         """Unlink an identity from its user, and remove the groups that it contributed.
 
-        The user stays one who signs in: a verified address alone does not make anybody this user.
+        The user still counts as one with identities: nobody can claim it by a verified address alone.
 
         Raises:
             NotFoundError: the identity is not linked.
@@ -134,7 +134,7 @@ class Identities:
         return user
 
     async def relink(self, from_user: UserId, to_user: UserId, actor: str) -> Moved:
-        """Make all identities and nodes of one user another's, because both are one person.
+        """Move all identities and nodes of one user to another, because both are one person.
 
         Raises:
             NotFoundError: one of them is no user.

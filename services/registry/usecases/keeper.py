@@ -1,4 +1,4 @@
-"""Changes that time makes: grace periods, lapsed gateways and relays, ended keys, idle ephemeral nodes.
+"""Changes due by time: end of graces, lapsed gateways and relays, expired keys, idle ephemeral nodes.
 
 Every condition is checked again under the tailnet's lock, so each replica may have a keeper. Time in which the registry
 itself was down does not count: waits begin at the start of this process at the earliest.

@@ -119,7 +119,7 @@ class Ledger:
         return self._state
 
     def now(self) -> datetime:
-        """The time of the ledger's clock."""
+        """Return the time of the ledger's clock."""
         return self._clock.now()
 
     async def read(self, read: Callable[[State], T]) -> T:

@@ -32,7 +32,7 @@ log = get_logger(__name__)
 
 
 class Nodes:
-    """What can be done with nodes that are in."""
+    """Use cases of admitted nodes."""
 
     def __init__(
         self, ledger: Ledger, settings: RegistrySettings, allocator: Allocator, policies: CurrentPolicy
@@ -43,7 +43,7 @@ class Nodes:
         self._policies = policies
 
     async def may_relay(self, node_key: NodeKey) -> NodeId | None:
-        """The node whose key this is, when it has not ended and its owner is not suspended; else None."""
+        """Return the node with this key if the key is not expired and its owner not suspended, else None."""
         now = self._ledger.now()
 
         def read(state: State) -> NodeId | None:
@@ -55,12 +55,12 @@ class Nodes:
         return await self._ledger.read(read)
 
     async def log_out(self, machine: MachineKey, node_key: NodeKey, expiry: datetime | None) -> None:
-        """End a client's own key now or at an earlier time than planned; delete an ephemeral node at once.
+        """Expire a client's own key now or earlier than its expiry; delete an ephemeral node at once.
 
         Raises:
             NotFoundError: no node has this key.
             ForbiddenError: the node is another machine's.
-            InvalidInputError: the wanted end is later than the present one.
+            InvalidInputError: the requested expiry is later than the current one.
         """
 
         async def work(draft: Draft) -> None:
@@ -79,11 +79,11 @@ class Nodes:
         await self._ledger.commit(work)
 
     async def expire(self, node_id: NodeId, expiry: datetime | None, never: bool) -> Node:
-        """Set when a node's key ends: now where no time is given. A tagged node, too, may get a time.
+        """Set the expiry of a node's key; without a time, expire it now. Tagged nodes may have an expiry, too.
 
         Raises:
             NotFoundError: there is no such node.
-            InvalidInputError: a time and never.
+            InvalidInputError: both a time and never are given.
         """
         if never and expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
@@ -162,7 +162,7 @@ class Nodes:
         return await self._ledger.commit(work)
 
     async def rename(self, node_id: NodeId, name: str) -> Node:
-        """Give a node a name that stays, whatever the client calls itself.
+        """Rename a node; from then on the name does not follow the client's hostname.
 
         Raises:
             NotFoundError: there is no such node.
@@ -196,7 +196,7 @@ class Nodes:
         log.info("node deleted", node_id=node_id)
 
     async def set_tags(self, node_id: NodeId, texts: list[str]) -> Node:
-        """Make tags own a node: its user and the term of its key are gone.
+        """Make tags own a node: its user and its key expiry are removed.
 
         Raises:
             NotFoundError: there is no such node.

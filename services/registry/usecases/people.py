@@ -28,31 +28,31 @@ class Person:
     issuer: str
     subject: str
     names: Sequence[str] = ()
-    """Wanted for a new user, the best first."""
+    """Candidates for a new user's name, the best first."""
     display_name: str = ""
     email: str = ""
-    """Vouched for by the provider, or empty."""
+    """Verified by the provider, or empty."""
     profile_pic_url: str = ""
     groups: Sequence[str] | None = None
     """None: the provider reported none."""
     namespace: str = ""
-    """What they belong to; empty: nothing."""
+    """Their unit at the provider; empty: none."""
 
 
 class People:
-    """Users with an identity at a provider."""
+    """Use case of people who sign in."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def sign_in(self, person: Person, *, create: bool) -> tuple[User, bool]:
-        """The person's user, refreshed, and whether it is new.
+        """Find or create the person's user and refresh it. Returns the user, and whether it is new.
 
-        A user keeps the name it got: policies and people write it. All else follows the provider.
+        A user's name never changes here, because policies and people refer to it. All other fields follow the provider.
 
         Raises:
             InvalidInputError: a field cannot be accepted.
-            NotFoundError: the person has no user and none may be made.
+            NotFoundError: the person has no user and none may be created.
         """
         check_identity(person.issuer, person.subject)
         check_text("display_name", person.display_name)

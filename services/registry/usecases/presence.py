@@ -1,6 +1,6 @@
 """Presence: the map sessions that gateways report, and the grace before a node without one is shown offline.
 
-Knows no gateway but its reports, and no client. A session whose client no longer answered ends without a grace.
+Knows gateways only by their reports. A session whose client stopped answering ends without a grace.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class SessionReport:
     opened: tuple[tuple[int, NodeId], ...] = ()
     closed: tuple[int, ...] = ()
     lost: frozenset[int] = frozenset()
-    """Ended sessions whose client no longer answered."""
+    """Ended sessions with a client that stopped answering."""
     stopping: bool = False
     complete: bool = False
     digest: SessionsDigest | None = None
-    """All sessions of the gateway after this report; None: not compared."""
+    """Number and checksum of all sessions of the gateway after this report; None: not compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ class ReportAnswer:
     """The answer to a report."""
 
     resend: bool
-    """Whether the next report must be complete."""
+    """True if the next report must be complete."""
     probe: frozenset[NodeId] = frozenset()
-    """Nodes that the gateway should probe, because another node could take over a route of theirs."""
+    """Nodes for the gateway to probe, because another node could take over one of their routes."""
 
 
 class PresenceTracker:
-    """Stores sessions, marks nodes online at once and offline after the grace, or at once when they were lost."""
+    """Use case of session reports: nodes go online at once, offline after the grace or at once if they were lost."""
 
     def __init__(self, ledger: Ledger, wake_timer: Callable[[], None]) -> None:
         self._ledger = ledger
@@ -107,13 +107,13 @@ async def _arrive(draft: Draft, nodes: Collection[NodeId]) -> None:
 
 
 async def leave(draft: Draft, nodes: set[NodeId]) -> None:
-    """Begin the grace of those nodes that have no other session."""
+    """Begin the grace of the nodes without another session."""
     if gone := await _without_session(draft, nodes):
         await draft.transaction.put_absences(gone, draft.now)
 
 
 async def _lose(draft: Draft, nodes: set[NodeId]) -> None:
-    """Mark those nodes offline that have no other session: their client did not answer, so it cannot reconnect soon."""
+    """Mark the nodes without another session offline: their client did not answer and will not reconnect soon."""
     gone = await _without_session(draft, nodes)
     for node_id in gone:
         log.info("node lost", node_id=node_id)

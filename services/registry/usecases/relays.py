@@ -1,4 +1,4 @@
-"""Relays: known as long as they announce themselves."""
+"""Announcements of relays: stored, and recorded as a change if new. The keeper removes relays without announcements."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.registry.usecases.ledger import Ledger
 
 
 class Relays:
-    """Takes announcements."""
+    """Use case of relay announcements."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

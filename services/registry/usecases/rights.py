@@ -1,7 +1,7 @@
-"""Changes of a person's rights, whatever their source: the only place in the registry that makes them.
+"""Changes of a user's rights, suspension and groups, from any source: the only code in the registry that applies them.
 
-A suspension is a fact about the user. Nodes are not touched by it: who reads the log takes their access away while the
-owner is suspended, so lifting it gives back exactly what was there.
+A suspension is a property of the user and changes no node: readers of the log remove the nodes' access while their
+owner is suspended, so lifting it restores exactly the previous access.
 """
 
 from __future__ import annotations
@@ -36,28 +36,28 @@ class RightsChange:
 
     user_id: UserId
     number: int = 0
-    """Rises with each change of one person; 0: not compared."""
+    """Increases with each change of one person; 0: not compared."""
     suspended: bool | None = None
-    """None: as it is."""
+    """None: unchanged."""
     login: LoginGroups | None = None
-    """None: as they are."""
+    """None: unchanged."""
     source: str
     actor: str = ""
     reason: str = ""
 
 
 class Rights:
-    """Takes changes of rights."""
+    """Use case of changes of rights."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
     async def change(self, change: RightsChange) -> tuple[User, bool]:
-        """Make it so; returns the user and whether anything is different. Late and repeated changes do nothing.
+        """Apply a change. Returns the user, and whether anything changed; late and repeated changes do nothing.
 
         Raises:
             NotFoundError: there is no such user.
-            InvalidInputError: a text or a group cannot be kept.
+            InvalidInputError: a text or a group is invalid.
             PreconditionError: the identity is not this user's.
         """
         check_attribution(change.source, change.actor, change.reason)
@@ -82,7 +82,7 @@ class Rights:
                 actor=change.actor,
                 reason=change.reason,
             )
-            if not turned:  # only the number is news
+            if not turned:  # only the number changed
                 standing = replace(last or replace(standing, source="", actor="", reason=""), number=standing.number)
             await draft.transaction.put_standing(standing)
             said = by(change.source, change.actor)
@@ -97,7 +97,7 @@ class Rights:
 
 
 async def with_groups(draft: Draft, user: User) -> User:
-    """The user in the groups of all their identities: the only way in which anybody gets into one."""
+    """Return the user with the groups of all their identities, the only source of groups."""
     links = await draft.transaction.links(user.id)
     return replace(user, groups=groups_of(links)) if links or user.provider else user
 

@@ -1,4 +1,4 @@
-"""What a client reports of its node: endpoints, disco key, hostinfo. The registry's busiest path."""
+"""Reports of clients about their node: endpoints, disco key, hostinfo. Stores only differences. The busiest path."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REMEMBERED = 65536
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Who numbered a report, and its number; numbers of different gateways are not compared."""
+    """The gateway that numbered a report, and the number; numbers of different gateways are not compared."""
 
     gateway_id: str
     number: int
@@ -38,14 +38,14 @@ class NodeReport:
     endpoints: tuple[str, ...] = ()
     endpoint_types: tuple[int, ...] = ()
     hostinfo: bytes | None = None
-    """As it was sent: it is read only when it differs from what is stored. None: unchanged."""
+    """As sent; parsed only if it differs from the stored one. None: unchanged."""
     cap_version: int = 0
     order: Order | None = None
-    """None: not to be compared."""
+    """None: not compared."""
 
 
 class Updates:
-    """Stores what clients report, and only what differs."""
+    """Use case of reports."""
 
     def __init__(self, ledger: Ledger, allocator: Allocator, policies: CurrentPolicy) -> None:
         self._ledger = ledger
@@ -54,7 +54,7 @@ class Updates:
         self._orders: OrderedDict[NodeId, Order] = OrderedDict()
 
     async def report(self, report: NodeReport) -> bool:
-        """Take a report; returns whether anything was recorded.
+        """Store a report. Returns whether a change was recorded.
 
         Raises:
             NotFoundError: no node has this key.
@@ -82,7 +82,7 @@ class Updates:
         return changed
 
     def _same(self, state: State, report: NodeReport) -> bool:
-        """Return whether the report changes nothing; then remember its number, as no record will."""
+        """Return whether the report changes nothing; if so, note its number in memory, as no record is written."""
         node = state.by_node_key(report.node_key)
         if node is None or node.machine_key != report.machine_key:
             return False

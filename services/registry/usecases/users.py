@@ -19,7 +19,7 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewUser:
-    """What a user is made of."""
+    """The fields of a user to create."""
 
     name: str
     display_name: str = ""
@@ -28,7 +28,7 @@ class NewUser:
 
 
 class Users:
-    """What can be done with users."""
+    """Use cases of users for administrators."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -63,7 +63,7 @@ class Users:
         return user
 
     async def find(self, user_id: UserId | None, name: str, email: str) -> list[User]:
-        """The users that match all that is given, ordered by id."""
+        """Return the users that match all given criteria, ordered by id."""
 
         def read(state: State) -> list[User]:
             return [
@@ -146,7 +146,7 @@ async def _note(draft: Draft, before: User, after: User, actor: str = "") -> Non
 
 
 def _refuse_last_owner(state: State, user: User) -> None:
-    """A tailnet that has an owner keeps one: only an owner may do what owners may."""
+    """Refuse to remove the only owner: nobody else could appoint one."""
     if user.role == OWNER and not any(one.role == OWNER for one in state.users.values() if one.id != user.id):
         raise PreconditionError(f"{user.name} is the only owner: make another user owner first")
 

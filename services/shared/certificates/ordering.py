@@ -46,7 +46,7 @@ class _Alpn(challenges.KeyAuthorizationChallenge):
     typ = "tls-alpn-01"
 
     def validation(self, account_key: JWK, **_unused: object) -> str:
-        """The key authorization."""
+        """Return the key authorization."""
         return str(self.key_authorization(account_key))
 
 

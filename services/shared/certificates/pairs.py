@@ -31,7 +31,7 @@ class Leaf:
     self_signed: bool
 
     def covers(self, host: str) -> bool:
-        """Whether it names a host, as clients compare (RFC 6125: a wildcard stands for one label)."""
+        """Return whether it names a host, as clients compare (RFC 6125: a wildcard stands for one label)."""
         host = host.lower()
         above = f"*.{host.partition('.')[2]}"
         return any(name.lower() in (host, above) for name in self.names)

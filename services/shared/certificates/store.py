@@ -61,7 +61,7 @@ class AcmeStore:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Whether this process may order now; it alone may until the end of the block, or of the process."""
+        """Return whether this process may order now; it alone may until the end of the block, or of the process."""
         descriptor = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -121,19 +121,19 @@ class AcmeStore:
 
 
 def new_key() -> ec.EllipticCurvePrivateKey:
-    """A private key for a certificate."""
+    """Return a private key for a certificate."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
 def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """The key as a file has it."""
+    """Return the key as a file has it."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def self_signed(
     key: ec.EllipticCurvePrivateKey, host: str, now: datetime, *critical: x509.ExtensionType
 ) -> x509.Certificate:
-    """A certificate of our own for a host, for a week."""
+    """Return a certificate of our own for a host, for a week."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
     builder = x509.CertificateBuilder(
         name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=7)

@@ -44,7 +44,7 @@ Count = Annotated[int, Min(1)]
 
 @cache
 def bounds_of(section: type) -> dict[str, tuple[Min | Max, ...]]:
-    """The bounds of each field of a section that has some."""
+    """Return the bounds of each field of a section that has some."""
     found: dict[str, tuple[Min | Max, ...]] = {}
     for name, hint in get_type_hints(section, include_extras=True).items():
         if get_origin(hint) is Annotated:

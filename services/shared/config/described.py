@@ -47,7 +47,7 @@ class KeyInfo:
 
 
 def described() -> list[KeyInfo]:
-    """All keys, in the order of the file."""
+    """Return all keys, in the order of the file."""
     return list(_keys(Config, (), ""))
 
 
@@ -70,7 +70,7 @@ def _keys(kind: type, path: tuple[str, ...], above: str) -> Iterator[KeyInfo]:
 
 
 def _default(path: tuple[str, ...], item: Field[Any]) -> Any:
-    """The value without a file. A section may have defaults of its own, as `services.registry` does."""
+    """Return the value without a file. A section may have defaults of its own, as `services.registry` does."""
     value: Any = Config()
     for name in path:
         value = getattr(value, next(each.name for each in fields(value) if key_of(each) == name))
@@ -79,7 +79,7 @@ def _default(path: tuple[str, ...], item: Field[Any]) -> Any:
 
 @cache
 def _texts(kind: type) -> dict[str, str]:
-    """The texts that stand below the fields of a section and of those that it extends."""
+    """Return the texts that stand below the fields of a section and of those that it extends."""
     found: dict[str, str] = {}
     for one in reversed([each for each in kind.__mro__ if each is not object]):
         found.update(_texts_of_class(one))
@@ -97,7 +97,7 @@ def _texts_of_class(kind: type) -> Iterator[tuple[str, str]]:
 
 
 def _written(value: Any, item: Field[Any]) -> str:
-    """A value as one writes it."""
+    """Return a value as one writes it."""
     if item.metadata.get("mode"):
         return f"{value:04o}"
     match value:

@@ -45,7 +45,7 @@ def keys(kind: Any = Config, path: KeyPath = ()) -> Iterator[tuple[KeyPath, bool
 
 
 def variable(path: KeyPath) -> str:
-    """The name of the variable for a key."""
+    """Return the name of the variable for a key."""
     return PREFIX + "_".join(path).upper().replace("-", "_")
 
 
@@ -83,7 +83,7 @@ def _apply(
 def _secret(
     path: KeyPath, env: Mapping[str, str], folder: Path | None, problems: list[ConfigProblem]
 ) -> tuple[str | None, str]:
-    """The variable, else the file it names, else a credential; and which of them it was."""
+    """Return the variable, else the file it names, else a credential; and which of them it was."""
     name = variable(path)
     text, file = env.get(name), env.get(f"{name}_FILE")
     if text and file:

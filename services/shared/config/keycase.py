@@ -32,7 +32,7 @@ def _folded(section: dict[str, Given], kind: Any, problems: list[ConfigProblem])
 
 
 def _below(kind: Any) -> Callable[[str], tuple[Any, bool]]:
-    """The type below a key, and whether its names are the operator's. Old sections have neither type nor such names."""
+    """Return the type below a key, and whether its names are the operator's. Old sections have neither."""
     hints = {key_of(item): hints_of(kind)[item.name] for item in fields(kind)} if is_section(kind) else {}
 
     def below(name: str) -> tuple[Any, bool]:

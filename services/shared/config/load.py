@@ -23,7 +23,7 @@ _NAMES = ("config.yaml", "config.yml", "config.json")
 
 
 def find_file(path: Path | None, env: Mapping[str, str]) -> Path | None:
-    """The file to read: the one named, or the first in the usual folders."""
+    """Return the file to read: the one named, or the first in the usual folders."""
     named = path or (Path(env["HEADSCALE_CONFIG"]) if env.get("HEADSCALE_CONFIG") else None)
     if named is not None and not named.is_dir():
         return named
@@ -117,7 +117,7 @@ def _is_null(tree: Tree, key: str) -> bool:
 
 
 def _section(places: dict[str, str], key: str, fallback: str) -> str:
-    """The place of the first value of a section, for a key that was not given itself."""
+    """Return the place of the first value of a section, for a key that was not given itself."""
     while key:
         found = next((where for name, where in places.items() if name.startswith(key + ".")), None)
         if found is not None:

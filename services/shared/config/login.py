@@ -138,16 +138,16 @@ class OidcConfig(ProviderConfig):
     providers](sign-in.md#several-providers)."""
 
     def in_use(self) -> dict[str, ProviderConfig]:
-        """The providers that are configured, the default first; its name is empty."""
+        """Return the providers that are configured, the default first; its name is empty."""
         own: dict[str, ProviderConfig] = {"": replace(self, providers={})} if self.issuer else {}
         return own | {name: provider for name, provider in self.providers.items() if provider.issuer}
 
     def brings_groups(self) -> bool:
-        """Whether any provider's groups are known to policies."""
+        """Return whether any provider's groups are known to policies."""
         return any(provider.groups.enabled for provider in self.in_use().values())
 
     def all_domains(self) -> tuple[str, ...]:
-        """The domains that any provider lets in."""
+        """Return the domains that any provider lets in."""
         return tuple(dict.fromkeys(domain for one in self.in_use().values() for domain in one.allowed_domains))
 
 

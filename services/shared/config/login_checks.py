@@ -70,7 +70,7 @@ def _client_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
 
 
 def _is_plain(issuer: str) -> bool:
-    """Whether an issuer is asked over http:// and is not on this machine: sign-in refuses such a provider."""
+    """Return whether an issuer is asked over http:// and is not on this machine: sign-in refuses such a provider."""
     parts = urlsplit(issuer.strip())
     return parts.scheme == "http" and parts.hostname not in _LOOPBACK
 

@@ -70,7 +70,7 @@ def _addresses(config: Config) -> Iterator[Found]:
 
 
 def is_listen_address(address: str) -> bool:
-    """Whether this is `host:port` with a numeric port; the host may be empty."""
+    """Return whether this is `host:port` with a numeric port; the host may be empty."""
     host, colon, port = address.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         return False

@@ -114,7 +114,7 @@ class ServicesTlsConfig:
 
     @property
     def enabled(self) -> bool:
-        """Whether certificates are configured."""
+        """True if certificates are configured."""
         return self.cert_path is not None
 
 

@@ -65,7 +65,7 @@ def _relay(config: Config) -> Iterator[Found]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or an address means this machine."""
+    """Return whether a name or an address means this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_public(host: str) -> bool:
-    """Whether a name or an address may be reached over the internet."""
+    """Return whether a name or an address may be reached over the internet."""
     try:
         return ipaddress.ip_address(host).is_global
     except ValueError:
@@ -81,7 +81,7 @@ def is_public(host: str) -> bool:
 
 
 def serves_tls(config: Config) -> bool:
-    """Whether the gateway's listeners speak TLS."""
+    """Return whether the gateway's listeners speak TLS."""
     return config.tls_cert_path is not None or bool(config.tls_letsencrypt_hostname)
 
 

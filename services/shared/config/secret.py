@@ -7,5 +7,5 @@ from typing import Any
 
 
 def secret(key: str = "") -> Any:
-    """A field whose value may also come from the file that `HEADSCALE_<KEY>_FILE` names, or from a credential."""
+    """Return a field that may also be set by the file that `HEADSCALE_<KEY>_FILE` names, or by a credential."""
     return field(default="", repr=False, metadata={"secret": True} | ({"key": key} if key else {}))

@@ -19,12 +19,12 @@ _SECRET_NAME = re.compile(r"secret|token|passw|key|credential|authorization", re
 
 
 def shown(config: Config) -> dict[str, object]:
-    """All keys as they are written in the file, with their values in force."""
+    """Return all keys as they are written in the file, with their values in force."""
     return _section(config)
 
 
 def masked(text: str) -> str:
-    """A text without what stands in the place of secrets in a URL."""
+    """Return a text without what stands in the place of secrets in a URL."""
     return _IN_QUERY.sub(rf"\1={MASK}", _USERINFO.sub(f"{MASK}@", text))
 
 
@@ -44,7 +44,7 @@ def _section(section: Any) -> dict[str, object]:
 
 
 def _member(name: str, value: object) -> object:
-    """One of a free mapping such as `oidc.extra_params`, where any name may hold a secret."""
+    """Return one of a free mapping such as `oidc.extra_params`, where any name may hold a secret."""
     return MASK if isinstance(value, str) and value and _SECRET_NAME.search(name) else _value(value)
 
 

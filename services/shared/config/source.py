@@ -34,17 +34,17 @@ class Given:
 
     @property
     def is_null(self) -> bool:
-        """Whether nothing was written after the key."""
+        """True if nothing was written after the key."""
         return isinstance(self.value, Scalar) and self.value.kind == "null"
 
     @property
     def is_blank(self) -> bool:
-        """Whether it says nothing: null, an empty text, an empty list or an empty mapping."""
+        """True if it says nothing: null, an empty text, an empty list or an empty mapping."""
         return not (self.value.text if isinstance(self.value, Scalar) else self.value) or self.is_null
 
     @property
     def is_empty_section(self) -> bool:
-        """Whether it is null, or a section of nothing but such."""
+        """True if it is null, or a section of nothing but such."""
         if isinstance(self.value, dict):
             return bool(self.value) and all(below.is_empty_section for below in self.value.values())
         return self.is_null
@@ -57,7 +57,7 @@ class Tree:
     root: dict[str, Given] = field(default_factory=dict)
 
     def find(self, path: tuple[str, ...]) -> Given | None:
-        """The value at a path, if given."""
+        """Return the value at a path, if given."""
         at: Given | None = None
         level: object = self.root
         for name in path:
@@ -147,7 +147,7 @@ class _Converter:
         self._made = 0
 
     def convert(self, node: yaml.Node, depth: int) -> Given:
-        """The value of a node.
+        """Return the value of a node.
 
         Raises:
             DocumentError: there is too much of it, or it is nested too deeply.
@@ -188,7 +188,7 @@ class _Converter:
 
 
 def same(one: Given, other: Given) -> bool:
-    """Whether two values are alike, wherever they stand."""
+    """Return whether two values are alike, wherever they stand."""
     if isinstance(one.value, dict) and isinstance(other.value, dict):
         return one.value.keys() == other.value.keys() and all(
             same(value, other.value[name]) for name, value in one.value.items()

@@ -74,7 +74,7 @@ def duration_text(duration: timedelta) -> str:
 
 
 def parse_mode(text: str) -> int:
-    """A file mode: always octal, `0770`, `0o770` or `770`."""
+    """Return a file mode: always octal, `0770`, `0o770` or `770`."""
     try:
         mode = int(text.removeprefix("0o"), 8)
     except ValueError:
@@ -85,7 +85,7 @@ def parse_mode(text: str) -> int:
 
 
 def split_list(text: str, where: str) -> list[Given]:
-    """A list written in one line: JSON, or items between commas or white space."""
+    """Return a list written in one line: JSON, or items between commas or white space."""
     if text.lstrip().startswith("["):
         value = _json(text)
         if not isinstance(value, list):
@@ -95,7 +95,7 @@ def split_list(text: str, where: str) -> list[Given]:
 
 
 def split_mapping(text: str, where: str) -> dict[str, Given]:
-    """A mapping written in one line: JSON, or `name=value` between commas or white space."""
+    """Return a mapping written in one line: JSON, or `name=value` between commas or white space."""
     if text.lstrip().startswith("{"):
         value = _json(text)
         if not isinstance(value, dict):

@@ -84,7 +84,7 @@ def _has(known: Sequence[KeyPath], path: KeyPath) -> bool:
 
 
 def _meant(path: KeyPath, known: Sequence[KeyPath]) -> str:
-    """The key that was surely meant; empty where there is none or more than one."""
+    """Return the key that was surely meant; empty where there is none or more than one."""
     for candidates in (_joined(path, known), _beside(path, known), _elsewhere(path, known)):
         found = set(candidates)
         if len(found) == 1:
@@ -101,14 +101,14 @@ def _joined(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
 
 
 def _beside(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
-    """A slip in a name of the same section."""
+    """Return a slip in a name of the same section."""
     above, name = path[:-1], path[-1]
     siblings = {key[: len(path)] for key in known if len(key) >= len(path) and key[: len(above)] == above}
     return (key for key in siblings if _is_slip(_plain(name), _plain(key[-1])))
 
 
 def _elsewhere(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
-    """The same name in another place below the same section, or a telling one in any."""
+    """Return the same name in another place below the same section, or a telling one in any."""
     name = path[-1]
     found = {key for key in known if _plain(key[-1]) == _plain(name) and len(key) > 1}
     if len(path) > 1:

@@ -19,7 +19,7 @@ _NAMED_PORTS = {"http": "80", "https": "443"}
 
 
 def usable(config: Config) -> tuple[Config, list[Found]]:
-    """The configuration as clients are sent it, and what was changed or left out on the way."""
+    """Return the configuration as clients are sent it, and what was changed or left out on the way."""
     notes: list[Found] = []
     config = replace(
         config,
@@ -93,7 +93,7 @@ def _records(records: Iterable[ExtraRecord], notes: list[Found]) -> Iterable[Ext
 def _kept(
     key: str, texts: Iterable[str], check: Callable[[str], str], notes: list[Found], *, place: str = ""
 ) -> tuple[str, ...]:
-    """The texts that pass a check, each once; a note for each other one."""
+    """Return the texts that pass a check, each once; a note for each other one."""
     out: dict[str, None] = {}
     for text in texts:
         try:
@@ -105,7 +105,7 @@ def _kept(
 
 
 def _prefix(key: str, text: str, notes: list[Found]) -> str:
-    """The network of a prefix, whatever its host bits are."""
+    """Return the network of a prefix, whatever its host bits are."""
     try:
         network = str(ipaddress.ip_network(text, strict=False)) if text else ""
     except ValueError:
@@ -123,7 +123,7 @@ def _exact(text: str) -> object:
 
 
 def _name(text: str) -> str:
-    """A host name in lower case and A-labels; what is none stays, for the checks that follow."""
+    """Return a host name in lower case and A-labels; what is none stays, for the checks that follow."""
     try:
         return domain_name(text)
     except ValueError:
@@ -131,7 +131,7 @@ def _name(text: str) -> str:
 
 
 def _url(url: str) -> str:
-    """A URL with its host in lower case and A-labels."""
+    """Return a URL with its host in lower case and A-labels."""
     try:
         host = urlsplit(url).hostname or ""
     except ValueError:

@@ -29,12 +29,12 @@ _NEVER_BLANK = frozenset((bool, int, float, timedelta))
 
 @cache
 def hints_of(section: type) -> dict[str, Any]:
-    """The types of the fields of a section."""
+    """Return the types of the fields of a section."""
     return get_type_hints(section)
 
 
 def key_of(field: Field[Any]) -> str:
-    """The name in the file of a field."""
+    """Return the name in the file of a field."""
     return str(field.metadata.get("key", field.name))
 
 
@@ -44,12 +44,12 @@ def _default(field: Field[Any]) -> Any:
 
 @cache
 def is_section(kind: Any) -> bool:
-    """Whether a type is a section of its own."""
+    """Return whether a type is a section of its own."""
     return isinstance(kind, type) and is_dataclass(kind)
 
 
 def section_of_mapping(hint: Any) -> type | None:
-    """The section that a mapping holds under names of the operator's choice, if it holds sections."""
+    """Return the section that a mapping holds under names of the operator's choice, if it holds sections."""
     origin, parts = get_origin(hint), get_args(hint)
     is_mapping = isinstance(origin, type) and issubclass(origin, Mapping)
     return parts[1] if is_mapping and is_section(parts[1]) else None
@@ -65,7 +65,7 @@ class Unknown:
 
 
 def _members(given: Given) -> Mapping[str, Given] | None:
-    """The members of a mapping; an empty list counts as an empty one. None where it is something else."""
+    """Return the members of a mapping; an empty list counts as an empty one. None where it is something else."""
     value = split_mapping(given.value.text, given.where) if isinstance(given.value, Scalar) else given.value
     if value == []:
         return {}

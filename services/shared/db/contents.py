@@ -85,7 +85,7 @@ async def _revisions(source: ForeignDatabase, tables: dict[str, frozenset[str]])
 
 
 def _has_bytes(config: SqliteConfig) -> bool:
-    """Whether there is a file with something in it, or a journal that has not been folded into it yet."""
+    """Return whether there is a file with something in it, or a journal that has not been folded into it yet."""
     return any(_size(f"{config.path}{end}") for end in ("", "-wal"))
 
 

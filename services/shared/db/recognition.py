@@ -98,7 +98,7 @@ class Verdict:
     users: int = 0
     nodes: int = 0
     used: bool = False
-    """Whether a user or a node was ever in our tables."""
+    """True if a user or a node was ever in our tables."""
     fault: str = ""
     """Why Headscale's database cannot be read although it is recognised; empty if it can."""
     detail: str = ""

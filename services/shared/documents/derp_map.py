@@ -110,7 +110,7 @@ class _Reading:
 
 
 def _members(value: object, table: Mapping[str, tuple[str, _Check]]) -> dict[str, object]:
-    """The members of known names, by their names on the wire; null counts as absent.
+    """Return the members of known names, by their names on the wire; null counts as absent.
 
     Raises:
         ValueError: it is no object, or a member has a wrong type or meaning.

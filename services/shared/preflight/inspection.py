@@ -55,7 +55,7 @@ class _Inspection:
         self.report.warnings.append(ConfigProblem(self._where(key), key, what, remedy))
 
     def need(self, key: str, trouble: tuple[str, str] | None) -> bool:
-        """Whether there is no trouble; with some, it is a problem of a key."""
+        """Return whether there is no trouble; with some, it is a problem of a key."""
         if trouble is not None:
             self.problem(key, *trouble)
         return trouble is None

@@ -57,12 +57,12 @@ def unwritable_file(path: Path) -> tuple[str, str] | None:
 
 
 def _closed_parent(path: Path) -> Path | None:
-    """The first folder above a path that this process may not enter."""
+    """Return the first folder above a path that this process may not enter."""
     return next((each for each in reversed(path.parents) if exists(each) and not _may(each, os.X_OK)), None)
 
 
 def exists(path: Path) -> bool:
-    """Whether a path exists, as far as this process may know."""
+    """Return whether a path exists, as far as this process may know."""
     try:
         return path.exists()
     except OSError:

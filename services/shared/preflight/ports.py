@@ -30,7 +30,7 @@ def unbindable(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> tu
 
 
 def overlaps(one: str, other: str) -> bool:
-    """Whether two addresses cannot be listened on at once: the same port, of the same host or of all."""
+    """Return whether two addresses cannot be listened on at once: the same port, of the same host or of all."""
     (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
     if port != other_port or port == "0":
         return False

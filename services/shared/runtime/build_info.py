@@ -67,7 +67,7 @@ def _architecture() -> str:
 
 
 def commit_of(folder: Path, env: Mapping[str, str]) -> str:
-    """The commit that the environment, the build or the checkout around this folder tells."""
+    """Return the commit that the environment, the build or the checkout around this folder tells."""
     for text in (env.get(VARIABLE, ""), _read(folder / WRITTEN), _checked_out(folder.parents[2] / ".git")):
         if _COMMIT.match(text):
             return text
@@ -75,7 +75,7 @@ def commit_of(folder: Path, env: Mapping[str, str]) -> str:
 
 
 def _checked_out(git: Path) -> str:
-    """The commit of a checkout, read as git keeps it: `HEAD` names a branch, or is the commit itself."""
+    """Return the commit of a checkout, read as git keeps it: `HEAD` names a branch, or is the commit itself."""
     head = _read(git / "HEAD")
     if not head.startswith("ref: "):
         return head

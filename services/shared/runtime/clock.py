@@ -11,7 +11,7 @@ class Clock(Protocol):
     """What code that needs the time is handed."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Return the wall clock, aware, in UTC."""
         ...
 
     def monotonic(self) -> float:
@@ -23,7 +23,7 @@ class SystemClock:
     """The clock of the machine."""
 
     def now(self) -> datetime:
-        """The wall clock, aware, in UTC."""
+        """Return the wall clock, aware, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:

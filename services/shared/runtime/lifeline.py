@@ -24,7 +24,7 @@ class Lifeline:
 
     @classmethod
     def at_standard_input(cls) -> Lifeline:
-        """The one that a supervisor gave this process.
+        """Return the one that a supervisor gave this process.
 
         Raises:
             OSError: standard input is something else: nobody supervises this process.

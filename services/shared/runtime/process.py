@@ -160,7 +160,7 @@ def log_problems(error: ConfigError, command: str) -> None:
 
 
 def _said(error: OSError) -> str:
-    """The error in words: its number means nothing to a person."""
+    """Return the error in words: its number means nothing to a person."""
     named = f"{error.filename}: " if error.filename else ""
     return f"{named}{error.strerror.lower()}" if error.strerror else str(error)
 

@@ -27,7 +27,7 @@ class DebugPage:
     about: str
     read: Read
     acts: bool = False
-    """Whether reading has a side effect; such a page allows POST only."""
+    """True if reading has a side effect; such a page allows POST only."""
 
 
 class Pages:

@@ -46,7 +46,7 @@ class Telemetry:
     pages: Pages = field(default_factory=Pages)
     """Debug pages of the process."""
     tracing: bool = False
-    """Whether spans are exported; guards work that is only needed for them."""
+    """True if spans are exported; guards work that is only needed for them."""
     _provider: Any = None
     _made: dict[Any, Any] = field(default_factory=dict)
 

@@ -53,7 +53,7 @@ def build() -> Schema:
 
 
 def operation_id(rpc: str) -> str:
-    """The call's name as generators of clients like it."""
+    """Return the call's name as generators of clients like it."""
     return rpc[0].lower() + rpc[1:]
 
 
@@ -154,7 +154,7 @@ def _asked(rpc: str, field: FieldDescriptor) -> Schema:
 
 
 def _argument(rpc: str, field: FieldDescriptor) -> Schema:
-    """A member of a body; null is as good as leaving it out."""
+    """Return a member of a body; null is as good as leaving it out."""
     if field.is_repeated:
         items = {"type": "string", **_form(rpc, field.name)}
         return {"type": ["array", "null"], "items": items, "maxItems": MOST.get(rpc, MAX_ITEMS)}

@@ -52,7 +52,7 @@ class Operation:
 
     @property
     def conditional(self) -> bool:
-        """Whether it honours If-Match."""
+        """True if it honours If-Match."""
         return self.tagged and self.verb in ("PUT", "POST")
 
     @property

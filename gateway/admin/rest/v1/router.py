@@ -34,7 +34,7 @@ Handler = Callable[[Request, CallContext], Awaitable[Response]]
 
 
 def router(chain: Chain) -> Routes:
-    """All paths below /api/v1, and /swagger."""
+    """Return all paths below /api/v1, and /swagger."""
     routes = Routes()
     published.add_to(routes, PREFIX)
     resources: dict[str, dict[str, Handler]] = {}
@@ -52,7 +52,7 @@ def router(chain: Chain) -> Routes:
 
 
 async def read(request: Request) -> Mapping[str, object]:
-    """The members of a request's JSON body.
+    """Return the members of a request's JSON body.
 
     Raises:
         Refused: it is too large or not a JSON object.
@@ -61,7 +61,7 @@ async def read(request: Request) -> Mapping[str, object]:
 
 
 def _shape(path: str) -> str:
-    """The path with its parameters by number: /user/{id} and /user/{name} are one resource."""
+    """Return the path with its parameters by number: /user/{id} and /user/{name} are one resource."""
     parts = path.split("/")
     return "/".join(f"{{p{number}}}" if part.startswith("{") else part for number, part in enumerate(parts))
 
@@ -98,7 +98,7 @@ def _handler(chain: Chain, operation: Operation) -> Handler:
 
 
 def answered(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON answer."""
+    """Return a JSON answer."""
     return Response(orjson.dumps(body), 200, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
 
 

@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def claim_at(document: Document, name: str) -> Any:
-    """The value of a claim: under the whole name, else along its dotted path; None if there is none."""
+    """Return the value of a claim: under the whole name, else along its dotted path; None if there is none."""
     if not name:
         return None
     if name in document:
@@ -38,12 +38,12 @@ def claim_at(document: Document, name: str) -> Any:
 
 
 def first_claim(documents: Sequence[Document], name: str) -> Any:
-    """The value of a claim in the first document that has it; None if none has."""
+    """Return the value of a claim in the first document that has it; None if none has."""
     return next((value for document in documents if (value := claim_at(document, name)) is not None), None)
 
 
 def text_of(value: Any) -> str:
-    """A claim as one line of text, without surrounding blanks.
+    """Return a claim as one line of text, without surrounding blanks.
 
     Directories with multi-valued attributes send a list; its first text counts. Anything else is empty.
     """
@@ -53,14 +53,14 @@ def text_of(value: Any) -> str:
 
 
 def is_true(value: Any) -> bool:
-    """Whether a claim is true; some providers send booleans as text (JumpCloud) or as 1 (Entra's `xms_edov`)."""
+    """Return whether a claim is true; some providers send booleans as text (JumpCloud) or as 1 (Entra's `xms_edov`)."""
     if isinstance(value, str):
         return value.strip().lower() in ("true", "1")
     return value is True or (isinstance(value, int) and value == 1)
 
 
 def kind_of(value: Any) -> str:
-    """The kind of a claim's value for people, without the value: "a list of text"."""
+    """Return the kind of a claim's value for people, without the value: "a list of text"."""
     if isinstance(value, list):
         return "a list of " + (" and ".join(sorted({kind_of(item) for item in value})) or "nothing")
     return _KINDS.get(type(value), type(value).__name__)
@@ -73,7 +73,7 @@ def cleaned(text: str) -> str:
 
 
 def is_web_url(url: str) -> bool:
-    """Whether a text is an http(s) URL that can stand in a page unescaped."""
+    """Return whether a text is an http(s) URL that can stand in a page unescaped."""
     if len(url) > MAX_URL or any(mark in url for mark in ' "<>\\^`{|}') or not url.isprintable():
         return False
     try:

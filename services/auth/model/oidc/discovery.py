@@ -63,7 +63,7 @@ class Metadata:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name is a loopback name or address."""
+    """Return whether a host name is a loopback name or address."""
     if host == "localhost":
         return True
     try:
@@ -73,7 +73,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_secure(url: str) -> bool:
-    """Whether secrets may be sent to a URL: https, or a loopback host."""
+    """Return whether secrets may be sent to a URL: https, or a loopback host."""
     if len(url) > MAX_URL:
         return False
     try:
@@ -87,7 +87,7 @@ def is_secure(url: str) -> bool:
 
 
 def effective_issuer(issuer: str, app_id: str) -> str:
-    """The issuer that metadata is fetched for."""
+    """Return the issuer that metadata is fetched for."""
     base = issuer.strip().removesuffix("/").removesuffix(WELL_KNOWN).rstrip("/")
     if app_id and urlsplit(base).path == "":
         return f"{base}/api/oidc/{app_id}"
@@ -157,7 +157,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
 
 
 def _check_issuer(configured: str, effective: str, stated: str, endpoints: Sequence[str]) -> bool:
-    """Whether the second case applies; raises if none does."""
+    """Return whether the second case applies; raises if none does."""
     if stated in (configured, effective):
         return False
     if configured.rstrip("/") == stated.rstrip("/") and configured.rstrip("/") == effective:

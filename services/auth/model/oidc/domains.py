@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 def domain_of(email: str) -> str:
-    """The domain of an address: what follows its last @."""
+    """Return the domain of an address: what follows its last @."""
     return ascii_domain(email.rpartition("@")[2])
 
 
 def within(domain: str, allowed: str) -> bool:
-    """Whether a domain is the allowed one or, for `*.NAME`, below it; `*` allows every domain."""
+    """Return whether a domain is the allowed one or, for `*.NAME`, below it; `*` allows every domain."""
     if allowed == "*":
         return True
     if allowed.startswith("*."):
@@ -18,7 +18,7 @@ def within(domain: str, allowed: str) -> bool:
 
 
 def ascii_domain(text: str) -> str:
-    """A domain in lower case, with A-labels, without a trailing dot or a leading @."""
+    """Return a domain in lower case, with A-labels, without a trailing dot or a leading @."""
     bare = text.strip().rstrip(".").lower().removeprefix("@")
     try:
         return bare.encode("idna").decode()

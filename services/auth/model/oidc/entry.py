@@ -97,19 +97,19 @@ def email_notices(identity: ProviderIdentity, rules: EntryRules) -> tuple[ClaimN
 
 
 def needs_more(identity: ProviderIdentity, rules: EntryRules) -> bool:
-    """Whether a list of the configuration needs a claim that the identity does not have."""
+    """Return whether a list of the configuration needs a claim that the identity does not have."""
     return (bool(rules.groups) and identity.groups is None) or (
         bool(rules.domains or rules.users) and not identity.email
     )
 
 
 def trusted_email(person: ProviderIdentity, rules: EntryRules) -> str:
-    """The address that policies may match; empty if the provider does not say that it is verified."""
+    """Return the address that policies may match; empty if the provider does not say that it is verified."""
     return person.email if person.email_verified or not rules.email_verified_required else ""
 
 
 def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
-    """The namespace of an identity; empty if no claim is configured for it.
+    """Return the namespace of an identity; empty if no claim is configured for it.
 
     Raises:
         SignInError: the claim is missing and no format replaces it, or it is not one name.

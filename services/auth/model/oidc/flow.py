@@ -83,19 +83,19 @@ class SignInFlow:
     """What was left out of the provider's claims and why, for people."""
 
     def alive(self, now: datetime) -> bool:
-        """Whether it has not expired."""
+        """Return whether it has not expired."""
         return now < self.expires_at
 
     def stuck(self, now: datetime) -> bool:
-        """Whether the instance that checked it must have died."""
+        """Return whether the instance that checked it must have died."""
         return self.state is FlowState.CHECKING and (self.changed_at or self.created_at) + CHECKING_LASTS <= now
 
     def at(self, state: FlowState, now: datetime) -> Self:
-        """The flow in another state."""
+        """Return the flow in another state."""
         return replace(self, state=state, changed_at=now)
 
     def restarted(self, now: datetime) -> Self:
-        """The flow when the browser is sent to the provider again, for fewer scopes."""
+        """Return the flow when the browser is sent to the provider again, for fewer scopes."""
         return replace(self, narrowed=True).at(FlowState.STARTED, now)
 
     def verified(
@@ -108,14 +108,14 @@ class SignInFlow:
         notices: tuple[str, ...],
         now: datetime,
     ) -> Self:
-        """The flow after the person was verified: it waits for their confirmation."""
+        """Return the flow after the person was verified: it waits for their confirmation."""
         known = replace(
             self, user_id=user_id, user_text=user_text, key_end=key_end, subject=subject, sid=sid, notices=notices
         )
         return known.at(FlowState.CONFIRMING, now)
 
     def refused(self, reason: RefusalReason, text: str, final: bool, now: datetime, account: str = "") -> Self:
-        """The flow after a refusal; `account` is what the provider calls the account that was used."""
+        """Return the flow after a refusal; `account` is what the provider calls the account that was used."""
         ended = replace(self, reason=reason.value, text=text, final=final, user_text=self.user_text or account)
         return ended.at(FlowState.REFUSED, now)
 
@@ -128,13 +128,13 @@ def new_flow_id(now: datetime, seed: bytes) -> str:
 
 
 def flow_id_of(state: str) -> str | None:
-    """The flow id in a state parameter; None if it has another form."""
+    """Return the flow id in a state parameter; None if it has another form."""
     flow_id, _, secret = state.partition(".")
     return flow_id if FLOW_ID.match(flow_id) and 0 < len(secret) <= 128 else None
 
 
 def digest(purpose: str, secret: str) -> str:
-    """The digest that is stored of a secret."""
+    """Return the digest that is stored of a secret."""
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 

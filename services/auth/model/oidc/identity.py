@@ -97,7 +97,7 @@ def account_text(identity: ProviderIdentity) -> str:
 
 
 def _email(documents: Sequence[Document], claim: str) -> tuple[str, bool, ClaimNotice | None]:
-    """The address, whether it is verified, and what to say if it is none."""
+    """Return the address, whether it is verified, and what to say if it is none."""
     for document in documents:
         email = text_of(claim_at(document, claim))
         if not email:

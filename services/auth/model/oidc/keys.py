@@ -35,7 +35,7 @@ class ProviderKey:
     key: PublicKey
 
     def fits(self, alg: str) -> bool:
-        """Whether it can verify signatures of this algorithm."""
+        """Return whether it can verify signatures of this algorithm."""
         if self.alg and self.alg != alg:
             return False
         if alg in _CURVES:

@@ -17,5 +17,5 @@ class ClaimNotice:
     """What to change, and where; `{key}` stands for the provider's section of the configuration."""
 
     def remedy_for(self, key: str) -> str:
-        """The remedy with the section that it applies to, such as `oidc` or `oidc.providers.NAME`."""
+        """Return the remedy with the section that it applies to, such as `oidc` or `oidc.providers.NAME`."""
         return self.remedy.replace("{key}", key)

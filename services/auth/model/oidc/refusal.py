@@ -105,5 +105,5 @@ class SignInError(Exception):
 
     @property
     def final(self) -> bool:
-        """Whether another attempt with the same account ends the same way."""
+        """True if another attempt with the same account ends the same way."""
         return self.reason in FINAL

@@ -84,7 +84,7 @@ def _listed(text: str) -> list[Any]:
 
 
 def _name(entry: Any) -> tuple[str, str]:
-    """The name in an entry, and why there is none that can be used."""
+    """Return the name in an entry, and why there is none that can be used."""
     if isinstance(entry, Mapping):
         found = _member(entry)
         if not found:

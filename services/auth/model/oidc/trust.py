@@ -26,7 +26,7 @@ class ProviderTrust:
     """Our names of the groups that count, `*` standing for any characters; None: any."""
 
     def limit(self, identity: ProviderIdentity) -> ProviderIdentity:
-        """The identity without the address and the groups that do not count, each with a notice."""
+        """Return the identity without the address and the groups that do not count, each with a notice."""
         notices = list(identity.notices)
         email, groups = identity.email, identity.groups
         if email and not self.has_domain(domain_of(email)):
@@ -44,15 +44,15 @@ class ProviderTrust:
         return replace(identity, email=email, groups=groups, notices=tuple(notices))
 
     def has_domain(self, domain: str) -> bool:
-        """Whether addresses of this domain count."""
+        """Return whether addresses of this domain count."""
         return self.domains is None or any(within(domain, allowed) for allowed in self.domains)
 
     def has_group(self, name: str) -> bool:
-        """Whether a group of ours counts when this provider names it."""
+        """Return whether a group of ours counts when this provider names it."""
         return self.groups is None or any(fnmatchcase(name, allowed) for allowed in self.groups)
 
     def has_namespace(self, namespace: str) -> bool:
-        """Whether a namespace counts: it stands in policies as a group."""
+        """Return whether a namespace counts: it stands in policies as a group."""
         return self.has_group(RESERVED + namespace)
 
 
@@ -72,16 +72,16 @@ class StatedTrust:
     allowed_groups: tuple[str, ...]
 
     def domains(self) -> tuple[str, ...]:
-        """Every domain that it names."""
+        """Return every domain that it names."""
         return (*self.trusted_domains, *self.allowed_domains)
 
     def group_names(self) -> tuple[str, ...]:
-        """Every group that it names."""
+        """Return every group that it names."""
         return (*self.allow, *self.mapped, *self.allowed_groups)
 
 
 def trust_of(own: StatedTrust, others: Iterable[StatedTrust], *, primary: bool) -> ProviderTrust:
-    """The limits of a provider; `others` are all other providers of the configuration.
+    """Return the limits of a provider; `others` are all other providers of the configuration.
 
     The primary provider is trusted for everything unless it states limits. Any other is trusted for the domains and
     groups that it states; where it states none, for its `allowed_domains`, the targets of its `groups.rename` and the
@@ -104,7 +104,7 @@ def trust_of(own: StatedTrust, others: Iterable[StatedTrust], *, primary: bool) 
 
 
 def escaped(name: str) -> str:
-    """A name as a pattern that matches nothing else."""
+    """Return a name as a pattern that matches nothing else."""
     return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in name)
 
 

@@ -15,7 +15,7 @@ class TopologyError(ValueError):
 
 
 def read_scalar(value: object, where: str) -> str:
-    """A value as posture attributes have it."""
+    """Return a value as posture attributes have it."""
     if isinstance(value, Mapping | list):
         raise TopologyError(f"{where}: expected text, a number, true or false")
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -32,14 +32,14 @@ def read_flag(value: object, where: str, *, absent: bool) -> bool:
 
 
 def read_mapping(value: object, where: str) -> Mapping[str, Any]:
-    """An object, its keys as text."""
+    """Return an object, its keys as text."""
     if not isinstance(value, Mapping):
         raise TopologyError(f"{where}: expected an object")
     return {str(key): item for key, item in value.items()}
 
 
 def read_items(value: object, where: str) -> Sequence[object]:
-    """A list; absent and null are empty."""
+    """Return a list; absent and null are empty."""
     if value is None:
         return ()
     if not isinstance(value, list):
@@ -48,12 +48,12 @@ def read_items(value: object, where: str) -> Sequence[object]:
 
 
 def read_texts(value: object, where: str) -> list[str]:
-    """A list of strings."""
+    """Return a list of strings."""
     return [read_text(item, where) for item in read_items(value, where)]
 
 
 def read_text(value: object, where: str) -> str:
-    """A string; empty when absent."""
+    """Return a string; empty when absent."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -62,7 +62,7 @@ def read_text(value: object, where: str) -> str:
 
 
 def read_number(value: object, where: str) -> int:
-    """A number from zero on, also as digits in text."""
+    """Return a number from zero on, also as digits in text."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 62:
@@ -71,7 +71,7 @@ def read_number(value: object, where: str) -> int:
 
 
 def read_addresses(fields: Mapping[str, Any], where: str) -> tuple[str, str]:
-    """The addresses of a node or service, bare; empty where there is none."""
+    """Return the addresses of a node or service, bare; empty where there is none."""
     ipv4, ipv6 = _address(fields.get("ipv4"), f"{where}.ipv4"), _address(fields.get("ipv6"), f"{where}.ipv6")
     if ":" in ipv4 or (ipv6 and ":" not in ipv6):
         raise TopologyError(f"{where}: ipv4 and ipv6 are not each of its kind")

@@ -65,7 +65,7 @@ class Reaching:
     # Queries
 
     def sources(self, alias: Alias, attributes: Attributes | None) -> frozenset[SourceAddresses]:
-        """The classes of a name's addresses as sources; none when it has none.
+        """Return the classes of a name's addresses as sources; none when it has none.
 
         Attributes stand in for those that its nodes have.
         """
@@ -76,7 +76,7 @@ class Reaching:
         return self._sources[key]
 
     def own_devices(self, alias: Alias, attributes: Attributes | None) -> frozenset[OwnDevice]:
-        """The classes of the addresses of a name's users; none when it names no user with a device."""
+        """Return the classes of the addresses of a name's users; none when it names no user with a device."""
         key = alias, attributes
         if key not in self._own:
             self._own[key] = frozenset(self._owned(*key))
@@ -85,7 +85,7 @@ class Reaching:
     def reach(
         self, sources: frozenset[SourceAddresses], destination: Alias, protocols: tuple[int, ...], port: int
     ) -> bool:
-        """Whether each of the sources reaches some address of the destination."""
+        """Return whether each of the sources reaches some address of the destination."""
         opening, target = self._open(protocols, port), self._target(destination)
         by_address, to_self = opening & target.rules, opening & self._matching.self
         return all(
@@ -94,7 +94,7 @@ class Reaching:
         )
 
     def reach_own(self, devices: frozenset[OwnDevice], protocols: tuple[int, ...], port: int) -> bool:
-        """Whether each of some devices reaches a device of the same user, itself among them."""
+        """Return whether each of some devices reaches a device of the same user, itself among them."""
         opening = self._open(protocols, port)
         to_self = opening & self._matching.self
         return all(one.rules & one.destination_rules & opening or one.device_rules & to_self for one in devices)
@@ -146,7 +146,7 @@ class Reaching:
             yield self._span(span, attributes)
 
     def _span(self, span: Span, attributes: Attributes | None) -> SourceAddresses:
-        """A span of literal addresses: what one of its nodes may, and what its addresses may whoever has them."""
+        """Return a span of literal addresses with the rules of its nodes, and with those of the addresses alone."""
         nodes = {one.node.id: one for one in self._directory.inside((span,))}.values()
         rules = met = 0
         owned: set[Owned] = set()
@@ -195,7 +195,7 @@ class Reaching:
 
 
 def _any(masks: Iterable[int]) -> int:
-    """All bits of some numbers together."""
+    """Return all bits of some numbers together."""
     found = 0
     for mask in masks:
         found |= mask

@@ -100,7 +100,7 @@ class SshTests:
         yield from (line for _, line in sorted(unmet, key=lambda one: one[0]))
 
     def _ssh_for(self, attributes: Attributes | None) -> SshRules:
-        """The rules; attributes stand in for those of every source."""
+        """Return the rules; attributes stand in for those of every source."""
         if attributes not in self._ssh:
             rules: Sequence[SshRule] = self._document.policy.ssh
             if attributes is not None:
@@ -128,7 +128,7 @@ class SshTests:
         return list(found.values())
 
     def _by_policy(self, alias: Alias, attributes: Attributes | None, *, own: bool) -> dict[Hashable, list[Member]]:
-        """The nodes of a name by SSH policy, or by owner all devices of its users."""
+        """Return the nodes of a name by SSH policy, or by owner all devices of its users."""
         if own:
             owners = sorted({one.identity for one in self._members(alias) if one.user_id})
             return {owner: self._directory.by_identity[owner] for owner in owners}

@@ -96,7 +96,7 @@ class Verdicts:
         return len(self._take(sources, principals)) < len(sources)
 
     def _take(self, sources: Addresses, principals: Addresses) -> Addresses:
-        """The sources that are not among the principals."""
+        """Return the sources that are not among the principals."""
         if len(sources) < _SMALL:
             return sources - principals
         key = id(sources), id(principals)

@@ -115,7 +115,7 @@ class AccessTests:
         return alias
 
     def _allowed(self, test: AccessTest, source: Alias, protocols: tuple[int, ...], text: str) -> bool | None:
-        """Whether the policy lets the source reach a destination; None where no node has the destination's tag yet."""
+        """Return whether the source may reach a destination; None if no node has the destination's tag yet."""
         host, port_text = split_destination(text)
         if "/" in host:
             raise _BrokenError("test destination must be a single host, not a CIDR range")

@@ -53,7 +53,7 @@ class Topology:
     """Prefixes that addresses come from; empty: the usual ones."""
 
     def approved(self, policy: CompiledPolicy) -> dict[str, AccessNode]:
-        """The nodes, with the routes that the policy approves where none are given."""
+        """Return the nodes, with the routes that the policy approves where none are given."""
         if not self.undecided:
             return self.nodes
         access = Access(policy, self.users, self.nodes.values())

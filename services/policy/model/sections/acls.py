@@ -26,7 +26,7 @@ class AclReader:
         self._postures = postures
 
     def read(self, value: Value | None) -> list[Grant]:
-        """The section as grants."""
+        """Return the section as grants."""
         made: list[Grant] = []
         for index, item in enumerate(self._reader.items(value, "acls")):
             made.extend(self._acl(item, f"acls[{index}]"))

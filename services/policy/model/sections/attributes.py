@@ -30,7 +30,7 @@ class AttributeReader:
         self._names = names
 
     def attributes(self, value: Value | None) -> list[NodeAttributes]:
-        """The `nodeAttrs` section."""
+        """Return the `nodeAttrs` section."""
         made = []
         for index, item in enumerate(self._reader.items(value, "nodeAttrs")):
             where = f"nodeAttrs[{index}]"

@@ -41,7 +41,7 @@ class DerpMapReader:
         self._names: set[str] = set()
 
     def derp_map(self, value: Value | None) -> str:
-        """The map as JSON; empty when the document has none."""
+        """Return the map as JSON; empty when the document has none."""
         if value is None:
             return ""
         fields = self._reader.fields(value, "derpMap", _MAP)
@@ -139,7 +139,7 @@ class DerpMapReader:
 
 
 def _number(value: Value) -> float | None:
-    """A number as HuJSON has it, or as YAML writes it."""
+    """Return a number as HuJSON has it, or as YAML writes it."""
     data = to_json(value)
     if isinstance(data, bool) or not isinstance(data, int | float):
         return None

@@ -34,7 +34,7 @@ class GrantReader:
         self._postures = postures
 
     def read(self, value: Value | None) -> list[Grant]:
-        """The section, in its order."""
+        """Return the section, in its order."""
         made = []
         for index, item in enumerate(self._reader.items(value, "grants")):
             where = f"grants[{index}]"

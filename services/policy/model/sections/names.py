@@ -60,7 +60,7 @@ class Names:
     member_spellings: dict[str, int] = field(default_factory=dict)
     """Spellings of `autogroup:member` that were met, each with its first place in the text."""
     provider_groups: bool = False
-    """Whether a group that the document does not define may be one of the sign-in provider."""
+    """True if a group that the document does not define may be one of the sign-in provider."""
     provided: dict[str, int] = field(default_factory=dict)
     """Groups that were met and are not defined here, each with its first place."""
     legacy: dict[str, int] = field(default_factory=dict)

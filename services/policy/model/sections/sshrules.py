@@ -54,7 +54,7 @@ class SshReader:
         self._postures = postures
 
     def rules(self, value: Value | None) -> tuple[SshRule, ...]:
-        """The `ssh` section."""
+        """Return the `ssh` section."""
         made = []
         for index, item in enumerate(self._reader.items(value, "ssh")):
             where = f"ssh[{index}]"

@@ -50,7 +50,7 @@ class TestReader:
         self._reader = reader
 
     def tests(self, value: Value | None) -> tuple[AccessTest, ...]:
-        """The `tests` section."""
+        """Return the `tests` section."""
         made = []
         for index, item in enumerate(self._reader.items(value, "tests")):
             where = f"tests[{index}]"
@@ -67,7 +67,7 @@ class TestReader:
         return tuple(made)
 
     def ssh_tests(self, value: Value | None) -> tuple[SshTest, ...]:
-        """The `sshTests` section."""
+        """Return the `sshTests` section."""
         made = []
         for index, item in enumerate(self._reader.items(value, "sshTests")):
             where = f"sshTests[{index}]"

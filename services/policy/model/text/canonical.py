@@ -56,7 +56,7 @@ class _Composite:
     end: str = ""
     """White space and comments before the closing bracket."""
     trailing: bool = False
-    """Whether a comma follows the last item."""
+    """True if a comma follows the last item."""
     expanded: bool = False
 
 

@@ -45,7 +45,7 @@ class FieldReader:
         return found
 
     def modern(self, value: Value, where: str, spellings: Mapping[str, str]) -> Value:
-        """An object with old spellings of names made modern; both spellings in one object are refused."""
+        """Return an object with old spellings of names made modern; both spellings in one object are refused."""
         if not isinstance(value.data, tuple):
             return value
         present = {entry.key.lower() for entry in value.data}
@@ -97,7 +97,7 @@ class FieldReader:
         return found
 
     def text(self, value: Value | None, where: str, *, number: bool = False) -> str | None:
-        """A string, trimmed; None when absent. With `number`, a number counts as its text."""
+        """Return a string, trimmed; None when absent. With `number`, a number counts as its text."""
         if value is None or value.data is None:
             return None
         if isinstance(value.data, str) and (number or not isinstance(value.data, Number)):
@@ -106,7 +106,7 @@ class FieldReader:
         return None
 
     def verbatim(self, value: Value, where: str) -> object:
-        """A value of any shape as data for JSON; a name that comes twice in one of its objects is refused."""
+        """Return a value of any shape as data for JSON; a name that comes twice in one of its objects is refused."""
         waiting = [value]
         while waiting:
             data = waiting.pop().data
@@ -122,7 +122,7 @@ class FieldReader:
         return to_json(value)
 
     def flag(self, value: Value | None, where: str) -> bool:
-        """A boolean; absent is false. YAML has `true` and `false` as text without quotes."""
+        """Return a boolean; absent is false. YAML has `true` and `false` as text without quotes."""
         if value is None or value.data is None:
             return False
         if isinstance(value.data, bool):

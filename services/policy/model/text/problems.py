@@ -18,7 +18,7 @@ class Problem:
     column: int = 0
 
     def __str__(self) -> str:
-        """One line: place in the document, message, position in the text."""
+        """Return one line: place in the document, message, position in the text."""
         text = f"{self.where}: {self.message}" if self.where else self.message
         return f"{text} (line {self.line}, column {self.column})" if self.line else text
 

@@ -65,6 +65,20 @@ class NodeReader:
         pages = self._all("DescribeNodes", pb.DescribeNodesRequest(limit=PAGE))
         return {one.id: one for page in pages for one in page.nodes}
 
+    def routers(self) -> dict[int, Any]:
+        """Return the elections of all routers by node id; none from a server that does not record elections.
+
+        Raises:
+            CommandError: the server refused or could not be reached.
+        """
+        from smartscale.admin.v1 import node_pb2 as pb
+
+        try:
+            pages = self._all("ListRouters", pb.ListRoutersRequest(limit=PAGE))
+            return {one.id: one for page in pages for one in page.nodes}
+        except UnknownCallError:
+            return {}
+
     def node(self, text: str) -> node_pb2.Node:
         """Return the node with an id or a given name.
 

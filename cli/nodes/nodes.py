@@ -12,6 +12,7 @@ from cli.frame.values import commas
 from cli.link.remote import Remote
 from cli.link.standing import suspended_users
 from cli.nodes import changes
+from cli.nodes.routes import elections
 
 _NO_NODES = (
     "no nodes yet; let one in with a key: headscale preauthkeys create --user USER\n"
@@ -75,16 +76,17 @@ def _list_routes(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         one = arguments.identifier
         nodes = [remote.node(one)] if one else remote.lists.nodes(routers_only=True)
+        routers = {} if arguments.output else remote.lists.routers()
     nodes = [node for node in nodes if node.available_routes or node.approved_routes]
     if arguments.output:
         emit([data(node) for node in nodes], arguments.output)
         return
     table(
-        ("ID", "Hostname", "Approved", "Available", "Serving (Primary)"),
+        ("ID", "Hostname", "Approved", "Available", "Serving (Primary)", "Elected"),
         [
             (
                 str(node.id), node.given_name, ", ".join(node.approved_routes), ", ".join(node.available_routes),
-                ", ".join(node.subnet_routes),
+                ", ".join(node.subnet_routes), elections(routers.get(node.id)),
             )
             for node in nodes
         ],

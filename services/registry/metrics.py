@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from smartscale.registry.v1 import registry_pb2
 
 from services.registry.model.state import State
+from services.registry.model.term import ElectionReason
 from services.registry.usecases.ledger import LedgerObserver
 from services.shared.rpc.interceptors import RpcMetrics
 
@@ -19,7 +20,7 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
     "get_by_key": ("FindNode", "VerifyNodeKey"),
     "list": ("ListNodes", "ListSubjects", "GetSnapshot"),
     "put": ("AdmitNode",),
-    "update": ("UpdateNode", "ExpireNode", "LogOutNode", "SetTags", "SetApprovedRoutes"),
+    "update": ("UpdateNode", "ExpireNode", "LogOutNode", "SetTags", "SetApprovedRoutes", "PreferRoutes"),
     "update_multi": ("ReportSessions", "BackfillNodeIps"),
     "delete": ("DeleteNode",),
     "set_name": ("RenameNode",),
@@ -65,11 +66,23 @@ class RegistryMetrics(LedgerObserver):
         self._position = Gauge("smartscale_registry_position", "Number of the newest change.", registry=registry)
         self._nodes = Gauge("smartscale_registry_nodes", "Nodes in the tailnet.", registry=registry)
 
+        self._elections = Counter(
+            "smartscale_registry_elections", "Primary routers elected, by reason.", ("reason",), registry=registry
+        )
+        self._elected_routes = Counter(
+            "smartscale_registry_elected_routes", "Routes that got another primary router.", registry=registry
+        )
+
     def watch(self, waiting: Callable[[], int], cached_state: Callable[[], State]) -> None:
         """Read the queue and the state whenever they are scraped."""
         self._queue.set_function(waiting)
         self._users.set_function(lambda: len(cached_state().users))
         self._online.set_function(lambda: sum(node.online for node in cached_state().nodes.values()))
+
+    def elected(self, reason: ElectionReason, routes: int) -> None:
+        """Count one election."""
+        self._elections.labels(reason.label).inc()
+        self._elected_routes.inc(routes)
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Count one transaction."""

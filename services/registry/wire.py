@@ -14,6 +14,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
+from services.registry.model.term import ElectionReason, PrimaryTerm
 from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.inventory import posture_attributes
@@ -69,7 +70,11 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
         requested_tags=node.requested_tags,
         reported_by=node.reported_by,
         report_order=node.report_order,
+        primary_terms=map(_term_to_proto, node.primary_terms),
+        preferred_routes=node.preferred_routes,
     )
+    if node.healthy_since is not None:
+        message.healthy_since.CopyFrom(to_timestamp(node.healthy_since))
     if node.expiry is not None:
         message.expiry.CopyFrom(to_timestamp(node.expiry))
     if node.disabled_expiry is not None:
@@ -113,7 +118,26 @@ def node_from_proto(message: node_types.Node) -> Node:
         requested_tags=tuple(message.requested_tags),
         reported_by=message.reported_by,
         report_order=message.report_order,
+        primary_terms=tuple(map(_term_from_proto, message.primary_terms)),
+        preferred_routes=tuple(message.preferred_routes),
+        healthy_since=from_timestamp(message.healthy_since) if message.HasField("healthy_since") else None,
     )
+
+
+def _term_to_proto(term: PrimaryTerm) -> node_types.PrimaryTerm:
+    return node_types.PrimaryTerm(
+        since=to_timestamp(term.since),
+        reason=node_types.ElectionReason.ValueType(term.reason),
+        former_node_id=term.former,
+        routes=term.routes,
+    )
+
+
+def _term_from_proto(message: node_types.PrimaryTerm) -> PrimaryTerm:
+    known = int(message.reason) in set(map(int, ElectionReason))
+    reason = ElectionReason(message.reason) if known else ElectionReason.UNKNOWN
+    since = from_timestamp(message.since)
+    return PrimaryTerm(since, reason, tuple(message.routes), NodeId(message.former_node_id))
 
 
 def node_size(node: Node) -> int:
@@ -137,6 +161,7 @@ def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
         expired=node.expired,
         online=node.online,
         suspended=suspended,
+        primary_routes=node.primary_routes,
     )
     if node.expiry is not None:
         message.expiry.CopyFrom(to_timestamp(node.expiry))
@@ -149,7 +174,8 @@ def subject_size(node: Node) -> int:
 
 
 def _texts(node: Node) -> int:
-    return len(node.advertised_routes) + len(node.approved_routes) + len(node.tags) + len(node.requested_tags)
+    routes = len(node.advertised_routes) + len(node.approved_routes) + len(node.preferred_routes)
+    return routes + len(node.primary_routes) + len(node.tags) + len(node.requested_tags)
 
 
 def user_size(user: User) -> int:

@@ -16,6 +16,7 @@ from services.registry.timer import KeeperTimer
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy, PolicyChange
+from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.keeper import Keeper
@@ -59,10 +60,11 @@ class RegistryService:
             self._metrics,
             deps.telemetry.tracer if deps.telemetry.tracing else None,
         )
-        self.keeper = Keeper(self.ledger, self._store, settings, deps.clock)
+        elections = Elections(self.ledger, settings.takeback, self._metrics)
+        self.keeper = Keeper(self.ledger, self._store, settings, deps.clock, elections)
         self.timer = KeeperTimer(self.keeper, self._outbox)
         allocator, policies = Allocator(settings), CurrentPolicy()
-        self.ledger.consequence = policies.follow_users
+        self.ledger.consequences = (policies.follow_users, elections.follow)
         self._follower: Follower | None = None
         if "policy" in deps.channels:
             change = PolicyChange(self.ledger, policies)
@@ -77,6 +79,7 @@ class RegistryService:
             admission=NodeAdmission(self.ledger, settings, allocator, policies),
             updates=Updates(self.ledger, allocator, policies),
             presence=PresenceTracker(self.ledger, self.timer.wake),
+            elections=elections,
             relays=Relays(self.ledger),
             feed=Feed(self.ledger, self._store),
         )
@@ -120,5 +123,6 @@ def settings_of(config: Config) -> RegistrySettings:
         random_addresses=prefixes.allocation == "random",
         base_domain=config.dns.base_domain,
         node_expiry=config.node.expiry,
+        takeback=config.node.routes.ha.takeback,
         ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
     )

@@ -61,6 +61,11 @@ class NodeFields(Protocol):
         ...
 
     @property
+    def primary_routes(self) -> Iterable[str]:
+        """Masked CIDRs that it was elected for."""
+        ...
+
+    @property
     def online(self) -> bool:
         """True if a map session is open."""
         ...
@@ -142,6 +147,7 @@ def access_node(
         approved_routes=approved,
         online=node.online if advertised and approved else True,
         created=_microseconds(created),
+        primary_routes=tuple(node.primary_routes) if approved and advertised else (),
         attributes=attributes,
     )
 

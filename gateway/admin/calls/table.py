@@ -19,6 +19,7 @@ from gateway.admin.calls.nodes import Nodes
 from gateway.admin.calls.policy import Policy
 from gateway.admin.calls.policy_versions import PolicyVersions
 from gateway.admin.calls.preauthkeys import PreAuthKeys
+from gateway.admin.calls.routers import Routers
 from gateway.admin.calls.server import Server
 from gateway.admin.calls.user_rights import UserRights
 from gateway.admin.calls.users import Users
@@ -36,7 +37,7 @@ USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminServic
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
     DEVICES: (Devices,),
-    NODES: (NodePages, NodeDescriptions),
+    NODES: (NodePages, NodeDescriptions, Routers),
     LOGINS: (Logins,),
     POLICY: (PolicyVersions,),
     SERVER: (Server,),

@@ -56,6 +56,7 @@ def node_record(node: node_types.Node) -> NodeRecord:
         ipv6=node.ipv6,
         advertised_routes=tuple(node.advertised_routes),
         approved_routes=tuple(node.approved_routes),
+        primary_routes=tuple(route for term in node.primary_terms for route in term.routes),
         hostinfo=hostinfo,
         attributes=attributes,
         endpoints=tuple(node.endpoints),

@@ -53,6 +53,8 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     ipv6: str = ""
     advertised_routes: tuple[str, ...] = ()
     approved_routes: tuple[str, ...] = ()
+    primary_routes: tuple[str, ...] = ()
+    """Routes that the registry elected it for."""
     hostinfo: bytes = b"{}"
     """JSON: the part that peers may see."""
     attributes: tuple[tuple[str, str], ...] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from services.registry.model.term import PrimaryTerm
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
@@ -63,6 +64,17 @@ class Node:
     reported_by: str = ""
     """The gateway that numbered the last stored report; with `report_order`, to detect stale reports."""
     report_order: int = 0
+    primary_terms: tuple[PrimaryTerm, ...] = ()
+    """Routes that it is the primary router of."""
+    preferred_routes: tuple[str, ...] = ()
+    """Routes that an administrator prefers it for; sorted."""
+    healthy_since: datetime | None = None
+    """Since when this router can carry traffic without a break; None when it cannot, or when that is not known."""
+
+    @property
+    def primary_routes(self) -> tuple[str, ...]:
+        """The routes of all its terms."""
+        return tuple(route for term in self.primary_terms for route in term.routes)
 
     @property
     def is_tagged(self) -> bool:

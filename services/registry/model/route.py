@@ -40,6 +40,16 @@ def with_both_exits(routes: tuple[str, ...]) -> tuple[str, ...]:
     return routes
 
 
+def subnet_routes(node: Node | None) -> frozenset[str]:
+    """Return the routes that need a primary: advertised and approved, without exit routes, which every router serves.
+
+    None has no routes.
+    """
+    if node is None or not node.approved_routes or not node.advertised_routes:
+        return frozenset()
+    return frozenset(node.approved_routes).intersection(node.advertised_routes).difference(EXIT_ROUTES)
+
+
 def nodes_with_alternative(nodes: Iterable[Node], away: Collection[NodeId] = ()) -> frozenset[NodeId]:
     """Return the online nodes with a route in effect that another online node could take over.
 

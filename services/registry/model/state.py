@@ -12,6 +12,7 @@ from typing import TypeVar, assert_never
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
+from services.registry.model.routers import Routers
 from services.registry.model.user import User
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
@@ -32,6 +33,8 @@ class State:
         self.last_v6 = ""
         self.name_hints: dict[str, int] = {}
         """For `free_label`."""
+        self.routers = Routers()
+        """Candidates and primaries of routes."""
         self._nodes: dict[NodeId, Node] = {}
         self._order: list[NodeId] = []
         """The ids of all nodes, ascending."""
@@ -46,6 +49,7 @@ class State:
         for node in sorted(nodes, key=lambda node: node.id):
             self._order.append(node.id)
             self._add(node)
+            self.routers.follow(None, node)
         for relay in relays:
             self._relays[relay.name] = relay
 
@@ -108,6 +112,7 @@ class State:
                 if gone is None:
                     return None
                 del self._order[bisect_left(self._order, node_id)]
+                self.routers.follow(gone, None)
                 return NodePut(gone)
             case UserPut(user):
                 old_user = self._users.get(user.id)
@@ -132,6 +137,7 @@ class State:
         if old is None:
             insort(self._order, node.id)  # at the end, as ids rise: cheap
         self._add(node)
+        self.routers.follow(old, node)
         if old is not None and old.given_name == node.given_name:
             self.name_hints = hints  # no name was freed
         return NodeRemoved(node.id) if old is None else NodePut(old)

@@ -21,6 +21,7 @@ from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.registry.rpc import requests, writing
 from services.registry.usecases.admission import NodeAdmission
+from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
 from services.registry.usecases.listing import Listings
@@ -62,6 +63,7 @@ class UseCases:
     admission: NodeAdmission
     updates: Updates
     presence: PresenceTracker
+    elections: Elections
     relays: Relays
     feed: Feed
 
@@ -343,6 +345,16 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Replace a node's IPv4 address."""
         node = await self._cases.nodes.set_address(requests.read_node_id(request.id), request.ipv4)
         return pb.SetNodeAddressResponse(node=self._node(node))
+
+    async def PreferRoutes(
+        self,
+        request: pb.PreferRoutesRequest,
+        context: ServicerContext[pb.PreferRoutesRequest, pb.PreferRoutesResponse],
+    ) -> pb.PreferRoutesResponse:
+        """Prefer a router, or take the preference back."""
+        node_id = requests.read_node_id(request.id)
+        node = await self._cases.elections.prefer(node_id, list(request.routes), undo=request.undo)
+        return pb.PreferRoutesResponse(node=self._node(node))
 
     async def BackfillNodeIps(
         self,

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
+from services.registry.model.term import ElectionReason, PrimaryTerm
 from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -54,6 +55,9 @@ def node_columns(node: Node, tailnet: TailnetId) -> Columns:
         "reported_by": node.reported_by,
         "report_order": node.report_order,
         "disabled_expiry": node.disabled_expiry,
+        "primary_terms": _terms(node.primary_terms),
+        "preferred_routes": _list(node.preferred_routes),
+        "healthy_since": node.healthy_since,
     }
 
 
@@ -91,6 +95,9 @@ def node_of(row: RowMapping) -> Node:
         reported_by=row["reported_by"],
         report_order=row["report_order"],
         disabled_expiry=row["disabled_expiry"],
+        primary_terms=tuple(map(_term, orjson.loads(row["primary_terms"]))),
+        preferred_routes=_tuple(row["preferred_routes"]),
+        healthy_since=row["healthy_since"],
     )
 
 
@@ -196,6 +203,16 @@ def relay_of(row: RowMapping) -> Relay:
 
 def _list(values: tuple[str, ...] | tuple[int, ...]) -> str:
     return orjson.dumps(values).decode() if values else "[]"
+
+
+def _terms(terms: tuple[PrimaryTerm, ...]) -> str:
+    rows = [(term.since.isoformat(), int(term.reason), term.former, term.routes) for term in terms]
+    return orjson.dumps(rows).decode() if rows else "[]"
+
+
+def _term(row: tuple[str, int, int, list[str]]) -> PrimaryTerm:
+    since, reason, former, routes = row
+    return PrimaryTerm(datetime.fromisoformat(since), ElectionReason(reason), tuple(routes), NodeId(former))
 
 
 def _tuple(text: str) -> tuple[Any, ...]:

@@ -128,6 +128,9 @@ nodes = Table(
     Column("reported_by", Text, nullable=False),
     Column("report_order", BigInteger, nullable=False),
     Column("disabled_expiry", UtcDateTime),
+    Column("primary_terms", Text, nullable=False, server_default="[]"),  # JSON list of [since, reason, former, routes]
+    Column("preferred_routes", Text, nullable=False, server_default="[]"),  # JSON list
+    Column("healthy_since", UtcDateTime),
     UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
     UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
     UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),

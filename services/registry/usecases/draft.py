@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from services.registry.model.errors import NotFoundError
@@ -26,6 +27,8 @@ class Draft:
         self.transaction = transaction
         self.facts: list[Fact] = []
         self.undo: list[Fact] = []
+        self.after_commit: list[Callable[[], None]] = []
+        """Called once the facts are committed: for logs, metrics and memories, which must not say what was undone."""
 
     def node(self, node_id: NodeId) -> Node:
         """Return a node by id.
@@ -81,6 +84,7 @@ class Draft:
             self.state.apply(fact)
         self.facts.clear()
         self.undo.clear()
+        self.after_commit.clear()
 
 
 def node_of(state: State, node_id: NodeId) -> Node:

@@ -17,6 +17,7 @@ from services.registry.model.route import nodes_with_alternative
 from services.registry.model.state import State
 from services.registry.store import Absence, Store
 from services.registry.usecases.draft import MAX_FACTS, Draft
+from services.registry.usecases.elections import Elections
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.presence import leave
 from services.registry.usecases.settings import RegistrySettings
@@ -42,8 +43,11 @@ class _Due:
 class Keeper:
     """Acts on time; `act` is called by one timer, or by a test that moved the clock."""
 
-    def __init__(self, ledger: Ledger, store: Store, settings: RegistrySettings, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, settings: RegistrySettings, clock: Clock, elections: Elections
+    ) -> None:
         self._ledger = ledger
+        self._elections = elections
         self._store = store
         self._settings = settings
         self._clock = clock
@@ -73,6 +77,8 @@ class Keeper:
         times += [self._lapses(gateway.heard_at) for gateway in await self._store.gateways()]
         times += [self._fades(heard) for heard in (await self._store.relays_heard()).values()]
         times += await self._ledger.read(self._node_times)
+        election = await self._ledger.read(self._elections.due)
+        times += [] if election is None else [election]
         return _Due(any(time <= now for time in times), min((time for time in times if time > now), default=None))
 
     def _node_times(self, state: State) -> list[datetime]:
@@ -100,6 +106,7 @@ class Keeper:
         await self._remove_gateways(draft)
         more = await self._end_graces(draft)
         await self._remove_relays(draft)
+        more = self._elections.act(draft) or more
         return self._end_nodes(draft) or more
 
     async def _remove_gateways(self, draft: Draft) -> None:

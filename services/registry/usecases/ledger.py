@@ -21,6 +21,7 @@ from opentelemetry import trace
 from services.registry.model.errors import RegistryError, UnavailableError
 from services.registry.model.fact import Fact
 from services.registry.model.state import State
+from services.registry.model.term import ElectionReason
 from services.registry.store import FactCodec, Log, Record, Store, StoreUnavailableError
 from services.registry.usecases.draft import Draft
 from services.shared.runtime.clock import Clock
@@ -50,11 +51,18 @@ class _Call(Generic[T]):
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
+_Stored = tuple[list[tuple[_Call[Any], Any]], list[Record], list[Callable[[], None]]]
+"""Works with their results, the records that they wrote, and what to call once these are committed."""
+
+
 class LedgerObserver:
     """Receives every transaction; this one ignores them."""
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Works shared a transaction that made facts true."""
+
+    def elected(self, reason: ElectionReason, routes: int) -> None:
+        """A node became the primary router of this number of routes."""
 
 
 class Ledger:
@@ -80,8 +88,8 @@ class Ledger:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._busy = False
-        self.consequence: Callable[[Draft], None] = lambda _draft: None
-        """Runs after each work, in the same transaction, to add the facts that follow from it."""
+        self.consequences: Sequence[Callable[[Draft], None]] = ()
+        """Run after each work, in this order and in its transaction, to add the facts that follow from it."""
         self.commits = 0
         """Transactions that wrote something, for metrics and tests."""
 
@@ -218,7 +226,9 @@ class Ledger:
         """Run works in one transaction, publish what they caused, answer them."""
         with self._span(calls):
             began = self._clock.monotonic()
-            done, records = await self._store_works(calls)
+            done, records, noted = await self._store_works(calls)
+            for note in noted:
+                note()
             if records:
                 self.cached_state.position = records[-1].seq
                 self.commits += 1
@@ -228,8 +238,9 @@ class Ledger:
             if not call.future.done():
                 call.future.set_result(result)
 
-    async def _store_works(self, calls: list[_Call[Any]]) -> tuple[list[tuple[_Call[Any], Any]], list[Record]]:
+    async def _store_works(self, calls: list[_Call[Any]]) -> _Stored:
         done: list[tuple[_Call[Any], Any]] = []
+        noted: list[Callable[[], None]] = []
         facts: list[Fact] = []
         undo: list[Fact] = []
         records: list[Record] = []
@@ -242,7 +253,8 @@ class Ledger:
                     draft = Draft(self.cached_state, now, transaction)
                     try:
                         result = await call.write(draft)
-                        self.consequence(draft)
+                        for consequence in self.consequences:
+                            consequence(draft)
                     except RegistryError as error:
                         if isinstance(error, StoreUnavailableError):
                             raise
@@ -252,6 +264,7 @@ class Ledger:
                     finally:
                         undo.extend(draft.undo)
                     facts.extend(draft.facts)
+                    noted.extend(draft.after_commit)
                     done.append((call, result))
                 if facts:
                     records = await transaction.write(facts, now)
@@ -259,7 +272,7 @@ class Ledger:
             for fact in reversed(undo):
                 self.cached_state.apply(fact)
             raise
-        return done, records
+        return done, records, noted
 
     @contextmanager
     def _span(self, calls: list[_Call[Any]]) -> Iterator[None]:

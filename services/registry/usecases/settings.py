@@ -23,6 +23,8 @@ class RegistrySettings:
     """Time during which a node without a session still counts as online."""
     router_grace: timedelta = timedelta(seconds=2)
     """The same for a node whose routes another node can take over: enough for a client that only reconnects."""
+    takeback: timedelta | None = None
+    """Time for which an older router must be healthy to take a route back; None: it never does."""
     gateway_lapse: timedelta = timedelta(seconds=45)
     """Time without a beat after which a gateway's sessions are removed."""
     relay_lapse: timedelta = timedelta(hours=1)

@@ -35,7 +35,9 @@ class AccessNode:
     """Routes that an administrator or auto-approval accepted. Effective are those that are also advertised."""
     online: bool = True
     created: int = 0
-    """Orders nodes by age: of several routers of one prefix the oldest that is online is primary."""
+    """Orders nodes by age: a prefix that nobody was elected for is served by the oldest router that is online."""
+    primary_routes: tuple[str, ...] = ()
+    """Prefixes that the registry elected it for."""
     attributes: tuple[tuple[str, str], ...] = ()
     """Posture attributes, such as ``("node:os", "linux")``."""
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from services.shared.access.compiled import AliasKind, Grant
 from services.shared.access.directory import Directory, Member
-from services.shared.access.election import seniority
+from services.shared.access.election import order_by_election, seniority
 from services.shared.access.filters import COMPANIONS
+from services.shared.access.inputs import AccessNode
 from services.shared.access.matching import Masks, Matching
 from services.shared.access.ranges import full_length, overlap, span
 
@@ -24,8 +25,7 @@ class RouteViews:
         for router in directory.routers:
             for route in router.subnets:
                 self._servers[route].append(router)
-        for servers in self._servers.values():
-            servers.sort(key=_of_member)
+        order_by_election(self._servers, _node_of)
         self._reversed = sum(1 << number for number, grant in enumerate(grants) if _names_routes_back(grant))
         self._via = [(number, grant) for number, grant in enumerate(grants) if grant.via]
         self._elected = {
@@ -35,7 +35,7 @@ class RouteViews:
         }
 
     def is_primary(self, one: Member, route: str) -> bool:
-        """Return whether a router is elected for a prefix: the oldest that is online, else the oldest."""
+        """Return whether a router is the one that serves a prefix."""
         return self._servers[route][0] is one
 
     def primaries(self, one: Member) -> tuple[str, ...]:
@@ -112,7 +112,7 @@ class RouteViews:
         return affected
 
     def _first_of(self, grant: Grant, peer: Member, route: str) -> bool:
-        """Return whether a router is the oldest of its via group for a prefix; exit routes are offered by all."""
+        """Return whether a router is the first of its via group for a prefix: the primary, else by age."""
         if route not in self._servers:
             return True
         tags = set(grant.via)
@@ -137,6 +137,10 @@ def _names_routes_back(grant: Grant) -> bool:
     """Return whether the grant has companion rules with `*` as sources."""
     to_anyone = not grant.via and any(alias.kind is AliasKind.ANY for alias in grant.destination)
     return to_anyone and any(capability.name in COMPANIONS for capability in grant.app)
+
+
+def _node_of(one: Member) -> AccessNode:
+    return one.node
 
 
 def _of_member(one: Member) -> tuple[bool, int, int]:

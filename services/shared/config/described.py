@@ -102,7 +102,7 @@ def _written(value: Any, item: Field[Any]) -> str:
         return f"{value:04o}"
     match value:
         case None:
-            return ""
+            return str(item.metadata.get("none", ""))
         case bool():
             return str(value).lower()
         case timedelta():

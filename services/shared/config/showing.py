@@ -38,6 +38,8 @@ def _section(section: Any) -> dict[str, object]:
             out[key_of(field)] = MASK if value else ""
         elif field.metadata.get("mode"):
             out[key_of(field)] = f"{value:04o}"
+        elif value is None and "none" in field.metadata:
+            out[key_of(field)] = field.metadata["none"]
         else:
             out[key_of(field)] = _value(value)
     return out

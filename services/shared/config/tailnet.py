@@ -159,6 +159,11 @@ class HaConfig:
     """Time between two probes of one router. Headscale has 10s, which would take 15s to notice a cut link."""
     probe_timeout: timedelta = timedelta(seconds=3)
     """Time for the answer; without one the router is offline and another takes over."""
+    takeback: timedelta | None = field(default=None, metadata={"none": "never"})
+    """How long an older router must be healthy again before it takes its routes back from the one that took over, or
+    `never`, as in Headscale: connections through the one that serves now break when another takes over, so a router
+    that comes and goes must not move them. A router that an administrator prefers takes its routes back in any case:
+    after this time, or after a minute with `never`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ class SectionReader:
         origin = get_origin(hint)
         if origin in (Union, types.UnionType):
             inner = next(kind for kind in get_args(hint) if kind is not type(None))
-            if isinstance(given.value, Scalar) and given.value.text == "":
+            if isinstance(given.value, Scalar) and given.value.text.strip().lower() in ("", metadata.get("none")):
                 return None
             return self._value(inner, given, metadata)
         if origin is tuple:

@@ -23,7 +23,8 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         ONCE: "RenameDevice SetDeviceKeyExpiry",
     },
     "smartscale.admin.v1.NodeAdminService": {
-        READ: "DescribeNodes GetNode ListNodes",
+        READ: "DescribeNodes GetNode ListNodes ListRouters",
+        IDEMPOTENT: "PreferRoutes",
     },
     "smartscale.admin.v1.PendingLoginAdminService": {
         READ: "ListPendingLogins",
@@ -71,7 +72,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         READ: """
             FindNode GetChanges GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers VerifyNodeKey
         """,
-        IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights SetApprovedRoutes SetNodeAddress SetTags",
+        IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights PreferRoutes SetApprovedRoutes SetNodeAddress SetTags",
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser
             RenameNode RenameUser ReportSessions SetUserRole UnlinkUser UpdateNode UpsertLogin

@@ -133,6 +133,11 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("routes enable -r {route}", "10.1.0.0/24 of", True),
         Use("routes enable --route {route} -o json", "10.1.0.0/24", True),
     ),
+    "routes prefer": (
+        Use("routes prefer -i {router} -p 10.1.0.0/24", "is preferred for 10.1.0.0/24"),
+        Use("routes prefer -i {router} -o json", '"preferred_routes"'),
+    ),
+    "routes unprefer": (Use("routes unprefer -i {router}", "no longer preferred"),),
     "routes disable": (Use("routes disable -r {route}", "is no longer approved"),),
     "routes delete": (Use("routes delete -r {route}", "is no longer approved"),),
     "preauthkeys create": (
@@ -342,6 +347,13 @@ WRONG: dict[str, tuple[Use, ...]] = {
         misuse("auth reject", "--auth-id"), wrong("auth reject --auth-id nonsense", "auth id"),
         wrong(f"auth reject --auth-id {AUTH_ID}", "not found"),
     ),
+    **{
+        f"routes {verb}": (
+            misuse(f"routes {verb}", "either a number"), misuse(f"routes {verb} -r 1 -i 1", "either a number"),
+            wrong(f"routes {verb} -r 999999", "route not found"), wrong(f"routes {verb} -i nowhere", "node not found"),
+        )
+        for verb in ("prefer", "unprefer")
+    },
     "routes list": (wrong("routes list -i nowhere", "node not found"), misuse("routes list -i", "expected one")),
     **{
         f"routes {verb}": (

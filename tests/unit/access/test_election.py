@@ -22,6 +22,7 @@ from services.map_streamer.snapshot import (
 )
 from services.registry import wire
 from services.registry.model.node import Node
+from services.registry.model.term import ElectionReason, PrimaryTerm
 from services.registry.model.user import User
 from services.shared.ids import DEFAULT_TAILNET, NodeId, UserId
 from services.shared.inventory import is_suspended
@@ -111,3 +112,22 @@ def test_another_router_takes_over_when_the_key_of_the_first_ends_by_itself() ->
     assert before.access.self_primary_routes(1) == (ROUTE,)
     assert after.access.self_primary_routes(1) == ()
     assert after.access.self_primary_routes(2) == (ROUTE,)
+
+
+def test_the_elected_router_serves_though_another_is_older_or_online() -> None:
+    term = PrimaryTerm(NOW, ElectionReason.OFFLINE, (ROUTE,))
+    users = [User(id=UserId(n), name=f"u{n}", created_at=NOW) for n in (1, 2)]
+    for nodes in (
+        [router(1), router(2, primary_terms=(term,))],
+        [router(1), router(2, primary_terms=(term,), online=False)],
+    ):
+        assert shown_to_clients(nodes, users) == {2: [ROUTE]}
+        assert shown_to_administrators(nodes, users) == {2: [ROUTE]}
+
+
+def test_an_elected_router_that_is_no_candidate_any_more_does_not_serve() -> None:
+    term = PrimaryTerm(NOW, ElectionReason.OFFLINE, (ROUTE,))
+    users = [User(id=UserId(n), name=f"u{n}", created_at=NOW) for n in (1, 2)]
+    nodes = [router(1), router(2, primary_terms=(term,), approved_routes=())]
+    assert shown_to_clients(nodes, users) == {1: [ROUTE]}
+    assert shown_to_administrators(nodes, users) == {1: [ROUTE]}

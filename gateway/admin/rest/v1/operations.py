@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 
-from gateway.admin.calls.table import HEADSCALE, POLICY, SERVER, USERS
+from gateway.admin.calls.table import HEADSCALE, NODES, POLICY, SERVER, USERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,11 @@ ADDED: tuple[Operation, ...] = (
         Operation("LinkUser", "POST", "/user/{user}/link", body=True, service=USERS),
         Operation("UnlinkUser", "DELETE", "/link", query=("issuer", "subject"), service=USERS),
         Operation("RelinkUser", "POST", "/user/{user}/relink", body=True, service=USERS),
+    ),
+    *_of(
+        "nodes",
+        Operation("ListRouters", "GET", "/router", query=("limit", "after"), service=NODES),
+        Operation("PreferRoutes", "POST", "/router/{node}/prefer", body=True, service=NODES),
     ),
     *_of(
         "groups",

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from headscale.v1 import node_pb2 as headscale_dot_v1_dot_node__pb2
+from smartscale.types.v1 import node_pb2 as smartscale_dot_types_dot_v1_dot_node__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/node.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headscale/v1/node.proto\"\xcb\x02\n\x0fNodeDescription\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x03 \x01(\t\x12\x1a\n\x12\x63\x61pability_version\x18\x04 \x01(\x05\x12\n\n\x02os\x18\x05 \x01(\t\x12\x12\n\nos_version\x18\x06 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65vice_model\x18\x08 \x01(\t\x12\x0e\n\x06online\x18\t \x01(\x08\x12-\n\tlast_seen\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\thome_derp\x18\x0b \x01(\x05\x12\x11\n\tendpoints\x18\x0c \x03(\t\x12\x33\n\x07network\x18\r \x01(\x0b\x32\".smartscale.admin.v1.NetworkReport\"\x8f\x01\n\rNetworkReport\x12\x10\n\x03udp\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\x04ipv6\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1d\n\x10varying_mappings\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0cport_mapping\x18\x04 \x03(\tB\x06\n\x04_udpB\x07\n\x05_ipv6B\x13\n\x11_varying_mappings\"\x81\x01\n\x10ListNodesRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x06online\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x14\n\x0crouters_only\x18\x06 \x01(\x08\x42\t\n\x07_online\"E\n\x11ListNodesResponse\x12!\n\x05nodes\x18\x01 \x03(\x0b\x32\x12.headscale.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\x1e\n\x0eGetNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"3\n\x0fGetNodeResponse\x12 \n\x04node\x18\x01 \x01(\x0b\x32\x12.headscale.v1.Node\"@\n\x14\x44\x65scribeNodesRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"[\n\x15\x44\x65scribeNodesResponse\x12\x33\n\x05nodes\x18\x01 \x03(\x0b\x32$.smartscale.admin.v1.NodeDescription\x12\r\n\x05total\x18\x02 \x01(\x04\x32\xbb\x02\n\x10NodeAdminService\x12_\n\tListNodes\x12%.smartscale.admin.v1.ListNodesRequest\x1a&.smartscale.admin.v1.ListNodesResponse\"\x03\x90\x02\x01\x12Y\n\x07GetNode\x12#.smartscale.admin.v1.GetNodeRequest\x1a$.smartscale.admin.v1.GetNodeResponse\"\x03\x90\x02\x01\x12k\n\rDescribeNodes\x12).smartscale.admin.v1.DescribeNodesRequest\x1a*.smartscale.admin.v1.DescribeNodesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/admin/v1/node.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17headscale/v1/node.proto\x1a\x1esmartscale/types/v1/node.proto\"\xcb\x02\n\x0fNodeDescription\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x16\n\x0e\x63lient_version\x18\x03 \x01(\t\x12\x1a\n\x12\x63\x61pability_version\x18\x04 \x01(\x05\x12\n\n\x02os\x18\x05 \x01(\t\x12\x12\n\nos_version\x18\x06 \x01(\t\x12\x14\n\x0c\x64istribution\x18\x07 \x01(\t\x12\x14\n\x0c\x64\x65vice_model\x18\x08 \x01(\t\x12\x0e\n\x06online\x18\t \x01(\x08\x12-\n\tlast_seen\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\thome_derp\x18\x0b \x01(\x05\x12\x11\n\tendpoints\x18\x0c \x03(\t\x12\x33\n\x07network\x18\r \x01(\x0b\x32\".smartscale.admin.v1.NetworkReport\"\x8f\x01\n\rNetworkReport\x12\x10\n\x03udp\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x11\n\x04ipv6\x18\x02 \x01(\x08H\x01\x88\x01\x01\x12\x1d\n\x10varying_mappings\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x14\n\x0cport_mapping\x18\x04 \x03(\tB\x06\n\x04_udpB\x07\n\x05_ipv6B\x13\n\x11_varying_mappings\"\x81\x01\n\x10ListNodesRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\x12\x0b\n\x03tag\x18\x04 \x01(\t\x12\x13\n\x06online\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x14\n\x0crouters_only\x18\x06 \x01(\x08\x42\t\n\x07_online\"E\n\x11ListNodesResponse\x12!\n\x05nodes\x18\x01 \x03(\x0b\x32\x12.headscale.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\x1e\n\x0eGetNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"3\n\x0fGetNodeResponse\x12 \n\x04node\x18\x01 \x01(\x0b\x32\x12.headscale.v1.Node\"@\n\x14\x44\x65scribeNodesRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x04\x12\r\n\x05limit\x18\x03 \x01(\r\"[\n\x15\x44\x65scribeNodesResponse\x12\x33\n\x05nodes\x18\x01 \x03(\x0b\x32$.smartscale.admin.v1.NodeDescription\x12\r\n\x05total\x18\x02 \x01(\x04\"\xbe\x01\n\x06Router\x12\n\n\x02id\x18\x01 \x01(\x04\x12\x12\n\ngiven_name\x18\x02 \x01(\t\x12\x0e\n\x06online\x18\x03 \x01(\x08\x12\x31\n\rhealthy_since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\rprimary_terms\x18\x05 \x03(\x0b\x32 .smartscale.types.v1.PrimaryTerm\x12\x18\n\x10preferred_routes\x18\x06 \x03(\t\"2\n\x12ListRoutersRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"P\n\x13ListRoutersResponse\x12*\n\x05nodes\x18\x01 \x03(\x0b\x32\x1b.smartscale.admin.v1.Router\x12\r\n\x05total\x18\x02 \x01(\x04\"A\n\x13PreferRoutesRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06routes\x18\x02 \x03(\t\x12\x0c\n\x04undo\x18\x03 \x01(\x08\"C\n\x14PreferRoutesResponse\x12+\n\x06router\x18\x01 \x01(\x0b\x32\x1b.smartscale.admin.v1.Router2\x8c\x04\n\x10NodeAdminService\x12_\n\tListNodes\x12%.smartscale.admin.v1.ListNodesRequest\x1a&.smartscale.admin.v1.ListNodesResponse\"\x03\x90\x02\x01\x12Y\n\x07GetNode\x12#.smartscale.admin.v1.GetNodeRequest\x1a$.smartscale.admin.v1.GetNodeResponse\"\x03\x90\x02\x01\x12k\n\rDescribeNodes\x12).smartscale.admin.v1.DescribeNodesRequest\x1a*.smartscale.admin.v1.DescribeNodesResponse\"\x03\x90\x02\x01\x12\x65\n\x0bListRouters\x12\'.smartscale.admin.v1.ListRoutersRequest\x1a(.smartscale.admin.v1.ListRoutersResponse\"\x03\x90\x02\x01\x12h\n\x0cPreferRoutes\x12(.smartscale.admin.v1.PreferRoutesRequest\x1a).smartscale.admin.v1.PreferRoutesResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,22 +40,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NODEADMINSERVICE'].methods_by_name['GetNode']._serialized_options = b'\220\002\001'
   _globals['_NODEADMINSERVICE'].methods_by_name['DescribeNodes']._loaded_options = None
   _globals['_NODEADMINSERVICE'].methods_by_name['DescribeNodes']._serialized_options = b'\220\002\001'
-  _globals['_NODEDESCRIPTION']._serialized_start=114
-  _globals['_NODEDESCRIPTION']._serialized_end=445
-  _globals['_NETWORKREPORT']._serialized_start=448
-  _globals['_NETWORKREPORT']._serialized_end=591
-  _globals['_LISTNODESREQUEST']._serialized_start=594
-  _globals['_LISTNODESREQUEST']._serialized_end=723
-  _globals['_LISTNODESRESPONSE']._serialized_start=725
-  _globals['_LISTNODESRESPONSE']._serialized_end=794
-  _globals['_GETNODEREQUEST']._serialized_start=796
-  _globals['_GETNODEREQUEST']._serialized_end=826
-  _globals['_GETNODERESPONSE']._serialized_start=828
-  _globals['_GETNODERESPONSE']._serialized_end=879
-  _globals['_DESCRIBENODESREQUEST']._serialized_start=881
-  _globals['_DESCRIBENODESREQUEST']._serialized_end=945
-  _globals['_DESCRIBENODESRESPONSE']._serialized_start=947
-  _globals['_DESCRIBENODESRESPONSE']._serialized_end=1038
-  _globals['_NODEADMINSERVICE']._serialized_start=1041
-  _globals['_NODEADMINSERVICE']._serialized_end=1356
+  _globals['_NODEADMINSERVICE'].methods_by_name['ListRouters']._loaded_options = None
+  _globals['_NODEADMINSERVICE'].methods_by_name['ListRouters']._serialized_options = b'\220\002\001'
+  _globals['_NODEADMINSERVICE'].methods_by_name['PreferRoutes']._loaded_options = None
+  _globals['_NODEADMINSERVICE'].methods_by_name['PreferRoutes']._serialized_options = b'\220\002\002'
+  _globals['_NODEDESCRIPTION']._serialized_start=146
+  _globals['_NODEDESCRIPTION']._serialized_end=477
+  _globals['_NETWORKREPORT']._serialized_start=480
+  _globals['_NETWORKREPORT']._serialized_end=623
+  _globals['_LISTNODESREQUEST']._serialized_start=626
+  _globals['_LISTNODESREQUEST']._serialized_end=755
+  _globals['_LISTNODESRESPONSE']._serialized_start=757
+  _globals['_LISTNODESRESPONSE']._serialized_end=826
+  _globals['_GETNODEREQUEST']._serialized_start=828
+  _globals['_GETNODEREQUEST']._serialized_end=858
+  _globals['_GETNODERESPONSE']._serialized_start=860
+  _globals['_GETNODERESPONSE']._serialized_end=911
+  _globals['_DESCRIBENODESREQUEST']._serialized_start=913
+  _globals['_DESCRIBENODESREQUEST']._serialized_end=977
+  _globals['_DESCRIBENODESRESPONSE']._serialized_start=979
+  _globals['_DESCRIBENODESRESPONSE']._serialized_end=1070
+  _globals['_ROUTER']._serialized_start=1073
+  _globals['_ROUTER']._serialized_end=1263
+  _globals['_LISTROUTERSREQUEST']._serialized_start=1265
+  _globals['_LISTROUTERSREQUEST']._serialized_end=1315
+  _globals['_LISTROUTERSRESPONSE']._serialized_start=1317
+  _globals['_LISTROUTERSRESPONSE']._serialized_end=1397
+  _globals['_PREFERROUTESREQUEST']._serialized_start=1399
+  _globals['_PREFERROUTESREQUEST']._serialized_end=1464
+  _globals['_PREFERROUTESRESPONSE']._serialized_start=1466
+  _globals['_PREFERROUTESRESPONSE']._serialized_end=1533
+  _globals['_NODEADMINSERVICE']._serialized_start=1536
+  _globals['_NODEADMINSERVICE']._serialized_end=2060
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from headscale.v1 import node_pb2 as _node_pb2
+from smartscale.types.v1 import node_pb2 as _node_pb2_1
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -318,3 +319,161 @@ class DescribeNodesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DescribeNodesResponse: _TypeAlias = DescribeNodesResponse  # noqa: Y015
+
+@_typing.final
+class Router(_message.Message):
+    """A node that advertises routes or has approved ones."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    ONLINE_FIELD_NUMBER: _builtins.int
+    HEALTHY_SINCE_FIELD_NUMBER: _builtins.int
+    PRIMARY_TERMS_FIELD_NUMBER: _builtins.int
+    PREFERRED_ROUTES_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Its id in headscale.v1."""
+    given_name: _builtins.str
+    """As in headscale.v1.Node.given_name."""
+    online: _builtins.bool
+    """Whether it is connected to us now."""
+    @_builtins.property
+    def healthy_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when it can carry traffic without a break. Absent: it cannot now, or it is not known since when."""
+
+    @_builtins.property
+    def primary_terms(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2_1.PrimaryTerm]:
+        """Routes that it is the primary of, by election."""
+
+    @_builtins.property
+    def preferred_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Routes that an administrator prefers it for."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        given_name: _builtins.str = ...,
+        online: _builtins.bool = ...,
+        healthy_since: _timestamp_pb2.Timestamp | None = ...,
+        primary_terms: _abc.Iterable[_node_pb2_1.PrimaryTerm] | None = ...,
+        preferred_routes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["healthy_since", b"healthy_since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["given_name", b"given_name", "healthy_since", b"healthy_since", "id", b"id", "online", b"online", "preferred_routes", b"preferred_routes", "primary_terms", b"primary_terms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Router: _TypeAlias = Router  # noqa: Y015
+
+@_typing.final
+class ListRoutersRequest(_message.Message):
+    """See ListRouters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    after: _builtins.int
+    """Only nodes with a greater id: the last id of the page before. Zero: from the first."""
+    limit: _builtins.int
+    """Maximum number of nodes, at most 1,000; zero: 500. A page of large records may have fewer."""
+    def __init__(
+        self,
+        *,
+        after: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "limit", b"limit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRoutersRequest: _TypeAlias = ListRoutersRequest  # noqa: Y015
+
+@_typing.final
+class ListRoutersResponse(_message.Message):
+    """See ListRouters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    total: _builtins.int
+    """Number of routers with an id greater than after, in this page and the following ones."""
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Router]:
+        """The routers of this page, ordered by id."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___Router] | None = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRoutersResponse: _TypeAlias = ListRoutersResponse  # noqa: Y015
+
+@_typing.final
+class PreferRoutesRequest(_message.Message):
+    """See PreferRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """Id or given name."""
+    undo: _builtins.bool
+    """Take the preference back."""
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """CIDRs. Empty: all that it routes, or, with undo, all that it is preferred for."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        routes: _abc.Iterable[_builtins.str] | None = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "routes", b"routes", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferRoutesRequest: _TypeAlias = PreferRoutesRequest  # noqa: Y015
+
+@_typing.final
+class PreferRoutesResponse(_message.Message):
+    """See PreferRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUTER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def router(self) -> Global___Router:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        router: Global___Router | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["router", b"router"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["router", b"router"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferRoutesResponse: _TypeAlias = PreferRoutesResponse  # noqa: Y015

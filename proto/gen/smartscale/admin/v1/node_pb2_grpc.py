@@ -50,6 +50,16 @@ class NodeAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesResponse.FromString,
                 _registered_method=True)
+        self.ListRouters = channel.unary_unary(
+                '/smartscale.admin.v1.NodeAdminService/ListRouters',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.FromString,
+                _registered_method=True)
+        self.PreferRoutes = channel.unary_unary(
+                '/smartscale.admin.v1.NodeAdminService/PreferRoutes',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesResponse.FromString,
+                _registered_method=True)
 
 
 class NodeAdminServiceServicer:
@@ -77,6 +87,20 @@ class NodeAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRouters(self, request, context):
+        """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreferRoutes(self, request, context):
+        """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +118,16 @@ def add_NodeAdminServiceServicer_to_server(servicer, server):
                     servicer.DescribeNodes,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesResponse.SerializeToString,
+            ),
+            'ListRouters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRouters,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.SerializeToString,
+            ),
+            'PreferRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreferRoutes,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -178,6 +212,60 @@ class NodeAdminService:
             '/smartscale.admin.v1.NodeAdminService/DescribeNodes',
             smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_node__pb2.DescribeNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRouters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.NodeAdminService/ListRouters',
+            smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreferRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.NodeAdminService/PreferRoutes',
+            smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class NodeAdminServiceStub:
     """Returns one node. NOT_FOUND when there is none."""
     DescribeNodes: _grpc.UnaryUnaryMultiCallable[_node_pb2.DescribeNodesRequest, _node_pb2.DescribeNodesResponse]
     """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
+    ListRouters: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListRoutersRequest, _node_pb2.ListRoutersResponse]
+    """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+    PreferRoutes: _grpc.UnaryUnaryMultiCallable[_node_pb2.PreferRoutesRequest, _node_pb2.PreferRoutesResponse]
+    """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
 @_typing.type_check_only
 class NodeAdminServiceAsyncStub(NodeAdminServiceStub):
@@ -51,6 +55,10 @@ class NodeAdminServiceAsyncStub(NodeAdminServiceStub):
     """Returns one node. NOT_FOUND when there is none."""
     DescribeNodes: _aio.UnaryUnaryMultiCallable[_node_pb2.DescribeNodesRequest, _node_pb2.DescribeNodesResponse]  # type: ignore[assignment]
     """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
+    ListRouters: _aio.UnaryUnaryMultiCallable[_node_pb2.ListRoutersRequest, _node_pb2.ListRoutersResponse]  # type: ignore[assignment]
+    """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+    PreferRoutes: _aio.UnaryUnaryMultiCallable[_node_pb2.PreferRoutesRequest, _node_pb2.PreferRoutesResponse]  # type: ignore[assignment]
+    """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
 class NodeAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Nodes in pages, for tailnets that do not fit into one message, and what their clients report."""
@@ -78,5 +86,21 @@ class NodeAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.DescribeNodesResponse, _abc.Awaitable[_node_pb2.DescribeNodesResponse]]:
         """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
+
+    @_abc_1.abstractmethod
+    def ListRouters(
+        self,
+        request: _node_pb2.ListRoutersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.ListRoutersResponse, _abc.Awaitable[_node_pb2.ListRoutersResponse]]:
+        """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+
+    @_abc_1.abstractmethod
+    def PreferRoutes(
+        self,
+        request: _node_pb2.PreferRoutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.PreferRoutesResponse, _abc.Awaitable[_node_pb2.PreferRoutesResponse]]:
+        """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
 def add_NodeAdminServiceServicer_to_server(servicer: NodeAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1775,6 +1775,62 @@ class SetApprovedRoutesResponse(_message.Message):
 Global___SetApprovedRoutesResponse: _TypeAlias = SetApprovedRoutesResponse  # noqa: Y015
 
 @_typing.final
+class PreferRoutesRequest(_message.Message):
+    """See PreferRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    UNDO_FIELD_NUMBER: _builtins.int
+    id: _builtins.int
+    """Which node."""
+    undo: _builtins.bool
+    """Take the preference back."""
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """CIDRs. Empty: all that it routes, or, with undo, all that it is preferred for."""
+
+    def __init__(
+        self,
+        *,
+        id: _builtins.int = ...,
+        routes: _abc.Iterable[_builtins.str] | None = ...,
+        undo: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "routes", b"routes", "undo", b"undo"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferRoutesRequest: _TypeAlias = PreferRoutesRequest  # noqa: Y015
+
+@_typing.final
+class PreferRoutesResponse(_message.Message):
+    """See PreferRoutes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def node(self) -> _node_pb2.Node:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        node: _node_pb2.Node | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreferRoutesResponse: _TypeAlias = PreferRoutesResponse  # noqa: Y015
+
+@_typing.final
 class BackfillNodeIpsRequest(_message.Message):
     """See BackfillNodeIps."""
 

@@ -165,6 +165,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
                 _registered_method=True)
+        self.PreferRoutes = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/PreferRoutes',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesResponse.FromString,
+                _registered_method=True)
         self.BackfillNodeIps = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/BackfillNodeIps',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.BackfillNodeIpsRequest.SerializeToString,
@@ -378,6 +383,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreferRoutes(self, request, context):
+        """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def BackfillNodeIps(self, request, context):
         """Gives nodes the addresses that they lack after a prefix was added.
         """
@@ -545,6 +557,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.SetNodeAddress,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.SerializeToString,
+            ),
+            'PreferRoutes': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreferRoutes,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesResponse.SerializeToString,
             ),
             'BackfillNodeIps': grpc.unary_unary_rpc_method_handler(
                     servicer.BackfillNodeIps,
@@ -1275,6 +1292,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/SetNodeAddress',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreferRoutes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/PreferRoutes',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -85,6 +85,8 @@ class RegistryServiceStub:
     """Replaces a node's approved routes."""
     SetNodeAddress: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]
     """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+    PreferRoutes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]
+    """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _grpc.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _grpc.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]
@@ -153,6 +155,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Replaces a node's approved routes."""
     SetNodeAddress: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]  # type: ignore[assignment]
     """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+    PreferRoutes: _aio.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]  # type: ignore[assignment]
+    """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _aio.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]  # type: ignore[assignment]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _aio.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]  # type: ignore[assignment]
@@ -374,6 +378,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.SetNodeAddressResponse, _abc.Awaitable[_registry_pb2.SetNodeAddressResponse]]:
         """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+
+    @_abc_1.abstractmethod
+    def PreferRoutes(
+        self,
+        request: _registry_pb2.PreferRoutesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.PreferRoutesResponse, _abc.Awaitable[_registry_pb2.PreferRoutesResponse]]:
+        """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
     @_abc_1.abstractmethod
     def BackfillNodeIps(

@@ -48,6 +48,96 @@ REGISTER_METHOD_OIDC: RegisterMethod.ValueType  # 3
 """By a sign-in at the OpenID provider."""
 Global___RegisterMethod: _TypeAlias = RegisterMethod  # noqa: Y015
 
+class _ElectionReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ElectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ElectionReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ELECTION_REASON_UNSPECIFIED: _ElectionReason.ValueType  # 0
+    """Not known."""
+    ELECTION_REASON_FIRST: _ElectionReason.ValueType  # 1
+    """The route had no primary before."""
+    ELECTION_REASON_OFFLINE: _ElectionReason.ValueType  # 2
+    """The former primary went offline."""
+    ELECTION_REASON_KEY_ENDED: _ElectionReason.ValueType  # 3
+    """The key of the former primary ended."""
+    ELECTION_REASON_SUSPENDED: _ElectionReason.ValueType  # 4
+    """The owner of the former primary was suspended."""
+    ELECTION_REASON_WITHDRAWN: _ElectionReason.ValueType  # 5
+    """The former primary no longer advertises the route, or its approval was withdrawn."""
+    ELECTION_REASON_DELETED: _ElectionReason.ValueType  # 6
+    """The former primary was deleted."""
+    ELECTION_REASON_TAKEBACK: _ElectionReason.ValueType  # 7
+    """An older router was healthy for node.routes.ha.takeback."""
+    ELECTION_REASON_PREFERRED: _ElectionReason.ValueType  # 8
+    """An administrator prefers this router."""
+    ELECTION_REASON_IMPORTED: _ElectionReason.ValueType  # 9
+    """It was the primary in the installation that was imported."""
+
+class ElectionReason(_ElectionReason, metaclass=_ElectionReasonEnumTypeWrapper):
+    """Why a router became the primary of routes."""
+
+ELECTION_REASON_UNSPECIFIED: ElectionReason.ValueType  # 0
+"""Not known."""
+ELECTION_REASON_FIRST: ElectionReason.ValueType  # 1
+"""The route had no primary before."""
+ELECTION_REASON_OFFLINE: ElectionReason.ValueType  # 2
+"""The former primary went offline."""
+ELECTION_REASON_KEY_ENDED: ElectionReason.ValueType  # 3
+"""The key of the former primary ended."""
+ELECTION_REASON_SUSPENDED: ElectionReason.ValueType  # 4
+"""The owner of the former primary was suspended."""
+ELECTION_REASON_WITHDRAWN: ElectionReason.ValueType  # 5
+"""The former primary no longer advertises the route, or its approval was withdrawn."""
+ELECTION_REASON_DELETED: ElectionReason.ValueType  # 6
+"""The former primary was deleted."""
+ELECTION_REASON_TAKEBACK: ElectionReason.ValueType  # 7
+"""An older router was healthy for node.routes.ha.takeback."""
+ELECTION_REASON_PREFERRED: ElectionReason.ValueType  # 8
+"""An administrator prefers this router."""
+ELECTION_REASON_IMPORTED: ElectionReason.ValueType  # 9
+"""It was the primary in the installation that was imported."""
+Global___ElectionReason: _TypeAlias = ElectionReason  # noqa: Y015
+
+@_typing.final
+class PrimaryTerm(_message.Message):
+    """Routes of which a node has been the primary router since one election."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    FORMER_NODE_ID_FIELD_NUMBER: _builtins.int
+    ROUTES_FIELD_NUMBER: _builtins.int
+    reason: Global___ElectionReason.ValueType
+    """Why."""
+    former_node_id: _builtins.int
+    """The primary before it. Zero: none."""
+    @_builtins.property
+    def since(self) -> _timestamp_pb2.Timestamp:
+        """When it was elected."""
+
+    @_builtins.property
+    def routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Masked CIDRs, sorted."""
+
+    def __init__(
+        self,
+        *,
+        since: _timestamp_pb2.Timestamp | None = ...,
+        reason: Global___ElectionReason.ValueType = ...,
+        former_node_id: _builtins.int = ...,
+        routes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["since", b"since"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["former_node_id", b"former_node_id", "reason", b"reason", "routes", b"routes", "since", b"since"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrimaryTerm: _TypeAlias = PrimaryTerm  # noqa: Y015
+
 @_typing.final
 class Node(_message.Message):
     """A device in a tailnet."""
@@ -86,6 +176,9 @@ class Node(_message.Message):
     REPORTED_BY_FIELD_NUMBER: _builtins.int
     REPORT_ORDER_FIELD_NUMBER: _builtins.int
     DISABLED_EXPIRY_FIELD_NUMBER: _builtins.int
+    PRIMARY_TERMS_FIELD_NUMBER: _builtins.int
+    PREFERRED_ROUTES_FIELD_NUMBER: _builtins.int
+    HEALTHY_SINCE_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Positive, never reused."""
     tailnet_id: _builtins.str
@@ -170,6 +263,18 @@ class Node(_message.Message):
     def disabled_expiry(self) -> _timestamp_pb2.Timestamp:
         """When its key would end if its expiry were not disabled. Absent: the expiry is not disabled, or there was none."""
 
+    @_builtins.property
+    def primary_terms(self) -> _containers.RepeatedCompositeFieldContainer[Global___PrimaryTerm]:
+        """Routes that it is the primary router of, by election. Exit routes are not elected: every router serves them."""
+
+    @_builtins.property
+    def preferred_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Routes that an administrator prefers this node for, masked CIDRs, sorted."""
+
+    @_builtins.property
+    def healthy_since(self) -> _timestamp_pb2.Timestamp:
+        """Since when this router can carry traffic without a break. Absent: it is no router, cannot now, or it is not known since when."""
+
     def __init__(
         self,
         *,
@@ -205,10 +310,13 @@ class Node(_message.Message):
         reported_by: _builtins.str = ...,
         report_order: _builtins.int = ...,
         disabled_expiry: _timestamp_pb2.Timestamp | None = ...,
+        primary_terms: _abc.Iterable[Global___PrimaryTerm] | None = ...,
+        preferred_routes: _abc.Iterable[_builtins.str] | None = ...,
+        healthy_since: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "expiry", b"expiry", "last_seen", b"last_seen"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "expiry", b"expiry", "healthy_since", b"healthy_since", "last_seen", b"last_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "healthy_since", b"healthy_since", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "preferred_routes", b"preferred_routes", "primary_terms", b"primary_terms", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -254,6 +362,7 @@ class Subject(_message.Message):
     EXPIRED_FIELD_NUMBER: _builtins.int
     ONLINE_FIELD_NUMBER: _builtins.int
     SUSPENDED_FIELD_NUMBER: _builtins.int
+    PRIMARY_ROUTES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """As in Node."""
     given_name: _builtins.str
@@ -294,6 +403,10 @@ class Subject(_message.Message):
     def expiry(self) -> _timestamp_pb2.Timestamp:
         """When its key ends. Absent: never."""
 
+    @_builtins.property
+    def primary_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Routes that it is the primary router of, by election."""
+
     def __init__(
         self,
         *,
@@ -311,10 +424,11 @@ class Subject(_message.Message):
         expired: _builtins.bool = ...,
         online: _builtins.bool = ...,
         suspended: _builtins.bool = ...,
+        primary_routes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expiry", b"expiry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "attributes", b"attributes", "created_at", b"created_at", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "online", b"online", "suspended", b"suspended", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "attributes", b"attributes", "created_at", b"created_at", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "online", b"online", "primary_routes", b"primary_routes", "suspended", b"suspended", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

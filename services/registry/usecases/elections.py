@@ -1,0 +1,325 @@
+"""Elections of primary routers, in the transaction of the fact that causes them. The rules are in `model.election`.
+
+Runs after each work on its facts: a change of a node that is no router costs one comparison. Routes of a router are
+examined only if it gained or lost some, or can no longer carry traffic, or can again; all candidates of a route only
+if its primary cannot carry traffic.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from services.registry.model.election import Rules, obstacle, rank, replaces, with_term, without_routes
+from services.registry.model.errors import InvalidInputError, PreconditionError
+from services.registry.model.fact import NodePut, NodeRemoved, UserPut
+from services.registry.model.node import Node
+from services.registry.model.route import EXIT_ROUTES, read_routes, subnet_routes
+from services.registry.model.state import State
+from services.registry.model.term import NO_NODE, ElectionReason, PrimaryTerm
+from services.registry.usecases.draft import MAX_FACTS, Draft
+from services.registry.usecases.ledger import Ledger, LedgerObserver
+from services.shared.ids import NodeId
+from services.shared.telemetry import get_logger
+
+log = get_logger(__name__)
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+_LOGGED = 10
+"""Routes that a log entry names; it has the number of all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A router before and after a work; None: it did not exist."""
+
+    old: Node | None
+    new: Node | None
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """Elections of one work: routes by winner, reason and former primary."""
+
+    won: defaultdict[tuple[NodeId, ElectionReason, NodeId], list[str]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    lost: defaultdict[NodeId, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+
+class Elections:
+    """Elects the primary router of each route, and stores preferences of administrators."""
+
+    def __init__(self, ledger: Ledger, takeback: timedelta | None, observer: LedgerObserver | None = None) -> None:
+        self._ledger = ledger
+        self._takeback = takeback
+        self._observer = observer or LedgerObserver()
+        self._examined = _LONG_AGO
+        """Routers that were healthy long enough by this time have been examined by this process."""
+
+    def follow(self, draft: Draft) -> None:
+        """Elect where the facts of a work make it necessary."""
+        changes = _changes(draft)
+        if not changes:
+            return
+        outcome = _Outcome()
+        for node_id, change in changes.items():
+            self._note_health(draft, change)
+            for route in _touched(change):
+                self._decide(draft, outcome, route, (node_id,), change)
+        self._store(draft, outcome)
+
+    def due(self, state: State) -> datetime | None:
+        """Return when the next election is due because of time; a time that has passed: now."""
+        if state.routers.unelected:
+            return _LONG_AGO
+        wait = self._rules(self._ledger.now()).wait
+        times = (since + wait for node in _routers(state) if (since := node.healthy_since) is not None)
+        return min((time for time in times if time > self._examined), default=None)
+
+    def act(self, draft: Draft) -> bool:
+        """Elect what is due because of time; return whether some is left."""
+        outcome = _Outcome()
+        routes = sorted(draft.state.routers.unelected)
+        for route in routes[:MAX_FACTS]:
+            self._decide(draft, outcome, route, draft.state.routers.candidates(route), None)
+        self._store(draft, outcome)
+        self._examine(draft)
+        return len(routes) > MAX_FACTS
+
+    def _examine(self, draft: Draft) -> None:
+        """Let routers that have been healthy long enough since the last call replace others."""
+        rules = self._rules(draft.now)
+        outcome = _Outcome()
+        for node in _routers(draft.state):
+            since = node.healthy_since
+            if since is None or not self._examined < since + rules.wait <= draft.now:
+                continue
+            for route in node.preferred_routes if rules.takeback is None else subnet_routes(node):
+                self._decide(draft, outcome, route, (node.id,), None)
+        self._store(draft, outcome)
+        draft.after_commit.append(partial(setattr, self, "_examined", draft.now))
+
+    async def prefer(self, node_id: NodeId, texts: list[str], *, undo: bool = False) -> Node:
+        """Prefer a router for routes, which it takes over at once if it can carry traffic; or take that back.
+
+        Without routes: all that it routes or, with `undo`, all that it is preferred for. A route has at most one
+        preferred router: another one loses the preference.
+
+        Raises:
+            NotFoundError: there is no such node.
+            InvalidInputError: a route is not a CIDR, or an exit route.
+            PreconditionError: the node does not route one of them, or nothing.
+        """
+        routes = read_routes(texts)
+        if set(routes) & set(EXIT_ROUTES):
+            raise InvalidInputError("exit routes have no primary: every approved exit node serves them")
+
+        async def work(draft: Draft) -> Node:
+            node = draft.node(node_id)
+            if undo:
+                self._take_back(draft, node, routes)
+            else:
+                self._prefer(draft, node, routes)
+            return draft.node(node_id)
+
+        return await self._ledger.commit(work)
+
+    def _prefer(self, draft: Draft, node: Node, routes: tuple[str, ...]) -> None:
+        effective = subnet_routes(node)
+        if not effective:
+            raise PreconditionError(f"{node.given_name} has no approved subnet route that it advertises")
+        if missing := sorted(set(routes) - effective):
+            raise PreconditionError(
+                f"{node.given_name} does not route {missing[0]}: it must advertise the route and have it approved"
+            )
+        wanted = routes or tuple(sorted(effective))
+        for rival in [one for one in draft.state.nodes.values() if one.preferred_routes and one.id != node.id]:
+            _set_preferred(draft, rival.id, set(rival.preferred_routes).difference(wanted))
+        _set_preferred(draft, node.id, effective.intersection(node.preferred_routes).union(wanted))
+        log.info("router preferred", node_id=node.id, routes=wanted[:_LOGGED], route_count=len(wanted))
+        if _obstacle(draft, draft.node(node.id)) is not None:
+            return
+        outcome = _Outcome()
+        for route in wanted:
+            former = draft.state.routers.primary(route)
+            if former != node.id:
+                _elect(outcome, route, node.id, ElectionReason.PREFERRED, former)
+        self._store(draft, outcome)
+
+    def _take_back(self, draft: Draft, node: Node, routes: tuple[str, ...]) -> None:
+        wanted = routes or node.preferred_routes
+        _set_preferred(draft, node.id, set(node.preferred_routes) - set(wanted))
+        log.info("router no longer preferred", node_id=node.id, routes=wanted[:_LOGGED], route_count=len(wanted))
+        outcome = _Outcome()
+        for route in wanted:
+            self._decide(draft, outcome, route, draft.state.routers.candidates(route), None)
+        self._store(draft, outcome)
+
+    def _rules(self, now: datetime) -> Rules:
+        return Rules(now, self._takeback)
+
+    def _note_health(self, draft: Draft, change: _Change) -> None:
+        node = change.new
+        if node is None:
+            return
+        healthy = bool(subnet_routes(node)) and _obstacle(draft, node) is None
+        if not healthy and node.healthy_since is not None:
+            draft.put_node(replace(draft.node(node.id), healthy_since=None))
+        elif healthy and not _was_healthy(change):
+            draft.put_node(replace(draft.node(node.id), healthy_since=draft.now))
+
+    def _decide(
+        self, draft: Draft, outcome: _Outcome, route: str, touched: Collection[NodeId], change: _Change | None
+    ) -> None:
+        """Elect the primary of a route, if it needs another one."""
+        state = draft.state
+        candidates, holder_id = state.routers.candidates(route), state.routers.primary(route)
+        if not candidates:
+            if holder_id is not None:
+                outcome.lost[holder_id].append(route)
+            return
+        if holder_id not in candidates:
+            reason = _reason_of_absence(change, route, holder_id)
+            winner = _best(draft, candidates, route) or min((state.nodes[one] for one in candidates), key=_by(route))
+            _elect(outcome, route, winner.id, reason, _former(change, route, holder_id))
+            return
+        holder = state.nodes[holder_id]
+        hindered = _obstacle(draft, holder)
+        if hindered is not None:
+            best = _best(draft, candidates, route)
+            if best is not None:
+                _elect(outcome, route, best.id, hindered, holder_id)
+            return
+        self._challenge(draft, outcome, route, holder, [one for one in touched if one in candidates])
+
+    def _challenge(
+        self, draft: Draft, outcome: _Outcome, route: str, holder: Node, touched: Collection[NodeId]
+    ) -> None:
+        """Let one of these candidates replace a primary that can carry traffic."""
+        rules = self._rules(draft.now)
+        for node in sorted((draft.state.nodes[one] for one in touched if one != holder.id), key=_by(route)):
+            if _obstacle(draft, node) is None and (reason := replaces(node, holder, route, rules)) is not None:
+                _elect(outcome, route, node.id, reason, holder.id)
+                return
+
+    def _store(self, draft: Draft, outcome: _Outcome) -> None:
+        """Record elections as new terms: one for all routes that a node won by the same reason from the same node."""
+        for node_id, routes in outcome.lost.items():
+            if node_id in draft.state.nodes:
+                draft.put_node(without_routes(draft.node(node_id), routes))
+        for (node_id, reason, former), routes in outcome.won.items():
+            term = PrimaryTerm(draft.now, reason, tuple(sorted(routes)), former)
+            draft.put_node(with_term(draft.node(node_id), term))
+            draft.after_commit.append(partial(self._note, node_id, term))
+
+    def _note(self, node_id: NodeId, term: PrimaryTerm) -> None:
+        log.info(
+            "primary router elected",
+            node_id=node_id,
+            reason=term.reason.label,
+            former_node_id=term.former,
+            routes=term.routes[:_LOGGED],
+            route_count=len(term.routes),
+        )
+        self._observer.elected(term.reason, len(term.routes))
+
+
+def _changes(draft: Draft) -> dict[NodeId, _Change]:
+    """Return the routers whose record or owner a work changed, each as it was before and as it is."""
+    before: dict[NodeId, Node | None] = {}
+    owners = set()
+    for fact, inverse in zip(draft.facts, draft.undo, strict=True):
+        if isinstance(fact, NodePut):
+            old = inverse.node if isinstance(inverse, NodePut) else None
+            if fact.node.approved_routes or (old is not None and old.approved_routes):
+                before.setdefault(fact.node.id, old)
+        elif isinstance(fact, NodeRemoved) and isinstance(inverse, NodePut) and inverse.node.approved_routes:
+            before.setdefault(fact.id, inverse.node)
+        elif (
+            isinstance(fact, UserPut) and isinstance(inverse, UserPut) and fact.user.suspended != inverse.user.suspended
+        ):
+            owners.add(fact.user.id)
+    changes = {node_id: _Change(old, draft.state.nodes.get(node_id)) for node_id, old in before.items()}
+    if owners:
+        for node in _routers(draft.state):
+            if node.user_id in owners:
+                changes.setdefault(node.id, _Change(node, node))
+    return changes
+
+
+def _touched(change: _Change) -> Iterable[str]:
+    """Return the routes of a router to examine: gained and lost ones, or all if its health may be another."""
+    old, new = change.old, change.new
+    if old is not None and new is not None and old is not new and _same_routes(old, new):
+        return () if _flags(old) == _flags(new) else subnet_routes(new)
+    before, after = subnet_routes(old), subnet_routes(new)
+    if old is new or old is None or new is None or _flags(old) != _flags(new):
+        return before | after
+    return before ^ after
+
+
+def _same_routes(old: Node, new: Node) -> bool:
+    return old.advertised_routes == new.advertised_routes and old.approved_routes == new.approved_routes
+
+
+def _flags(node: Node) -> tuple[object, ...]:
+    """Fields on which it depends whether a router can carry traffic, as far as its own record has them."""
+    return node.online, node.expired, node.expiry, node.user_id, bool(node.tags)
+
+
+def _was_healthy(change: _Change) -> bool:
+    """Return whether a router that is healthy now was so before."""
+    if change.new is not None and change.new.healthy_since is not None:
+        return True
+    old, new = change.old, change.new
+    if old is None or new is None or old is new:
+        return False
+    return bool(subnet_routes(old)) and _flags(old) == _flags(new)
+
+
+def _routers(state: State) -> Iterable[Node]:
+    return [state.nodes[node_id] for node_id in sorted(state.routers.ids)]
+
+
+def _obstacle(draft: Draft, node: Node) -> ElectionReason | None:
+    return obstacle(node, draft.state.users.get(node.user_id), draft.now)
+
+
+def _by(route: str) -> partial[tuple[bool, datetime, NodeId]]:
+    return partial(rank, route=route)
+
+
+def _best(draft: Draft, candidates: Iterable[NodeId], route: str) -> Node | None:
+    """Return the first of the candidates that can carry traffic."""
+    able = (node for one in candidates if _obstacle(draft, node := draft.state.nodes[one]) is None)
+    return min(able, key=_by(route), default=None)
+
+
+def _reason_of_absence(change: _Change | None, route: str, holder_id: NodeId | None) -> ElectionReason:
+    """Return why no candidate of a route is its primary."""
+    if holder_id is not None:
+        return ElectionReason.WITHDRAWN
+    if change is None or change.old is None or route not in change.old.primary_routes:
+        return ElectionReason.FIRST
+    return ElectionReason.DELETED if change.new is None else ElectionReason.WITHDRAWN
+
+
+def _former(change: _Change | None, route: str, holder_id: NodeId | None) -> NodeId | None:
+    """Return the primary that a route had before a work that left it without one."""
+    if holder_id is not None or change is None or change.old is None:
+        return holder_id
+    return change.old.id if route in change.old.primary_routes else None
+
+
+def _elect(outcome: _Outcome, route: str, winner: NodeId, reason: ElectionReason, former: NodeId | None) -> None:
+    outcome.won[winner, reason, former or NO_NODE].append(route)
+    if former:
+        outcome.lost[former].append(route)
+
+
+def _set_preferred(draft: Draft, node_id: NodeId, routes: Iterable[str]) -> None:
+    draft.put_node(replace(draft.node(node_id), preferred_routes=tuple(sorted(routes))))

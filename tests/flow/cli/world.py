@@ -112,7 +112,7 @@ class World:
     async def _word(self, word: str) -> str:
         for name in ("name", "email", "user", "userid", "node", "nodeid", "router", "free", "login", "session", "key",
                      "secret", "apikey", "apikeyid", "route", "policy", "bad", "folder", "backup",
-                     "config"):  # fmt: skip
+                     "config", "served"):  # fmt: skip
             if f"{{{name}}}" in word:
                 word = word.replace(f"{{{name}}}", await getattr(self, f"_{name}")())
         return word.replace("~", " ")
@@ -159,6 +159,11 @@ class World:
 
     async def _router(self) -> str:
         return (await self._made("10.1.0.0/24", "0.0.0.0/0")).given_name
+
+    async def _served(self) -> str:
+        router = await self._router()
+        await self.run("nodes", "approve-routes", "-i", router, "-r", "10.1.0.0/24")
+        return router
 
     async def _route(self) -> str:
         router = await self._router()

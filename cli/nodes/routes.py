@@ -62,9 +62,9 @@ class Route:
         if modern():
             shown = {"id": str(self.number), "node": data(self.node), "prefix": self.prefix, **flags}
             shown |= {"isPrimary": self.primary, "preferred": self.preferred}
-            return (
-                shown if self.term is None else {**shown, "since": self.term.since.ToJsonString(), "reason": _reason(self.term)}
-            )
+            if self.term is not None:
+                shown |= {"since": self.term.since.ToJsonString(), "reason": _reason(self.term)}
+            return shown
         raised = {name: True for name, flag in {**flags, "is_primary": self.primary}.items() if flag}
         return {"id": self.number, "node": data(self.node), "prefix": self.prefix, **raised}
 

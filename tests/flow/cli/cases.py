@@ -135,7 +135,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
     ),
     "routes prefer": (
         Use("routes prefer -i {served} -p 10.1.0.0/24", "is preferred for 10.1.0.0/24"),
-        Use("routes prefer -i {served} -o json", '"preferred_routes"'),
+        Use("routes prefer -i {served} -o json", '"preferredRoutes"'),
     ),
     "routes unprefer": (Use("routes unprefer -i {router}", "no longer preferred"),),
     "routes disable": (Use("routes disable -r {route}", "is no longer approved"),),

@@ -23,11 +23,14 @@ _MOVED: dict[Path, Path] = {
     ("log_level",): ("log", "level"),
     ("derp_map_path",): ("derp", "paths"),
     ("dns", "split"): ("dns", "nameservers", "split"),
+    ("dns", "restricted_nameservers"): ("dns", "nameservers", "split"),
+    ("dns", "domains"): ("dns", "search_domains"),
     ("derp", "server", "urls"): ("derp", "urls"),
     ("derp", "server", "paths"): ("derp", "paths"),
     ("dns_config", "nameservers"): ("dns", "nameservers", "global"),
     ("dns_config", "restricted_nameservers"): ("dns", "nameservers", "split"),
     ("dns_config", "domains"): ("dns", "search_domains"),
+    ("dns_config", "search_domains"): ("dns", "search_domains"),
     **{
         ("dns_config", name): ("dns", name)
         for name in ("magic_dns", "base_domain", "override_local_dns", "extra_records")
@@ -55,7 +58,7 @@ LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
 
 def normalise(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     """Move old keys to their place of today; returns one deprecation line for each that was used."""
-    lines: list[str] = []
+    lines = _name_servers(tree)
     for old, new in _MOVED.items():
         given = tree.take(old)
         if given is None or given.is_null:
@@ -74,6 +77,22 @@ def normalise(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     lines.extend(_ip_prefixes(tree, "ip_prefixes", problems))
     lines.extend(_strip_email_domain(tree, problems))
     lines.extend(_oidc_enabled(tree, problems))
+    return lines
+
+
+def _name_servers(tree: Tree) -> list[str]:
+    """Read the old list below the new name as the global ones, and the new section below the old name as it is."""
+    listed, old = ("dns", "nameservers"), ("dns_config", "nameservers")
+    lines = []
+    given = tree.find(listed)
+    if given is not None and not given.is_blank and not isinstance(given.value, dict):
+        tree.put(listed, Given({"global": given}, given.where))
+        lines.append(_line(given, listed, "is now dns.nameservers.global"))
+    given = tree.find(old)
+    if given is not None and isinstance(given.value, dict) and tree.find(listed) is None:
+        tree.put(listed, given)
+        tree.take(old)
+        lines.append(_line(given, old, "is now dns.nameservers"))
     return lines
 
 

@@ -14,7 +14,7 @@ from services.shared.config.keycase import fold_keys
 from services.shared.config.legacy import LEGACY_KEYS, normalise
 from services.shared.config.model import Config
 from services.shared.config.source import Tree, parse_file
-from services.shared.config.unknown import judge
+from services.shared.config.unknown import IGNORED, OURS, KeyPath, judge
 from services.shared.config.usable import usable
 from services.shared.config.values import SectionReader, Unknown
 
@@ -93,7 +93,7 @@ def _read(file: Path | None, env: Mapping[str, str], problems: list[ConfigProble
     base = file.absolute().parent if file is not None else Path.cwd()
     reader = SectionReader(base, env, problems)
     config: Config = reader.section(Config, tree.root)
-    warnings += _unknown(reader.unknown, problems)
+    warnings += reader.notes + _unknown(reader.unknown, problems)
     return tree, config, warnings
 
 
@@ -101,14 +101,30 @@ def _unknown(found: list[Unknown], problems: list[ConfigProblem]) -> list[str]:
     """Refuse unknown keys, or warn of them."""
     warnings = []
     known = [path for path, _ in keys()] if found else []
-    for one in found:
+    for one, stray in [(each, each is not whole) for whole in found for each in _split(whole, known)]:
         verdict, name = judge(one.path, known, LEGACY_KEYS, one.empty_above), ".".join(one.path)
-        if verdict.refused:
+        if verdict.refused and not stray:
             problems.append(ConfigProblem(one.given.where, name, verdict.what, verdict.remedy))
         else:
             remedy = f" — {verdict.remedy}" if verdict.remedy else ""
-            warnings.append(f"{one.given.where}: {name} {verdict.what}{remedy}")
+            what = IGNORED if stray else verdict.what
+            warnings.append(f"{one.given.where}: {name} {what}{remedy}")
     return warnings
+
+
+def _split(one: Unknown, known: list[KeyPath]) -> list[Unknown]:
+    """The keys below an unknown section, where it is sure what some of them were meant to be; else the section.
+
+    A section of another program is no slip, so none of these is refused.
+    """
+    if one.empty_above or one.path[0] in {section[0] for section in OURS} or not isinstance(one.given.value, dict):
+        return [one]
+    leaves = [
+        Unknown((*one.path, *path), given)
+        for path, given in Tree(one.given.value).leaves()
+        if not given.is_empty_section
+    ]
+    return leaves if any(judge(leaf.path, known).remedy for leaf in leaves) else [one]
 
 
 def _is_null(tree: Tree, key: str) -> bool:

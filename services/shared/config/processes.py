@@ -181,12 +181,16 @@ class GatewayConfig:
     """Which of the workers this process is, from 1; 0 where the gateway is one process."""
 
 
+_NUMBERED = {str(n): name for n, name in enumerate(("trace", "debug", "info", "warn", "error", "fatal", "panic"), -1)}
+"""Log levels as the library of Headscale numbers them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """`log`."""
 
     level: Literal["panic", "fatal", "error", "warn", "info", "debug", "trace", "disabled"] = field(
-        default="info", metadata={"same": {"warning": "warn", "err": "error", "critical": "fatal"}}
+        default="info", metadata={"same": {"warning": "warn", "err": "error", "critical": "fatal", **_NUMBERED}}
     )
     """panic, fatal, error, warn, info, debug, trace, disabled."""
     format: Literal["text", "json"] = "text"

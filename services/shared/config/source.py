@@ -118,7 +118,7 @@ def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
         )
         return Tree()
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = next(yaml.compose_all(text, Loader=yaml.SafeLoader), None)  # of several documents the first, as in Go
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1

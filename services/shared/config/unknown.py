@@ -44,6 +44,8 @@ CLOSING: frozenset[str] = frozenset(
 )
 """Keys that restrict access: ignoring a misspelt one would open it."""
 
+IGNORED = "is no key of this server, and is ignored"
+
 _LONG = 9
 """Letters of a name from which on two slips are still surely a slip."""
 
@@ -76,7 +78,7 @@ def judge(
         return KeyVerdict(True, "no such key, and the key that it resembles restricts access", remedy)
     if any(path[: len(section)] == section for section in OURS):
         return KeyVerdict(True, "no such key", remedy or "remove it, or see the list of keys in the documentation")
-    return KeyVerdict(False, "is no key of this server, and is ignored", remedy)
+    return KeyVerdict(False, IGNORED, remedy)
 
 
 def _has(known: Sequence[KeyPath], path: KeyPath) -> bool:
@@ -85,7 +87,7 @@ def _has(known: Sequence[KeyPath], path: KeyPath) -> bool:
 
 def _meant(path: KeyPath, known: Sequence[KeyPath]) -> str:
     """Return the key that was surely meant; empty where there is none or more than one."""
-    for candidates in (_joined(path, known), _beside(path, known), _elsewhere(path, known)):
+    for candidates in (_joined(path, known), _beside(path, known), _below(path, known), _elsewhere(path, known)):
         found = set(candidates)
         if len(found) == 1:
             return ".".join(found.pop())
@@ -105,6 +107,11 @@ def _beside(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
     above, name = path[:-1], path[-1]
     siblings = {key[: len(path)] for key in known if len(key) >= len(path) and key[: len(above)] == above}
     return (key for key in siblings if _is_slip(_plain(name), _plain(key[-1])))
+
+
+def _below(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
+    """`sqlite.path` for database.sqlite.path, unless the root has a `path` that may be meant as well."""
+    return (key for key in known if len(path) > 1 and (key == path[-1:] or key[-len(path) :] == path))
 
 
 def _elsewhere(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:

@@ -80,6 +80,8 @@ class SectionReader:
         self._env = env
         self._problems = problems
         self.unknown: list[Unknown] = []
+        self.notes: list[str] = []
+        """Warnings about single values where a section belongs."""
 
     def section(self, kind: type, given: Mapping[str, Given], path: tuple[str, ...] = (), default: Any = None) -> Any:
         """Read one section; what it does not give is as in `default`. A key without a value counts as not given."""
@@ -101,8 +103,9 @@ class SectionReader:
         if is_section(hint):
             if isinstance(below.value, dict):
                 values[item.name] = self.section(hint, below.value, path, _default(item))
-            elif not below.is_blank:
-                self._add(below, path, "has a value", "put its keys below it, indented")
+            elif not below.is_blank and not self._switch(hint, item, below, path, values):
+                names = ", ".join(key_of(one) for one in fields(hint) if not one.metadata.get("internal"))
+                self._add(below, path, "has a value", f"put its keys below it, indented: {names}")
             return
         if below.is_blank and (hint in _NEVER_BLANK or get_origin(hint) is Literal):
             return
@@ -116,6 +119,21 @@ class SectionReader:
             values[item.name] = value
         except WrongValueError as error:
             self._add(below, path, error.what, error.remedy)
+
+    def _switch(
+        self, hint: type, item: Field[Any], below: Given, path: tuple[str, ...], values: dict[str, Any]
+    ) -> bool:
+        """Read `logtail: false` as its `enabled`, and any other section that is turned off so as not given."""
+        text = below.value.text.lower() if isinstance(below.value, Scalar) else ""
+        name = ".".join(path)
+        if text in ("true", "false") and "enabled" in hints_of(hint):
+            below.value = {"enabled": Given(below.value, below.where)}
+            values[item.name] = self.section(hint, below.value, path, _default(item))
+            self.notes.append(f"{below.where}: {name} is a section — write {name}.enabled: {text}")
+            return True
+        if text == "false":
+            self.notes.append(f"{below.where}: {name} is a section, and false for it is ignored — remove it")
+        return text == "false"
 
     def _add(self, given: Given, path: tuple[str, ...], what: str, remedy: str) -> None:
         self._problems.append(ConfigProblem(given.where, ".".join(path), what, remedy))

@@ -146,6 +146,11 @@ OLD: dict[str, tuple[Any, str, Any, str]] = {
     "dns.split": (
         {"Corp": ["10.0.0.1"]}, "dns.nameservers.split", {"corp": ("10.0.0.1",)}, "is now dns.nameservers.split",
     ),
+    "dns.restricted_nameservers": (
+        {"Corp": ["10.0.0.1"]}, "dns.nameservers.split", {"corp": ("10.0.0.1",)}, "is now dns.nameservers.split",
+    ),
+    "dns.domains": (["corp"], "dns.search_domains", ("corp",), "is now dns.search_domains"),
+    "dns_config.search_domains": (["corp"], "dns.search_domains", ("corp",), "is now dns.search_domains"),
     "tls_client_auth_mode": ("relaxed", "", None, "is ignored"),
     "tuning.node_mapsession_changed_buffer_size": (10, "", None, "is ignored"),
     "private_key_path": ("/p", "", None, "is ignored"),

@@ -27,6 +27,17 @@ IGNORED: list[tuple[dict[str, Any], str, str]] = [
     ({"database.postgres.password_file": "/p"}, "database.postgres.password_file", ""),
     ({"tuning.something": 1}, "tuning.something", ""),
     ({"host": "a"}, "host", ""),
+    ({"grpc.listen_addr": ":1"}, "grpc.listen_addr", "did you mean `grpc_listen_addr`?"),
+    ({"tls.cert_path": "/c"}, "tls.cert_path", "did you mean `tls_cert_path`?"),
+    ({"sqlite.path": "/d"}, "sqlite.path", "did you mean `database.sqlite.path`?"),
+    (
+        {"ephemeral.inactivity_timeout": "1h"},
+        "ephemeral.inactivity_timeout",
+        "did you mean `node.ephemeral.inactivity_timeout`?",
+    ),
+    ({"nameservers.global": ["1.1.1.1"]}, "nameservers.global", "did you mean `dns.nameservers.global`?"),
+    ({"server.listen_addr": ":1"}, "server", ""),
+    ({"headplane": {"port": 3000}}, "headplane", ""),
     ({"oidc.groups_claim": "roles"}, "oidc.groups_claim", ""),
 ]
 REFUSED: list[tuple[dict[str, Any], str, str]] = [

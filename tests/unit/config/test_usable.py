@@ -24,6 +24,20 @@ TAKEN: list[tuple[dict[str, Any], str, Any, str | None]] = [
     ({"log.level": "INFO"}, "log.level", "info", None),
     ({"log.level": "warning"}, "log.level", "warn", None),
     ({"log.level": ""}, "log.level", "info", None),
+    ({"log.level": 0}, "log.level", "debug", None),
+    ({"log.level": "-1"}, "log.level", "trace", None),
+    ({"log.level": 5}, "log.level", "panic", None),
+    ({"logtail": False}, "logtail.enabled", False, "logtail is a section — write logtail.enabled: false"),
+    ({"auto_update": True}, "auto_update.enabled", True, "auto_update is a section — write auto_update.enabled: true"),
+    ({"derp.server": False}, "derp.server.enabled", False, "derp.server is a section — write derp.server.enabled"),
+    ({"oidc": False}, "oidc.issuer", "", "oidc is a section, and false for it is ignored"),
+    ({"dns.nameservers": ["1.1.1.1"]}, "dns.nameservers.global_", ("1.1.1.1",), "is now dns.nameservers.global"),
+    ({"dns.nameservers": "1.1.1.1"}, "dns.nameservers.global_", ("1.1.1.1",), "is now dns.nameservers.global"),
+    ({"dns.nameservers": []}, "dns.nameservers.global_", (), None),
+    (
+        {"dns_config.nameservers": {"split": {"Corp": ["10.0.0.1"]}}}, "dns.nameservers.split",
+        {"corp": ("10.0.0.1",)}, "dns_config.nameservers is now dns.nameservers",
+    ),
     ({"log.format": "JSON"}, "log.format", "json", None),
     ({"policy.mode": "Database"}, "policy.mode", "database", None),
     ({"prefixes.allocation": "Random"}, "prefixes.allocation", "random", None),
@@ -97,6 +111,12 @@ def test_an_empty_old_key_beside_the_new_one_says_nothing(tmp_path: Path, old: s
     config = load(file, {})
     assert config.dns.nameservers.global_ == ("1.1.1.1",)
     assert str(config.database.sqlite.path) == "/d"
+
+
+def test_of_several_documents_the_first_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("---\nserver_url: https://a.example\n---\nserver_url: https://b.example\n")
+    assert load(file, {}).server_url == "https://a.example"
 
 
 def test_merged_mappings_are_read_and_bombs_are_refused(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ TAKEN: list[tuple[dict[str, Any], str, Any, str | None]] = [
     ({"log.level": 5}, "log.level", "panic", None),
     ({"logtail": False}, "logtail.enabled", False, "logtail is a section — write logtail.enabled: false"),
     ({"auto_update": True}, "auto_update.enabled", True, "auto_update is a section — write auto_update.enabled: true"),
-    ({"derp.server": False}, "derp.server.enabled", False, "derp.server is a section — write derp.server.enabled"),
+    (
+        {"derp.server": False, "derp.urls": ["https://relays.example/map"]}, "derp.server.enabled", False,
+        "derp.server is a section — write derp.server.enabled: false",
+    ),
     ({"oidc": False}, "oidc.issuer", "", "oidc is a section, and false for it is ignored"),
     ({"dns.nameservers": ["1.1.1.1"]}, "dns.nameservers.global_", ("1.1.1.1",), "is now dns.nameservers.global"),
     ({"dns.nameservers": "1.1.1.1"}, "dns.nameservers.global_", ("1.1.1.1",), "is now dns.nameservers.global"),

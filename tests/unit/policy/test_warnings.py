@@ -105,15 +105,17 @@ def test_a_test_of_a_tag_that_no_node_has_yet_is_a_warning(tests: dict[str, Any]
     "text",
     [
         '# rules\n{"acls": []}',
+        '\n# one\n  # two\n\n {"acls": []}',
         '{"acls": []}\n# rules',
         '{"acls": [# none\n]}',
         '{# rules\n"acls": []}',
         '{"acls": [] # end\n}',
     ],
 )
-def test_a_comment_of_another_language_is_named(text: str) -> None:
+@pytest.mark.parametrize("name", ["policy.hujson", ""])
+def test_a_comment_of_another_language_is_named(text: str, name: str) -> None:
     with pytest.raises(PolicyError, match=r'got "#": comments are // or /\* \*/'):
-        compile_policy(text, name="policy.hujson")
+        compile_policy(text, name=name)
 
 
 @pytest.mark.parametrize(

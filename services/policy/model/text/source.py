@@ -12,6 +12,7 @@ from services.policy.model.text.yamltext import read_yaml
 
 _BLANK = re.compile(r"(?:\s|(?://|#)[^\n]*+|/\*.*?\*/)*+", re.DOTALL)
 _LEADING = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
+_HASHED_JSON = re.compile(r"(?:#[^\n]*+\n\s*+)++\{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +63,5 @@ def looks_like_yaml(text: str, name: str = "") -> bool:
         return False
     found = _LEADING.match(text)
     start = found.end() if found else 0
-    return not text.startswith(("{", "/"), start)
+    # Behind `#` lines a brace is JSON with comments of another language, whatever the name of its file.
+    return not (text.startswith(("{", "/"), start) or _HASHED_JSON.match(text, start))

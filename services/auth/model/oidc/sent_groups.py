@@ -23,8 +23,9 @@ MAX_SENT = 20_000
 """Entries that are read; more do not fit into the largest document that is accepted."""
 MAX_NAME = 256
 """Characters of a group's name, as in the registry."""
-_NAME_MEMBERS = ("name", "displayName", "display", "value")
-"""Members of an object that can hold a group's name, the best first (the last three are SCIM's, RFC 7643)."""
+_NAME_MEMBERS = ("name", "displayName", "display", "value", "display_name", "path", "cn", "slug")
+"""Members of an object that can hold a group's name, the best first. The second to fourth are SCIM's (RFC 7643), `path`
+is Keycloak's, `cn` that of directories."""
 
 
 @dataclass(frozen=True, slots=True)

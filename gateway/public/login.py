@@ -8,7 +8,6 @@ GET has no effect, so previews, prefetching and reloads are harmless. A sign-in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from gateway.public.pages.help import apple_page, apple_profile, windows_page
 from gateway.public.pages.html import Html
 from gateway.public.pages.login import LoginView, login_page, unavailable_page, unknown_page
 from gateway.web import READ, Routes
+from services.shared.ids import is_auth_id
 from services.shared.keys import MachineKey
 from services.shared.telemetry import get_logger
 
@@ -34,8 +34,6 @@ TIMEOUT = 5.0
 
 Way = Callable[[str], Html]
 """Makes the section of the page that offers one way to approve an auth id."""
-
-AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
 
 def router(
@@ -106,7 +104,7 @@ class _LandingPages:
 
 
 async def _find(auth_stub: Any, auth_id: str) -> LoginView | ssh.SshView | None:
-    if not AUTH_ID.match(auth_id):
+    if not is_auth_id(auth_id):
         return None
     try:
         answer = await auth_stub.GetPendingLogin(pb.GetPendingLoginRequest(auth_id=auth_id), timeout=TIMEOUT)

@@ -26,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.public import login
-from gateway.public.login import AUTH_ID, TIMEOUT, answer_page, ssh_view_of, view_of
+from gateway.public.login import TIMEOUT, answer_page, ssh_view_of, view_of
 from gateway.public.offered import Offered
 from gateway.public.pages import sign_in as pages
 from gateway.public.pages import ssh
@@ -34,6 +34,7 @@ from gateway.public.pages.frame import HEADERS
 from gateway.public.pages.html import Html, html
 from gateway.public.pages.login import device_of, unavailable_page, unknown_page
 from gateway.web import POST, Routes
+from services.shared.ids import is_auth_id
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -86,7 +87,7 @@ class _SignInPages:
     now: Callable[[], datetime]
 
     async def start(self, auth_id: str, request: Request, provider: str = "") -> Response:
-        if not AUTH_ID.match(auth_id):
+        if not is_auth_id(auth_id):
             return answer_page(unknown_page(self.server_url), 404)
         if not _from_our_page(request, self.origin):
             return answer_page(pages.lost_page(), 403)

@@ -18,10 +18,10 @@ from gateway.admin.calls import convert
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused, invalid
 from gateway.admin.services import Services
+from services.shared.ids import AUTH_ID_PREFIX, is_auth_id
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
-_AUTH_ID_PREFIX = "hskey-authreq-"
-_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}", re.ASCII)
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 
 
 class Logins:
@@ -149,15 +149,18 @@ class Logins:
 
 
 def _auth_id(name: str, text: str) -> str:
-    """Read an auth id in any form that is handed around: itself, its 24 digits, or the address of its sign-in page.
+    """Read an auth id in any form that is handed around: itself, its 24 characters, or the address of its sign-in page.
+
+    The ids that this server makes are hexadecimal and found in either case.
 
     Raises:
         Refused: it is none of them.
     """
-    last = text.strip().split("?")[0].rstrip("/").rpartition("/")[2].lower()
-    found = last if last.startswith(_AUTH_ID_PREFIX) else _AUTH_ID_PREFIX + last
-    if not _AUTH_ID.fullmatch(found):
-        raise invalid(name, "an auth id is 'hskey-authreq-' and 24 hexadecimal digits")
+    last = text.strip().split("?")[0].rstrip("/").rpartition("/")[2]
+    secret = last[len(AUTH_ID_PREFIX) :] if last.lower().startswith(AUTH_ID_PREFIX) else last
+    found = AUTH_ID_PREFIX + (secret.lower() if _HEX.fullmatch(secret) else secret)
+    if not is_auth_id(found):
+        raise invalid(name, f"an auth id is '{AUTH_ID_PREFIX}' and 24 letters, digits, - or _")
     return found
 
 

@@ -12,25 +12,21 @@ idempotent.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from typing import NewType, Self
 
-from services.shared.ids import NodeId, UserId
+from services.shared.ids import AUTH_ID_PREFIX, NodeId, UserId, is_auth_id
 from services.shared.keys import MachineKey, NodeKey
 
 AuthId = NewType("AuthId", str)
 
-PREFIX = "hskey-authreq-"
 MAX_FOLLOWUP = 2048
 NO_KEY_EXPIRY = datetime(9998, 1, 1, tzinfo=UTC)
 """Stands for "no expiry" where None means the default."""
 NOBODY = UserId(0)
 NO_NODE = NodeId(0)
-
-_AUTH_ID = re.compile(r"hskey-authreq-[0-9a-f]{24}\Z", re.ASCII)
 
 
 class RegisterMethod(IntEnum):
@@ -108,12 +104,12 @@ def new_auth_id(seed: bytes) -> AuthId:
     """Make an auth id of 12 random bytes."""
     if len(seed) != 12:
         raise ValueError("an auth id is made of 12 random bytes")
-    return AuthId(PREFIX + seed.hex())
+    return AuthId(AUTH_ID_PREFIX + seed.hex())
 
 
 def read_auth_id(text: str) -> AuthId | None:
     """Read an auth id; None if the text is not one."""
-    return AuthId(text) if _AUTH_ID.match(text) else None
+    return AuthId(text) if is_auth_id(text) else None
 
 
 def read_followup(url: str) -> AuthId | None:

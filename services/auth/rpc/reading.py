@@ -94,7 +94,7 @@ def read_new_auth_id(text: str) -> AuthId:
     """
     auth_id = read_auth_id(text)
     if auth_id is None:
-        raise InvalidInputError("an auth id is 'hskey-authreq-' and 24 hexadecimal digits")
+        raise InvalidInputError("an auth id is 'hskey-authreq-' and 24 letters, digits, - or _")
     return auth_id
 
 

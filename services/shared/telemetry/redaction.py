@@ -6,7 +6,7 @@ import re
 
 _MARK = "hskey-"
 _SECRETS = re.compile(
-    r"(?P<login>hskey-authreq-[0-9a-fA-F]{8})[0-9a-fA-F]+"
+    r"(?P<login>hskey-authreq-[0-9A-Za-z_-]{8})[0-9A-Za-z_-]+"
     r"|(?P<key>hskey-(?:auth|api|client)-[A-Za-z0-9_]{1,12})[A-Za-z0-9_-]+"
 )
 

@@ -78,6 +78,17 @@ async def test_an_auth_id_is_understood_in_the_forms_that_people_paste(tailnet: 
     assert made.node.given_name == "web"
 
 
+@pytest.mark.parametrize("secret", ["MR7Vh2Zx-Q_3kLmNoPqRsTuv", "a" * 24, "ABCDEFabcdef012345678_-Z"])
+async def test_an_auth_id_may_be_any_that_headscale_takes(tailnet: Tailnet, secret: str) -> None:
+    await tailnet.user("alice")
+    chosen = node_pb2.DebugCreateNodeRequest(user="alice", key=f"hskey-authreq-{secret}", name="web")
+    await tailnet.admin.DebugCreateNode(chosen)
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        assert (await browser.get(f"{tailnet.url}/register/hskey-authreq-{secret}")).status_code == 200
+    made = await tailnet.admin.RegisterNode(node_pb2.RegisterNodeRequest(user="alice", key=secret))
+    assert made.node.given_name == "web"
+
+
 async def test_a_tagged_node_may_be_given_an_expiry(tailnet: Tailnet, web: httpx.AsyncClient) -> None:
     alice = await tailnet.user("alice")
     policy = '{"tagOwners": {"tag:web": []}, "acls": []}'

@@ -62,6 +62,7 @@ def test_a_value_cannot_forge_a_line(stream: io.StringIO, form: str) -> None:
     ("secret", "shown"),
     [
         ("hskey-authreq-0123456789abcdef01234567", "hskey-authreq-01234567..."),
+        ("hskey-authreq-MR7Vh2Zx-Q_3kLmNoPqRsTuv", "hskey-authreq-MR7Vh2Zx..."),
         ("hskey-auth-abcdefghijkl-" + "5" * 64, "hskey-auth-abcdefghijkl..."),
         ("hskey-api-abcdefghijkl-" + "5" * 64, "hskey-api-abcdefghijkl..."),
     ],

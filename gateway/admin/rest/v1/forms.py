@@ -32,7 +32,10 @@ NARROWED: dict[str, tuple[str, Schema]] = {
     "online": ("Only nodes that are, or are not, connected", {"type": "boolean"}),
     "user": ("Only keys of the user with this id or name", {"type": "string", "maxLength": MAX_TEXT}),
 }
-_LOGIN: Schema = {"pattern": "^hskey-authreq-[0-9a-f]{24}$", "examples": ["hskey-authreq-0123456789abcdef01234567"]}
+_LOGIN: Schema = {
+    "pattern": "^hskey-authreq-[0-9A-Za-z_-]{24}$",
+    "examples": ["hskey-authreq-0123456789abcdef01234567"],
+}
 _USER: Schema = {
     # A letter, then letters, digits and "_.@-": of ASCII exactly these; for others the server decides.
     "pattern": r"^[^\x00-@\[-`{-\x7f][^\x00-,/:-?\[-\^`{-\x7f]*$",

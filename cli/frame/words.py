@@ -126,9 +126,17 @@ def _read(command: argparse.ArgumentParser, words: Sequence[str]) -> _Read:
             _take(read, name, value if equals else None, waiting, options)
         elif isinstance(action, argparse._StoreTrueAction):
             read.switches[action.option_strings[0]] = _truth(command, name, value) if equals else True
+            if not equals and _restates(command, waiting):
+                waiting.pop()
         else:  # --help
             read.options.append(name)
     return read
+
+
+def _restates(command: argparse.ArgumentParser, waiting: Sequence[str]) -> bool:
+    """Whether `true` follows a switch of a command without arguments: cobra ignores the word, and the switch is on."""
+    takes_none = all(action.option_strings for action in command._actions)
+    return takes_none and bool(waiting) and waiting[-1].lower() == "true"
 
 
 def _joined(options: dict[str, argparse.Action], word: str, read: _Read) -> None:

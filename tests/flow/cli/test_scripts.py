@@ -65,16 +65,17 @@ READING = [
 ]
 MAKING = [
     Script("headscale users create svc1 -o json | jq -r .name", "svc1\n"),
-    Script("headscale users create svc2 --force >/dev/null; headscale users list -o json | jq -r '.[-1].name'", "svc2\n"),
+    Script("headscale users create svc2 --force >/dev/null; headscale user ls -o json | jq -r '.[-1].name'", "svc2\n"),
     Script("headscale --user 1 preauthkeys create --reusable --expiration 24h | cut -c1-11", "hskey-auth-\n"),
     Script("headscale preauthkeys --user 1 create --reusable -e 24h -o json | jq .reusable", "true\n"),
-    Script("headscale preauthkeys create --user=1 --reusable=true --ephemeral=false -o json | jq '.reusable,.ephemeral'",
+    Script("headscale preauthkeys create --user=1 --reusable=true --ephemeral=F -o json | jq '.reusable,.ephemeral'",
            "true\nnull\n"),
+    Script("headscale preauthkeys create -u 1 --reusable false 2>/dev/null || echo refused", "refused\n"),
     Script("headscale preauthkeys create -u 1 --reusable=t --ephemeral=0 -o json | jq '.reusable,.ephemeral'",
            "true\nnull\n"),
     Script("headscale preauthkeys create -u1 -e1h --ephemeral=TRUE -o json | jq .ephemeral", "true\n"),
-    Script("headscale preauthkeys create --user 1 --reusable true -o json 2>/dev/null || echo refused", "refused\n"),
-    Script("headscale preauthkeys create -u 1 --tags tag:web,tag:db -o json | jq -r '.acl_tags[]'", "tag:db\ntag:web\n"),
+    Script("headscale preauthkeys create --user 1 --reusable true -o json | jq .reusable", "true\n"),
+    Script("headscale preauthkeys new -u 1 --tags tag:web,tag:db -o json | jq -r '.acl_tags[]'", "tag:db\ntag:web\n"),
     Script("headscale preauthkeys create -u 1 --tags=tag:web --tags=tag:db -o json | jq -c .acl_tags",
            '["tag:db","tag:web"]\n'),
     Script("headscale authkey create -n ada -o json | jq -r '.user.name'", "ada\n"),
@@ -82,7 +83,8 @@ MAKING = [
     Script("KEY=$(headscale apikeys create --expiration 90d); echo ${#KEY}", "87\n"),
     Script("headscale apikeys create -o json | jq -r . | cut -c1-10", "hskey-api-\n"),
     Script("P=$(headscale apikeys list -o json | jq -r '.[0].prefix')"
-           " && headscale apikeys expire --prefix \"$P\" >/dev/null && headscale apikeys list -o json | jq '.[0].expiration.seconds <= now'", "true\n"),
+           " && headscale apikeys expire --prefix \"$P\" >/dev/null"
+           " && headscale apikeys list -o json | jq '.[0].expiration.seconds <= now'", "true\n"),
     Script("headscale apikeys list -o json | jq -r '.[] | select(.expiration.seconds < now) | .id' | wc -l", "1\n"),
     Script("ID=$(headscale preauthkeys list -o json | jq '.[0].id'); headscale preauthkeys expire -i $ID"
            " && echo done", "pre-auth key 1 has expired\ndone\n"),

@@ -10,6 +10,7 @@ from cli.frame.errors import CommandError
 from cli.frame.output import pasteable
 from cli.frame.parser import declare as declare_command
 from cli.link.remote import configuration
+from cli.server.policy_file import fault_of_policy_file
 
 if TYPE_CHECKING:
     from services.shared.config import Config, ConfigProblem
@@ -62,8 +63,8 @@ def inspected(config: Config) -> tuple[list[ConfigProblem], list[ConfigProblem]]
     report = inspect(config, processes, ports=not _is_served(config))
     problems, warnings = report.problems, [one for one in report.warnings if one.key != "policy.path"]
     place = str(config.source or "configuration")
-    for found in (unanswered(config) or _database(config), _policy(config)):
-        if found is not None:
+    for found in (unanswered(config) or _database(config), fault_of_policy_file(config)):
+        if found is not None and found[0] not in {one.key for one in problems}:
             key, what, remedy = found
             problems.append(ConfigProblem(config.places.get(key, place), key, what, remedy))
     warnings.extend(ConfigProblem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
@@ -95,26 +96,6 @@ def _is_served(config: Config) -> bool:
         except OSError:
             return False
     return True
-
-
-def _policy(config: Config) -> tuple[str, str, str] | None:
-    """Why the policy file cannot be put in force."""
-    path = config.policy.path
-    if config.policy.mode != "file" or path is None:
-        return None
-    from services.policy.model.compiler import compile_policy
-    from services.policy.model.text.problems import PolicyError
-    from services.shared.preflight.paths import unreadable
-
-    if (trouble := unreadable(path)) is not None:
-        return ("policy.path", *trouble)
-    try:
-        compile_policy(path.read_text(encoding="utf-8"), name=str(path))
-    except PolicyError as error:
-        return "policy.path", "; ".join(error.lines), "correct it; headscale policy check FILE says more"
-    except UnicodeDecodeError:
-        return "policy.path", f"{path} is not UTF-8 text", "save it as UTF-8"
-    return None
 
 
 def _urls(config: Config) -> list[tuple[str, str]]:

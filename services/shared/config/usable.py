@@ -44,7 +44,20 @@ def usable(config: Config) -> tuple[Config, list[Found]]:
         http_listen_addr=_listen(server.http_listen_addr),
         stun_listen_addr=_listen(server.stun_listen_addr),
     )
-    return replace(config, derp=replace(config.derp, server=server)), notes
+    urls = _kept("derp.urls", config.derp.urls, _address, notes)
+    return replace(config, derp=replace(config.derp, server=server, urls=urls)), notes
+
+
+def _address(text: str) -> str:
+    """Return the address of a DERP map.
+
+    Raises:
+        ValueError: it is none that can be fetched.
+    """
+    found = urlsplit(text.strip())
+    if found.scheme.lower() not in ("http", "https") or not found.hostname:
+        raise ValueError("is no http:// or https:// URL (a file belongs into derp.paths)")
+    return text.strip()
 
 
 def _dns(dns: DnsConfig, notes: list[Found]) -> DnsConfig:

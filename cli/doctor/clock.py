@@ -1,4 +1,4 @@
-"""Whether this host's clock agrees with the clock of a server elsewhere. Sets no clock."""
+"""Compares this host's clock with that of a remote server. Sets no clock."""
 
 from __future__ import annotations
 

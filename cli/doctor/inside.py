@@ -1,4 +1,4 @@
-"""What answers on this host: each configured address, the health of the services, database and bus."""
+"""Examines this host: each configured address, the health of the services, database and bus."""
 
 from __future__ import annotations
 

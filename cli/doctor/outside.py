@@ -1,4 +1,4 @@
-"""What clients meet at `server_url`: name, certificate, whose key it shows, and whether proxies pass the Upgrade."""
+"""Examines `server_url` as clients reach it: name, certificate, the key shown, and proxies that block the Upgrade."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def _yaml(value: Any) -> str:
     import yaml
 
     class Written(yaml.SafeDumper):
-        """Repeats what is referenced twice, because readers of this output do not expect anchors."""
+        """A dumper without anchors: values referenced twice are repeated, as readers of this output expect none."""
 
         def ignore_aliases(self, data: Any) -> bool:
             return True

@@ -17,7 +17,7 @@ Run = Callable[[argparse.Namespace], None]
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
-    """Fits the terminal. argparse makes one for each declared option, so it must be cheap."""
+    """Help formatter with the width of the terminal. argparse creates one for each option, so it must be cheap."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=min(columns(), 120) - 2, max_help_position=32)

@@ -11,7 +11,7 @@ from cli.frame.parser import Nouns, root
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command, or a noun whose verbs are commands."""
+    """A command, or a noun with commands below it."""
 
     words: tuple[str, ...]
     parser: argparse.ArgumentParser

@@ -39,7 +39,7 @@ def declare(nouns: Any) -> None:
         verb.add_argument(
             "-i", "--id", "--identifier", type=positive, default=0, help="from: headscale preauthkeys list"
         )
-        add_user(verb, "whose key it is")
+        add_user(verb, "user who owns the key")
 
 
 def _create(arguments: argparse.Namespace) -> None:

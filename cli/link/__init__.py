@@ -1,1 +1,1 @@
-"""How a command reaches a server, and how the refusals of the server are shown."""
+"""The connection of a command to a server: settings, channels, calls, and the server's refusals as messages."""

@@ -1,6 +1,6 @@
 """Policy calls without a server: the same code as a server's, in this process, on the database of the configuration.
 
-For when no server runs or none can be reached. One that does run notices at its next start, or at once where a bus
+For use without a reachable server. A running server applies the change at its next start, or at once if a bus
 is configured. Nodes and users are read as they are stored, so that a policy's tests are run here too.
 """
 
@@ -25,7 +25,7 @@ def add_flag(parser: argparse.ArgumentParser) -> None:
 
 
 class Direct:
-    """Takes the place of `Remote` for the calls of the policy."""
+    """Substitute for `Remote` for the policy's calls."""
 
     def __init__(self, arguments: argparse.Namespace, *, writes: bool = False) -> None:
         self._config = database_in_use(configuration(arguments))
@@ -89,7 +89,7 @@ class Direct:
         registry = await services.registry.wiring.build(self._config, Deps(SystemClock(), bus, {}))
         try:
             await policy.start()
-            # Its records alone: the rest of a registry acts on time, which is for one that serves.
+            # Only its records: the registry's timer must run in the serving process alone.
             await registry.ledger.start()
             policy.add_to(server)
             registry.add_to(server)

@@ -20,7 +20,7 @@ PAGE = 1000
 
 
 class Calls(Protocol):
-    """Calls to one service of a server."""
+    """The calls of one service of a server."""
 
     def call(self, name: str, request: Any) -> Any:
         """Make one call.

@@ -40,7 +40,7 @@ class HttpError(grpc.RpcError):
 
 
 class HttpChannel:
-    """Calls to one server. Has what generated stubs of unary calls need of a gRPC channel."""
+    """Channel to one server, with the part of a gRPC channel that generated stubs of unary calls use."""
 
     def __init__(self, address: str, *, insecure: bool) -> None:
         """Make a channel; `insecure` skips the check of the certificate, and allows http to other machines.

@@ -12,7 +12,7 @@ class UnknownCallError(CommandError):
 
 
 class NoSuchThingError(CommandError):
-    """What the call names does not exist."""
+    """The user, node, key or other object of a call does not exist."""
 
 
 _UNREACHED = (

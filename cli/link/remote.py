@@ -44,7 +44,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
 
 
 class Remote:
-    """Calls to a server, with its refusals turned into CommandError."""
+    """Connection to a server; its refusals are raised as CommandError."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         # gRPC's own lines about failed handshakes would stand between ours.

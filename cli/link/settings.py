@@ -1,4 +1,4 @@
-"""How a command reaches its server: reads the `cli` section, the socket and their variables, and nothing else.
+"""Settings of the connection to a server: reads the `cli` section, the socket and their variables, and nothing else.
 
 Reading the whole configuration takes longer than a short command should. This module reads plain values; where there is
 more to it (an error, a template, a variable that names a file) it calls the full reader, which explains errors.

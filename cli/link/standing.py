@@ -1,4 +1,4 @@
-"""Who is suspended: the part of `smartscale.admin.v1` that lists of users and nodes show beside Headscale's data."""
+"""Reads roles and suspensions of users (`smartscale.admin.v1`), which lists show beside Headscale's data."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def all_people(remote: Remote) -> dict[int, Any]:
 
 
 def suspended_users(remote: Remote) -> set[int]:
-    """Return the ids of the users whose nodes have no access."""
+    """Return the ids of suspended users."""
     return {number for number, user in all_people(remote).items() if user.suspended}

@@ -32,7 +32,7 @@ KINDS = ("plain", "bytes", "time", "json")
 
 Row = list[object]
 _BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, RuntimeError)
-"""What `zipfile` and `json` raise for bytes that are not what they were."""
+"""Exceptions of `zipfile` and `json` for damaged bytes."""
 
 
 class DamagedBackupError(CommandError):
@@ -57,7 +57,7 @@ class TableEntry:
 
 @dataclass(slots=True)
 class Manifest:
-    """What a backup says of itself."""
+    """The manifest of a backup: its origin, and the digest of each member."""
 
     format: int
     version: str
@@ -72,7 +72,7 @@ class Manifest:
 
 
 class BackupWriter:
-    """Writes a backup, member by member."""
+    """Writer of a backup, member by member."""
 
     def __init__(self, path: Path, manifest: Manifest) -> None:
         self._zip = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED)
@@ -94,7 +94,7 @@ class BackupWriter:
 
 
 class TableWriter:
-    """Writes the rows of one table; none of two may be open at once."""
+    """Writer of the rows of one table; only one may be open at a time."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class TableWriter:
 
 
 class BackupReader:
-    """Reads a backup; every member is compared with its digest."""
+    """Reader of a backup; every member is compared with its digest."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -172,20 +172,20 @@ class BackupReader:
         except (*_BROKEN, OSError):
             raise DamagedBackupError(f"table {name} is damaged after row {number}") from None
         if digest.hexdigest() != entry.sha256 or number != entry.rows:
-            raise DamagedBackupError(f"table {name} is not the one that was written")
+            raise DamagedBackupError(f"table {name} differs from its digest in the manifest")
 
     def key(self, name: str) -> bytes:
         """Return a private key.
 
         Raises:
-            DamagedBackupError: it is not the one that was written.
+            DamagedBackupError: its digest differs.
         """
         try:
             content = self._zip.read(f"keys/{name}")
         except (*_BROKEN, OSError):
             raise DamagedBackupError(f"key {name} is damaged") from None
         if hashlib.sha256(content).hexdigest() != self.manifest.keys[name]:
-            raise DamagedBackupError(f"key {name} is not the one that was written")
+            raise DamagedBackupError(f"key {name} differs from its digest in the manifest")
         return content
 
 

@@ -54,7 +54,7 @@ _TYPES: dict[str, Callable[[], TypeEngine[Any]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was written or read: rows of each table, and the names of keys."""
+    """The content written or read: number of rows of each table, and the names of keys."""
 
     rows: dict[str, int]
     keys: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What `headscale db check` looks for; reads only, also while a server runs."""
+"""The examinations of `headscale db check`: integrity, revisions, owners, gaps in logs. Reads only, server or not."""
 
 from __future__ import annotations
 

@@ -29,14 +29,14 @@ from services.shared.ids import DEFAULT_TAILNET
 from services.shared.imported import ImportedPolicy, Installation
 
 GATEWAY_LAPSE = timedelta(seconds=45)
-"""How long after the last word of a gateway a server may still be running."""
+"""Time after the last beat of a gateway during which its server may still be running."""
 
 Show = Callable[[ImportReport], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     source: str = ""
     policy: str = ""
@@ -47,7 +47,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What the target has."""
+    """The content of the target before the import."""
 
     state: State
     links: tuple[Link, ...] = ()

@@ -23,7 +23,7 @@ _DSN = ("postgres://", "postgresql://")
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """What is read, and the configuration whose database is written."""
+    """The source of an import, and the configuration of the database to write."""
 
     source: DatabaseConfig
     target: Config

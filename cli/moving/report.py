@@ -23,7 +23,7 @@ class ImportRefusal:
 
 @dataclass(slots=True)
 class PolicyReport:
-    """What becomes of the policy."""
+    """The result for the policy."""
 
     found: bool = False
     origin: str = ""
@@ -35,7 +35,7 @@ class PolicyReport:
 
 @dataclass(slots=True)
 class ImportReport:
-    """What an import did, or would do."""
+    """The result of an import, or of its dry run."""
 
     release: str
     database: str

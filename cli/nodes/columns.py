@@ -115,7 +115,7 @@ WIDE = (
     Column("System", lambda row: _system(row.client), described=True),
     Column("Connectivity", lambda row: _connectivity(row.client), described=True),
 )
-"""What else a server knows of a node."""
+"""Columns shown with `--wide`, of what clients report."""
 
 SPARE = (_MACHINE_KEY, _NODE_KEY, _EPHEMERAL, _HOSTNAME, _EXPIRATION, _TAGS, _LAST_SEEN, _EXPIRED)
 """Dropped first where the terminal is narrow."""

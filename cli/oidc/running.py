@@ -13,7 +13,7 @@ from services.auth.doctor import DoctorReport, StoredIdentity, examine_identity
 from services.shared.config import Config
 
 DESTINATIONS = 20
-"""Nodes that the policy is tried with; one that may be reached is enough."""
+"""Maximum number of nodes tried as destinations; one reachable node is enough."""
 
 
 def examine_running(report: DoctorReport, arguments: argparse.Namespace, config: Config) -> bool:

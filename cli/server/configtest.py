@@ -72,7 +72,7 @@ def inspected(config: Config) -> tuple[list[ConfigProblem], list[ConfigProblem]]
 
 
 def _database(config: Config) -> tuple[str, str, str] | None:
-    """Why the database is not one that the server may use."""
+    """Return why the server may not use the database."""
     import asyncio
 
     from services.shared.db.place import RefusedDatabaseError, place_of
@@ -99,7 +99,7 @@ def _is_served(config: Config) -> bool:
 
 
 def _urls(config: Config) -> list[tuple[str, str]]:
-    """What keeps the DERP maps of addresses from being used now."""
+    """Return why DERP maps of URLs cannot be used now."""
     if not config.derp.urls:
         return []
     import asyncio

@@ -1,1 +1,1 @@
-"""Who may join: pre-auth keys, API keys and pending logins. Knows nodes only by asking the registry."""
+"""The auth service: keys, pending logins, sign-ins and SSH checks, so who may join. Nodes are the registry's."""

@@ -1,7 +1,7 @@
-"""Wakes requests whose login or SSH check was decided without a notification: one query for all, not one for each.
+"""Wakes requests that missed the notification of a decided login or SSH check: one query for all, not one for each.
 
-Notifications can be lost. If each of thousands of waiting requests read the table now and then, that would cost more
-than all other work of an idle server.
+Notifications can be lost. Periodic reads by each of thousands of waiting requests would cost more than all other work
+of an idle server.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ IDS_PER_QUERY = 500
 
 
 class DecisionSweep:
-    """The sweeps of one process."""
+    """The background task of one process."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class DecisionSweep:
         self._seconds = SWEEP_SECONDS if seconds is None else seconds
 
     def start(self) -> None:
-        """Begin to sweep."""
+        """Start the sweeps."""
         self._background.keep(self._run, "auth decision sweep")
 
     async def stop(self) -> None:
-        """End."""
+        """Stop the sweeps."""
         await self._background.stop()
 
     async def sweep(self) -> int:

@@ -1,4 +1,4 @@
-"""Takes over pre-auth keys and API keys of another control server, so that secrets which were handed out stay valid.
+"""Imports pre-auth keys and API keys of another control server, so that distributed secrets stay valid.
 
 plain text of 48 hex digits     digest of ours; the first 12 digits are the prefix
 prefix and bcrypt hash          the hash as it is, until its secret is first proven (`usecases.proof`)
@@ -53,11 +53,11 @@ class KeyPlan:
     preauth: list[Row] = field(default_factory=list, repr=False)
     api: list[Row] = field(default_factory=list, repr=False)
     preauth_ids: Mapping[int, int] = field(default_factory=dict)
-    """Our id of each imported pre-auth key that the tailnet has afterwards."""
+    """Our id for each imported pre-auth key that exists after the import."""
 
 
 def plan(found: Installation, user_ids: Mapping[int, UserId], known: KnownKeys, now: datetime) -> KeyPlan:
-    """Plan all keys, and count and note in `found` what happens to each. `user_ids` are ours, by imported id."""
+    """Plan all keys; count and note the result for each in `found`. `user_ids` are ours, by imported id."""
     preauth = _Planner("preauthkey", known.preauth, (key.id for key in found.preauth_keys), found)
     for key in sorted(found.preauth_keys, key=lambda key: key.id):
         preauth.take(key.id, _secret_of(key), partial(_preauth_row, key, user_ids, now))
@@ -68,11 +68,11 @@ def plan(found: Installation, user_ids: Mapping[int, UserId], known: KnownKeys, 
 
 
 class _Unusable(Exception):  # noqa: N818  says why a key is left out
-    """A key that cannot be taken over."""
+    """A key that cannot be imported."""
 
 
 class _Planner:
-    """Plans the keys of one kind, in the order of their ids."""
+    """Planner of the keys of one kind, in the order of their ids."""
 
     def __init__(self, kind: str, known: Mapping[str, int], ids: Iterable[int], found: Installation) -> None:
         self._kind = kind
@@ -86,7 +86,7 @@ class _Planner:
         self.ids: dict[int, int] = {}
 
     def take(self, key_id: int, secret: tuple[str, str] | str, row: Callable[[], Row]) -> None:
-        """Plan a key by prefix and digest; in their place a text says why it has none."""
+        """Plan a key by prefix and digest; a text in their place is the reason why it has none."""
         try:
             if isinstance(secret, str):
                 raise _Unusable(secret)
@@ -109,7 +109,7 @@ class _Planner:
 
 
 def _secret_of(key: ImportedPreAuthKey) -> tuple[str, str] | str:
-    """Return prefix and digest, or why there are none."""
+    """Return prefix and digest, or the reason why there are none."""
     if key.hash:
         return _hashed(key.prefix, key.hash)
     text_ = read(KeyKind.PRE_AUTH, key.plain)
@@ -142,7 +142,7 @@ def _preauth_row(key: ImportedPreAuthKey, user_ids: Mapping[int, UserId], now: d
 
 
 def _tags(key: ImportedPreAuthKey) -> tuple[str, ...]:
-    """Return its tags; a damaged one must not let a node in with less than what its key was made for.
+    """Return the key's tags; a damaged tag must not admit nodes with fewer tags than the key had.
 
     Raises:
         _Unusable: one is damaged.
@@ -164,11 +164,11 @@ class AuthTarget:
         self._tailnet = tailnet
 
     async def prepare(self, engine: AsyncEngine) -> None:
-        """Bring the tables to the newest version."""
+        """Migrate the tables to the newest version."""
         await migrate(engine, MIGRATIONS, VERSION_TABLE)
 
     async def known(self, connection: AsyncConnection) -> KnownKeys:
-        """Return the keys that the tailnet has."""
+        """Return the tailnet's keys."""
         return KnownKeys(await self._prefixes(connection, preauth_keys), await self._prefixes(connection, api_keys))
 
     async def write(self, connection: AsyncConnection, plan: KeyPlan) -> None:
@@ -177,7 +177,7 @@ class AuthTarget:
             for part in parts(rows, MAX_ROWS):
                 await connection.execute(insert(table), [{"tailnet_id": self._tailnet, **row} for row in part])
             if rows and connection.dialect.name == "postgresql":
-                # SQLite follows ids that are given; a sequence of PostgreSQL does not.
+                # SQLite continues after explicit ids; a sequence of PostgreSQL does not.
                 sequence = func.pg_get_serial_sequence(table.name, "id")
                 await connection.execute(select(func.setval(sequence, func.max(table.c.id))))
 

@@ -1,4 +1,4 @@
-"""The services that this one calls: the registry for nodes and users, the policy for tag ownership.
+"""Clients of the services that auth calls: the registry for nodes and users, the policy for tag ownership.
 
 A refusal with a reason for people becomes `RefusedError`; no answer, or none now, becomes
 `UnavailableError`. It is unknown then whether the call had an effect, so every caller must be able to repeat it.
@@ -54,7 +54,7 @@ class AuthRegistryClient:
         self._stub = registry_pb2_grpc.RegistryServiceStub(channel)
 
     async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
-        """Return what the registry knows under these keys."""
+        """Return the nodes that the registry has under these keys."""
         request = registry_pb2.FindNodeRequest(node_key=node_key.raw, old_node_key=_optional(old_node_key))
         answer = await _ask(self._stub.FindNode(request, metadata=with_machine_key(machine_key), timeout=TIMEOUT))
         users = {UserId(user.id): KnownUser(user) for user in answer.users}
@@ -123,7 +123,7 @@ class AuthRegistryClient:
         return KnownUser(answer.user), tuple(map(read_link, answer.links))
 
     async def change_rights(self, change: RecordedRightsChange) -> KnownUser:
-        """Make a change of a person's rights; a late or repeated one does nothing.
+        """Apply a change of a user's rights; a late or repeated one does nothing.
 
         Raises:
             NotFoundError: there is no such user.
@@ -196,7 +196,7 @@ class PolicyTagOwners:
 
 
 def read_link(link: user_types.Link) -> KnownLink:
-    """Return the members of an identity that this service decides by."""
+    """Convert an identity, with the fields that decisions here use."""
     return KnownLink(
         issuer=link.issuer,
         subject=link.subject,
@@ -214,7 +214,7 @@ async def _ask(call: Awaitable[_T]) -> _T:
 
 
 def translated(error: grpc.aio.AioRpcError) -> AuthError:
-    """Return a status as the use cases know it."""
+    """Translate a gRPC status into an error of the use cases."""
     text = error.details() or "refused"
     if error.code() in _REFUSALS:
         return RefusedError(text)

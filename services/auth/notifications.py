@@ -1,7 +1,7 @@
 """Notifications of decided logins and SSH checks over the bus: an auth id is published by the instance that decides it.
 
 A message contains only the auth id to read again. The bus can lose messages and reports
-that as `Reconnected`; `services.auth.decision_sweep` then reads what was decided meanwhile.
+that as `Reconnected`; `services.auth.decision_sweep` then reads the decisions made meanwhile.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = get_logger(__name__)
 
 MAX_WAITERS = 8192
 MAX_WAITERS_PER_LOGIN = 4
-"""A client has one Followup in flight; more belong to connections whose end was not noticed yet."""
+"""Maximum requests for one login. A client has one Followup in flight; more belong to connections already lost."""
 RESUBSCRIBE_SECONDS = 1.0
 TOO_MANY = "newer requests wait for this login"
 
@@ -76,7 +76,7 @@ class BusLoginNotifications:
 
     @property
     def waiting_requests(self) -> int:
-        """How many requests wait."""
+        """Number of waiting requests."""
         return self._count
 
     async def start(self) -> None:
@@ -114,7 +114,7 @@ class BusLoginNotifications:
                 del self._waiters[auth_id]
 
     async def announce(self, auth_id: AuthId) -> None:
-        """Notify all instances that a login or check was decided; this one at once."""
+        """Notify all instances of a decided login or check; this one at once."""
         self.wake(auth_id)
         await self._bus.publish(self._topic, auth_id.encode())
 

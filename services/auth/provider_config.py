@@ -37,7 +37,7 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
 
 
 def check_provider(name: str, config: ProviderConfig, credentials: Credentials) -> None:
-    """Check what the configuration file alone shows to be wrong.
+    """Check the parts of a provider's section that need no request to the provider.
 
     Raises:
         ConfigError: the name format has an unknown placeholder, or the secret is malformed.
@@ -65,7 +65,7 @@ def redirect_uri_of(server_url: str, name: str) -> str:
 
 
 def trust_in(oidc: OidcConfig, name: str) -> ProviderTrust:
-    """Which addresses and groups of a provider count in policies; the first one in use is the primary one."""
+    """Return a function for the trusted addresses and groups of a provider; the first one in use is the primary one."""
     stated = {other: _stated(config) for other, config in oidc.in_use().items()}
     own = stated.pop(name)
     return trust_of(own, stated.values(), primary=name == next(iter(oidc.in_use())))

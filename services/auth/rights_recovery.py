@@ -1,4 +1,4 @@
-"""Applies rights changes that a crash or an outage of the registry left. One task, in any instance."""
+"""Applies recorded rights changes that a crash or an outage of the registry left unapplied. One task per instance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the service. The only place that knows which store, bus and channels are in use."""
+"""Builds the auth service from the configuration. The only module that knows store, bus and channels in use."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class AuthService:
 
     @property
     def parked(self) -> int:
-        """How many requests wait for a person in this process."""
+        """Number of requests in this process that wait for a person."""
         return self._news.waiting_requests
 
     async def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Reads the users and nodes that a policy is checked against from the registry, and follows changes to users.
+"""Clients of the registry: the users and nodes that policies are checked against, and a follower of changes to users.
 
 The service starts without the registry; a check of a policy fails if it does not respond within `TIMEOUT` seconds.
 """
@@ -29,7 +29,7 @@ TIMEOUT = 60.0
 
 
 class RegistrySubjects:
-    """The users and nodes of the tailnet, over a channel."""
+    """Client of the registry for users and nodes of the tailnet."""
 
     def __init__(self, channel: grpc.aio.Channel, clock: Clock) -> None:
         self._clock = clock
@@ -54,7 +54,7 @@ class RegistrySubjects:
 
 
 class UserFollower:
-    """Calls back whenever users may have changed, since a refused document may then be acceptable."""
+    """Follower that calls back when users may have changed, since a refused document may then be acceptable."""
 
     def __init__(self, bus: Bus, tailnet: TailnetId, changed: Callable[[], Awaitable[object]]) -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""`policy compile`: what a policy gives each node of a described tailnet, as plain data for people and for checks."""
+"""`policy compile`: evaluates a policy for every node of a described tailnet, and returns plain data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def run(policy_text: str, topology: Mapping[str, Any], *, name: str = "") -> Res
 
 
 class _View:
-    """What each node of one tailnet is told, in tailcfg's spelling."""
+    """The results for each node of one tailnet, in tailcfg's spelling."""
 
     def __init__(self, access: Access, nodes: Mapping[str, AccessNode]) -> None:
         self._access = access

@@ -1,4 +1,4 @@
-"""Import of the policy of another control server: its compiled form, and the version to store.
+"""Imports the policy of another control server: compiles it, plans the version to store, and writes it.
 
 Policies of Headscale up to 0.25 name users without an @; they are read with the names of the imported users.
 """

@@ -1,4 +1,4 @@
-"""Publishes committed records. The log is the truth: a lost message costs a reader one question to its owner."""
+"""Publishes committed log records on the bus. The log is the truth: after a lost message readers fetch from the log."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SERVICE = "policy"
 
 
 class Outbox:
-    """Publishes the records of one tailnet."""
+    """Publisher of one tailnet's records."""
 
     def __init__(self, bus: Bus, tailnet: TailnetId) -> None:
         self._bus = bus
         self._tailnet = tailnet
 
     async def publish(self, record: LogEntry) -> None:
-        """Send a record that was just committed."""
+        """Publish a record that was just committed."""
         batch = common_pb2.ChangeBatch(
             tailnet_id=self._tailnet,
             service=SERVICE,

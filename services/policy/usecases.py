@@ -36,7 +36,7 @@ class Publisher(Protocol):
 
 
 class SubjectSource(Protocol):
-    """Source of the users and nodes that a policy is checked against."""
+    """The users and nodes that a policy is checked against."""
 
     async def read(self) -> Topology | None:
         """Return every user and node; None when the source does not answer."""
@@ -190,7 +190,7 @@ class Policies:
     # Start and file mode
 
     async def take_file(self, text: str, name: str, *, alone: bool = False) -> bool:
-        """Put the text of the policy file in force, unless it is already. One that is broken, or fails its tests,
+        """Put the text of the policy file in force, unless it is already. A text that is invalid, or fails its tests,
         leaves what is in force.
 
         `alone` is for the start, when nobody knows the nodes and users yet: tests are not run. False says that the

@@ -1,4 +1,4 @@
-"""The policy file: read at start, on request, and when it changes."""
+"""Watches the policy file: passes its text to the use cases at start, on request, and when it changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Mark = tuple[int, int, int]
 
 
 class PolicyFile:
-    """Passes on the text of a file whenever it may have changed, and reports an unreadable file."""
+    """The policy file: passes on its text when it may have changed, and reports an unreadable file."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Translation of the service's values to protobuf, for RPC and the change log. Decides nothing."""
+"""Converts versions and changes to protobuf, for `rpc` and the change log. Decides nothing."""
 
 from __future__ import annotations
 

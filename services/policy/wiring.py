@@ -1,4 +1,4 @@
-"""Build the service from the configuration. The only module that knows the concrete store, bus and file in use."""
+"""Builds the policy service from the configuration. The only module that knows store, bus and file in use."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class PolicyService:
             await self._file.reload()
 
     async def prepare(self, config: Config) -> Callable[[], None]:
-        """Return a function that applies a new configuration, whose domains and groups affect compilation."""
+        """Return a function that applies a new configuration; its domains and groups affect compilation."""
         rules = rules_of(config)
 
         def use() -> None:

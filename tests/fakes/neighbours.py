@@ -57,7 +57,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         identity = f"{request.issuer}/{request.subject}"
         known = next((user for user in self.users.values() if user.provider_id == identity), None)
         if known is None and not request.create:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "nobody here has this identity")
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no user has this identity")
         if known is None:
             known = self.users[self.add_user(request.names[0] if request.names else request.subject)]
             known.provider_id = identity

@@ -1,6 +1,6 @@
 """Examines the authorization endpoint as a browser would use it: is our redirect URL allowed, is PKCE required.
 
-Requests have `prompt=none`, which shows no page: a provider that knows client and redirect URL redirects there with
+Requests have `prompt=none`, which shows no page: a provider that has registered client and redirect URL redirects with
 "login_required"; one that does not shows its error to the browser, as it must (RFC 6749 §4.1.2.1).
 """
 

@@ -24,7 +24,7 @@ class Finding:
     """The result of one check."""
 
     subject: str
-    """What was examined: the provider's section of the configuration, `server_url`, or a user."""
+    """The examined part: the provider's section of the configuration, `server_url`, or a user."""
     check: str
     """The stable name of the check."""
     level: Level
@@ -40,7 +40,7 @@ class DoctorReport:
     subject: str
     findings: list[Finding] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
-    """What the provider publishes about itself; contains no secret."""
+    """Facts that the provider publishes about itself; no secret."""
 
     def ok(self, check: str, text: str) -> None:
         """Add a check that passed."""

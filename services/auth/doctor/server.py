@@ -1,4 +1,4 @@
-"""What clients and browsers meet at `server_url`, as far as it can be seen from this host."""
+"""Examines `server_url` as clients and browsers reach it, as far as possible from this host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FROM_HERE = "the check ran on this host only: behind one address with others, t
 
 
 async def examine_server_url(server_url: str) -> DoctorReport:
-    """What clients and browsers meet at `server_url`, as far as it can be seen from here."""
+    """Examine `server_url` as clients and browsers reach it, as far as possible from this host."""
     seen = DoctorReport("server_url")
     await examine_way(seen, server_url, None, datetime.now(UTC), ca_key="nothing: clients need a public one")
     report = DoctorReport(seen.subject)
@@ -30,7 +30,7 @@ async def examine_server_url(server_url: str) -> DoctorReport:
 
 
 async def _examine_answer(report: DoctorReport, server_url: str) -> None:
-    """Return whether it is our server that answers there, and not only its proxy."""
+    """Return whether our server answers there, and not only its proxy."""
     http = ProviderHttp()
     url = server_url.rstrip("/") + "/health"
     try:

@@ -18,7 +18,7 @@ _LIFETIME = timedelta(minutes=2)
 
 
 class UnusableSecretError(ValueError):
-    """The secret cannot be what the provider gave; the text names the mistake and not the secret."""
+    """The configured secret is malformed; the text names the mistake, never the secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Credentials:
     secret_path: Path | None = None
     key_path: Path | None = None
     method: str = ""
-    """Empty: chosen by what the provider declares."""
+    """Empty: chosen from the methods that the provider declares."""
 
     def current_secret(self) -> str:
         """Return the secret as it is now.
 
         Raises:
-            UnusableSecretError: the file cannot be read, or what it holds was copied wrongly.
+            UnusableSecretError: the file cannot be read, or its content is malformed.
         """
         if self.secret_path is None:
             return checked_secret(self.secret)
@@ -48,7 +48,7 @@ class Credentials:
 
 
 def checked_secret(text: str) -> str:
-    """Return a secret without the usual accidents of copying.
+    """Check a secret and strip white space around it, as left by copying.
 
     Raises:
         UnusableSecretError: it is empty or has blanks or other characters that no provider makes.
@@ -65,10 +65,10 @@ def checked_secret(text: str) -> str:
 
 
 def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) -> tuple[dict[str, str], dict[str, str]]:
-    """Headers and form fields for the token endpoint.
+    """Return the headers and form fields that authenticate us at the token endpoint.
 
     Raises:
-        SignInError: we have nothing that the provider takes.
+        SignInError: the provider supports none of our methods.
     """
     try:
         match method_of(credentials, metadata):
@@ -113,7 +113,7 @@ def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
 def _assertion(credentials: Credentials, audience: str, now: datetime) -> str:
     if credentials.key_path is None:
         raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
-    # Late: most providers are shown a secret, and a server without one none of this.
+    # Imported late: most providers use a secret and need none of this.
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from joserfc import jwt

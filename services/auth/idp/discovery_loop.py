@@ -33,7 +33,7 @@ class ProviderDiscovery:
             self._task = asyncio.create_task(self._look(None), name="provider discovery")
 
     async def attempt(self) -> SignInError | None:
-        """Try once. Returns the failure, or None."""
+        """Try once.  Returns the failure, or None."""
         return await self._look(1)
 
     async def retry_a_few_times(self) -> SignInError | None:

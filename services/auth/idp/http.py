@@ -31,10 +31,10 @@ class ProviderResponse:
 
 
 class ProviderHttp:
-    """Requests to one provider."""
+    """HTTP client of one provider."""
 
     def __init__(self, ca_path: Path | None = None) -> None:
-        import httpx  # late: a server without a provider asks none
+        import httpx  # imported late: a server without a provider needs no client
 
         context = ssl.create_default_context()
         if ca_path is not None:

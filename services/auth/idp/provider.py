@@ -35,7 +35,7 @@ METADATA_AGE = timedelta(hours=12).total_seconds()
 KEYS_AGE = timedelta(hours=1).total_seconds()
 KEYS_REST = 30.0
 FAILURE_REST = 3.0
-"""Seconds without a request after a failure, so that many sign-ins do not become many requests."""
+"""Seconds without a request after a failure, so that many sign-ins do not cause many requests."""
 
 
 @dataclass(slots=True)

@@ -1,1 +1,1 @@
-"""How the tables of the service came to be."""
+"""Migrations of the service's tables."""

@@ -22,9 +22,9 @@ class ApiKey:
     last_seen: datetime | None = None
 
     def is_expired(self, now: datetime) -> bool:
-        """Return whether it has expired."""
+        """Return whether the key has expired."""
         return self.expiration is not None and self.expiration <= now
 
     def wants_touch(self, now: datetime) -> bool:
-        """Return whether this use must be recorded."""
+        """Return whether this use has to be recorded in `last_seen`."""
         return self.last_seen is None or now - self.last_seen >= LAST_SEEN_STEP

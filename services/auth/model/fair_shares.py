@@ -1,14 +1,14 @@
 """Selects the pending entry that a new one displaces, so that no network can exhaust a shared table. Pure.
 
 A full table displaces from the largest group, never from one as small as the newcomer's. Groups are
-nested: addresses below their subnets below the ranges that a provider is allotted, so that a host that moves within its
-own range gains nothing.
+nested: addresses below their subnets below the ranges allotted to a provider, so that changing address within a range
+gains nothing.
 
     IPv4   /16 > /24 > address          IPv6   /32 > /48 > /64
 
-Within one address hosts cannot be distinguished, since keys cost nothing. There the least advanced entry goes, and of
-equals the one in the middle by age: a flood replaces its own entries, neither those that came before it nor, at once,
-those that come during it.
+Hosts of one address cannot be distinguished, since keys cost nothing. There the least advanced entry is displaced, of
+equals the middle one by age: a flood displaces its own entries, neither earlier ones nor, at once, those that come
+during it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Progress(IntEnum):
     WAITING = 1
     SIGN_IN_STARTED = 2
     SIGN_IN_VERIFIED = 3
-    """The provider has confirmed an account, which no stranger can bring about."""
+    """The provider has confirmed an account, which an attacker without one cannot achieve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def losing_group(held: Mapping[Path, int], newcomer: Path) -> Path | None:
 
 
 def least_advanced(entries: Sequence[PendingEntry]) -> str:
-    """Return the key of the entry of one group that goes; `entries` are sorted from the oldest to the newest.
+    """Return the key of the entry that a group loses; `entries` are sorted from the oldest to the newest.
 
     Raises:
         ValueError: there are no entries.

@@ -1,4 +1,4 @@
-"""A pending login: a device that waits for a person. Owns its states; does not know who the person is.
+"""A pending login: a device that waits for an approval. Owns its state machine; knows no identity of the approver.
 
     pending -- approved by U --> approved -- registry has the node --> admitted
        ^  |                         |
@@ -24,7 +24,7 @@ AuthId = NewType("AuthId", str)
 
 MAX_FOLLOWUP = 2048
 NO_KEY_EXPIRY = datetime(9998, 1, 1, tzinfo=UTC)
-"""Stands for "no expiry" where None means the default."""
+"""The value for "no expiry" where None means the default."""
 NOBODY = UserId(0)
 NO_NODE = NodeId(0)
 
@@ -64,7 +64,7 @@ class Login:
     created_at: datetime
     expires_at: datetime
     wanted_expiry: datetime | None = None
-    """When the client wants its key to expire; only an earlier time than the default counts."""
+    """The expiry that the client requests; effective only if earlier than the default."""
     state: LoginState = LoginState.PENDING
     user_id: UserId = NOBODY
     method: RegisterMethod = RegisterMethod.CLI
@@ -72,15 +72,15 @@ class Login:
     """The expiry that the approval sets for the node's key; None: as configured."""
     node_id: NodeId = NO_NODE
     reason: str = ""
-    """Why it was rejected."""
+    """The reason of a rejection."""
 
     @property
     def decided(self) -> bool:
-        """True if it was approved or rejected."""
+        """True if the login was approved or rejected."""
         return self.state is not LoginState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Return whether it has not expired."""
+        """Return whether the login has not expired."""
         return now < self.expires_at
 
     def approved(self, user_id: UserId, method: RegisterMethod, key_end: datetime | None = None) -> Self:

@@ -1,4 +1,4 @@
-"""Nodes and users as the registry sent them, with the members that this service decides by. Copies none of them."""
+"""Nodes and users as the registry sent them, with the fields that decisions here use. Views on messages, no copies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class KnownNode:
         return self.record.given_name
 
     def is_expired(self, now: datetime) -> bool:
-        """Return whether its key has expired. A tagged node's can be without an expiry: the registry recorded it."""
+        """Return whether the node's key has expired; a tagged node's key may have expired without an expiry."""
         return is_expired(self.record.expired, self.expiry, now)
 
 
@@ -111,14 +111,14 @@ class FoundNodes:
     """The nodes that the registry has under the keys of a registration."""
 
     by_node_key: KnownNode | None = None
-    """Of whatever machine."""
+    """On any machine."""
     by_old_node_key: KnownNode | None = None
-    """Of the same machine only."""
+    """On the same machine only."""
     of_machine: tuple[KnownNode, ...] = ()
     users: Mapping[UserId, KnownUser] = field(default_factory=dict)
 
     def owner_of(self, node: KnownNode) -> KnownUser | None:
-        """Return the owner of one of them; None for a tagged node."""
+        """Return the owner of one of these nodes; None for a tagged node."""
         return self.users.get(node.user_id)
 
 

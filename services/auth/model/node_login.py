@@ -1,7 +1,7 @@
 """The login that admitted a node: the identity that signed in, when the provider last verified it, and its end.
 
-It outlives the sign-in. Whatever later ends or changes a login (a refresh, a logout at the provider) finds here the
-nodes that it concerns. The registry knows which user an identity belongs to.
+It outlives the sign-in. Later events about a login (a refresh, a logout at the provider) find the affected nodes by it.
+The user of an identity is the registry's to know.
 """
 
 from __future__ import annotations

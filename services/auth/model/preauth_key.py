@@ -1,8 +1,8 @@
-"""A pre-auth key: whom it admits, and the two steps in which a single-use key is used up.
+"""A pre-auth key: the owner or tags it gives, and the two steps, claim and use, of a single-use key.
 
 A client that never succeeded makes a new node key for each attempt, so a key that was claimed and not yet used may be
 tried again by the same *machine*, whatever its node key: a crash between claim and admission costs nothing. Once
-the node is admitted the key is used, and used means used for everyone.
+the node is admitted, the key is used for every machine.
 
     free -- claim by M --> claimed by M -- node admitted --> used
                  ^                |
@@ -22,7 +22,7 @@ from services.shared.keys import MachineKey, NodeKey
 DEFAULT_LIFETIME = timedelta(hours=1)
 
 CLAIM_LEASE = timedelta(seconds=60)
-"""How long a claim excludes others while its admission may be in progress; well above the deadline of that call."""
+"""Time for which a claim excludes other machines during its admission; well above that call's deadline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class KeyClaim:
 
 
 class ClaimStatus(Enum):
-    """Whether a machine may claim a single-use key."""
+    """The status of a single-use key for a machine that wants to claim it."""
 
     OPEN = auto()
     """Free, or claimed by this machine before."""
@@ -63,11 +63,11 @@ class PreAuthKey:
 
     @property
     def masked(self) -> str:
-        """Its text in lists: prefix without secret."""
+        """The key's text in lists: prefix without secret."""
         return masked(KeyKind.PRE_AUTH, self.prefix)
 
     def refusal(self, now: datetime) -> str | None:
-        """Why it no longer admits nodes; None if it does."""
+        """Return the reason why the key no longer admits nodes; None if it does."""
         if self.expiration is not None and self.expiration <= now:
             return "auth key expired"
         if self.used and not self.reusable:
@@ -75,7 +75,7 @@ class PreAuthKey:
         return None
 
     def standing(self, machine_key: MachineKey, now: datetime) -> ClaimStatus:
-        """Return whether a machine may claim it."""
+        """Return the key's status for a machine that wants to claim it."""
         if self.claim is None or self.claim.machine_key == machine_key:
             return ClaimStatus.OPEN
         return ClaimStatus.HELD if now < self.claim.at + CLAIM_LEASE else ClaimStatus.STALE

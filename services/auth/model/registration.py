@@ -1,6 +1,6 @@
-"""The decision on a POST /machine/register: what the client requests, and what the registry knows.
+"""Decides on a POST /machine/register from the client's request and the registry's nodes. Executes nothing.
 
-Order matters and is the clients' (`control/controlclient/direct.go`): whose key it is, then logout, then a known node,
+The order is that of clients (`control/controlclient/direct.go`): the key's machine, then logout, then a known node,
 then the auth key, then a person.
 """
 

@@ -26,7 +26,7 @@ class RightsKind(Enum):
     SUSPEND = "suspend"
     RESTORE = "restore"
     GROUPS = "groups"
-    """One identity of the user is in other groups."""
+    """The groups of one identity of the user change."""
 
 
 class RightsSource(Enum):

@@ -6,10 +6,10 @@
     48 hex digits                   pre-auth keys of older servers; the first 12 are taken as the prefix
 
 Prefix and secret are separated by length: both may contain hyphens. The prefix finds the row, the secret is verified.
-Only a digest of the secret is stored. A plain SHA-256 does: the secret
-is 256 random bits, so a thief of the table has nothing to guess, and the slowness that bcrypt or Argon2 add for the
-sake of weak passwords would only let strangers burn our CPU (clients with a bad key ask every few milliseconds). Keys
-that were imported from another server have its bcrypt digest until their first use, which is when we learn the secret.
+Only a digest of the secret is stored. A plain SHA-256 suffices: the
+secret is 256 random bits, so a stolen table allows no guessing, and the slowness that bcrypt or Argon2 add for weak
+passwords would only let attackers exhaust our CPU (clients with a bad key retry every few milliseconds). Keys imported
+from another server have its bcrypt digest until their first use, when the secret is known.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NO_DIGEST = "sha256:" + "0" * 64
 _BCRYPT = "bcrypt:"
 _BCRYPT_FORM = re.compile(r"\$2[abxy]\$(\d\d)\$[./A-Za-z0-9]{53}\Z", re.ASCII)
 _MOST_BCRYPT = 72
-"""Bytes that bcrypt looks at; a longer secret is none of its keys."""
+"""Bytes that bcrypt uses; longer secrets match no imported key."""
 _MOST_ROUNDS = 14
 """Binary logarithm of the rounds of an imported digest: 14 takes a second, 31 days."""
 
@@ -58,12 +58,12 @@ class KeyText:
         return masked(self.kind, self.prefix)
 
     def matches(self, digest: str | None) -> bool:
-        """Return whether the secret is the one behind a stored digest; takes as long when there is no row at all."""
+        """Return whether the secret matches a stored digest; takes equally long if there is no row."""
         same = hmac.compare_digest(digest_of(self.unverified_secret), digest or _NO_DIGEST)
         return same and digest is not None
 
     def matches_imported(self, digest: str) -> bool:
-        """Return whether the secret is the one behind an imported bcrypt digest; takes 50 ms of CPU and more."""
+        """Return whether the secret matches an imported bcrypt digest; takes 50 ms of CPU or more."""
         import bcrypt  # only a server with imported keys pays for it
 
         secret = self.unverified_secret.encode()
@@ -108,16 +108,16 @@ def masked(kind: KeyKind, prefix: str) -> str:
 
 
 def digest_of(secret: str) -> str:
-    """Return the digest that is stored of a secret, prefixed with its algorithm."""
+    """Return the digest of a secret, prefixed with its algorithm, as it is stored."""
     return "sha256:" + hashlib.sha256(secret.encode()).hexdigest()
 
 
 def imported_digest(hashed: str) -> str | None:
-    """Return what is stored for a bcrypt hash of another server; None if it has not the form of one."""
+    """Return the stored form of another server's bcrypt hash; None if the text is not one."""
     match = _BCRYPT_FORM.match(hashed)
     return _BCRYPT + hashed if match and int(match[1]) <= _MOST_ROUNDS else None
 
 
 def is_imported(digest: str) -> bool:
-    """Return whether a stored digest is another server's, which `matches` never fits."""
+    """Return whether a stored digest is another server's, which `matches` never accepts."""
     return digest.startswith(_BCRYPT)

@@ -1,11 +1,11 @@
-"""A pending SSH check, and the approval that ends it. Owns their states; does no I/O.
+"""A pending SSH check, and the approval that ends it. Owns their state machine; does no I/O.
 
     pending -- approved by the owner of the source, or by an administrator --> approved
        |
        +-- rejected by either, or the owner was suspended --> rejected
 
 The approval outlives the check: further sessions start without a check for the period of the policy. It is bound to a
-node key and an owner and ends with either; how long it counts is read from the policy each time.
+node key and an owner and ends with either; how long it is valid is read from the policy each time.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class SshQuestion:
     local_user: str
     """The user at the destination, as the destination reports it."""
     period: timedelta
-    """How long an approval counts; zero: for this session only."""
+    """Validity of an approval; zero: this session only."""
     everywhere: bool
-    """An approval for another destination counts too."""
+    """An approval for another destination is valid too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +70,19 @@ class PendingSshCheck:
     state: CheckState = CheckState.PENDING
     decided_by: str = ""
     reason: str = ""
-    """Why it was rejected."""
+    """The reason of a rejection."""
 
     @property
     def decided(self) -> bool:
-        """True if it was approved or rejected."""
+        """True if the check was approved or rejected."""
         return self.state is not CheckState.PENDING
 
     def alive(self, now: datetime) -> bool:
-        """Return whether it has not expired."""
+        """Return whether the check has not expired."""
         return now < self.expires_at
 
     def is_for(self, question: SshQuestion) -> bool:
-        """Return whether it belongs to this session; an auth id counts for no other."""
+        """Return whether the check is for this session; an auth id is valid for no other."""
         same = (self.source_id, self.destination_id, self.local_user) == (
             question.source_id,
             question.destination_id,

@@ -1,4 +1,4 @@
-"""The gRPC status of each error."""
+"""Maps each error of the use cases to a gRPC status."""
 
 from __future__ import annotations
 

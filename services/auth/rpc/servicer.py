@@ -1,4 +1,4 @@
-"""The gRPC servicer of the service."""
+"""Keys, registrations, logins, rights: one method per RPC. `sign_in` and `ssh` have the others."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
     async def Register(
         self, request: pb.RegisterRequest, context: ServicerContext[pb.RegisterRequest, pb.RegisterResponse]
     ) -> pb.RegisterResponse:
-        """A client registers."""
+        """Answer a client's registration."""
         with self._span("auth register") as span:
             result = await self._cases.register.register(read_registration(request, machine_key_of(context)))
             return self._answer(result, span)
@@ -87,7 +87,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.AwaitLoginRequest,
         context: ServicerContext[pb.AwaitLoginRequest, pb.AwaitLoginResponse],
     ) -> pb.AwaitLoginResponse:
-        """A client waits for its login."""
+        """Wait until a client's login is decided."""
         with self._span("auth await login") as span:
             registration = read_registration(request.registration, machine_key_of(context))
             result = await self._cases.await_login.wait(registration, request.followup)
@@ -96,7 +96,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
     async def OpenLogin(
         self, request: pb.OpenLoginRequest, context: ServicerContext[pb.OpenLoginRequest, pb.OpenLoginResponse]
     ) -> pb.OpenLoginResponse:
-        """Make a login without a client."""
+        """Open a login for a device that does not exist, for trials."""
         auth_id = read_new_auth_id(request.auth_id) if request.auth_id else None
         login = await self._cases.logins.open(placeholder_registration(request.hostinfo), auth_id)
         return pb.OpenLoginResponse(login=writing.login(login))
@@ -106,7 +106,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.GetPendingLoginRequest,
         context: ServicerContext[pb.GetPendingLoginRequest, pb.GetPendingLoginResponse],
     ) -> pb.GetPendingLoginResponse:
-        """A login for the page that shows it."""
+        """Return a login for the page that shows it."""
         found = await self._cases.logins.get(read_auth_id(request.auth_id))
         return pb.GetPendingLoginResponse(login=writing.login(found))
 
@@ -115,7 +115,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ListPendingLoginsRequest,
         context: ServicerContext[pb.ListPendingLoginsRequest, pb.ListPendingLoginsResponse],
     ) -> pb.ListPendingLoginsResponse:
-        """All pending logins."""
+        """Return all pending logins."""
         found = await self._cases.logins.list()
         return pb.ListPendingLoginsResponse(logins=[writing.login(login) for login in found])
 
@@ -124,7 +124,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ApproveLoginRequest,
         context: ServicerContext[pb.ApproveLoginRequest, pb.ApproveLoginResponse],
     ) -> pb.ApproveLoginResponse:
-        """An administrator lets a device in."""
+        """Approve a login as an administrator."""
         with self._span("auth approve login"):
             user_id = UserId(read_id(request.user_id))
             admitted = await self._cases.logins.approve(read_auth_id(request.auth_id), user_id, RegisterMethod.CLI)
@@ -135,7 +135,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.RejectLoginRequest,
         context: ServicerContext[pb.RejectLoginRequest, pb.RejectLoginResponse],
     ) -> pb.RejectLoginResponse:
-        """An administrator turns a device away."""
+        """Reject a login as an administrator."""
         await self._cases.logins.reject(read_auth_id(request.auth_id))
         return pb.RejectLoginResponse()
 
@@ -144,7 +144,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.SuspendUserRequest,
         context: ServicerContext[pb.SuspendUserRequest, pb.SuspendUserResponse],
     ) -> pb.SuspendUserResponse:
-        """End a person's access."""
+        """Suspend a user."""
         with self._span("auth suspend user"):
             user = await self._cases.rights.suspend(*_rights(request))
             return pb.SuspendUserResponse(user=writing.user(user))
@@ -154,7 +154,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.RestoreUserRequest,
         context: ServicerContext[pb.RestoreUserRequest, pb.RestoreUserResponse],
     ) -> pb.RestoreUserResponse:
-        """Take a suspension back."""
+        """Restore a suspended user."""
         with self._span("auth restore user"):
             user = await self._cases.rights.restore(*_rights(request))
             return pb.RestoreUserResponse(user=writing.user(user))
@@ -164,7 +164,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.EvaluateAccessRequest,
         context: ServicerContext[pb.EvaluateAccessRequest, pb.EvaluateAccessResponse],
     ) -> pb.EvaluateAccessResponse:
-        """Say whether a person may enter."""
+        """Evaluate the entry rules for a user's identities."""
         evaluations, node_logins = await self._cases.evaluate_access.of(UserId(read_id(request.user_id)))
         return pb.EvaluateAccessResponse(
             evaluations=map(writing.access_evaluation, evaluations), node_logins=map(writing.node_login, node_logins)
@@ -175,7 +175,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.CreatePreAuthKeyRequest,
         context: ServicerContext[pb.CreatePreAuthKeyRequest, pb.CreatePreAuthKeyResponse],
     ) -> pb.CreatePreAuthKeyResponse:
-        """Make a pre-auth key."""
+        """Create a pre-auth key."""
         key, text = await self._cases.preauth_keys.create(
             UserId(read_id(request.user_id)),
             reusable=request.reusable,
@@ -190,7 +190,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ListPreAuthKeysRequest,
         context: ServicerContext[pb.ListPreAuthKeysRequest, pb.ListPreAuthKeysResponse],
     ) -> pb.ListPreAuthKeysResponse:
-        """All pre-auth keys, or those of one user."""
+        """Return all pre-auth keys, or those of one user."""
         user_id = UserId(read_id(request.user_id)) if request.user_id else None
         keys = await self._cases.preauth_keys.list(user_id)
         return pb.ListPreAuthKeysResponse(pre_auth_keys=[writing.preauth_key(key) for key in keys])
@@ -200,7 +200,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ExpirePreAuthKeyRequest,
         context: ServicerContext[pb.ExpirePreAuthKeyRequest, pb.ExpirePreAuthKeyResponse],
     ) -> pb.ExpirePreAuthKeyResponse:
-        """End a pre-auth key."""
+        """Expire a pre-auth key."""
         await self._cases.preauth_keys.expire(read_id(request.id))
         return pb.ExpirePreAuthKeyResponse()
 
@@ -209,7 +209,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.DeletePreAuthKeyRequest,
         context: ServicerContext[pb.DeletePreAuthKeyRequest, pb.DeletePreAuthKeyResponse],
     ) -> pb.DeletePreAuthKeyResponse:
-        """Forget a pre-auth key."""
+        """Delete a pre-auth key."""
         await self._cases.preauth_keys.delete(read_id(request.id))
         return pb.DeletePreAuthKeyResponse()
 
@@ -218,7 +218,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.CreateApiKeyRequest,
         context: ServicerContext[pb.CreateApiKeyRequest, pb.CreateApiKeyResponse],
     ) -> pb.CreateApiKeyResponse:
-        """Make an API key."""
+        """Create an API key."""
         key, text = await self._cases.api_keys.create(read_optional(request, "expiration"))
         return pb.CreateApiKeyResponse(key=text, api_key=writing.api_key(key))
 
@@ -227,7 +227,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ListApiKeysRequest,
         context: ServicerContext[pb.ListApiKeysRequest, pb.ListApiKeysResponse],
     ) -> pb.ListApiKeysResponse:
-        """All API keys."""
+        """Return all API keys."""
         return pb.ListApiKeysResponse(api_keys=[writing.api_key(key) for key in await self._cases.api_keys.list()])
 
     async def ExpireApiKey(
@@ -235,7 +235,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.ExpireApiKeyRequest,
         context: ServicerContext[pb.ExpireApiKeyRequest, pb.ExpireApiKeyResponse],
     ) -> pb.ExpireApiKeyResponse:
-        """End an API key."""
+        """Expire an API key."""
         await self._cases.api_keys.expire(read_id(request.id), request.prefix)
         return pb.ExpireApiKeyResponse()
 
@@ -244,7 +244,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.DeleteApiKeyRequest,
         context: ServicerContext[pb.DeleteApiKeyRequest, pb.DeleteApiKeyResponse],
     ) -> pb.DeleteApiKeyResponse:
-        """Forget an API key."""
+        """Delete an API key."""
         await self._cases.api_keys.delete(read_id(request.id), request.prefix)
         return pb.DeleteApiKeyResponse()
 
@@ -253,7 +253,7 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.VerifyApiKeyRequest,
         context: ServicerContext[pb.VerifyApiKeyRequest, pb.VerifyApiKeyResponse],
     ) -> pb.VerifyApiKeyResponse:
-        """Check an API key."""
+        """Verify an API key."""
         key = await self._cases.api_keys.verify(request.key)
         return pb.VerifyApiKeyResponse(api_key=writing.api_key(key))
 

@@ -49,7 +49,7 @@ class SignInServicer:
         request: pb.StartSignInRequest,
         context: ServicerContext[pb.StartSignInRequest, pb.StartSignInResponse],
     ) -> pb.StartSignInResponse:
-        """A person begins to sign in."""
+        """Start a sign-in: return the provider's URL for the browser."""
         started = await self._use().start(read_auth_id(request.auth_id), request.provider, request.remote_address)
         return pb.StartSignInResponse(
             authorization_url=started.authorization_url,
@@ -63,7 +63,7 @@ class SignInServicer:
         request: pb.FinishSignInRequest,
         context: ServicerContext[pb.FinishSignInRequest, pb.FinishSignInResponse],
     ) -> pb.FinishSignInResponse:
-        """The provider sent the person back."""
+        """Verify the callback of a provider."""
         callback = ProviderCallback(
             unverified_state=request.state[:MAX_PARAMETER],
             code=request.code[:MAX_PARAMETER],
@@ -80,7 +80,7 @@ class SignInServicer:
     async def GetSignIn(
         self, request: pb.GetSignInRequest, context: ServicerContext[pb.GetSignInRequest, pb.GetSignInResponse]
     ) -> pb.GetSignInResponse:
-        """The state of a sign-in."""
+        """Return the state of a sign-in."""
         return pb.GetSignInResponse(sign_in=_sign_in(await self._use().view(request.flow_id, request.browser_secret)))
 
     async def ConfirmSignIn(
@@ -88,7 +88,7 @@ class SignInServicer:
         request: pb.ConfirmSignInRequest,
         context: ServicerContext[pb.ConfirmSignInRequest, pb.ConfirmSignInResponse],
     ) -> pb.ConfirmSignInResponse:
-        """The person confirms or denies that the device is theirs."""
+        """Finish a sign-in: the person confirms or denies that the device is theirs."""
         view = await self._use().confirm(request.flow_id, request.browser_secret, request.confirmation, request.approve)
         return pb.ConfirmSignInResponse(sign_in=_sign_in(view))
 
@@ -97,7 +97,7 @@ class SignInServicer:
         request: pb.GetSignInHealthRequest,
         context: ServicerContext[pb.GetSignInHealthRequest, pb.GetSignInHealthResponse],
     ) -> pb.GetSignInHealthResponse:
-        """The providers, and the last failures."""
+        """Return the providers in use and the newest failures."""
         sign_in = self._use()
         providers = await sign_in.providers()
         return pb.GetSignInHealthResponse(
@@ -130,7 +130,7 @@ class SignInServicer:
         request: pb.ReloadConfigurationRequest,
         context: ServicerContext[pb.ReloadConfigurationRequest, pb.ReloadConfigurationResponse],
     ) -> pb.ReloadConfigurationResponse:
-        """Read the configuration again, here and everywhere."""
+        """Reload the configuration in every process."""
         if self._reloader is None:
             raise ConflictError("this process cannot read its configuration again")
         done = await self._reloader.reload(tell_others=True)
@@ -178,5 +178,5 @@ def _provider(health: ProviderHealth) -> pb.ProviderHealth:
 
 
 def _words(text: str) -> str:
-    """What a stranger wrote, as one line for people and logs."""
+    """Return an untrusted text as one line for people and logs."""
     return " ".join("".join(mark if mark.isprintable() else " " for mark in text[:MAX_WORDS]).split())

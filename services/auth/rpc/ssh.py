@@ -38,7 +38,7 @@ class SshServicer:
     async def CheckSsh(
         self, request: pb.CheckSshRequest, context: ServicerContext[pb.CheckSshRequest, pb.CheckSshResponse]
     ) -> pb.CheckSshResponse:
-        """Whether a session may begin."""
+        """Return whether a session may begin."""
         with self._ssh_span("auth check ssh") as span:
             question = read_ssh_question(request.question)
             verdict = writing.ssh_verdict(await self._checks.ask(machine_key_of(context), question))
@@ -49,7 +49,7 @@ class SshServicer:
         request: pb.AwaitSshCheckRequest,
         context: ServicerContext[pb.AwaitSshCheckRequest, pb.AwaitSshCheckResponse],
     ) -> pb.AwaitSshCheckResponse:
-        """Wait for a person's word."""
+        """Wait until a check is decided."""
         with self._ssh_span("auth await ssh check") as span:
             question, auth_id = read_ssh_question(request.question), read_auth_id(request.auth_id)
             verdict = writing.ssh_verdict(await self._checks.wait(machine_key_of(context), question, auth_id))
@@ -60,7 +60,7 @@ class SshServicer:
         request: pb.GetSshCheckRequest,
         context: ServicerContext[pb.GetSshCheckRequest, pb.GetSshCheckResponse],
     ) -> pb.GetSshCheckResponse:
-        """A session for the page that shows it."""
+        """Return a session for the page that shows it."""
         found = await self._checks.get(read_auth_id(request.auth_id))
         return pb.GetSshCheckResponse(check=writing.ssh_check(found))
 
@@ -69,7 +69,7 @@ class SshServicer:
         request: pb.ListSshChecksRequest,
         context: ServicerContext[pb.ListSshChecksRequest, pb.ListSshChecksResponse],
     ) -> pb.ListSshChecksResponse:
-        """All that wait."""
+        """Return all pending checks."""
         return pb.ListSshChecksResponse(checks=map(writing.ssh_check, await self._checks.list()))
 
     async def DecideSshCheck(
@@ -77,7 +77,7 @@ class SshServicer:
         request: pb.DecideSshCheckRequest,
         context: ServicerContext[pb.DecideSshCheckRequest, pb.DecideSshCheckResponse],
     ) -> pb.DecideSshCheckResponse:
-        """An administrator decides."""
+        """Approve or reject a check as an administrator."""
         with self._ssh_span("auth decide ssh check"):
             auth_id = read_auth_id(request.auth_id)
             by = read_words("actor", request.actor, MAX_ACTOR) or ADMINISTRATOR
@@ -94,5 +94,5 @@ class SshServicer:
         return verdict
 
     def _ssh_span(self, name: str) -> Any:
-        # As for registrations: an exception's text could carry what a client sent.
+        # As for registrations: an exception's text could contain what a client sent.
         return self._ssh_tracer.start_as_current_span(name, record_exception=False, set_status_on_exception=False)

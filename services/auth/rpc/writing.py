@@ -1,4 +1,4 @@
-"""Writes values into messages."""
+"""Writes the values of the use cases into messages."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def user(known: KnownUser | None) -> user_types.User | None:
 
 
 def access_evaluation(found: AccessEvaluation) -> pb.AccessEvaluation:
-    """Return whether an identity may enter."""
+    """Return the evaluation of an identity by the entry rules."""
     return pb.AccessEvaluation(
         issuer=found.link.issuer,
         subject=found.link.subject,
@@ -96,7 +96,7 @@ def access_evaluation(found: AccessEvaluation) -> pb.AccessEvaluation:
 
 
 def node_login(found: NodeLogin) -> pb.NodeLogin:
-    """By which login a node is in."""
+    """Return the login that admitted a node."""
     return pb.NodeLogin(
         node_id=found.node_id,
         issuer=found.issuer,

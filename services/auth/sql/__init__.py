@@ -1,4 +1,4 @@
-"""The tables on SQLite and PostgreSQL, behind the protocols of `store`. Only this package knows SQLAlchemy."""
+"""Implements the protocols of `store` on SQLite and PostgreSQL. Only this package knows SQLAlchemy."""
 
 from services.auth.sql.api_keys import SqlApiKeys as SqlApiKeys
 from services.auth.sql.flows import SqlFlows as SqlFlows

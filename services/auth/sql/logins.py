@@ -76,7 +76,7 @@ class SqlLogins:
             return tuple(_login(row) for row in (await connection.execute(query)).mappings())
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Return those of these logins that are pending and have not ended."""
+        """Return those of the given logins that are pending and have not expired."""
         alive = and_(logins.c.state == LoginState.PENDING.value, logins.c.expires_at > now)
         found: set[AuthId] = set()
         async with read(self._engine) as connection:

@@ -20,7 +20,7 @@ from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 
 AT_ONCE = 100
-"""Changes that one query returns."""
+"""Maximum number of changes that one query returns."""
 KEPT = timedelta(days=30)
 
 
@@ -32,7 +32,7 @@ class SqlRights:
         self._tailnet = tailnet
 
     async def append(self, change: RecordedRightsChange) -> RecordedRightsChange:
-        """Insert a change and return it with its number; deletes old ones that were applied."""
+        """Insert a change and return it with its number; delete old applied changes."""
         row = {
             "tailnet_id": self._tailnet,
             "user_id": change.user_id,
@@ -62,9 +62,9 @@ class SqlRights:
             await connection.execute(update(rights).where(this).values(done_at=now))
 
     async def refuse_logins(self, user_id: UserId, reason: RefusalReason, text: str) -> tuple[AuthId, ...]:
-        """Reject what a user approved or is about to confirm, and delete their SSH approvals.
+        """Reject logins and checks that a user approved or is about to confirm, and delete their SSH approvals.
 
-        Returns the logins and SSH checks whose waiting requests must be notified.
+        Returns the ids of logins and SSH checks with waiting requests to notify.
         """
         approved = and_(
             logins.c.tailnet_id == self._tailnet,

@@ -61,7 +61,7 @@ class SqlSshChecks:
             return tuple(_check(row) for row in (await connection.execute(query)).mappings())
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Return those of these checks that are pending, have not ended, and that no newer approval may end."""
+        """Return those of the given checks that are pending, have not expired, and that no newer approval may end."""
         given = ssh_approvals.c
         newer = exists().where(
             given.tailnet_id == self._tailnet,
@@ -139,8 +139,8 @@ class SqlSshChecks:
     ) -> tuple[AuthId, ...] | None:
         """Return the check that a new one displaces, if any; None if the new one is refused.
 
-        It is one of the same two nodes, the same source or the same destination where these have their share. A full
-        table takes one of the destination that has the most.
+        It is one of the same two nodes, the same source or the same destination if these are at their limit. A full
+        table loses one of the destination with the most checks.
         """
         destination = ssh_checks.c.destination_id == check.destination_id
         source = ssh_checks.c.source_id == check.source_id

@@ -1,1 +1,1 @@
-"""What the use cases require from outside, as protocols grouped by noun. Holds no implementation."""
+"""Protocols of tables, neighbours and providers that the use cases require, one module a noun. No implementation."""

@@ -18,7 +18,7 @@ class LoginLimits:
 
     total: int
     per_network: int
-    """Logins of one network, as `services.shared.rate.network_of` names it."""
+    """Maximum pending logins of one network, as `services.shared.rate.network_of` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class OpenedLogin:
     """A stored login, and those that it displaced."""
 
     login: Login
-    """The new one, or the pending one of the same keys."""
+    """The new login, or the pending one of the same keys."""
     displaced: tuple[AuthId, ...] = ()
 
 
@@ -37,7 +37,7 @@ class LoginStore(Protocol):
         """Insert a login in the place of the machine's last one. Returns None if it is refused.
 
         A login with the same auth id, or the machine's for the same node key while it is pending or approved, is
-        returned instead. Expired logins are deleted. If the network has its share or the table is full, a login is
+        returned instead. Expired logins are deleted. If the network is at its limit or the table is full, a login is
         displaced as `model.fair_shares` decides.
         """
         ...
@@ -55,7 +55,7 @@ class LoginStore(Protocol):
         ...
 
     async def pending(self, auth_ids: Collection[AuthId], now: datetime) -> frozenset[AuthId]:
-        """Return those of these logins, at most 500, that are pending and have not ended."""
+        """Return those of at most 500 logins that are pending and have not expired."""
         ...
 
     async def replace(self, before: Login, after: Login) -> bool:

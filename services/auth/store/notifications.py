@@ -1,4 +1,4 @@
-"""Protocols of the notifications that wake whoever waits for a login or an SSH check."""
+"""Protocols of the notifications that wake requests waiting for a login or an SSH check."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class LoginNotifications(Protocol):
     """Wakes requests that wait for a login or check, in any instance. Notifications can be lost."""
 
     def watch(self, auth_id: AuthId, at_most: int = ...) -> AbstractContextManager[LoginWaiter]:
-        """Begin to watch a login or SSH check; refuses with `TooManyError` when too many wait for any.
+        """Watch a login or SSH check. Raises `TooManyError` if too many requests wait in total.
 
-        Of more than `at_most` that watch the same, the oldest goes.
+        Of more than `at_most` requests for the same one, the oldest is evicted.
         """
         ...
 
     async def announce(self, auth_id: AuthId) -> None:
-        """Notify all instances that a login or check was decided."""
+        """Notify all instances of a decided login or check."""
         ...

@@ -1,4 +1,4 @@
-"""Protocol of what this service asks of the policy."""
+"""Protocol of the policy service as auth uses it: tag ownership."""
 
 from __future__ import annotations
 

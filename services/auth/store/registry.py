@@ -1,4 +1,4 @@
-"""Protocols of what this service asks of the registry, one for each kind of caller."""
+"""Protocols of the registry as auth uses it, one for each kind of caller."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Registry(Protocol):
     """Nodes and users of the registry. Methods raise `RefusedError` for refusals, `UnavailableError` for no answer."""
 
     async def find(self, machine_key: MachineKey, node_key: NodeKey, old_node_key: NodeKey) -> FoundNodes:
-        """Return what the registry knows under these keys."""
+        """Return the nodes that the registry has under these keys."""
         ...
 
     async def admit(self, admission: NodeToAdmit) -> AdmittedNode:

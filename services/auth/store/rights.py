@@ -27,8 +27,8 @@ class RightsStore(Protocol):
         ...
 
     async def refuse_logins(self, user_id: UserId, reason: RefusalReason, text: str) -> tuple[AuthId, ...]:
-        """Reject what a user approved or is about to confirm, and delete their SSH approvals.
+        """Reject logins and checks that a user approved or is about to confirm, and delete their SSH approvals.
 
-        Returns the logins and SSH checks whose waiting requests must be notified.
+        Returns the ids of logins and SSH checks with waiting requests to notify.
         """
         ...

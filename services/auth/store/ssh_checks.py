@@ -39,9 +39,9 @@ class SshCheckStore(Protocol):
     async def open(self, check: PendingSshCheck, room: SshCheckLimits) -> OpenedSshCheck | None:
         """Insert a check. Returns None if it is refused.
 
-        One that waits for the same word, and for half of its time yet, is returned instead, unless the policy wants a
-        word for each session. Checks that have ended are forgotten; when the two nodes, the source or the destination
-        have their share or the table is full, one of theirs goes: one that was decided, or else the oldest.
+        A pending check that the same approval ends, with half of its lifetime left, is returned instead, unless the
+        policy requires an approval for each session. Expired checks are deleted. If the two nodes, the source or the
+        destination are at their limit or the table is full, one of theirs is displaced, decided and old ones first.
         """
         ...
 

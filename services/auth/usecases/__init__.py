@@ -1,1 +1,1 @@
-"""What the service decides, against the protocols of `store`."""
+"""The use cases of auth, against the protocols of `store`: keys, registration, logins, sign-in, rights, SSH checks."""

@@ -55,7 +55,7 @@ class ApiKeys:
         log.info("api key deleted", key=which)
 
     async def verify(self, unverified_key: str) -> ApiKey:
-        """Check a key and write down its use, at most once a minute.
+        """Verify a key and record its use, at most once a minute.
 
         Raises:
             UnauthenticatedError: unknown, expired or malformed, with the same text.

@@ -55,16 +55,16 @@ class SignInSettings:
     groups_count: bool = True
     """True if policies can name the provider's groups."""
     trust: ProviderTrust = field(default_factory=ProviderTrust)
-    """Which addresses and groups of this provider count in policies."""
+    """The addresses and groups of this provider that policies may use."""
     config_key: str = "oidc"
     """Its section of the configuration, for remedies."""
     key_lifetime: timedelta | None = None
-    """How long a sign-in keeps a node's key valid; zero: without an end, None: as for every node."""
+    """Validity of a node's key after a sign-in; zero: no expiry, None: the default of all nodes."""
     expiry_from_token: bool = False
 
     @property
     def max_age(self) -> timedelta | None:
-        """The `max_age` of `extra_params`: how long ago the person may have signed in at the provider."""
+        """The `max_age` of `extra_params`: maximum time since the person signed in at the provider."""
         text = self.extra_params.get("max_age", "")
         return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
@@ -90,7 +90,7 @@ ALWAYS_ASKED = ("openid", "profile", "email")
 
 
 def reduced_scopes(wanted: tuple[str, ...], metadata: Metadata) -> tuple[str, ...]:
-    """Scopes to request of a provider that refused one: those that it lists, else those that every provider has."""
+    """Return the scopes for a provider that refused one: those that it lists, else those that every provider has."""
     known = [scope for scope in wanted if scope == "openid" or scope in metadata.scopes]
     return tuple(known if metadata.scopes and len(known) < len(wanted) else (s for s in wanted if s in ALWAYS_ASKED))
 

@@ -103,7 +103,7 @@ class AwaitLogin:
             return None
 
     async def _replaced_login(self, registration: RegistrationRequest, auth_id: AuthId) -> Outcome | None:
-        # Two waiting requests of one machine must not replace each other's login again and again.
+        # Two waiting requests of one machine must not replace each other's login in turns.
         newer = await self._store.of_machine(registration.machine_key)
         if newer is None or newer.auth_id == auth_id or not newer.alive(self._clock.now()):
             return None
@@ -113,7 +113,7 @@ class AwaitLogin:
 
     async def _register_again(self, registration: RegistrationRequest) -> Outcome:
         if registration.expiry is not None and registration.expiry <= self._clock.now():
-            registration = replace(registration, expiry=None)  # who waits for a login does not log out
+            registration = replace(registration, expiry=None)  # a request that waits for a login is no logout
         return await self._register.answer(registration)
 
 

@@ -2,8 +2,8 @@
 
     recorded --> applied in the registry (nodes lose or regain access) --> logins and sign-ins refused --> done
 
-Each step may be done again, by any instance. The registry comes before the logins, so that nothing can be approved
-any more that was not refused.
+Each step may be repeated, by any instance. The registry comes before the logins, so that no login can be approved
+after the pending ones were refused.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Evaluates the entry rules in force on what the last sign-in of an identity stored. Calls no provider."""
+"""Evaluates the current entry rules for an identity as its last sign-in stored it. Calls no provider."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AccessEvaluation:
 
 
 class EvaluateAccess:
-    """Evaluates identities of one tailnet."""
+    """Use case of one tailnet's identities."""
 
     def __init__(self, offers: ProviderEntries, people: UserDetails, node_logins: NodeLoginStore) -> None:
         self._offers = offers

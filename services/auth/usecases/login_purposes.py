@@ -26,14 +26,14 @@ Waiting = Login | PendingSshCheck
 
 @dataclass(frozen=True, slots=True)
 class FinalReason:
-    """Why a sign-in ended without an approval."""
+    """The reason why a sign-in ended without an approval."""
 
     reason: RefusalReason
     text: str
 
 
 class LoginPurpose(Protocol):
-    """What a sign-in is for."""
+    """The purpose of a sign-in: its login or check, and who may approve it."""
 
     kind: FlowKind
     may_create: bool

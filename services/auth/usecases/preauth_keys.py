@@ -124,7 +124,7 @@ class PreAuthKeys:
             await self._store.mark_used(hold.key.id)
 
     async def release_claim(self, hold: ClaimedKey) -> None:
-        """Release a key whose node was refused for another reason: it may be used again.
+        """Release the claim on a key after its node was refused for another reason: the key may be used again.
 
         Not when this was a second attempt, because the first may have got through unheard; the lease settles that.
         """

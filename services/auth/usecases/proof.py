@@ -1,4 +1,4 @@
-"""Proves that a caller knows the secret of a key: at once for our digests, in a bounded number of threads for bcrypt.
+"""Verifies that a caller knows a key's secret: at once for our digests, in a bounded number of threads for bcrypt.
 
 The digest of an imported key is replaced by ours when its secret is first proven, so that each such key costs a slow
 check once. Wrong secrets for a known prefix cost one each; at most two run at a time, and few may wait.

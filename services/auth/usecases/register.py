@@ -1,4 +1,4 @@
-"""Answers registrations: carries out the decision of `model.registration`."""
+"""Answers registrations: executes the decision of `model.registration` with the registry, keys and pending logins."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest failures and notices of sign-ins, for administrators: in this process only, few, and without secrets."""
+"""The newest failures and notices of sign-ins in this process, for administrators; bounded, and without secrets."""
 
 from __future__ import annotations
 

@@ -253,7 +253,7 @@ class SshChecks:
         return source, owner
 
     async def _given(self, question: SshQuestion, source: KnownNode | PendingSshCheck) -> bool:
-        """Return whether an approval of the owner of this node key counts for the session."""
+        """Return whether a valid approval by the owner of this node key covers the session."""
         if not question.period:
             return False
         source_key = source.source_key if isinstance(source, PendingSshCheck) else source.node_key

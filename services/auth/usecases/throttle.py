@@ -12,7 +12,7 @@ from services.shared.rate import Buckets, Rate, network_of
 from services.shared.runtime.clock import Clock
 
 MACHINE = Rate(burst=60, per_second=1)
-"""A client whose key is refused sends about 11 requests in 5 seconds, then one every 30 seconds."""
+"""Rate for one machine key: a client with a refused key sends about 11 requests in 5 seconds, then one every 30."""
 NETWORK = Rate(burst=300, per_second=10)
 CAPACITY = 16384
 """Buckets kept of each kind, about 2 MB."""

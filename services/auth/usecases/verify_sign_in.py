@@ -1,4 +1,4 @@
-"""Verifies a sign-in: redeems the code, checks tokens, claims and entry rules, and finds or makes the user."""
+"""Verifies a sign-in: redeems the code, checks tokens, claims and entry rules, and finds or creates the user."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class VerifiedUser:
     sid: str
     """The provider's session id; empty: not sent."""
     notices: tuple[ClaimNotice, ...] = ()
-    """What was left out of the provider's claims."""
+    """Notices on claims that were not used."""
 
 
 MAX_SID = 255

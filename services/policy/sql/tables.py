@@ -1,4 +1,4 @@
-"""The tables as SQLAlchemy sees them. The migrations make them; a test holds both together."""
+"""The tables as SQLAlchemy sees them. Migrations create them; a test compares both."""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ class Identities:
         async def work(draft: Draft) -> User:
             known = await draft.transaction.link(issuer, subject)
             if known is None or known.user_id not in draft.state.users:
-                raise NotFoundError("this identity is nobody's")
+                raise NotFoundError("this identity is not linked to a user")
             user = draft.user(known.user_id)
             await draft.transaction.remove_link(issuer, subject)
             await _note(draft, user.id, actor, known.provider_id, "")

@@ -68,7 +68,7 @@ class People:
                 link = None
                 known = await _claimable(draft, person.email)
             if known is None and not create:
-                raise NotFoundError("nobody here has this identity")
+                raise NotFoundError("no user has this identity")
             user = known or User(
                 id=UserId(await draft.transaction.next_id("user")),
                 name=_free_name(draft.state, person),

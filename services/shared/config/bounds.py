@@ -18,7 +18,7 @@ class Min:
 
     lowest: Bound
     why: str = ""
-    """What would go wrong below, as a remedy; empty for none."""
+    """Effect of a lower value, as a remedy; empty: none."""
 
     def check(self, value: Any) -> None:
         """Raise `WrongValueError` for a value below."""

@@ -28,12 +28,12 @@ class KeyInfo:
 
     path: tuple[str, ...]
     default: str
-    """As one writes it; empty for none, or for one that follows from other keys."""
+    """As written in the file; empty: none, or derived from other keys."""
     meaning: str
     choices: tuple[str, ...] = ()
     secret: bool = False
     idle: bool = False
-    """Whether it is taken and changes nothing."""
+    """True if the key is accepted without effect."""
 
     @property
     def name(self) -> str:

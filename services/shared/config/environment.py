@@ -1,4 +1,4 @@
-"""What the environment adds to the file and wins over it.
+"""Reads keys from environment variables, files that they name, and credentials. They take precedence over the file.
 
 HEADSCALE_<KEY>                        every key; of further sign-in providers HEADSCALE_OIDC_PROVIDERS_<NAME>_<KEY>
 HEADSCALE_<KEY>_FILE                   secrets only: the value is in that file

@@ -36,7 +36,7 @@ VALUES: Mapping[str, str] = {
     "dns.base_domain": "tailnet.internal",
     "dns.override_local_dns": "false",
 }
-"""What a new installation sets: the guide's choices."""
+"""Values of a new installation, as the guide has them."""
 _HEAD = """\
 # Configuration of smartscale, with every key. Copy it to /etc/headscale/config.yaml, and set server_url.
 # Lines that begin with `#` and no blank are defaults: remove the `#`, also in front of the sections above.

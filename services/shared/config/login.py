@@ -12,7 +12,7 @@ from typing import Literal
 from services.shared.config.secret import secret
 
 PROVIDER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\Z")
-"""What a further provider may be called: the name stands in its redirect URL."""
+"""Form of a further provider's name, which is part of its redirect URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class ProviderGroupsConfig:
     """`oidc.groups`: what a provider's groups are called here, and whether policies know them."""
 
     enabled: bool = True
-    """Whether `group:NAME` in a policy has the provider's members; `allowed_groups` works in any case."""
+    """Use the provider's members for `group:NAME` in policies; `allowed_groups` works in any case."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """A provider's name to ours; an empty one drops the group."""
     patterns: Mapping[str, str] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class ProviderConfig:
     app_id: str = ""
     """SmartLink's App ID, for an issuer that was given without its path."""
     provider_name: str = "OIDC"
-    """What the sign-in button calls the provider."""
+    """Name of the provider on the sign-in button."""
     client_id: str = ""
     """As the provider's page names it."""
     client_secret: str = secret()
@@ -87,13 +87,13 @@ class ProviderConfig:
     client_secret_path: Path | None = None
     """Read at every use, so that a new secret needs no restart."""
     client_auth: Literal["", "client_secret_basic", "client_secret_post", "private_key_jwt"] = ""
-    """How we prove ourselves to the provider; empty: the first of these that it offers."""
+    """Client authentication at the provider; empty: the first of these that it offers."""
     private_key_path: Path | None = None
     """A PEM key in place of a secret, for private_key_jwt."""
     only_start_if_oidc_is_available: bool = True
     """`false`: start without the provider, and try again until it answers."""
     scope: tuple[str, ...] = ("openid", "profile", "email")
-    """What the provider is asked for; `groups` where `allowed_groups` or policies need them."""
+    """Scopes requested of the provider; add `groups` if `allowed_groups` or policies need them."""
     email_verified_required: bool = True
     """An address counts only when the provider vouches for it."""
     extra_params: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class ProviderConfig:
     allowed_domains: tuple[str, ...] = ()
     """Domains of e-mail addresses that may enter; `*.example.com` means subdomains. Empty: all."""
     trusted_domains: tuple[str, ...] = ()
-    """Domains whose e-mail addresses count when this provider sends them; see [Several
+    """Domains of e-mail addresses that this provider is trusted for; see [Several
     providers](sign-in.md#several-providers)."""
     allowed_users: tuple[str, ...] = ()
     """E-mail addresses that may enter. Empty: all."""
@@ -110,7 +110,7 @@ class ProviderConfig:
     auto_create_users: bool = True
     """`false`: only people who have a user already, see [Who may enter](sign-in.md#who-may-enter)."""
     expiry: timedelta | None = None
-    """How long a login keeps a node valid; zero means no expiry, unset means `node.expiry`."""
+    """Validity of a node's key after a login; zero means no expiry, unset means `node.expiry`."""
     use_expiry_from_token: bool = False
     """A device's key ends with the ID token of its sign-in."""
     pkce: OidcPkceConfig = OidcPkceConfig()
@@ -125,7 +125,7 @@ class ProviderConfig:
     ca_path: Path | None = None
     """Extra certificate authorities for the provider's TLS."""
     clock_leeway: timedelta = timedelta(seconds=60)
-    """How far the provider's clock may be off; at most ten minutes."""
+    """Maximum deviation of the provider's clock; at most ten minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

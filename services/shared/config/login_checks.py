@@ -1,4 +1,4 @@
-"""What makes no sense in `oidc`, and what of it is worth a warning: for each provider alone, and for all together."""
+"""Checks of `oidc`, for each provider alone and for all together: errors and warnings."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def login_warnings(config: Config) -> Iterator[Found]:
 
 
 def _untrusted(config: Config) -> Iterator[Found]:
-    """Further providers whose addresses or groups reach no policy, because nothing says which they may send."""
+    """Return further providers without trusted domains or groups: theirs reach no policy."""
     providers = config.oidc.in_use()
     for name, provider in list(providers.items())[1:]:
         key = key_of_provider(name)

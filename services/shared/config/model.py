@@ -91,7 +91,7 @@ class Config:
     """The whole configuration of a deployment; every process reads the same file."""
 
     server_url: str = ""
-    """What clients dial and pages link to; `http://` or `https://`."""
+    """URL that clients connect to and pages link to; `http://` or `https://`."""
     listen_addr: str = "127.0.0.1:8080"
     """Where the gateway listens for clients and browsers."""
     metrics_listen_addr: str = "127.0.0.1:9090"
@@ -107,7 +107,7 @@ class Config:
     grpc_allow_insecure: bool = False
     """Open it without TLS, for a network that is trusted otherwise."""
     trusted_proxies: tuple[str, ...] = ()
-    """CIDRs whose `X-Forwarded-For`, `X-Real-IP` and `True-Client-IP` are believed."""
+    """CIDRs of proxies; only their `X-Forwarded-For`, `X-Real-IP` and `True-Client-IP` are used."""
     unix_socket: Path = DEFAULT_SOCKET
     """Administration on this machine, without a key."""
     unix_socket_permission: int = field(default=0o770, metadata={"mode": True})

@@ -142,7 +142,7 @@ class GatewayConfig:
     max_connections: Count = 65536
     """Maximum number of tunnels."""
     max_connections_per_address: Annotated[int, Min(0)] = 0
-    """Connections from one address; zero means no limit, as behind a proxy or an office all come from one."""
+    """Maximum connections from one address; zero means no limit, as behind a proxy all come from one."""
     handshakes_per_second: Rate = 1000.0
     """Handshakes that one address may ask for each second, ten times as many at once; zero means no limit."""
     reconnects_per_second: Rate = 2.0
@@ -154,7 +154,7 @@ class GatewayConfig:
     max_handshakes: Count = 4096
     """Connections that have not finished their handshake; older ones go first."""
     handshake_timeout: Interval = timedelta(seconds=10)
-    """How long a connection may take to prove itself."""
+    """Time within which a connection must complete its handshake."""
     max_request_body: Count = 1 << 20
     """Bytes of a request body inside the tunnel."""
     max_answer_body: int = 32 << 20
@@ -162,7 +162,7 @@ class GatewayConfig:
     check_interval: Interval = timedelta(seconds=60)
     """Interval of the checks of a tunnel: a silent peer gets a PING, and is dropped at the next check."""
     idle_timeout: timedelta = timedelta(seconds=300)
-    """How long a tunnel without any request may stay."""
+    """Time after which a tunnel without a request is closed."""
     keepalive_interval: Interval = timedelta(seconds=50)
     """Silence in a map session after which the server speaks."""
     high_water: Count = 64 << 10
@@ -214,7 +214,7 @@ class CliConfig:
     address: str = ""
     """Server to administer, `host:port`; empty: the unix socket."""
     api_key: str = secret()
-    """What `headscale apikeys create` printed."""
+    """The key that `headscale apikeys create` printed."""
     timeout: timedelta = timedelta(seconds=5)
     """For each call."""
     insecure: bool = False
@@ -238,9 +238,9 @@ class TuningConfig:
     register_cache_expiration: Annotated[
         timedelta, Min(timedelta(seconds=30), "people need longer to sign in; write 15m")
     ] = timedelta(minutes=15)
-    """How long a pending login or SSH session lives."""
+    """Lifetime of a pending login or SSH session."""
     register_cache_max_entries: Count = 1024
-    """How many pending logins, and how many SSH sessions, may wait at once."""
+    """Maximum number of pending logins, and of waiting SSH sessions."""
     node_store_batch_size: int = 100
     """No effect: windows and queues follow the load."""
     node_store_batch_timeout: timedelta = timedelta(milliseconds=500)

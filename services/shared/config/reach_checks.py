@@ -23,7 +23,7 @@ def _listener(config: Config) -> Iterator[Found]:
     url, port = urlsplit(config.server_url), _port_of(config.server_url)
     host, listens_on = _listen_host(config.listen_addr), int(config.listen_addr.rpartition(":")[2])
     if serves_tls(config) is not (url.scheme == "https"):
-        return  # a proxy stands between, or the scheme is wrong, which is said elsewhere
+        return  # a proxy is in between, or the scheme is wrong, which another check reports
     if is_loopback(host) and not is_loopback(url.hostname or ""):
         what = f"is {config.listen_addr}, which only this machine reaches, and clients dial {config.server_url}"
         yield "listen_addr", what, f"write 0.0.0.0:{port}, unless a proxy on this machine passes clients on"

@@ -139,7 +139,7 @@ def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
 
 
 class _Converter:
-    """Turns the nodes of YAML into values with places. Anchors may repeat nodes, so it counts what it makes."""
+    """Converter of YAML nodes into values with places. Anchors may repeat nodes, so it limits the number of values."""
 
     def __init__(self, file: str, problems: list[ConfigProblem]) -> None:
         self._file = file

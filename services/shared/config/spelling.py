@@ -1,4 +1,4 @@
-"""How durations, file modes, and lists and mappings in one line are written."""
+"""Parses and prints durations, file modes, and lists and mappings in one line."""
 
 from __future__ import annotations
 

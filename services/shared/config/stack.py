@@ -1,4 +1,4 @@
-"""What a configuration must have for processes that run apart."""
+"""Checks what a configuration needs if its processes run separately: a bus, and a token or certificates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ MIN_LETTERS = 8
 
 
 def check_stack(config: Config) -> None:
-    """Make sure that processes find each other, and that strangers stay out.
+    """Check that processes can find each other and that access needs a credential.
 
     Raises:
-        ConfigError: the stack would have no bus, be open to strangers, or trust a token that can be guessed.
+        ConfigError: there is no bus, no credential, or a token that can be guessed.
     """
     where = str(config.source or "configuration")
     problems: list[ConfigProblem] = []

@@ -92,16 +92,16 @@ class DerpServerConfig:
     region_name: str = "Headscale Embedded DERP"
     """Name for people."""
     verify_clients: bool = True
-    """Only nodes of this tailnet may relay; one that is deleted, expires or whose owner is suspended is cut at
-    once."""
+    """Only nodes of this tailnet may relay; deleted and expired nodes and those of suspended users are
+    disconnected at once."""
     verify_clients_fail_open: bool = False
-    """Whether clients come in while the registry does not answer."""
+    """Admit clients while the registry does not answer."""
     stun_listen_addr: str = "0.0.0.0:3478"
     """UDP; empty: no STUN."""
     private_key_path: Path = Path()
     """The relay's own key; made at the first start."""
     automatically_add_embedded_derp_region: bool = True
-    """Whether the DERP map has this relay; `false` leaves that to `derp.paths`, `derp.urls` or the policy."""
+    """Add this relay to the DERP map; `false` leaves that to `derp.paths`, `derp.urls` or the policy."""
     ipv4: str = ""
     """Address in the DERP map; empty: clients resolve the name."""
     ipv6: str = ""
@@ -153,7 +153,7 @@ class EphemeralConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HaConfig:
-    """`node.routes.ha`: how a lost router is noticed whose routes another node can take over."""
+    """`node.routes.ha`: detection of lost routers with routes that another node can take over."""
 
     probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=5)
     """Time between two probes of one router. Headscale has 10s, which would take 15s to notice a cut link."""
@@ -178,7 +178,7 @@ class NodeConfig:
     """`node`: lifetimes."""
 
     expiry: timedelta = timedelta(0)
-    """How long a node key stays valid; zero means no expiry."""
+    """Validity of a node key; zero means no expiry."""
     ephemeral: EphemeralConfig = EphemeralConfig()
     routes: RoutesConfig = RoutesConfig()
 

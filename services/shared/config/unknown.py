@@ -52,7 +52,7 @@ _LONG = 9
 
 @dataclass(frozen=True, slots=True)
 class KeyVerdict:
-    """What an unknown key gets: refusal or warning, and what was meant (empty where that is not sure)."""
+    """The verdict on an unknown key: refused or ignored, and the key that was probably meant (empty: unclear)."""
 
     refused: bool
     what: str

@@ -73,7 +73,7 @@ def _members(given: Given) -> Mapping[str, Given] | None:
 
 
 class SectionReader:
-    """Builds the typed tree. Problems and unknown keys go to one list each, with their places."""
+    """Reader of the typed tree; it collects problems and unknown keys with their places."""
 
     def __init__(self, base: Path, env: Mapping[str, str], problems: list[ConfigProblem]) -> None:
         self._base = base

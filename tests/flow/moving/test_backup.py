@@ -155,7 +155,7 @@ async def test_a_damaged_backup_changes_nothing(ours: Config, tmp_path: Path) ->
         for name, content in members.items():
             archive.writestr(name, content)
     other = elsewhere(ours, tmp_path / "other")
-    with pytest.raises(CommandError, match="not the one that was written"):
+    with pytest.raises(CommandError, match="differs from its digest in the manifest"):
         await restore(other, backup, force=False, progress=quiet)
     assert not (tmp_path / "other").exists()
 

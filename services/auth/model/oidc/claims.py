@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 Document = Mapping[str, Any]
 
 MAX_TEXT = 320
-"""Characters of a name; 320 is the longest e-mail address (RFC 5321: 64 + 1 + 255)."""
+"""Maximum characters of a name; 320 is the longest e-mail address (RFC 5321: 64 + 1 + 255)."""
 MAX_URL = 2048
 
 _KINDS = {
@@ -67,7 +67,7 @@ def kind_of(value: Any) -> str:
 
 
 def cleaned(text: str) -> str:
-    """Text on one line without control and format characters, which could make one name look like another."""
+    """Return a text on one line without control and format characters, which could make one name look like another."""
     kept = "".join(mark for mark in text if unicodedata.category(mark) not in ("Cc", "Cf", "Cs", "Zl", "Zp", "Co"))
     return " ".join(kept.split())
 

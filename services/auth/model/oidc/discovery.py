@@ -95,14 +95,14 @@ def effective_issuer(issuer: str, app_id: str) -> str:
 
 
 def issuer_hint(issuer: str) -> str:
-    """What to check in the configured issuer when no provider description is found below it."""
+    """Return what to check in the configured issuer if no metadata is found below it."""
     if urlsplit(issuer).path.strip("/"):
         return "compare the path in oidc.issuer with the issuer on the provider's page"
     return f'SmartLink\'s issuer has the App ID in its path: oidc.issuer: "{issuer}/api/oidc/[appid]"'
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port."""
+    """Return scheme, host and port of a URL."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}".lower()
 
@@ -157,7 +157,7 @@ def read_metadata(configured: str, effective: str, document: object) -> Metadata
 
 
 def _check_issuer(configured: str, effective: str, stated: str, endpoints: Sequence[str]) -> bool:
-    """Return whether the second case applies; raises if none does."""
+    """Check the issuer of the document. Returns whether the second case applies; raises SignInError if none does."""
     if stated in (configured, effective):
         return False
     if configured.rstrip("/") == stated.rstrip("/") and configured.rstrip("/") == effective:

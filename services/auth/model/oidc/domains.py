@@ -1,4 +1,4 @@
-"""Domains of e-mail addresses, compared as DNS compares them: without case, in their ASCII form."""
+"""Compares domains of e-mail addresses as DNS does: without case, in their ASCII form."""
 
 from __future__ import annotations
 

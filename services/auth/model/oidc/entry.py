@@ -1,4 +1,4 @@
-"""Decides who may enter, and under which name. Every list that the configuration has must be met."""
+"""The entry rules of a provider: checks an identity against the configured lists, and derives the user's name."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from services.auth.model.oidc.refusal import RefusalReason, SignInError
 _FIELD = re.compile(r"\{([^{}]*)\}")
 MAX_NAMESPACE = 200
 SHOWN_GROUPS = 5
-"""Groups of an account that a refusal names."""
+"""Maximum number of an account's groups that a refusal names."""
 _FIELDS = frozenset({"email", "email_local", "username", "name", "sub"})
 
 
 @dataclass(frozen=True, slots=True)
 class EntryRules:
-    """Who may enter, by the configuration of one provider."""
+    """The entry rules of one provider, from the configuration."""
 
     domains: tuple[str, ...] = ()
     users: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ def _sent(identity: ProviderIdentity) -> str:
 
 
 def group_hints(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
-    """What to change where a sent group differs from an allowed one only in case, path or host; for the log."""
+    """Return hints where a sent group differs from an allowed one only in case, path or host; for the log."""
     pairs = similar_names(identity.groups or (), rules.groups)
     return tuple(
         f"allowed_groups has {wanted!r}, the provider sent {sent!r}; names must be equal" for sent, wanted in pairs
@@ -85,7 +85,7 @@ def group_hints(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...
 
 
 def email_notices(identity: ProviderIdentity, rules: EntryRules) -> tuple[ClaimNotice, ...]:
-    """What is left out of an identity because the provider does not say that its address is verified."""
+    """Return notices on the parts of an identity that are unused because its address is not marked as verified."""
     if not identity.email or trusted_email(identity, rules):
         return ()
     text = "the e-mail address was left out: the provider does not say that it is verified"
@@ -104,7 +104,7 @@ def needs_more(identity: ProviderIdentity, rules: EntryRules) -> bool:
 
 
 def trusted_email(person: ProviderIdentity, rules: EntryRules) -> str:
-    """Return the address that policies may match; empty if the provider does not say that it is verified."""
+    """Return the address that policies may match; empty if the provider does not mark it as verified."""
     return person.email if person.email_verified or not rules.email_verified_required else ""
 
 
@@ -135,7 +135,7 @@ def namespace_for(person: ProviderIdentity, rules: EntryRules) -> str:
 
 
 def names_for(identity: ProviderIdentity, rules: EntryRules) -> tuple[str, ...]:
-    """Names to try for a new user, the best first, each once.
+    """Return the candidates for a new user's name, the best first, each once.
 
     A name with an @ must be the account's own verified address, because a policy reads it as one. Of any other such
     account name (an Entra ID UPN, a Kanidm SPN) the part before the @ counts, and of `DOMAIN\\name` the part after it.
@@ -164,7 +164,7 @@ def check_format(template: str) -> None:
 
 
 def fill(template: str, person: ProviderIdentity, email: str) -> str:
-    """Fill in a name format; empty if a placeholder has no value."""
+    """Fill in a name format; returns empty if a placeholder has no value."""
     known = {
         "email": email,
         "email_local": email.rpartition("@")[0],

@@ -80,14 +80,14 @@ class SignInFlow:
     """The browser was sent to the provider again, for fewer scopes."""
     kind: FlowKind = FlowKind.LOGIN
     notices: tuple[str, ...] = ()
-    """What was left out of the provider's claims and why, for people."""
+    """Claims that were not used and why, for people."""
 
     def alive(self, now: datetime) -> bool:
-        """Return whether it has not expired."""
+        """Return whether the sign-in has not expired."""
         return now < self.expires_at
 
     def stuck(self, now: datetime) -> bool:
-        """Return whether the instance that checked it must have died."""
+        """Return whether the instance that was checking it has died: it took longer than `CHECKING_LASTS`."""
         return self.state is FlowState.CHECKING and (self.changed_at or self.created_at) + CHECKING_LASTS <= now
 
     def at(self, state: FlowState, now: datetime) -> Self:
@@ -134,7 +134,7 @@ def flow_id_of(state: str) -> str | None:
 
 
 def digest(purpose: str, secret: str) -> str:
-    """Return the digest that is stored of a secret."""
+    """Return the digest of a secret, which is stored in its place."""
     return hmac.new(secret.encode(), purpose.encode(), hashlib.sha256).hexdigest()
 
 
@@ -145,5 +145,5 @@ def derived(purpose: str, secret: str) -> str:
 
 
 def same(left: str, right: str) -> bool:
-    """Compare in constant time."""
+    """Return whether two secrets are equal; compares in constant time."""
     return hmac.compare_digest(left.encode(), right.encode())

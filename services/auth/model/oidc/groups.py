@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 MAX_NAME = 256
 MAX_GROUPS = 1000
-"""Groups of one identity that are kept, as in the registry."""
+"""Maximum number of groups stored for one identity, as in the registry."""
 RESERVED = "namespace:"
-"""Prefix of the groups that stand for a namespace claim; no provider's group may use it."""
+"""Prefix of groups that represent a namespace claim; a provider's own group may not have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,10 @@ class GroupNames:
     patterns: tuple[tuple[re.Pattern[str], str], ...] = ()
     """Regular expressions that match a whole name, the first counts; mapped to an empty one, the group is dropped."""
     prefix: str = ""
-    """Put before names that neither changed."""
+    """Prefix of names that neither mapping changed."""
 
     def translate(self, sent: Iterable[str]) -> tuple[str, ...]:
-        """Our names of a provider's groups, sorted, each once. Names longer than `MAX_NAME` are left out."""
+        """Return our names for a provider's groups, sorted, each once. Names longer than `MAX_NAME` are left out."""
         named = {self._one(name) for name in sent}
         return tuple(sorted(name for name in named if 0 < len(name) <= MAX_NAME and not name.startswith(RESERVED)))
 
@@ -39,14 +39,14 @@ class GroupNames:
 
 
 def within_limit(groups: tuple[str, ...], needed: Collection[str]) -> tuple[str, ...]:
-    """At most `MAX_GROUPS` of them, sorted: first those that the configuration names, then by the alphabet."""
+    """Return at most `MAX_GROUPS` groups, sorted: those named in the configuration take precedence."""
     if len(groups) <= MAX_GROUPS:
         return groups
     return tuple(sorted(sorted(groups, key=lambda name: (name not in needed, name))[:MAX_GROUPS]))
 
 
 def similar_names(sent: Iterable[str], wanted: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs (sent, wanted) that differ only in case, in a path before the name, or in a host after an @."""
+    """Return pairs (sent, wanted) that differ only in case, in a path before the name, or in a host after an @."""
 
     def bare(name: str) -> str:
         return name.rpartition("/")[2].partition("@")[0].casefold()

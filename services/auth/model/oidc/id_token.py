@@ -20,9 +20,9 @@ from services.auth.model.oidc.keys import KeySet
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
 
 MAX_TOKEN = 512 * 1024
-"""Characters of a token. Pictures as data: URIs and thousands of groups make large ones; HTTP answers end at 1 MiB."""
+"""Maximum characters of a token. Pictures as data: URIs and thousands of groups make large ones."""
 MAX_HEADER = 16 * 1024
-"""Bytes of its header, where some providers put a chain of certificates (x5c)."""
+"""Maximum bytes of its header, where some providers put a chain of certificates (x5c)."""
 MAX_SUBJECT = 255
 MAX_AGE = timedelta(minutes=10)
 """Greatest age of a token, which is issued for this request."""
@@ -31,7 +31,7 @@ _HASHES = {"256": hashlib.sha256, "384": hashlib.sha384, "512": hashlib.sha512}
 
 @dataclass(frozen=True, slots=True)
 class TokenExpectations:
-    """What a token must match."""
+    """The values that a token must match."""
 
     issuer: str
     client_id: str
@@ -40,7 +40,7 @@ class TokenExpectations:
     leeway: timedelta
     access_token: str = ""
     max_age: timedelta | None = None
-    """How long ago the person may have authenticated at the provider; None: any time."""
+    """Maximum time since the person authenticated at the provider; None: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""From a provider's documents to the identity that it describes: which claim carries what, and which document counts.
+"""Reads an identity from a provider's documents: by which claims, and which document takes precedence.
 
 User info is fetched after the ID token and is more complete, so it wins claim by claim. An address and whether it is
-verified are read from the same document: from two, one could make the other's address appear verified. What cannot be
-used is left out and noted; it never ends the sign-in by itself.
+verified are read from the same document: from two, one could make the other's address appear verified. Unusable
+claims are left out and noted; they never end the sign-in by themselves.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LIST_OF_NAMES = "let the provider send a list of names, or set {key}.claims.gro
 
 @dataclass(frozen=True, slots=True)
 class ClaimNames:
-    """Which claim carries what; a name that no claim has literally is a dotted path."""
+    """The claim for each attribute; a name that no claim has literally is a dotted path."""
 
     email: str = "email"
     name: str = "name"
@@ -57,11 +57,11 @@ class ProviderIdentity:
     """The kind of the groups claim if no names can be read from it, such as "a number"; else empty."""
     claims: Mapping[str, Any] | None = None
     notices: tuple[ClaimNotice, ...] = ()
-    """What was left out."""
+    """Notices on claims that were not used."""
 
 
 def read_identity(issuer: str, subject: str, documents: Sequence[Document], names: ClaimNames) -> ProviderIdentity:
-    """Read an identity; the first document that has a claim counts for it."""
+    """Read an identity; each claim is taken from the first document that has it."""
     email, verified, malformed = _email(documents, names.email)
     elsewhere = any(
         document.get("hasgroups") is True or names.groups in _mapping(document.get("_claim_names"))
@@ -92,12 +92,12 @@ def read_identity(issuer: str, subject: str, documents: Sequence[Document], name
 
 
 def account_text(identity: ProviderIdentity) -> str:
-    """What the provider calls the account, for the person who used it; not verified for any other use."""
+    """Return the provider's name for the account, to show to the person; unverified, for no other use."""
     return identity.email or identity.username or identity.name
 
 
 def _email(documents: Sequence[Document], claim: str) -> tuple[str, bool, ClaimNotice | None]:
-    """Return the address, whether it is verified, and what to say if it is none."""
+    """Return the address, whether it is verified, and the notices if it is unusable."""
     for document in documents:
         email = text_of(claim_at(document, claim))
         if not email:

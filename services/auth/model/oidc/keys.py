@@ -1,4 +1,4 @@
-"""A provider's public keys, and the rule which of them verifies a token."""
+"""A provider's public keys (JWK set): reads them, and selects the one that verifies a token."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ProviderKey:
     key: PublicKey
 
     def fits(self, alg: str) -> bool:
-        """Return whether it can verify signatures of this algorithm."""
+        """Return whether the key can verify signatures of this algorithm."""
         if self.alg and self.alg != alg:
             return False
         if alg in _CURVES:
@@ -86,7 +86,7 @@ def read_keys(document: object) -> KeySet:
 def _read_key(item: object) -> ProviderKey | None:
     if not isinstance(item, dict) or item.get("use", "sig") != "sig" or "d" in item:
         return None
-    # Late: a server without a provider reads no keys, and need not load what reads them.
+    # Imported late: a server without a provider reads no keys.
     from joserfc.errors import JoseError
     from joserfc.jwk import ECKey, OKPKey, RSAKey
 

@@ -1,4 +1,4 @@
-"""What a sign-in left out of a provider's documents without failing. The log, the page and the doctor show it."""
+"""Notices: claims that a sign-in did not use, without failing. The log, the page and the doctor show them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class ClaimNotice:
     claim: str
     """Its name at the provider."""
     text: str
-    """What was left out and why, for people; repeats no value that the provider marks as unverified."""
+    """The part that was not used and why, for people; repeats no value that the provider marks as unverified."""
     remedy: str
-    """What to change, and where; `{key}` stands for the provider's section of the configuration."""
+    """The remedy; `{key}` is replaced by the provider's section of the configuration."""
 
     def remedy_for(self, key: str) -> str:
         """Return the remedy with the section that it applies to, such as `oidc` or `oidc.providers.NAME`."""

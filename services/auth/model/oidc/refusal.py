@@ -1,4 +1,4 @@
-"""Why a sign-in is refused: one stable code for each reason, shared by the log, the page, the doctor and the API."""
+"""Reasons of refused sign-ins: one stable code for each, shared by the log, the page, the doctor and the API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class RefusalReason(Enum):
-    """What went wrong. The values are public and stable: people search for them."""
+    """The reason of a refusal. The values are public and stable: people search for them."""
 
     # The provider cannot be used.
     PROVIDER_UNREACHABLE = "provider-unreachable"

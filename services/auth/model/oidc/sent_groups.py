@@ -6,7 +6,7 @@
     [{"id": "1", "name": "dev"}]                      objects (SCIM-shaped providers)
     {"dev": {"2389": "example.com"}}                  roles as members of one object (Zitadel)
 
-Entries that hold no name are left out and counted. A claim of another kind leaves the groups unknown.
+Entries without a name are left out and counted. A claim of another kind leaves the groups unknown.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import msgspec
 from services.auth.model.oidc.claims import cleaned, kind_of
 
 MAX_SENT = 20_000
-"""Entries that are read; more do not fit into the largest document that is accepted."""
+"""Maximum number of entries read; more do not fit into the largest accepted document."""
 MAX_NAME = 256
 """Characters of a group's name, as in the registry."""
 _NAME_MEMBERS = ("name", "displayName", "display", "value", "display_name", "path", "cn", "slug")
@@ -33,15 +33,15 @@ class SentGroups:
     """The groups of one account as the provider sends them."""
 
     names: tuple[str, ...] | None
-    """Sorted, each once; None if the claim is missing or cannot hold names."""
+    """Sorted, each once; None if the claim is missing or has no names."""
     entries: int = 0
-    """How many entries the claim has."""
+    """Number of entries of the claim."""
     unusable: tuple[str, ...] = ()
-    """Why entries were left out, one text for each kind of reason."""
+    """Reasons why entries were left out, one text for each kind."""
     dropped: int = 0
-    """How many were left out."""
+    """Number of entries left out."""
     kind: str = ""
-    """The kind of the claim if it cannot hold names, such as "a number"; else empty."""
+    """The kind of the claim if it has no names, such as "a number"; else empty."""
 
 
 def read_sent_groups(value: Any) -> SentGroups:
@@ -85,7 +85,7 @@ def _listed(text: str) -> list[Any]:
 
 
 def _name(entry: Any) -> tuple[str, str]:
-    """Return the name in an entry, and why there is none that can be used."""
+    """Return the name in an entry, or the reason why it has no usable one."""
     if isinstance(entry, Mapping):
         found = _member(entry)
         if not found:

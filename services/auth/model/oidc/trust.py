@@ -1,4 +1,4 @@
-"""What one provider's word counts for where there are several: which addresses and groups of it policies may read.
+"""Limits of trust between several providers: which addresses and groups of each may reach policies.
 
 Entry lists belong to one provider and are checked on what it sends. Addresses and groups reach policies that all
 providers share: without a limit, any provider could send the address of another one's administrator, or its groups.
@@ -21,12 +21,12 @@ class ProviderTrust:
     """The limits of one provider; by default there are none, as for the only provider."""
 
     domains: tuple[str, ...] | None = None
-    """Domains whose addresses count; None: any."""
+    """Trusted domains of addresses; None: any."""
     groups: tuple[str, ...] | None = None
-    """Our names of the groups that count, `*` standing for any characters; None: any."""
+    """Our names of the trusted groups; `*` matches any characters; None: any."""
 
     def limit(self, identity: ProviderIdentity) -> ProviderIdentity:
-        """Return the identity without the address and the groups that do not count, each with a notice."""
+        """Return the identity without an untrusted address and untrusted groups, each with a notice."""
         notices = list(identity.notices)
         email, groups = identity.email, identity.groups
         if email and not self.has_domain(domain_of(email)):
@@ -44,15 +44,15 @@ class ProviderTrust:
         return replace(identity, email=email, groups=groups, notices=tuple(notices))
 
     def has_domain(self, domain: str) -> bool:
-        """Return whether addresses of this domain count."""
+        """Return whether addresses of this domain are trusted."""
         return self.domains is None or any(within(domain, allowed) for allowed in self.domains)
 
     def has_group(self, name: str) -> bool:
-        """Return whether a group of ours counts when this provider names it."""
+        """Return whether one of our groups is trusted from this provider."""
         return self.groups is None or any(fnmatchcase(name, allowed) for allowed in self.groups)
 
     def has_namespace(self, namespace: str) -> bool:
-        """Return whether a namespace counts: it stands in policies as a group."""
+        """Return whether a namespace is trusted: policies see it as a group."""
         return self.has_group(RESERVED + namespace)
 
 
@@ -61,7 +61,7 @@ UNLIMITED = ProviderTrust()
 
 @dataclass(frozen=True, slots=True)
 class StatedTrust:
-    """What the configuration states for one provider, before it is compared with the others."""
+    """The configured trust of one provider, before it is compared with the others'."""
 
     trusted_domains: tuple[str, ...]
     allowed_domains: tuple[str, ...]
@@ -72,11 +72,11 @@ class StatedTrust:
     allowed_groups: tuple[str, ...]
 
     def domains(self) -> tuple[str, ...]:
-        """Return every domain that it names."""
+        """Return every domain named in it."""
         return (*self.trusted_domains, *self.allowed_domains)
 
     def group_names(self) -> tuple[str, ...]:
-        """Return every group that it names."""
+        """Return every group named in it."""
         return (*self.allow, *self.mapped, *self.allowed_groups)
 
 

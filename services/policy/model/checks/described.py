@@ -1,4 +1,4 @@
-"""Typed access to the values of a described tailnet; wrong ones are refused with their place."""
+"""Reads typed values of a described tailnet, for `topology`; refuses wrong ones with their place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TopologyError(ValueError):
 
 
 def read_scalar(value: object, where: str) -> str:
-    """Return a value as posture attributes have it."""
+    """Return a scalar as the text that posture attributes have."""
     if isinstance(value, Mapping | list):
         raise TopologyError(f"{where}: expected text, a number, true or false")
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -17,7 +17,7 @@ _NEAR = 20
 
 @dataclass(frozen=True, slots=True)
 class AccessQuestion:
-    """A query whether a node may reach some addresses."""
+    """The question whether a node may reach some addresses."""
 
     source: int
     target: Spans
@@ -36,7 +36,7 @@ class Explanation:
 
 
 class Explainer:
-    """Explains one compiled policy on one tailnet."""
+    """Explainer of one compiled policy on one tailnet."""
 
     def __init__(self, policy: CompiledPolicy, directory: Directory) -> None:
         self._policy = policy

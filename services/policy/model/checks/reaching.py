@@ -1,7 +1,7 @@
 """Reachability between names: whether every address of one name reaches another, by the rules of all nodes.
 
 Rules are bits of a number, as in `services.shared.access.matching`. Addresses that are sources of the same rules, and
-belong to one user where some rule goes to `autogroup:self`, are asked about once.
+belong to one user if some rule goes to `autogroup:self`, are evaluated once.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SourceAddresses:
     rules: int
     """Rules that they are a source of."""
     owned: frozenset[Owned] = frozenset()
-    """Whose devices they are, where some rule goes to `autogroup:self`."""
+    """Their owners, if some rule goes to `autogroup:self`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Reaching:
     def sources(self, alias: Alias, attributes: Attributes | None) -> frozenset[SourceAddresses]:
         """Return the classes of a name's addresses as sources; none when it has none.
 
-        Attributes stand in for those that its nodes have.
+        `attributes` replace those of its nodes.
         """
         key = alias, attributes
         if key not in self._sources:
@@ -102,7 +102,7 @@ class Reaching:
     # Rules
 
     def _open(self, protocols: tuple[int, ...], port: int) -> int:
-        """Rules that open a port for one of the protocols."""
+        """Return the rules that open a port for one of the protocols."""
         key = protocols, port
         if key not in self._opening:
             wanted = set(protocols)
@@ -113,7 +113,7 @@ class Reaching:
         return self._matching.postures_met(one) if attributes is None else self._met_with(attributes)
 
     def _met_with(self, attributes: Attributes) -> int:
-        """Rules whose postures these attributes meet."""
+        """Return the rules with postures that these attributes meet."""
         if attributes not in self._met_by:
             given = dict(attributes)
             passed = {posture.name for posture in self._postures.values() if meets(posture, given)}
@@ -125,7 +125,7 @@ class Reaching:
     # Sources
 
     def _at_each_place(self, one: Member, attributes: Attributes | None) -> list[int]:
-        """Rules that a node is a source of, for each of its addresses."""
+        """Return the rules that a node is a source of, for each of its addresses."""
         named, met = self._matching.source_identities.get(one.identity, 0), self._met(one, attributes)
         segments = self._matching.source_segments
         return [(named | segments.at(place)) & met for place in one.places]
@@ -195,7 +195,7 @@ class Reaching:
 
 
 def _any(masks: Iterable[int]) -> int:
-    """Return all bits of some numbers together."""
+    """Return the bitwise or of some numbers."""
     found = 0
     for mask in masks:
         found |= mask

@@ -1,4 +1,4 @@
-"""Refuses a policy whose user references are ambiguous in the tailnet: a name that several users answer to."""
+"""Refuses policies with ambiguous user references: a name that several users of the tailnet have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_REPORTED = 100
 
 
 def check_users(policy: CompiledPolicy, users: tuple[AccessUser, ...]) -> None:
-    """Refuse a policy with a name that several users answer to. Raises: `PolicyError`."""
+    """Refuse a policy with a name that fits several users. Raises: `PolicyError`."""
     directory = Directory(policy, users, ())
     problems = []
     for token in sorted({*_tokens(policy)}):

@@ -100,7 +100,7 @@ class SshTests:
         yield from (line for _, line in sorted(unmet, key=lambda one: one[0]))
 
     def _ssh_for(self, attributes: Attributes | None) -> SshRules:
-        """Return the rules; attributes stand in for those of every source."""
+        """Return the SSH rules; `attributes` replace those of every source."""
         if attributes not in self._ssh:
             rules: Sequence[SshRule] = self._document.policy.ssh
             if attributes is not None:
@@ -142,14 +142,14 @@ class SshTests:
         return self._targets[key]
 
     def _own(self, source: Alias, target: Member) -> Addresses:
-        """For `autogroup:self` only the devices of the target's own user are asked about."""
+        """Return the sources to test; for `autogroup:self` only the devices of the target's own user."""
         if source.kind in IDENTITY_KINDS:
             return self._verdicts.addresses(target.identity, self._directory.by_identity[target.identity])
         own = [one for one in self._members(source) if one.identity == target.identity]
         return self._verdicts.addresses((source, target.identity), own)
 
     def _unmet(self, test: SshTest, sources: Addresses, runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
-        """Logins of a test that do not go as it says, and how they go."""
+        """Return the logins of a test that differ from its expectation, with their actual result."""
         every, any_ = self._verdicts.every, self._verdicts.any
         for login in test.accept:
             if not login or not every(sources, runs, login, check_only=False):

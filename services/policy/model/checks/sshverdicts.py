@@ -13,7 +13,7 @@ from services.shared.access.directory import Member
 
 Addresses = frozenset[str]
 Run = Sequence[dict[str, Any]]
-"""Some rules, which several policies may have in common; see `services.shared.access.ssh`."""
+"""A run of rules that several policies may share; see `services.shared.access.ssh`."""
 
 _SHORT = 2
 """Runs with at most this many rules are not cached."""
@@ -22,7 +22,7 @@ _SMALL = 64
 
 
 class Verdicts:
-    """Cached verdicts about some policies, whose rules must not change meanwhile."""
+    """Cached verdicts about some policies; their rules must not change meanwhile."""
 
     def __init__(self) -> None:
         self._addresses: dict[Hashable, Addresses] = {}

@@ -1,4 +1,4 @@
-"""Runs a policy's own tests against a tailnet, before the policy is put in force.
+"""Runs a policy's `tests` against a tailnet before the policy is put in force; `sshtesting` has its `sshTests`.
 
 The first line of a failure is the hosted service's complete text; the following lines have the expectations.
 """
@@ -39,7 +39,7 @@ def run_tests(
     prefixes: Sequence[str] = (),
     services: Iterable[AccessService] = (),
 ) -> tuple[Problem, ...]:
-    """Run `tests` and `sshTests`. Returns a warning for each tag whose tests wait for its first node.
+    """Run `tests` and `sshTests`. Returns a warning for each tag in tests that no node has yet.
 
     Such a test cannot fail the policy: no node may have a tag before the policy that defines it is in force.
 
@@ -140,7 +140,7 @@ class AccessTests:
         return self._reaching.reach(self._reaching.sources(source, test.attributes), alias, protocols, port)
 
     def _self_allowed(self, test: AccessTest, source: Alias, protocols: tuple[int, ...], port: int) -> bool:
-        """`autogroup:self` means, for each device of the source, the devices of the same user."""
+        """Return whether each device of the source reaches the devices of the same user (`autogroup:self`)."""
         if source.kind not in IDENTITY_KINDS:
             raise _BrokenError("autogroup:self needs a source that names people")
         devices = self._reaching.own_devices(source, test.attributes)

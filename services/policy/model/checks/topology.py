@@ -105,7 +105,7 @@ def _provider(value: object) -> ProviderGroups | None:
 
 
 def _ids(given: Sequence[object], where: str) -> list[int]:
-    """1, 2, 3, … in the order of the ids that are given; their place stands in where none is."""
+    """Return ids 1, 2, 3, … in the order of the given ids, or by place in the list where none is given."""
     read = [None if one in (None, "") else read_number(one, f"{where}[{index}].id") for index, one in enumerate(given)]
     positive = [one for one in read if one]
     if len(set(positive)) != len(positive):
@@ -121,7 +121,7 @@ def _users(items: Sequence[object]) -> tuple[AccessUser, ...]:
 
 
 def _suspended(items: Sequence[object], users: Sequence[AccessUser]) -> frozenset[int]:
-    """Ids of the users whose nodes have no access."""
+    """Return the ids of suspended users."""
     return frozenset(
         user.id
         for index, (item, user) in enumerate(zip(items, users, strict=True))

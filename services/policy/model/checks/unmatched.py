@@ -1,7 +1,7 @@
-"""Names of people in a policy that name nobody in the tailnet: warnings, each with its place. Refuses nothing.
+"""Warns of names in a policy that select no user of the tailnet, each with its place. Refuses nothing.
 
-A person may be named before the first sign-in, so this is no error. Often it is one all the same: an address that is
-misspelt, or a user who was renamed.
+A person may be named before the first sign-in, so this is no error. Often it is a mistake all the same: a misspelt
+address, or a renamed user.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ def unmatched(document: Document, users: Iterable[AccessUser]) -> tuple[Problem,
 def _message(alias: Alias) -> str:
     name = spell(alias)
     if alias.kind is AliasKind.DOMAIN:
-        return f'"{name}" matches no user: nobody here has an address in that domain yet'
-    return f'"{name}" matches no user: nobody here has that name or address yet'
+        return f'"{name}" matches no user: no user has an address in that domain yet'
+    return f'"{name}" matches no user: no user has that name or address yet'

@@ -17,7 +17,7 @@ _AUTOGROUP_KINDS = frozenset(
 
 
 class AclReader:
-    """Reads the access rules of one document."""
+    """Reader of the access rules of one document."""
 
     def __init__(self, reader: FieldReader, ends: Ends, postures: Postures) -> None:
         self._reader = reader

@@ -22,7 +22,7 @@ RANDOMIZE_CLIENT_PORT = NodeAttributes((ANYONE,), ("randomize-client-port",), or
 
 
 class AttributeReader:
-    """Reads node attributes of one document."""
+    """Reader of the node attributes of one document."""
 
     def __init__(self, reader: FieldReader, names: Names) -> None:
         self._reader = reader

@@ -33,7 +33,7 @@ _REGION_ID = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
 
 
 class DerpMapReader:
-    """Reads the map of one document."""
+    """Reader of the `derpMap` of one document."""
 
     def __init__(self, reader: FieldReader) -> None:
         self._reader = reader
@@ -139,7 +139,7 @@ class DerpMapReader:
 
 
 def _number(value: Value) -> float | None:
-    """Return a number as HuJSON has it, or as YAML writes it."""
+    """Return a number of HuJSON, or one that YAML has as text."""
     data = to_json(value)
     if isinstance(data, bool) or not isinstance(data, int | float):
         return None

@@ -24,7 +24,7 @@ _CAPABILITY = re.compile(r"[^/:\s]+/\S+")
 
 
 class GrantReader:
-    """Reads the grants of one document."""
+    """Reader of the grants of one document."""
 
     def __init__(self, reader: FieldReader, names: Names, ends: Ends, postures: Postures) -> None:
         self._reader = reader

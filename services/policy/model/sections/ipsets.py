@@ -8,13 +8,13 @@ from services.policy.model.text.tree import ObjectMember, Value
 from services.shared.access.ranges import INTERNET, Span, Spans, coalesce, overlap, show, span, subtract
 
 MAX_IPSET_STEPS = 500
-"""Turns between adding and removing in one ipset."""
+"""Maximum number of alternations between adding and removing in one ipset."""
 MAX_IPSET_RANGES = 200_000
 """Ranges of all ipsets together."""
 
 
 class IpsetReader:
-    """Reads the ipsets of one document into its `Names`."""
+    """Reader of the ipsets of one document, into its `Names`."""
 
     def __init__(self, reader: FieldReader, names: Names) -> None:
         self._reader = reader
@@ -65,7 +65,7 @@ class IpsetReader:
         done: dict[str, Spans],
         above: tuple[str, ...],
     ) -> tuple[Spans, bool]:
-        """Carry out additions and removals; neighbouring ones of a kind are one step. Also whether internet is left."""
+        """Apply additions and removals; adjacent ones of a kind are one step. Also returns whether internet is left."""
         removes = any(str(item.data).startswith("remove ") for item in items)
         steps: list[tuple[str, list[Span]]] = []
         internet: set[int] = set()
@@ -117,7 +117,7 @@ class IpsetReader:
 
 
 def _range(text: str) -> str | None:
-    """``first-last``, its canonical form; None when it is none."""
+    """Return the canonical form of ``first-last``, or None if the text is not one."""
     first, dash, last = (part.strip() for part in text.partition("-"))
     if not dash or literal(first) is None or literal(last) is None or "/" in text:
         return None

@@ -1,4 +1,4 @@
-"""The names that a document defines, and the classification of a name in a rule."""
+"""The names that a document defines, filled by its sections; classifies each name in a rule as an alias."""
 
 from __future__ import annotations
 

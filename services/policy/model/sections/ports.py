@@ -1,4 +1,4 @@
-"""Protocols and ports as rules spell them. Refusals carry the hosted service's wording."""
+"""Parses protocols and ports of rules. Refusals have the hosted service's wording."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROTOCOLS = {
 }
 WITH_PORTS = frozenset({6, 17, 132})
 DEFAULT_PROTOCOLS = (6, 17, 1, 58)
-"""What the client allows when a rule names no protocol."""
+"""Protocols that the client allows if a rule names none."""
 
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _MAX_RANGES = 1000
@@ -86,7 +86,7 @@ def parse_protocol(text: str) -> int:
 
 
 def check_ports(protocol: int, name: str, ports: tuple[PortRange, ...]) -> None:
-    """Only TCP, UDP and SCTP have ports. Raises `ValueError` when others are given some."""
+    """Check that only TCP, UDP and SCTP are given ports. Raises `ValueError` otherwise."""
     if protocol not in WITH_PORTS and ports != ALL_PORTS:
         raise ValueError(f'protocol does not support specific ports: "{name}", only "*" is allowed')
 

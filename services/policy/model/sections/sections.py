@@ -25,7 +25,7 @@ _NO_MEMBERS = ("user:*@", "tag:", "autogroup:", "localpart:", "ipset:", "svc:")
 
 
 class Sections:
-    """Reads the defining sections of one document into `Names` and compiled parts."""
+    """Reader of the defining sections of one document, into `Names` and compiled parts."""
 
     def __init__(self, reader: FieldReader, names: Names) -> None:
         self._reader = reader

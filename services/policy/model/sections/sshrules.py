@@ -45,7 +45,7 @@ _WILDCARD = (
 
 
 class SshReader:
-    """Reads SSH rules of one document."""
+    """Reader of the SSH rules of one document."""
 
     def __init__(self, reader: FieldReader, names: Names, postures: Postures) -> None:
         self._reader = reader
@@ -136,7 +136,7 @@ class SshReader:
         return tuple(made)
 
     def _alias(self, text: str, where: str, at: int) -> Alias | None:
-        """None when the name is refused, and for `autogroup:nonroot`, which only stands among `users`."""
+        """Classify a name. Returns None if it is refused, and for `autogroup:nonroot`, which only `users` may have."""
         if text == NONROOT:
             return None
         try:
@@ -146,7 +146,7 @@ class SshReader:
             return None
 
     def _check_pairs(self, source: tuple[Alias, ...], destination: tuple[Alias, ...], where: str, at: int) -> None:
-        """Sources and destinations that may not stand together."""
+        """Refuse sources and destinations that may not be combined."""
         has_tags = any(alias.kind in _TAG_KINDS for alias in source)
         for alias in destination:
             if alias.kind is AliasKind.USER:
@@ -212,7 +212,7 @@ class SshReader:
 
 
 def _why_not(alias: Alias | None, text: str) -> str:
-    """Why something is no destination of an SSH rule, to be said after the refusal."""
+    """Return why something is no destination of an SSH rule, to append to the refusal."""
     if alias is not None and alias.kind is AliasKind.ANY:
         return f": {_WILDCARD}"
     if alias is None or alias.kind in _NO_DESTINATION_AUTOGROUPS:

@@ -42,7 +42,7 @@ class SshTest:
 
 
 class TestReader:
-    """Reads the test sections of one document."""
+    """Reader of the test sections of one document."""
 
     __test__ = False
 

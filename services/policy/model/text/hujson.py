@@ -52,7 +52,7 @@ class _Reader:
         return at
 
     def unexpected(self, message: str, at: int) -> SyntaxProblem:
-        """Return the problem at a place, with the remedy where another language's comment or quote stands there."""
+        """Return the problem at a place, with a remedy for comments and quotes of other languages."""
         found = self._text[at : at + 1]
         if found == "#":
             message = f'{message}, got "#": comments are // or /* */'
@@ -125,7 +125,7 @@ class _Reader:
         return self._text[place] == bracket
 
     def _separator(self, bracket: str) -> int:
-        """After an item: the next item, or the closing bracket, which a comma may precede."""
+        """Move from an item to the next one, or to the closing bracket, which a comma may precede."""
         place = self.blank(self.position)
         if self._text.startswith(",", place):
             return self.blank(place + 1)

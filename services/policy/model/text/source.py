@@ -30,7 +30,7 @@ _UNREADABLE = "reading policy:"
 
 
 def read(text: str, name: str = "") -> ParsedPolicy:
-    """Read a policy text. A file name that ends in .yml or .yaml says that it is YAML; else its first character does.
+    """Read a policy text. The language follows from the file name (.yml, .yaml), else from the first character.
 
     Raises: `PolicyError` when it cannot be read.
     """

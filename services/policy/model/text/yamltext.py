@@ -46,7 +46,7 @@ def _at(event: yaml.Event) -> int:
 
 
 class _Composer:
-    """Builds the tree from parser events, with bounds that the library's own composer does not have."""
+    """Composer of the tree from parser events, with bounds that the library's own composer lacks."""
 
     def __init__(self, text: str) -> None:
         self._events: Iterator[yaml.Event] = yaml.parse(text, Loader=_Loader)

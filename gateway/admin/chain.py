@@ -47,7 +47,7 @@ class Identifier(Protocol):
 
 
 class Auditor(Protocol):
-    """Receives every call that may have changed something, with its outcome."""
+    """Receiver of every call that may have changed something, with its outcome."""
 
     def record(self, call: CallContext, method: Method, request: Message, status: str) -> None:
         """Take one call; `status` is the name of its gRPC status. Must not raise."""
@@ -55,7 +55,7 @@ class Auditor(Protocol):
 
 
 class Chain:
-    """Makes calls for all wires."""
+    """The chain of steps around every call, for all wires."""
 
     def __init__(
         self,

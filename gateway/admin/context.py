@@ -1,4 +1,4 @@
-"""What is known of one administration call: how it arrived, who makes it, and the conditions it carries."""
+"""The context of one administration call: its arrival, its caller, and its conditions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Identifies the caller of an administration call: API keys, the unix socket, and how often each may call.
+"""Identifies the caller of an administration call, by API key or unix socket, and limits the rate of each.
 
 Every key is verified before anything is counted against its sender, because an address may be that of a proxy or of
 a whole office: wrong keys are limited, a right one never is because of them.
@@ -31,7 +31,7 @@ MAX_HEADER = 1024
 MAX_PROVEN = 1024
 """Maximum number of keys remembered, by digest, as valid a moment ago."""
 LANE = 4
-"""Verifications at a time for all addresses that are over their limit of wrong keys."""
+"""Concurrent verifications for all addresses over their limit of wrong keys."""
 MAX_WAITING = 64
 """Verifications that may wait for the lane: at about a millisecond each, a tenth of a second."""
 _SCHEME = "Bearer "
@@ -88,7 +88,7 @@ class Guard:
 
     @asynccontextmanager
     async def _room_for(self, digest: bytes, network: str) -> AsyncIterator[None]:
-        """Wait for the narrow lane where the network is over its limit of wrong keys and the key was not proven."""
+        """Wait for one of the few verifications shared by networks over their limit of wrong keys."""
         if digest in self._proven or not self._guesses.wait(network, self._now()):
             yield
             return

@@ -20,7 +20,7 @@ class Refused(Exception):  # noqa: N818  an answer to the caller, not a fault of
 
 
 class PreconditionFailed(Refused):
-    """Another policy is in force than the one that the caller wants to replace."""
+    """The policy in force is another than the one that the caller wants to replace."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""Reads one Headscale database into neutral records: which table and column held what in which release.
+"""Reads one Headscale database into neutral records. Knows the tables and columns of each release.
 
     devices         `machines` (0.22), `nodes`            routes    `routes`, or `nodes.approved_routes` since 0.26
     addresses       `ip_addresses` (0.22), `ipv4`/`ipv6`  tags      `forced_tags`, `tags` since 0.28
@@ -39,7 +39,7 @@ _GRANTED_BY_POLICY = ("0.22", "0.23", "0.24", "0.26", "0.27")
 
 
 async def read_installation(source: ForeignDatabase, progress: Progress) -> Installation:
-    """Read everything.
+    """Read the whole installation.
 
     Raises:
         UntouchedError: it is not Headscale's database, or one that cannot be read.

@@ -22,7 +22,7 @@ Key = TypeVar("Key", bound=PublicKey)
 NO_STRINGS: tuple[str, ...] = ()
 
 GREATEST = 1 << 53
-"""Greatest id that is accepted: beyond it programs in JavaScript cannot tell two ids apart."""
+"""Greatest accepted id (2^53 - 1): beyond it JavaScript cannot distinguish ids."""
 
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?(?:\s+[A-Z]+)?(?:\s+m=\S+)?\Z", re.ASCII
@@ -63,7 +63,7 @@ def flag(value: object) -> bool:
 
 
 def moment(value: object) -> datetime | None:
-    """Read a time in UTC; None for one that never comes."""
+    """Read a time in UTC; None for a time that means "never"."""
     if value is None or value == "":
         return None
     if not isinstance(value, datetime):

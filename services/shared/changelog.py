@@ -117,7 +117,7 @@ class ChangeLog(Protocol):
 
 
 class Follower:
-    """Keeps a reader at the end of its logs, whatever the bus loses."""
+    """Follower of numbered logs: applies every record in order, and fetches those that the bus lost."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Encoded bytes that are kept. Knows nothing of what they say."""
+"""Compact copies of encoded bytes for long-lived caches. Knows no format."""
 
 from __future__ import annotations
 

@@ -19,5 +19,5 @@ _AUTH_ID = re.compile(rf"{AUTH_ID_PREFIX}[0-9A-Za-z_-]{{24}}", re.ASCII)
 
 
 def is_auth_id(text: str) -> bool:
-    """Whether a text has the form of an auth id: that of Headscale 0.29, whose ids callers may choose."""
+    """Return whether a text has the form of an auth id: that of Headscale 0.29, where callers may choose ids."""
     return _AUTH_ID.fullmatch(text) is not None

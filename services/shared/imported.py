@@ -69,7 +69,7 @@ _NOUNS = {"preauthkey": "key", "apikey": "key"}
 
 @dataclass(slots=True)
 class Counts:
-    """How many rows of one kind were found, and what became of them."""
+    """Number of rows of one kind by result: found, imported, left out."""
 
     found: int = 0
     imported: int = 0
@@ -125,7 +125,7 @@ class ImportedNode:
     """Routes that a `routes` table calls advertised; hostinfo may name more."""
     approved_routes: tuple[str, ...] = ()
     primary_routes: tuple[str, ...] = ()
-    """Routes for which a `routes` table calls it the primary router."""
+    """Routes of which a `routes` table has it as the primary router."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,5 +189,5 @@ class Installation:
 
 
 def greatest(ids: Iterable[int], known: int | None) -> int:
-    """Return the greatest of some ids and of the one that the database remembers."""
+    """Return the greatest of some ids and of the last id stored by the database."""
     return max((known or 0, *ids))

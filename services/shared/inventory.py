@@ -1,4 +1,4 @@
-"""How records of users and nodes become what the evaluator knows of them: the one place that decides it.
+"""Converts records of users and nodes into the evaluator's input: the only code that decides owner, tags, suspension.
 
 Takes any record with the fields below: messages of `smartscale.types.v1`, the registry's own values, the map streamer's
 snapshot. So registry, policy service, map streamer and gateway cannot disagree on who owns a node, whether its owner is
@@ -23,7 +23,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class NodeFields(Protocol):
-    """A record of a node, as far as policies ask."""
+    """A record of a node, with the fields that policies use."""
 
     @property
     def id(self) -> int:
@@ -72,7 +72,7 @@ class NodeFields(Protocol):
 
 
 class UserFields(Protocol):
-    """A record of a user, as far as policies ask."""
+    """A record of a user, with the fields that policies use."""
 
     @property
     def id(self) -> int:
@@ -115,7 +115,7 @@ class Suspendable(Protocol):
 
 
 def access_user(user: UserFields) -> AccessUser:
-    """Return a user as the evaluator knows it."""
+    """Convert a user into the evaluator's input."""
     return AccessUser(
         id=user.id,
         name=user.name,
@@ -129,9 +129,9 @@ def access_user(user: UserFields) -> AccessUser:
 def access_node(
     node: NodeFields, created: datetime | Timestamp, attributes: Attributes = (), *, expired: bool = False
 ) -> AccessNode:
-    """Return a node as the evaluator knows it; `ended` says that its key has ended.
+    """Convert a node into the evaluator's input; `expired`: its key has expired.
 
-    Tags take the place of the owner. A node whose key has ended serves no route: clients drop it, and another router
+    Tags replace the owner. A node with an expired key serves no route: clients drop it, and another router
     must be elected. Presence counts for routers only, so that other nodes come and go without a
     change that the evaluator would have to look into.
     """
@@ -159,7 +159,7 @@ def _microseconds(time: datetime | Timestamp) -> int:
 
 
 def is_expired(recorded: bool, expiry: datetime | None, now: datetime) -> bool:
-    """Return whether a key has ended: the registry recorded it, or its time has passed."""
+    """Return whether a key has expired: the registry recorded it, or its expiry has passed."""
     return recorded or (expiry is not None and expiry <= now)
 
 

@@ -1,4 +1,4 @@
-"""How often something may happen: token buckets, one or many by key, in bounded memory. Owns no clock.
+"""Rate limits: token buckets, one or many by key, in bounded memory. Owns no clock.
 
 Every time is a monotonic instant in seconds that the caller passes. Nothing is locked for good: a bucket refills.
 """
@@ -20,7 +20,7 @@ _FORGOTTEN_PER_CALL = 2
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How many calls at once (`burst`), and how many more with each second after that."""
+    """A rate: `burst` calls at once, and the calls added per second."""
 
     burst: float
     per_second: float

@@ -1,1 +1,1 @@
-"""What each administration call does, one module for each noun; knows services, and no wire."""
+"""The handlers of administration calls, one module for each noun: they call the services, and know no wire."""

@@ -1,4 +1,4 @@
-"""From our internal messages to Headscale's public ones. Pure translation."""
+"""Converts our internal messages to Headscale's public ones. Pure."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def node(
 
 
 def _last_seen(found: node_types.Node) -> Timestamp:
-    """Older clients need a time: now for a node that is connected, its admission for one that never was."""
+    """Return `last_seen`; older clients need a time, so now if connected, and the admission if never connected."""
     if found.HasField("last_seen"):
         return found.last_seen
     if not found.online:

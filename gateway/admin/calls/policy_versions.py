@@ -15,7 +15,7 @@ from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
 
 SLOW = 120.0
-"""Seconds for what reads and evaluates a whole tailnet."""
+"""Deadline in seconds of calls that evaluate a whole tailnet."""
 
 
 class PolicyVersions:

@@ -43,7 +43,7 @@ NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     SERVER: (Server,),
     USERS: (UserRights, Identities, Groups),
 }
-"""Whose calls a service has, by class."""
+"""The classes with the handlers of each service."""
 
 
 def all_methods(services: Services) -> dict[str, Method]:

@@ -59,7 +59,7 @@ def add_to(server: grpc.aio.Server, chain: Chain, arrive: Arrive) -> tuple[str, 
 
 
 def admit_with(chain: Chain, arrive: Arrive) -> Callable[[Context], Awaitable[None]]:
-    """Return what ends a call whose caller the chain does not know, for services that are not calls of the chain."""
+    """Return a check that ends calls without a known caller, for services outside the chain."""
 
     async def admit(context: Context) -> None:
         try:

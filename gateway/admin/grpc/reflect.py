@@ -20,7 +20,7 @@ NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 """Both versions of the protocol; their messages are the same on the wire."""
 
 Admit = Callable[[Any], Awaitable[None]]
-"""Ends a call, by its gRPC context, whose caller is not known."""
+"""Ends a call, by its gRPC context, if its caller is unknown."""
 
 
 class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""What all HTTP wires for administrators share: arrivals, bodies, and how a request passes the chain."""
+"""The common part of all HTTP wires for administrators: arrivals, bodies, and the passage through the chain."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ log = get_logger(__name__)
 
 
 class MemoryBus:
-    """Delivers to the subscribers of this process."""
+    """Bus that delivers to the subscribers of this process."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity

@@ -22,7 +22,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Reconnected:
-    """Marks a gap: earlier messages may be lost, by a disconnection or a slow reader."""
+    """Marker of a gap: earlier messages may be lost, by a disconnection or a slow reader."""
 
 
 class Bus(Protocol):

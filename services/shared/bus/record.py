@@ -28,7 +28,7 @@ _PERSON = b"smartscale-bus"
 
 
 class Seal:
-    """Signs and verifies records with the key of a deployment; without a token records are not verified."""
+    """Signer and verifier of records with the key of a deployment; without a token records are not verified."""
 
     def __init__(self, token: str) -> None:
         self._key = hashlib.blake2b(token.encode(), digest_size=32, person=_PERSON).digest() if token else b""

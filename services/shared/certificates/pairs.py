@@ -23,7 +23,7 @@ class PairError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What a certificate says of itself."""
+    """The fields of a certificate: names, issuer and validity."""
 
     names: tuple[str, ...]
     not_before: datetime

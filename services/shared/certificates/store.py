@@ -31,7 +31,7 @@ _ACME_IDENTIFIER = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.31")
 
 
 class AcmeStore:
-    """Reads and writes the folder for one host name."""
+    """The ACME folder of one host name."""
 
     def __init__(self, folder: Path, host: str) -> None:
         self.folder = folder
@@ -90,7 +90,7 @@ class AcmeStore:
         write_secret(self._challenges / token, authorization.encode("ascii"))
 
     def authorization(self, token: str) -> bytes | None:
-        """What HTTP-01 answers for a token; None where no such challenge is open."""
+        """Return the HTTP-01 answer for a token; None if no such challenge is open."""
         if not _TOKEN.match(token):
             return None
         try:

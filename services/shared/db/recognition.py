@@ -59,7 +59,7 @@ _ALWAYS = frozenset({"users", "pre_auth_keys", "api_keys"})
 
 
 class Kind(Enum):
-    """Whose database it is."""
+    """The owner of a database's tables."""
 
     EMPTY = "empty"
     OURS = "smartscale"
@@ -70,7 +70,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What was read of a database: names of tables with their columns, and a few values."""
+    """The facts of a database to judge by: names of tables with their columns, and a few values."""
 
     tables: Mapping[str, frozenset[str]]
     migrations: tuple[str, ...] = ()
@@ -78,7 +78,7 @@ class Contents:
     stamp: str = ""
     """Release in Headscale's `database_versions`."""
     revisions: Mapping[str, str] = field(default_factory=dict)
-    """Revision of each of our services whose version table has one."""
+    """Revision of each of our services with one in its version table."""
     our_ids: int = 0
     """Ids of users and nodes that were ever given in our tables; 0: they were never used."""
     users: int = 0

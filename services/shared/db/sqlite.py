@@ -82,7 +82,7 @@ registry.register("sqlite.onloop", __name__, "OnLoopDialect")
 
 
 class Checkpoints:
-    """Checkpoints the WAL into the database, in a thread, after a number of commits."""
+    """Background checkpoints of the WAL into the database, in a thread, after a number of commits."""
 
     def __init__(self, path: Path, pages: int) -> None:
         self._path = path
@@ -111,7 +111,7 @@ class Checkpoints:
 
 
 def on_loop(path: Path, *, echo: bool, pool_size: int, max_overflow: int) -> AsyncEngine:
-    """Return an engine whose statements run on the loop; the caller sets up its connections."""
+    """Return an engine that runs statements on the loop; the caller sets up its connections."""
     engine = create_engine(
         URL.create("sqlite+onloop", database=str(path)),
         echo=echo,

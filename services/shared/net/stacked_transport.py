@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Upper(asyncio.Transport):
-    """A transport whose bytes a subclass transforms; all methods are safe to call after close."""
+    """A transport on top of another; a subclass transforms the bytes. All methods are safe to call after close."""
 
     __slots__ = ("_closing", "_protocol", "_socket")
 

@@ -1,4 +1,4 @@
-"""Whether the configured PostgreSQL answers and lets us in. Asks it nothing but its version."""
+"""Checks that the configured PostgreSQL answers and accepts our login. Queries nothing but its version."""
 
 from __future__ import annotations
 

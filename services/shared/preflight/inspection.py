@@ -34,14 +34,14 @@ _EXPIRES_SOON = timedelta(days=14)
 
 @dataclass(slots=True)
 class InspectionReport:
-    """What an inspection found."""
+    """The findings of an inspection."""
 
     problems: list[ConfigProblem] = field(default_factory=list)
     warnings: list[ConfigProblem] = field(default_factory=list)
 
 
 class _Inspection:
-    """Collects what is found, each with the place of its key."""
+    """Collector of findings, each with the place of its key."""
 
     def __init__(self, config: Config, together: bool) -> None:
         self.config = config

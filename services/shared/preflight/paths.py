@@ -1,4 +1,4 @@
-"""Whether this process may read a file or write into a folder, and in which words it may not. Changes nothing."""
+"""Checks that this process may read a file or write into a folder; else returns the reason. Changes nothing."""
 
 from __future__ import annotations
 

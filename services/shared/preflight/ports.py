@@ -1,4 +1,4 @@
-"""Whether an address can be listened on, tried by binding it for a moment, and in which words it cannot."""
+"""Checks that an address can be listened on, by binding it briefly; else returns the reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def overlaps(one: str, other: str) -> bool:
 
 
 def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str, str]:
-    """What keeps an address from being bound, and the remedy."""
+    """Return why an address cannot be bound, and the remedy."""
     port = address.rpartition(":")[2]
     flag = "t" if kind == socket.SOCK_STREAM else "u"
     match error.errno:

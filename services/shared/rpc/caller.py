@@ -23,7 +23,7 @@ class Caller:
     """The authenticated administrator of a call. Contains no secret; an empty field is unknown."""
 
     wire: str
-    """How the call came in, such as `grpc` or `rest/v1`."""
+    """The wire on which the call arrived, such as `grpc` or `rest/v1`."""
     address: str = ""
     """Network address of the client, or of the client that a trusted proxy names; empty on the unix socket."""
     key_prefix: str = ""

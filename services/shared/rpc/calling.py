@@ -22,7 +22,7 @@ Deserialize: TypeAlias = Callable[[bytes], R]
 
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
 Behaviour: TypeAlias = Callable[[object, Context], object]
-"""What answers one call: gives an awaitable, an async iterator or a plain response."""
+"""The handler of one call: returns an awaitable, an async iterator or a plain response."""
 Handler: TypeAlias = "grpc.RpcMethodHandler[Q, R]"
 Continue: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Q, R] | None]]"
 

@@ -89,7 +89,7 @@ def _connect(target: str, security: ServicesConfig) -> grpc.aio.Channel:
 
 
 class _UnaryCalls(grpc.aio.UnaryUnaryMultiCallable[Q, R]):
-    """Makes the calls of one unary method: each has a deadline, and a repeatable one several attempts."""
+    """Caller of one unary method: each call has a deadline, and a repeatable one several attempts."""
 
     def __init__(self, call: grpc.aio.UnaryUnaryMultiCallable[Q, R], attempts: int) -> None:
         self._call = call
@@ -120,7 +120,7 @@ class _UnaryCalls(grpc.aio.UnaryUnaryMultiCallable[Q, R]):
 
 
 class OutgoingChannel(grpc.aio.Channel):
-    """Adds the deployment token and the trace to every call, and a deadline to unary calls.
+    """Channel that adds the deployment token and the trace to every call, and a deadline to unary calls.
 
     Also wraps a `LocalChannel`, so that traces cross there too.
     """

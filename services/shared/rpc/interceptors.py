@@ -71,7 +71,7 @@ class RpcMetrics:
 
 
 class ObserveInterceptor(grpc.aio.ServerInterceptor):
-    """Counts and times every call, and continues the caller's trace except in unbounded streams."""
+    """Interceptor that counts and times every call, and continues the caller's trace except in unbounded streams."""
 
     def __init__(self, telemetry: Telemetry) -> None:
         self._tracer = telemetry.tracer

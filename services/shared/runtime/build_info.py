@@ -1,4 +1,4 @@
-"""What this program was built from. The build writes it down; a checkout that runs as it is looks at its own git."""
+"""The version and commit of this program: recorded by the build, or read from the git of a checkout."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADSCALE = "0.29.2"
 """The Headscale release whose administration API and command line this program has; tools choose their calls by it."""
 UNKNOWN = "unknown"
 VARIABLE = "SMARTSCALE_COMMIT"
-"""Says the commit where the build cannot: in an image that is built without its history."""
+"""Variable with the commit for builds without history, such as images."""
 WRITTEN = "commit.txt"
 """The file beside this one that the build leaves in a wheel."""
 _COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,127}\Z")
@@ -24,7 +24,7 @@ _COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,127}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A version, the commit (`unknown` when nobody wrote it down), and whether files differed from that commit."""
+    """A version, the commit (`unknown` if not recorded), and whether files differed from that commit."""
 
     version: str
     commit: str
@@ -33,7 +33,7 @@ class Built:
 
 @cache
 def built() -> Built:
-    """What runs here."""
+    """Return the build information of this process."""
     try:
         number = version("smartscale")
     except PackageNotFoundError:
@@ -67,7 +67,7 @@ def _architecture() -> str:
 
 
 def commit_of(folder: Path, env: Mapping[str, str]) -> str:
-    """Return the commit that the environment, the build or the checkout around this folder tells."""
+    """Return the commit from the environment, the build record, or the checkout around this folder."""
     for text in (env.get(VARIABLE, ""), _read(folder / WRITTEN), _checked_out(folder.parents[2] / ".git")):
         if _COMMIT.match(text):
             return text

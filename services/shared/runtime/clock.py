@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What code that needs the time is handed."""
+    """The clock that is passed to code that needs the time."""
 
     def now(self) -> datetime:
         """Return the wall clock, aware, in UTC."""

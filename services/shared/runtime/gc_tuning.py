@@ -23,6 +23,6 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Give back pages that nobody uses, after a burst: by itself glibc does so only at the end of its heap."""
+    """Return unused pages to the system after a burst: by itself glibc does so only at the end of its heap."""
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)

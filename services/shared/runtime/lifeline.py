@@ -1,4 +1,4 @@
-"""A worker's line to the process that started it: while it holds, that one is there; over it we say that we are ready.
+"""A worker's socket to its supervisor: its end means that the supervisor has ended; readiness is reported over it.
 
 It is a socket at standard input. The kernel closes the other end however that process ends, so a worker never stays
 behind alone.
@@ -24,10 +24,10 @@ class Lifeline:
 
     @classmethod
     def at_standard_input(cls) -> Lifeline:
-        """Return the one that a supervisor gave this process.
+        """Return the lifeline that a supervisor passed to this process.
 
         Raises:
-            OSError: standard input is something else: nobody supervises this process.
+            OSError: standard input is no socket, so this process has no supervisor.
         """
         return cls(socket.socket(fileno=os.dup(0)))
 
@@ -50,5 +50,5 @@ class Lifeline:
 
     def ready(self) -> None:
         """Say that we are."""
-        with suppress(OSError):  # nobody is there: `hold` tells
+        with suppress(OSError):  # the supervisor has ended: `hold` reports it
             self._line.send(READY)

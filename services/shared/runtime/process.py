@@ -1,4 +1,4 @@
-"""How one of our processes lives: what it is handed, how it starts, alone or together with the others, how it ends."""
+"""The life of one process: its dependencies, its start, alone or together with other services, and its end."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _GRACE = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Deps:
-    """What every service is handed by whoever starts it."""
+    """The dependencies passed to every service at its start."""
 
     clock: Clock
     bus: Bus
@@ -60,7 +60,7 @@ class Deps:
     handovers: Handovers = field(default_factory=Handovers)
     """Connections that one service of the process accepts for another."""
     reloader: Reloader | None = None
-    """Tells of a changed configuration; None where there is nobody to read it."""
+    """Reloads the configuration; None if the process cannot reload it."""
 
 
 class RunnableService(Protocol):
@@ -292,7 +292,7 @@ async def alone(
 
 
 async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitStack) -> Config:
-    """Return the configuration with the database that is used, once it is known to be ours or empty, and nobody else's.
+    """Return the configuration with the database in use, known to be ours or empty, and used by no other server.
 
     Raises:
         DatabaseInUseError: another server uses it.

@@ -1,4 +1,4 @@
-"""Takes a changed configuration into use without a restart: all parts of a process take it, or none does.
+"""Applies a changed configuration without a restart: all parts of a process apply it, or none does.
 
 What may change while we run is `oidc` and `log`. Other keys that changed are named, and hold after a restart. SIGHUP
 reloads the process that gets it; `reload(tell_others=True)` all processes, over the bus.
@@ -31,7 +31,7 @@ Commit = Callable[[], None]
 
 
 class ReloadablePart(Protocol):
-    """Something that can take a new configuration while it runs."""
+    """A part of a process that can apply a new configuration while it runs."""
 
     async def prepare(self, config: Config) -> Commit:
         """Make ready for a configuration; what is returned takes it into use and cannot fail.
@@ -52,7 +52,7 @@ class Logs:
 
 @dataclass(frozen=True, slots=True)
 class Reloaded:
-    """What became of it."""
+    """The result of a reload."""
 
     problems: tuple[str, ...] = ()
     """Why the old configuration stays; empty: the new one holds."""
@@ -119,7 +119,7 @@ class Reloader:
                     await self.reload()
 
     async def _catch_up(self) -> None:
-        """Reload if the configuration changed, as a lost message may have said."""
+        """Reload if the configuration changed, because its announcement may have been lost."""
         if self._read is not None:
             async with self._lock:
                 await self._reload(only_changed=True)

@@ -1,4 +1,4 @@
-"""What the OpenAPI document adds to the contract's descriptors: patterns of texts, required members, links."""
+"""Additions of the OpenAPI document to the contract's descriptors: patterns of texts, required members, links."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Operation:
     """Fields that the query may have."""
     tag: str = ""
     narrowed: tuple[str, ...] = ()
-    """What else narrows the list in the answer: names of `gateway.admin.rest.v1.lists`."""
+    """Further filters of the list in the answer: names of `gateway.admin.rest.v1.lists`."""
     tagged: bool = False
     """Its answer carries an ETag, and a change may have If-Match."""
     service: ServiceDescriptor = HEADSCALE

@@ -15,7 +15,7 @@ from smartscale.types.v1 import node_pb2, user_pb2
 from services.shared.keys import MachineKey, NodeKey
 
 NEVER = "0001-01-01T00:00:00Z"
-"""What the hosted service's clients read as no expiry."""
+"""The time that the hosted service's clients read as no expiry."""
 TAGGED = "tagged-devices"
 _SUPPORTS = {"ipv6": "WorkingIPv6", "pcp": "PCP", "pmp": "PMP", "udp": "WorkingUDP", "upnp": "UPnP"}
 _DISTRO = {"name": "Distro", "version": "DistroVersion", "codeName": "DistroCodeName"}

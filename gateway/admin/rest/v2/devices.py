@@ -131,7 +131,7 @@ async def _tag(question: Question) -> Response:
     tags = texts_member(await question.body(), "tags")
     node = (await _find(question)).node
     if not tags:
-        # Nobody would own the device: it keeps its tags until a user signs in on it. Terraform sends this at destroy.
+        # Without tags it would have no owner: it keeps them until a user signs in. Terraform sends this at destroy.
         return answered({})
     await question.ask(_HEADSCALE + "SetTags", node_pb2.SetTagsRequest(node_id=node.id, tags=tags))
     return answered({})

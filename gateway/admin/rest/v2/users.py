@@ -73,7 +73,7 @@ async def _set_role(question: Question) -> Response:
 
 
 async def _approve(question: Question) -> Response:
-    """Nobody waits for approval here, so that a user who exists is approved."""
+    """Approve a user: does nothing, since users need no approval here."""
     await _find(question)
     return answered({})
 

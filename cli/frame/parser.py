@@ -44,7 +44,7 @@ class Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> None:
         """Print the help; its examples begin as this command did."""
         what, examples, lines = self.format_help().partition("\nexamples:\n")
-        self._print_message(what + examples + pasteable(lines), file)
+        self._print_message(what + examples + pasteable(lines), sys.stdout if file is None else file)
 
     def _unknown(self, word: str) -> str:
         name = word.partition("=")[0]
@@ -64,7 +64,7 @@ class Parser(argparse.ArgumentParser):
             if isinstance(action, Nouns):
                 action.load_all()
             raise argparse.ArgumentError(None, f"unknown command {str(value)!r}" + nearest(str(value), action.choices))
-        if action.choices is not None and value not in action.choices:
+        if action.choices is not None and value not in action.choices and (value or action.dest != "output"):
             known = ", ".join(choice for choice in action.choices if isinstance(choice, str))
             raise argparse.ArgumentError(action, f"{str(value)!r} is not one of: {known}")
 

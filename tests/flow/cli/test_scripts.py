@@ -62,6 +62,11 @@ READING = [
     Script("headscale users list -o json | jq -r '.[] | .email // \"none\"'", "none\n"),
     Script("headscale nodes list --namespace ada -o json | jq length", "2\n"),
     Script("headscale nodes list -u nobody -o json 2>/dev/null || echo failed", "failed\n"),
+    Script('FORMAT=; headscale users list -o "$FORMAT" | grep -c ada', "1\n"),
+    Script("headscale --output= users list | grep -c ada", "1\n"),
+    Script("headscale nodes list --help | grep -c '^usage: headscale nodes list'", "1\n"),
+    Script("headscale nodes -o json list -u=ada | jq length", "2\n"),
+    Script("headscale preauthkeys list -u=1 --output=json-line | wc -l", "1\n"),
 ]
 MAKING = [
     Script("headscale users create svc1 -o json | jq -r .name", "svc1\n"),

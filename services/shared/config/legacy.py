@@ -58,7 +58,7 @@ LEGACY_KEYS: tuple[Path, ...] = (*_MOVED, *_IGNORED, *_SPECIAL)
 
 def normalise(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
     """Move old keys to their place of today; returns one deprecation line for each that was used."""
-    lines = _name_servers(tree)
+    lines = _name_servers(tree) + _override(tree)
     for old, new in _MOVED.items():
         given = tree.take(old)
         if given is None or given.is_null:
@@ -94,6 +94,19 @@ def _name_servers(tree: Tree) -> list[str]:
         tree.take(old)
         lines.append(_line(given, old, "is now dns.nameservers"))
     return lines
+
+
+def _override(tree: Tree) -> list[str]:
+    """Drop the old switch that replaces a client's name servers by none: until 0.22 it then did nothing."""
+    old = ("dns_config", "override_local_dns")
+    servers = (tree.find(("dns_config", "nameservers")), tree.find(("dns", "nameservers")))
+    given = tree.find(old)
+    if given is None or given.is_null or any(one is not None and not one.is_blank for one in servers):
+        return []
+    if not isinstance(given.value, Scalar) or given.value.text.lower() not in ("true", "yes", "on", "1"):
+        return []
+    tree.take(old)
+    return [_line(given, old, "is ignored: there is no name server to use instead")]
 
 
 def _line(given: Given, old: Path, what: str) -> str:

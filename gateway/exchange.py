@@ -34,7 +34,7 @@ class TunnelRequest:
     connection_id: int
 
     def header(self, name: str) -> str | None:
-        """The first value of a header (lower-case name), or None when it was not sent."""
+        """Return the first value of a header (lower-case name), or None if it was not sent."""
         return next((value for key, value in self.headers if key == name), None)
 
 
@@ -47,17 +47,17 @@ class StreamWriter(Protocol):
 
     @property
     def paused(self) -> bool:
-        """Whether bytes wait for the client's window or for the socket, as of the last `send`; until `on_resume`."""
+        """Return whether bytes wait for the client's window or the socket, from a `send` until `on_resume`."""
         ...
 
     @property
     def closed(self) -> bool:
-        """Whether the client, the connection or `end` has ended this stream."""
+        """Return whether the client, the connection or `end` has ended this stream."""
         ...
 
     @property
     def peer_lost(self) -> bool:
-        """Whether the stream ended because the client no longer answered."""
+        """Return whether the stream ended because the client no longer answered."""
         ...
 
     def send(self, buffers: Sequence[Buffer]) -> bool:
@@ -97,7 +97,7 @@ class Responder(Protocol):
 
     @property
     def closed(self) -> bool:
-        """Whether the client has gone or the answer is complete; answering then is harmless and does nothing."""
+        """Return whether the client has gone or the answer is complete; answering then is harmless and does nothing."""
         ...
 
     def respond(

@@ -230,7 +230,7 @@ class GatewayService:
         return AdminServer(self._config, chain, build_app(_administration(chain, self._config)), local, credentials)
 
     def _build_challenges(self, deps: Deps) -> WebServer | None:
-        """The listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
+        """Return the listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
         config, certificate = self._config, self._certificate
         if certificate is None or certificate.store is None or config.tls_letsencrypt_challenge_type != "HTTP-01":
             return None

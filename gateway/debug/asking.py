@@ -60,7 +60,7 @@ class Services:
         return answer.node
 
     async def node_id(self, parameters: Parameters) -> int | None:
-        """The node that `?node=` names by id or given name; None when it names none.
+        """Return the node that `?node=` names by id or given name; None without that parameter.
 
         Raises:
             PageError: there is no such node.

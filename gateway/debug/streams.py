@@ -19,7 +19,7 @@ class GatewayInspector(Protocol):
         ...
 
     def sessions(self) -> list[Document]:
-        """Each map session."""
+        """Describe each map session."""
         ...
 
     async def ping(self, node_id: int, address: str, types: str) -> bytes:

@@ -47,7 +47,7 @@ class WatchedTunnel(Protocol):
 
     @property
     def has_streams(self) -> bool:
-        """Whether a request is being answered; without one no service depends on this peer."""
+        """Return whether a request is being answered; without one no service depends on this peer."""
         ...
 
     @property
@@ -57,7 +57,7 @@ class WatchedTunnel(Protocol):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether bytes wait for the peer, so that a PING waits behind them."""
+        """Return whether bytes wait for the peer, so that a PING waits behind them."""
         ...
 
     def send_ping(self) -> None:
@@ -177,7 +177,7 @@ class PeerWatch:
             self._timer = self._shared.wheel.after(POLL, self._check)
 
     def answered(self) -> None:
-        """The peer answered a PING."""
+        """Handle the answer of the peer to a PING."""
         if self._asked_at is not None:
             self._shared.guard.answered()
         self._forget_ping()
@@ -203,7 +203,7 @@ class PeerWatch:
             self.probe(PING_TIMEOUT)
 
     def _is_draining(self, asked_at: float) -> bool:
-        """Whether the PING still waits behind data that the peer acknowledges."""
+        """Return whether the PING still waits behind data that the peer acknowledges."""
         if not self._tunnel.has_unsent:
             return False
         signs = read_tcp_signs(self._socket)

@@ -90,7 +90,7 @@ class ResponseStream:
 
     @property
     def peer_lost(self) -> bool:
-        """Whether the connection was cut because the client did not answer."""
+        """Return whether the connection was cut because the client did not answer."""
         return self._carrier.peer_lost
 
     def probe(self, timeout: float) -> None:
@@ -105,7 +105,7 @@ class ResponseStream:
 
     @property
     def blocked(self) -> bool:
-        """Whether bytes wait for the client's window or for the socket."""
+        """Return whether bytes wait for the client's window or for the socket."""
         return self._carrier.write_paused or self._carrier.http.unsent(self._stream_id) > 0
 
     def send(self, buffers: Sequence[Buffer]) -> bool:

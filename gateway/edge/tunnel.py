@@ -115,7 +115,7 @@ class Tunnel(asyncio.Protocol):
 
     @property
     def authenticated(self) -> bool:
-        """Whether a record has decrypted: until then the initiation may be a replay."""
+        """Return whether a record has decrypted: until then the initiation may be a replay."""
         return self._watch is not None
 
     def begin(self, preamble: bytes, early: bytes) -> None:
@@ -243,7 +243,7 @@ class Tunnel(asyncio.Protocol):
 
     @property
     def has_streams(self) -> bool:
-        """Whether a request is being answered."""
+        """Return whether a request is being answered."""
         return self.http.streams > 0
 
     @property
@@ -253,7 +253,7 @@ class Tunnel(asyncio.Protocol):
 
     @property
     def has_unsent(self) -> bool:
-        """Whether bytes wait for the peer."""
+        """Return whether bytes wait for the peer."""
         return self.write_paused
 
     def send_ping(self) -> None:

@@ -142,7 +142,7 @@ class WebSocketCarrier(asyncio.Protocol):
         return self._socket.get_extra_info(name)
 
     def is_closing(self) -> bool:
-        """Whether the end has begun."""
+        """Return whether the connection is closing."""
         return self._closed or self._socket.is_closing()
 
     def _end(self, code: int) -> None:

@@ -112,7 +112,7 @@ class Attachment:
 
     @property
     def attached(self) -> bool:
-        """Whether a map streamer is attached."""
+        """Return whether a map streamer is attached."""
         return self._stream is not None
 
     def start(self) -> None:

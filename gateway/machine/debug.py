@@ -40,7 +40,7 @@ class SiblingWorkers:
             AioRpcError: that one has no answer.
         """
         for path in self._sockets:
-            # Without a limit: an answer has a netmap in it, and the worker that took it had one.
+            # No size limit here: an answer may contain a netmap, and the worker that received it has applied the limit.
             options = (("grpc.max_receive_message_length", -1),)
             async with grpc.aio.insecure_channel(f"unix:{path}", options) as channel:
                 stub = pb_grpc.DebugServiceStub(channel)

@@ -80,7 +80,7 @@ class Map:
             self._metrics.updates.labels("repeated").inc()
             responder.respond(200)
             return
-        # Until this one is stored the last accepted report is not what the registry will hold.
+        # Until this report is stored, the last accepted one no longer stands for the state of the registry.
         self._reports.forget(request.machine_key, wanted.node_key)
         report = Report(request.connection_id, digest, self._next_order())
         self._work.run(request.machine_key, responder, partial(self._store, request, responder, wanted, report))

@@ -60,7 +60,7 @@ class Register:
 
     async def _register(self, request: TunnelRequest, responder: Responder, wanted: RegisterRequest) -> None:
         machine, remote = request.machine_key, request.remote_address
-        # Earlier reports of the node are void: registering stores its hostinfo, and may follow a deletion.
+        # Reports before this no longer count as repeated: registration stores hostinfo, and may follow a deletion.
         self._reports.forget(machine, wanted.node_key)
         with self._tracer.start_as_current_span("POST /machine/register", kind=trace.SpanKind.SERVER):
             try:

@@ -112,12 +112,12 @@ class MapSession:
 
     @property
     def upstream(self) -> bool:
-        """Whether the map streamer knows the session, or must be sent it on attachment."""
+        """Return whether the map streamer knows the session, or must be sent it on attachment."""
         return self.stage is not Stage.WAITING and self.stage is not Stage.DISMISSED
 
     @property
     def has_map(self) -> bool:
-        """Whether a full map was sent."""
+        """Return whether a full map was sent."""
         return self.stage is Stage.LIVE
 
     def advance(self, event: StageEvent) -> None:

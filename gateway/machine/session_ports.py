@@ -22,7 +22,7 @@ class Uplink(Protocol):
 
     @property
     def attached(self) -> bool:
-        """Whether a map streamer is attached."""
+        """Return whether a map streamer is attached."""
         ...
 
     def opened(self, session: MapSession) -> None:

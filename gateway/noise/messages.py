@@ -82,18 +82,18 @@ class Initiation:
         return cls(version, message[5:37], message[37:85], message[85:101])
 
     def encode(self) -> bytes:
-        """The 101 bytes of the wire."""
+        """Encode the initiation in its 101 bytes."""
         head = _INITIATION_HEAD.pack(self.version, TYPE_INITIATION, INITIATION_SIZE - _INITIATION_HEAD.size)
         return head + self.ephemeral + self.sealed_machine_key + self.tag
 
 
 def encode_response(ephemeral: bytes, tag: bytes) -> bytes:
-    """The 51 bytes that answer an initiation."""
+    """Return the 51 bytes that answer an initiation."""
     return _HEAD.pack(TYPE_RESPONSE, RESPONSE_SIZE - HEADER_SIZE) + ephemeral + tag
 
 
 def parse_response(message: bytes) -> tuple[bytes, bytes]:
-    """The server's ephemeral public key and its tag.
+    """Return the server's ephemeral public key and its tag.
 
     Raises:
         MalformedMessageError: another size, type or length.
@@ -104,13 +104,13 @@ def parse_response(message: bytes) -> tuple[bytes, bytes]:
 
 
 def error_frame(text: str) -> bytes:
-    """A refusal that the client shows as `server error: "text"`."""
+    """Return a refusal that the client shows as `server error: "text"`."""
     payload = text.encode()[: MAX_FRAME - HEADER_SIZE]
     return _HEAD.pack(TYPE_ERROR, len(payload)) + payload
 
 
 def parse_error_frame(message: bytes) -> str:
-    """The text of a refusal.
+    """Return the text of a refusal.
 
     Raises:
         MalformedMessageError: not a whole error frame.

@@ -84,5 +84,5 @@ class SymmetricState:
         return plaintext
 
     def split(self) -> tuple[bytes, bytes]:
-        """The two transport keys: client to server, server to client."""
+        """Return the two transport keys: client to server, server to client."""
         return hkdf(self.ck, b"")

@@ -51,7 +51,7 @@ class ListenerCertificate:
         context.set_alpn_protocols([_ALPN])
         try:
             context.load_cert_chain(self.store.alpn)
-        except (OSError, ssl.SSLError):  # closed a moment ago
+        except (OSError, ssl.SSLError):  # the challenge was closed meanwhile
             return None
         return context
 

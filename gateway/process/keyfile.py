@@ -25,7 +25,7 @@ def load_or_create(path: Path) -> PrivateKey:
 
 def _create(path: Path, key: PrivateKey) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written aside and linked into place: whoever comes second finds a whole file and keeps it.
+    # Written to a temporary name, then linked: of two processes, the second finds a whole file and uses it.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:

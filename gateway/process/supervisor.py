@@ -1,4 +1,4 @@
-"""Keeps a number of worker processes alive: starts them, starts one again that died, and ends with all of them.
+"""Keeps worker processes alive: starts them, restarts those that die, and ends after all of them.
 
 It serves nothing itself. Each worker's standard input is a socket to the supervisor: the worker writes to it when it is
 ready, and its end shows the worker that the supervisor has ended.
@@ -124,7 +124,7 @@ class Supervisor:
         ours.setblocking(False)
         with ours, theirs:
             try:
-                # A group of its own: a terminal's Ctrl-C comes to us alone, and from us as SIGTERM.
+                # A process group of its own: Ctrl-C on a terminal reaches the supervisor alone, which sends SIGTERM.
                 process = await asyncio.create_subprocess_exec(
                     *self._command(number), stdin=theirs.fileno(), process_group=0
                 )

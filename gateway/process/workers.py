@@ -32,7 +32,7 @@ _SLACK = 15.0
 
 
 def as_worker(config: Config, number: int) -> Config:
-    """The configuration of one worker: it shares the TCP ports of the gateway, and nothing else.
+    """Return the configuration of one worker: it shares the TCP ports of the gateway, and nothing else.
 
     The first one has the unix socket and the metrics listener as configured. The others have a socket with their number
     behind its name, and the ports that follow.
@@ -51,7 +51,7 @@ def as_worker(config: Config, number: int) -> Config:
 
 
 def sockets_beside(config: Config) -> tuple[Path, ...]:
-    """The unix sockets of the other workers, for the configuration of one; none where the gateway is one process."""
+    """Return the unix sockets of the other workers, given the configuration of one; none with a single worker."""
     own, path = config.gateway.worker, config.unix_socket
     if own == 0:
         return ()
@@ -98,7 +98,7 @@ async def _supervise(config: Config) -> int:
 
 
 def _command(source: Path | None, number: int) -> Sequence[str]:
-    # -P: what lies in the working folder is not taken for a part of the program.
+    # -P: modules in the working folder must not shadow those of the program.
     given = () if source is None else ("-c", str(source))
     return (sys.executable, "-P", "-m", "gateway", *given, "--worker", str(number))
 

@@ -45,7 +45,7 @@ def router(
     form: Callable[[], str] = lambda: "'none'",
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Routes:
-    """The pages of the open web that people read; `form` returns the CSP source list of the forms' targets."""
+    """Return the routes of the pages of pending logins; `form` returns the CSP source list of the forms' targets."""
     pages = _LandingPages(auth_stub, server_url.rstrip("/"), ways, ssh_ways, form, now)
     routes = Routes()
     routes.add("/register/{auth_id}", pages.device, READ)
@@ -122,7 +122,7 @@ async def _find(auth_stub: Any, auth_id: str) -> LoginView | ssh.SshView | None:
 
 
 def ssh_view_of(check: pb.SshCheck) -> ssh.SshView:
-    """An SSH session as its page shows it."""
+    """Return an SSH session as its page shows it."""
     return ssh.SshView(
         auth_id=check.auth_id,
         source=check.source_name,
@@ -136,7 +136,7 @@ def ssh_view_of(check: pb.SshCheck) -> ssh.SshView:
 
 
 def view_of(login: pb.PendingLogin) -> LoginView:
-    """A pending login as its page shows it."""
+    """Return a pending login as its page shows it."""
     return LoginView(
         auth_id=login.auth_id,
         machine_key=MachineKey(login.machine_key),
@@ -152,6 +152,6 @@ def view_of(login: pb.PendingLogin) -> LoginView:
 def answer_page(
     body: Html, status: int = 200, headers: dict[str, str] | None = None, *, form: str = "'none'"
 ) -> Response:
-    """A response with the headers of every page; `form` is the CSP source list of its forms' targets."""
+    """Return a response with the headers of every page; `form` is the CSP source list of its forms' targets."""
     policy = HEADERS["Content-Security-Policy"].replace("form-action 'none'", f"form-action {form}")
     return HTMLResponse(str(body), status, {**HEADERS, "Content-Security-Policy": policy, **(headers or {})})

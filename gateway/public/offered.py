@@ -30,11 +30,11 @@ class Offered:
         return use
 
     def ways(self) -> Sequence[login.Way]:
-        """The sections of the page of a login: buttons if there are providers, and always the command line."""
+        """Return the sections of the page of a login: buttons if there are providers, and always the command line."""
         return self._ways(partial(by_command, command=self._command), "device")
 
     def ssh_ways(self) -> Sequence[login.Way]:
-        """The sections of the page of an SSH session, likewise."""
+        """Return the sections of the page of an SSH session, chosen in the same way."""
         return self._ways(partial(ssh.by_command, command=self._command), "session")
 
     def _ways(self, command: login.Way, what: str) -> Sequence[login.Way]:
@@ -44,13 +44,13 @@ class Offered:
         return (partial(pages.by_buttons, providers=buttons, what=what), lambda auth_id: folded(command(auth_id)))
 
     def form(self) -> str:
-        """The CSP source list of the buttons' targets; browsers apply it to the redirects of a form as well."""
+        """Return the CSP source list of the buttons' targets; browsers apply it to the redirects of a form as well."""
         if not self._providers:
             return "'none'"
         secure = all(one.issuer.startswith("https:") for one in self._providers.values())
         return "'self' https:" if secure else "'self' https: http:"
 
     def label(self, name: str) -> str:
-        """The label of a provider; for an unknown name, that of the default one."""
+        """Return the label of a provider; for an unknown name, that of the default one."""
         found = self._providers.get(name) or next(iter(self._providers.values()), None)
         return found.provider_name if found is not None else "the provider"

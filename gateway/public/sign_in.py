@@ -49,7 +49,7 @@ _SPECULATIVE = ("prefetch", "prerender", "preview")
 
 
 def page_routers(offered: Offered, server_url: str, auth_stub: Any) -> list[Routes]:
-    """The routers of all pages that people read."""
+    """Return the routes of all pages that people read."""
     landing = login.router(auth_stub, server_url, ways=offered.ways, ssh_ways=offered.ssh_ways, form=offered.form)
     return [landing, router(auth_stub, server_url, offered.label)]
 
@@ -61,7 +61,7 @@ def router(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Routes:
-    """The pages of sign-ins; `auth_stub` is an `AuthServiceStub`, `label` names a provider for people."""
+    """Return the routes of sign-ins; `auth_stub` is an `AuthServiceStub`, `label` names a provider for people."""
     url = server_url.rstrip("/")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
     pages = _SignInPages(auth_stub, url, origin, label, _Jar(secure=url.startswith("https://")), now)

@@ -81,7 +81,7 @@ class Connection:
 
     @property
     def ready(self) -> bool:
-        """Whether the peer has sent the preface and its SETTINGS."""
+        """Return whether the peer has sent the preface and its SETTINGS."""
         return self._settings_seen
 
     @property

@@ -87,5 +87,5 @@ class Stream:
 
     @property
     def waits_for_peer(self) -> bool:
-        """Whether the next step is the peer's: the rest of a request, or room for the rest of an answer."""
+        """Return whether the next step is the peer's: the rest of a request, or room for the rest of an answer."""
         return self.head is not None or self.unsent > 0

@@ -74,7 +74,7 @@ _FRAME = """<!doctype html>
 
 
 def page(title: str, body: Html) -> Html:
-    """A whole page."""
+    """Return a whole page."""
     return html(_FRAME, title=title, style=Html(STYLE), body=body)
 
 

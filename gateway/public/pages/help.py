@@ -19,17 +19,17 @@ _NAMESPACE = uuid.UUID("7a1f3f0e-6a5b-5f27-9f0d-1d0a7b3c5a41")
 
 
 def apple_page(server_url: str) -> Html:
-    """The page on how to connect iPhones, iPads, Macs and Apple TVs."""
+    """Return the page on how to connect iPhones, iPads, Macs and Apple TVs."""
     return page("Connect an Apple device", html(_APPLE, server_url=server_url))
 
 
 def windows_page(server_url: str) -> Html:
-    """The page on how to connect Windows."""
+    """Return the page on how to connect Windows."""
     return page("Connect a Windows device", html(_WINDOWS, server_url=server_url))
 
 
 def apple_profile(platform: str, server_url: str) -> bytes | None:
-    """A configuration profile that sets the server; None for an unknown platform.
+    """Return a configuration profile that sets the server; None for an unknown platform.
 
     The same server gives the same ids, so that a new profile replaces the old one.
     """

@@ -33,5 +33,5 @@ def html(template: str, /, **values: object) -> Html:
 
 
 def join(parts: Iterable[Html]) -> Html:
-    """One piece after the other."""
+    """Join pieces of HTML."""
     return Html("".join(parts))

@@ -26,7 +26,7 @@ class LoginView:
 
 
 def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
-    """The device, and one section for each way to approve it."""
+    """Return the page of a device, with one section for each way to approve it."""
     if login.decided:
         return page("This device was already approved or refused", html(_DECIDED, device=device_of(login, now)))
     body = html(_LOGIN, device=device_of(login, now), ways=join(ways), left=minutes(login.expires_at - now))
@@ -34,34 +34,34 @@ def login_page(login: LoginView, now: datetime, ways: Sequence[Html]) -> Html:
 
 
 def by_command(auth_id: str, command: str) -> Html:
-    """A section with the command that an administrator runs; it begins with `command`."""
+    """Return a section with the command that an administrator runs; it begins with `command`."""
     return html(_BY_COMMAND, auth_id=auth_id, command=command)
 
 
 def folded(way: Html) -> Html:
-    """A section, folded, where another one comes first."""
+    """Return a section, folded because another one comes first."""
     outer = "<details><summary>An administrator can approve it on the command line too</summary>{inner}</details>"
     return html(outer, inner=way)
 
 
 def unknown_page(server_url: str) -> Html:
-    """The link is wrong or too old, or a newer one replaced it."""
+    """Return the page of a link that is wrong, too old, or replaced by a newer one."""
     return page("This link is no longer valid", html(_UNKNOWN, server_url=server_url))
 
 
 def unavailable_page(reference: str = "") -> Html:
-    """The server cannot find out at the moment."""
+    """Return the page for a server whose services are unavailable."""
     return page("Not available at the moment", html(_UNAVAILABLE, reference=reference_of(reference)))
 
 
 def fingerprint(key: MachineKey) -> str:
-    """The first 16 hexadecimal digits of a machine key in groups of 4, for people to compare."""
+    """Return the first 16 hexadecimal digits of a machine key in groups of 4, for people to compare."""
     digits = key.raw.hex()[:16]
     return " ".join(digits[at : at + 4] for at in range(0, 16, 4))
 
 
 def device_of(login: LoginView, now: datetime) -> Html:
-    """A list of what is known about the device."""
+    """Return a list of what is known about the device."""
     return html(
         _DEVICE,
         hostname=login.hostname or "(no name given)",
@@ -75,7 +75,7 @@ def device_of(login: LoginView, now: datetime) -> Html:
 
 
 def minutes(span: timedelta) -> str:
-    """A duration in minutes, for people."""
+    """Return a duration in minutes, for people."""
     whole = max(0, int(span.total_seconds() // 60))
     if whole < 1:
         return "less than a minute"

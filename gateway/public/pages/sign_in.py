@@ -10,7 +10,7 @@ from gateway.public.pages.refusals import ADVICE, TITLES
 
 
 def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]], what: str = "device") -> Html:
-    """A section with a button for each provider, given as (name, label). It posts, so no preview starts one.
+    """Return a section with a button for each provider, given as (name, label). It posts, so no preview starts one.
 
     `what` is what the sign-in is for: "device" or "session".
     """
@@ -20,7 +20,7 @@ def by_buttons(auth_id: str, providers: Sequence[tuple[str, str]], what: str = "
 
 
 def confirm_page(flow_id: str, user: str, device: Html, confirmation: str, notices: Sequence[str] = ()) -> Html:
-    """The question whether the device belongs to the person; `notices` is what was left out of their claims."""
+    """Return the page that asks whether the device is the person's; `notices` lists ignored claims."""
     body = html(
         _CONFIRM,
         flow_id=flow_id,
@@ -33,7 +33,7 @@ def confirm_page(flow_id: str, user: str, device: Html, confirmation: str, notic
 
 
 def done_page(user: str, device: Html, notices: Sequence[str] = ()) -> Html:
-    """The device was admitted."""
+    """Return the page of an admitted device."""
     return page("Your device is connected", html(_DONE, user=user, device=device, notices=notices_of(notices)))
 
 
@@ -78,13 +78,13 @@ def refused_page(
 
 
 def again_link(auth_id: str, what: str = "device") -> Html:
-    """A link to the page of the device or session that waits."""
+    """Return a link to the page of the device or session that waits."""
     link = '<p><a href="/register/{auth_id}">Try again from the {what}\'s page</a></p>'
     return html(link, auth_id=auth_id, what=what)
 
 
 def lost_page(reference: str = "") -> Html:
-    """The answer came in another browser than the sign-in began in, or too late."""
+    """Return the page for an answer that came too late, or in another browser than the sign-in began in."""
     return page("This sign-in did not start in this browser", html(_LOST, reference=reference_of(reference)))
 
 
@@ -95,7 +95,7 @@ def busy_page(auth_id: str) -> Html:
 
 
 def unreachable_page(provider: str, text: str, auth_id: str) -> Html:
-    """The provider does not answer."""
+    """Return the page for a provider that does not answer."""
     reference = reference_of(text.partition(":")[0], auth_id)
     body = html(_UNREACHABLE, provider=provider, again=html(_BACK, auth_id=auth_id), reference=reference)
     return page("The identity provider cannot be reached", body)

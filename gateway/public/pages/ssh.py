@@ -26,7 +26,7 @@ class SshView:
 
 
 def ssh_page(session: SshView, now: datetime, ways: Sequence[Html]) -> Html:
-    """The session, and one section for each way to approve it."""
+    """Return the page of a session, with one section for each way to approve it."""
     if session.decided:
         return page(
             "This SSH session was already approved or refused", html(_DECIDED, session=session_of(session, now))
@@ -37,28 +37,28 @@ def ssh_page(session: SshView, now: datetime, ways: Sequence[Html]) -> Html:
 
 
 def unknown_page() -> Html:
-    """The link is wrong, or the session no longer waits."""
+    """Return the page of a link that is wrong, or whose session was decided or has expired."""
     return page("This link is no longer valid", html(_UNKNOWN))
 
 
 def by_command(auth_id: str, command: str) -> Html:
-    """A section with the command that an administrator runs; it begins with `command`."""
+    """Return a section with the command that an administrator runs; it begins with `command`."""
     return html(_BY_COMMAND, auth_id=auth_id, command=command)
 
 
 def confirm_page(flow_id: str, user: str, session: Html, confirmation: str) -> Html:
-    """The question whether the person opened the session."""
+    """Return the page that asks whether the person opened the session."""
     body = html(_CONFIRM, flow_id=flow_id, user=user, session=session, confirmation=confirmation)
     return page("Did you open this SSH session?", body)
 
 
 def done_page(session: Html) -> Html:
-    """The session was allowed."""
+    """Return the page of an allowed session."""
     return page("The SSH session is allowed", html(_DONE, session=session))
 
 
 def session_of(session: SshView, now: datetime) -> Html:
-    """A list of what is known about the session."""
+    """Return a list of what is known about the session."""
     return html(
         _DETAILS,
         source=session.source,

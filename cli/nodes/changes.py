@@ -40,6 +40,12 @@ def declare(noun: Noun) -> None:
     )  # fmt: skip
     add_node(approve)
     approve.add_argument("-r", "--routes", type=commas, action="extend", default=[], help="CIDRs; empty: none")
+    address = noun.verb(
+        "set-ip", _set_ip, "Give a node addresses that it keeps", (),
+        "headscale nodes set-ip -i printer 100.64.0.9\n  headscale nodes set-ip -i 4 100.64.0.9 fd7a:115c:a1e0::9",
+    )  # fmt: skip
+    add_node(address)
+    address.add_argument("addresses", nargs="+", metavar="ADDRESS", help="IPv4 or IPv6, or one of each")
     noun.verb("backfillips", _backfill, "Give every node an address of each configured prefix")
     key = noun.verb(
         "key", _key, "Make a node replace its key at its next sign-in", (), "headscale nodes key rotate --id 4"
@@ -112,6 +118,16 @@ def _delete(arguments: argparse.Namespace) -> None:
         emit({"Result": "Node deleted"}, arguments.output)
     else:
         print_result(arguments, node, f"node {node.given_name} deleted")
+
+
+def _set_ip(arguments: argparse.Namespace) -> None:
+    from smartscale.admin.v1 import node_pb2
+
+    with Remote(arguments) as remote:
+        node = remote.node(arguments.identifier)
+        request = node_pb2.SetAddressesRequest(node=str(node.id), addresses=arguments.addresses)
+        answer = remote.in_pages().call("SetAddresses", request)
+    print_result(arguments, answer.node, f"node {node.given_name} has {' and '.join(answer.node.ip_addresses)}")
 
 
 def _tag(arguments: argparse.Namespace) -> None:

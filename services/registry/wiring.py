@@ -13,6 +13,7 @@ from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
 from services.registry.sql import SqlStore
 from services.registry.timer import KeeperTimer
+from services.registry.usecases.addresses import Addresses
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy, PolicyChange
@@ -64,6 +65,7 @@ class RegistryService:
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock, elections)
         self.timer = KeeperTimer(self.keeper, self._outbox)
         allocator, policies = Allocator(settings), CurrentPolicy()
+        self.policies = policies
         self.ledger.consequences = (policies.follow_users, elections.follow)
         self._follower: Follower | None = None
         if "policy" in deps.channels:
@@ -75,6 +77,7 @@ class RegistryService:
             identities=Identities(self.ledger),
             rights=Rights(self.ledger),
             listings=Listings(self.ledger),
+            addresses=Addresses(self.ledger, settings, policies),
             nodes=Nodes(self.ledger, settings, allocator, policies),
             admission=NodeAdmission(self.ledger, settings, allocator, policies),
             updates=Updates(self.ledger, allocator, policies),

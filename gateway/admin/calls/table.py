@@ -13,6 +13,7 @@ from gateway.admin.calls.devices import Devices
 from gateway.admin.calls.groups import Groups
 from gateway.admin.calls.identities import Identities
 from gateway.admin.calls.logins import Logins
+from gateway.admin.calls.node_addresses import NodeAddresses
 from gateway.admin.calls.node_descriptions import NodeDescriptions
 from gateway.admin.calls.node_pages import NodePages
 from gateway.admin.calls.nodes import Nodes
@@ -37,7 +38,7 @@ USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminServic
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
     DEVICES: (Devices,),
-    NODES: (NodePages, NodeDescriptions, Routers),
+    NODES: (NodePages, NodeDescriptions, NodeAddresses, Routers),
     LOGINS: (Logins,),
     POLICY: (PolicyVersions,),
     SERVER: (Server,),

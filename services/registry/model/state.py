@@ -90,6 +90,10 @@ class State:
         """Return the node that has this given name."""
         return self._by_name.get(given_name)
 
+    def address_holder(self, address: str) -> NodeId | None:
+        """Return the node that has this address."""
+        return self._assigned.get(address)
+
     def is_assigned(self, address: str) -> bool:
         """Return whether a node has this address."""
         return address in self._assigned

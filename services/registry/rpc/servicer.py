@@ -20,6 +20,7 @@ from services.registry.model import errors
 from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.registry.rpc import requests, writing
+from services.registry.usecases.addresses import Addresses, ChosenAddresses
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
@@ -60,6 +61,7 @@ class UseCases:
     rights: Rights
     listings: Listings
     nodes: Nodes
+    addresses: Addresses
     admission: NodeAdmission
     updates: Updates
     presence: PresenceTracker
@@ -342,8 +344,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         request: pb.SetNodeAddressRequest,
         context: ServicerContext[pb.SetNodeAddressRequest, pb.SetNodeAddressResponse],
     ) -> pb.SetNodeAddressResponse:
-        """Replace a node's IPv4 address."""
-        node = await self._cases.nodes.set_address(requests.read_node_id(request.id), request.ipv4)
+        """Replace a node's addresses."""
+        chosen = ChosenAddresses(request.ipv4, request.ipv6)
+        node = await self._cases.addresses.set(requests.read_node_id(request.id), chosen)
         return pb.SetNodeAddressResponse(node=self._node(node))
 
     async def PreferRoutes(

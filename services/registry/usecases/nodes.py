@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from ipaddress import IPv4Address
 
 from services.registry.model.errors import (
     AlreadyExistsError,
@@ -116,31 +115,6 @@ class Nodes:
             restored = replace(node, expiry=at, disabled_expiry=None, expired=at <= draft.now)
             draft.put_node(restored)
             return restored
-
-        return await self._ledger.commit(work)
-
-    async def set_address(self, node_id: NodeId, ipv4: str) -> Node:
-        """Replace a node's IPv4 address.
-
-        Raises:
-            NotFoundError: there is no such node.
-            InvalidInputError: no node may have the address.
-            AlreadyExistsError: another node has it.
-        """
-        pool = self._settings.v4
-        if pool is None or not _is_v4(ipv4) or not pool.gives(ipv4):
-            prefix = "the tailnet has no IPv4 prefix" if pool is None else f"not a free address of {pool.prefix}"
-            raise InvalidInputError(f"ipv4: {prefix}")
-
-        async def work(draft: Draft) -> Node:
-            node = draft.node(node_id)
-            if node.ipv4 == ipv4:
-                return node
-            if draft.state.is_assigned(ipv4):
-                raise AlreadyExistsError("ipv4: another node has this address")
-            changed = replace(node, ipv4=ipv4)
-            draft.put_node(changed)
-            return changed
 
         return await self._ledger.commit(work)
 
@@ -262,13 +236,6 @@ class Nodes:
             return said
 
         return await self._ledger.commit(work)
-
-
-def _is_v4(text: str) -> bool:
-    try:
-        return str(IPv4Address(text)) == text
-    except ValueError:
-        return False
 
 
 def _shorten(draft: Draft, node: Node, expiry: datetime) -> None:

@@ -24,7 +24,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.admin.v1.NodeAdminService": {
         READ: "DescribeNodes GetNode ListNodes ListRouters",
-        IDEMPOTENT: "PreferRoutes",
+        IDEMPOTENT: "PreferRoutes SetAddresses",
     },
     "smartscale.admin.v1.PendingLoginAdminService": {
         READ: "ListPendingLogins",

@@ -108,6 +108,10 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("nodes approve-routes -i {router} -r 10.1.0.0/24,0.0.0.0/0 -o json", "::/0", True),
         Use("nodes approve-routes -i {router} --routes=", "none"), Use("nodes approve-routes -i {router}", "none"),
     ),
+    "nodes set-ip": (
+        Use("nodes set-ip -i {node} 100.64.9.1", "100.64.9.1", True),
+        Use("nodes set-ip -i {nodeid} 100.64.9.2 fd7a:115c:a1e0::99 -o json", "fd7a:115c:a1e0::99", True),
+    ),
     "nodes backfillips": (
         Use("nodes backfillips --force", "nothing to do"), Use("nodes backfillips --force -o json", "{}"),
     ),
@@ -285,6 +289,11 @@ WRONG: dict[str, tuple[Use, ...]] = {
     "nodes list": (
         wrong("nodes list -u nobody", "user not found"), misuse("nodes list --columns nonsense", "no such column"),
         wrong("nodes list nowhere", "node not found"), misuse("nodes lists", "did you mean 'list'"),
+    ),
+    "nodes set-ip": (
+        misuse("nodes set-ip -i {node}", "ADDRESS"), wrong("nodes set-ip -i {node} 10.0.0.1", "outside"),
+        wrong("nodes set-ip -i {node} 100.64.9.3 100.64.9.4", "more than one"),
+        wrong("nodes set-ip -i nowhere 100.64.9.3", "node not found"),
     ),
     "nodes list-routes": (
         wrong("nodes list-routes -i nowhere", "node not found"), misuse("nodes list-routes -i", "expected one"),

@@ -131,6 +131,7 @@ ADDED: tuple[Operation, ...] = (
     ),
     *_of(
         "nodes",
+        Operation("SetAddresses", "POST", "/node/{node}/addresses", body=True, service=NODES),
         Operation("ListRouters", "GET", "/router", query=("limit", "after"), service=NODES),
         Operation("PreferRoutes", "POST", "/router/{node}/prefer", body=True, service=NODES),
     ),

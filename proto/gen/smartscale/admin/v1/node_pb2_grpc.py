@@ -55,6 +55,11 @@ class NodeAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.FromString,
                 _registered_method=True)
+        self.SetAddresses = channel.unary_unary(
+                '/smartscale.admin.v1.NodeAdminService/SetAddresses',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesResponse.FromString,
+                _registered_method=True)
         self.PreferRoutes = channel.unary_unary(
                 '/smartscale.admin.v1.NodeAdminService/PreferRoutes',
                 request_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.PreferRoutesRequest.SerializeToString,
@@ -94,6 +99,13 @@ class NodeAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetAddresses(self, request, context):
+        """Gives a node addresses that it keeps. INVALID_ARGUMENT when no node, or not this one, may have one of them, ALREADY_EXISTS when another node has it, NOT_FOUND when there is no such node.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreferRoutes(self, request, context):
         """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes.
         """
@@ -123,6 +135,11 @@ def add_NodeAdminServiceServicer_to_server(servicer, server):
                     servicer.ListRouters,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.SerializeToString,
+            ),
+            'SetAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAddresses,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesResponse.SerializeToString,
             ),
             'PreferRoutes': grpc.unary_unary_rpc_method_handler(
                     servicer.PreferRoutes,
@@ -239,6 +256,33 @@ class NodeAdminService:
             '/smartscale.admin.v1.NodeAdminService/ListRouters',
             smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_node__pb2.ListRoutersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.NodeAdminService/SetAddresses',
+            smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_node__pb2.SetAddressesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class NodeAdminServiceStub:
     """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
     ListRouters: _grpc.UnaryUnaryMultiCallable[_node_pb2.ListRoutersRequest, _node_pb2.ListRoutersResponse]
     """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+    SetAddresses: _grpc.UnaryUnaryMultiCallable[_node_pb2.SetAddressesRequest, _node_pb2.SetAddressesResponse]
+    """Gives a node addresses that it keeps. INVALID_ARGUMENT when no node, or not this one, may have one of them, ALREADY_EXISTS when another node has it, NOT_FOUND when there is no such node."""
     PreferRoutes: _grpc.UnaryUnaryMultiCallable[_node_pb2.PreferRoutesRequest, _node_pb2.PreferRoutesResponse]
     """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
@@ -57,6 +59,8 @@ class NodeAdminServiceAsyncStub(NodeAdminServiceStub):
     """Describes nodes ordered by id, a page at a time. NOT_FOUND when there is no node with the id."""
     ListRouters: _aio.UnaryUnaryMultiCallable[_node_pb2.ListRoutersRequest, _node_pb2.ListRoutersResponse]  # type: ignore[assignment]
     """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+    SetAddresses: _aio.UnaryUnaryMultiCallable[_node_pb2.SetAddressesRequest, _node_pb2.SetAddressesResponse]  # type: ignore[assignment]
+    """Gives a node addresses that it keeps. INVALID_ARGUMENT when no node, or not this one, may have one of them, ALREADY_EXISTS when another node has it, NOT_FOUND when there is no such node."""
     PreferRoutes: _aio.UnaryUnaryMultiCallable[_node_pb2.PreferRoutesRequest, _node_pb2.PreferRoutesResponse]  # type: ignore[assignment]
     """Prefers a router for routes: it takes them over at once if it can carry traffic, and whenever it can again. Or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
 
@@ -94,6 +98,14 @@ class NodeAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_node_pb2.ListRoutersResponse, _abc.Awaitable[_node_pb2.ListRoutersResponse]]:
         """Lists routers ordered by id, a page at a time: which routes each serves as the elected primary, since when and why."""
+
+    @_abc_1.abstractmethod
+    def SetAddresses(
+        self,
+        request: _node_pb2.SetAddressesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_node_pb2.SetAddressesResponse, _abc.Awaitable[_node_pb2.SetAddressesResponse]]:
+        """Gives a node addresses that it keeps. INVALID_ARGUMENT when no node, or not this one, may have one of them, ALREADY_EXISTS when another node has it, NOT_FOUND when there is no such node."""
 
     @_abc_1.abstractmethod
     def PreferRoutes(

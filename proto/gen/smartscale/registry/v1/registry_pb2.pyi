@@ -1565,19 +1565,23 @@ class SetNodeAddressRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Which node."""
     ipv4: _builtins.str
-    """IPv4 address text, inside the tailnet's prefix."""
+    """IPv4 address text, inside the tailnet's prefix. Empty: as it is."""
+    ipv6: _builtins.str
+    """IPv6 address text, inside the tailnet's prefix. Empty: as it is."""
     def __init__(
         self,
         *,
         id: _builtins.int = ...,
         ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "ipv4", b"ipv4"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

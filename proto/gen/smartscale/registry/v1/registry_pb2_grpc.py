@@ -377,7 +377,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetNodeAddress(self, request, context):
-        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it.
+        """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

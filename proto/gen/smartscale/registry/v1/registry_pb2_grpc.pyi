@@ -84,7 +84,7 @@ class RegistryServiceStub:
     SetApprovedRoutes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetApprovedRoutesRequest, _registry_pb2.SetApprovedRoutesResponse]
     """Replaces a node's approved routes."""
     SetNodeAddress: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]
-    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+    """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it."""
     PreferRoutes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]
     """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _grpc.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]
@@ -154,7 +154,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     SetApprovedRoutes: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetApprovedRoutesRequest, _registry_pb2.SetApprovedRoutesResponse]  # type: ignore[assignment]
     """Replaces a node's approved routes."""
     SetNodeAddress: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetNodeAddressRequest, _registry_pb2.SetNodeAddressResponse]  # type: ignore[assignment]
-    """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+    """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it."""
     PreferRoutes: _aio.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]  # type: ignore[assignment]
     """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _aio.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]  # type: ignore[assignment]
@@ -377,7 +377,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.SetNodeAddressRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.SetNodeAddressResponse, _abc.Awaitable[_registry_pb2.SetNodeAddressResponse]]:
-        """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
+        """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it."""
 
     @_abc_1.abstractmethod
     def PreferRoutes(

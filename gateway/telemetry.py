@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from gateway.edge.settings import EdgeCounts
+from services.shared.telemetry.instruments import Collector, CounterMetricFamily, GaugeMetricFamily, Metric
 
 _TEXTS = {
     "tunnels": "Tunnels that are open.",

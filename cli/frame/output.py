@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -25,16 +24,21 @@ if TYPE_CHECKING:
 FORMATS = ("json", "json-line", "yaml")
 
 
-@dataclass(slots=True)
 class _Style:
-    """The output options of this process; empty `output` means text for people."""
+    """The output options of this process; empty `output` means text for people.
 
-    output: str = ""
-    modern: bool = False
-    program: str = ""
-    """The path of this program as it was called."""
-    config: str = ""
-    """The value of `--config`."""
+    No dataclass, here and in `words`: importing those takes longer than all else that reads a command line.
+    """
+
+    __slots__ = ("config", "modern", "output", "program")
+
+    def __init__(self) -> None:
+        self.output = ""
+        self.modern = False
+        self.program = ""
+        """The path of this program as it was called."""
+        self.config = ""
+        """The value of `--config`."""
 
 
 _style = _Style()

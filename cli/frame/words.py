@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from cli.frame.output import FORMATS
 
@@ -19,15 +18,17 @@ _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _END = "--"
 
 
-@dataclass(slots=True)
 class _Read:
     """Words of one command, sorted; `switches` holds the last value of each, because the last one wins."""
 
-    options: list[str] = field(default_factory=list)
-    switches: dict[str, bool] = field(default_factory=dict)
-    arguments: list[str] = field(default_factory=list)
-    ended: bool = False
-    """True if `--` was read, after which every word is an argument."""
+    __slots__ = ("arguments", "ended", "options", "switches")
+
+    def __init__(self) -> None:
+        self.options: list[str] = []
+        self.switches: dict[str, bool] = {}
+        self.arguments: list[str] = []
+        self.ended = False
+        """True if `--` was read, after which every word is an argument."""
 
     def words(self) -> Iterator[str]:
         """Yield options before arguments."""

@@ -30,7 +30,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as lightweight
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from cli.frame.errors import CommandError
@@ -38,6 +37,7 @@ from cli.moving.archive import FORMAT, BackupReader, BackupWriter, Manifest
 from cli.moving.schema import PARTS, ServiceTables, all_tables, numbered
 from services.shared.config.model import Config
 from services.shared.db.database import UtcDateTime, create_engine, read, upgrade_on, write
+from services.shared.db.engine import AsyncConnection
 from services.shared.db.recognition import known_revisions
 from services.shared.runtime.build_info import built
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from sqlalchemy import Table, func, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cli.moving.schema import PARTS
 from services.auth.importing import preauth_keys
@@ -14,6 +13,7 @@ from services.registry.sql import tables as registry
 from services.shared.config.model import Config
 from services.shared.db.contents import recognise
 from services.shared.db.database import create_engine, read
+from services.shared.db.engine import AsyncConnection
 from services.shared.db.recognition import Kind, known_revisions
 
 _MOST = 20

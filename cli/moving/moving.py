@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from cli.frame.errors import CommandError
 from cli.moving import keyfiles, places, policies
 from cli.moving.creating import create_database
@@ -23,6 +21,7 @@ from services.registry.model.state import State
 from services.registry.wiring import settings_of
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, read, write
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.place import named
 from services.shared.db.untouched import open_untouched
 from services.shared.ids import DEFAULT_TAILNET

@@ -50,7 +50,7 @@ def _list(arguments: argparse.Namespace) -> None:
         nodes = [remote.node(arguments.node)] if arguments.node else remote.lists.nodes(name)
         if arguments.wide or any(column.described for column in chosen):
             described = remote.lists.descriptions()
-        if not arguments.output:
+        if nodes and not arguments.output:
             suspended = suspended_users(remote)
     if arguments.output:
         emit([_shown(node, described) for node in nodes], arguments.output)

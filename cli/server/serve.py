@@ -58,6 +58,9 @@ def _serve(config: Config, wanted: list[str], together: bool) -> int:
             "run each service as a process of its own (headscale serve gateway, headscale serve registry, ...), "
             "or set gateway.workers: 1",
         )
+    from services.shared.runtime.gc_tuning import postpone
+
+    postpone()
     from services.shared.runtime.process import run
 
     builds: dict[str, Build] = {name: _build_of(_WIRING[name]) for name in wanted}

@@ -19,13 +19,11 @@ from asyncio import BaseTransport, Protocol, Transport
 from pathlib import Path
 from typing import Any, cast
 
-import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from gateway.admin.rest.serving import SYSTEM_USER
 from services.shared.telemetry.logs import get_logger
+from services.shared.uvicorn_parts import Config, HttpToolsProtocol, ServerState
 
 log = get_logger(__name__)
 
@@ -45,8 +43,14 @@ class LocalSocket:
 
     def __init__(self, path: Path, mode: int, app: ASGIApp, grpc_path: Path) -> None:
         self._path, self._mode, self._grpc_path = path, mode, grpc_path
-        self._config = uvicorn.Config(
-            cast(Any, app), ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False
+        self._config = Config(
+            cast(Any, app),
+            http=HttpToolsProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
         )
         self._config.load()
         self._state = ServerState()

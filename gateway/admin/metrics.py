@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter
+from services.shared.telemetry.instruments import CollectorRegistry, Counter
 
 
 class AdminMetrics:

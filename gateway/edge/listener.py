@@ -13,15 +13,14 @@ from typing import ClassVar
 from urllib.parse import unquote_to_bytes
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from gateway.edge.limiter import ConnectionSlot
 from gateway.edge.tunnels import Tunnels
-from gateway.edge.websocket import WebSocketCarrier
 from gateway.edge.wheel import Timer
 from gateway.proxies import client_address, header_fields
 from services.shared.net.handover import Handovers
 from services.shared.telemetry.logs import get_logger
+from services.shared.uvicorn_parts import STATUS_LINE, HttpToolsProtocol
 
 log = get_logger(__name__)
 
@@ -171,6 +170,8 @@ class Listener(HttpToolsProtocol):
         if websocket:
             self._leave_uvicorn()
             request = b"GET %b HTTP/1.1\r\n%b\r\n" % (self.url, b"".join(b"%b: %b\r\n" % each for each in self.headers))
+            from gateway.edge.websocket import WebSocketCarrier  # late: only browsers come over WebSocket
+
             carrier = WebSocketCarrier(self.transport, self.tunnels, slot)
             self.transport.set_protocol(carrier)
             carrier.begin(request, initiation, read_ahead)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from services.shared.telemetry.instruments import CollectorRegistry, Counter, Gauge, Histogram
 
 KINDS = ("full", "change", "keepalive", "ping")
 

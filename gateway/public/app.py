@@ -1,52 +1,93 @@
-"""The public web as one ASGI application: its routers, and the answers to errors that no route handles."""
+"""The public web as one ASGI application: direct routes, and FastAPI with all routes once a request needs it.
+
+Clients, probes and scanners ask for few fixed paths. FastAPI and what it imports take 14 MiB and a third of a second of
+CPU, so it is loaded, in a thread, by the first request for one of the other paths.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.types import ASGIApp
 
-from gateway.proxies import Network
 from gateway.public.headers import SecurityHeaders
 from gateway.public.measured import HttpMetrics, Measured
 from gateway.public.proxies import ClientAddress
-from gateway.web import Routes
-from services.shared.telemetry.logs import get_logger
+from gateway.web import Route, Routes
 
-log = get_logger(__name__)
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from gateway.proxies import Network
 
 
 def build_app(
     routers: Sequence[Routes], trusted_proxies: Sequence[Network] = (), metrics: HttpMetrics | None = None
 ) -> ASGIApp:
     """Return the application of all routers; the first that has a path answers it."""
-    app = FastAPI(
-        title="smartscale",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        exception_handlers={HTTPException: _refuse, ClientDisconnect: _end, Exception: _apologise},
-    )
-    for router in routers:
-        app.include_router(router)
+    app = Front([route for router in routers for route in router])
     # Innermost, because the route that a request takes is noted in the scope that the application is handed.
     measured = app if metrics is None else Measured(app, metrics)
     return SecurityHeaders(ClientAddress(measured, trusted_proxies))
 
 
-async def _refuse(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return PlainTextResponse(f"{str(error.detail).lower()}\n", error.status_code, error.headers)
+class Front:
+    """Answers direct routes and paths that nobody has; passes every other request to FastAPI."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self.routes = routes
+        self._direct = {(method, route.path): route for route in routes if route.direct for method in route.methods}
+        self._roots = {_root(route.path) for route in routes}
+        self._app: ASGIApp | None = None
+        self._loading = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if (route := self._direct.get((scope["method"], scope["path"]))) is not None:
+            scope["route"] = route
+            await _answer(route, scope, receive, send)
+        elif _root(scope["path"]) not in self._roots:
+            await PlainTextResponse("not found\n", 404)(scope, receive, send)
+        else:
+            await (self._app or await self._load())(scope, receive, send)
+
+    async def _load(self) -> ASGIApp:
+        async with self._loading:
+            if self._app is None:
+                self._app = await asyncio.to_thread(_framework, self.routes)
+        return self._app
 
 
-async def _end(_request: Request, _error: Exception) -> Response:
-    # The client has gone and reads no answer; without a handler the server logs a traceback for each.
-    return Response(status_code=400)
+def _framework(routes: Sequence[Route]) -> ASGIApp:
+    from gateway.public.framework import application  # late: see above
+
+    return application(routes)
 
 
-async def _apologise(_request: Request, _error: Exception) -> Response:
-    return PlainTextResponse("internal error\n", 500)
+def _root(path: str) -> str:
+    """Return the first segment of a path."""
+    return path.lstrip("/").partition("/")[0]
+
+
+async def _answer(route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    """Let a direct route answer, with the answers to errors of `gateway.public.framework`."""
+    begun = False
+
+    async def noting(message: Message) -> None:
+        nonlocal begun
+        begun = True
+        await send(message)
+
+    try:
+        response = await route.endpoint(Request(scope, receive))
+        await response(scope, receive, noting)
+    except ClientDisconnect:
+        if not begun:
+            await Response(status_code=400)(scope, receive, send)
+    except Exception:
+        if not begun:
+            await PlainTextResponse("internal error\n", 500)(scope, receive, send)
+        raise

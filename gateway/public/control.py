@@ -57,7 +57,7 @@ class Health:
 
 def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Awaitable[bool]], health: Health) -> Routes:
     """Return the routes; `may_relay` returns whether a node key may use relays."""
-    router = Routes()
+    router = Routes(direct=True)
     key_body = orjson.dumps({"legacyPublicKey": str(MachineKey.zero()), "publicKey": str(control_key)})
     version_body = orjson.dumps(described())
 
@@ -68,14 +68,14 @@ def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Await
         return Response(key_body, 200, {**_OPEN, "Cache-Control": "no-store"}, "application/json")
 
     @router.on("/health", READ)
-    async def answer_health() -> Response:
+    async def answer_health(_request: Request) -> Response:
         failing = await health.failing()
         body: dict[str, object] = {"status": "fail", "failing": failing} if failing else {"status": "pass"}
         no_store = {"Cache-Control": "no-store"}
         return Response(orjson.dumps(body), 500 if failing else 200, no_store, "application/health+json")
 
     @router.on("/version")
-    async def answer_version() -> Response:
+    async def answer_version(_request: Request) -> Response:
         return Response(version_body, media_type="application/json")
 
     @router.on("/verify", POST)
@@ -97,7 +97,7 @@ def control_router(control_key: MachineKey, may_relay: Callable[[NodeKey], Await
         return Response(status_code=204, headers=proof)
 
     @router.on("/robots.txt")
-    async def robots() -> Response:
+    async def robots(_request: Request) -> Response:
         return PlainTextResponse("User-agent: *\nDisallow: /\n")
 
     return router

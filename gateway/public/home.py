@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from gateway.public.pages.frame import HEADERS
@@ -11,16 +12,16 @@ from gateway.web import READ, Routes
 
 def home_router(server_url: str, command: str) -> Routes:
     """Return the routes; the page shows how a client is pointed to `server_url`, and how the command line begins."""
-    router = Routes()
+    router = Routes(direct=True)
     content = home_page(server_url, command)
 
     @router.on("/", READ)
-    async def root() -> HTMLResponse:
+    async def root(_request: Request) -> HTMLResponse:
         return HTMLResponse(content, headers=HEADERS)
 
     @router.on("/icon.svg", READ)
     @router.on("/favicon.ico", READ)
-    async def icon() -> Response:
+    async def icon(_request: Request) -> Response:
         headers = {
             "Cache-Control": "max-age=86400",
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'",

@@ -7,16 +7,16 @@ import contextlib
 import logging
 import socket
 from collections.abc import Generator
-from typing import Any
-
-import uvicorn
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING, Any
 
 from gateway.process.certificates import ListenerCertificate
 from gateway.process.listening import BACKLOG, listen
 from services.shared.background import Background
 from services.shared.net.tls import OnFailed, ignore, over_tls
-from services.shared.telemetry.setup import Telemetry
+from services.shared.uvicorn_parts import Config, Server
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 KEEP_ALIVE = 75
 LAST_ANSWERS = 3
@@ -24,10 +24,10 @@ LAST_ANSWERS = 3
 _TICK = 1.0
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """uvicorn's server without signal handlers, and with an event for the moment that it listens."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
         self.failure: Exception | None = None
@@ -121,13 +121,13 @@ class WebServer:
         if self._serving is not None:
             await self._serving
 
-    def _config(self) -> uvicorn.Config:
+    def _config(self) -> Config:
         application: Any = self._app
         protocol: Any = self._protocol
         if self._certificate is not None:
             given = self._certificate
             protocol = over_tls(protocol, given.context, self._on_tls_failed, given.challenge)
-        return uvicorn.Config(
+        return Config(
             application,
             http=protocol,
             ws="none",

@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.secret import KeyKind, digest_of, imported_digest, read
@@ -26,6 +25,7 @@ from services.auth.sql.tables import api_keys, metadata
 from services.auth.sql.tables import preauth_keys as preauth_keys
 from services.auth.wiring import MIGRATIONS as MIGRATIONS
 from services.shared.db.database import migrate
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId, UserId
 from services.shared.imported import Counts, Ids, ImportedApiKey, ImportedPreAuthKey, Installation, greatest

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2_grpc
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.decision_sweep import DecisionSweep
 from services.auth.neighbours import AuthRegistryClient, PolicyTagOwners
@@ -38,6 +37,7 @@ from services.auth.usecases.throttle import Throttle
 from services.shared.background import Background
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.process import Deps
 

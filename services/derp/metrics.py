@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from services.derp.server import DerpServer
+from services.shared.telemetry.instruments import Collector, CounterMetricFamily, GaugeMetricFamily, Metric
 
 _DROPS = {
     "unknown_destination": "dropped_unknown_destination",

@@ -5,8 +5,10 @@ Message boundaries have no meaning; no extension is negotiated, so nothing is co
 
 from __future__ import annotations
 
-from wsproto import events
-from wsproto.connection import Connection, ConnectionType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsproto import events
 
 
 class WebSocketError(Exception):
@@ -23,6 +25,8 @@ class MessageStream:
     __slots__ = ("_connection", "pongs")
 
     def __init__(self) -> None:
+        from wsproto.connection import Connection, ConnectionType  # late: only browsers relay over WebSocket
+
         self._connection = Connection(ConnectionType.SERVER)
         self.pongs = b""
         """Pongs for the pings of the last `receive`, to be sent if the connection is writable."""
@@ -33,6 +37,8 @@ class MessageStream:
         Raises:
             WebSocketError: the connection must be closed.
         """
+        from wsproto import events
+
         self.pongs = b""
         content = bytearray()
         self._connection.receive_data(data)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-
 from services.map_streamer.session import SessionStage
 from services.map_streamer.tailnet import Tailnet
+from services.shared.telemetry.instruments import Collector, GaugeMetricFamily, Metric
 
 _PREFIX = "smartscale_map_streamer_"
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from services.policy.model.compiler import compile_policy
 from services.policy.model.text.problems import PolicyError
 from services.policy.model.version import CheckedPolicy, etag_of
@@ -21,6 +19,7 @@ from services.policy.wiring import MIGRATIONS, rules_of
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 from services.shared.config.model import Config
 from services.shared.db.database import migrate
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.ids import TailnetId
 from services.shared.imported import ImportedPolicy
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import grpc.aio
 from smartscale.policy.v1 import policy_pb2_grpc
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.policy.clients import RegistrySubjects, UserFollower
 from services.policy.model.compiler import ProviderGroups
@@ -23,6 +22,7 @@ from services.shared.background import Background
 from services.shared.bus import Bus
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine, migrate
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.process import Deps
 from services.shared.runtime.sighup import listen

@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from math import isinf
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
 from smartscale.registry.v1 import registry_pb2
 
 from services.registry.model.state import State
 from services.registry.model.term import ElectionReason
 from services.registry.usecases.ledger import LedgerObserver
 from services.shared.rpc.interceptors import RpcMetrics
+from services.shared.telemetry.instruments import (
+    Collector,
+    CollectorRegistry,
+    Counter,
+    CounterMetricFamily,
+    Gauge,
+    Histogram,
+    HistogramMetricFamily,
+    Metric,
+)
 
 OPERATIONS: dict[str, tuple[str, ...]] = {
     "get": ("GetNode",),

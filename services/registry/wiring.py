@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2_grpc
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.registry.clients import policy_follower
 from services.registry.metrics import NodestoreCollector, RegistryMetrics
@@ -36,6 +35,7 @@ from services.shared.background import Background
 from services.shared.changelog import Follower
 from services.shared.config.model import Config
 from services.shared.db.database import create_engine
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.rpc.interceptors import RpcMetrics
 from services.shared.runtime.process import Deps

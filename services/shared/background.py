@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
-
+from services.shared.telemetry.instruments import CollectorRegistry, Counter, Gauge
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.setup import Telemetry
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-
 import grpc
 from smartscale.admin.v1 import policy_pb2 as pb
 from smartscale.policy.v1 import policy_pb2 as inner
@@ -52,6 +50,8 @@ class PolicyVersions:
     async def DiffVersions(self, request: pb.DiffVersionsRequest, call: CallContext) -> pb.DiffVersionsResponse:
         """Compare two versions."""
         first, second = await self._version(call, request.number), await self._version(call, request.other)
+        import difflib  # late: few processes are ever asked for a comparison
+
         lines = difflib.unified_diff(
             first.text.splitlines(),
             second.text.splitlines(),

@@ -1,84 +1,54 @@
-"""Reflection as Go servers give it: in both versions, with JSON names of fields, for methods too, to known callers.
-
-Python's descriptors leave `json_name` out, and grpcurl then prints `database_connectivity` where scripts expect
-`databaseConnectivity`; its descriptor pool finds no methods, and `grpcurl describe SERVICE.METHOD` then finds nothing.
-"""
+"""Offers reflection on a gRPC server, in both versions of its protocol. Loads what answers at the first question."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
-from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
-from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from gateway.admin.json_names import json_name
+if TYPE_CHECKING:
+    from gateway.admin.grpc.reflection import Admit, Reflection
 
-NAMES = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
+NAMES = ("grpc.reflection.v1alpha.ServerReflection", "grpc.reflection.v1.ServerReflection")
 """Both versions of the protocol; their messages are the same on the wire."""
-
-Admit = Callable[[Any], Awaitable[None]]
-"""Ends a call, by its gRPC context, if its caller is unknown."""
-
-
-class Reflection(reflection.aio.ReflectionServicer):  # type: ignore[misc]
-    """Describes services, with JSON names."""
-
-    def __init__(self, services: Sequence[str], admit: Admit) -> None:
-        super().__init__(services)
-        self._admit = admit
-
-    async def ServerReflectionInfo(self, request_iterator: Any, unused_context: Any) -> AsyncIterator[Any]:
-        """Answer each question."""
-        admitted = self._admitted(request_iterator, unused_context)
-        async for response in super().ServerReflectionInfo(admitted, unused_context):
-            files = response.file_descriptor_response.file_descriptor_proto
-            for index, raw in enumerate(files):
-                files[index] = _named(raw)
-            yield response
-
-    async def _admitted(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
-        """Pass questions on once the caller is known: at the first one, so that a refusal reaches who still sends."""
-        known = False
-        async for request in requests:
-            if not known:
-                await self._admit(context)
-                known = True
-            yield request
-
-    def _file_containing_symbol(self, request: Any, fully_qualified_name: str) -> Any:
-        """Find a symbol; the file of a method is that of its service."""
-        found = super()._file_containing_symbol(request, fully_qualified_name)
-        owner, _, method = fully_qualified_name.rpartition(".")
-        if found.HasField("error_response") and owner in self._service_names and method:
-            service = self._pool.FindServiceByName(owner)
-            if method in service.methods_by_name:
-                return super()._file_containing_symbol(request, owner)
-        return found
 
 
 def add_to(server: grpc.aio.Server, services: Sequence[str], admit: Admit) -> None:
     """Offer reflection of these services, and of itself."""
-    servicer = Reflection((*services, *NAMES), admit)
     handler = grpc.stream_stream_rpc_method_handler(
-        servicer.ServerReflectionInfo,
-        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
-        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        _Late((*services, *NAMES), admit).answer,
+        request_deserializer=_request,
+        response_serializer=_response,
     )
     methods = {"ServerReflectionInfo": handler}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(name, methods) for name in NAMES])
 
 
-def _named(raw: bytes) -> bytes:
-    file = FileDescriptorProto.FromString(raw)
-    _name(file.message_type)
-    return file.SerializeToString()
+class _Late:
+    """The servicer, made for the first call."""
+
+    def __init__(self, services: Sequence[str], admit: Admit) -> None:
+        self._services, self._admit = services, admit
+        self._servicer: Reflection | None = None
+
+    async def answer(self, requests: Any, context: Any) -> AsyncIterator[Any]:
+        """Answer each question."""
+        if self._servicer is None:
+            from gateway.admin.grpc.reflection import Reflection
+
+            self._servicer = Reflection(self._services, self._admit)
+        async for response in self._servicer.ServerReflectionInfo(requests, context):
+            yield response
 
 
-def _name(messages: Iterable[DescriptorProto]) -> None:
-    for message in messages:
-        for field in message.field:
-            field.json_name = json_name(field.name)
-        _name(message.nested_type)
+def _request(data: bytes) -> Any:
+    from grpc_reflection.v1alpha import reflection_pb2
+
+    return reflection_pb2.ServerReflectionRequest.FromString(data)
+
+
+def _response(message: Any) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from grpc.aio import ServicerContext
 from opentelemetry import trace
-from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.auth.v1 import auth_pb2_grpc
 
@@ -40,6 +39,7 @@ from services.shared.ids import UserId
 from services.shared.rpc import answers, machine_key_of
 from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
+from services.shared.telemetry.instruments import Counter
 
 
 @dataclass(frozen=True, slots=True)

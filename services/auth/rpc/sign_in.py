@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from grpc.aio import ServicerContext
-from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.model.errors import ConflictError
@@ -17,6 +16,7 @@ from services.auth.usecases.verify_sign_in import ProviderCallback
 from services.shared.rpc import answers
 from services.shared.runtime.reload import Reloader
 from services.shared.telemetry import Telemetry
+from services.shared.telemetry.instruments import Counter
 
 MAX_PARAMETER = 8192
 MAX_WORDS = 300

@@ -6,7 +6,6 @@ from typing import Any
 
 from grpc.aio import ServicerContext
 from opentelemetry import trace
-from prometheus_client import Counter
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from services.auth.model.login import read_auth_id
@@ -17,6 +16,7 @@ from services.auth.rpc.reading import read_ssh_question, read_words
 from services.auth.usecases.ssh_checks import SshChecks
 from services.shared.rpc import answers, machine_key_of
 from services.shared.telemetry import Telemetry
+from services.shared.telemetry.instruments import Counter
 
 ADMINISTRATOR = "administrator"
 

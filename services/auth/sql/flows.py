@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import AuthId
 from services.auth.model.oidc.flow import FlowKind, FlowState, SignInFlow
 from services.auth.sql.tables import flows
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncEngine
 from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, and_, case, delete, func, insert, or_, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.fair_shares import PendingEntry, Progress, least_advanced, losing_group, network_path
 from services.auth.model.login import AuthId, Login, LoginState, RegisterMethod
@@ -14,6 +13,7 @@ from services.auth.model.oidc.flow import FlowState
 from services.auth.sql.tables import flows, logins, tailnets
 from services.auth.store.logins import LoginLimits, OpenedLogin
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey

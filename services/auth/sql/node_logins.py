@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.node_login import NodeLogin
 from services.auth.sql.tables import node_logins
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import NodeId, TailnetId
 
 

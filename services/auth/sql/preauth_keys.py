@@ -6,11 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.preauth_key import KeyClaim, PreAuthKey
 from services.auth.sql.tables import preauth_keys as keys
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import TailnetId, UserId
 from services.shared.keys import MachineKey, NodeKey
 

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.login import AuthId, LoginState
 from services.auth.model.oidc.flow import FlowState
@@ -16,6 +15,7 @@ from services.auth.model.rights import IdentityGroups, RecordedRightsChange, Rig
 from services.auth.model.ssh_check import CheckState
 from services.auth.sql.tables import flows, logins, rights, ssh_approvals, ssh_checks
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncEngine
 from services.shared.db.parts import parts
 from services.shared.ids import TailnetId, UserId
 

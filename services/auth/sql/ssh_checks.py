@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, exists, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.auth.model.fair_shares import losing_group
 from services.auth.model.login import AuthId
@@ -17,6 +16,7 @@ from services.auth.sql.logins import lock
 from services.auth.sql.tables import ssh_approvals, ssh_checks
 from services.auth.store.ssh_checks import OpenedSshCheck, SshCheckLimits
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.keys import NodeKey

@@ -9,10 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from authlib.common.urls import add_params_to_uri
-from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
 from services.auth.model.oidc.claims import Document
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.entry import EntryRules, email_notices
@@ -99,6 +95,10 @@ def authorization_url(
     settings: SignInSettings, metadata: Metadata, state: str, browser_secret: str, *, narrow: bool = False
 ) -> str:
     """Return the URL that begins a sign-in; with `narrow`, only for scopes that the provider should not refuse."""
+    from authlib.common.urls import add_params_to_uri  # late: its packages are large, and many starts see no sign-in
+    from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
+    from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
     scope = reduced_scopes(settings.scope, metadata) if narrow else settings.scope
     extra = [(name, value) for name, value in settings.extra_params.items() if name not in RESERVED_PARAMETERS]
     url: str = prepare_grant_uri(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, delete, insert, select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.policy.model.errors import OvertakenError
 from services.policy.model.version import NO_POLICY_ETAG, CheckedPolicy, InForce, LogEntry, Records, Version
 from services.policy.sql.tables import changes, tailnets, versions
 from services.policy.store import KEPT_CHANGES, Codec
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.ids import TailnetId
 
 _NEW_TAILNET = text(

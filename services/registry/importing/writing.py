@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.registry.importing.planning import RegistryPlan
 from services.registry.model.fact import NodePut, UserPut
@@ -21,6 +20,7 @@ from services.registry.sql.people import SqlPeople
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
 from services.registry.wire import ProtoFactCodec
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId
 

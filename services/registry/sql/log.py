@@ -8,13 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.state import State
 from services.registry.sql import tables
 from services.registry.sql.rows import node_of, relay_of, user_of
 from services.registry.sql.statements import POSITION
 from services.registry.store import Absence, GatewayRecord, Record, StoreUnavailableError
+from services.shared.db.engine import AsyncConnection
 from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.ids import NodeId, TailnetId
 

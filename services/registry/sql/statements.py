@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Table, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from services.registry.sql import tables
 from services.shared.db.prepared import Prepared
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 _tailnets = tables.tailnets.c
 
@@ -20,12 +23,21 @@ ADVANCE = Prepared(
 RECORD = Prepared(tables.changes.insert())
 
 
+def insert_into(table: Table, dialect: str) -> postgresql.Insert | sqlite.Insert:
+    """Return an insertion that can be completed by what happens to rows that are there. Loads that dialect alone."""
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table)
+
+
 @lru_cache(maxsize=64)
 def upsert(table: Table, key: tuple[str, ...], columns: tuple[str, ...], dialect: str, *, keep: bool) -> Prepared:
-    """Return a statement that inserts rows of these columns and updates existing ones (with `keep`: leaves them)."""
-    statement: postgresql.Insert | sqlite.Insert
-    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
-    statement = statement.values({name: bindparam(name) for name in columns})
+    """Insert rows of these columns, or change those that are there (with `keep`: leave them)."""
+    statement = insert_into(table, dialect).values({name: bindparam(name) for name in columns})
     if keep:
         return Prepared(statement.on_conflict_do_nothing(index_elements=key))
     excluded = statement.excluded

@@ -7,16 +7,14 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from services.registry.model.state import State
 from services.registry.sql import tables
 from services.registry.sql.log import SqlLog, translated
-from services.registry.sql.statements import LOCK
+from services.registry.sql.statements import LOCK, insert_into
 from services.registry.sql.transaction import SqlTransaction
 from services.registry.store import Absence, FactCodec, GatewayRecord, Record
 from services.shared.db import database
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import TailnetId
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -39,10 +37,11 @@ class SqlStore:
         """
         with translated():
             await database.migrate(self._engine, MIGRATIONS, VERSION_TABLE)
-            dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
             async with database.write(self._engine) as connection:
                 await connection.execute(
-                    dialect.insert(tables.tailnets).on_conflict_do_nothing(index_elements=["tailnet_id"]),
+                    insert_into(tables.tailnets, self._engine.dialect.name).on_conflict_do_nothing(
+                        index_elements=["tailnet_id"]
+                    ),
                     [{"tailnet_id": self._tailnet, "seq": 0}],
                 )
 

@@ -8,7 +8,6 @@ from itertools import groupby
 from typing import Literal, TypeVar
 
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.sql import tables
@@ -16,6 +15,7 @@ from services.registry.sql.people import SqlPeople
 from services.registry.sql.rows import node_columns, relay_columns, user_columns
 from services.registry.sql.statements import ADVANCE, RECORD
 from services.registry.store import FactCodec, GatewayRecord, Record
+from services.shared.db.engine import AsyncConnection
 from services.shared.db.parts import parts
 from services.shared.ids import NodeId, TailnetId
 from services.shared.rpc.presence import MODULUS, SessionsDigest

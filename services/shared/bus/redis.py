@@ -18,7 +18,6 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-from prometheus_client import CollectorRegistry, Counter
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
@@ -30,6 +29,7 @@ from services.shared.background import Background
 from services.shared.bus.port import Message, Reconnected
 from services.shared.bus.queue import CAPACITY, Inbox
 from services.shared.bus.record import GAP, Seal, pack, unpack
+from services.shared.telemetry.instruments import CollectorRegistry, Counter
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import current_traceparent
 from services.shared.telemetry.setup import Telemetry

@@ -20,11 +20,11 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import URL, Connection, DateTime, Dialect, TypeDecorator, event, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
 from services.shared.db import sqlite
 from services.shared.db.causes import cause_of
+from services.shared.db.engine import AsyncConnection, AsyncEngine, create_async_engine
 from services.shared.db.file import OpenedFile
 from services.shared.db.file import prepare as prepare_file
 from services.shared.db.prepared import run_text

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from services.shared.db.engine import AsyncConnection
 from services.shared.db.sqlite import at_once
 
 Values = Mapping[str, Any]

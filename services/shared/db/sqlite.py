@@ -24,10 +24,10 @@ from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -22,9 +22,9 @@ from typing import Protocol
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
+from services.shared.db.engine import AsyncConnection
 
 Row = Mapping[str, object]
 

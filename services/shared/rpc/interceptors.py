@@ -14,9 +14,9 @@ import grpc
 import grpc.aio
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.shared.rpc.calling import Behaviour, Context, Continue, Handler, Q, R
+from services.shared.telemetry.instruments import CollectorRegistry, Counter, Histogram
 from services.shared.telemetry.propagation import HEADER, context_of
 from services.shared.telemetry.setup import Telemetry
 

@@ -10,7 +10,6 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import SERVICE_NAME as HEALTH
-from grpc_reflection.v1alpha import reflection
 
 from services.shared.config.model import ServicesConfig, ServicesTlsConfig
 from services.shared.rpc import health
@@ -75,6 +74,8 @@ class RpcServer:
         Raises:
             OSError: the address cannot be bound.
         """
+        from grpc_reflection.v1alpha import reflection  # late: in one process with all others there is no such server
+
         names = (*self._names, HEALTH, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         await self.set_ready(False)

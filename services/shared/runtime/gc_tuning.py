@@ -15,11 +15,17 @@ THRESHOLDS = (10_000, 20, 50)
 """Net allocations of containers before a young collection; young ones before a middle one; those before a full one."""
 
 
+def postpone() -> None:
+    """Collect no garbage until `settle`: what a start allocates stays, and each collection would visit it again."""
+    gc.disable()
+
+
 def settle() -> None:
-    """Call once when everything has started: what is there now stays, and is looked at no more."""
+    """Call once when everything has started: collects once, and exempts what is left from all later collections."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
+    gc.enable()
 
 
 def give_back() -> None:

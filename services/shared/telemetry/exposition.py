@@ -11,9 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from typing import Any
 from urllib.parse import parse_qsl
 
-from prometheus_client import CollectorRegistry, make_asgi_app
-
 from services.shared.telemetry.hosts import is_own_request
+from services.shared.telemetry.instruments import CollectorRegistry
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.pages import Document, PageError, Pages
 from services.shared.telemetry.reach import Network, may_read
@@ -51,7 +50,7 @@ class Exposition:
         hosts: Iterable[str] = (),
     ) -> None:
         """`allowed` are networks besides loopback and private ones; `hosts` are this machine's names in public DNS."""
-        self._metrics: Callable[[Message, Receive, Send], Awaitable[None]] = make_asgi_app(registry)
+        self._registry = registry
         self._ready = ready
         self._pages = pages or Pages()
         self._allowed = tuple(allowed)
@@ -81,7 +80,9 @@ class Exposition:
         if method not in _READING:
             return await _answer(send, 405, "only GET\n")
         if path == "/metrics":
-            return await self._metrics(scope, receive, send)
+            from prometheus_client.asgi import make_asgi_app  # late: with it comes an HTTP server that we do not use
+
+            return await make_asgi_app(self._registry)(scope, receive, send)
         return await _answer(send, 404, "see /metrics and /debug/\n")
 
     def _refusal(self, peer: str, headers: dict[str, str]) -> str:

@@ -9,12 +9,10 @@ import asyncio
 from typing import Any, cast
 
 import httptools
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
 from services.shared.telemetry.exposition import PAGE_DEADLINE, Exposition
 from services.shared.telemetry.logs import get_logger
+from services.shared.uvicorn_parts import Config, HttpToolsProtocol, ServerState
 
 log = get_logger(__name__)
 
@@ -29,8 +27,14 @@ class MetricsListener:
     """Serves one application on `host:port`: one request per connection, few connections at once."""
 
     def __init__(self, application: Exposition) -> None:
-        self._config = uvicorn.Config(
-            cast(Any, application), ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False
+        self._config = Config(
+            cast(Any, application),
+            http=HttpToolsProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
         )
         self._state = ServerState()
         self._server: asyncio.Server | None = None

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 from opentelemetry import trace
-from prometheus_client import (
+
+from services.shared.config.model import Config
+from services.shared.telemetry.instruments import (
     CollectorRegistry,
     GCCollector,
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
 )
-
-from services.shared.config.model import Config
 from services.shared.telemetry.logs import configure_logging
 from services.shared.telemetry.pages import Pages
 

@@ -15,10 +15,10 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from fastapi import FastAPI
 from smartscale.auth.v1 import auth_pb2 as pb
 
 from gateway.public import login
+from gateway.public.framework import application
 from gateway.public.pages.login import by_command
 from tests.fakes.auth import AuthTailnet, auth_tailnet, config_for
 
@@ -31,12 +31,11 @@ async def tailnet(tmp_path: Path) -> AsyncIterator[AuthTailnet]:
 
 
 def browser_of(stub: Any, tailnet: AuthTailnet) -> httpx.AsyncClient:
-    app = FastAPI()
     ways = (partial(by_command, command="headscale -c /srv/hs/config.yaml"),)
     routes = login.router(
         stub, "https://control.example.com/", ways=lambda: ways, ssh_ways=lambda: (), now=tailnet.clock.now
     )
-    app.include_router(routes)
+    app = application(list(routes))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://control.example.com")
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from headscale.v1 import apikey_pb2
 
 from gateway.public import sign_in
+from gateway.public.framework import application
 from gateway.public.offered import Offered
 from services.auth.usecases import sign_in as beginnings
 from services.shared.config import Config
@@ -137,9 +137,8 @@ async def test_the_buttons_follow_the_configuration() -> None:
         return pb.GetPendingLoginResponse(login=login)
 
     offered = Offered(Config())
-    app = FastAPI()
-    for router in sign_in.page_routers(offered, PUBLIC, SimpleNamespace(GetPendingLogin=find)):
-        app.include_router(router)
+    routers = sign_in.page_routers(offered, PUBLIC, SimpleNamespace(GetPendingLogin=find))
+    app = application([route for router in routers for route in router])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=PUBLIC) as web:
         page = await web.get("/register/" + login.auth_id)
         assert "Login with" not in page.text and "form-action 'none'" in page.headers["content-security-policy"]

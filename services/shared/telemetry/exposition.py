@@ -82,7 +82,8 @@ class Exposition:
         if path == "/metrics":
             from prometheus_client.asgi import make_asgi_app  # late: with it comes an HTTP server that we do not use
 
-            return await make_asgi_app(self._registry)(scope, receive, send)
+            await make_asgi_app(self._registry)(scope, receive, send)
+            return None
         return await _answer(send, 404, "see /metrics and /debug/\n")
 
     def _refusal(self, peer: str, headers: dict[str, str]) -> str:

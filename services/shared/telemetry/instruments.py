@@ -17,13 +17,13 @@ if TYPE_CHECKING:
         ProcessCollector,
         disable_created_metrics,
     )
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
     from prometheus_client.registry import Collector
 else:
     skip_init("prometheus_client")
     from prometheus_client.gc_collector import GCCollector
     from prometheus_client.metrics import Counter, Gauge, Histogram, disable_created_metrics
-    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
     from prometheus_client.platform_collector import PlatformCollector
     from prometheus_client.process_collector import ProcessCollector
     from prometheus_client.registry import Collector, CollectorRegistry
@@ -37,6 +37,7 @@ __all__ = [
     "Gauge",
     "GaugeMetricFamily",
     "Histogram",
+    "HistogramMetricFamily",
     "Metric",
     "PlatformCollector",
     "ProcessCollector",

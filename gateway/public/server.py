@@ -13,6 +13,7 @@ from gateway.process.certificates import ListenerCertificate
 from gateway.process.listening import BACKLOG, listen
 from services.shared.background import Background
 from services.shared.net.tls import OnFailed, ignore, over_tls
+from services.shared.telemetry.setup import Telemetry
 from services.shared.uvicorn_parts import Config, Server
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import orjson
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.c2n import PREFIX as C2N
 from gateway.machine.c2n import NodeQueries
+from gateway.machine.feature import answer_feature_query
 from gateway.machine.map import Map
 from gateway.machine.refusal import Refusal, refuse
 from gateway.machine.register import Register
@@ -29,7 +30,6 @@ NOT_OFFERED = Refusal(501, "this server does not offer that")
 
 NOT_OFFERED_PREFIXES = (
     "/machine/set-dns",
-    "/machine/feature/query",
     "/machine/id-token",
     "/machine/set-device-attr",
     "/machine/webclient/",
@@ -49,6 +49,7 @@ class Router:
             "/machine/map": {"POST": map_.handle},
             "/machine/update-health": {"POST": take_health},
             "/machine/audit-log": {"POST": take_audit},
+            "/machine/feature/query": {"POST": answer_feature_query},
             "/machine/whoami": {"GET": whoami},
         }
 

@@ -82,7 +82,6 @@ async def test_odd_names_are_cleaned_and_not_refused(gateway: Gateway) -> None:
         ("POST", "/", 404),
         ("GET", "/machine/register", 405),
         ("POST", "/machine/set-dns", 501),
-        ("POST", "/machine/feature/query", 501),
         ("POST", "/machine/id-token", 501),
         ("PATCH", "/machine/set-device-attr", 501),
         ("GET", "/machine/tka/bootstrap", 501),
@@ -93,6 +92,26 @@ async def test_odd_names_are_cleaned_and_not_refused(gateway: Gateway) -> None:
 async def test_what_is_not_offered_is_answered_at_once(gateway: Gateway, method: str, path: str, status: int) -> None:
     responder = gateway.send(path, b"{}", method=method)
     assert responder.status == status and len(responder.body) < 200
+
+
+@pytest.mark.parametrize(
+    ("feature", "says"),
+    [
+        ("serve", "no certificates for nodes"),
+        ("funnel", "no public relay"),
+        ("\x1b[31m", "does not offer this feature"),
+    ],
+)
+async def test_a_feature_that_is_not_offered_is_explained_in_words(gateway: Gateway, feature: str, says: str) -> None:
+    responder = gateway.send("/machine/feature/query", {"Feature": feature, "NodeKey": "nodekey:" + "1" * 64})
+    answer = orjson.loads(responder.body)
+    assert responder.status == 200 and says in answer["Text"]
+    assert not answer["Complete"] and not answer["ShouldWait"] and "URL" not in answer
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"\xff", b'{"Feature":7}', b'{"Feature":""}'])
+async def test_a_feature_query_without_a_feature_is_refused(gateway: Gateway, body: bytes) -> None:
+    assert gateway.send("/machine/feature/query", body).status == 400
 
 
 @pytest.mark.parametrize("path", ["/machine/update-health", "/machine/audit-log"])

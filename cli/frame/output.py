@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -187,3 +187,9 @@ def columns() -> int:
     with suppress(OSError):
         return max(os.get_terminal_size(sys.stdout.fileno()).columns, 40)
     return 100
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings on standard error, beside the answer."""
+    for warning in warnings:
+        sys.stderr.write(f"warning: {warning}\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -50,12 +50,6 @@ def read_file(path: str) -> str:
         if isinstance(error, OSError):
             raise CommandError(f"{path}: {error.strerror}") from None
         raise CommandError(f"{path}: not UTF-8 text") from None
-
-
-def show_warnings(warnings: Iterable[str]) -> None:
-    """Print warnings on standard error, beside the answer."""
-    for warning in warnings:
-        sys.stderr.write(f"warning: {warning}\n")
 
 
 def refuse(errors: Sequence[str], output: str | None) -> NoReturn:

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import emit
+from cli.frame.output import emit, show_warnings
 from cli.frame.parser import Noun
 from cli.link.direct import Direct, add_flag
 from cli.link.remote import Remote
@@ -19,7 +19,6 @@ from cli.policy.files import (
     read_text,
     refusals_as_data,
     refuse,
-    show_warnings,
 )
 from cli.policy.topology import read_topology
 

@@ -7,13 +7,13 @@ import sys
 from contextlib import nullcontext
 from typing import Any
 
-from cli.frame.output import emit, modern
+from cli.frame.output import emit, modern, show_warnings
 from cli.frame.parser import Noun
 from cli.frame.values import positive
 from cli.link.direct import Direct, add_flag
 from cli.link.remote import Remote
 from cli.policy import offline, questions, versions
-from cli.policy.files import LIMIT, add_file, read_text, refusals_as_data, show_warnings
+from cli.policy.files import LIMIT, add_file, read_text, refusals_as_data
 
 __all__ = ["LIMIT", "declare"]
 

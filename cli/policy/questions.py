@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import data, emit, table
+from cli.frame.output import data, emit, show_warnings, table
 from cli.frame.parser import Noun
 from cli.link.remote import Remote
 from cli.policy.files import (
@@ -18,7 +18,6 @@ from cli.policy.files import (
     read_text,
     refusals_as_data,
     refuse,
-    show_warnings,
 )
 from cli.policy.topology import read_topology
 

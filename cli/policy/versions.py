@@ -7,11 +7,11 @@ import sys
 from difflib import unified_diff
 from typing import Any
 
-from cli.frame.output import data, emit, table, when
+from cli.frame.output import data, emit, show_warnings, table, when
 from cli.frame.parser import Noun
 from cli.frame.values import positive
 from cli.link.remote import Remote
-from cli.policy.files import refusals_as_data, show_warnings
+from cli.policy.files import refusals_as_data
 
 
 def declare(noun: Noun, name: str) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from cli.frame.errors import CommandError
-from cli.frame.output import modern, print_result
+from cli.frame.output import modern, print_result, show_warnings
 from cli.frame.parser import Noun
 from cli.frame.values import confirm, positive
 from cli.link.remote import Remote
@@ -82,7 +82,9 @@ def _destroy(arguments: argparse.Namespace) -> None:
         user = remote.user(_named(arguments, arguments.who))
         confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
         answer = remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
+        lost = _lost_names(remote, user.name, user.email)
     print_result(arguments, user if modern() else answer, f"user {user.name} deleted")
+    show_warnings(lost)
 
 
 def _rename(arguments: argparse.Namespace) -> None:
@@ -95,7 +97,25 @@ def _rename(arguments: argparse.Namespace) -> None:
     with Remote(arguments) as remote:
         user = remote.user(_named(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
+        lost = _lost_names(remote, user.name)
     print_result(arguments, answer.user, f"user {user.name} is now {answer.user.name}")
+    show_warnings(lost)
+
+
+def _lost_names(remote: Remote, *names: str) -> list[str]:
+    """Return the warnings of the policy in force about names that matched a user until now."""
+    from smartscale.admin.v1 import policy_pb2 as pb
+
+    policies = remote.policies()
+    try:
+        text = policies.call("GetPolicy", pb.GetPolicyRequest()).version.text
+        if not any(name and name.casefold() in text.casefold() for name in names):
+            return []
+        warnings = policies.call("CheckPolicy", pb.CheckPolicyRequest(text=text)).warnings
+    except CommandError:
+        return []  # without a policy nothing names anybody; one that is refused now says so where it is checked
+    quoted = {f'"{name}{end}"'.casefold() for name in names for end in ("", "@")}
+    return [f"in the policy {one}" for one in warnings if one.partition(" ")[0].casefold() in quoted]
 
 
 def _role(arguments: argparse.Namespace) -> None:

@@ -12,9 +12,11 @@ import grpc.aio
 import pytest
 from cryptography import x509
 
+from services.shared.certificates import watched
 from services.shared.certificates.pairs import PairError
-from services.shared.certificates.watched import WatchedPair
+from services.shared.certificates.watched import WatchedPair, Watcher
 from services.shared.net.tls import over_tls
+from services.shared.telemetry.setup import Telemetry
 from tests.fakes.certificates import any_certificate, issue
 
 
@@ -120,3 +122,28 @@ def test_key_and_chain_may_be_in_one_file(tmp_path: Path) -> None:
     both.write_bytes(key.read_bytes() + certificate.read_bytes())
     assert WatchedPair(both, both).leaf.names == ("one.example",)
     assert isinstance(WatchedPair(both, both).context, ssl.SSLContext)
+
+
+async def test_a_check_that_fails_unexpectedly_is_an_error_and_the_next_one_still_comes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watched, "POLL", 0.0)
+    again, telemetry = asyncio.Event(), Telemetry()
+    checks = 0
+
+    def refresh() -> None:
+        nonlocal checks
+        checks += 1
+        if checks == 1:
+            raise RuntimeError("no such disk")
+        again.set()
+
+    watcher = Watcher(refresh, telemetry)
+    watcher.start()
+    async with asyncio.timeout(10):
+        await again.wait()
+    await watcher.stop()
+    count = telemetry.registry.get_sample_value
+    assert count("smartscale_background_failures_total", {"task": "certificate files"}) == 1
+    assert count("smartscale_background_tasks") == 0
+    assert [record.levelname for record in caplog.records] == ["ERROR"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -135,12 +136,13 @@ async def test_a_hang_up_reaches_all_and_waits_for_one_that_is_not_ready(tmp_pat
 
 async def test_workers_notice_that_their_supervisor_was_killed(tmp_path: Path) -> None:
     program = (
-        "import asyncio, sys; from gateway.process.supervisor import Supervisor; from pathlib import Path\n"
-        "from tests.unit.gateway.test_supervisor import obedient\n"
-        "asyncio.run(Supervisor(obedient(Path(sys.argv[1])), 2, 60).run())"
+        "import asyncio, json, sys; from gateway.process.supervisor import Supervisor\n"
+        "workers = json.loads(sys.argv[1])\n"
+        "asyncio.run(Supervisor(lambda number: workers[number - 1], 2, 60).run())"
     )
-    root = Path(__file__).parents[3]
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, str(tmp_path), cwd=root)
+    root, worker = Path(__file__).parents[3], obedient(tmp_path)
+    workers = json.dumps([list(worker(1)), list(worker(2))])
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, workers, cwd=root)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     await until(lambda: len(children.read_text().split()) == 2)
     process.kill()

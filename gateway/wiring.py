@@ -155,8 +155,8 @@ class GatewayService:
         deps.telemetry.registry.register(EdgeCollector(self._tunnels.counts))
         counted = deps.telemetry.once(AdminMetrics)
         services = Services(deps.channels)
-        guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
-        chain = Chain(all_methods(services), guard, counted, deps.telemetry)
+        self._guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
+        chain = Chain(all_methods(services), self._guard, counted, deps.telemetry)
         inspector = GatewayInspector(
             gateway_id,
             self._tunnels.counts,
@@ -210,7 +210,7 @@ class GatewayService:
             ),
             home_router(config.server_url, command_line(config.source)),
             *sign_in.page_routers(offered, config.server_url, services.auth),
-            *_administration(chain, self._config),
+            *_administration(chain, self._guard, self._config),
         ]
         app = build_app(routers, parse_networks(config.trusted_proxies), deps.telemetry.once(HttpMetrics))
         return WebServer(
@@ -227,7 +227,8 @@ class GatewayService:
         siblings = debug.SiblingWorkers(sockets_beside(self._config))
         local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
         credentials = None if self._certificate is None else self._certificate.credentials
-        return AdminServer(self._config, chain, build_app(_administration(chain, self._config)), local, credentials)
+        app = build_app(_administration(chain, self._guard, self._config))
+        return AdminServer(self._config, chain, app, local, credentials)
 
     def _build_challenges(self, deps: Deps) -> WebServer | None:
         """Return the listener for HTTP-01, which answers the tunnel too: clients try port 80 first."""
@@ -276,10 +277,10 @@ class GatewayService:
             await self._challenges.wait_closed()
 
 
-def _administration(chain: Chain, config: Config) -> list[Routes]:
+def _administration(chain: Chain, guard: Guard, config: Config) -> list[Routes]:
     """Return the routes of administrators, for the public listener and for the unix socket."""
     tailnet = Tailnet(config.dns.base_domain or "default", config.dns)
-    return [rest.router(chain), rest_v2.router(chain, tailnet), rpc.router(chain)]
+    return [rest.router(chain), rest_v2.router(chain, tailnet, guard.issue_token), rpc.router(chain)]
 
 
 async def build(config: Config, deps: Deps) -> GatewayService:

@@ -8,6 +8,7 @@ from typing import Any
 from cli.frame.output import data, emit, table, when
 from cli.frame.parser import Noun
 from cli.frame.values import after, duration, positive
+from cli.keys.oauth_clients import add_rights, create_key
 from cli.keys.preauthkeys import done
 from cli.link.remote import Remote
 
@@ -21,9 +22,10 @@ def declare(nouns: Any) -> None:
     noun = Noun(nouns, "apikeys", "Secrets for the administration API", ("apikey", "api"))
     create = noun.verb(
         "create", _create, "Create an API key; it is shown only once", ("c", "new"),
-        "headscale apikeys create --expiration 30d",
+        "headscale apikeys create --expiration 30d\n  headscale apikeys create --scopes devices:core:read",
     )  # fmt: skip
     create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 24h or 1y (90d)")
+    add_rights(create, required=False)
     noun.verb("list", _list, "List API keys, masked", ("ls", "show"))
     for name, run, text, aliases in (
         ("expire", _expire, "Expire an API key now", ("revoke", "exp", "e")),
@@ -39,12 +41,26 @@ def _create(arguments: argparse.Namespace) -> None:
     from headscale.v1 import apikey_pb2
 
     expiration = after(arguments.expiration or duration("90d"))
+    if arguments.scopes or arguments.tags or arguments.description:
+        _create_scoped(arguments, expiration)
+        return
     with Remote(arguments) as remote:
         key = remote.call("CreateApiKey", apikey_pb2.CreateApiKeyRequest(expiration=expiration)).api_key
     if arguments.output:
         emit(key, arguments.output)
     else:
         print(key)
+
+
+def _create_scoped(arguments: argparse.Namespace, expiration: Any) -> None:
+    from smartscale.types.v1 import key_pb2 as types
+
+    arguments.scopes = arguments.scopes or ["all"]
+    key, secret = create_key(arguments, types.Key(kind=types.KEY_KIND_API, expires_at=expiration))
+    if arguments.output:
+        emit({**data(key), "secret": secret}, arguments.output)
+    else:
+        print(secret)
 
 
 def _list(arguments: argparse.Namespace) -> None:

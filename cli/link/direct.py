@@ -74,13 +74,14 @@ class Direct:
         import services.registry.wiring
         from gateway.admin.calls.policy_versions import PolicyVersions
         from gateway.admin.checks import check
-        from gateway.admin.context import ALL, CallContext
+        from gateway.admin.context import CallContext
         from gateway.admin.services import Services
         from services.shared.bus import connect_bus
         from services.shared.rpc.caller import DIRECT, Caller
         from services.shared.rpc.local import LocalChannel, LocalServer
         from services.shared.runtime.clock import SystemClock
         from services.shared.runtime.process import Deps
+        from services.shared.scopes import ALL
 
         bus = await connect_bus(self._config.bus.url, token=self._config.services.token)
         server = LocalServer()

@@ -98,6 +98,13 @@ class Remote:
         self._stub = pending_login_pb2_grpc.PendingLoginAdminServiceStub(self._channel)
         return self
 
+    def keys(self) -> Remote:
+        """From here on calls go to the administration of keys."""
+        from smartscale.admin.v1 import key_pb2_grpc
+
+        self._stub = key_pb2_grpc.KeyAdminServiceStub(self._channel)
+        return self
+
     def people(self) -> Remote:
         """From here on calls go to the administration of users."""
         from smartscale.admin.v1 import user_pb2_grpc

@@ -19,11 +19,10 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from gateway.admin.checks import check
-from gateway.admin.context import ALL, Arrival, CallContext
+from gateway.admin.context import Arrival, CallContext, Identity
 from gateway.admin.methods import Method, Methods
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.refusal import Refused
-from services.shared.rpc.caller import Caller
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import context_of
 from services.shared.telemetry.setup import Telemetry
@@ -37,8 +36,8 @@ _FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", 
 class Identifier(Protocol):
     """Proves who calls, and limits how often."""
 
-    async def identify(self, arrival: Arrival) -> Caller:
-        """Return the proven caller.
+    async def identify(self, arrival: Arrival) -> Identity:
+        """Return the proven caller and what its credential permits.
 
         Raises:
             Refused: no credential, a wrong one, or too many calls.
@@ -86,8 +85,8 @@ class Chain:
             span = self._telemetry.tracer.start_span("administration", parent, trace.SpanKind.SERVER, attributes)
             token = otel_context.attach(trace.set_span_in_context(span))
         try:
-            caller = await self._identifier.identify(arrival)
-            yield CallContext(caller, frozenset({ALL}), span)
+            identity = await self._identifier.identify(arrival)
+            yield CallContext(identity.caller, identity.scopes, span, tags=identity.tags)
         except Refused as refusal:
             _mark(span, refusal.code.name)
             raise
@@ -119,8 +118,7 @@ class Chain:
                     auditor.record(call, method, request, status)
 
     async def _make(self, call: CallContext, method: Method, request: Message) -> Message:
-        if method.scope not in call.scopes:
-            raise Refused(grpc.StatusCode.PERMISSION_DENIED, f"this credential lacks the scope {method.scope}")
+        call.check_call(method.scopes)
         check(request)
         try:
             return await method.handler(request, call)

@@ -32,11 +32,14 @@ def check(request: Message) -> None:
     for field, value in request.ListFields():
         if isinstance(value, Timestamp):
             _check_time(field.name, value)
+        elif isinstance(value, Message):
+            check(value)
         elif field.is_repeated:
             if len(value) > MAX_ITEMS:
                 raise invalid(field.name, f"more than {MAX_ITEMS} items")
             for number, item in enumerate(value):
-                check_text(f"{field.name}[{number}]", item)
+                if isinstance(item, str):
+                    check_text(f"{field.name}[{number}]", item)
         elif field.type == FieldDescriptor.TYPE_STRING:
             check_text(field.name, value)
         elif field.type == FieldDescriptor.TYPE_UINT64 and value > MAX_ID:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+import grpc
 import grpc.aio
 from opentelemetry import trace
 
+from gateway.admin.refusal import Refused
 from services.shared.rpc.caller import Caller
+from services.shared.scopes import ALL, grants
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -18,8 +21,6 @@ DEADLINE = 10.0
 """Seconds that one question to a service gets, unless the call asks for more."""
 LIST_DEADLINE = 120.0
 """Seconds that a stream of the whole tailnet gets."""
-ALL = "all"
-"""The scope of administrators: every call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,39 @@ class CallContext:
 
     caller: Caller
     scopes: frozenset[str]
+    """Scopes that this call is checked against: those of the credential, or all inside an operation that was."""
     span: trace.Span = trace.INVALID_SPAN
+    granted: frozenset[str] = frozenset()
+    """Scopes of the credential; empty: as `scopes`."""
+    tags: tuple[str, ...] | None = None
+    """Tags of which the credential may give these, and those that they own, alone; None: it may give any."""
     if_match: tuple[str, ...] = ()
     """The entity tags of which one must be in force, or `*`; empty: no condition."""
     etag: str = ""
     """Entity tag of the document that the answer holds, set by calls that have one."""
+
+    def __post_init__(self) -> None:
+        self.granted = self.granted or self.scopes
+
+    def require(self, *scopes: str) -> None:
+        """Check that the credential has one of these scopes; none: every credential may.
+
+        Raises:
+            Refused: it has none of them.
+        """
+        _require(self.granted, scopes)
+
+    def check_call(self, scopes: Sequence[str]) -> None:
+        """Check that this call has one of these scopes; none: every credential may.
+
+        Raises:
+            Refused: it has none of them.
+        """
+        _require(self.scopes, scopes)
+
+    def inside_operation(self) -> CallContext:
+        """Return the context of the calls that an operation consists of, whose own scope was checked."""
+        return replace(self, scopes=frozenset({ALL}), granted=self.granted)
 
     async def ask(
         self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, timeout: float = DEADLINE
@@ -74,3 +103,18 @@ class CallContext:
             grpc.aio.AioRpcError: the service refused or did not answer.
         """
         return aiter(method(request, timeout=timeout, metadata=self.caller.metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A proven caller, and what its credential permits."""
+
+    caller: Caller
+    scopes: frozenset[str] = frozenset({ALL})
+    tags: tuple[str, ...] | None = None
+    """As in `CallContext`."""
+
+
+def _require(held: frozenset[str], scopes: Sequence[str]) -> None:
+    if scopes and not any(grants(held, scope) for scope in scopes):
+        raise Refused(grpc.StatusCode.PERMISSION_DENIED, f"this credential lacks the scope {' or '.join(scopes)}")

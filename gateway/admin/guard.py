@@ -10,19 +10,23 @@ import asyncio
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 from smartscale.auth.v1 import auth_pb2
+from smartscale.types.v1 import key_pb2
 
-from gateway.admin.context import Arrival
+from gateway.admin.context import Arrival, Identity
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
 from services.shared.rate import Buckets, Rate, network_of
 from services.shared.rpc.caller import Caller
+
+Answer = TypeVar("Answer")
 
 BURST_SECONDS = 4
 GUESSES_PER_SECOND = 0.5
@@ -59,32 +63,56 @@ class Guard:
         self._lane = asyncio.Semaphore(LANE)
         self._waiting = 0
 
-    async def identify(self, arrival: Arrival) -> Caller:
-        """Return the proven caller of a call.
+    async def identify(self, arrival: Arrival) -> Identity:
+        """Return the proven caller of a call and what its credential permits.
 
         Raises:
             Refused: no key, a wrong one, or too many calls.
         """
         if arrival.trusted:
-            return Caller(arrival.wire, system_user=arrival.system_user)
+            return Identity(Caller(arrival.wire, system_user=arrival.system_user))
         try:
             return await self._identify(arrival)
         except Refused as refusal:
             self._metrics.refused.labels(refusal.code.name).inc()
             raise
 
-    async def _identify(self, arrival: Arrival) -> Caller:
+    async def issue_token(
+        self, arrival: Arrival, request: auth_pb2.IssueAccessTokenRequest
+    ) -> auth_pb2.IssueAccessTokenResponse:
+        """Exchange the secret of an OAuth client for an access token, under the limits of wrong keys.
+
+        Raises:
+            Refused: the secret is wrong, more is asked than the client has, or there are too many attempts.
+        """
+        network = network_of(arrival.address)
+        digest = _digest(request.secret)
+        async with self._room_for(digest, network):
+            answer: auth_pb2.IssueAccessTokenResponse = await self._prove(
+                self._services.auth.IssueAccessToken(request, timeout=5.0), digest, network
+            )
+        self._remember(digest)
+        self._count(self._keys, digest.hex(), "too many tokens for this client")
+        return answer
+
+    async def _identify(self, arrival: Arrival) -> Identity:
         network = network_of(arrival.address)
         key, problem = _key_in(arrival.authorization)
         if problem:
             self._count(self._addresses, network, "too many calls from this address")
             raise Refused(grpc.StatusCode.UNAUTHENTICATED, problem)
-        digest = hashlib.sha256(key.encode("utf-8", "replace")).digest()
+        digest = _digest(key)
         async with self._room_for(digest, network):
-            found = await self._verify(key, digest, network)
+            question = self._services.auth.VerifyApiKey(auth_pb2.VerifyApiKeyRequest(key=key), timeout=5.0)
+            answer: auth_pb2.VerifyApiKeyResponse = await self._prove(question, digest, network)
         self._remember(digest)
-        self._count(self._keys, str(found.id), "too many calls with this api key")
-        return Caller(arrival.wire, arrival.address, found.prefix)
+        grant = answer.grant
+        self._count(self._keys, grant.id, "too many calls with this api key")
+        if grant.kind == key_pb2.KEY_KIND_API:
+            caller = Caller(arrival.wire, arrival.address, grant.id)
+        else:
+            caller = Caller(arrival.wire, arrival.address, oauth_client=grant.id)
+        return Identity(caller, frozenset(grant.scopes), tuple(grant.tags) if grant.limited_to_tags else None)
 
     @asynccontextmanager
     async def _room_for(self, digest: bytes, network: str) -> AsyncIterator[None]:
@@ -101,19 +129,20 @@ class Guard:
         finally:
             self._waiting -= 1
 
-    async def _verify(self, key: str, digest: bytes, network: str) -> auth_pb2.ApiKey:
+    async def _prove(self, question: Awaitable[Answer], digest: bytes, network: str) -> Answer:
+        """Return the answer to a question that proves a secret; a wrong secret counts against its network."""
         try:
-            answer = await self._services.auth.VerifyApiKey(auth_pb2.VerifyApiKeyRequest(key=key), timeout=5.0)
+            return await question
         except grpc.aio.AioRpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+            if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+                raise Refused(error.code(), error.details() or "") from None
+            if error.code() is not grpc.StatusCode.UNAUTHENTICATED:
                 raise Refused(grpc.StatusCode.UNAVAILABLE, "validating token") from None
             self._proven.pop(digest, None)
             if self._guesses.wait(network, self._now()):
                 raise self._too_many_guesses(network) from None
             self._guesses.take(network, self._now())
             raise Refused(grpc.StatusCode.UNAUTHENTICATED, "invalid token") from None
-        found: auth_pb2.ApiKey = answer.api_key
-        return found
 
     def _too_many_guesses(self, network: str) -> Refused:
         return _too_many("too many wrong keys from this address", max(1, self._guesses.wait(network, self._now())))
@@ -129,6 +158,10 @@ class Guard:
         if wait := buckets.wait(caller, now):
             raise _too_many(text, wait)
         buckets.take(caller, now)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).digest()
 
 
 def _key_in(authorization: str | None) -> tuple[str, str]:

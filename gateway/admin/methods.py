@@ -11,7 +11,9 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from gateway.admin.context import ALL, CallContext
+from gateway.admin.context import CallContext
+from gateway.admin.scopes import SCOPES
+from services.shared.scopes import READ
 
 Handler: TypeAlias = "Callable[[Any, CallContext], Awaitable[Message]]"
 
@@ -22,7 +24,8 @@ class Method:
 
     contract: MethodDescriptor
     handler: Handler
-    scope: str = ALL
+    scopes: tuple[str, ...]
+    """Scopes of which a credential needs one; none: every credential may make it."""
 
     @property
     def name(self) -> str:
@@ -36,8 +39,9 @@ class Method:
 
     @property
     def changes(self) -> bool:
-        """True if the contract allows it to change anything."""
-        return bool(self.contract.GetOptions().idempotency_level != MethodOptions.NO_SIDE_EFFECTS)
+        """True if it may change anything: unless its contract says that it does not, or a reading scope is enough."""
+        reads = self.contract.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+        return not reads and any(not scope.endswith(READ) for scope in self.scopes)
 
     @property
     def request(self) -> type[Message]:
@@ -58,7 +62,7 @@ def methods_of(service: ServiceDescriptor, nouns: Iterable[object]) -> dict[str,
     """Find the handler of each call of a service: the method of its name on exactly one of `nouns`.
 
     Raises:
-        LookupError: a call has no handler, or several.
+        LookupError: a call has no handler, or several, or no scope.
     """
     found: dict[str, Method] = {}
     candidates = tuple(nouns)
@@ -66,5 +70,7 @@ def methods_of(service: ServiceDescriptor, nouns: Iterable[object]) -> dict[str,
         handlers = [getattr(noun, contract.name) for noun in candidates if hasattr(noun, contract.name)]
         if len(handlers) != 1:
             raise LookupError(f"{contract.full_name} has {len(handlers)} handlers")
-        found[contract.full_name] = Method(contract, handlers[0])
+        if contract.full_name not in SCOPES:
+            raise LookupError(f"{contract.full_name} has no scope")
+        found[contract.full_name] = Method(contract, handlers[0], SCOPES[contract.full_name])
     return found

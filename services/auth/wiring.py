@@ -18,6 +18,7 @@ from services.auth.sql import (
     SqlFlows,
     SqlLogins,
     SqlNodeLogins,
+    SqlOAuth,
     SqlPreAuthKeys,
     SqlRights,
     SqlSshChecks,
@@ -28,7 +29,9 @@ from services.auth.store.ssh_checks import SshCheckLimits
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.change_rights import ChangeRights
+from services.auth.usecases.credentials import Credentials
 from services.auth.usecases.logins import LoginRules, Logins
+from services.auth.usecases.oauth import OAuthClients
 from services.auth.usecases.preauth_keys import PreAuthKeys
 from services.auth.usecases.proof import Proof
 from services.auth.usecases.register import RegisterNode
@@ -118,12 +121,14 @@ async def build(config: Config, deps: Deps) -> AuthService:
     keys = PreAuthKeys(SqlPreAuthKeys(engine, tailnet), registry, clock, proof)
     register = RegisterNode(registry, keys, logins, login_store, news, owners, throttle, clock, lifetime)
     rights = ChangeRights(SqlRights(engine, tailnet), registry, news, clock)
+    api_keys = ApiKeys(SqlApiKeys(engine, tailnet), clock, proof)
     cases = AuthUseCases(
         register=register,
         await_login=AwaitLogin(register, logins, login_store, registry, news, throttle, clock),
         logins=logins,
         preauth_keys=keys,
-        api_keys=ApiKeys(SqlApiKeys(engine, tailnet), clock, proof),
+        api_keys=api_keys,
+        credentials=Credentials(keys, api_keys, OAuthClients(SqlOAuth(engine, tailnet), clock)),
         rights=rights,
         ssh_checks=checks,
         evaluate_access=part.evaluate_access,

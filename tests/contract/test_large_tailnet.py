@@ -23,7 +23,7 @@ from smartscale.registry.v1 import registry_pb2_grpc
 import services.policy.wiring
 import services.registry.wiring
 from gateway.admin.calls.table import all_methods
-from gateway.admin.context import ALL, CallContext
+from gateway.admin.context import CallContext
 from gateway.admin.services import Services
 from services.registry.model.node import Node
 from services.registry.model.state import State
@@ -37,6 +37,7 @@ from services.shared.rpc import OutgoingChannel, RpcServer
 from services.shared.rpc.caller import DIRECT, Caller
 from services.shared.runtime.clock import SystemClock
 from services.shared.runtime.process import Deps
+from services.shared.scopes import ALL
 from services.shared.telemetry import Telemetry
 from tests.fakes.registry import registry_config
 

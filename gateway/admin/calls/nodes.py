@@ -11,6 +11,7 @@ from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.admin.calls import convert
 from gateway.admin.calls.node_lists import NodeLists
+from gateway.admin.calls.tags import check_tags
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -38,6 +39,7 @@ class Nodes:
 
     async def SetTags(self, request: node_pb2.SetTagsRequest, call: CallContext) -> node_pb2.SetTagsResponse:
         """Replace a node's tags."""
+        await check_tags(self._services, call, request.tags)
         answer = await call.ask(
             self._services.registry.SetTags, registry_pb2.SetTagsRequest(id=request.node_id, tags=request.tags)
         )

@@ -9,6 +9,7 @@ from smartscale.auth.v1 import auth_pb2
 from gateway.admin.calls import convert, legacy_requests
 from gateway.admin.calls.expirations import expiration_of
 from gateway.admin.calls.legacy_ids import legacy_user_id
+from gateway.admin.calls.tags import check_tags
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -28,6 +29,9 @@ class PreAuthKeys:
         user_id = await legacy_user_id(self._services, call, request, request.user)
         if user_id and user_id not in users:
             raise Refused(grpc.StatusCode.NOT_FOUND, "user not found")
+        if call.tags is not None and user_id:
+            raise Refused(grpc.StatusCode.PERMISSION_DENIED, "user: this credential belongs to no user")
+        await check_tags(self._services, call, request.acl_tags)
         if not user_id and not request.acl_tags:
             raise Refused(grpc.StatusCode.INVALID_ARGUMENT, "user: a pre-auth key needs a user or acl_tags")
         answer = await call.ask(

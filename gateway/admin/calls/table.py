@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 from google.protobuf.descriptor import ServiceDescriptor
 from headscale.v1 import headscale_pb2
-from smartscale.admin.v1 import device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
+from smartscale.admin.v1 import device_pb2, key_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
 
 from gateway.admin.calls.apikeys import ApiKeys
 from gateway.admin.calls.devices import Devices
 from gateway.admin.calls.groups import Groups
 from gateway.admin.calls.identities import Identities
+from gateway.admin.calls.keys import Keys
 from gateway.admin.calls.logins import Logins
 from gateway.admin.calls.node_addresses import NodeAddresses
 from gateway.admin.calls.node_descriptions import NodeDescriptions
@@ -29,6 +30,7 @@ from gateway.admin.services import Services
 
 HEADSCALE: ServiceDescriptor = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
 DEVICES: ServiceDescriptor = device_pb2.DESCRIPTOR.services_by_name["DeviceAdminService"]
+KEYS: ServiceDescriptor = key_pb2.DESCRIPTOR.services_by_name["KeyAdminService"]
 NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminService"]
 LOGINS: ServiceDescriptor = pending_login_pb2.DESCRIPTOR.services_by_name["PendingLoginAdminService"]
 POLICY: ServiceDescriptor = policy_pb2.DESCRIPTOR.services_by_name["PolicyAdminService"]
@@ -38,6 +40,7 @@ USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminServic
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
     DEVICES: (Devices,),
+    KEYS: (Keys,),
     NODES: (NodePages, NodeDescriptions, NodeAddresses, Routers),
     LOGINS: (Logins,),
     POLICY: (PolicyVersions,),

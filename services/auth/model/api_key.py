@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.shared.scopes import ALL
+
 DEFAULT_LIFETIME = timedelta(days=90)
 
 LAST_SEEN_STEP = timedelta(minutes=1)
@@ -20,6 +22,11 @@ class ApiKey:
     created_at: datetime
     expiration: datetime | None = None
     last_seen: datetime | None = None
+    scopes: tuple[str, ...] = (ALL,)
+    tags: tuple[str, ...] = ()
+    """Tags that it may give; empty: any."""
+    description: str = ""
+    creator: str = ""
 
     def is_expired(self, now: datetime) -> bool:
         """Return whether the key has expired."""

@@ -60,6 +60,10 @@ class PreAuthKey:
     expiration: datetime | None = None
     used: bool = False
     claim: KeyClaim | None = None
+    description: str = ""
+    creator: str = ""
+    preauthorized: bool = True
+    """As it was asked for; nodes of this server need no approval."""
 
     @property
     def masked(self) -> str:

@@ -15,6 +15,7 @@ from services.auth.model.login import RegisterMethod, read_auth_id
 from services.auth.model.rights import MAX_ACTOR, MAX_REASON, RightsSource
 from services.auth.rpc import writing
 from services.auth.rpc.errors import STATUS
+from services.auth.rpc.keys import KeysServicer, grant_message
 from services.auth.rpc.reading import (
     placeholder_registration,
     read_id,
@@ -28,6 +29,7 @@ from services.auth.rpc.ssh import SshServicer
 from services.auth.usecases.api_keys import ApiKeys
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.change_rights import ChangeRights
+from services.auth.usecases.credentials import Credentials
 from services.auth.usecases.evaluate_access import EvaluateAccess
 from services.auth.usecases.logins import Logins
 from services.auth.usecases.outcome import Outcome
@@ -54,17 +56,19 @@ class AuthUseCases:
     rights: ChangeRights
     ssh_checks: SshChecks
     evaluate_access: EvaluateAccess
+    credentials: Credentials
     sign_in: SignIn | None = None
     reloader: Reloader | None = None
 
 
 @answers(STATUS)
-class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceServicer):
+class AuthServicer(SignInServicer, SshServicer, KeysServicer, auth_pb2_grpc.AuthServiceServicer):
     """smartscale.auth.v1.AuthService."""
 
     def __init__(self, cases: AuthUseCases, telemetry: Telemetry) -> None:
         SignInServicer.__init__(self, cases.sign_in, telemetry, cases.reloader)
         SshServicer.__init__(self, cases.ssh_checks, telemetry)
+        KeysServicer.__init__(self, cases.credentials)
         self._cases = cases
         self._tracer = telemetry.tracer
         self._answers = Counter(
@@ -253,9 +257,11 @@ class AuthServicer(SignInServicer, SshServicer, auth_pb2_grpc.AuthServiceService
         request: pb.VerifyApiKeyRequest,
         context: ServicerContext[pb.VerifyApiKeyRequest, pb.VerifyApiKeyResponse],
     ) -> pb.VerifyApiKeyResponse:
-        """Verify an API key."""
-        key = await self._cases.api_keys.verify(request.key)
-        return pb.VerifyApiKeyResponse(api_key=writing.api_key(key))
+        """Verify an API key or an access token."""
+        grant, key = await self._cases.credentials.verify(request.key)
+        return pb.VerifyApiKeyResponse(
+            api_key=writing.api_key(key) if key is not None else None, grant=grant_message(grant)
+        )
 
     def _answer(self, result: Outcome, span: trace.Span) -> pb.RegisterResponse:
         answer = writing.outcome(result)

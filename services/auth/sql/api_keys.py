@@ -29,6 +29,10 @@ class SqlApiKeys:
             "digest": digest,
             "created_at": key.created_at,
             "expiration": key.expiration,
+            "scopes": list(key.scopes),
+            "tags": list(key.tags),
+            "description": key.description,
+            "creator": key.creator,
         }
         try:
             async with write(self._engine) as connection:
@@ -88,4 +92,8 @@ def _key(row: RowMapping) -> ApiKey:
         created_at=row["created_at"],
         expiration=row["expiration"],
         last_seen=row["last_seen"],
+        scopes=tuple(row["scopes"]),
+        tags=tuple(row["tags"]),
+        description=row["description"],
+        creator=row["creator"],
     )

@@ -35,6 +35,9 @@ class SqlPreAuthKeys:
             "created_at": key.created_at,
             "expiration": key.expiration,
             "used": False,
+            "description": key.description,
+            "creator": key.creator,
+            "preauthorized": key.preauthorized,
         }
         try:
             async with write(self._engine) as connection:
@@ -133,4 +136,7 @@ def _key(row: RowMapping) -> PreAuthKey:
         expiration=row["expiration"],
         used=row["used"],
         claim=claim,
+        description=row["description"],
+        creator=row["creator"],
+        preauthorized=row["preauthorized"],
     )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    true,
 )
 
 from services.shared.db.database import UtcDateTime
@@ -50,6 +51,9 @@ preauth_keys = Table(
     Column("claim_machine_key", LargeBinary(32)),
     Column("claim_node_key", LargeBinary(32)),
     Column("claim_at", UtcDateTime),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("creator", Text, nullable=False, server_default=""),
+    Column("preauthorized", Boolean, nullable=False, server_default=true()),
     Index("auth_preauth_keys_tailnet_user", "tailnet_id", "user_id"),
     sqlite_autoincrement=True,
 )
@@ -64,8 +68,45 @@ api_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expiration", UtcDateTime),
     Column("last_seen", UtcDateTime),
+    Column("description", Text, nullable=False, server_default=""),
+    Column("creator", Text, nullable=False, server_default=""),
+    Column("scopes", JSON, nullable=False, server_default='["all"]'),
+    Column("tags", JSON, nullable=False, server_default="[]"),
     sqlite_autoincrement=True,
 )
+
+oauth_clients = Table(
+    "auth_oauth_clients",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("prefix", String(32), nullable=False, unique=True),
+    Column("digest", String(128), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+    sqlite_autoincrement=True,
+)
+
+access_tokens = Table(
+    "auth_access_tokens",
+    metadata,
+    Column("prefix", String(32), primary_key=True),
+    Column("tailnet_id", String(64), nullable=False),
+    Column("digest", String(128), nullable=False),
+    Column("client_id", String(32), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("auth_access_tokens_client", "tailnet_id", "client_id"),
+    Index("auth_access_tokens_expires", "tailnet_id", "expires_at"),
+)
+"""Tokens of OAuth clients; a token without its client is worth nothing."""
 
 logins = Table(
     "auth_logins",

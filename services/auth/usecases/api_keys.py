@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,8 +11,10 @@ from services.auth.model.api_key import DEFAULT_LIFETIME, ApiKey
 from services.auth.model.errors import InvalidInputError, NotFoundError, UnauthenticatedError
 from services.auth.model.secret import KeyKind, mint, read
 from services.auth.store.keys import ApiKeyStore
+from services.auth.usecases.oauth import read_rights
 from services.auth.usecases.proof import Proof
 from services.shared.runtime.clock import Clock
+from services.shared.scopes import ALL
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -25,20 +28,47 @@ class ApiKeys:
         self._clock = clock
         self._proof = proof or Proof()
 
-    async def create(self, expiration: datetime | None) -> tuple[ApiKey, str]:
-        """Create a key. The second value is its text, which is not stored."""
+    async def create(
+        self,
+        expiration: datetime | None,
+        scopes: Iterable[str] = (ALL,),
+        tags: Iterable[str] = (),
+        *,
+        description: str = "",
+        creator: str = "",
+    ) -> tuple[ApiKey, str]:
+        """Create a key. The second value is its text, which is not stored.
+
+        Raises:
+            InvalidInputError: no or an unknown scope, or a malformed tag.
+        """
+        wanted, given = read_rights(scopes, tags, tagged=False)
         now = self._clock.now()
         while True:
             secret = mint(KeyKind.API, secrets.token_bytes(48))
-            key = ApiKey(0, secret.prefix, now, expiration or now + DEFAULT_LIFETIME)
-            stored = await self._store.add(replace(key, prefix=secret.prefix), secret.digest)
+            key = ApiKey(
+                id=0,
+                prefix=secret.prefix,
+                created_at=now,
+                expiration=expiration or now + DEFAULT_LIFETIME,
+                scopes=wanted,
+                tags=given,
+                description=description,
+                creator=creator,
+            )
+            stored = await self._store.add(key, secret.digest)
             if stored is not None:
-                log.info("api key created", key_id=stored.id)
+                log.info("api key created", key_id=stored.id, scopes=" ".join(wanted))
                 return stored, secret.text
 
     async def list(self) -> tuple[ApiKey, ...]:
         """List all keys."""
         return await self._store.list()
+
+    async def find(self, prefix: str) -> ApiKey | None:
+        """Return the key with this prefix, or None."""
+        found = await self._store.by_prefix(prefix)
+        return found[0] if found else None
 
     async def expire(self, key_id: int, prefix: str) -> None:
         """Expire a key now, by id or prefix."""

@@ -43,7 +43,16 @@ class PreAuthKeys:
         self._proof = proof or Proof()
 
     async def create(
-        self, user_id: UserId, *, reusable: bool, ephemeral: bool, expiration: datetime | None, tags: Iterable[str]
+        self,
+        user_id: UserId,
+        *,
+        reusable: bool,
+        ephemeral: bool,
+        expiration: datetime | None,
+        tags: Iterable[str],
+        preauthorized: bool = True,
+        description: str = "",
+        creator: str = "",
     ) -> tuple[PreAuthKey, str]:
         """Create a key. The second value is its text, which is not stored.
 
@@ -57,7 +66,19 @@ class PreAuthKeys:
         if user_id and await self._registry.user(user_id) is None:
             raise NotFoundError("user not found")
         now = self._clock.now()
-        key = PreAuthKey(0, "", user_id, reusable, ephemeral, wanted, now, expiration or now + DEFAULT_LIFETIME)
+        key = PreAuthKey(
+            id=0,
+            prefix="",
+            user_id=user_id,
+            reusable=reusable,
+            ephemeral=ephemeral,
+            tags=wanted,
+            created_at=now,
+            expiration=expiration or now + DEFAULT_LIFETIME,
+            description=description,
+            creator=creator,
+            preauthorized=preauthorized,
+        )
         while True:
             secret = mint(KeyKind.PRE_AUTH, secrets.token_bytes(48))
             stored = await self._store.add(replace(key, prefix=secret.prefix), secret.digest)
@@ -68,6 +89,11 @@ class PreAuthKeys:
     async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
         """List all keys, or those of one user."""
         return await self._store.list(user_id)
+
+    async def find(self, prefix: str) -> PreAuthKey | None:
+        """Return the key with this prefix, or None."""
+        found = await self._store.by_prefix(prefix)
+        return found[0] if found else None
 
     async def expire(self, key_id: int) -> None:
         """Expire a key now."""

@@ -30,6 +30,8 @@ class Caller:
     """Public part of the API key that the call was made with."""
     person: str = ""
     """Name of the user that the credential belongs to; API keys of administrators belong to none."""
+    oauth_client: str = ""
+    """Id of the OAuth client whose access token the call was made with."""
     system_user: str = ""
     """Name or number of the operating system user on the other end of the unix socket."""
 
@@ -38,6 +40,8 @@ class Caller:
         """Return the caller in one line, for records of changes."""
         if self.key_prefix:
             return f"api key {self.key_prefix}"
+        if self.oauth_client:
+            return f"oauth client {self.oauth_client}"
         if self.wire == DIRECT:
             return DIRECT
         return f"unix socket ({self.system_user})" if self.system_user else "unix socket"
@@ -51,6 +55,7 @@ class Caller:
             key_prefix=self.key_prefix,
             person=self.person,
             system_user=self.system_user,
+            oauth_client=self.oauth_client,
         )
         return ((METADATA_KEY, message.SerializeToString()),)
 
@@ -71,4 +76,6 @@ def caller_of(context: ServicerContext[Request, Response]) -> Caller | None:
         message = common_pb2.Caller.FromString(found[0])
     except DecodeError:
         raise ValueError("the caller in the metadata cannot be read") from None
-    return Caller(message.wire, message.address, message.key_prefix, message.person, message.system_user)
+    return Caller(
+        message.wire, message.address, message.key_prefix, message.person, message.oauth_client, message.system_user
+    )

@@ -22,6 +22,11 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         IDEMPOTENT: "SetDeviceAddress",
         ONCE: "RenameDevice SetDeviceKeyExpiry",
     },
+    "smartscale.admin.v1.KeyAdminService": {
+        READ: "GetKey ListKeys",
+        IDEMPOTENT: "UpdateKey",
+        ONCE: "CreateKey DeleteKey",
+    },
     "smartscale.admin.v1.NodeAdminService": {
         READ: "DescribeNodes GetNode ListNodes ListRouters",
         IDEMPOTENT: "PreferRoutes SetAddresses",
@@ -44,14 +49,14 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.auth.v1.AuthService": {
         READ: """
-            EvaluateAccess GetPendingLogin GetSignIn GetSignInHealth GetSshCheck ListApiKeys ListPendingLogins
-            ListPreAuthKeys ListSshChecks
+            EvaluateAccess GetKey GetPendingLogin GetSignIn GetSignInHealth GetSshCheck ListApiKeys ListKeys
+            ListPendingLogins ListPreAuthKeys ListSshChecks
         """,
-        IDEMPOTENT: "RestoreUser SuspendUser VerifyApiKey",
+        IDEMPOTENT: "RestoreUser SuspendUser UpdateKey VerifyApiKey",
         ONCE: """
-            ApproveLogin AwaitLogin AwaitSshCheck CheckSsh ConfirmSignIn CreateApiKey CreatePreAuthKey
-            DecideSshCheck DeleteApiKey DeletePreAuthKey ExpireApiKey ExpirePreAuthKey FinishSignIn OpenLogin
-            Register RejectLogin ReloadConfiguration StartSignIn
+            ApproveLogin AwaitLogin AwaitSshCheck CheckSsh ConfirmSignIn CreateApiKey CreateKey CreatePreAuthKey
+            DecideSshCheck DeleteApiKey DeleteKey DeletePreAuthKey ExpireApiKey ExpirePreAuthKey FinishSignIn
+            IssueAccessToken OpenLogin Register RejectLogin ReloadConfiguration StartSignIn
         """,
     },
     "smartscale.derp.v1.DerpService": {

@@ -13,7 +13,8 @@ from typing import Any
 
 import grpc.aio
 from headscale.v1 import apikey_pb2, auth_pb2, node_pb2, policy_pb2, preauthkey_pb2, user_pb2
-from smartscale.admin.v1 import pending_login_pb2, pending_login_pb2_grpc
+from smartscale.admin.v1 import key_pb2, key_pb2_grpc, pending_login_pb2, pending_login_pb2_grpc
+from smartscale.types.v1 import key_pb2 as key_types
 
 from tests.fakes.ssh import session_that_waits
 from tests.fakes.tailnet import Tailnet
@@ -87,6 +88,10 @@ class World:
             for key in getattr(answer, "api_keys", ()):
                 key.ClearField("last_seen")
             found.append(answer.SerializeToString(deterministic=True))
+        async with grpc.aio.insecure_channel(f"unix:{self.socket}") as channel:
+            keys: Any = key_pb2_grpc.KeyAdminServiceStub(channel)  # type: ignore[no-untyped-call]
+            wanted = key_pb2.ListKeysRequest(kinds=[key_types.KEY_KIND_OAUTH_CLIENT])
+            found.append((await keys.ListKeys(wanted, timeout=10)).SerializeToString(deterministic=True))
         found.append(repr(await self.waiting()).encode())
         found.append((await self.policy()).encode())
         return found
@@ -185,6 +190,10 @@ class World:
     async def _apikey(self) -> str:
         answer = await self.tailnet.admin.CreateApiKey(apikey_pb2.CreateApiKeyRequest(), timeout=10)
         return str(answer.api_key).split("-")[2]
+
+    async def _oauth_client(self) -> str:
+        answer = await self.run("oauth-clients", "create", "--scopes", "dns:read", "-o", "json")
+        return str(answer.data["id"])
 
     async def _apikeyid(self) -> str:
         await self._apikey()

@@ -30,6 +30,7 @@ class World:
     key: str
     laptop: Device
     server: Device
+    socket: Path
 
 
 @pytest.fixture
@@ -44,4 +45,4 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         key = str((await tailnet.admin.CreateApiKey(apikey_pb2.CreateApiKeyRequest())).api_key)
         # As the official Go client sends an API key: HTTP Basic, the key as user name.
         async with httpx.AsyncClient(base_url=tailnet.url + "/api/v2", auth=(key, ""), timeout=20) as api:
-            yield World(tailnet, api, key, laptop, server)
+            yield World(tailnet, api, key, laptop, server, tmp_path / "admin.sock")

@@ -6,15 +6,38 @@ from importlib.metadata import version
 from typing import Any
 
 from gateway.admin.rest.v2.operation import Operation
+from services.shared.scopes import NAMES
 
 _ERRORS = {
     "400": "Bad Request",
     "401": "Unauthorized",
+    "403": "Forbidden: the credential lacks the scope",
     "404": "Not Found",
+    "405": "Method Not Allowed",
     "412": "Precondition Failed",
     "413": "Content Too Large",
     "429": "Too Many Requests",
     "500": "Internal Server Error",
+}
+
+
+_SCHEMAS: dict[str, dict[str, Any]] = {
+    "array": {"type": ["array", "null"], "items": {"type": "string"}},
+    "object": {"type": ["object", "null"]},
+}
+_EXAMPLES: dict[str, Any] = {
+    "authorized": True,
+    "capabilities": {"devices": {"create": {"reusable": True, "ephemeral": False, "tags": ["tag:web"]}}},
+    "description": "CI of the web servers",
+    "expirySeconds": 86400,
+    "ipv4": "100.64.0.7",
+    "keyExpiryDisabled": True,
+    "keyType": "auth",
+    "name": "printer",
+    "role": "admin",
+    "routes": ["10.0.0.0/8"],
+    "scopes": ["devices:core:read"],
+    "tags": ["tag:web"],
 }
 
 
@@ -31,12 +54,22 @@ def build(operations: tuple[Operation, ...]) -> dict[str, Any]:
             "description": "Operations that are not listed answer 404. The tailnet is `-`.",
         },
         "servers": [{"url": "/api/v2"}],
-        "security": [{"bearer": []}, {"basic": []}],
+        "security": [{"bearer": []}, {"basic": []}, {"oauth": []}],
         "paths": paths,
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "headscale apikeys create"},
                 "basic": {"type": "http", "scheme": "basic", "description": "The API key as user name, no password"},
+                "oauth": {
+                    "type": "oauth2",
+                    "description": "headscale oauth-clients create",
+                    "flows": {
+                        "clientCredentials": {
+                            "tokenUrl": "/api/v2/oauth/token",
+                            "scopes": dict.fromkeys(sorted(NAMES), ""),
+                        }
+                    },
+                },
             },
             "schemas": {
                 "Error": {
@@ -56,7 +89,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "summary": operation.summary,
         "operationId": operation.summary.title().replace(" ", "").replace("'", ""),
         "tags": [operation.tag],
-        "x-scope": operation.scope,
+        "x-scopes": list(operation.scopes),
         "parameters": [
             *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
             *({"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query),
@@ -66,11 +99,12 @@ def _operation(operation: Operation) -> dict[str, Any]:
             **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
         },
     }
-    if operation.body:
-        properties: dict[str, Any] = {
-            name: {"type": kind, **({"items": {"type": "string"}} if kind == "array" else {})}
-            for name, kind in operation.body.items()
-        }
-        schema = {"type": "object", "properties": properties, "required": list(properties)}
-        found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    members = {**operation.body, **operation.optional}
+    if members:
+        properties = {name: _SCHEMAS.get(kind, {"type": kind}) for name, kind in members.items()}
+        example = {name: _EXAMPLES[name] for name in members if name in _EXAMPLES}
+        schema = {"type": "object", "properties": properties, "required": list(operation.body), "examples": [example]}
+        found["requestBody"] = {
+            "required": bool(operation.body), "content": {"application/json": {"schema": schema, "example": example}}
+        }  # fmt: skip
     return found

@@ -84,11 +84,20 @@ class Operation:
     summary: str
     tag: str
     handler: Handler
-    scope: str
-    """The hosted service's scope for it, such as `devices:core:read`. Credentials of administrators have all."""
+    scope: str | tuple[str, ...]
+    """The scope that a credential needs, such as `devices:core:read`; of several, one."""
     query: tuple[str, ...] = ()
     body: Mapping[str, str] = field(default_factory=dict)
-    """Members of its body, with their JSON types."""
+    """Members that its body must have, with their JSON types."""
+    optional: Mapping[str, str] = field(default_factory=dict)
+    """Members that its body may have, with their JSON types."""
+    checked_inside: bool = False
+    """The calls that it makes check the credential's scope themselves, by what the request is about."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Return the scopes of which a credential needs one."""
+        return (self.scope,) if isinstance(self.scope, str) else self.scope
 
 
 def answered(body: object, headers: Mapping[str, str] | None = None) -> Response:

@@ -16,9 +16,9 @@ from gateway.admin.chain import Chain
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
-from gateway.admin.rest.v2 import devices, dns, policy, users
+from gateway.admin.rest.v2 import devices, dns, keys, policy, token, users
 from gateway.admin.rest.v2.operation import Operation, Question, Tailnet
-from gateway.web import READ, Routes
+from gateway.web import POST, READ, Routes
 
 WIRE = "rest/v2"
 PREFIX = "/api/v2"
@@ -27,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *users.OPERATIONS,
     *policy.OPERATIONS,
     *dns.OPERATIONS,
+    *keys.OPERATIONS,
 )
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -39,7 +40,7 @@ class WrongMethod(Refused):
         self.allowed = allowed
 
 
-def router(chain: Chain, tailnet: Tailnet) -> Routes:
+def router(chain: Chain, tailnet: Tailnet, issue: token.Issue) -> Routes:
     """Return all routes below /api/v2; a path that has none answers 404, as clients expect it, in JSON."""
     routes = Routes()
     resources: dict[str, dict[str, Operation]] = {}
@@ -50,6 +51,9 @@ def router(chain: Chain, tailnet: Tailnet) -> Routes:
         return Response(_document(), 200, {"Cache-Control": "max-age=300"}, "application/json")
 
     routes.add(f"{PREFIX}/openapi.json", document, READ)
+    # Clients that join a base URL with a slash at its end and this path send two slashes.
+    for path in (PREFIX + token.PATH, f"/{PREFIX}{token.PATH}"):
+        routes.add(path, token.endpoint(issue, WIRE), POST)
     for path, operations in resources.items():
         _add(routes, PREFIX + path, chain, tailnet, operations)
     for path in (PREFIX, PREFIX + "/{rest:path}"):
@@ -65,7 +69,9 @@ def _add(routes: Routes, path: str, chain: Chain, tailnet: Tailnet, operations: 
                 raise _missing(request, operations)
             if not tailnet.knows(request.path_params.get("tailnet", "-")):
                 raise Refused(grpc.StatusCode.NOT_FOUND, "tailnet not found")
-            return await operation.handler(Question(chain, call, tailnet, request))
+            call.require(*operation.scopes)
+            inner = call if operation.checked_inside else call.inside_operation()
+            return await operation.handler(Question(chain, inner, tailnet, request))
 
         return await serve(chain, request, arrival_of(request, WIRE, _bearer(request)), handle, _refused)
 

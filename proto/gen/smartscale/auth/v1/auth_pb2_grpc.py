@@ -180,6 +180,36 @@ class AuthServiceStub:
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyRequest.SerializeToString,
                 response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyResponse.FromString,
                 _registered_method=True)
+        self.CreateKey = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/CreateKey',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyResponse.FromString,
+                _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/ListKeys',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.GetKey = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/GetKey',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyResponse.FromString,
+                _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/UpdateKey',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.FromString,
+                _registered_method=True)
+        self.DeleteKey = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/DeleteKey',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyResponse.FromString,
+                _registered_method=True)
+        self.IssueAccessToken = channel.unary_unary(
+                '/smartscale.auth.v1.AuthService/IssueAccessToken',
+                request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenRequest.SerializeToString,
+                response_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenResponse.FromString,
+                _registered_method=True)
         self.VerifyApiKey = channel.unary_unary(
                 '/smartscale.auth.v1.AuthService/VerifyApiKey',
                 request_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.VerifyApiKeyRequest.SerializeToString,
@@ -394,8 +424,50 @@ class AuthServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CreateKey(self, request, context):
+        """Creates a key of any kind; the secret is in this response only. INVALID_ARGUMENT for an unknown scope, a malformed tag or missing tags.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListKeys(self, request, context):
+        """Lists keys of all kinds, ordered by kind and age.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetKey(self, request, context):
+        """Returns one key. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateKey(self, request, context):
+        """Replaces description, scopes and tags of an OAuth client. NOT_FOUND when there is none, FAILED_PRECONDITION for a key of another kind.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteKey(self, request, context):
+        """Deletes a key; the access tokens of an OAuth client end with it. NOT_FOUND when there is none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueAccessToken(self, request, context):
+        """Issues an access token to an OAuth client. UNAUTHENTICATED when the secret is unknown, INVALID_ARGUMENT when it asks for more than the client has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyApiKey(self, request, context):
-        """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed.
+        """Verifies an API key or an access token. UNAUTHENTICATED when it is unknown, expired or malformed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -548,6 +620,36 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     servicer.DeleteApiKey,
                     request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyRequest.FromString,
                     response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyResponse.SerializeToString,
+            ),
+            'CreateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateKey,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'GetKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKey,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyResponse.SerializeToString,
+            ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.SerializeToString,
+            ),
+            'DeleteKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteKey,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyResponse.SerializeToString,
+            ),
+            'IssueAccessToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueAccessToken,
+                    request_deserializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenRequest.FromString,
+                    response_serializer=smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenResponse.SerializeToString,
             ),
             'VerifyApiKey': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyApiKey,
@@ -1339,6 +1441,168 @@ class AuthService:
             '/smartscale.auth.v1.AuthService/DeleteApiKey',
             smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyRequest.SerializeToString,
             smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteApiKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/CreateKey',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.CreateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/ListKeys',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/GetKey',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.GetKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/UpdateKey',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/DeleteKey',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.DeleteKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueAccessToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.auth.v1.AuthService/IssueAccessToken',
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenRequest.SerializeToString,
+            smartscale_dot_auth_dot_v1_dot_auth__pb2.IssueAccessTokenResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -91,8 +91,20 @@ class AuthServiceStub:
     """Expires an API key now."""
     DeleteApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]
     """Deletes an API key."""
+    CreateKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateKeyRequest, _auth_pb2.CreateKeyResponse]
+    """Creates a key of any kind; the secret is in this response only. INVALID_ARGUMENT for an unknown scope, a malformed tag or missing tags."""
+    ListKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListKeysRequest, _auth_pb2.ListKeysResponse]
+    """Lists keys of all kinds, ordered by kind and age."""
+    GetKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetKeyRequest, _auth_pb2.GetKeyResponse]
+    """Returns one key. NOT_FOUND when there is none."""
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateKeyRequest, _auth_pb2.UpdateKeyResponse]
+    """Replaces description, scopes and tags of an OAuth client. NOT_FOUND when there is none, FAILED_PRECONDITION for a key of another kind."""
+    DeleteKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteKeyRequest, _auth_pb2.DeleteKeyResponse]
+    """Deletes a key; the access tokens of an OAuth client end with it. NOT_FOUND when there is none."""
+    IssueAccessToken: _grpc.UnaryUnaryMultiCallable[_auth_pb2.IssueAccessTokenRequest, _auth_pb2.IssueAccessTokenResponse]
+    """Issues an access token to an OAuth client. UNAUTHENTICATED when the secret is unknown, INVALID_ARGUMENT when it asks for more than the client has."""
     VerifyApiKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.VerifyApiKeyRequest, _auth_pb2.VerifyApiKeyResponse]
-    """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+    """Verifies an API key or an access token. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
@@ -157,8 +169,20 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """Expires an API key now."""
     DeleteApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteApiKeyRequest, _auth_pb2.DeleteApiKeyResponse]  # type: ignore[assignment]
     """Deletes an API key."""
+    CreateKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateKeyRequest, _auth_pb2.CreateKeyResponse]  # type: ignore[assignment]
+    """Creates a key of any kind; the secret is in this response only. INVALID_ARGUMENT for an unknown scope, a malformed tag or missing tags."""
+    ListKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListKeysRequest, _auth_pb2.ListKeysResponse]  # type: ignore[assignment]
+    """Lists keys of all kinds, ordered by kind and age."""
+    GetKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetKeyRequest, _auth_pb2.GetKeyResponse]  # type: ignore[assignment]
+    """Returns one key. NOT_FOUND when there is none."""
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateKeyRequest, _auth_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """Replaces description, scopes and tags of an OAuth client. NOT_FOUND when there is none, FAILED_PRECONDITION for a key of another kind."""
+    DeleteKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteKeyRequest, _auth_pb2.DeleteKeyResponse]  # type: ignore[assignment]
+    """Deletes a key; the access tokens of an OAuth client end with it. NOT_FOUND when there is none."""
+    IssueAccessToken: _aio.UnaryUnaryMultiCallable[_auth_pb2.IssueAccessTokenRequest, _auth_pb2.IssueAccessTokenResponse]  # type: ignore[assignment]
+    """Issues an access token to an OAuth client. UNAUTHENTICATED when the secret is unknown, INVALID_ARGUMENT when it asks for more than the client has."""
     VerifyApiKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.VerifyApiKeyRequest, _auth_pb2.VerifyApiKeyResponse]  # type: ignore[assignment]
-    """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+    """Verifies an API key or an access token. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
     """The auth service decides who may join."""
@@ -396,11 +420,59 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         """Deletes an API key."""
 
     @_abc_1.abstractmethod
+    def CreateKey(
+        self,
+        request: _auth_pb2.CreateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.CreateKeyResponse, _abc.Awaitable[_auth_pb2.CreateKeyResponse]]:
+        """Creates a key of any kind; the secret is in this response only. INVALID_ARGUMENT for an unknown scope, a malformed tag or missing tags."""
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _auth_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListKeysResponse, _abc.Awaitable[_auth_pb2.ListKeysResponse]]:
+        """Lists keys of all kinds, ordered by kind and age."""
+
+    @_abc_1.abstractmethod
+    def GetKey(
+        self,
+        request: _auth_pb2.GetKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.GetKeyResponse, _abc.Awaitable[_auth_pb2.GetKeyResponse]]:
+        """Returns one key. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _auth_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateKeyResponse, _abc.Awaitable[_auth_pb2.UpdateKeyResponse]]:
+        """Replaces description, scopes and tags of an OAuth client. NOT_FOUND when there is none, FAILED_PRECONDITION for a key of another kind."""
+
+    @_abc_1.abstractmethod
+    def DeleteKey(
+        self,
+        request: _auth_pb2.DeleteKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DeleteKeyResponse, _abc.Awaitable[_auth_pb2.DeleteKeyResponse]]:
+        """Deletes a key; the access tokens of an OAuth client end with it. NOT_FOUND when there is none."""
+
+    @_abc_1.abstractmethod
+    def IssueAccessToken(
+        self,
+        request: _auth_pb2.IssueAccessTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.IssueAccessTokenResponse, _abc.Awaitable[_auth_pb2.IssueAccessTokenResponse]]:
+        """Issues an access token to an OAuth client. UNAUTHENTICATED when the secret is unknown, INVALID_ARGUMENT when it asks for more than the client has."""
+
+    @_abc_1.abstractmethod
     def VerifyApiKey(
         self,
         request: _auth_pb2.VerifyApiKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.VerifyApiKeyResponse, _abc.Awaitable[_auth_pb2.VerifyApiKeyResponse]]:
-        """Verifies an API key. UNAUTHENTICATED when it is unknown, expired or malformed."""
+        """Verifies an API key or an access token. UNAUTHENTICATED when it is unknown, expired or malformed."""
 
 def add_AuthServiceServicer_to_server(servicer: AuthServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

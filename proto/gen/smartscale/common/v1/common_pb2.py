@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/common/v1/common.proto\x12\x14smartscale.common.v1\"8\n\x06\x43ursor\x12\x10\n\x08registry\x18\x01 \x01(\x04\x12\x0e\n\x06policy\x18\x02 \x01(\x04\x12\x0c\n\x04time\x18\x03 \x01(\x03\")\n\tLogRecord\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"d\n\x0b\x43hangeBatch\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x30\n\x07records\x18\x03 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\"`\n\x06\x43\x61ller\x12\x0c\n\x04wire\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x13\n\x0bsystem_user\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!smartscale/common/v1/common.proto\x12\x14smartscale.common.v1\"8\n\x06\x43ursor\x12\x10\n\x08registry\x18\x01 \x01(\x04\x12\x0e\n\x06policy\x18\x02 \x01(\x04\x12\x0c\n\x04time\x18\x03 \x01(\x03\")\n\tLogRecord\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07payload\x18\x02 \x01(\x0c\"d\n\x0b\x43hangeBatch\x12\x12\n\ntailnet_id\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x30\n\x07records\x18\x03 \x03(\x0b\x32\x1f.smartscale.common.v1.LogRecord\"v\n\x06\x43\x61ller\x12\x0c\n\x04wire\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nkey_prefix\x18\x03 \x01(\t\x12\x0e\n\x06person\x18\x04 \x01(\t\x12\x13\n\x0bsystem_user\x18\x05 \x01(\t\x12\x14\n\x0coauth_client\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,5 +38,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHANGEBATCH']._serialized_start=160
   _globals['_CHANGEBATCH']._serialized_end=260
   _globals['_CALLER']._serialized_start=262
-  _globals['_CALLER']._serialized_end=358
+  _globals['_CALLER']._serialized_end=380
 # @@protoc_insertion_point(module_scope)

@@ -119,6 +119,7 @@ class Caller(_message.Message):
     KEY_PREFIX_FIELD_NUMBER: _builtins.int
     PERSON_FIELD_NUMBER: _builtins.int
     SYSTEM_USER_FIELD_NUMBER: _builtins.int
+    OAUTH_CLIENT_FIELD_NUMBER: _builtins.int
     wire: _builtins.str
     """How the call came in, such as "grpc", "rest/v1" or "unix socket"."""
     address: _builtins.str
@@ -129,6 +130,8 @@ class Caller(_message.Message):
     """Name of the user that the credential belongs to. Empty: it belongs to no user."""
     system_user: _builtins.str
     """Operating system user on the other end of the unix socket. Empty: not known, or another wire."""
+    oauth_client: _builtins.str
+    """Id of the OAuth client whose access token the call was made with. Empty: it was made without one."""
     def __init__(
         self,
         *,
@@ -137,10 +140,11 @@ class Caller(_message.Message):
         key_prefix: _builtins.str = ...,
         person: _builtins.str = ...,
         system_user: _builtins.str = ...,
+        oauth_client: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "key_prefix", b"key_prefix", "person", b"person", "system_user", b"system_user", "wire", b"wire"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "key_prefix", b"key_prefix", "oauth_client", b"oauth_client", "person", b"person", "system_user", b"system_user", "wire", b"wire"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

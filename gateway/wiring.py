@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 
+from gateway.admin.audit import AuditTrail
 from gateway.admin.calls.table import all_methods
 from gateway.admin.chain import Chain
 from gateway.admin.grpc.server import AdminServer
@@ -156,7 +157,7 @@ class GatewayService:
         counted = deps.telemetry.once(AdminMetrics)
         services = Services(deps.channels)
         self._guard = Guard(services, counted, config.gateway.admin_calls_per_second, config.gateway.admin_wrong_keys)
-        chain = Chain(all_methods(services), self._guard, counted, deps.telemetry)
+        chain = Chain(all_methods(services), self._guard, counted, deps.telemetry, AuditTrail(services))
         inspector = GatewayInspector(
             gateway_id,
             self._tunnels.counts,

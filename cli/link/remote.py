@@ -98,6 +98,14 @@ class Remote:
         self._stub = pending_login_pb2_grpc.PendingLoginAdminServiceStub(self._channel)
         return self
 
+    def audit(self) -> Remote:
+        """From here on calls go to the audit log."""
+        from smartscale.admin.v1 import audit_pb2_grpc
+
+        self._stub = audit_pb2_grpc.AuditAdminServiceStub(self._channel)
+        self._timeout = max(self._timeout, WHOLE_TAILNET)
+        return self
+
     def keys(self) -> Remote:
         """From here on calls go to the administration of keys."""
         from smartscale.admin.v1 import key_pb2_grpc

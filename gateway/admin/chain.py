@@ -1,14 +1,14 @@
 """The chain that every administration call passes, over every wire: one ordered list of steps around one handler.
 
     enter   span > identify (API key, unix socket) > limits          before the request is read
-    call    count > errors > scope > parameters > handler > audit    for the request
+    call    count > audit > errors > scope > parameters > handler    for the request
 
 A wire translates: it makes an `Arrival`, enters, reads the request, calls, and writes the answer or the refusal.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -17,6 +17,7 @@ import grpc.aio
 from google.protobuf.message import Message
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from smartscale.types.v1.audit_pb2 import AuditEntry
 
 from gateway.admin.checks import check
 from gateway.admin.context import Arrival, CallContext, Identity
@@ -46,10 +47,26 @@ class Identifier(Protocol):
 
 
 class Auditor(Protocol):
-    """Receiver of every call that may have changed something, with its outcome."""
+    """Recorder of every call that may change something: before it is made, and with its result."""
 
-    def record(self, call: CallContext, method: Method, request: Message, status: str) -> None:
-        """Take one call; `status` is the name of its gRPC status. Must not raise."""
+    async def begin(self, call: CallContext, method: Method, request: Message) -> AuditEntry:
+        """Record a call that is about to be made.
+
+        Raises:
+            Refused: it cannot be recorded, so that it must not be made.
+        """
+        ...
+
+    async def finish(self, entry: AuditEntry, status: str, reason: str, answer: Message | None) -> None:
+        """Record the result: the name of a gRPC status, the text of a refusal, the answer. Does not raise."""
+        ...
+
+    async def refuse(self, call: CallContext, operation: str, refusal: Refused) -> None:
+        """Record that an operation was refused before any call was made.
+
+        Raises:
+            Refused: it cannot be recorded.
+        """
         ...
 
 
@@ -62,13 +79,13 @@ class Chain:
         identifier: Identifier,
         metrics: AdminMetrics,
         telemetry: Telemetry,
-        auditors: Sequence[Auditor] = (),
+        auditor: Auditor,
     ) -> None:
         self.methods = methods
         self._identifier = identifier
         self._metrics = metrics
         self._telemetry = telemetry
-        self._auditors = tuple(auditors)
+        self.auditor = auditor
 
     @asynccontextmanager
     async def enter(self, arrival: Arrival) -> AsyncIterator[CallContext]:
@@ -106,16 +123,24 @@ class Chain:
         call.span.set_attributes({"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name})
         status = "OK"
         try:
-            return await self._make(call, method, request)
+            return await (self._recorded if method.changes else self._make)(call, method, request)
         except Refused as refusal:
             status = refusal.code.name
             raise
         finally:
             self._metrics.calls.labels(method.name, status).inc()
             _mark(call.span, status)
-            if method.changes:
-                for auditor in self._auditors:
-                    auditor.record(call, method, request, status)
+
+    async def _recorded(self, call: CallContext, method: Method, request: Message) -> Message:
+        """Make a call between the two records of it. A call that is cancelled is left without a result."""
+        entry = await self.auditor.begin(call, method, request)
+        try:
+            answer = await self._make(call, method, request)
+        except Refused as refusal:
+            await self.auditor.finish(entry, refusal.code.name, str(refusal), None)
+            raise
+        await self.auditor.finish(entry, "OK", "", answer)
+        return answer
 
     async def _make(self, call: CallContext, method: Method, request: Message) -> Message:
         call.check_call(method.scopes)

@@ -68,6 +68,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
                 "users:read": "ListUsers ShowUser ListGroups GetGroup",
             },
         ),
+        *_of(_ADMIN + "AuditAdminService", {"logs:configuration:read": "ListEntries VerifyEntries"}),
         *_of(_ADMIN + "KeyAdminService", {KEYS: "CreateKey UpdateKey DeleteKey", _KEYS_READ: "ListKeys GetKey"}),
     )
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import grpc
 import grpc.aio
-from smartscale.auth.v1 import auth_pb2, auth_pb2_grpc
+from smartscale.auth.v1 import audit_pb2_grpc, auth_pb2, auth_pb2_grpc
 from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 from smartscale.types.v1 import user_pb2 as user_types
@@ -21,6 +21,7 @@ class Services:
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:
         self.registry = registry_pb2_grpc.RegistryServiceStub(channels["registry"])
         self.auth = auth_pb2_grpc.AuthServiceStub(channels["auth"])
+        self.audit = audit_pb2_grpc.AuditServiceStub(channels["auth"])
         self.policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
 
     async def users(self, call: CallContext) -> dict[int, user_types.User]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc.aio
-from smartscale.auth.v1 import auth_pb2_grpc
+from smartscale.auth.v1 import audit_pb2_grpc, auth_pb2_grpc
 
+from services.auth.audit_sweep import AuditSweep
 from services.auth.decision_sweep import DecisionSweep
 from services.auth.neighbours import AuthRegistryClient, PolicyTagOwners
 from services.auth.notifications import BusLoginNotifications
 from services.auth.rights_recovery import RightsRecovery
+from services.auth.rpc.audit import AuditServicer, interrupted
 from services.auth.rpc.servicer import AuthServicer, AuthUseCases
 from services.auth.sign_in_wiring import SignInPart, build_sign_in
 from services.auth.sql import (
     SqlApiKeys,
+    SqlAudit,
     SqlFlows,
     SqlLogins,
     SqlNodeLogins,
@@ -27,6 +30,7 @@ from services.auth.sql.tables import VERSION_TABLE
 from services.auth.store.logins import LoginLimits
 from services.auth.store.ssh_checks import SshCheckLimits
 from services.auth.usecases.api_keys import ApiKeys
+from services.auth.usecases.audit import Audit
 from services.auth.usecases.await_login import AwaitLogin
 from services.auth.usecases.change_rights import ChangeRights
 from services.auth.usecases.credentials import Credentials
@@ -58,7 +62,11 @@ class AuthService:
         sign_in: SignInPart | None,
         finisher: RightsRecovery,
         sweep: DecisionSweep,
+        audit: Audit,
+        audit_sweep: AuditSweep,
     ) -> None:
+        self._audit = AuditServicer(audit)
+        self._audit_sweep = audit_sweep
         self._sign_in = sign_in
         self._finisher = finisher
         self._sweep = sweep
@@ -69,6 +77,7 @@ class AuthService:
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register the servicer."""
         auth_pb2_grpc.add_AuthServiceServicer_to_server(self._servicer, server)
+        audit_pb2_grpc.add_AuditServiceServicer_to_server(self._audit, server)
 
     @property
     def parked(self) -> int:
@@ -81,6 +90,7 @@ class AuthService:
         await self._news.start()
         self._finisher.start()
         self._sweep.start()
+        self._audit_sweep.start()
         if self._sign_in is not None:
             try:
                 await self._sign_in.start()
@@ -94,6 +104,7 @@ class AuthService:
             await self._sign_in.stop()
         await self._finisher.stop()
         await self._sweep.stop()
+        await self._audit_sweep.stop()
         await self._news.stop()
         await self._engine.dispose()
 
@@ -135,7 +146,10 @@ async def build(config: Config, deps: Deps) -> AuthService:
         sign_in=part.sign_in,
         reloader=deps.reloader,
     )
-    return AuthService(engine, news, AuthServicer(cases, deps.telemetry), part, RightsRecovery(rights), sweep)
+    audit = Audit(SqlAudit(engine, tailnet), clock, interrupted)
+    audit_sweep = AuditSweep(audit, Background(deps.telemetry))
+    servicer = AuthServicer(cases, deps.telemetry)
+    return AuthService(engine, news, servicer, part, RightsRecovery(rights), sweep, audit, audit_sweep)
 
 
 def _rules(config: Config) -> LoginRules:

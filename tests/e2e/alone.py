@@ -60,16 +60,25 @@ class Alone:
         self.config = folder / "config.yaml"
         self.config.write_text(_CONFIG.format(folder=folder, calls=calls_per_second, wrong=wrong_keys, **ports))
         self.log = folder / "log"
-        with self.log.open("wb") as log:
+        self.start()
+        self.key = self.new_key()
+
+    def start(self) -> None:
+        """Start the server, again after `kill`, and wait until it answers."""
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [HEADSCALE, "-c", str(self.config), "serve"], stdout=log, stderr=log, env={**os.environ, "TZ": "UTC"}
             )
         try:
             wait_for("the server is healthy", self._healthy, STARTUP)
-            self.key = self.new_key()
         except BaseException:
             self._process.kill()
             raise
+
+    def kill(self) -> None:
+        """End it as `kill -9` does, in the middle of whatever it does."""
+        self._process.kill()
+        self._process.wait(20)
 
     @property
     def pid(self) -> int:

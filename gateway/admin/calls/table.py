@@ -6,9 +6,19 @@ from collections.abc import Callable
 
 from google.protobuf.descriptor import ServiceDescriptor
 from headscale.v1 import headscale_pb2
-from smartscale.admin.v1 import device_pb2, key_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
+from smartscale.admin.v1 import (
+    audit_pb2,
+    device_pb2,
+    key_pb2,
+    node_pb2,
+    pending_login_pb2,
+    policy_pb2,
+    server_pb2,
+    user_pb2,
+)
 
 from gateway.admin.calls.apikeys import ApiKeys
+from gateway.admin.calls.audit import AuditLog
 from gateway.admin.calls.devices import Devices
 from gateway.admin.calls.groups import Groups
 from gateway.admin.calls.identities import Identities
@@ -29,6 +39,7 @@ from gateway.admin.methods import Method, methods_of
 from gateway.admin.services import Services
 
 HEADSCALE: ServiceDescriptor = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
+AUDIT: ServiceDescriptor = audit_pb2.DESCRIPTOR.services_by_name["AuditAdminService"]
 DEVICES: ServiceDescriptor = device_pb2.DESCRIPTOR.services_by_name["DeviceAdminService"]
 KEYS: ServiceDescriptor = key_pb2.DESCRIPTOR.services_by_name["KeyAdminService"]
 NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminService"]
@@ -39,6 +50,7 @@ USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminServic
 
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
+    AUDIT: (AuditLog,),
     DEVICES: (Devices,),
     KEYS: (Keys,),
     NODES: (NodePages, NodeDescriptions, NodeAddresses, Routers),

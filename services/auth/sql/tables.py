@@ -108,6 +108,39 @@ access_tokens = Table(
 )
 """Tokens of OAuth clients; a token without its client is worth nothing."""
 
+audit_calls = Table(
+    "auth_audit_calls",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("event_id", String(32), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+"""Administration calls without a result."""
+
+audit_log = Table(
+    "auth_audit_log",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("auth_audit_log_at", "tailnet_id", "at"),
+)
+"""Administration calls with their results. `hash` covers the row and that of the row before."""
+
+audit_heads = Table(
+    "auth_audit_heads",
+    metadata,
+    Column("tailnet_id", String(64), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("pruned_seq", BigInteger, nullable=False),
+    Column("pruned_hash", String(64), nullable=False),
+)
+"""The newest entry of each log, and the newest one that was removed because it was old."""
+
 logins = Table(
     "auth_logins",
     metadata,

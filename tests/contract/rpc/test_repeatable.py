@@ -47,6 +47,13 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         IDEMPOTENT: "RestoreUser SuspendUser",
         ONCE: "LinkUser RelinkUser SetRole UnlinkUser",
     },
+    "smartscale.admin.v1.AuditAdminService": {
+        READ: "ListEntries VerifyEntries",
+    },
+    "smartscale.auth.v1.AuditService": {
+        READ: "ListEntries VerifyEntries",
+        IDEMPOTENT: "BeginCall FinishCall",
+    },
     "smartscale.auth.v1.AuthService": {
         READ: """
             EvaluateAccess GetKey GetPendingLogin GetSignIn GetSignInHealth GetSshCheck ListApiKeys ListKeys

@@ -171,7 +171,9 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("preauthkeys d {secret} --force", "deleted", True),
     ),
     "apikeys create": (
-        Use("apikeys create", "hskey-api-", True), Use("apikey c -e 24h -o json", '"hskey-api-', True),
+        Use("apikeys create", "hskey-api-", True),
+        Use("apikeys create --scopes dns:read -d x", "hskey-api-", True),
+        Use("apikey c -e 24h -o json", '"hskey-api-', True),
         Use("api new", "hskey", True),
     ),
     "apikeys list": (
@@ -218,13 +220,19 @@ RIGHT: dict[str, tuple[Use, ...]] = {
     ),
     "db check": (Use("-c {config} db check", "ok\n"), Use("-c {config} db check -o json", '"faults": []')),
     "oauth-clients create": (
-        Use("oauth-clients create --scope all -t tag:a -d text", "", False, 1),
-        Use("oauth new -s auth_keys", "", False, 1),
+        Use("oauth-clients create --scopes all,dns -t tag:a -d text", "tskey-client-", True),
+        Use("oauth new -s auth_keys --tag tag:a -o json", '"secret": "tskey-client-', True),
     ),
-    "oauth-clients list": (Use("oauth-client list", "", False, 1), Use("oauthclients ls", "", False, 1)),
+    "oauth-clients list": (
+        Use("oauth-client list", "oauth-clients create"), Use("oauthclients ls -o json", ""),
+    ),
     "oauth-clients delete": (
-        Use("oauthclient delete -i 3", "", False, 1), Use("oauth-clients remove --id 3", "", False, 1),
+        Use("oauthclient delete -i {oauth_client}", "deleted", True),
+        Use("oauth-clients revoke --id {oauth_client} -o json", "{", True),
     ),
+    "audit list": (Use("audit list --limit 5", ""), Use("audit list -o json", "[")),
+    "audit export": (Use("audit export", ""),),
+    "audit verify": (Use("audit verify", "entries"), Use("audit verify -o json", '"entries"')),
     "generate private-key": (
         Use("generate private-key", "privkey:"), Use("gen private-key -o json", '"private_key": "privkey:'),
     ),
@@ -389,7 +397,9 @@ WRONG: dict[str, tuple[Use, ...]] = {
         for verb in ("expire", "delete")
     },
     "apikeys create": (
-        misuse("apikeys create -e soon", "not a duration"), misuse("apikeys create now", "unexpected argument"),
+        misuse("apikeys create -e soon", "not a duration"),
+        wrong("apikeys create --scopes shoes", "shoes"),
+        misuse("apikeys create now", "unexpected argument"),
     ),
     "apikeys list": (misuse("apikeys list -i 1", "unknown option -i"),),
     **{
@@ -432,10 +442,15 @@ WRONG: dict[str, tuple[Use, ...]] = {
     ),
     "db check": (misuse("db check now", "unexpected argument"), wrong("-c nowhere.yaml db check", "nowhere.yaml")),
     "oauth-clients create": (
-        wrong("oauth-clients create", "/api/v2"), misuse("oauth-clients create x", "unexpected argument"),
+        misuse("oauth-clients create", "--scopes"), misuse("oauth-clients create -s all x", "unexpected argument"),
+        wrong("oauth-clients create -s shoes", "shoes"), wrong("oauth-clients create -s auth_keys", "tag"),
+        wrong("oauth-clients create -s dns -t web", "tag:"),
     ),
-    "oauth-clients list": (wrong("oauth-clients list", "headscale apikeys create"),),
-    "oauth-clients delete": (wrong("oauth-clients delete -i 1", "/api/v2"),),
+    "oauth-clients list": (misuse("oauth-clients list x", "unexpected argument"),),
+    "oauth-clients delete": (misuse("oauth-clients delete", "--id"), wrong("oauth-clients delete -i 1", "not found")),
+    "audit list": (misuse("audit list --limit 0", "limit"), misuse("audit list x", "unexpected argument")),
+    "audit export": (misuse("audit export x", "unexpected argument"),),
+    "audit verify": (misuse("audit verify x", "unexpected argument"),),
     "generate private-key": (
         misuse("generate private-key x", "unexpected argument"), misuse("generate public-key", "unknown command"),
     ),
@@ -465,7 +480,6 @@ LOCAL = frozenset(
     ("version", "configtest", "backup create", "backup verify", "backup restore", "db check",
      "generate private-key", "generate config", "dumpConfig", "help", "man",
      "mockoidc", "serve",
-     *(f"completion {shell}" for shell in SHELLS),
-     *(f"oauth-clients {verb}" for verb in ("create", "list", "delete")))
+     *(f"completion {shell}" for shell in SHELLS))
 )  # fmt: skip
 """Commands that ask no server."""

@@ -16,6 +16,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.refusal import invalid
 from gateway.admin.rest.serving import read_raw
 from services.shared.config.tailnet import DnsConfig
+from services.shared.scopes import READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,11 @@ class Operation:
     """Members that its body may have, with their JSON types."""
     checked_inside: bool = False
     """The calls that it makes check the credential's scope themselves, by what the request is about."""
+
+    @property
+    def changes(self) -> bool:
+        """Return whether it may change something: no reading scope is enough."""
+        return any(not scope.endswith(READ) for scope in self.scopes)
 
     @property
     def scopes(self) -> tuple[str, ...]:

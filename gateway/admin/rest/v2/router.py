@@ -16,7 +16,7 @@ from gateway.admin.chain import Chain
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
-from gateway.admin.rest.v2 import devices, dns, keys, policy, token, users
+from gateway.admin.rest.v2 import devices, dns, keys, logs, policy, token, users
 from gateway.admin.rest.v2.operation import Operation, Question, Tailnet
 from gateway.web import POST, READ, Routes
 
@@ -28,6 +28,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *policy.OPERATIONS,
     *dns.OPERATIONS,
     *keys.OPERATIONS,
+    *logs.OPERATIONS,
 )
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -69,7 +70,12 @@ def _add(routes: Routes, path: str, chain: Chain, tailnet: Tailnet, operations: 
                 raise _missing(request, operations)
             if not tailnet.knows(request.path_params.get("tailnet", "-")):
                 raise Refused(grpc.StatusCode.NOT_FOUND, "tailnet not found")
-            call.require(*operation.scopes)
+            try:
+                call.require(*operation.scopes)
+            except Refused as refusal:
+                if operation.changes:
+                    await chain.auditor.refuse(call, f"{operation.verb} {request.url.path}", refusal)
+                raise
             inner = call if operation.checked_inside else call.inside_operation()
             return await operation.handler(Question(chain, inner, tailnet, request))
 

@@ -1,4 +1,4 @@
-"""A thousand changes with `kill -9` among them: each that was answered has exactly one entry, and each entry is a change."""
+"""A thousand changes with `kill -9` among them: each answered one has exactly one entry, each entry a change."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "SetApprovedRoutes": Subject(NODE, "UPDATE", "ALLOWED_IPS", "node_id"),
     "DeleteNode": Subject(NODE, "DELETE", "", "node_id"),
     "ExpireNode": Subject(NODE, "UPDATE", "KEY_EXPIRY_TIME", "node_id"),
+    "PreferRoutes": Subject(NODE, "UPDATE", "PRIMARY_ROUTES", "node"),
     "RenameNode": Subject(NODE, "UPDATE", "MACHINE_NAME", "node_id"),
     "RenameDevice": Subject(NODE, "UPDATE", "MACHINE_NAME", "device"),
     "SetDeviceKeyExpiry": Subject(NODE, "UPDATE", "KEY_EXPIRY_TIME", "device"),
@@ -145,7 +146,7 @@ class AuditTrail:
             if not target:
                 return {}
             if subject.type == NODE:
-                return await self._node(call, target)
+                return await self._node(call, target, subject)
             if subject.type == USER:
                 return await self._user(call, target)
             key = await call.ask(self._services.auth.GetKey, auth_pb2.GetKeyRequest(id=target))
@@ -153,8 +154,10 @@ class AuditTrail:
         except (grpc.aio.AioRpcError, Refused):
             return {}
 
-    async def _node(self, call: CallContext, target: str) -> Mapping[str, Any]:
+    async def _node(self, call: CallContext, target: str, subject: Subject) -> Mapping[str, Any]:
         wanted = registry_pb2.GetNodeRequest(stable_id=target)
+        if subject.field == "node":
+            wanted = registry_pb2.GetNodeRequest(given_name=target)
         if target.isascii() and target.isdigit() and len(target) < 20:
             wanted = registry_pb2.GetNodeRequest(id=min(int(target), MAX_ID))
         node = (await call.ask(self._services.registry.GetNode, wanted)).node

@@ -51,7 +51,14 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
                 "devices:core:read": "ListDevices GetDevice",
             },
         ),
-        *_of(_ADMIN + "NodeAdminService", {"devices:core:read": "ListNodes GetNode DescribeNodes"}),
+        *_of(
+            _ADMIN + "NodeAdminService",
+            {
+                "devices:routes": "PreferRoutes",
+                "devices:routes:read": "ListRouters",
+                "devices:core:read": "ListNodes GetNode DescribeNodes",
+            },
+        ),
         *_of(_ADMIN + "PendingLoginAdminService", {ALL: "ListPendingLogins"}),
         *_of(
             _ADMIN + "PolicyAdminService",

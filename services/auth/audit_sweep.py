@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from services.auth.usecases.audit import Audit
-from services.shared.db.database import DatabaseAwayError
-from services.shared.runtime.background import Background
+from services.shared.background import Background
+from services.shared.db.database import DatabaseUnavailableError
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -34,6 +34,6 @@ class AuditSweep:
         while True:
             try:
                 await self._audit.sweep()
-            except DatabaseAwayError as error:
+            except DatabaseUnavailableError as error:
                 log.warning("audit log not swept; the next sweep does it", reason=str(error))
             await asyncio.sleep(SECONDS)

@@ -58,7 +58,7 @@ def test_every_call_has_a_scope_and_every_scope_exists() -> None:
 
 
 def test_no_call_that_changes_something_is_open_to_a_reading_scope() -> None:
-    reading = ("List", "Get", "Check", "Explain", "Preview", "Diff", "Describe", "Show", "Health")
+    reading = ("List", "Get", "Check", "Explain", "Preview", "Diff", "Describe", "Show", "Health", "Verify")
     for name, scopes in SCOPES.items():
         reads = name.rpartition(".")[2].startswith(reading)
         assert reads or (scopes and not any(scope.endswith(READ) for scope in scopes)), name

@@ -44,7 +44,9 @@ class Keys:
                 raise invalid("tags", "a key that admits devices needs a user or at least one tag")
         else:
             await self._check_rights(call, key.scopes, key.tags)
-        answer = await call.ask(self._services.auth.CreateKey, auth_pb2.CreateKeyRequest(key=key))
+        answer = await call.ask(
+            self._services.auth.CreateKey, auth_pb2.CreateKeyRequest(key=key, lifetime=request.lifetime)
+        )
         return pb.CreateKeyResponse(key=answer.key, secret=answer.secret)
 
     async def ListKeys(self, request: pb.ListKeysRequest, call: CallContext) -> pb.ListKeysResponse:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from grpc.aio import ServicerContext
 from smartscale.auth.v1 import auth_pb2 as pb
 from smartscale.types.v1 import key_pb2 as types
@@ -9,6 +11,7 @@ from smartscale.types.v1 import key_pb2 as types
 from services.auth.model.api_key import ApiKey
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.oauth import TOKEN_LIFETIME, OAuthClient
+from services.auth.model.preauth_key import DEFAULT_LIFETIME as PREAUTH_LIFETIME
 from services.auth.model.secret import KeyKind
 from services.auth.rpc.errors import STATUS
 from services.auth.rpc.reading import read_id, read_optional, read_words
@@ -34,10 +37,11 @@ class KeysServicer:
         """Create a key of any kind."""
         caller = caller_of(context)
         creator = caller.actor if caller is not None else ""
-        key, secret = await self._create(request.key, creator)
+        lifetime = timedelta(seconds=request.lifetime) if request.lifetime else PREAUTH_LIFETIME
+        key, secret = await self._create(request.key, lifetime, creator)
         return pb.CreateKeyResponse(key=key_message(key), secret=secret)
 
-    async def _create(self, wanted: types.Key, creator: str) -> tuple[AnyKey, str]:
+    async def _create(self, wanted: types.Key, lifetime: timedelta, creator: str) -> tuple[AnyKey, str]:
         description = read_words("description", wanted.description, MAX_DESCRIPTION)
         expiration = read_optional(wanted, "expires_at")
         if wanted.kind == types.KEY_KIND_AUTH:
@@ -47,6 +51,7 @@ class KeysServicer:
                 ephemeral=wanted.ephemeral,
                 preauthorized=wanted.preauthorized,
                 expiration=expiration,
+                lifetime=lifetime,
                 tags=wanted.tags,
                 description=description,
                 creator=creator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from services.auth.model.errors import InvalidInputError, NotFoundError, RefusedError
 from services.auth.model.preauth_key import DEFAULT_LIFETIME, ClaimStatus, KeyClaim, PreAuthKey
@@ -50,6 +50,7 @@ class PreAuthKeys:
         ephemeral: bool,
         expiration: datetime | None,
         tags: Iterable[str],
+        lifetime: timedelta = DEFAULT_LIFETIME,
         preauthorized: bool = True,
         description: str = "",
         creator: str = "",
@@ -74,7 +75,7 @@ class PreAuthKeys:
             ephemeral=ephemeral,
             tags=wanted,
             created_at=now,
-            expiration=expiration or now + DEFAULT_LIFETIME,
+            expiration=expiration or now + lifetime,
             description=description,
             creator=creator,
             preauthorized=preauthorized,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.admin.v1 import key_pb2 as pb
 from smartscale.types.v1 import key_pb2 as types
 from starlette.responses import Response
@@ -45,7 +44,8 @@ async def _create(question: Question) -> Response:
         key.tags.extend(texts_member(body, "tags"))
     else:
         _read_auth_key(body, key)
-    answer = await question.ask(_KEYS + "CreateKey", pb.CreateKeyRequest(key=key))
+    lifetime = _seconds(body) if kind == "auth" else 0
+    answer = await question.ask(_KEYS + "CreateKey", pb.CreateKeyRequest(key=key, lifetime=lifetime))
     return answered(shown(answer.key, time.time(), str(answer.secret)))
 
 
@@ -54,15 +54,18 @@ def _read_auth_key(body: Mapping[str, object], key: types.Key) -> None:
     key.reusable, key.ephemeral = _flag(create, "reusable"), _flag(create, "ephemeral")
     key.preauthorized = _flag(create, "preauthorized")
     key.tags.extend(texts_member(create, "tags"))
-    seconds = body.get("expirySeconds") or DEFAULT_SECONDS
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= MAX_SECONDS:
-        raise invalid("expirySeconds", f"not a number of seconds up to {MAX_SECONDS}")
-    key.expires_at.CopyFrom(Timestamp(seconds=int(time.time()) + seconds))
     owner = _text(body, "userId")
     if owner:
         if not (owner.isascii() and owner.isdigit() and len(owner) < 19):
             raise invalid("userId", "not the id of a user")
         key.user_id = int(owner)
+
+
+def _seconds(body: Mapping[str, object]) -> int:
+    seconds = body.get("expirySeconds") or DEFAULT_SECONDS
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= MAX_SECONDS:
+        raise invalid("expirySeconds", f"not a number of seconds up to {MAX_SECONDS}")
+    return seconds
 
 
 async def _update(question: Question) -> Response:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from smartscale.types.v1 import key_pb2 as smartscale_dot_types_dot_v1_dot_key__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/admin/v1/key.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/types/v1/key.proto\"9\n\x10\x43reateKeyRequest\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\"J\n\x11\x43reateKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\">\n\x0fListKeysRequest\x12+\n\x05kinds\x18\x01 \x03(\x0e\x32\x1c.smartscale.types.v1.KeyKind\":\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.smartscale.types.v1.Key\"\x1b\n\rGetKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"7\n\x0eGetKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\"Q\n\x10UpdateKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\":\n\x11UpdateKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\"\x1e\n\x10\x44\x65leteKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteKeyResponse2\xe0\x03\n\x0fKeyAdminService\x12Z\n\tCreateKey\x12%.smartscale.admin.v1.CreateKeyRequest\x1a&.smartscale.admin.v1.CreateKeyResponse\x12\\\n\x08ListKeys\x12$.smartscale.admin.v1.ListKeysRequest\x1a%.smartscale.admin.v1.ListKeysResponse\"\x03\x90\x02\x01\x12V\n\x06GetKey\x12\".smartscale.admin.v1.GetKeyRequest\x1a#.smartscale.admin.v1.GetKeyResponse\"\x03\x90\x02\x01\x12_\n\tUpdateKey\x12%.smartscale.admin.v1.UpdateKeyRequest\x1a&.smartscale.admin.v1.UpdateKeyResponse\"\x03\x90\x02\x02\x12Z\n\tDeleteKey\x12%.smartscale.admin.v1.DeleteKeyRequest\x1a&.smartscale.admin.v1.DeleteKeyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/admin/v1/key.proto\x12\x13smartscale.admin.v1\x1a\x1dsmartscale/types/v1/key.proto\"K\n\x10\x43reateKeyRequest\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\x12\x10\n\x08lifetime\x18\x02 \x01(\r\"J\n\x11\x43reateKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\x12\x0e\n\x06secret\x18\x02 \x01(\t\">\n\x0fListKeysRequest\x12+\n\x05kinds\x18\x01 \x03(\x0e\x32\x1c.smartscale.types.v1.KeyKind\":\n\x10ListKeysResponse\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.smartscale.types.v1.Key\"\x1b\n\rGetKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"7\n\x0eGetKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\"Q\n\x10UpdateKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\":\n\x11UpdateKeyResponse\x12%\n\x03key\x18\x01 \x01(\x0b\x32\x18.smartscale.types.v1.Key\"\x1e\n\x10\x44\x65leteKeyRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteKeyResponse2\xe0\x03\n\x0fKeyAdminService\x12Z\n\tCreateKey\x12%.smartscale.admin.v1.CreateKeyRequest\x1a&.smartscale.admin.v1.CreateKeyResponse\x12\\\n\x08ListKeys\x12$.smartscale.admin.v1.ListKeysRequest\x1a%.smartscale.admin.v1.ListKeysResponse\"\x03\x90\x02\x01\x12V\n\x06GetKey\x12\".smartscale.admin.v1.GetKeyRequest\x1a#.smartscale.admin.v1.GetKeyResponse\"\x03\x90\x02\x01\x12_\n\tUpdateKey\x12%.smartscale.admin.v1.UpdateKeyRequest\x1a&.smartscale.admin.v1.UpdateKeyResponse\"\x03\x90\x02\x02\x12Z\n\tDeleteKey\x12%.smartscale.admin.v1.DeleteKeyRequest\x1a&.smartscale.admin.v1.DeleteKeyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,25 +39,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KEYADMINSERVICE'].methods_by_name['UpdateKey']._loaded_options = None
   _globals['_KEYADMINSERVICE'].methods_by_name['UpdateKey']._serialized_options = b'\220\002\002'
   _globals['_CREATEKEYREQUEST']._serialized_start=85
-  _globals['_CREATEKEYREQUEST']._serialized_end=142
-  _globals['_CREATEKEYRESPONSE']._serialized_start=144
-  _globals['_CREATEKEYRESPONSE']._serialized_end=218
-  _globals['_LISTKEYSREQUEST']._serialized_start=220
-  _globals['_LISTKEYSREQUEST']._serialized_end=282
-  _globals['_LISTKEYSRESPONSE']._serialized_start=284
-  _globals['_LISTKEYSRESPONSE']._serialized_end=342
-  _globals['_GETKEYREQUEST']._serialized_start=344
-  _globals['_GETKEYREQUEST']._serialized_end=371
-  _globals['_GETKEYRESPONSE']._serialized_start=373
-  _globals['_GETKEYRESPONSE']._serialized_end=428
-  _globals['_UPDATEKEYREQUEST']._serialized_start=430
-  _globals['_UPDATEKEYREQUEST']._serialized_end=511
-  _globals['_UPDATEKEYRESPONSE']._serialized_start=513
-  _globals['_UPDATEKEYRESPONSE']._serialized_end=571
-  _globals['_DELETEKEYREQUEST']._serialized_start=573
-  _globals['_DELETEKEYREQUEST']._serialized_end=603
-  _globals['_DELETEKEYRESPONSE']._serialized_start=605
-  _globals['_DELETEKEYRESPONSE']._serialized_end=624
-  _globals['_KEYADMINSERVICE']._serialized_start=627
-  _globals['_KEYADMINSERVICE']._serialized_end=1107
+  _globals['_CREATEKEYREQUEST']._serialized_end=160
+  _globals['_CREATEKEYRESPONSE']._serialized_start=162
+  _globals['_CREATEKEYRESPONSE']._serialized_end=236
+  _globals['_LISTKEYSREQUEST']._serialized_start=238
+  _globals['_LISTKEYSREQUEST']._serialized_end=300
+  _globals['_LISTKEYSRESPONSE']._serialized_start=302
+  _globals['_LISTKEYSRESPONSE']._serialized_end=360
+  _globals['_GETKEYREQUEST']._serialized_start=362
+  _globals['_GETKEYREQUEST']._serialized_end=389
+  _globals['_GETKEYRESPONSE']._serialized_start=391
+  _globals['_GETKEYRESPONSE']._serialized_end=446
+  _globals['_UPDATEKEYREQUEST']._serialized_start=448
+  _globals['_UPDATEKEYREQUEST']._serialized_end=529
+  _globals['_UPDATEKEYRESPONSE']._serialized_start=531
+  _globals['_UPDATEKEYRESPONSE']._serialized_end=589
+  _globals['_DELETEKEYREQUEST']._serialized_start=591
+  _globals['_DELETEKEYREQUEST']._serialized_end=621
+  _globals['_DELETEKEYRESPONSE']._serialized_start=623
+  _globals['_DELETEKEYRESPONSE']._serialized_end=642
+  _globals['_KEYADMINSERVICE']._serialized_start=645
+  _globals['_KEYADMINSERVICE']._serialized_end=1125
 # @@protoc_insertion_point(module_scope)

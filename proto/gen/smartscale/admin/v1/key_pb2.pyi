@@ -26,6 +26,9 @@ class CreateKeyRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_FIELD_NUMBER: _builtins.int
+    LIFETIME_FIELD_NUMBER: _builtins.int
+    lifetime: _builtins.int
+    """A pre-auth key: seconds from its creation until it expires, in place of an expiry. Zero: not given."""
     @_builtins.property
     def key(self) -> _key_pb2.Key:
         """Kind, description, scopes, tags and, for a pre-auth key, what it admits. Expiry absent: the default of its kind."""
@@ -34,10 +37,11 @@ class CreateKeyRequest(_message.Message):
         self,
         *,
         key: _key_pb2.Key | None = ...,
+        lifetime: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "lifetime", b"lifetime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

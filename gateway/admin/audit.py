@@ -80,6 +80,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "RenameNode": Subject(NODE, "UPDATE", "MACHINE_NAME", "node_id"),
     "RenameDevice": Subject(NODE, "UPDATE", "MACHINE_NAME", "device"),
     "SetDeviceKeyExpiry": Subject(NODE, "UPDATE", "KEY_EXPIRY_TIME", "device"),
+    "SetAddresses": Subject(NODE, "UPDATE", "IP_ADDRESS", "node"),
     "SetDeviceAddress": Subject(NODE, "UPDATE", "IP_ADDRESS", "device"),
     "BackfillNodeIPs": Subject(NODE, "UPDATE", "IP_ADDRESS"),
     "SetPolicy": Subject(TAILNET, "UPDATE", "ACL"),

@@ -54,6 +54,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
         *_of(
             _ADMIN + "NodeAdminService",
             {
+                "devices:core": "SetAddresses",
                 "devices:routes": "PreferRoutes",
                 "devices:routes:read": "ListRouters",
                 "devices:core:read": "ListNodes GetNode DescribeNodes",

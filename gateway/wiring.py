@@ -26,6 +26,7 @@ from gateway.clients.registry import RegistryClient
 from gateway.clients.ssh import SshClient
 from gateway.debug.wiring import add_debug_pages
 from gateway.edge.listener import listener_class
+from gateway.edge.relay_forward import RelayForwarder
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
 from gateway.inspection import GatewayInspector
@@ -61,6 +62,7 @@ from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, GaugeCollector
 from gateway.web import Routes
 from services.shared.config import Config
+from services.shared.runtime.background import Background
 from services.shared.runtime.command_line import command_line
 from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger
@@ -171,6 +173,8 @@ class GatewayService:
         if self._certificate is not None and deps.reloader is not None:
             deps.reloader.add(self._certificate.watcher)
         self._challenges = self._build_challenges(deps)
+        self._handovers = deps.handovers
+        self._relay = self._build_forwarder(deps)
         self._web = self._build_web(deps, services, chain)
         self._admin = self._build_admin(chain)
 
@@ -224,6 +228,12 @@ class GatewayService:
             telemetry=deps.telemetry,
         )
 
+    def _build_forwarder(self, deps: Deps) -> RelayForwarder | None:
+        limits = self._config.gateway
+        if not limits.relay_address:
+            return None
+        return RelayForwarder(limits.relay_address, limits.max_connections, Background(deps.telemetry))
+
     def _build_admin(self, chain: Chain) -> AdminServer:
         siblings = debug.SiblingWorkers(sockets_beside(self._config))
         local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
@@ -255,6 +265,8 @@ class GatewayService:
         """
         self._machine.start()
         await self._admin.start()
+        if self._relay is not None and self._handovers.relay is None:
+            self._handovers.relay = self._relay.adopt
         await self._web.start()
         if self._challenges is not None:
             await self._challenges.start()
@@ -272,6 +284,8 @@ class GatewayService:
         self._machine.presence.begin_drain()
         await self._tunnels.close(self._config.gateway.drain_timeout.total_seconds() / 2)
         await self._machine.stop()
+        if self._relay is not None:
+            await self._relay.stop()
         await self._admin.stop()
         await self._web.wait_closed()
         if self._challenges is not None:

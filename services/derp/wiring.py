@@ -214,7 +214,8 @@ def _build(config: Config, deps: Deps) -> DerpService:
 
     def record() -> Relay:
         port = chosen.port or place.main_port or server.tls_port or server.http_port
-        return _record(chosen, hostname, server, port, tls.certificate.cert_name if tls else "")
+        cert_name = tls.certificate.cert_name if tls is not None and not place.main_port else ""
+        return _record(chosen, hostname, server, port, cert_name)
 
     announced = chosen.automatically_add_embedded_derp_region
     announcer = Announcer(deps.channels["registry"], record, deps.telemetry) if announced else None

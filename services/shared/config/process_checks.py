@@ -13,7 +13,7 @@ from services.shared.config.model import Config
 
 def process_errors(config: Config) -> Iterator[Found]:
     """Yield the errors that prevent a start."""
-    for part in (_urls, _addresses, _database, _tls, _limits, _workers, _processes):
+    for part in (_urls, _addresses, _forwarding, _database, _tls, _limits, _workers, _processes):
         yield from part(config)
 
 
@@ -67,6 +67,17 @@ def _addresses(config: Config) -> Iterator[Found]:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
             yield "metrics_allowed_networks", "holds something that is no address or prefix", "write CIDRs"
+
+
+def _forwarding(config: Config) -> Iterator[Found]:
+    relay = config.gateway.relay_address
+    if not relay:
+        return
+    if not is_listen_address(relay) or relay.startswith(":") or relay.endswith(":0"):
+        yield "gateway.relay_address", "is no address to connect to", "write host:port, as in derp:8081"
+    elif not config.derp.server.http_listen_addr:
+        remedy = "write where the relay listens, as in 0.0.0.0:8081"
+        yield "derp.server.http_listen_addr", "is empty, and gateway.relay_address passes connections on", remedy
 
 
 def is_listen_address(address: str) -> bool:

@@ -139,8 +139,11 @@ class GatewayConfig:
 
     workers: Annotated[int, Min(1), Max(64)] = 1
     """Processes that share the ports of `serve gateway`, one for each core; every other limit here is each one's."""
+    relay_address: str = ""
+    """Where `/derp` on `listen_addr` is passed on to: `host:port` of the relay's `derp.server.http_listen_addr`, where
+    that is another process. Empty: answered only where everything is one process."""
     max_connections: Count = 65536
-    """Maximum number of tunnels."""
+    """Maximum number of tunnels, and of relayed connections that are passed on."""
     max_connections_per_address: Annotated[int, Min(0)] = 0
     """Maximum connections from one address; zero means no limit, as behind a proxy all come from one."""
     handshakes_per_second: Rate = 1000.0

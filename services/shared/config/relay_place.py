@@ -23,12 +23,15 @@ class RelayPlace:
 def relay_place(config: Config, *, together: bool) -> RelayPlace:
     """Decide by what is configured, and by whether gateway and relay are one process.
 
-    Clients speak TLS to relays, whatever the scheme of `server_url` is; so without https, under another name or in a
-    process of its own the relay has its own listener.
+    Clients speak TLS to relays, whatever the scheme of `server_url` is; so without https or under another name the
+    relay has its own listener, and in a process of its own as well unless gateways pass connections on to it.
     """
     server, url = config.derp.server, urlsplit(config.server_url)
+    same_name = url.scheme == "https" and server.hostname in ("", (url.hostname or "").lower())
+    main_port = (url.port or 443) if same_name else 0
     if server.listen_addr or server.http_listen_addr:
-        return RelayPlace(server.listen_addr, server.http_listen_addr, 0)
-    if together and url.scheme == "https" and server.hostname in ("", (url.hostname or "").lower()):
-        return RelayPlace("", "", url.port or 443)
+        forwarded = bool(config.gateway.relay_address)
+        return RelayPlace(server.listen_addr, server.http_listen_addr, main_port if forwarded else 0)
+    if together and main_port:
+        return RelayPlace("", "", main_port)
     return RelayPlace(OWN_LISTENER, "", 0)

@@ -61,8 +61,8 @@ from gateway.public.offered import Offered
 from gateway.public.server import WebServer
 from gateway.telemetry import EdgeCollector, GaugeCollector
 from gateway.web import Routes
+from services.shared.background import Background
 from services.shared.config import Config
-from services.shared.runtime.background import Background
 from services.shared.runtime.command_line import command_line
 from services.shared.runtime.process import Deps
 from services.shared.telemetry.logs import get_logger

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from services.shared.runtime.background import Background
+from services.shared.background import Background
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

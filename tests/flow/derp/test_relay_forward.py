@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from gateway.edge.relay_forward import RelayForwarder
-from services.shared.runtime.background import Background
+from services.shared.background import Background
 from services.shared.telemetry import Telemetry
 from tests.fakes.edge import until
 

@@ -34,7 +34,7 @@ _UNREACHED = (
 """Words in gRPC's text of a failed connection, the reason, and the remedy."""
 
 
-def explained(error: Any, where: str, timeout: float) -> CommandError:
+def command_error(error: Any, where: str, timeout: float) -> CommandError:
     """Return the failure of a call as an error for people."""
     import grpc
 

@@ -147,7 +147,7 @@ class Remote:
             call = method.future(request, timeout=self._timeout, metadata=self._metadata)
             return progress.wait(call, self._where, self._grpc.FutureTimeoutError)
         except self._grpc.RpcError as error:
-            raise refusals.explained(error, self._where, self._timeout) from None
+            raise refusals.command_error(error, self._where, self._timeout) from None
 
     @property
     def lists(self) -> NodeReader:

@@ -41,7 +41,7 @@ def _create(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from cli.moving.backup import create
-    from cli.moving.failures import explained
+    from cli.moving.failures import command_errors
     from cli.moving.progress import RowCounter
 
     path = Path(arguments.file)
@@ -51,7 +51,7 @@ def _create(arguments: argparse.Namespace) -> None:
     _need_database(config)
     counter = RowCounter()
     try:
-        with explained():
+        with command_errors():
             summary = asyncio.run(create(config, path, counter))
     finally:
         counter.clear()
@@ -74,15 +74,15 @@ def _restore(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from cli.moving.backup import restore
-    from cli.moving.failures import explained
-    from cli.moving.places import held, refuse_running
+    from cli.moving.failures import command_errors
+    from cli.moving.places import locked, refuse_running
     from cli.moving.progress import RowCounter
 
     config = database_in_use(configuration(arguments))
     refuse_running(config)
     counter = RowCounter()
     try:
-        with explained(), held(config):
+        with command_errors(), locked(config):
             work = restore(config, Path(arguments.file), force=arguments.force, progress=counter)
             summary = asyncio.run(work)
     finally:
@@ -94,11 +94,11 @@ def _check(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from cli.moving.checking import check
-    from cli.moving.failures import explained
+    from cli.moving.failures import command_errors
 
     config = database_in_use(configuration(arguments))
     _need_database(config)
-    with explained():
+    with command_errors():
         faults = asyncio.run(check(config))
     if arguments.output:
         emit({"faults": faults}, arguments.output)

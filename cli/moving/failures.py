@@ -19,7 +19,7 @@ _CAUSES = (
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def command_errors() -> Iterator[None]:
     """Turn failures of databases and files into `CommandError`.
 
     Raises:

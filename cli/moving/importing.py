@@ -36,16 +36,16 @@ def declare(nouns: Any) -> None:
 def _import(arguments: argparse.Namespace) -> None:
     import asyncio
 
-    from cli.moving.failures import explained
-    from cli.moving.moving import Wishes, run
+    from cli.moving.failures import command_errors
+    from cli.moving.moving import ImportOptions, run
 
-    wishes = Wishes(arguments.source, arguments.policy, arguments.noise_key, arguments.dry_run, arguments.merge)
+    wishes = ImportOptions(arguments.source, arguments.policy, arguments.noise_key, arguments.dry_run, arguments.merge)
 
     def show(report: Any) -> None:
         if not arguments.output:
             print_report(report)
 
-    with explained():
+    with command_errors():
         report = asyncio.run(run(configuration(arguments), wishes, show))
     if arguments.output:
         emit(as_data(report), arguments.output)

@@ -34,7 +34,7 @@ Show = Callable[[ImportReport], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImportOptions:
     """The options of the command line."""
 
     source: str = ""
@@ -45,7 +45,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _TargetContent:
     """The content of the target before the import."""
 
     state: State
@@ -65,7 +65,7 @@ class _Plan:
     keys: auth.KeyPlan
 
 
-async def run(config: Config, wishes: Wishes, show: Show) -> ImportReport:
+async def run(config: Config, wishes: ImportOptions, show: Show) -> ImportReport:
     """Import, or say why not; `show` is given the report before anything is written.
 
     Raises:
@@ -97,7 +97,7 @@ class _Import:
     def __init__(
         self,
         where: places.Places,
-        wishes: Wishes,
+        wishes: ImportOptions,
         found: Installation,
         chosen: ImportedPolicy | None,
         copies: list[keyfiles.KeyCopy],
@@ -121,12 +121,12 @@ class _Import:
         Raises:
             CommandError: the tailnet is not empty.
         """
-        known = _Known(State())
+        known = _TargetContent(State())
         if self._where.target_exists:
             engine = create_engine(self._config.database)
             try:
                 async with read(engine) as connection:
-                    known = await self._known(connection)
+                    known = await self._content_of_target(connection)
             finally:
                 await engine.dispose()
         report, _ = self._plan(known)
@@ -142,7 +142,7 @@ class _Import:
         made: list[Path] = []
         if self._where.neighbour is not None:
             await create_database(self._where.neighbour, self._config.database)
-        with places.held(self._config):
+        with places.locked(self._config):
             return await self._write(show, made)
 
     async def _write(self, show: Show, made: list[Path]) -> ImportReport:
@@ -152,7 +152,7 @@ class _Import:
             async with write(engine) as connection:
                 transaction = await self._registry.lock(connection)
                 await self._refuse_running(connection)
-                report, plan = self._plan(await self._known(connection))
+                report, plan = self._plan(await self._content_of_target(connection))
                 show(report)
                 if plan is None or report.refusal is not None:
                     return report
@@ -185,12 +185,12 @@ class _Import:
                 f"stop it; {GATEWAY_LAPSE.seconds} seconds after it was killed this is possible too",
             )
 
-    async def _known(self, connection: AsyncConnection) -> _Known:
+    async def _content_of_target(self, connection: AsyncConnection) -> _TargetContent:
         state, links = await self._registry.known(connection)
         has_policy = not await self._policy.is_empty(connection)
-        return _Known(state, tuple(links), await self._auth.known(connection), has_policy)
+        return _TargetContent(state, tuple(links), await self._auth.known(connection), has_policy)
 
-    def _plan(self, known: _Known) -> tuple[ImportReport, _Plan | None]:
+    def _plan(self, known: _TargetContent) -> tuple[ImportReport, _Plan | None]:
         found = self._found
         report = ImportReport(
             release=found.release,
@@ -226,7 +226,7 @@ class _Import:
         report.problems = found.problems.all()
         return report, _Plan(registry.with_keys(registry_plan, keys.preauth_ids), planned, keys)
 
-    def _note_policy(self, planned: policy.PolicyPlan, known: _Known, report: ImportReport) -> None:
+    def _note_policy(self, planned: policy.PolicyPlan, known: _TargetContent, report: ImportReport) -> None:
         if known.has_policy and planned.draft is not None:
             planned.draft = None
             if not planned.from_file:
@@ -237,7 +237,7 @@ class _Import:
         report.policy.warnings = planned.warnings
 
 
-def _not_empty(known: _Known, target: str) -> CommandError:
+def _not_empty(known: _TargetContent, target: str) -> CommandError:
     return CommandError(
         f"the tailnet in {target} is not empty: it has {len(known.state.users)} users, {len(known.state.nodes)} nodes "
         f"and {len(known.keys.preauth) + len(known.keys.api)} keys; nothing was changed",

@@ -43,12 +43,12 @@ async def find(config: Config, given: str) -> Places:
     """
     configured = await recognise(config.database)
     if given:
-        source = _given(given, config)
+        source = _from_option(given, config)
         target = config
         if configured.kind is Kind.HEADSCALE:
-            target = _beside(config)
+            target = _stand_in_for(config)
     elif configured.kind is Kind.HEADSCALE:
-        source, target = config.database, _beside(config)
+        source, target = config.database, _stand_in_for(config)
     else:
         raise CommandError(
             f"{named(config.database)} is not Headscale's: it is {_called(configured.kind)}",
@@ -72,7 +72,7 @@ async def find(config: Config, given: str) -> Places:
     return Places(source, target, found.kind is Kind.OURS, neighbour)
 
 
-def _beside(config: Config) -> Config:
+def _stand_in_for(config: Config) -> Config:
     if config.database.type == "sqlite" and config.database.sqlite.path.name == BESIDE:
         raise CommandError(
             f"{config.database.sqlite.path} is Headscale's", "rename it, or name another in the configuration"
@@ -80,7 +80,7 @@ def _beside(config: Config) -> Config:
     return replace(config, database=beside(config.database))
 
 
-def _given(given: str, config: Config) -> DatabaseConfig:
+def _from_option(given: str, config: Config) -> DatabaseConfig:
     if not given.startswith(_DSN):
         if "://" in given:
             raise CommandError("--from is neither a file nor a DSN", "write it like postgres://user@host:5432/name")
@@ -147,7 +147,7 @@ def refuse_running(target: Config) -> None:
 
 
 @contextmanager
-def held(target: Config) -> Iterator[None]:
+def locked(target: Config) -> Iterator[None]:
     """Keep servers from starting on a SQLite database while it is written.
 
     Raises:

@@ -53,7 +53,7 @@ def _list(arguments: argparse.Namespace) -> None:
         if nodes and not arguments.output:
             suspended = suspended_users(remote)
     if arguments.output:
-        emit([_shown(node, described) for node in nodes], arguments.output)
+        emit([_as_data(node, described) for node in nodes], arguments.output)
         return
     rows = [columns.Row(node, described.get(node.id), node.user.id in suspended) for node in nodes]
     table(
@@ -64,7 +64,7 @@ def _list(arguments: argparse.Namespace) -> None:
     )
 
 
-def _shown(node: Any, described: dict[int, Any]) -> Any:
+def _as_data(node: Any, described: dict[int, Any]) -> Any:
     """Return a node as data, with the words of its client where they were asked for."""
     shown = data(node)
     if node.id in described:

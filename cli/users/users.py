@@ -52,7 +52,7 @@ def _which(parser: argparse.ArgumentParser, required: bool = True) -> None:
         parser.add_argument("-e", "--email", default="", help="e-mail address")
 
 
-def _named(arguments: argparse.Namespace, who: str) -> str:
+def _name_of(arguments: argparse.Namespace, who: str) -> str:
     text = str(arguments.identifier or "") or arguments.by_name or who
     if not text:
         raise CommandError("which user?", "add --identifier ID or --name NAME", status=2)
@@ -79,7 +79,7 @@ def _destroy(arguments: argparse.Namespace) -> None:
     from headscale.v1 import user_pb2
 
     with Remote(arguments) as remote:
-        user = remote.user(_named(arguments, arguments.who))
+        user = remote.user(_name_of(arguments, arguments.who))
         confirm(f"delete user {user.name} (id {user.id}) and their pre-auth keys?", arguments.force)
         answer = remote.call("DeleteUser", user_pb2.DeleteUserRequest(id=user.id))
         lost = _lost_names(remote, user.name, user.email)
@@ -95,7 +95,7 @@ def _rename(arguments: argparse.Namespace) -> None:
     if not new:
         raise CommandError("which new name?", "add --new-name NAME", status=2)
     with Remote(arguments) as remote:
-        user = remote.user(_named(arguments, old))
+        user = remote.user(_name_of(arguments, old))
         answer = remote.call("RenameUser", user_pb2.RenameUserRequest(old_id=user.id, new_name=new))
         lost = _lost_names(remote, user.name)
     print_result(arguments, answer.user, f"user {user.name} is now {answer.user.name}")

@@ -24,7 +24,7 @@ from gateway.machine.report_queue import Outcome
 from gateway.machine.reports import LastReports, Report, digest_of
 from gateway.machine.session import MapSessionRequest
 from services.shared.keys import MachineKey
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.requests import MapRequest, decode_map
 
 AWAKE_SYSTEMS = frozenset(("linux", "windows", "macOS", "freebsd", "openbsd", "netbsd", "illumos", "solaris"))
@@ -53,7 +53,7 @@ class Map:
         """Start a request."""
         try:
             wanted = decode_map(request.body)
-        except MalformedRequestError as error:
+        except ClientRequestError as error:
             refuse(responder, Refusal(400, str(error)))
             return
         if wanted.version < MINIMUM_CAPABILITY_VERSION:

@@ -16,7 +16,7 @@ from gateway.machine.pace import Pace
 from gateway.machine.refusal import TOO_OLD, Refusal, refusal_of, refuse
 from gateway.machine.register_response import HONOURS_429, OUTCOMES, register_response
 from gateway.machine.reports import LastReports
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.requests import RegisterRequest, decode_register
 from services.shared.telemetry.logs import get_logger
 
@@ -47,7 +47,7 @@ class Register:
         """Start a request; it is answered when auth has decided."""
         try:
             wanted = decode_register(request.body)
-        except MalformedRequestError as error:
+        except ClientRequestError as error:
             self._refuse(responder, Refusal(400, str(error)))
             return
         if wanted.version < MINIMUM_CAPABILITY_VERSION:

@@ -73,7 +73,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
     async def _read(self, gateway: Gateway, requests: AsyncIterator[pb.AttachRequest]) -> None:
         try:
             async for request in requests:
-                self._take(gateway, request)
+                self._handle(gateway, request)
         except (grpc.aio.AioRpcError, grpc.RpcError):
             log.debug("gateway stream broke", gateway_id=gateway.id)
         except Exception:
@@ -81,7 +81,7 @@ class MapStreamerServicer(map_streamer_pb2_grpc.MapStreamerServiceServicer):
         finally:
             gateway.outbox.close()
 
-    def _take(self, gateway: Gateway, request: pb.AttachRequest) -> None:
+    def _handle(self, gateway: Gateway, request: pb.AttachRequest) -> None:
         match request.WhichOneof("message"):
             case "opened":
                 self._admission.open(gateway, request.opened)

@@ -34,7 +34,7 @@ def explain(
 ) -> Result:
     """Explain a policy on a described tailnet; the answer is that of `explain_in`."""
     try:
-        tailnet = _described(topology)
+        tailnet = _topology_of(topology)
     except ValueError as error:
         return {"errors": [str(error)]}
     return explain_in(tailnet, policy_text, source, destination, protocol=protocol, name=name)
@@ -54,7 +54,7 @@ def explain_in(
         policy = document.policy
         nodes = tailnet.approved(policy).values()
         access = Access(policy, tailnet.users, nodes, prefixes=tailnet.prefixes, services=tailnet.services)
-        book = _Book(tailnet, document, access.directory)
+        book = _NameResolver(tailnet, document, access.directory)
         host, port = _split(destination, tailnet)
         protocols = (parse_protocol(protocol),) if protocol else DEFAULT_PROTOCOLS
         senders, targets = book.sources(source), book.targets(host)
@@ -104,7 +104,7 @@ def preview(
 ) -> Result:
     """Preview a policy on a described tailnet; the answer is that of `preview_in`."""
     try:
-        tailnet = _described(topology)
+        tailnet = _topology_of(topology)
     except ValueError as error:
         return {"errors": [str(error)]}
     return preview_in(tailnet, old_text, new_text, old_name=old_name, new_name=new_name)
@@ -152,7 +152,7 @@ def preview_in(tailnet: Topology, old_text: str, new_text: str, *, old_name: str
     return {"nodes": changed, "unchanged": len(names) + len(tailnet.suspended) - len(changed)}
 
 
-def _described(topology: Mapping[str, Any]) -> Topology:
+def _topology_of(topology: Mapping[str, Any]) -> Topology:
     try:
         return read_topology(topology)
     except TopologyError as error:
@@ -175,7 +175,7 @@ def _split(destination: str, tailnet: Topology) -> tuple[str, int | None]:
     return destination, None
 
 
-class _Book:
+class _NameResolver:
     """Resolver of the names in a question: node names first, then any name that a policy may use."""
 
     def __init__(self, tailnet: Topology, document: Document, directory: Directory) -> None:

@@ -73,13 +73,13 @@ class PolicyService:
             settled = True
             await self._policies.use_no_file()
         else:
-            settled = await self._file.reload(self._take_alone)
+            settled = await self._file.reload(self._apply_file_at_start)
             self._background.keep(self._file.watch, "policy file")
         self._background.keep(self._users.run, "policy users")
         if not settled:
             self._background.run(self._settle(), "policy settling")
 
-    async def _take_alone(self, text: str, name: str) -> bool:
+    async def _apply_file_at_start(self, text: str, name: str) -> bool:
         return await self._policies.take_file(text, name, alone=True)
 
     async def _settle(self) -> None:
@@ -87,18 +87,18 @@ class PolicyService:
         for pause in _PAUSES:
             await asyncio.sleep(pause)
             try:
-                if await self._take():
+                if await self._apply_source():
                     return
             except Exception:
                 log.exception("policy reload failed")
 
-    async def _take(self) -> bool:
+    async def _apply_source(self) -> bool:
         return await (self._policies.use_stored() if self._file is None else self._file.reload())
 
     async def _users_changed(self) -> None:
         """Load a refused policy again: it may name a user who exists now."""
         if self._policies.waiting:
-            await self._take()
+            await self._apply_source()
 
     async def reload(self) -> None:
         """Reload the policy file, as on SIGHUP. Does nothing in database mode."""
@@ -111,12 +111,12 @@ class PolicyService:
 
         def use() -> None:
             if self._policies.follow(rules):
-                self._background.run(self._take_again(), "policy under new rules")
+                self._background.run(self._reapply(), "policy under new rules")
 
         return use
 
-    async def _take_again(self) -> None:
-        await self._take()
+    async def _reapply(self) -> None:
+        await self._apply_source()
 
     def _hang_up(self) -> None:
         if self._reloading is None or self._reloading.done():

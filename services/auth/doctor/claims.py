@@ -56,7 +56,7 @@ async def examine_claims(
     report.facts["claims"] = {name: kind_of(value) for name, value in document.items()}
     report.ok("claims", f"user info has {', '.join(sorted(document))}")
     if id_claims is not None:
-        _tell_where(report, {"user info": document, "ID token": id_claims}, settings)
+        _report_documents(report, {"user info": document, "ID token": id_claims}, settings)
     known = {**(id_claims or {}), **document}
     _examine_address(report, known, settings)
     _examine_groups(report, known, settings)
@@ -109,7 +109,9 @@ def _examine_similar_names(report: DoctorReport, have: Iterable[str], wanted: It
         )  # fmt: skip
 
 
-def _tell_where(report: DoctorReport, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings) -> None:
+def _report_documents(
+    report: DoctorReport, documents: Mapping[str, Mapping[str, Any]], settings: SignInSettings
+) -> None:
     names = settings.claims
     found = {
         claim: " and ".join(name for name, document in documents.items() if claim_at(document, claim) is not None)

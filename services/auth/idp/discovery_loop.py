@@ -30,15 +30,15 @@ class ProviderDiscovery:
     def begin(self) -> None:
         """Retry in the background until the provider answers."""
         if self._task is None:
-            self._task = asyncio.create_task(self._look(None), name="provider discovery")
+            self._task = asyncio.create_task(self._poll(None), name="provider discovery")
 
     async def attempt(self) -> SignInError | None:
         """Try once.  Returns the failure, or None."""
-        return await self._look(1)
+        return await self._poll(1)
 
     async def retry_a_few_times(self) -> SignInError | None:
         """Try a few times. Returns the failure, or None."""
-        return await self._look(START_TRIES)
+        return await self._poll(START_TRIES)
 
     async def stop(self) -> None:
         """Give up."""
@@ -47,7 +47,7 @@ class ProviderDiscovery:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    async def _look(self, tries: int | None) -> SignInError | None:
+    async def _poll(self, tries: int | None) -> SignInError | None:
         pause, failure = FIRST_PAUSE, None
         while tries is None or tries > 0:
             try:

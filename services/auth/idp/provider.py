@@ -34,7 +34,7 @@ log = get_logger(__name__)
 METADATA_AGE = timedelta(hours=12).total_seconds()
 KEYS_AGE = timedelta(hours=1).total_seconds()
 KEYS_REST = 30.0
-FAILURE_REST = 3.0
+FAILURE_PAUSE = 3.0
 """Seconds without a request after a failure, so that many sign-ins do not cause many requests."""
 
 
@@ -163,7 +163,7 @@ class HttpProvider:
             now = self._clock.monotonic()
             if kept.value is not None and now - kept.at < age:
                 return kept.value
-            if kept.failure is not None and kept.failed_at is not None and now - kept.failed_at < FAILURE_REST:
+            if kept.failure is not None and kept.failed_at is not None and now - kept.failed_at < FAILURE_PAUSE:
                 if kept.value is not None:
                     return kept.value
                 raise SignInError(kept.failure.reason, str(kept.failure))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.auth.model.errors import InvalidInputError
 from services.auth.model.tag import read_tags
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import load_hostinfo
 
 MAX_HOSTINFO = 64 << 10
@@ -39,7 +39,7 @@ def read_device(hostinfo: bytes) -> DeviceDescription:
         raise InvalidInputError(f"hostinfo is larger than {MAX_HOSTINFO} bytes")
     try:
         info = load_hostinfo(hostinfo)
-    except MalformedRequestError:
+    except ClientRequestError:
         raise InvalidInputError("hostinfo is not JSON as the gateway makes it") from None
     tags, problem = _tags(info.request_tags)
     return DeviceDescription(

@@ -42,7 +42,7 @@ class SshServicer:
         with self._ssh_span("auth check ssh") as span:
             question = read_ssh_question(request.question)
             verdict = writing.ssh_verdict(await self._checks.ask(machine_key_of(context), question))
-            return pb.CheckSshResponse(verdict=self._counted(verdict, span))
+            return pb.CheckSshResponse(verdict=self._count(verdict, span))
 
     async def AwaitSshCheck(
         self,
@@ -53,7 +53,7 @@ class SshServicer:
         with self._ssh_span("auth await ssh check") as span:
             question, auth_id = read_ssh_question(request.question), read_auth_id(request.auth_id)
             verdict = writing.ssh_verdict(await self._checks.wait(machine_key_of(context), question, auth_id))
-            return pb.AwaitSshCheckResponse(verdict=self._counted(verdict, span))
+            return pb.AwaitSshCheckResponse(verdict=self._count(verdict, span))
 
     async def GetSshCheck(
         self,
@@ -87,7 +87,7 @@ class SshServicer:
                 await self._checks.reject(auth_id, by)
             return pb.DecideSshCheckResponse(check=writing.ssh_check(await self._checks.get(auth_id)))
 
-    def _counted(self, verdict: pb.SshVerdict, span: trace.Span) -> pb.SshVerdict:
+    def _count(self, verdict: pb.SshVerdict, span: trace.Span) -> pb.SshVerdict:
         ending = verdict.WhichOneof("outcome") or "none"
         span.set_attribute("smartscale.outcome", ending)
         self._ssh_answers.labels(ending).inc()

@@ -86,7 +86,7 @@ class SqlPreAuthKeys:
         """Claim an unused key if its claim is still `before`. Returns False for all but one of several callers."""
         query = (
             update(keys)
-            .where(self._is(key_id), keys.c.used.is_(False), _held_by(before))
+            .where(self._is(key_id), keys.c.used.is_(False), _has_claim(before))
             .values(claim_machine_key=claim.machine_key.raw, claim_node_key=claim.node_key.raw, claim_at=claim.at)
         )
         async with write(self._engine) as connection:
@@ -96,7 +96,7 @@ class SqlPreAuthKeys:
         """Release an unused key that this claim holds."""
         query = (
             update(keys)
-            .where(self._is(key_id), keys.c.used.is_(False), _held_by(claim))
+            .where(self._is(key_id), keys.c.used.is_(False), _has_claim(claim))
             .values(claim_machine_key=None, claim_node_key=None, claim_at=None)
         )
         async with write(self._engine) as connection:
@@ -111,7 +111,7 @@ class SqlPreAuthKeys:
         return and_(keys.c.tailnet_id == self._tailnet, keys.c.id == key_id)
 
 
-def _held_by(claim: KeyClaim | None) -> ColumnElement[bool]:
+def _has_claim(claim: KeyClaim | None) -> ColumnElement[bool]:
     if claim is None:
         return keys.c.claim_machine_key.is_(None)
     return and_(

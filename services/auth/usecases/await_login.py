@@ -64,14 +64,14 @@ class AwaitLogin:
                 login = await self._store.get(auth_id)
                 if login is None or not login.alive(now) or not _same(login, registration):
                     return await self._replaced_login(registration, auth_id) if waited else None
-                if (outcome := await self._look(login)) is not None:
+                if (outcome := await self._outcome_of(login)) is not None:
                     return outcome
                 if login.state is LoginState.ADMITTED:
                     return None  # the node is gone again
                 await watch.wait(max(0.0, (login.expires_at - now).total_seconds()))
                 waited = True
 
-    async def _look(self, login: Login) -> Outcome | None:
+    async def _outcome_of(self, login: Login) -> Outcome | None:
         match login.state:
             case LoginState.PENDING:
                 return None

@@ -78,7 +78,7 @@ class SshChecks:
             parties = await self._parties(machine_key, question)
         except RefusedError as error:
             return Denied(str(error))
-        if await self._given(question, parties.source):
+        if await self._is_approved(question, parties.source):
             return self._accept(question)
         return await self._open(question, parties)
 
@@ -100,14 +100,14 @@ class SshChecks:
                 if check is None or not check.is_for(question):
                     return Denied(OVER) if waited else await self.ask(machine_key, question)
                 over = not check.alive(now)
-                if over or not waited or check.decided or await self._given(question, check):
-                    outcome = await self._look(machine_key, question, check, over=over)
+                if over or not waited or check.decided or await self._is_approved(question, check):
+                    outcome = await self._outcome_of(machine_key, question, check, over=over)
                     if outcome is not None:
                         return outcome
                 await watch.wait(max(0.0, (check.expires_at - now).total_seconds()))
                 waited = True
 
-    async def _look(
+    async def _outcome_of(
         self, machine_key: MachineKey, question: SshQuestion, check: PendingSshCheck, *, over: bool
     ) -> SshOutcome | None:
         """Return the result of a wait, or None while it goes on."""
@@ -119,7 +119,7 @@ class SshChecks:
             return await self.ask(machine_key, question)
         if check.state is CheckState.REJECTED:
             return Denied(check.reason)
-        if (check.decided and not over) or await self._given(question, parties.source):
+        if (check.decided and not over) or await self._is_approved(question, parties.source):
             return self._accept(question)
         return Denied(OVER) if over else None
 
@@ -252,7 +252,7 @@ class SshChecks:
             raise RefusedError(ENDED)
         return source, owner
 
-    async def _given(self, question: SshQuestion, source: KnownNode | PendingSshCheck) -> bool:
+    async def _is_approved(self, question: SshQuestion, source: KnownNode | PendingSshCheck) -> bool:
         """Return whether a valid approval by the owner of this node key covers the session."""
         if not question.period:
             return False

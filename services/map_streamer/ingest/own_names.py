@@ -21,9 +21,9 @@ log = get_logger(__name__)
 Record = tuple[str, str, str]
 """Name, type, address."""
 
-REST = 60.0
+LOOKUP_INTERVAL = 60.0
 """Seconds between lookups."""
-PATIENCE = 5.0
+LOOKUP_TIMEOUT = 5.0
 
 
 def own_names(config: Config) -> tuple[str, ...]:
@@ -44,7 +44,7 @@ async def look_up(names: Sequence[str]) -> tuple[Record, ...] | None:
     found: list[Record] = []
     for name in names:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(LOOKUP_TIMEOUT):
                 answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except OSError as error:
             log.warning("own name cannot be resolved, so nodes will not find it", name=name, error=type(error).__name__)

@@ -24,25 +24,25 @@ from services.map_streamer.snapshot import (
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
 from services.shared.inventory import instant, posture_attributes
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
 
-def _shown(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+def _for_peers(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """Return the node's hostinfo for peers and its posture attributes; empty ones if it is unreadable."""
     try:
         return for_peers(node.hostinfo), posture_attributes(node.hostinfo)
-    except (ValueError, AttributeError, MalformedRequestError):
+    except (ValueError, AttributeError, ClientRequestError):
         log.warning("hostinfo of a record cannot be read", node_id=node.id)
         return b"{}", ()
 
 
 def node_record(node: node_types.Node) -> NodeRecord:
     """Convert a node record of the registry."""
-    hostinfo, attributes = _shown(node)
+    hostinfo, attributes = _for_peers(node)
     return NodeRecord(
         id=node.id,
         stable_id=node.stable_id,

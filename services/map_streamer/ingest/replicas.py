@@ -68,9 +68,9 @@ class Replicas:
         async with self._bus.subscribe(self._topic) as messages:
             async for message in messages:
                 if isinstance(message, Message):
-                    self._take(message.payload)
+                    self._apply(message.payload)
 
-    def _take(self, payload: bytes) -> None:
+    def _apply(self, payload: bytes) -> None:
         try:
             opened = _decoder.decode(payload)
         except msgspec.DecodeError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import orjson
 
-from services.map_streamer.ingest.own_names import REST, Record, look_up
+from services.map_streamer.ingest.own_names import LOOKUP_INTERVAL, Record, look_up
 from services.map_streamer.snapshot import DnsRecordsPut, Fact, RegionsPut
 from services.map_streamer.tailnet import Tailnet
 from services.shared.config.model import DerpConfig, DnsConfig
@@ -84,7 +84,7 @@ class Sources:
     async def _read_files(self) -> None:
         for path in self._derp.paths:
             try:
-                self._take(str(path), await asyncio.to_thread(derp_map_of_file, Path(path)))
+                self._store_map(str(path), await asyncio.to_thread(derp_map_of_file, Path(path)))
             except DocumentError as error:
                 log.error("DERP map cannot be used", key="derp.paths", source=str(path), reason=str(error))
         self._publish_regions()
@@ -94,7 +94,7 @@ class Sources:
         complete = True
         for url in self._derp.urls:
             try:
-                self._take(url, await self._fetch_map(url))
+                self._store_map(url, await self._fetch_map(url))
             except DocumentError as error:
                 complete = False
                 log.warning(
@@ -103,7 +103,7 @@ class Sources:
         self._publish_regions()
         return complete
 
-    def _take(self, source: str, fresh: DerpMap) -> None:
+    def _store_map(self, source: str, fresh: DerpMap) -> None:
         """Store the DERP map of a source; of a region that is unusable now, keep the last usable version."""
         _log_findings("part of a DERP map cannot be used", source, fresh.findings)
         before = self._known.get(source, {})
@@ -150,7 +150,7 @@ class Sources:
         now = asyncio.get_running_loop().time()
         if not self._own or now < self._own_due:
             return
-        self._own_due = now + REST
+        self._own_due = now + LOOKUP_INTERVAL
         found = await look_up(self._own)
         if found is not None and found != self._own_records:
             self._own_records = found

@@ -100,7 +100,7 @@ class GatewayOutbox:
         """Wait for the next message. Returns None when the stream has ended."""
         while True:
             if self._ready:
-                return self._take()
+                return self._pop()
             if self._closed:
                 return None
             if self._waiting:
@@ -110,7 +110,7 @@ class GatewayOutbox:
             self._event.clear()
             await self._event.wait()
 
-    def _take(self) -> pb.AttachResponse:
+    def _pop(self) -> pb.AttachResponse:
         response = self._ready.popleft()
         self.bytes -= response.ByteSize()
         if self.congested and self.bytes <= self._low:

@@ -65,7 +65,7 @@ class UserPlanner:
     def take(self, found: ImportedUser) -> None:
         """Plan one user."""
         identity = self._identity(found)
-        known = self._known(found, identity)
+        known = self._existing_user(found, identity)
         if known is not None:
             self.plan.ids[found.id] = known
             self._matched.add(known)
@@ -126,7 +126,7 @@ class UserPlanner:
             return None
         return issuer, subject
 
-    def _known(self, found: ImportedUser, identity: tuple[str, str] | None) -> UserId | None:
+    def _existing_user(self, found: ImportedUser, identity: tuple[str, str] | None) -> UserId | None:
         """Return the target's user for an imported one: by identity, or by name if neither has an identity."""
         if identity is not None:
             user_id = self._of_target.get(identity)

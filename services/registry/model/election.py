@@ -21,7 +21,7 @@ PREFERRED_WAIT = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class ElectionRules:
     """What elections depend on besides the nodes."""
 
     now: datetime
@@ -48,7 +48,7 @@ def rank(node: Node, route: str) -> tuple[bool, datetime, NodeId]:
     return route not in node.preferred_routes, node.created_at, node.id
 
 
-def replaces(challenger: Node, holder: Node, route: str, rules: Rules) -> ElectionReason | None:
+def replaces(challenger: Node, holder: Node, route: str, rules: ElectionRules) -> ElectionReason | None:
     """Return why a router replaces a primary although both can carry traffic; None: it does not."""
     if challenger.healthy_since is not None and challenger.healthy_since + rules.wait > rules.now:
         return None

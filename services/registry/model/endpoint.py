@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from services.registry.model.errors import InvalidInputError
 from services.shared.tailcfg.address import parse_endpoint
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 
 MAX_ENDPOINTS = 64
 """Maximum number of endpoints stored. Clients send a dozen at most; further ones are dropped, never refused."""
@@ -24,6 +24,6 @@ def read_endpoints(texts: Sequence[str], types: Sequence[int]) -> tuple[tuple[st
         kind = types[number] if number < len(types) else 0
         try:
             seen.setdefault(parse_endpoint(text), kind if kind in _KINDS else 0)
-        except MalformedRequestError:
+        except ClientRequestError:
             raise InvalidInputError("an endpoint is ip:port") from None
     return tuple(seen), tuple(seen.values())

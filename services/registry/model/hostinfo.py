@@ -8,7 +8,7 @@ from services.registry.model.errors import InvalidInputError
 from services.registry.model.route import read_routes
 from services.registry.model.tag import read_tags
 from services.shared.tailcfg import hostinfo as tailcfg
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import Hostinfo
 from services.shared.tailcfg.untrusted import decode_object
 
@@ -26,7 +26,7 @@ def read_hostinfo(data: bytes) -> Hostinfo:
         raise InvalidInputError(f"hostinfo is larger than {MAX_BYTES} bytes")
     try:
         clean = tailcfg.read_hostinfo(decode_object(data) if data else None)
-    except MalformedRequestError as error:
+    except ClientRequestError as error:
         raise InvalidInputError(f"hostinfo: {error}") from None
     routes, tags = read_routes(clean.routable_ips), read_tags(clean.request_tags)
     return msgspec.structs.replace(clean, routable_ips=routes, request_tags=tags)

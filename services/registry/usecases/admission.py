@@ -100,7 +100,7 @@ class NodeAdmission:
             entitled = owner or draft.state.users.get(request.user_id)
             if entitled is not None and entitled.suspended:
                 raise ForbiddenError("this user is suspended; ask the administrator")
-            known = _known(draft.state, request)
+            known = _existing_node(draft.state, request)
             if known is None:
                 node = await self._create(draft, request)
             else:
@@ -182,7 +182,7 @@ class NodeAdmission:
         return draft.now + self._settings.node_expiry if self._settings.node_expiry else None
 
 
-def _known(state: State, request: AdmitRequest) -> Node | None:
+def _existing_node(state: State, request: AdmitRequest) -> Node | None:
     """Return the existing node of a client, if any: there is one per machine key and user, or tags."""
     by_key = state.by_node_key(request.node_key)
     if by_key is not None and by_key.machine_key != request.machine_key:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from services.registry.model.election import Rules, obstacle, rank, replaces, with_term, without_routes
+from services.registry.model.election import ElectionRules, obstacle, rank, replaces, with_term, without_routes
 from services.registry.model.errors import InvalidInputError, PreconditionError
 from services.registry.model.fact import NodePut, NodeRemoved, UserPut
 from services.registry.model.node import Node
@@ -159,8 +159,8 @@ class Elections:
             self._decide(draft, outcome, route, draft.state.routers.candidates(route), None)
         self._store(draft, outcome)
 
-    def _rules(self, now: datetime) -> Rules:
-        return Rules(now, self._takeback)
+    def _rules(self, now: datetime) -> ElectionRules:
+        return ElectionRules(now, self._takeback)
 
     def _note_health(self, draft: Draft, change: _Change) -> None:
         node = change.new

@@ -33,7 +33,7 @@ class IdentityDetails:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class RelinkResult:
     """The result of moving one user's identities and nodes to another."""
 
     user: User
@@ -133,7 +133,7 @@ class Identities:
         log.info("identity unlinked", user_id=user.id, issuer=issuer)
         return user
 
-    async def relink(self, from_user: UserId, to_user: UserId, actor: str) -> Moved:
+    async def relink(self, from_user: UserId, to_user: UserId, actor: str) -> RelinkResult:
         """Move all identities and nodes of one user to another, because both are one person.
 
         Raises:
@@ -145,7 +145,7 @@ class Identities:
         if from_user == to_user:
             raise InvalidInputError("a user cannot be relinked to itself")
 
-        async def work(draft: Draft) -> Moved:
+        async def work(draft: Draft) -> RelinkResult:
             old, new = draft.user(from_user), draft.user(to_user)
             theirs = await draft.transaction.links(old.id)
             if len(theirs) + len(await draft.transaction.links(new.id)) > MAX_LINKS:
@@ -167,7 +167,7 @@ class Identities:
             # First the one that is given up: what policies call by its address must never be two users at once.
             await _settle(draft, replace(old, email="" if newest is not None else old.email), actor)
             await _settle(draft, new, actor)
-            return Moved(user_of(draft.state, new.id), len(theirs), moved, left)
+            return RelinkResult(user_of(draft.state, new.id), len(theirs), moved, left)
 
         moved = await self._ledger.commit(work)
         log.info("user relinked", from_user=from_user, user_id=to_user, links=moved.links, nodes=moved.nodes)

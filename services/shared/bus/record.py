@@ -27,7 +27,7 @@ TAG = 16
 _PERSON = b"smartscale-bus"
 
 
-class Seal:
+class RecordSigner:
     """Signer and verifier of records with the key of a deployment; without a token records are not verified."""
 
     def __init__(self, token: str) -> None:

@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 from services.shared.background import Background
 from services.shared.bus.port import Message, Reconnected
 from services.shared.bus.queue import CAPACITY, Inbox
-from services.shared.bus.record import GAP, Seal, pack, unpack
+from services.shared.bus.record import GAP, RecordSigner, pack, unpack
 from services.shared.telemetry.instruments import CollectorRegistry, Counter
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import current_traceparent
@@ -81,7 +81,7 @@ class RedisBus:
 
     def __init__(self, url: str, telemetry: Telemetry | None = None, capacity: int = CAPACITY, token: str = "") -> None:
         """The bus connects when first used. Records are signed if there is a deployment token."""
-        self._seal = Seal(token)
+        self._seal = RecordSigner(token)
         self._distrusted: dict[str, asyncio.TimerHandle] = {}
         """Topics with a recent unsigned record."""
         self._repeat: set[str] = set()

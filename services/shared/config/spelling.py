@@ -90,7 +90,7 @@ def split_list(text: str, where: str) -> list[Given]:
         value = _json(text)
         if not isinstance(value, list):
             raise WrongValueError("is not a JSON list", 'write it as in ["a", "b"]')
-        return [_given(item, where) for item in value]
+        return [_as_given(item, where) for item in value]
     return [Given(Scalar(item), where) for item in re.split(r"[,\s]+", text.strip()) if item]
 
 
@@ -100,7 +100,7 @@ def split_mapping(text: str, where: str) -> dict[str, Given]:
         value = _json(text)
         if not isinstance(value, dict):
             raise WrongValueError("is not a JSON object", 'write it as in {"a": "b"}')
-        return {str(name): _given(item, where) for name, item in value.items()}
+        return {str(name): _as_given(item, where) for name, item in value.items()}
     pairs = [item.partition("=") for item in re.split(r"[,\s]+", text.strip()) if item]
     if not all(equals for _name, equals, _value in pairs):
         raise WrongValueError("is not a mapping", "write it as name=value,name=value or as JSON")
@@ -114,11 +114,11 @@ def _json(text: str) -> Any:
         raise WrongValueError("is not JSON", "check brackets and quotes") from None
 
 
-def _given(value: Any, where: str) -> Given:
+def _as_given(value: Any, where: str) -> Given:
     if isinstance(value, dict):
-        return Given({str(name): _given(item, where) for name, item in value.items()}, where)
+        return Given({str(name): _as_given(item, where) for name, item in value.items()}, where)
     if isinstance(value, list):
-        return Given([_given(item, where) for item in value], where)
+        return Given([_as_given(item, where) for item in value], where)
     if value is None:
         return Given(Scalar("", "null"), where)
     return Given(Scalar(json.dumps(value) if isinstance(value, bool) else str(value)), where)

@@ -72,7 +72,7 @@ def judge(
         return KeyVerdict(
             True, "no such key", f"if it belongs to `{name}`, whose section is empty, indent it below that"
         )
-    meant = _meant(path, known)
+    meant = _suggestion(path, known)
     remedy = f"did you mean `{meant}`?" if meant else ""
     if meant in CLOSING:
         return KeyVerdict(True, "no such key, and the key that it resembles restricts access", remedy)
@@ -85,9 +85,14 @@ def _has(known: Sequence[KeyPath], path: KeyPath) -> bool:
     return any(key[: len(path)] == path for key in known)
 
 
-def _meant(path: KeyPath, known: Sequence[KeyPath]) -> str:
+def _suggestion(path: KeyPath, known: Sequence[KeyPath]) -> str:
     """Return the key that was surely meant; empty where there is none or more than one."""
-    for candidates in (_joined(path, known), _beside(path, known), _below(path, known), _elsewhere(path, known)):
+    for candidates in (
+        _with_other_separators(path, known),
+        _similar_sibling(path, known),
+        _below(path, known),
+        _elsewhere(path, known),
+    ):
         found = set(candidates)
         if len(found) == 1:
             return ".".join(found.pop())
@@ -96,13 +101,13 @@ def _meant(path: KeyPath, known: Sequence[KeyPath]) -> str:
     return ""
 
 
-def _joined(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
+def _with_other_separators(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
     """`node_expiry` for node.expiry."""
     text = _plain("_".join(path))
     return (key for key in known if key != path and _plain("_".join(key)) == text)
 
 
-def _beside(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
+def _similar_sibling(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
     """Return a slip in a name of the same section."""
     above, name = path[:-1], path[-1]
     siblings = {key[: len(path)] for key in known if len(key) >= len(path) and key[: len(above)] == above}

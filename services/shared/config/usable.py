@@ -44,7 +44,7 @@ def usable(config: Config) -> tuple[Config, list[Found]]:
         http_listen_addr=_listen(server.http_listen_addr),
         stun_listen_addr=_listen(server.stun_listen_addr),
     )
-    urls = _kept("derp.urls", config.derp.urls, _address, notes)
+    urls = _valid_texts("derp.urls", config.derp.urls, _address, notes)
     return replace(config, derp=replace(config.derp, server=server, urls=urls)), notes
 
 
@@ -61,7 +61,7 @@ def _address(text: str) -> str:
 
 
 def _dns(dns: DnsConfig, notes: list[Found]) -> DnsConfig:
-    servers = _kept("dns.nameservers.global", dns.nameservers.global_, name_server, notes)
+    servers = _valid_texts("dns.nameservers.global", dns.nameservers.global_, name_server, notes)
     override = dns.override_local_dns
     if dns.nameservers.global_ and not servers and override is not False:
         override = False
@@ -72,7 +72,7 @@ def _dns(dns: DnsConfig, notes: list[Found]) -> DnsConfig:
         base_domain=_name(dns.base_domain),
         override_local_dns=override,
         nameservers=replace(dns.nameservers, global_=servers, split=_split(dns, notes)),
-        search_domains=_kept("dns.search_domains", dns.search_domains, domain_name, notes),
+        search_domains=_valid_texts("dns.search_domains", dns.search_domains, domain_name, notes),
         extra_records=tuple(_records(dns.extra_records, notes)),
     )
 
@@ -86,7 +86,7 @@ def _split(dns: DnsConfig, notes: list[Found]) -> dict[str, tuple[str, ...]]:
         except ValueError as error:
             notes.append((key, f'has the domain "{written[:80]}", which {error}', "it is left out"))
             continue
-        servers = _kept(f"{key}.{written}", addresses, name_server, notes, place=key)
+        servers = _valid_texts(f"{key}.{written}", addresses, name_server, notes, place=key)
         if servers or not addresses:
             out[name] = tuple(dict.fromkeys((*out.get(name, ()), *servers)))
     return out
@@ -103,7 +103,7 @@ def _records(records: Iterable[ExtraRecord], notes: list[Found]) -> Iterable[Ext
         yield ExtraRecord(name=name, type=kind, value=value)
 
 
-def _kept(
+def _valid_texts(
     key: str, texts: Iterable[str], check: Callable[[str], str], notes: list[Found], *, place: str = ""
 ) -> tuple[str, ...]:
     """Return the texts that pass a check, each once; a note for each other one."""

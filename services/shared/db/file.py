@@ -121,16 +121,16 @@ class OpenedFile:
         except FileNotFoundError:
             if self._identity is None:
                 return
-            raise DatabaseUnavailableError(self._lost("was removed")) from None
+            raise DatabaseUnavailableError(self._lost_text("was removed")) from None
         except OSError as error:
             raise DatabaseUnavailableError(f"the database file {self._path} cannot be seen: {error.strerror}") from None
         identity = (found.st_dev, found.st_ino)
         if self._identity is None:
             self._identity = identity
         elif identity != self._identity:
-            raise DatabaseUnavailableError(self._lost("was replaced"))
+            raise DatabaseUnavailableError(self._lost_text("was replaced"))
 
-    def _lost(self, what: str) -> str:
+    def _lost_text(self, what: str) -> str:
         return (
             f"the database file {self._path} {what} under the running server; "
             "nothing is stored any more: put it back, or stop the server, restore a backup and start it again"

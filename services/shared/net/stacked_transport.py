@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 
-class Upper(asyncio.Transport):
+class StackedTransport(asyncio.Transport):
     """A transport on top of another; a subclass transforms the bytes. All methods are safe to call after close."""
 
     __slots__ = ("_closing", "_protocol", "_socket")

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from services.shared.net.stacked_transport import Upper
+from services.shared.net.stacked_transport import StackedTransport
 
 RECORD = 16 << 10
 """Maximum plaintext of a TLS record, in bytes (RFC 8446 section 5.1)."""
@@ -103,7 +103,7 @@ class Terminator:
         return self.context if other is None else other
 
 
-class TlsConnection(asyncio.Protocol, Upper):
+class TlsConnection(asyncio.Protocol, StackedTransport):
     """One TLS connection: the protocol of the socket's transport, and the transport of the inner protocol."""
 
     __slots__ = ("_failure", "_linger", "_ready", "_shared", "_tls")

@@ -23,7 +23,7 @@ _COMMIT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._/-]{0,127}\Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuildInfo:
     """A version, the commit (`unknown` if not recorded), and whether files differed from that commit."""
 
     version: str
@@ -32,14 +32,14 @@ class Built:
 
 
 @cache
-def built() -> Built:
+def built() -> BuildInfo:
     """Return the build information of this process."""
     try:
         number = version("smartscale")
     except PackageNotFoundError:
         number = "dev"
     commit = commit_of(Path(__file__).parent, os.environ)
-    return Built(number, commit.removesuffix("-dirty"), commit.endswith("-dirty"))
+    return BuildInfo(number, commit.removesuffix("-dirty"), commit.endswith("-dirty"))
 
 
 def described() -> dict[str, object]:

@@ -128,7 +128,7 @@ def run(
     except RefusedDatabaseError as error:
         log.error("cannot start", reason=respelled(str(error), command))
     except OSError as error:
-        log.error("cannot start", reason=_said(error))
+        log.error("cannot start", reason=_error_text(error))
     except Exception:
         log.exception("cannot start")
     else:
@@ -159,7 +159,7 @@ def log_problems(error: ConfigError, command: str) -> None:
         log.error("cannot start", where=one.where, key=one.key, reason=one.what, remedy=remedy)
 
 
-def _said(error: OSError) -> str:
+def _error_text(error: OSError) -> str:
     """Return the error in words: its number means nothing to a person."""
     named = f"{error.filename}: " if error.filename else ""
     return f"{named}{error.strerror.lower()}" if error.strerror else str(error)

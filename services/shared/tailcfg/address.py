@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _IPV4 = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}\Z", re.ASCII)
@@ -17,44 +17,44 @@ def parse_address(text: str) -> str:
     """Parse an IPv4 or IPv6 address without a zone; return its shortest spelling.
 
     Raises:
-        MalformedRequestError: the text is not valid.
+        ClientRequestError: the text is not valid.
     """
     if "%" in text or len(text) > 64:
-        raise MalformedRequestError("not an IP address")
+        raise ClientRequestError("not an IP address")
     if _IPV4.match(text):
         return text  # there is only one spelling
     try:
         return str(ipaddress.IPv6Address(text))
     except ValueError:
-        raise MalformedRequestError("not an IP address") from None
+        raise ClientRequestError("not an IP address") from None
 
 
 def parse_prefix(text: str) -> str:
     """Parse a CIDR prefix and clear its host bits. Dotted masks and bare addresses are refused.
 
     Raises:
-        MalformedRequestError: the text is not valid.
+        ClientRequestError: the text is not valid.
     """
     address, slash, bits = text.partition("/")
     if not slash or not _BITS.match(bits):
-        raise MalformedRequestError("not a CIDR prefix")
+        raise ClientRequestError("not a CIDR prefix")
     try:
         return str(ipaddress.ip_network(f"{parse_address(address)}/{bits}", strict=False))
     except ValueError:
-        raise MalformedRequestError("not a CIDR prefix") from None
+        raise ClientRequestError("not a CIDR prefix") from None
 
 
 def parse_endpoint(text: str) -> str:
     """Parse `ip:port` or `[ip6]:port`; return its shortest spelling, without a zone, which no peer could use.
 
     Raises:
-        MalformedRequestError: the text is not valid.
+        ClientRequestError: the text is not valid.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.match(port) or int(port) > 65535:
-        raise MalformedRequestError("not an ip:port")
+        raise ClientRequestError("not an ip:port")
     bracketed = host.startswith("[") and host.endswith("]")
     address = parse_address(host[1:-1].partition("%")[0] if bracketed else host)
     if bracketed is not (":" in address):
-        raise MalformedRequestError("not an ip:port")
+        raise ClientRequestError("not an ip:port")
     return f"[{address}]:{int(port)}" if bracketed else f"{address}:{int(port)}"

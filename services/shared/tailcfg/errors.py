@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class MalformedRequestError(ValueError):
+class ClientRequestError(ValueError):
     """A malformed request. The message names the field and never repeats its value."""

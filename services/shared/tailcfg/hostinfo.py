@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from services.shared.tailcfg.address import parse_prefix
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.untrusted import JsonFields, clean_text, decode_object
 
 MAX_ROUTES = 1024
@@ -86,12 +86,12 @@ def read_hostinfo(value: object) -> Hostinfo:
     """Read and clean a hostinfo as decoded from a request; None is an empty one.
 
     Raises:
-        MalformedRequestError: a member has a wrong type.
+        ClientRequestError: a member has a wrong type.
     """
     if value is None:
         return Hostinfo()
     if not isinstance(value, dict):
-        raise MalformedRequestError("Hostinfo is not an object")
+        raise ClientRequestError("Hostinfo is not an object")
     return _of(_clean(JsonFields(value, "Hostinfo."), _HOSTINFO))
 
 
@@ -99,14 +99,14 @@ def load_hostinfo(json: bytes) -> Hostinfo:
     """Read the stored JSON of a hostinfo that `read_hostinfo` cleaned; empty bytes are an empty one.
 
     Raises:
-        MalformedRequestError: it is not such JSON.
+        ClientRequestError: it is not such JSON.
     """
     if not json:
         return Hostinfo()
     try:
         return msgspec.structs.replace(_decode_kept(json), json=json)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MalformedRequestError("not a stored hostinfo") from None
+        raise ClientRequestError("not a stored hostinfo") from None
 
 
 def keep_net_info(new: Hostinfo, old_json: bytes) -> Hostinfo:

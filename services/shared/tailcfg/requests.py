@@ -1,7 +1,7 @@
 """Decodes the requests of clients inside the tunnel, register and map, from untrusted JSON into checked values.
 
 Names of members may be in any case (tailscale-rs writes `HostInfo`), unknown ones are ignored, null is absent. A wrong
-type, a bad key or a number out of range raises `MalformedRequestError`, which never repeats the value that was sent.
+type, a bad key or a number out of range raises `ClientRequestError`, which never repeats the value that was sent.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def decode_register(body: bytes) -> RegisterRequest:
     """Decode a register request.
 
     Raises:
-        MalformedRequestError: the request is malformed.
+        ClientRequestError: the request is malformed.
     """
     fields = JsonFields(decode_object(body))
     auth = fields.object("Auth")
@@ -96,7 +96,7 @@ def decode_map(body: bytes) -> MapRequest:
     """Decode a map request.
 
     Raises:
-        MalformedRequestError: the request is malformed.
+        ClientRequestError: the request is malformed.
     """
     fields = JsonFields(decode_object(body))
     endpoints = fields.texts("Endpoints", MAX_ENDPOINTS, parse_endpoint)

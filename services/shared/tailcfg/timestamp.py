@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 
 ZERO_TIME = "0001-01-01T00:00:00Z"
 
@@ -18,13 +18,13 @@ def parse_time(text: str) -> datetime | None:
     """Parse a time with any offset, truncated to microseconds. Returns None for "" and Go's zero time.
 
     Raises:
-        MalformedRequestError: it is not RFC 3339.
+        ClientRequestError: it is not RFC 3339.
     """
     if text in ("", ZERO_TIME):
         return None
     found = _RFC3339.match(text)
     if found is None:
-        raise MalformedRequestError("not an RFC 3339 time")
+        raise ClientRequestError("not an RFC 3339 time")
     year, month, day, hour, minute, second, fraction, _zulu, sign, hours, minutes = found.groups()
     micros = int(((fraction or "") + "000000")[:6])
     try:
@@ -32,7 +32,7 @@ def parse_time(text: str) -> datetime | None:
         zone = timezone(-offset if sign == "-" else offset)
         local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, zone)
     except ValueError:
-        raise MalformedRequestError("not an RFC 3339 time") from None
+        raise ClientRequestError("not an RFC 3339 time") from None
     try:
         value = local.astimezone(UTC)
     except OverflowError:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 
 T = TypeVar("T")
 
@@ -22,14 +22,14 @@ def decode_object(body: bytes) -> dict[str, Any]:
     """Decode one JSON object.
 
     Raises:
-        MalformedRequestError: it is not JSON, not UTF-8, too deep, or not an object.
+        ClientRequestError: it is not JSON, not UTF-8, too deep, or not an object.
     """
     try:
         value = msgspec.json.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise MalformedRequestError("not JSON") from None
+        raise ClientRequestError("not JSON") from None
     if not isinstance(value, dict):
-        raise MalformedRequestError("not a JSON object")
+        raise ClientRequestError("not a JSON object")
     return value
 
 
@@ -122,9 +122,9 @@ class JsonFields:
         """Lower-case names of the members that are present, with their values."""
         return self._members.items()
 
-    def wrong(self, name: str, what: str) -> MalformedRequestError:
+    def wrong(self, name: str, what: str) -> ClientRequestError:
         """Return the error that names a member."""
-        return MalformedRequestError(f"{self._where}{name} {what}")
+        return ClientRequestError(f"{self._where}{name} {what}")
 
     def _typed(self, name: str, kind: type[T], default: T) -> T:
         value = self.raw(name)

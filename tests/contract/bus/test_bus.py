@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from services.shared.bus import Bus, MemoryBus, Message, Reconnected
 from services.shared.bus.queue import Inbox
-from services.shared.bus.record import TAG, Seal, pack, unpack
+from services.shared.bus.record import TAG, RecordSigner, pack, unpack
 from services.shared.bus.redis import RedisBus
 from services.shared.telemetry.setup import Telemetry
 from tests.fakes.redis_server import PROGRAM, RedisServer
@@ -356,15 +356,15 @@ async def test_the_last_of_many_bad_records_is_followed_by_a_reading_of_the_stor
 
 @given(topic=st.text(max_size=40), payload=st.binary(max_size=200), flip=st.integers(0, 10**6))
 def test_a_record_with_a_flipped_bit_or_of_another_topic_is_not_ours(topic: str, payload: bytes, flip: int) -> None:
-    seal, body = Seal("token"), pack(payload, "")
+    seal, body = RecordSigner("token"), pack(payload, "")
     record = bytearray(seal.sign(topic, body))
     assert len(record) == len(body) + TAG
     assert seal.verify(topic, bytes(record)) == body
     assert seal.verify(topic + "x", bytes(record)) is None
-    assert Seal("token2").verify(topic, bytes(record)) is None
+    assert RecordSigner("token2").verify(topic, bytes(record)) is None
     record[flip // 8 % len(record)] ^= 1 << flip % 8
     assert seal.verify(topic, bytes(record)) is None
 
 
 def test_without_a_token_records_are_plain() -> None:
-    assert Seal("").verify("a", Seal("").sign("a", b"body")) == b"body"
+    assert RecordSigner("").verify("a", RecordSigner("").sign("a", b"body")) == b"body"

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from cli.frame.errors import CommandError
 from cli.moving.backup import create, restore, verify
 from cli.moving.checking import check
-from cli.moving.moving import Wishes, run
+from cli.moving.moving import ImportOptions, run
 from cli.moving.schema import PARTS
 from services.registry.model.fact import NodeRemoved
 from services.registry.sql import SqlStore
@@ -35,7 +35,7 @@ def quiet(what: str, number: int) -> None:
 async def ours(tmp_path: Path) -> Config:
     """A tailnet of 26 nodes on SQLite, with its keys."""
     config = unpack("0.29.2", tmp_path / "ours")
-    await run(config, Wishes(), lambda report: None)
+    await run(config, ImportOptions(), lambda report: None)
     return replace(config, database=beside(config.database))
 
 

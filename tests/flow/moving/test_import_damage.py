@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.moving.moving import Wishes, run
+from cli.moving.moving import ImportOptions, run
 from cli.moving.report import ImportReport
 from services.auth.model.secret import KeyKind
 from services.auth.model.secret import read as read_secret
@@ -38,7 +38,7 @@ def files_of(path: Path) -> dict[Path, bytes]:
 
 async def imported(config: Config) -> tuple[ImportReport, Tailnet]:
     """Import into the file beside the old one."""
-    report = await run(config, Wishes(), lambda report: None)
+    report = await run(config, ImportOptions(), lambda report: None)
     return report, await tailnet_of(beside(config.database))
 
 
@@ -187,7 +187,7 @@ async def test_a_journal_that_was_left_is_read_and_not_touched(old: Config) -> N
 
 async def test_a_second_import_merges_nothing_twice(old: Config) -> None:
     _, first = await imported(old)
-    again = await run(old, Wishes(merge=True), lambda report: None)
+    again = await run(old, ImportOptions(merge=True), lambda report: None)
     assert await tailnet_of(beside(old.database)) == replace(first)
     assert (again.counts["nodes"].imported, again.counts["nodes"].already_there) == (0, 26)
 
@@ -195,7 +195,7 @@ async def test_a_second_import_merges_nothing_twice(old: Config) -> None:
 async def test_two_installations_with_the_same_ids_are_merged(old: Config, tmp_path: Path) -> None:
     await imported(old)
     other = unpack("0.28.0", tmp_path / "other")
-    report = await run(old, Wishes(source=str(other.database.sqlite.path), merge=True), lambda report: None)
+    report = await run(old, ImportOptions(source=str(other.database.sqlite.path), merge=True), lambda report: None)
     tailnet = await tailnet_of(beside(old.database))
     assert len(tailnet.users) == 5  # the same names are the same people
     assert len(tailnet.nodes) == 52 and len({node.given_name for node in tailnet.nodes.values()}) == 52
@@ -207,7 +207,7 @@ async def test_a_merged_node_names_the_key_that_it_joined_by_under_its_new_id(ol
     """Keys of the second installation get other ids, and so do the nodes' references to them."""
     _, first = await imported(old)
     other = unpack("0.28.0", tmp_path / "other")
-    await run(old, Wishes(source=str(other.database.sqlite.path), merge=True), lambda report: None)
+    await run(old, ImportOptions(source=str(other.database.sqlite.path), merge=True), lambda report: None)
     tailnet = await tailnet_of(beside(old.database))
     truth = read("0.28.0", "expected.json")
     texts = {key["label"]: read_secret(KeyKind.PRE_AUTH, key["key"]) for key in truth["preauthkeys"]}

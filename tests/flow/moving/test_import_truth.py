@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.moving.moving import Wishes, run
+from cli.moving.moving import ImportOptions, run
 from cli.moving.report import ImportReport
 from services.auth.model.secret import KeyKind, digest_of, read
 from services.auth.sql import SqlApiKeys, SqlPreAuthKeys
@@ -38,7 +38,7 @@ def api_keys_of(name: str) -> list[dict[str, Any]]:
 
 async def imported(config: Config, **wishes: Any) -> ImportReport:
     """Import and give the report."""
-    return await run(config, Wishes(**wishes), lambda report: None)
+    return await run(config, ImportOptions(**wishes), lambda report: None)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

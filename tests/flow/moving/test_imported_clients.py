@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli.moving.moving import Wishes, run
+from cli.moving.moving import ImportOptions, run
 from services.shared.keys import DiscoKey, NodeKey, PrivateKey
 from tests.fakes.device import Device
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
@@ -24,7 +24,7 @@ async def moved(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     """A release's installation, imported and served with what was its own configuration."""
     release: str = request.param
     old = unpack(release, tmp_path)
-    await run(old, Wishes(), lambda report: None)
+    await run(old, ImportOptions(), lambda report: None)
     config = replace(
         config_in(tmp_path),
         noise=old.noise,

@@ -9,7 +9,7 @@ from sqlite3 import connect
 
 import pytest
 
-from cli.moving.moving import Wishes, run
+from cli.moving.moving import ImportOptions, run
 from services.shared.db import untouched
 from services.shared.db.contents import recognise
 from services.shared.db.place import RefusedDatabaseError, beside, place_of
@@ -21,7 +21,7 @@ async def test_a_database_of_ours_in_use_is_recognised_without_a_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = unpack("0.29.2", tmp_path)
-    await run(config, Wishes(), lambda report: None)
+    await run(config, ImportOptions(), lambda report: None)
     ours = beside(config.database)
     monkeypatch.setattr(untouched, "_copied", None)
     with closing(connect(ours.sqlite.path)) as server:
@@ -36,7 +36,7 @@ async def test_the_same_configuration_means_the_imported_file_also_when_the_old_
     config = unpack("0.29.2", tmp_path)
     with pytest.raises(RefusedDatabaseError):
         await place_of(config)
-    await run(config, Wishes(), lambda report: None)
+    await run(config, ImportOptions(), lambda report: None)
     assert (await place_of(config)).database == beside(config.database)
     config.database.sqlite.path.unlink()
     assert (await place_of(config)).database == beside(config.database)

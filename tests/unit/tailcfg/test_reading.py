@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.shared.keys import DiscoKey, NodeKey
 from services.shared.tailcfg.address import parse_endpoint, parse_prefix
-from services.shared.tailcfg.errors import MalformedRequestError
+from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import for_peers, keep_net_info, load_hostinfo, read_hostinfo
 from services.shared.tailcfg.requests import decode_map, decode_register
 from services.shared.tailcfg.timestamp import ZERO_TIME, parse_time
@@ -113,14 +113,14 @@ def test_a_map_request_is_read() -> None:
     ],
 )
 def test_a_bad_request_is_refused_without_its_own_words(body: bytes) -> None:
-    with pytest.raises(MalformedRequestError) as caught:
+    with pytest.raises(ClientRequestError) as caught:
         decode_register(body)
     assert len(str(caught.value)) < 100
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_else(body: bytes) -> None:
-    with pytest.raises(MalformedRequestError):
+    with pytest.raises(ClientRequestError):
         decode_map(body)
 
 
@@ -185,7 +185,7 @@ def test_times_are_read_with_any_offset_and_fraction(text: str, value: datetime 
 
 @pytest.mark.parametrize("text", ["2026", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T25:00:00Z"])
 def test_other_times_are_refused(text: str) -> None:
-    with pytest.raises(MalformedRequestError):
+    with pytest.raises(ClientRequestError):
         parse_time(text)
 
 
@@ -193,7 +193,7 @@ def test_other_times_are_refused(text: str) -> None:
     "text", ["1.2.3.4", "1.2.3.4:65536", "2001:db8::1:5", "[1.2.3.4]:5", "host:5", ":5", "1.2.3.04:5"]
 )
 def test_bad_endpoints_are_refused(text: str) -> None:
-    with pytest.raises(MalformedRequestError):
+    with pytest.raises(ClientRequestError):
         parse_endpoint(text)
 
 

@@ -135,7 +135,7 @@ def _read(command: argparse.ArgumentParser, words: Sequence[str]) -> _Read:
 
 
 def _restates(command: argparse.ArgumentParser, waiting: Sequence[str]) -> bool:
-    """Whether `true` follows a switch of a command without arguments: cobra ignores the word, and the switch is on."""
+    """Return whether `true` follows a switch of a command without arguments: cobra ignores the word."""
     takes_none = all(action.option_strings for action in command._actions)
     return takes_none and bool(waiting) and waiting[-1].lower() == "true"
 

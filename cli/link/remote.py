@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 WHOLE_TAILNET = 120.0
-"""Seconds for a call in which the server evaluates every node."""
+"""Deadline in seconds of calls that evaluate every node."""
 SLOW = 50.0
-"""Seconds for a call in which the server asks sign-in providers."""
+"""Deadline in seconds of calls that contact sign-in providers."""
 
 
 CHANNEL = (("grpc.max_receive_message_length", -1),)

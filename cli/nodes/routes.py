@@ -53,7 +53,7 @@ class Route:
 
     @property
     def preferred(self) -> bool:
-        """Whether an administrator prefers the node for this route."""
+        """True if an administrator prefers the node for this route."""
         return self.router is not None and self.prefix in self.router.preferred_routes
 
     def shown(self) -> dict[str, Any]:

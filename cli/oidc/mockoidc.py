@@ -220,7 +220,7 @@ class MockProvider:
 
 
 def _proven(query: Mapping[str, str], form: Mapping[str, str]) -> bool:
-    """Return whether the client that redeems a code is the one that started the sign-in."""
+    """Return whether the client that redeems a code also started the sign-in."""
     if query["redirect_uri"] != form.get("redirect_uri"):
         return False
     challenge, verifier = query.get("code_challenge", ""), form.get("code_verifier", "")

@@ -21,7 +21,10 @@ def declare(nouns: Any) -> None:
     )  # fmt: skip
     serve.add_argument("process", nargs="*", choices=[[], *PROCESSES], metavar="PROCESS", help=", ".join(PROCESSES))
     declare_command(
-        nouns, "version", _version, "Print the Headscale release whose interfaces this program has, and its own version"
+        nouns,
+        "version",
+        _version,
+        "Print the Headscale release that this program is compatible with, and its own version",
     )
     health = declare_command(nouns, "health", _health, "Ask a running server whether its database and services answer")
     health.add_argument("--process", choices=PROCESSES, default="", help="ask this one process of a stack")

@@ -42,7 +42,7 @@ async def read_installation(source: ForeignDatabase, progress: Progress) -> Inst
     """Read the whole installation.
 
     Raises:
-        UntouchedError: it is not Headscale's database, or one that cannot be read.
+        UntouchedError: it is not Headscale's database, or cannot be read.
     """
     verdict = judge(await contents_of(source))
     if verdict.kind is not Kind.HEADSCALE:

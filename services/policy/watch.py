@@ -15,7 +15,7 @@ INTERVAL = 1.0
 """Seconds between two checks of the file."""
 
 Take = Callable[[str, str], Awaitable[bool]]
-"""Accepts a text and the file's name. Returns False if it is to be called again later."""
+"""Callback with a text and the file's name. Returns False to be called again later."""
 
 _Mark = tuple[int, int, int]
 

@@ -41,7 +41,7 @@ class Problems:
 
 
 class Ids:
-    """Gives imported rows of one kind their ids: the one they had where it is free, else one that was never given."""
+    """Allocator of ids for imported rows of one kind: the old id if it is free, else one never assigned."""
 
     def __init__(self, kind: str, last: int, problems: Problems) -> None:
         self._kind = kind

@@ -30,7 +30,7 @@ NO_NODE = NodeId(0)
 
 
 class RegisterMethod(IntEnum):
-    """How a node was admitted; the numbers are those of the registry's contract."""
+    """The way in which a node was admitted; the numbers are those of the registry's contract."""
 
     AUTH_KEY = 1
     CLI = 2

@@ -62,7 +62,7 @@ class ExtensionRefused:
 
 @dataclass(frozen=True, slots=True)
 class RedeemAuthKey:
-    """Admit it by its auth key; `expired` is a known node whose key has expired."""
+    """Admit the node by its auth key; `expired` is an existing node with an expired key."""
 
     expired: KnownNode | None
 

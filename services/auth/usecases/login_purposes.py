@@ -74,7 +74,7 @@ class JoinPurpose:
     decided = FinalReason(RefusalReason.LOGIN_DECIDED, "the device's request was already approved or refused")
     denied = FinalReason(
         RefusalReason.DEVICE_NOT_MINE,
-        "sign-in was refused: the person at the browser said that this is not their device",
+        "sign-in was refused: the person at the browser stated that this is not their device",
     )
     refused = RefusalReason.DEVICE_REFUSED
 

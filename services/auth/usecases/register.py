@@ -75,7 +75,7 @@ class RegisterNode:
             return RetryAfter(error.retry_after)
 
     async def answer(self, registration: RegistrationRequest) -> Outcome:
-        """Answer one registration whose machine is within its limit."""
+        """Answer a registration of a machine within its rate limit."""
         found = await self._registry.find(registration.machine_key, registration.node_key, registration.old_node_key)
         try:
             return await self._carry_out(registration, found)

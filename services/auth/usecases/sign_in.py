@@ -58,7 +58,7 @@ STARTS_PER_NETWORK = Rate(burst=300, per_second=10)
 STARTS_PER_LOGIN = Rate(burst=2, per_second=1 / 60)
 """Sign-ins that may start for one login independently of its network."""
 NETWORKS = 4096
-"""Networks, and logins, whose starts are counted."""
+"""Maximum number of networks, and of logins, with a rate limit in memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from services.map_streamer.snapshot.records import ZERO_KEY
 
 
 class Patch(msgspec.Struct, frozen=True):
-    """Fields whose new values a `PeerChange` can carry."""
+    """The changed fields of a node that a `PeerChange` can carry."""
 
     fields: frozenset[str]
 

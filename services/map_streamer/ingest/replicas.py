@@ -32,7 +32,7 @@ _decoder = msgspec.json.Decoder(_Opened)
 
 
 class Replicas:
-    """Publishes and receives announcements of opened sessions of one tailnet."""
+    """Publisher and receiver of announcements of opened sessions of one tailnet."""
 
     def __init__(self, tailnet_id: TailnetId, tailnet: Tailnet, admission: SessionAdmission, bus: Bus) -> None:
         self._topic = f"smartscale.{tailnet_id}.map_streamer.sessions"

@@ -30,7 +30,7 @@ FetchMap = Callable[[str], Awaitable[DerpMap]]
 
 
 class Sources:
-    """Reads the configured files and URLs at the start, and again when they change or are due."""
+    """Reader of the configured files and URLs: at the start, and again when they change or are due."""
 
     def __init__(
         self,

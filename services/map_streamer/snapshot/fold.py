@@ -197,7 +197,7 @@ def fold(
     settings: AccessSettings,
     timed: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Snapshot:
-    """Return the snapshot after the facts. Tables and `Access` that they do not change stay the very same objects.
+    """Return the snapshot after the facts. Tables and `Access` that they do not change stay the same objects.
 
     `timed` is entered while it is evaluated anew who may see whom.
     """

@@ -13,7 +13,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.generated = Counter(
             "headscale_mapresponse_generated",
-            "Map responses built; one that is sent to many sessions counts once.",
+            "Map responses built; a response to many sessions counts once.",
             ["response_type"],
             registry=registry,
         )

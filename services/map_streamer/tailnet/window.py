@@ -30,7 +30,7 @@ class Window:
         return self._pause
 
     def due(self, first: float, *, newcomers: bool = False) -> float:
-        """Return when changes are due whose first came at `first`; newcomers alone can wait longer."""
+        """Return the due time of changes that began at `first`; newcomers alone can wait longer."""
         return max(first + (NEWCOMER if newcomers else FIRST), self._last + self._pause)
 
     def record(self, now: float, cpu: float, recipients: int) -> None:

@@ -45,7 +45,7 @@ _RANDOM = re.compile(r"invalid-[a-z0-9]+\Z", re.ASCII)
 """Name that 0.27 and 0.28 give a node with an unusable hostname."""
 
 MayOwn = Callable[[UserId, str], bool]
-"""Returns whether the policy lets a user own a tag."""
+"""Predicate: the policy lets a user own a tag."""
 
 
 class NodePlanner:
@@ -249,7 +249,7 @@ class NodePlanner:
         return advertised, with_both_exits(approved)
 
     def _note_routers(self, found: Sequence[ImportedNode]) -> None:
-        """Note routes whose primary router changes: here it is the oldest router that is online."""
+        """Note routes with another primary router than before: here it is the oldest router that is online."""
         servers: defaultdict[str, list[Node]] = defaultdict(list)
         for node in self._planned.values():
             for route in set(node.approved_routes).intersection(node.advertised_routes):

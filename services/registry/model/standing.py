@@ -87,7 +87,7 @@ def check_attribution(source: str, actor: str, reason: str) -> None:
         InvalidInputError: a text is missing, too long, or has control characters.
     """
     if not source:
-        raise InvalidInputError("source must be said")
+        raise InvalidInputError("source must be given")
     check_text("source", source)
     check_text("actor", actor)
     check_text("reason", reason, MAX_REASON)

@@ -164,7 +164,7 @@ class Identities:
                     display_name=newest.display_name or new.display_name,
                 )
             moved, left = _move_nodes(draft, old.id, new.id)
-            # First the one that is given up: what policies call by its address must never be two users at once.
+            # First the user that loses them: an address in a policy must never select two users at once.
             await _settle(draft, replace(old, email="" if newest is not None else old.email), actor)
             await _settle(draft, new, actor)
             return RelinkResult(user_of(draft.state, new.id), len(theirs), moved, left)

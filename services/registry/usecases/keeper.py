@@ -34,7 +34,7 @@ _HOUSEKEEPING = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """What is due, and when something will be."""
+    """The changes due now, and the time of the next."""
 
     anything: bool
     next: datetime | None
@@ -98,7 +98,7 @@ class Keeper:
         return max(heard_at, self._started) + self._settings.relay_lapse
 
     def _idles(self, node: Node) -> datetime:
-        """When an offline ephemeral node is deleted; the time of one that never connected runs from its admission."""
+        """Return when an offline ephemeral node is deleted; if it never connected, its time runs from its admission."""
         return max(node.last_seen or node.created_at, self._started) + self._settings.ephemeral_timeout
 
     async def _act(self, draft: Draft) -> bool:
@@ -116,7 +116,7 @@ class Keeper:
                 await leave(draft, await draft.transaction.remove_gateway(gateway.gateway_id))
 
     async def _end_graces(self, draft: Draft) -> bool:
-        """Mark nodes offline whose grace has ended; return whether some are left."""
+        """Mark nodes offline after their grace. Returns whether some are left."""
         absences = await draft.transaction.absences()
         routers = _replaceable(absences, draft.state)
         over = [absence for absence in absences if self._grace_ends(absence, routers) <= draft.now]
@@ -158,7 +158,7 @@ class Keeper:
 
 
 def _replaceable(absences: Sequence[Absence], state: State) -> frozenset[NodeId]:
-    """Return the nodes whose routes another node with a session can take over."""
+    """Return the nodes with routes that another node with a session can take over."""
     if not absences:
         return frozenset()
     return nodes_with_alternative(state.nodes.values(), {absence.node_id for absence in absences})

@@ -40,7 +40,7 @@ _PAGE = 1000
 _STOP_WAIT = 10.0
 """Seconds that a stop waits for the transaction in hand."""
 _WINDOW = 0.002
-"""Seconds to gather more works, only while they come together anyway."""
+"""Seconds to gather more works into a transaction, only under load."""
 
 
 @dataclass(eq=False, slots=True)
@@ -56,7 +56,7 @@ _Stored = tuple[list[tuple[_Call[Any], Any]], list[Record], list[Callable[[], No
 
 
 class LedgerObserver:
-    """Receives every transaction; this one ignores them."""
+    """Observer of every transaction; this one ignores them."""
 
     def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
         """Works shared a transaction that made facts true."""

@@ -22,7 +22,7 @@ class RegistrySettings:
     grace: timedelta = timedelta(seconds=10)
     """Time during which a node without a session still counts as online."""
     router_grace: timedelta = timedelta(seconds=2)
-    """The same for a node whose routes another node can take over: enough for a client that only reconnects."""
+    """The same for a node with routes that another node can take over: enough for a client that only reconnects."""
     takeback: timedelta | None = None
     """Time for which an older router must be healthy to take a route back; None: it never does."""
     gateway_lapse: timedelta = timedelta(seconds=45)

@@ -20,7 +20,7 @@ _COMMAND = re.compile(r"(?<![\w./@-])headscale (?=[a-z])", re.ASCII)
 
 
 def command_line(source: Path | None) -> str:
-    """Return the words before a noun, for a server whose configuration was read from `source` (None: from no file)."""
+    """Return the words before a noun, for a server with its configuration from `source` (None: no file)."""
     program = _program_of(sys.argv[0], sys.executable)
     if source is None or source.absolute().parent == _DEFAULT_FOLDER:
         return program

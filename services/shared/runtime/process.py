@@ -318,7 +318,7 @@ async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitSt
 
 
 def _follow(reloader: Reloader, stack: AsyncExitStack) -> None:
-    """Reload at SIGHUP, also at one that came during the start, and when another process says so."""
+    """Reload at SIGHUP, also after one during the start, and when another process requests it."""
     reloader.add(Logs())
     stack.push_async_callback(reloader.stop)
     stack.callback(listen(reloader.hang_up, include_missed=True))

@@ -24,7 +24,7 @@ _MAX_CONNECTIONS = 64
 
 
 class MetricsListener:
-    """Serves one application on `host:port`: one request per connection, few connections at once."""
+    """HTTP listener of one application on `host:port`: one request per connection, few connections at once."""
 
     def __init__(self, application: Exposition) -> None:
         self._config = Config(

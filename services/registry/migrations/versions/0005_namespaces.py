@@ -1,4 +1,4 @@
-"""What an identity belongs to by its provider's word."""
+"""The namespace of an identity, as its provider reports it."""
 
 from __future__ import annotations
 

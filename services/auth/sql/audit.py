@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError
 
 from services.auth.model.audit import FIRST, Anchor, Link, hash_of
 from services.auth.sql.tables import audit_calls as calls
 from services.auth.sql.tables import audit_heads as heads
 from services.auth.sql.tables import audit_log as log
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.ids import TailnetId
+
+_NEW_HEAD = text(
+    "INSERT INTO auth_audit_heads (tailnet_id, seq, hash, pruned_seq, pruned_hash)"
+    " VALUES (:tailnet, 0, :first, 0, :first) ON CONFLICT DO NOTHING"
+)
 
 
 class SqlAudit:
@@ -22,15 +28,13 @@ class SqlAudit:
     def __init__(self, engine: AsyncEngine, tailnet: TailnetId) -> None:
         self._engine = engine
         self._tailnet = tailnet
-        upsert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._new_call = upsert(calls).on_conflict_do_nothing()
-        self._new_head = upsert(heads).on_conflict_do_nothing()
 
     async def begin(self, event_id: str, at: datetime, body: bytes) -> None:
         """Store a call that is about to be made, unless it is there."""
         row = {"tailnet_id": self._tailnet, "event_id": event_id, "at": at, "body": body}
-        async with write(self._engine) as connection:
-            await connection.execute(self._new_call, row)
+        with contextlib.suppress(IntegrityError):
+            async with write(self._engine) as connection:
+                await connection.execute(insert(calls).values(row))
 
     async def finish(self, event_id: str, at: datetime, body: bytes) -> None:
         """Append a call to the log and remove it from those without a result, unless it was appended already."""
@@ -90,8 +94,7 @@ class SqlAudit:
             return removed
 
     async def _lock(self, connection: AsyncConnection) -> Anchor:
-        new = {"tailnet_id": self._tailnet, "seq": 0, "hash": FIRST, "pruned_seq": 0, "pruned_hash": FIRST}
-        await connection.execute(self._new_head, new)
+        await connection.execute(_NEW_HEAD, {"tailnet": self._tailnet, "first": FIRST})
         row = (await connection.execute(select(heads).where(self._ours()).with_for_update())).one()
         return Anchor(row.seq, row.hash)
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, RowMapping, and_, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.auth.model.oauth import AccessToken, OAuthClient
 from services.auth.sql.tables import access_tokens as tokens
 from services.auth.sql.tables import oauth_clients as clients
 from services.shared.db.database import read, write
+from services.shared.db.engine import AsyncEngine
 from services.shared.ids import TailnetId
 
 

@@ -180,7 +180,7 @@ class Tunnel(asyncio.Protocol):
                 return
             self._transport.write(sealed)
         if self._phase is not Phase.OPEN and self._is_drained():
-            self._hang_up()
+            self._close_transport()
 
     def send_direct(self, stream_id: int, message: Buffer) -> bool:
         """Send a message of at most one record past all queues. Returns False if it must be queued instead."""
@@ -378,14 +378,14 @@ class Tunnel(asyncio.Protocol):
         if layer == "http2":
             self.flush()
         if not self._transport.is_closing():
-            self._hang_up()
+            self._close_transport()
 
     def _is_drained(self) -> bool:
         return self._phase is Phase.DRAINING and not self.http.streams and not self._transport.is_closing()
 
-    def _hang_up(self) -> None:
+    def _close_transport(self) -> None:
         """Close after the bytes already written; a peer that does not read them is cut off at the deadline."""
-        self._phase = advance(self._phase, Step.HANG_UP)
+        self._phase = advance(self._phase, Step.CLOSE)
         self._stop_timers()
         self._transport.close()
         self._timer = self._shared.wheel.after(self._shared.settings.head_deadline, self._transport.abort)

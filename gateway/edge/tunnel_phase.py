@@ -30,7 +30,7 @@ class Step(Enum):
     """The first record has decrypted."""
     DRAIN = auto()
     """Either side announced the end (GOAWAY)."""
-    HANG_UP = auto()
+    CLOSE = auto()
     """This side closes the transport."""
     LOSE = auto()
     """The connection has ended."""
@@ -40,23 +40,23 @@ TRANSITIONS: Mapping[Phase, Mapping[Step, Phase]] = {
     Phase.HALF_OPEN: {
         Step.AUTHENTICATE: Phase.OPEN,
         Step.DRAIN: Phase.DRAINING,
-        Step.HANG_UP: Phase.CLOSING,
+        Step.CLOSE: Phase.CLOSING,
         Step.LOSE: Phase.CLOSED,
     },
-    Phase.OPEN: {Step.DRAIN: Phase.DRAINING, Step.HANG_UP: Phase.CLOSING, Step.LOSE: Phase.CLOSED},
+    Phase.OPEN: {Step.DRAIN: Phase.DRAINING, Step.CLOSE: Phase.CLOSING, Step.LOSE: Phase.CLOSED},
     Phase.DRAINING: {
         Step.AUTHENTICATE: Phase.DRAINING,
         Step.DRAIN: Phase.DRAINING,
-        Step.HANG_UP: Phase.CLOSING,
+        Step.CLOSE: Phase.CLOSING,
         Step.LOSE: Phase.CLOSED,
     },
     Phase.CLOSING: {
         Step.AUTHENTICATE: Phase.CLOSING,
         Step.DRAIN: Phase.CLOSING,
-        Step.HANG_UP: Phase.CLOSING,
+        Step.CLOSE: Phase.CLOSING,
         Step.LOSE: Phase.CLOSED,
     },
-    Phase.CLOSED: {Step.DRAIN: Phase.CLOSED, Step.HANG_UP: Phase.CLOSED, Step.LOSE: Phase.CLOSED},
+    Phase.CLOSED: {Step.DRAIN: Phase.CLOSED, Step.CLOSE: Phase.CLOSED, Step.LOSE: Phase.CLOSED},
 }
 
 

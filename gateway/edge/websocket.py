@@ -60,7 +60,7 @@ class WebSocketCarrier(asyncio.Protocol):
         except (RemoteProtocolError, StopIteration, ValueError):
             # ValueError: the parser decodes some headers as ASCII without asking whether they are.
             self._socket.write(BAD_HANDSHAKE)
-            self._hang_up()
+            self._close_transport()
             return
         if SUBPROTOCOL not in asked.subprotocols:
             self._send(AcceptConnection())
@@ -117,7 +117,7 @@ class WebSocketCarrier(asyncio.Protocol):
                     self._send(event.response())
             case CloseConnection():
                 self._send(event.response())
-                self._hang_up()
+                self._close_transport()
 
     # The tunnel's side
 
@@ -148,9 +148,9 @@ class WebSocketCarrier(asyncio.Protocol):
     def _end(self, code: int) -> None:
         if not self._closed:
             self._send(CloseConnection(code=code))
-            self._hang_up()
+            self._close_transport()
 
-    def _hang_up(self) -> None:
+    def _close_transport(self) -> None:
         self._closed = True
         self._socket.close()
         self._tunnels.wheel.after(self._tunnels.settings.head_deadline, self._socket.abort)

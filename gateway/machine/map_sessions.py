@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from gateway.exchange import Responder
-from gateway.machine.farewell import Farewells, farewell_message
 from gateway.machine.frames import FrameCache, MissingFrameError
 from gateway.machine.full_map_budget import FullMapBudget
 from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
+from gateway.machine.logout_map import DismissedSessions, logout_map
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import UNKNOWN_NODE, Refusal, refuse
 from gateway.machine.session import Cancellable, Cursor, MapSession, MapSessionRequest, SessionTable
@@ -57,7 +57,7 @@ class MapSessions:
         self._table = SessionTable()
         self._frames = FrameCache()
         self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
-        self._farewells = Farewells()
+        self._dismissed = DismissedSessions()
         self._uplink: Uplink | None = None
         self._paused: set[int] = set()
 
@@ -153,8 +153,8 @@ class MapSessions:
             self._close(session, "refused")
 
     def _dismiss(self, session: MapSession) -> bool:
-        """Send a last map that logs the client out, and keep the stream open. Returns False if too many are open."""
-        if not self._farewells.admit(session):
+        """Send the map that logs the client out, and keep the stream open. Returns False if too many are open."""
+        if not self._dismissed.admit(session):
             return False
         session.advance(StageEvent.DISMISSED)
         self._budget.release(session)
@@ -164,7 +164,7 @@ class MapSessions:
         if session.stage is Stage.DISMISSED:
             session.writer = writer
             writer.on_closed(session.gone)
-            message = framed([farewell_message(session.request)])
+            message = framed([logout_map(session.request)])
             if writer.send(message):
                 self._count("full", sum(map(len, message)))
             session.last_sent = self._clock.monotonic()
@@ -360,7 +360,7 @@ class MapSessions:
         if served_node and not session.request.once:
             self._presence.closed(session.session_id, lost=reason == "lost")
         self._budget.release(session)
-        self._farewells.forget(session)
+        self._dismissed.remove(session)
         self._metrics.sessions.set(len(self._table))
         self._metrics.paused.set(len(self._paused))
         self._metrics.ended.labels(reason).inc()

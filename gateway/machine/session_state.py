@@ -22,7 +22,7 @@ class Stage(Enum):
     LIVE = auto()
     """Has a map and receives deltas."""
     DISMISSED = auto()
-    """Was sent a last map that logs its client out; the map streamer does not know it."""
+    """Was sent the map that logs its client out; the map streamer does not know it."""
     ENDED = auto()
     """Removed from every table."""
 

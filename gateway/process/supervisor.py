@@ -40,7 +40,7 @@ class _Worker:
         self.process = process
         self.line = line
         self.ready = False
-        self.owed_hang_up = False
+        self.reload_when_ready = False
 
     def send(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -69,7 +69,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
-        loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
         await asyncio.gather(*(self._keep(number) for number in range(1, self._count + 1)))
         return self._status
 
@@ -83,13 +83,13 @@ class Supervisor:
             worker.send(signal.SIGTERM)
         asyncio.get_running_loop().call_later(self._patience, self._kill)
 
-    def hang_up(self) -> None:
+    def reload(self) -> None:
         """Send SIGHUP to all workers. One that is not ready yet would die of it, so it gets the signal once it is."""
         for worker in self._workers.values():
             if worker.ready:
                 worker.send(signal.SIGHUP)
             else:
-                worker.owed_hang_up = True
+                worker.reload_when_ready = True
 
     def _kill(self) -> None:
         for number, worker in self._workers.items():
@@ -151,7 +151,7 @@ class Supervisor:
                 return
             worker.ready = True
             log.info("worker is ready", worker=number, pid=worker.process.pid)
-            if worker.owed_hang_up:
+            if worker.reload_when_ready:
                 worker.send(signal.SIGHUP)
             before = len(self._were_ready)
             self._were_ready.add(number)

@@ -22,7 +22,7 @@ def application(routes: Sequence[Route]) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
-        exception_handlers={HTTPException: _refuse, ClientDisconnect: _end, Exception: _apologise},
+        exception_handlers={HTTPException: _refuse, ClientDisconnect: _end, Exception: _respond_failed},
     )
     for route in routes:
         methods = list(route.methods)
@@ -40,5 +40,5 @@ async def _end(_request: Request, _error: Exception) -> Response:
     return Response(status_code=400)
 
 
-async def _apologise(_request: Request, _error: Exception) -> Response:
+async def _respond_failed(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("internal error\n", 500)

@@ -302,7 +302,7 @@ class Relay:
                     client.outlet.write(frames.KEEP_ALIVE_FRAME)
                 self._schedule(client, now)
 
-    def farewell(self, spread_ms: int, try_ms: int) -> None:
+    def announce_restart(self, spread_ms: int, try_ms: int) -> None:
         """Send Restarting to every client, with a random reconnect delay below `spread_ms` milliseconds."""
         for client in list(self._members):
             if client.outlet.writable:

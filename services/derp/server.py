@@ -20,8 +20,8 @@ from services.shared.background import Background
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import Telemetry
 
-_FAREWELL_SPREAD_MS = 2_000
-_FAREWELL_TRY_MS = 30_000
+_RECONNECT_SPREAD_MS = 2_000
+_RECONNECT_TRY_MS = 30_000
 _FLUSH_SECONDS = 1.0
 
 
@@ -143,7 +143,7 @@ class DerpServer:
         for listener in self._listeners():
             await listener.stop()
         await self._background.stop()
-        self.relay.farewell(_FAREWELL_SPREAD_MS, _FAREWELL_TRY_MS)
+        self.relay.announce_restart(_RECONNECT_SPREAD_MS, _RECONNECT_TRY_MS)
         for connection in list(self._shell.connections):
             connection.finish()
         if self._shell.connections:

@@ -324,6 +324,6 @@ def test_close_peer_ends_every_connection_of_a_key(relay: Relay) -> None:
 def test_at_the_end_clients_are_told_when_to_come_back(relay: Relay) -> None:
     alice, bob = Peer(relay, 1), Peer(relay, 2)
     bob.fill()
-    relay.farewell(2000, 30_000)
+    relay.announce_restart(2000, 30_000)
     assert alice.outlet.taken() == [frames.Frame(frames.RESTARTING, frames.restarting(1000, 30_000)[5:])]
     assert bob.outlet.frames == []

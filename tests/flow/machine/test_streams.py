@@ -1,4 +1,4 @@
-"""Map sessions: opened, superseded, refused, told of changes, ended."""
+"""Map sessions: opened, superseded, refused, sent changes, ended."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def test_an_idle_client_is_probed_unless_its_system_may_sleep(gateway: Gat
 @pytest.mark.statement(31, 67)
 async def test_a_newer_stream_supersedes_and_the_registry_hears_both(gateway: Gateway) -> None:
     old, first = await gateway.stream()
-    # One that is over before it was reported need not be told at all.
+    # A session that ends before it was reported need not be reported at all.
     await gateway.registry.reports.until(lambda report: any(s.session_id == first for s in report.opened))
     new, second = await gateway.stream(after=first)
     assert old.ended and not new.ended

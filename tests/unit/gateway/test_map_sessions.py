@@ -33,23 +33,23 @@ class Up:
 
     def __init__(self) -> None:
         self.attached = True
-        self.said: list[tuple[str, int]] = []
+        self.sent: list[tuple[str, int]] = []
         self.cursor: dict[int, Cursor | None] = {}
         self.whole: dict[int, bool] = {}
 
     def opened(self, session: MapSession) -> None:
-        self.said.append(("opened", session.route))
+        self.sent.append(("opened", session.route))
         self.cursor[session.route] = session.cursor
         self.whole[session.route] = session.needs_whole_map
 
     def closed(self, route: int) -> None:
-        self.said.append(("closed", route))
+        self.sent.append(("closed", route))
 
     def paused(self, route: int) -> None:
-        self.said.append(("paused", route))
+        self.sent.append(("paused", route))
 
     def dropped(self, frame_ids: Sequence[int]) -> None:
-        self.said.extend(("dropped", frame_id) for frame_id in frame_ids)
+        self.sent.extend(("dropped", frame_id) for frame_id in frame_ids)
 
 
 class Seen:
@@ -138,10 +138,10 @@ def test_a_device_that_is_unknown_is_logged_out_by_a_last_map_that_is_held(scene
 
     scene.time.advance(120)
     assert len(responder.writer.messages) >= 3 and not responder.writer.closed
-    scene.up.said.clear()
+    scene.up.sent.clear()
     scene.sessions.attach()
     responder.writer.reset()
-    assert (len(scene.sessions), scene.up.said, scene.seen.log) == (0, [], [])
+    assert (len(scene.sessions), scene.up.sent, scene.seen.log) == (0, [], [])
 
 
 def test_one_last_map_is_held_for_each_machine(scene: Scene) -> None:
@@ -169,7 +169,7 @@ def test_a_session_that_nobody_accepts_ends_in_503_and_is_closed_upstream(scene:
     session = scene.sessions.open(ask(), responder)
     scene.time.advance(30.0)
     assert responder.status == 503
-    assert ("closed", session.route) in scene.up.said
+    assert ("closed", session.route) in scene.up.sent
 
 
 @pytest.mark.statement(67)
@@ -191,7 +191,7 @@ def test_two_nodes_of_one_machine_keep_a_session_each(scene: Scene) -> None:
 def test_a_reset_ends_the_session_upstream_and_for_presence(scene: Scene) -> None:
     session, writer = scene.live(ask())
     writer.reset()
-    assert scene.up.said[-1] == ("closed", session.route)
+    assert scene.up.sent[-1] == ("closed", session.route)
     assert scene.seen.log == ["+7", "-7"]
     assert len(scene.sessions) == 0
 
@@ -252,9 +252,9 @@ def test_a_slow_reader_is_queued_nothing_and_opened_anew_from_what_it_holds(scen
     scene.sessions.delta([former], message(b"one"), LATER)
     scene.sessions.delta([former], message(b"two"), LATER)
     assert writer.messages == []
-    assert scene.up.said.count(("paused", former)) == 1
+    assert scene.up.sent.count(("paused", former)) == 1
     writer.resume()
-    assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
+    assert scene.up.sent[-2:] == [("closed", former), ("opened", session.route)]
     assert session.route != former and scene.up.cursor[session.route] == CURSOR
     scene.sessions.delta([former], message(b"stray"), LATER)
     scene.sessions.delta([session.route], message(b"merged"), LATER)
@@ -263,10 +263,10 @@ def test_a_slow_reader_is_queued_nothing_and_opened_anew_from_what_it_holds(scen
 
 def test_a_pause_without_a_missed_message_costs_nothing_upstream(scene: Scene) -> None:
     _, writer = scene.live(ask())
-    before = list(scene.up.said)
+    before = list(scene.up.sent)
     writer.paused = True
     writer.resume()
-    assert scene.up.said == before
+    assert scene.up.sent == before
 
 
 def test_a_client_that_does_not_read_for_a_minute_is_cut_off(scene: Scene) -> None:
@@ -284,10 +284,10 @@ def test_another_map_streamer_takes_over_with_what_each_session_holds_and_client
     session, writer = scene.live(ask())
     waiting = scene.sessions.open(ask(2, 2), FakeResponder())
     scene.up.attached = False
-    scene.up.said.clear()
+    scene.up.sent.clear()
     scene.up.attached = True
     scene.sessions.attach()
-    assert scene.up.said == [("opened", session.route), ("opened", waiting.route)]
+    assert scene.up.sent == [("opened", session.route), ("opened", waiting.route)]
     assert scene.up.cursor == {session.route: CURSOR, waiting.route: None}
     scene.sessions.accepted(session.route, 7)
     scene.sessions.delta([session.route], message(b"{}"), LATER)
@@ -300,16 +300,16 @@ def test_a_live_session_that_is_too_much_now_asks_again_later(scene: Scene) -> N
     scene.sessions.attach()
     scene.sessions.refused(session.route, OVERLOADED, again=True)
     assert not writer.closed
-    scene.up.said.clear()
+    scene.up.sent.clear()
     scene.time.advance(2.0)
-    assert ("opened", session.route) in scene.up.said
+    assert ("opened", session.route) in scene.up.sent
 
 
 def test_a_deleted_node_loses_its_session_and_its_last_report(scene: Scene) -> None:
     session, writer = scene.live(ask())
     scene.sessions.ended(session.route, "removed")
     assert writer.ended and scene.removed == [session.request]
-    assert ("closed", session.route) not in scene.up.said
+    assert ("closed", session.route) not in scene.up.sent
 
 
 @pytest.mark.statement(66)
@@ -331,7 +331,7 @@ def test_a_forgotten_frame_makes_the_session_ask_for_its_map_anew(scene: Scene) 
     former = session.route
     scene.sessions.accepted(former, 7)
     scene.sessions.full(former, [99], CURSOR)
-    assert scene.up.said[-2:] == [("closed", former), ("opened", session.route)]
+    assert scene.up.sent[-2:] == [("closed", former), ("opened", session.route)]
     assert scene.up.cursor[session.route] is None
     assert scene.up.whole == {former: False, session.route: True}
     scene.sessions.full(session.route, [b"all of it"], CURSOR)
@@ -343,17 +343,17 @@ def test_full_maps_in_flight_stay_within_their_budget_first_come_first_served() 
     scene = Scene(Timing(jitter=0.0, initial_map_bytes=100 << 10))
     responders = [FakeResponder() for _ in range(3)]
     opened = [scene.sessions.open(ask(n + 1, n + 1), responder) for n, responder in enumerate(responders)]
-    assert scene.up.said == [("opened", opened[0].route)]
+    assert scene.up.sent == [("opened", opened[0].route)]
     scene.sessions.accepted(opened[0].route, 1)
     writer = responders[0].writer
     assert writer is not None
     writer.send = _takes_and_pauses(writer)  # type: ignore[method-assign]
     scene.sessions.full(opened[0].route, [bytes(90 << 10)], CURSOR)
-    assert len(scene.up.said) == 1
+    assert len(scene.up.sent) == 1
     writer.resume()
-    assert scene.up.said[1:] == [("opened", opened[1].route)]
+    assert scene.up.sent[1:] == [("opened", opened[1].route)]
     responders[1].reset()
-    assert ("opened", opened[2].route) in scene.up.said
+    assert ("opened", opened[2].route) in scene.up.sent
 
 
 def _takes_and_pauses(writer: FakeWriter):  # type: ignore[no-untyped-def]

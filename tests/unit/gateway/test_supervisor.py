@@ -124,11 +124,11 @@ async def test_one_that_could_start_before_is_tried_again_when_it_cannot(
     assert await life == 0
 
 
-async def test_a_hang_up_reaches_all_and_waits_for_one_that_is_not_ready(tmp_path: Path) -> None:
+async def test_a_reload_reaches_all_and_waits_for_one_that_is_not_ready(tmp_path: Path) -> None:
     running = Supervisor(obedient(tmp_path), 2, 60)
     life = asyncio.create_task(running.run())
     await until(lambda: len(running.pids) == 2)
-    running.hang_up()
+    running.reload()
     await until(lambda: all((tmp_path / name).exists() for name in "12"))
     running.stop()
     assert await life == 0

@@ -1,9 +1,9 @@
-"""The last map of a device that is not in the tailnet: logs it out, so that its user can sign in again. Owns the bytes.
+"""The map that logs out a device that is not in the tailnet, so that its user can sign in again. Owns the bytes.
 
 A client whose map request is refused keeps its state and retries without end: `tailscale status` shows it offline, and
 `tailscale up` prints nothing. A map whose own node has a key that ended in the past makes it log out, and the next
-`tailscale up` registers. The stream is then held open, because a client whose stream ends at once requests 46 maps a
-second. Strangers may request it too, so the number of held streams is bounded.
+`tailscale up` registers. The stream then stays open, because a client whose stream ends at once requests 46 maps a
+second. Anybody may request it, so the number of these streams is bounded.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from gateway.machine.session import MapSession, MapSessionRequest
 from services.shared.keys import DiscoKey, MachineKey
 from services.shared.tailcfg.node import MapNode, encode_node
 
-MAX_HELD = 1024
-"""Maximum number of open streams with a last map; beyond it, and beyond one per machine, requests get a 404."""
+MAX_OPEN = 1024
+"""Maximum number of open streams with such a map; beyond it, and beyond one per machine, requests get a 404."""
 
 _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
-"""A client wants an address before it reads on; nothing is ever sent to this one."""
+"""A client processes the rest of a map only if its node has an address; nothing is ever sent to this one."""
 
 
-def farewell_message(request: MapSessionRequest) -> bytes:
+def logout_map(request: MapSessionRequest) -> bytes:
     """Return a map response with a node whose key ended in 2000, in the encoding of the request."""
     node: MapNode = {
         "ID": 1,
@@ -42,25 +42,25 @@ def farewell_message(request: MapSessionRequest) -> bytes:
     return zstandard.ZstdCompressor(level=1).compress(message) if request.zstd else message
 
 
-class Farewells:
-    """The sessions that hold such a map: at most one of each machine, and a bounded number of all."""
+class DismissedSessions:
+    """The sessions that were sent such a map: at most one of each machine, and a bounded number of all."""
 
-    def __init__(self, most: int = MAX_HELD) -> None:
+    def __init__(self, most: int = MAX_OPEN) -> None:
         self._most = most
-        self._held: dict[MachineKey, MapSession] = {}
+        self._open: dict[MachineKey, MapSession] = {}
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._open)
 
     def admit(self, session: MapSession) -> bool:
         """Count a dismissed session. Returns False if its machine has one, or too many are open."""
         machine = session.request.machine_key
-        if machine in self._held or len(self._held) >= self._most:
+        if machine in self._open or len(self._open) >= self._most:
             return False
-        self._held[machine] = session
+        self._open[machine] = session
         return True
 
-    def forget(self, session: MapSession) -> None:
+    def remove(self, session: MapSession) -> None:
         """Remove a session that has ended; does nothing for others."""
-        if self._held.get(session.request.machine_key) is session:
-            del self._held[session.request.machine_key]
+        if self._open.get(session.request.machine_key) is session:
+            del self._open[session.request.machine_key]

@@ -51,9 +51,10 @@ fuzz: setup-test ## Throw texts at the readers of policies (FUZZ_SECONDS=3600 fo
 
 check: lint types borders stubs-fresh test ## What CI runs
 
-lint: setup-test ## Style of Python and protos
+lint: setup-test ## Style of Python and protos, dead code
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	$(PY) scripts/dead-code.py
 	cd proto && ../.venv/bin/buf lint && ../.venv/bin/buf format -d --exit-code
 
 types: setup-test ## mypy --strict

@@ -17,7 +17,6 @@ import grpc
 
 from cli.frame.errors import CommandError
 
-SCHEMES = ("https://", "http://")
 _PATH = "/api/rpc"
 _MEDIA_TYPE = "application/proto"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")

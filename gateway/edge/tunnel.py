@@ -113,11 +113,6 @@ class Tunnel(asyncio.Protocol):
         self._timer: Timer = shared.wheel.after(shared.settings.head_deadline, self._authentication_timed_out)
         slot.drop = self._dropped
 
-    @property
-    def authenticated(self) -> bool:
-        """Return whether a record has decrypted: until then the initiation may be a replay."""
-        return self._watch is not None
-
     def begin(self, preamble: bytes, early: bytes) -> None:
         """Send the first bytes as one write: the answer to the handshake, the early payload, our SETTINGS."""
         sealer = self.session.sealer

@@ -65,7 +65,6 @@ class Counters:
     dropped_queue_head: int = 0
     dropped_mesh: int = 0
     pings_dropped: int = 0
-    notices_dropped: int = 0
     accepts: int = 0
     homes: int = 0
     revoked: int = 0
@@ -321,8 +320,7 @@ class Relay:
             return
         for receiver in self._receivers.pop(key, ()):
             receiver.heard.discard(key)
-            if not receiver.notify(key, frames.peer_gone(key, frames.GONE_DISCONNECTED)):
-                self.counters.notices_dropped += 1
+            receiver.notify(key, frames.peer_gone(key, frames.GONE_DISCONNECTED))
 
     def _notify_watchers(self, key: bytes, frame: bytes) -> None:
         for watcher in list(self._watchers):

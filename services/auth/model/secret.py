@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 PREFIX_LENGTH = 12
-SECRET_LENGTH = 64
 MAX_TEXT = 256
 """Longest text that is parsed; every form of a key is much shorter."""
 

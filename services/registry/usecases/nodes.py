@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from services.registry.model.errors import (
     AlreadyExistsError,
@@ -19,7 +20,7 @@ from services.registry.model.state import State
 from services.registry.model.tag import read_tags
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy
-from services.registry.usecases.draft import Draft
+from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import RegistrySettings
 from services.shared.ids import NodeId
@@ -214,28 +215,37 @@ class Nodes:
         return await self._ledger.commit(work)
 
     async def backfill(self) -> list[str]:
-        """Give nodes the addresses that they lack; returns a sentence for each.
+        """Assign addresses to nodes that lack one, `MAX_FACTS` nodes per transaction; return a sentence for each.
 
         Raises:
-            ExhaustedError: no address is left for one of them; then none got any.
+            ExhaustedError: no address is left for a node; nodes of earlier transactions keep their new addresses.
         """
+        assigned: list[str] = []
+        after: NodeId | None = NodeId(0)
+        while after is not None:
+            sentences, after = await self._ledger.commit(partial(self._backfill_part, after=after))
+            assigned += sentences
+        return assigned
 
-        async def work(draft: Draft) -> list[str]:
-            said = []
-            kept = self._policies.kept_pools()
-            for node in sorted(draft.state.nodes.values(), key=lambda node: node.id):
-                filled = node
-                pools = () if filled.ipv4 else self._policies.pools(draft.state, node)
-                if not filled.ipv4 and (ipv4 := self._allocator.ipv4(draft.state, pools, kept)):
-                    filled = replace(filled, ipv4=ipv4)
-                    said.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
-                if not filled.ipv6 and (ipv6 := self._allocator.ipv6(draft.state)):
-                    filled = replace(filled, ipv6=ipv6)
-                    said.append(f"assigned IPv6 {ipv6} to Node({node.id}) {node.given_name!r}")
-                draft.put_node(filled)
-            return said
-
-        return await self._ledger.commit(work)
+    async def _backfill_part(self, draft: Draft, after: NodeId) -> tuple[list[str], NodeId | None]:
+        """Assign addresses to up to `MAX_FACTS` nodes above an id. The last id is None when no node is left."""
+        assigned: list[str] = []
+        kept = self._policies.kept_pools()
+        later = sorted((node for node in draft.state.nodes.values() if node.id > after), key=lambda node: node.id)
+        for node in later:
+            if len(draft.facts) >= MAX_FACTS:
+                return assigned, after
+            filled = node
+            pools = () if filled.ipv4 else self._policies.pools(draft.state, node)
+            if not filled.ipv4 and (ipv4 := self._allocator.ipv4(draft.state, pools, kept)):
+                filled = replace(filled, ipv4=ipv4)
+                assigned.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
+            if not filled.ipv6 and (ipv6 := self._allocator.ipv6(draft.state)):
+                filled = replace(filled, ipv6=ipv6)
+                assigned.append(f"assigned IPv6 {ipv6} to Node({node.id}) {node.given_name!r}")
+            draft.put_node(filled)
+            after = node.id
+        return assigned, None
 
 
 def _shorten(draft: Draft, node: Node, expiry: datetime) -> None:

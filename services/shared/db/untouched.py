@@ -23,7 +23,7 @@ from typing import Protocol
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from services.shared.config.model import DatabaseConfig, PostgresConfig, SqliteConfig
+from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.engine import AsyncConnection
 
 Row = Mapping[str, object]
@@ -342,8 +342,3 @@ async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
             await connection.close()
     finally:
         await engine.dispose()
-
-
-def is_local(config: PostgresConfig) -> bool:
-    """Return whether a database is on this machine."""
-    return config.host in ("localhost", "127.0.0.1", "::1", "") or config.host.startswith("/")

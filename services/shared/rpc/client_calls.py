@@ -32,7 +32,6 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
         self._exchange = exchange
         self._serialize = serialize
         self._deserialize = deserialize
-        self._feeder: asyncio.Task[None] | None = None
         self._answer: asyncio.Future[R] | None = None
 
     def cancelled(self) -> bool:
@@ -83,7 +82,7 @@ class LocalCall(Generic[Q, R], grpc.aio.Call):
     def feed(self, requests: AsyncIterable[Q] | Iterable[Q]) -> None:
         """Send requests from an iterator, in the background."""
         # A bare task: one for each call, which logs its failure and cancels the call.
-        feeder = self._feeder = asyncio.get_running_loop().create_task(self._pump(requests))
+        feeder = asyncio.get_running_loop().create_task(self._pump(requests))
         self._exchange.on_end(lambda: _stop(feeder))
 
     async def _pump(self, requests: AsyncIterable[Q] | Iterable[Q]) -> None:

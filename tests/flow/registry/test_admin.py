@@ -10,6 +10,7 @@ import grpc
 import pytest
 from smartscale.registry.v1 import registry_pb2 as pb
 
+from services.registry.usecases import nodes
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import RegistryClient, machine, node_key, registry_config, start_registry, with_prefixes
 
@@ -162,6 +163,23 @@ async def test_a_new_prefix_is_filled_in_on_request(tmp_path: Path) -> None:
     after = await registry.node(before.id)
     assert (after.ipv4, after.ipv6) == (before.ipv4, "fd7a:115c:a1e0::1")
     assert not (await registry.stub.BackfillNodeIps(pb.BackfillNodeIpsRequest())).changes
+    await service.stop()
+
+
+async def test_a_new_prefix_is_filled_in_over_several_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = with_prefixes(registry_config(tmp_path), "100.64.0.0/10", "")
+    service, channel, _ = await start_registry(tmp_path, config=config)
+    for number in range(1, 6):
+        await RegistryClient(channel).admit(machine(number), node_key(number), tags=["tag:a"])
+    await service.stop()
+    monkeypatch.setattr(nodes, "MAX_FACTS", 2)
+    service, channel, _ = await start_registry(tmp_path)
+    before = service.ledger.commits
+    changes = (await RegistryClient(channel).stub.BackfillNodeIps(pb.BackfillNodeIpsRequest())).changes
+    assert [text.split()[4] for text in changes] == [f"Node({number})" for number in range(1, 6)]
+    assert service.ledger.commits - before == 3
     await service.stop()
 
 

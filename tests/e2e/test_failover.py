@@ -129,6 +129,23 @@ def test_another_router_takes_over(kind: str, tailnet: Tailnet, server: Server, 
     assert took <= FAILOVER_WITHIN
 
 
+def test_a_router_that_returns_serves_again_only_when_it_is_preferred(
+    tailnet: Tailnet, server: Server, net: Lab
+) -> None:
+    wait_for("both are online", lambda: (is_online(server, "a") and is_online(server, "b")) or None, 90)
+    first = wait_for("one serves the route", lambda: router(server, tailnet.viewer_id), 30)
+    other = "b" if first == "a" else "a"
+    with Trouble(net, getattr(tailnet, first), "cut"):
+        seconds_until("the other serves", lambda: router(server, tailnet.viewer_id) == other, 90)
+    seconds_until("the first is back", lambda: is_online(server, first), 90)
+    assert router(server, tailnet.viewer_id) == other
+    server.cli("routes", "prefer", "-i", first, "-p", ROUTE)
+    took = seconds_until("preferred: the first serves", lambda: router(server, tailnet.viewer_id) == first, 30)
+    server.cli("routes", "unprefer", "-i", first)
+    assert took <= 4.0
+    assert router(server, tailnet.viewer_id) == first
+
+
 def test_a_router_that_ends_visibly_is_replaced_at_once(tailnet: Tailnet, server: Server) -> None:
     wait_for("both are online", lambda: (is_online(server, "a") and is_online(server, "b")) or None, 90)
     first = wait_for("one serves the route", lambda: router(server, tailnet.viewer_id), 30)

@@ -13,12 +13,12 @@ tag, route, endpoint damaged   left out; the node is kept
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.registry.importing.users import UserPlanner
+from services.registry.model.election import with_imported_primaries
 from services.registry.model.endpoint import read_endpoints
 from services.registry.model.errors import ExhaustedError, InvalidInputError
 from services.registry.model.fact import NodePut
@@ -84,8 +84,8 @@ class NodePlanner:
         for node in sorted(self._planned.values(), key=lambda node: node.id):
             if whole := self._completed(node):
                 self._keep(whole)
-        self._note_routers(found)
-        return [self._planned[node_id] for node_id in sorted(self._planned)]
+        planned = [self._planned[node_id] for node_id in sorted(self._planned)]
+        return with_imported_primaries(planned, self._primaries(found), self._now)
 
     def _keep(self, node: Node) -> None:
         self._planned[node.id] = node
@@ -248,18 +248,20 @@ class NodePlanner:
         self._routes.imported += len({*advertised, *approved})
         return advertised, with_both_exits(approved)
 
-    def _note_routers(self, found: Sequence[ImportedNode]) -> None:
-        """Note routes with another primary router than before: here it is the oldest router that is online."""
-        servers: defaultdict[str, list[Node]] = defaultdict(list)
-        for node in self._planned.values():
-            for route in set(node.approved_routes).intersection(node.advertised_routes):
-                servers[route].append(node)
+    def _primaries(self, found: Sequence[ImportedNode]) -> dict[str, NodeId]:
+        """Return who was the primary router of each route, and note where another one will be."""
+        ids = {node.stable_id: node.id for node in self._planned.values()}
+        primaries: dict[str, NodeId] = {}
         for one in found:
+            node_id = ids.get(str(one.id))
             for route in one.primary_routes:
-                elected = min(servers[route], key=lambda node: (node.created_at, node.id), default=None)
-                if elected is not None and elected.stable_id != str(one.id):
-                    done = f"{elected.given_name} is from now on, as the oldest of those that are online"
+                candidates = self._state.routers.candidates(route)
+                if node_id in candidates and self._state.routers.primary(route) is None:
+                    primaries[route] = node_id
+                elif candidates:
+                    done = "another router is elected, as it has one already or this node cannot serve it"
                     self._problems.add("route", route, f"{one.given_name} was its primary router", done)
+        return primaries
 
 
 def _follows(given: str, hostname: str, reported: str) -> bool:

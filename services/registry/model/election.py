@@ -50,6 +50,8 @@ def rank(node: Node, route: str) -> tuple[bool, datetime, NodeId]:
 
 def replaces(challenger: Node, holder: Node, route: str, rules: ElectionRules) -> ElectionReason | None:
     """Return why a router replaces a primary although both can carry traffic; None: it does not."""
+    if (term := term_of(holder, route)) and term.reason is ElectionReason.STANDING_IN and term.former == challenger.id:
+        return ElectionReason.IMPORTED
     if challenger.healthy_since is not None and challenger.healthy_since + rules.wait > rules.now:
         return None
     if rank(challenger, route) >= rank(holder, route):
@@ -57,6 +59,25 @@ def replaces(challenger: Node, holder: Node, route: str, rules: ElectionRules) -
     if route in challenger.preferred_routes:
         return ElectionReason.PREFERRED
     return None if rules.takeback is None else ElectionReason.TAKEBACK
+
+
+def term_of(node: Node, route: str) -> PrimaryTerm | None:
+    """Return the term in which a node is the primary of a route; None if it is not."""
+    return next((term for term in node.primary_terms if route in term.routes), None)
+
+
+def succession(holder: Node, route: str, obstacle: ElectionReason) -> tuple[ElectionReason, NodeId]:
+    """Return reason and former primary for the term of a router that follows a holder which cannot carry traffic.
+
+    An imported primary that never connected here is only stood in for.
+    """
+    term = term_of(holder, route)
+    if term is not None and term.reason is ElectionReason.STANDING_IN:
+        return term.reason, term.former
+    waits = holder.last_seen is None or (term is not None and holder.last_seen < term.since)
+    if term is not None and term.reason is ElectionReason.IMPORTED and obstacle is ElectionReason.OFFLINE and waits:
+        return ElectionReason.STANDING_IN, holder.id
+    return obstacle, holder.id
 
 
 def with_term(node: Node, term: PrimaryTerm) -> Node:
@@ -81,8 +102,7 @@ def with_imported_primaries(nodes: Iterable[Node], primaries: Mapping[str, NodeI
 
     The one call for an import: `primaries` names the primary of each route by the id of its node here. A node that does
     not have the route both advertised and approved is passed over; the registry elects another at its next start or,
-    when it runs, within seconds. A primary keeps its role while it can carry traffic; if it is offline after the
-    import, the first router that comes online takes over at once.
+    when it runs, within seconds. Until a primary connects for the first time another router stands in for it.
     """
     held: dict[NodeId, list[str]] = {}
     for route, node_id in primaries.items():

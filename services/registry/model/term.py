@@ -24,6 +24,7 @@ class ElectionReason(IntEnum):
     TAKEBACK = 7
     PREFERRED = 8
     IMPORTED = 9
+    STANDING_IN = 10
 
     @property
     def label(self) -> str:
@@ -40,4 +41,4 @@ class PrimaryTerm:
     routes: tuple[str, ...]
     """Sorted; never empty."""
     former: NodeId = NO_NODE
-    """The primary before; 0 for none."""
+    """The primary before; 0 for none. With `STANDING_IN` the imported one, which takes over when it connects."""

@@ -13,7 +13,15 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from services.registry.model.election import ElectionRules, obstacle, rank, replaces, with_term, without_routes
+from services.registry.model.election import (
+    ElectionRules,
+    obstacle,
+    rank,
+    replaces,
+    succession,
+    with_term,
+    without_routes,
+)
 from services.registry.model.errors import InvalidInputError, PreconditionError
 from services.registry.model.fact import NodePut, NodeRemoved, UserPut
 from services.registry.model.node import Node
@@ -192,7 +200,9 @@ class Elections:
         if hindered is not None:
             best = _best(draft, candidates, route)
             if best is not None:
-                _elect(outcome, route, best.id, hindered, holder_id)
+                reason, former = succession(holder, route, hindered)
+                outcome.lost[holder.id].append(route)
+                outcome.won[best.id, reason, former].append(route)
             return
         self._challenge(draft, outcome, route, holder, [one for one in touched if one in candidates])
 

@@ -302,6 +302,30 @@ async def test_an_imported_primary_keeps_its_role(world: World) -> None:
     assert await world.term() == (second, R.ELECTION_REASON_IMPORTED, 0)
 
 
+async def test_another_router_stands_in_until_an_imported_primary_connects(world: World) -> None:
+    first, second, third = await world.router(1), await world.router(2), await world.router(3)
+    for node_id in (first, second, third):
+        await world.down(node_id)
+    nodes = [replace(node_from_proto(node), primary_terms=(), last_seen=None) for node in await world.registry.nodes()]
+    imported = with_imported_primaries(nodes, {ROUTE: NodeId(third)}, world.clock.now())
+
+    async def bring_in(draft: Draft) -> None:
+        for node in imported:
+            draft.put_node(node)
+
+    await world.service.ledger.commit(bring_in)
+    await world.up(first)
+    assert await world.term() == (first, R.ELECTION_REASON_STANDING_IN, third)
+    await world.down(first)
+    await world.up(second)
+    assert await world.term() == (second, R.ELECTION_REASON_STANDING_IN, third)
+    await world.up(third)
+    assert await world.term() == (third, R.ELECTION_REASON_IMPORTED, second)
+    await world.down(third)
+    await world.up(third)
+    assert await world.term() == (second, R.ELECTION_REASON_OFFLINE, third)
+
+
 async def test_a_map_streamer_that_follows_the_log_names_the_same_primary_at_each_position(world: World) -> None:
     first, second = await world.router(1), await world.router(2)
     await world.prefer(second)

@@ -74,6 +74,8 @@ class _ElectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Electi
     """An administrator prefers this router."""
     ELECTION_REASON_IMPORTED: _ElectionReason.ValueType  # 9
     """It was the primary in the installation that was imported."""
+    ELECTION_REASON_STANDING_IN: _ElectionReason.ValueType  # 10
+    """The primary of the imported installation has not connected yet; it takes over as soon as it does."""
 
 class ElectionReason(_ElectionReason, metaclass=_ElectionReasonEnumTypeWrapper):
     """Why a router became the primary of routes."""
@@ -98,6 +100,8 @@ ELECTION_REASON_PREFERRED: ElectionReason.ValueType  # 8
 """An administrator prefers this router."""
 ELECTION_REASON_IMPORTED: ElectionReason.ValueType  # 9
 """It was the primary in the installation that was imported."""
+ELECTION_REASON_STANDING_IN: ElectionReason.ValueType  # 10
+"""The primary of the imported installation has not connected yet; it takes over as soon as it does."""
 Global___ElectionReason: _TypeAlias = ElectionReason  # noqa: Y015
 
 @_typing.final

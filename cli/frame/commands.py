@@ -1,4 +1,4 @@
-"""Which module declares which command: a new noun is one line here and one file with `declare(nouns)`.
+"""The table of nouns and the modules that declare them: a new noun is one line here and one file with `declare(nouns)`.
 
 Only the module of the command that was typed is imported; help, completion and manual import all.
 """

@@ -1,4 +1,4 @@
-"""Which tables of ours there are, in the order of services, as backups and checks need them. Describes none itself."""
+"""The list of all our tables by service, for backups and checks. Describes none itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys, registrations, logins, rights: one method per RPC. `sign_in` and `ssh` have the others."""
+"""Registrations, logins, rights and keys: one method per RPC. `keys`, `sign_in`, `ssh` and `audit` have the others."""
 
 from __future__ import annotations
 

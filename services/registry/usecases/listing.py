@@ -1,4 +1,4 @@
-"""Reads of the whole tailnet for administrators and other services: pages of nodes, and what policies can ask.
+"""Reads of the whole tailnet: pages of nodes for administrators, and subjects (users, nodes) for the policy service.
 
 Nodes are immutable, so a listing holds references to the ledger's own records and costs a few words per node.
 """

@@ -1,4 +1,4 @@
-"""Who serves a route: the node that the registry elected, as long as it is a candidate. Pure.
+"""Orders the candidates of each route: the router that the registry elected first, then the oldest. Elects none. Pure.
 
 Routes that nobody was elected for (while an election is on its way) are served by the oldest router that is online,
 else by the oldest. Nodes that cannot carry traffic take no part: nodes of suspended users are not known here, and

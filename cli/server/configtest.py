@@ -79,6 +79,8 @@ def _database(config: Config) -> tuple[str, str, str] | None:
 
     try:
         asyncio.run(place_of(config))
+    except PermissionError:
+        return None  # the inspection names the folder and its owner
     except RefusedDatabaseError as error:
         key = "database.postgres.name" if config.database.type == "postgres" else "database.sqlite.path"
         return key, error.what, error.remedy

@@ -67,7 +67,7 @@ def _user_names(config: Config) -> frozenset[str]:
 
     try:
         return asyncio.run(read())
-    except (RefusedDatabaseError, UntouchedError):
+    except (RefusedDatabaseError, UntouchedError, OSError):
         return frozenset()
 
 

@@ -118,7 +118,9 @@ def run(
         log.warning("configuration", warning=respelled(warning, command))
     try:
         if config.database.type == "sqlite" and _KEEPERS & builds.keys():
-            asyncio.run(place_of(config))  # before anything else: whose database it is explains all other trouble
+            # Before anything else: whose database it is explains all other trouble. The inspection names rights.
+            with contextlib.suppress(PermissionError):
+                asyncio.run(place_of(config))
         _inspect(config, builds, together)
         serve = embedded if together else alone
         again = read or (lambda: load(config.source, os.environ))

@@ -37,7 +37,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 async def test_the_version_is_one_that_consumers_of_headscale_understand(world: World, tmp_path: Path) -> None:
     copy_of("07-version-for-consumers", tmp_path)
-    async with httpx.AsyncClient(trust_env=False) as web:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as web:
         version = (await web.get(f"{world.tailnet.url}/version")).json()["version"]
     assert re.match(r"^v?0\.(29|[3-9][0-9])\.", version)
 
@@ -91,7 +91,7 @@ async def test_a_node_is_renamed_to_the_name_in_lower_case(world: World, tmp_pat
     request = node_pb2.RenameNodeRequest(node_id=2, new_name="DB")
     assert (await world.tailnet.admin.RenameNode(request, timeout=10)).node.given_name == "db"
     secret = (await world.run("apikeys", "create")).out.strip()
-    async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {secret}"}) as web:
+    async with httpx.AsyncClient(timeout=60, headers={"Authorization": f"Bearer {secret}"}) as web:
         changed = await web.post(f"{world.tailnet.url}/api/v1/node/2/rename/New-Name")
     assert changed.json()["node"]["givenName"] == "new-name"
 

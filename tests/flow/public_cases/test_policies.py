@@ -55,5 +55,6 @@ async def test_an_address_is_matched_in_either_case(tmp_path: Path) -> None:
     where = ("--topology", str(folder / "tailnet.yaml"), "--policy", str(folder / "policy.hujson"))
     shell = Shell(tmp_path)
     assert (await shell("policy", "check", str(folder / "policy.hujson"), *where[:2])).err == ""
-    answer = await shell("policy", "explain", "a", "b", *where)
-    assert answer.status == 0 and "22" in answer.out, answer
+    for port, verdict in (("22", "a may reach b"), ("80", "a may not reach b")):
+        answer = await shell("policy", "explain", "a", f"b:{port}", *where)
+        assert verdict in answer.out, answer

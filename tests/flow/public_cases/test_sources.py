@@ -11,6 +11,7 @@ from sqlite3 import connect
 
 import pytest
 
+from tests.flow.cli.world import PROGRAM
 from tests.flow.public_cases.folder import copy_of, elsewhere, run, serving
 
 BASE = (
@@ -62,7 +63,7 @@ async def test_a_database_of_headscale_is_named_and_left_as_it_is(tmp_path: Path
     env = {name: value for name, value in elsewhere(tmp_path).items() if "STATE" not in name}
     answer = await run(folder, env, "-c", "config.yaml", "serve")
     assert answer.status == 1, answer
-    assert str(path) in answer.err and "Headscale" in answer.err and "headscale import" in answer.err, answer
+    assert str(path) in answer.err and "Headscale" in answer.err and "config.yaml import" in answer.err, answer
     assert path.read_bytes() == before
     with closing(connect(path)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
@@ -70,19 +71,19 @@ async def test_a_database_of_headscale_is_named_and_left_as_it_is(tmp_path: Path
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="root alone may become another user")
-async def test_a_folder_that_another_user_owns_is_named_with_the_command_that_helps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", [0o755, 0o700])
+async def test_a_folder_that_another_user_owns_is_named_with_the_command_that_helps(tmp_path: Path, mode: int) -> None:
     folder = copy_of("63-state-folder-not-writable", tmp_path)
-    for above in (folder, *folder.parents[:3]):
+    for above in (folder, *list(folder.parents)[:-2]):
         above.chmod(0o755)
-    (folder / "data").mkdir(mode=0o755)
+    (folder / "data").mkdir(mode=mode)
     env = {"HOME": str(folder), "PATH": os.environ["PATH"]}
     run_as = ("setpriv", "--reuid", "10001", "--regid", "10001", "--clear-groups")
-    from tests.flow.cli.world import PROGRAM
-
-    process = await asyncio.create_subprocess_exec(
-        *run_as, str(PROGRAM), "-c", "config.yaml", "serve", cwd=folder, env=env,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-    )  # fmt: skip
-    out = (await process.communicate())[0].decode()
-    assert process.returncode == 1 and "Traceback" not in out, out
-    assert "cannot be written by uid 10001" in out and f"chown 10001 {folder}/data" in out, out
+    for words in ("serve", "configtest"):
+        process = await asyncio.create_subprocess_exec(
+            *run_as, str(PROGRAM), "-c", "config.yaml", words, cwd=folder, env=env,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        out = (await process.communicate())[0].decode()
+        assert process.returncode == 1 and "Traceback" not in out, out
+        assert "cannot be written by uid 10001" in out and f"chown 10001 {folder}/data" in out, out

@@ -38,6 +38,7 @@ from cli.moving.schema import PARTS, ServiceTables, all_tables, numbered
 from services.shared.config.model import Config
 from services.shared.db.database import UtcDateTime, create_engine, read, upgrade_on, write
 from services.shared.db.engine import AsyncConnection
+from services.shared.db.file import give_to_owner
 from services.shared.db.recognition import known_revisions
 from services.shared.runtime.build_info import built
 
@@ -74,7 +75,7 @@ async def create(config: Config, path: Path, progress: Progress) -> Summary:
     """Write a backup; the file is there when it is whole, with mode 0600.
 
     Raises:
-        CommandError: the database has none of our tables, or keys cannot be read.
+        CommandError: the database has none of our tables, the folder does not exist, or keys cannot be read.
         OSError: the file cannot be written.
         DatabaseUnavailableError: the database cannot be read.
     """
@@ -93,7 +94,10 @@ async def create(config: Config, path: Path, progress: Progress) -> Summary:
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """Give a file with mode 0600 beside the wanted one, which takes its place at the end of the block."""
-    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise CommandError(f"the folder {folder} does not exist", f"make it: mkdir -m 700 {folder}")
+    descriptor, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
     os.close(descriptor)
     unfinished = Path(name)
     try:
@@ -319,6 +323,7 @@ def _write_keys(config: Config, archive: BackupReader, force: bool) -> list[Path
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            give_to_owner(descriptor, path.parent)
             file.write(content)
         made.append(path)
     return made

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cli.frame.errors import CommandError
 from services.shared.config.model import Config
+from services.shared.db.file import give_to_owner
 from services.shared.imported import Problems
 from services.shared.keys import KeyFormatError, PrivateKey
 
@@ -66,6 +67,7 @@ def write(copies: list[KeyCopy]) -> list[Path]:
         descriptor, name = tempfile.mkstemp(dir=copy.to.parent, prefix=f".{copy.to.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                give_to_owner(descriptor, copy.to.parent)
                 file.write(copy.key.text() + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -74,7 +74,7 @@ async def run(config: Config, wishes: ImportOptions, show: Show) -> ImportReport
         UntouchedError: the source cannot be read.
         DatabaseUnavailableError: the target cannot be written.
     """
-    where = await places.find(config, wishes.source)
+    where = await places.find(config, wishes.source, preview=wishes.dry_run)
     counter = RowCounter()
     try:
         async with open_untouched(where.source) as source:

@@ -33,8 +33,8 @@ class Places:
     """The database of PostgreSQL beside which the target is made, which is missing; None if it is there."""
 
 
-async def find(config: Config, given: str) -> Places:
-    """Find source and target.
+async def find(config: Config, given: str, *, preview: bool = False) -> Places:
+    """Find source and target. For a preview either may be in use.
 
     Raises:
         CommandError: one of them is missing, or both are the same.
@@ -68,7 +68,8 @@ async def find(config: Config, given: str) -> Places:
         target = await place_of(target)
         found = await recognise(target.database)
     check(found, target.database)
-    _refuse_used(source, target)
+    if not preview:
+        _refuse_used(source, target)
     return Places(source, target, found.kind is Kind.OURS, neighbour)
 
 

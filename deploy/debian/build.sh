@@ -11,7 +11,7 @@ trap 'rm -rf "$work"' EXIT INT TERM
 root=$work/root
 lib=$root/usr/lib/smartscale
 mkdir -p "$out" "$lib" "$root/DEBIAN" "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" \
-    "$root/etc/headscale" "$root/usr/share/doc/smartscale" "$root/usr/share/man/man1" \
+    "$root/usr/share/doc/smartscale/examples" "$root/usr/share/man/man1" \
     "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" \
     "$root/usr/share/fish/vendor_completions.d"
 
@@ -45,8 +45,8 @@ run completion bash >"$root/usr/share/bash-completion/completions/headscale"
 ln -s headscale "$root/usr/share/bash-completion/completions/smartscale"
 run completion zsh >"$root/usr/share/zsh/vendor-completions/_headscale"
 run completion fish >"$root/usr/share/fish/vendor_completions.d/headscale.fish"
-run generate config >"$root/etc/headscale/config.yaml"
-chmod 640 "$root/etc/headscale/config.yaml"
+# No file of /etc: the configuration may be Headscale's, which stays, and dpkg would ask which of two to take.
+run generate config >"$root/usr/share/doc/smartscale/examples/config.yaml"
 
 sed 's#/usr/local/bin/headscale#/usr/bin/headscale#' deploy/systemd/headscale.service >"$root/usr/lib/systemd/system/headscale.service"
 cp deploy/systemd/headscale.sysusers "$root/usr/lib/sysusers.d/headscale.conf"
@@ -68,13 +68,13 @@ Priority: optional
 Installed-Size: $(du -sk "$root" | cut -f1)
 Depends: python3 (>= 3.$minor~), python3 (<< 3.$((minor + 1))~), libstdc++6, passwd, ca-certificates
 Conflicts: headscale
+Replaces: headscale
 Provides: headscale
 Description: Tailscale control plane that you host yourself
  A drop-in for Headscale: unmodified Tailscale clients join by pre-auth key or
  by sign-in with OpenID Connect, and are administered with the headscale
  command. One process on SQLite, or replicas on PostgreSQL and Redis.
 CONTROL
-echo /etc/headscale/config.yaml >"$root/DEBIAN/conffiles"
 for script in postinst prerm postrm; do
     cp "deploy/debian/$script" "$root/DEBIAN/$script"
     chmod 755 "$root/DEBIAN/$script"

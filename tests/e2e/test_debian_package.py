@@ -15,6 +15,7 @@ from cli.frame.manual import name_of
 from cli.frame.tree import tree, walk
 from tests.e2e.engine import distribution
 from tests.e2e.waiting import wait_for
+from tests.flow.moving.installations import DATA, unpack
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "/usr/bin/python3"
@@ -117,6 +118,45 @@ def test_a_package_is_installed_used_removed_and_purged(system: System, package:
     for path in ("/var/lib/headscale", "/etc/headscale", "/usr/share/doc/smartscale", "/usr/bin/smartscale"):
         assert not system.has(path), path
     system.run("getent", "passwd", "headscale", fails=True)
+
+
+def test_the_package_takes_headscales_place_and_keeps_what_that_one_had(system: System, package: Path) -> None:
+    _install_headscale(system)
+    state = system.folder / "var/lib/headscale"
+    unpack("0.29.2", system.folder / "tmp/old")
+    for name in ("db.sqlite", "noise_private.key", "derp_server_private.key"):
+        shutil.copy(system.folder / "tmp/old" / name, state / name)
+    old = DATA / "0.29.2" / "config.yaml"
+    shutil.copy(old, system.folder / "etc/headscale/config.yaml")
+    system.run("chown", "-R", "headscale:headscale", "/var/lib/headscale")
+    before = (state / "db.sqlite").read_bytes()
+
+    system.run("dpkg", "-i", f"/{package.name}")  # asks nothing: its standard input is closed
+    assert (system.folder / "etc/headscale/config.yaml").read_text() == old.read_text()
+    system.run("headscale", "import")  # as root, and the server runs as its own user
+    listed = system.run("headscale", "nodes", "list", "--bypass-grpc-and-access-database-directly", user="headscale")
+    assert "sim-router" in listed
+
+    system.run("dpkg", "--purge", "smartscale")
+    assert (state / "db.sqlite").read_bytes() == before and (state / "noise_private.key").exists()
+    assert not (state / "smartscale.sqlite").exists()
+    assert system.has("/etc/headscale/config.yaml")
+
+
+def _install_headscale(system: System) -> None:
+    """Install a package with the name and the files of Headscale's, and a program that does nothing."""
+    root = system.folder / "tmp/headscale"
+    for folder in ("DEBIAN", "etc/headscale", "usr/bin"):
+        (root / folder).mkdir(parents=True)
+    control = "Package: headscale\nVersion: 0.29.2\nArchitecture: all\nMaintainer: x <x@localhost>\nDescription: x\n"
+    (root / "DEBIAN/control").write_text(control)
+    (root / "DEBIAN/conffiles").write_text("/etc/headscale/config.yaml\n")
+    (root / "etc/headscale/config.yaml").write_text("server_url: http://127.0.0.1:8080\n")
+    (root / "usr/bin/headscale").write_text("#!/bin/sh\nexit 1\n")
+    subprocess.run(["dpkg-deb", "--root-owner-group", "--build", root, f"{root}.deb"], check=True, capture_output=True)
+    system.run("dpkg", "-i", "/tmp/headscale.deb")
+    system.run("useradd", "--system", "--user-group", "--home-dir", "/var/lib/headscale", "headscale")
+    system.run("install", "-d", "-o", "headscale", "-g", "headscale", "-m", "0750", "/var/lib/headscale")
 
 
 def _health(system: System) -> str:

@@ -44,8 +44,7 @@ def prepare(path: Path) -> None:
         OSError: the file or the folder cannot be created.
     """
     _make_folder(path.parent)
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE))
+    _create(path)
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             mode = stat.S_IMODE(one.stat().st_mode)
@@ -67,7 +66,8 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
     taken = [(lock, service) for service in sorted(services)]
     if any(one in _held for one in taken):  # before the file is opened: to close it would drop the locks on it
         raise DatabaseInUseError(_in_use(path, str(os.getpid())))
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    _create(lock)
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
         for _, service in taken:
             try:
@@ -86,6 +86,23 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
             _held.difference_update(taken)
     finally:
         os.close(descriptor)
+
+
+def give_to_owner(descriptor: int, folder: Path) -> None:
+    """Give a new file that root made to the owner of its folder: the server that is to read it runs as that user."""
+    if os.geteuid() == 0:
+        owner = folder.stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def _create(path: Path) -> None:
+    """Create an empty file; one that exists stays unopened."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE_FILE)
+        try:
+            give_to_owner(descriptor, path.parent)
+        finally:
+            os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:

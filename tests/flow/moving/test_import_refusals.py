@@ -179,7 +179,9 @@ def test_a_database_that_is_in_use_is_refused(tmp_path: Path) -> None:
     with subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         done = headscale(tmp_path, "import")
+        previewed = headscale(tmp_path, "import", "--dry-run", "-o", "json")
         other.communicate("")
+    assert previewed.returncode == 0 and json.loads(previewed.stdout)["nodes"]["imported"] == 26, previewed.stderr
     assert done.returncode == 1
     assert f"{path} is in use by another process" in done.stderr and "stop Headscale first" in done.stderr
 
@@ -282,3 +284,30 @@ def test_who_may_not_make_databases_is_told_what_to_type(configured: Config, tmp
     assert f"the user {role} may not make databases" in done.stderr and remedy in done.stderr
     psql(socket, name, f"CREATE DATABASE {name}_smartscale OWNER {role}")
     assert headscale(tmp_path, "import").returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user, as root")
+def test_what_root_imports_belongs_to_the_user_that_the_server_runs_as(tmp_path: Path) -> None:
+    """The unit of systemd runs as the owner of the folder, and an administrator imports as root."""
+    folder = tmp_path / "state"
+    unpack("0.29.2", folder)
+    key = folder / "noise_private.key"
+    key.rename(tmp_path / "old.key")
+    for file in (folder, *folder.iterdir()):
+        os.chown(file, 4711, 4712)
+    done = headscale(folder, "import", "--noise-key", str(tmp_path / "old.key"))
+    assert done.returncode == 0, done.stderr
+    for file in ("smartscale.sqlite", "smartscale.sqlite.lock", "noise_private.key"):
+        found = (folder / file).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4711, 4712, 0o600), file
+
+
+def test_a_backup_into_a_folder_that_is_missing_names_the_folder(tmp_path: Path) -> None:
+    unpack("0.29.2", tmp_path)
+    assert headscale(tmp_path, "import").returncode == 0
+    done = headscale(tmp_path, "backup", "create", str(tmp_path / "absent" / "first.backup"))
+    assert done.returncode == 1
+    assert (
+        f"the folder {tmp_path}/absent does not exist" in done.stderr
+        and f"mkdir -m 700 {tmp_path}/absent" in done.stderr
+    )

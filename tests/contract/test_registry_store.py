@@ -19,6 +19,7 @@ from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.standing import KEPT, HistoryEntry, Standing
+from services.registry.model.term import ElectionReason, PrimaryTerm
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
 from services.registry.sql.store import MIGRATIONS, VERSION_TABLE
@@ -112,6 +113,12 @@ async def test_what_is_written_is_loaded_again_field_for_field(store: Store) -> 
         pre_auth_key_id=7,
         advertised_routes=("10.0.0.0/8",),
         approved_routes=("0.0.0.0/0", "::/0"),
+        primary_terms=(
+            PrimaryTerm(NOW, ElectionReason.OFFLINE, ("10.0.0.0/8", "fd00::/8"), NodeId(7)),
+            PrimaryTerm(NOW + timedelta(microseconds=1), ElectionReason.PREFERRED, ("10.1.0.0/16",)),
+        ),
+        preferred_routes=("10.1.0.0/16",),
+        healthy_since=NOW,
         requested_tags=("tag:c",),
         reported_by="gw-1",
         report_order=(1 << 63) - 1,

@@ -73,11 +73,17 @@ class Elections:
         changes = _changes(draft)
         if not changes:
             return
-        outcome = _Outcome()
+        touched: defaultdict[str, list[NodeId]] = defaultdict(list)
+        led: dict[str, _Change] = {}
         for node_id, change in changes.items():
             self._note_health(draft, change)
             for route in _touched(change):
-                self._decide(draft, outcome, route, (node_id,), change)
+                touched[route].append(node_id)
+            if change.old is not None:
+                led.update(dict.fromkeys(change.old.primary_routes, change))
+        outcome = _Outcome()
+        for route, node_ids in touched.items():
+            self._decide(draft, outcome, route, node_ids, led.get(route))
         self._store(draft, outcome)
 
     def due(self, state: State) -> datetime | None:
@@ -91,12 +97,11 @@ class Elections:
     def act(self, draft: Draft) -> bool:
         """Elect what is due because of time; return whether some is left."""
         outcome = _Outcome()
-        routes = sorted(draft.state.routers.unelected)
-        for route in routes[:MAX_FACTS]:
+        for route in _unelected(draft.state):
             self._decide(draft, outcome, route, draft.state.routers.candidates(route), None)
         self._store(draft, outcome)
         self._examine(draft)
-        return len(routes) > MAX_FACTS
+        return bool(draft.state.routers.unelected)
 
     def _examine(self, draft: Draft) -> None:
         """Let routers that have been healthy long enough since the last call replace others."""
@@ -289,6 +294,17 @@ def _was_healthy(change: _Change) -> bool:
     if old is None or new is None or old is new:
         return False
     return bool(subnet_routes(old)) and _flags(old) == _flags(new)
+
+
+def _unelected(state: State) -> set[str]:
+    """Return about `MAX_FACTS` routes without a primary, router by router, so that few records change."""
+    waiting, found = set(state.routers.unelected), set[str]()
+    while waiting and len(found) < MAX_FACTS:
+        first = state.routers.candidates(next(iter(waiting)))[0]
+        routes = waiting & subnet_routes(state.nodes[first])
+        found |= routes
+        waiting -= routes
+    return found
 
 
 def _routers(state: State) -> Iterable[Node]:

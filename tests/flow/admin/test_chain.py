@@ -78,7 +78,8 @@ async def test_a_call_is_one_trace_that_continues_the_callers(traced: Traced, wi
     assert (root.attributes or {})["rpc.grpc.status_code"] == 5
     below = [span for span in found if span.parent and span.parent.span_id == root.context.span_id]
     assert [span.name.rpartition("/")[2] for span in below] == asked
-    assert len(found) == len(traced.spans.get_finished_spans())
+    outside = [span.name for span in traced.spans.get_finished_spans() if span not in found]
+    assert [name for name in outside if not name.endswith("/GetChanges")] == []  # services follow each other's logs
 
 
 @pytest.fixture

@@ -49,7 +49,8 @@ fi
 hs=.venv/bin/headscale
 "$hs" serve -c "$config" &
 server=$!
-trap 'kill -TERM $server 2>/dev/null; wait $server' INT TERM
+# Ctrl-C is how it is meant to end, so that is no error.
+trap 'trap "" INT TERM; kill -TERM $server 2>/dev/null; wait $server || true; exit 0' INT TERM
 ready=no
 for _ in $(seq 100); do
     kill -0 "$server" 2>/dev/null || { wait "$server"; exit $?; }

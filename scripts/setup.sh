@@ -87,7 +87,7 @@ install_lock() {
     stamp=".venv/.installed-$(basename "$lock")"
     sum=$(cksum <"$lock")
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
-    say "installing $lock"
+    say "installing $lock (takes a minute or two)"
     pip_install --require-hashes -r "$lock" || return 1
     printf '%s' "$sum" >"$stamp"
 }

@@ -40,7 +40,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
     try:
         return load(Path(arguments.config) if arguments.config else None, os.environ)
     except ConfigError as error:
-        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
+        raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
 
 
 class Remote:

@@ -59,7 +59,7 @@ def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
     try:
         found = load_client(Path(config) if config else None, env)
     except ConfigError as error:
-        raise CommandError(str(error), "headscale configtest checks a file without starting anything") from None
+        raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
     cli = found.cli
     return Settings(cli.address, cli.api_key, cli.timeout.total_seconds(), cli.insecure, str(found.unix_socket))
 

@@ -13,7 +13,7 @@ _CAUSES = (
     ("database is locked", "another process uses the database", "stop the server, then run it again"),
     ("readonly database", "the database cannot be written", "check who owns the file, its folder and the disk"),
     ("unable to open", "the database cannot be opened", "check that its folder exists and belongs to this user"),
-    ("not a database", "the file is no SQLite database", "check its path"),
+    ("not a database", "the file is not a SQLite database", "check its path"),
     ("malformed", "the database is damaged", "headscale db check says more; restore a backup"),
 )
 

@@ -75,15 +75,14 @@ def _database(config: Config) -> tuple[str, str, str] | None:
     """Return why the server may not use the database."""
     import asyncio
 
-    from services.shared.db.place import RefusedDatabaseError, place_of
+    from services.shared.db.place import RefusedDatabaseError, key_of, place_of
 
     try:
         asyncio.run(place_of(config))
     except PermissionError:
         return None  # the inspection names the folder and its owner
     except RefusedDatabaseError as error:
-        key = "database.postgres.name" if config.database.type == "postgres" else "database.sqlite.path"
-        return key, error.what, error.remedy
+        return key_of(config.database), error.what, error.remedy
     return None
 
 

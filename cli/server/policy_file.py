@@ -20,7 +20,7 @@ def fault_of_policy_file(config: Config) -> Fault | None:
     if config.policy.mode != "file" or path is None:
         return None
     from services.policy.model.text.problems import PolicyError
-    from services.shared.preflight.paths import unreadable
+    from services.shared.file_rights import unreadable
 
     if (trouble := unreadable(path)) is not None:
         return ("policy.path", *trouble)

@@ -43,7 +43,7 @@ def run_processes(config: Config, names: tuple[str, ...]) -> None:
     if together:
         wanted = [name for name in _WIRING if name != "derp" or config.derp.server.enabled]
     if _serve(config, wanted, together):
-        raise CommandError("the server ended with an error", "the log above has the reason")
+        raise CommandError("the server stopped with an error", "the log above says why")
 
 
 def _serve(config: Config, wanted: list[str], together: bool) -> int:
@@ -54,7 +54,7 @@ def _serve(config: Config, wanted: list[str], together: bool) -> int:
         return run_workers(config)
     if workers > 1 and "gateway" in wanted:
         raise CommandError(
-            f"gateway.workers is {workers}, but this one process would hold {', '.join(wanted)}",
+            f"gateway.workers is {workers}, but this one process would run {', '.join(wanted)}",
             "run each service as a process of its own (headscale serve gateway, headscale serve registry, ...), "
             "or set gateway.workers: 1",
         )

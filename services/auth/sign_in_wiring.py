@@ -56,6 +56,7 @@ class SignInPart:
         node_logins: NodeLoginStore,
         registry: AuthRegistryClient,
     ) -> None:
+        self._config = config
         self._clock = clock
         self._registry = registry
         self._offers = ProviderEntries()
@@ -78,7 +79,7 @@ class SignInPart:
             if not made.settings[1].only_start_if_oidc_is_available:
                 made.search.begin()
             elif (error := await made.search.retry_a_few_times()) is not None:
-                raise ConfigError([_unavailable(name, error)])
+                raise ConfigError([_unavailable(self._config, name, error)])
 
     async def prepare(self, config: Config) -> Callable[[], None]:
         """Prepare for another configuration; providers whose section is the same are kept.
@@ -92,7 +93,7 @@ class SignInPart:
             for name, one in new:
                 must = one.settings[1].only_start_if_oidc_is_available
                 if must and (error := await one.search.attempt()) is not None:
-                    raise ConfigError([_unavailable(name, error)])
+                    raise ConfigError([_unavailable(config, name, error)])
         except BaseException:
             await asyncio.gather(*(one.provider.close() for _, one in new))
             raise
@@ -179,9 +180,12 @@ async def _close_after_delay(made: _Made) -> None:
         await made.provider.close()
 
 
-def _unavailable(name: str, error: SignInError) -> ConfigProblem:
+def _unavailable(config: Config, name: str, error: SignInError) -> ConfigProblem:
     key = key_of_provider(name)
+    issuer = f"{key}.issuer"
+    where = config.places.get(issuer) or str(config.source or "configuration")
     remedy = (
-        f"correct it, or set {key}.only_start_if_oidc_is_available to false; run `headscale oidc doctor` for details"
+        f"run `headscale oidc doctor` to examine it, or set {key}.only_start_if_oidc_is_available to false "
+        "to start without it"
     )
-    return ConfigProblem("provider", f"{key}.issuer", f"cannot be used: {error}", remedy)
+    return ConfigProblem(where, issuer, f"{config.oidc.in_use()[name].issuer} cannot be used: {error}", remedy)

@@ -76,7 +76,7 @@ def configured(directory: Path, cert_path: Path, key_path: Path, server: NodeKey
     except OSError as error:
         raise CertificateError(f"{cert_path}: {error.strerror}") from error
     except ValueError as error:
-        raise CertificateError(f"{cert_path} holds no certificate in PEM form") from error
+        raise CertificateError(f"{cert_path} contains no certificate in PEM form") from error
     if not key_path.is_file():
         raise CertificateError(f"{key_path} is no file")
     leaf = chain[0]

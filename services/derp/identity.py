@@ -26,7 +26,7 @@ def load_identity(path: Path, mesh_key: bytes | None) -> Identity:
     except OSError as error:
         raise KeyFileError(f"{path}: {error.strerror}") from error
     except (KeyFormatError, UnicodeDecodeError) as error:
-        raise KeyFileError(f"{path} does not hold a private key") from error
+        raise KeyFileError(f"{path} does not contain a private key") from error
     return Identity(private, public_key(private), mesh_key)
 
 

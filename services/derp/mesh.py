@@ -61,9 +61,9 @@ class MeshTarget:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         pin = parts.fragment
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{url!r} is no relay: want https://host:port or http://host:port")
+            raise ValueError(f"contains {url!r}, which is not the URL of a relay")
         if pin and not (pin.startswith(PIN_PREFIX) and len(pin) == len(PIN_PREFIX) + 64 and parts.scheme == "https"):
-            raise ValueError(f"{url!r}: a pin is https://host:port#sha256-raw:<64 hex digits>")
+            raise ValueError(f"contains {url!r}, whose pin is not #sha256-raw: and 64 hex digits")
         tls = parts.scheme == "https"
         return cls(parts.hostname, parts.port or (443 if tls else 3340), tls, pin.lower())
 

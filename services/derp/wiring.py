@@ -283,4 +283,4 @@ def _targets(chosen: DerpServerConfig) -> tuple[MeshTarget, ...]:
     try:
         return tuple(MeshTarget.parse(url) for url in chosen.mesh_with)
     except ValueError as error:
-        raise _SettingError("mesh_with", str(error), "name each relay by its URL") from error
+        raise _SettingError("mesh_with", str(error), "write https://host:port, or http://host:port") from error

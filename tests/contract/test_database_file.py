@@ -162,7 +162,9 @@ with hold(Path({str(path)!r}), sys.argv[1:]):
     assert other.stdout is not None
     assert other.stdout.readline() == b"held\n"
     with (
-        pytest.raises(DatabaseInUseError, match=rf"process {other.pid}\) uses .*db\.sqlite; stop it"),
+        pytest.raises(
+            DatabaseInUseError, match=rf"db\.sqlite is in use by another server \(process {other.pid}\); stop"
+        ),
         hold(path, ["auth"]),
     ):
         pass

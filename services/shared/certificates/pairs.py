@@ -63,17 +63,17 @@ def _leaf(path: Path) -> x509.Certificate:
         return x509.load_pem_x509_certificates(_read("cert", path))[0]
     except ValueError:
         remedy = "name a file of PEM certificates, the server's own first"
-        raise PairError("cert", f"{path} holds no certificate in PEM form", remedy) from None
+        raise PairError("cert", f"{path} contains no certificate in PEM form", remedy) from None
 
 
 def _secret(path: Path) -> PrivateKeyTypes:
     try:
         return load_pem_private_key(_read("key", path), None)
     except TypeError:
-        what, remedy = f"{path} is encrypted with a passphrase", "write it without: openssl pkey -in OLD -out NEW"
+        what, remedy = f"{path} is encrypted with a passphrase", "remove the passphrase: openssl pkey -in OLD -out NEW"
         raise PairError("key", what, remedy) from None
     except (ValueError, UnsupportedAlgorithm):
-        what, remedy = f"{path} holds no private key in PEM form", "name the file of the private key"
+        what, remedy = f"{path} contains no private key in PEM form", "name the file of the private key"
         raise PairError("key", what, remedy) from None
 
 
@@ -82,7 +82,7 @@ def _read(part: str, path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise PairError(part, f"{path} cannot be read: {reason}", "correct the path, or make the file") from None
+        raise PairError(part, f"{path} cannot be read: {reason}", "correct the path, or create the file") from None
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

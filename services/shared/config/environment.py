@@ -16,7 +16,7 @@ from services.shared.config.errors import ConfigProblem
 from services.shared.config.legacy import LEGACY_KEYS
 from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
-from services.shared.config.source import Given, Scalar, Tree
+from services.shared.config.source import Given, Scalar, Tree, unread
 from services.shared.config.spelling import WrongValueError, split_mapping
 from services.shared.config.values import hints_of, is_section, key_of
 
@@ -87,7 +87,7 @@ def _secret(
     name = variable(path)
     text, file = env.get(name), env.get(f"{name}_FILE")
     if text and file:
-        what = f"is given, and {name}_FILE too"
+        what = f"is set, and so is {name}_FILE"
         problems.append(ConfigProblem(f"environment {name}", ".".join(path), what, "keep one of them"))
     if text:
         return text, f"environment {name}"
@@ -104,8 +104,7 @@ def _read_secret(file: Path, where: str, path: KeyPath, problems: list[ConfigPro
     try:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        what = "names a file that cannot be read"
-        problems.append(ConfigProblem(where, ".".join(path), what, "check path and permissions"))
+        problems.append(ConfigProblem(where, ".".join(path), *unread(file)))
         return None
 
 

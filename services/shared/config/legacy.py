@@ -139,7 +139,9 @@ def _ip_prefixes(tree: Tree, old: str, problems: list[ConfigProblem]) -> list[st
         try:
             version = ipaddress.ip_network(text, strict=False).version
         except ValueError:
-            problems.append(ConfigProblem(item.where, old, "holds something that is no prefix", "write 100.64.0.0/10"))
+            problems.append(
+                ConfigProblem(item.where, old, f"contains {text!r}, which is not a prefix", "write 100.64.0.0/10")
+            )
             continue
         _move(tree, item, (old,), ("prefixes", f"v{version}"), problems)
     return [_line(given, (old,), "is now prefixes.v4 and prefixes.v6")]

@@ -25,7 +25,7 @@ def login_errors(config: Config) -> Iterator[Found]:
     for name, provider in {"": oidc, **oidc.providers}.items():
         key = key_of_provider(name)
         if name and not PROVIDER_NAME.match(name):
-            yield key, "is no name for a provider", "write lower-case letters, digits and -, at most 32"
+            yield key, "is not a valid name for a provider", "write lower-case letters, digits and -, at most 32"
         if name and not provider.issuer:
             yield f"{key}.issuer", "is missing", "copy the issuer from the provider's page"
         yield from _provider_errors(key, provider)
@@ -37,7 +37,7 @@ def login_errors(config: Config) -> Iterator[Found]:
 
 def _provider_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
     if provider.client_secret and provider.client_secret_path is not None:
-        yield f"{key}.client_secret_path", f"is given together with {key}.client_secret", "keep one of them"
+        yield f"{key}.client_secret_path", f"is set together with {key}.client_secret", "keep one of them"
     if not provider.issuer:
         return
     yield from _issuer_errors(f"{key}.issuer", provider)
@@ -47,18 +47,18 @@ def _provider_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
             what = f"has the pattern {pattern!r}, which cannot be used: {trouble}"
             yield f"{key}.groups.patterns", what, "write a regular expression, and \\1 for what is in parentheses"
     if "openid" not in provider.scope:
-        yield f"{key}.scope", "lacks openid", "add it"
+        yield f"{key}.scope", "does not contain openid", "add it"
     if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
         yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
 
 
 def _issuer_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
     if not _is_web(provider.issuer):
-        yield key, "is no https:// URL", "copy the issuer from your provider's page"
+        yield key, "is not an https:// URL", "copy the issuer from your provider's page"
     elif _is_plain(provider.issuer) and provider.only_start_if_oidc_is_available:
         yield key, *_PLAIN
     if any(mark in provider.issuer for mark in "[]<>{} "):
-        yield key, "still has a placeholder or a blank", "put in the App ID of your provider's page"
+        yield key, "still contains a placeholder or a space", "put in the App ID of your provider's page"
 
 
 def _client_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:

@@ -35,9 +35,17 @@ def _urls(config: Config) -> Iterator[Found]:
     except ValueError:
         good = False
     if not good:
-        yield "server_url", "is no http:// or https:// URL with a host", "write it as in https://headscale.example.com"
+        yield (
+            "server_url",
+            "is not an http:// or https:// URL with a host",
+            "write it as in https://headscale.example.com",
+        )
     elif url.query or url.fragment or url.path.strip("/"):
-        yield "server_url", "has more than a host and a port", "clients ask at the root; remove what follows the host"
+        yield (
+            "server_url",
+            "has more than scheme, host and port",
+            "clients use the root of that host; remove what follows the port",
+        )
 
 
 def _addresses(config: Config) -> Iterator[Found]:
@@ -51,22 +59,26 @@ def _addresses(config: Config) -> Iterator[Found]:
     }
     for key, address in named.items():
         if address and not is_listen_address(address):
-            yield key, "is no address to listen on", "write host:port or :port"
+            yield key, "is not an address to listen on", "write host:port or :port"
     if not config.listen_addr:
         yield "listen_addr", "is empty", "write host:port"
     for proxy in config.trusted_proxies:
         try:
             network = ipaddress.ip_network(proxy, strict=False)
         except ValueError:
-            yield "trusted_proxies", "holds something that is no address or prefix", "write addresses of your proxies"
+            yield "trusted_proxies", f"contains {proxy!r}, which is not an IP address or prefix", "write IP addresses"
             continue
         if network.prefixlen == 0:
-            yield "trusted_proxies", "trusts everybody", "write the addresses of your proxies only"
+            yield "trusted_proxies", "trusts every address", "write the addresses of your proxies only"
     for text in config.metrics_allowed_networks:
         try:
             ipaddress.ip_network(text, strict=False)
         except ValueError:
-            yield "metrics_allowed_networks", "holds something that is no address or prefix", "write CIDRs"
+            yield (
+                "metrics_allowed_networks",
+                f"contains {text!r}, which is not an IP address or prefix",
+                "write prefixes, as in 10.0.0.0/8",
+            )
 
 
 def _forwarding(config: Config) -> Iterator[Found]:
@@ -93,17 +105,17 @@ def _database(config: Config) -> Iterator[Found]:
         if not config.database.postgres.name:
             yield "database.postgres.name", "is missing", "name the database"
         if config.database.postgres.ssl not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
-            yield "database.postgres.ssl", "is no sslmode", "write true, false, or an sslmode such as verify-full"
+            yield "database.postgres.ssl", "is not an sslmode", "write true, false, or an sslmode such as verify-full"
 
 
 def _tls(config: Config) -> Iterator[Found]:
     for section, pair in (("", config), ("derp.server.", config.derp.server)):
         cert, key = getattr(pair, "tls_cert_path", None), getattr(pair, "tls_key_path", None)
         if (cert is None) is not (key is None):
-            yield f"{section}tls_cert_path", "needs its key, and the key needs it", "set both or none"
+            yield f"{section}tls_cert_path", "is set without its key, or the key without it", "set both or neither"
     if config.tls_letsencrypt_hostname:
         if config.tls_cert_path is not None:
-            yield "tls_letsencrypt_hostname", "is given together with tls_cert_path", "keep one of them"
+            yield "tls_letsencrypt_hostname", "is set together with tls_cert_path", "keep one of them"
         tls_alpn = config.tls_letsencrypt_challenge_type == "TLS-ALPN-01"
         if tls_alpn and not config.listen_addr.endswith(":443"):
             yield (
@@ -114,7 +126,7 @@ def _tls(config: Config) -> Iterator[Found]:
     tls = config.services.tls
     given = [path is not None for path in (tls.ca_path, tls.cert_path, tls.key_path)]
     if any(given) and not all(given):
-        yield "services.tls", "has some of ca_path, cert_path and key_path", "set all three or none"
+        yield "services.tls", "sets only some of ca_path, cert_path and key_path", "set all three or none"
 
 
 def _limits(config: Config) -> Iterator[Found]:
@@ -144,11 +156,11 @@ def _workers(config: Config) -> Iterator[Found]:
 
 def _processes(config: Config) -> Iterator[Found]:
     if config.bus.url and not config.bus.url.startswith(("redis://", "rediss://", "unix://")):
-        yield "bus.url", "is no Redis URL", "write redis://host:6379/0, or nothing for one process"
+        yield "bus.url", "is not a Redis URL", "write redis://host:6379/0, or nothing for one process"
     for name in ("registry", "policy", "auth", "map_streamer", "derp", "gateway"):
         service: Any = getattr(config.services, name)
         if not is_listen_address(service.listen_addr) and not service.listen_addr.startswith("unix:"):
-            yield f"services.{name}.listen_addr", "is no address to listen on", "write host:port"
+            yield f"services.{name}.listen_addr", "is not an address to listen on", "write host:port"
         for address in service.addresses:
             if not address.startswith("unix:") and not is_listen_address(address):
-                yield f"services.{name}.addresses", "holds something that is no host:port", "write host:port"
+                yield f"services.{name}.addresses", f"contains {address!r}, which is not host:port", "write host:port"

@@ -13,6 +13,7 @@ import yaml
 
 from services.shared.config.errors import ConfigProblem
 from services.shared.documents.bounded import MAX_DEPTH, MAX_VALUES, DocumentError
+from services.shared.file_rights import unreadable
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -111,19 +112,16 @@ def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
     """Read a file; what cannot be read is added to the problems."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        problems.append(
-            ConfigProblem(str(path), "file", f"cannot be read: {reason}", "check the path and its permissions")
-        )
+    except (OSError, UnicodeDecodeError):
+        what, remedy = unread(path)
+        problems.append(ConfigProblem(str(path), "file", what.removeprefix(f"{path} "), remedy))
         return Tree()
     try:
         node = next(yaml.compose_all(text, Loader=yaml.SafeLoader), None)  # of several documents the first, as in Go
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        what = getattr(error, "problem", None) or "not YAML"
-        problems.append(ConfigProblem(f"{path}:{line}", "file", what, "check indentation and quotes around this line"))
+        problems.append(ConfigProblem(f"{path}:{line}", "file", *_in_words(str(getattr(error, "problem", "")))))
         return Tree()
     if node is None:
         return Tree()
@@ -136,6 +134,31 @@ def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
         problems.append(ConfigProblem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
         return Tree()
     return Tree(root.value)
+
+
+_WORDS = (
+    ("character '\\t'", "is not YAML: a tab stands where YAML wants spaces", "indent with spaces"),
+    ("cannot start any token", "is not YAML: a value begins with a reserved character", "put the value in quotes"),
+    ("unexpected end of stream", "is not YAML: a quote is opened and not closed", "close it"),
+    ("<block end>", "is not YAML: this line is indented differently from its neighbours", "indent them alike"),
+    ("mapping values are not allowed", "is not YAML: a second colon in a value", "put the value in quotes"),
+    ("could not find expected ':'", "is not YAML: a key without a colon", "write `key: value`"),
+    ("undefined alias", "is not YAML: a value begins with *", "put the value in quotes"),
+    ("',' or ']'", "is not YAML: a list is opened with [ and not closed", "close it"),
+    ("',' or '}'", "is not YAML: a mapping is opened with { and not closed", "close it"),
+)
+"""Statements and remedies by parts of libyaml's messages."""
+
+
+def _in_words(problem: str) -> tuple[str, str]:
+    """Return a statement and a remedy for a message of the YAML reader."""
+    found = next(((what, remedy) for part, what, remedy in _WORDS if part in problem), None)
+    return found or (f"is not YAML: {problem or 'unreadable'}", "check indentation and quotes around this line")
+
+
+def unread(path: Path) -> tuple[str, str]:
+    """Return why a file could not be read, and the remedy."""
+    return unreadable(path) or (f"{path} is not UTF-8 text", "save it as UTF-8")
 
 
 class _Converter:
@@ -154,7 +177,7 @@ class _Converter:
         """
         self._made += 1
         if self._made > MAX_VALUES or depth > MAX_DEPTH:
-            raise DocumentError("is larger or nested deeper than any configuration")
+            raise DocumentError("is too large or nested too deeply")
         where = f"{self._file}:{node.start_mark.line + 1}"
         if isinstance(node, yaml.MappingNode):
             return Given(self._section(node, depth), where)

@@ -42,7 +42,7 @@ def parse_truth(text: str) -> bool:
         WrongValueError: it is neither.
     """
     if text.lower() not in _TRUE | _FALSE:
-        raise WrongValueError("is not a truth value", "write true or false")
+        raise WrongValueError("is neither true nor false", "write true or false")
     return text.lower() in _TRUE
 
 

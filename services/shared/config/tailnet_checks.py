@@ -50,7 +50,7 @@ def _prefixes(config: Config) -> Iterator[Found]:
         except ValueError:
             good = False
         if not good:
-            yield key, f"is no IPv{version} prefix", f"write {DEFAULT_V4 if version == 4 else DEFAULT_V6}"
+            yield key, f"is not an IPv{version} prefix", f"write {DEFAULT_V4 if version == 4 else DEFAULT_V6}"
     if not config.prefixes.v4 and not config.prefixes.v6:
         yield "prefixes", "has neither v4 nor v6", f"set prefixes.v4 to {DEFAULT_V4}"
 
@@ -58,7 +58,7 @@ def _prefixes(config: Config) -> Iterator[Found]:
 def _dns(config: Config) -> Iterator[Found]:
     dns = config.dns
     if dns.base_domain and not _DOMAIN.match(dns.base_domain):
-        yield "dns.base_domain", "is no domain name", "write lower-case labels with dots between them"
+        yield "dns.base_domain", "is not a domain name", "write lower-case labels with dots between them"
     if dns.magic_dns and not dns.base_domain:
         yield "dns.base_domain", "is empty while dns.magic_dns is on", f"set it, as in {DEFAULT_DOMAIN}"
     if dns.base_domain and dns.base_domain == (urlsplit(config.server_url).hostname or "").lower():
@@ -70,13 +70,13 @@ def _dns(config: Config) -> Iterator[Found]:
             "add a nameserver or write dns.override_local_dns: false",
         )
     if dns.extra_records and dns.extra_records_path is not None:
-        yield "dns.extra_records_path", "is given together with dns.extra_records", "keep one of them"
+        yield "dns.extra_records_path", "is set together with dns.extra_records", "keep one of them"
 
 
 def _derp(config: Config) -> Iterator[Found]:
     server = config.derp.server
     if not server.enabled and not config.derp.urls and not config.derp.paths:
-        yield "derp", "names no relay at all", "set derp.server.enabled: true, or derp.urls, or derp.paths"
+        yield "derp", "configures no relay", "set derp.server.enabled: true, or derp.urls, or derp.paths"
     if not server.enabled:
         return
     if not server.stun_listen_addr:
@@ -91,7 +91,11 @@ def _derp(config: Config) -> Iterator[Found]:
         except ValueError:
             good = False
         if not good:
-            yield f"derp.server.{key}", f"is no IPv{version} address", "write the relay's public address, or nothing"
+            yield (
+                f"derp.server.{key}",
+                f"is not an IPv{version} address",
+                "write the relay's public address, or nothing",
+            )
 
 
 def _lifetimes(config: Config) -> Iterator[Found]:

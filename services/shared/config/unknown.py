@@ -44,7 +44,7 @@ CLOSING: frozenset[str] = frozenset(
 )
 """Keys that restrict access: ignoring a misspelt one would open it."""
 
-IGNORED = "is no key of this server, and is ignored"
+IGNORED = "is not a key of this server, and is ignored"
 
 _LONG = 9
 """Letters of a name from which on two slips are still surely a slip."""

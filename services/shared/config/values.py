@@ -194,7 +194,7 @@ class SectionReader:
         text = str(metadata.get("same", {}).get(text, text))
         chosen = next((choice for choice in choices if choice.lower() == text), None)
         if chosen is None:
-            raise WrongValueError("has no such choice", "write one of " + ", ".join(filter(None, choices)))
+            raise WrongValueError("is not a known value", "write one of " + ", ".join(filter(None, choices)))
         return chosen
 
     def _text(self, scalar: Scalar, metadata: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ _SQLITE = (
     ("unable to open", "{name} cannot be opened: check owner and mode of the file and its folder"),
     ("database is locked", "{name} is locked by another process: end whatever else has it open"),
     ("database disk image is malformed", "{name} is damaged: stop the server, and restore a backup"),
-    ("file is not a database", "{name} is damaged or is no SQLite database: restore a backup"),
+    ("file is not a database", "{name} is damaged or is not a SQLite database: restore a backup"),
 )
 """Prefixes of SQLite's messages. SQLite reports wrong statements by the same class; those are not listed."""
 

@@ -162,7 +162,8 @@ async def wait_until_reachable(engine: AsyncEngine) -> None:
             if not _is_starting(error) or asyncio.get_running_loop().time() > deadline:
                 reason = error.orig if isinstance(error, DBAPIError) else error
                 raise DatabaseUnavailableError(f"database {engine.url.database}: {reason}") from error
-            log.warning("database not ready yet", error=type(error).__name__)
+            where = f"{engine.url.host}:{engine.url.port}"
+            log.warning("database not ready yet", address=where, error=type(error).__name__)
         await asyncio.sleep(1)
 
 

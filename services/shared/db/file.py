@@ -30,7 +30,12 @@ _held: set[tuple[Path, str]] = set()
 
 
 class DatabaseInUseError(OSError):
-    """Another server uses the SQLite file."""
+    """Another server uses the SQLite file; `what` and `remedy` are its text in parts."""
+
+    def __init__(self, path: Path, process: str) -> None:
+        self.what = f"{path} is in use by another server (process {process or 'unknown'})"
+        self.remedy = "stop that server, or give this one a path of its own"
+        super().__init__(f"database.sqlite.path: {self.what}; {self.remedy}")
 
 
 def prepare(path: Path) -> None:
@@ -65,7 +70,7 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
     lock = Path(f"{path.absolute()}.lock")
     taken = [(lock, service) for service in sorted(services)]
     if any(one in _held for one in taken):  # before the file is opened: to close it would drop the locks on it
-        raise DatabaseInUseError(_in_use(path, str(os.getpid())))
+        raise DatabaseInUseError(path, str(os.getpid()))
     _create(lock)
     descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, PRIVATE_FILE)
     try:
@@ -74,7 +79,7 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
                 fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _BYTES[service])
             except OSError:
                 other = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-                raise DatabaseInUseError(_in_use(path, other)) from None
+                raise DatabaseInUseError(path, other) from None
         if not path.exists() and os.fstat(descriptor).st_size:
             log.warning("the database file is gone, an empty one is made", path=str(path))
         os.ftruncate(descriptor, 0)
@@ -109,13 +114,6 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-
-
-def _in_use(path: Path, process: str) -> str:
-    return (
-        f"database.sqlite.path: another server (process {process or 'unknown'}) uses {path}; "
-        "stop it, or give this one a path of its own"
-    )
 
 
 class OpenedFile:

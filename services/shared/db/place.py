@@ -20,6 +20,11 @@ _MOST_NAME = 63
 """Bytes of a name in PostgreSQL, which cuts longer ones without a word (NAMEDATALEN - 1)."""
 
 
+def key_of(database: DatabaseConfig) -> str:
+    """Return the key that names a database in the configuration."""
+    return "database.postgres.name" if database.type == "postgres" else "database.sqlite.path"
+
+
 class RefusedDatabaseError(Exception):
     """The configured database is not ours to use; `remedy` says what to type."""
 

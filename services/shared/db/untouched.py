@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.engine import AsyncConnection
+from services.shared.file_rights import unreadable
 
 Row = Mapping[str, object]
 
@@ -260,8 +261,7 @@ def _sqlite(config: SqliteConfig, journal: bool) -> Iterator[_SqliteSource]:
     except OSError:
         readable = False
     if not readable:
-        what = "is a folder" if path.is_dir() else "cannot be read" if path.exists() else "does not exist"
-        raise UntouchedError(f"{path} {what}", "check the path, and that this user may read the file")
+        raise UntouchedError(*(unreadable(path) or (f"{path} cannot be read", "name a file")))
     with contextlib.ExitStack() as stack:
         place = path
         if journal and _has_journal(path):
@@ -307,7 +307,7 @@ def _copied(path: Path, folder: Path) -> Path:
 def _explain(error: sqlite3.Error, name: str) -> UntouchedError:
     text_ = str(error)
     if "not a database" in text_:
-        return UntouchedError(f"{name} is no SQLite database", "check the path (database.sqlite.path, or --from)")
+        return UntouchedError(f"{name} is not a SQLite database", "check the path (database.sqlite.path, or --from)")
     if "locked" in text_:
         return UntouchedError(f"{name} is locked by another process", "stop the server that uses it, then try again")
     if "malformed" in text_:

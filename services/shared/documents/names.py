@@ -30,7 +30,7 @@ def domain_name(text: str) -> str:
     if len(plain) > _MAX_NAME:
         raise ValueError(f"is longer than {_MAX_NAME} characters")
     if not all(map(_LABEL.match, plain.split("."))):
-        raise ValueError("is no domain name")
+        raise ValueError("is not a domain name")
     return plain
 
 
@@ -72,7 +72,7 @@ def _a_labels(text: str) -> str:
     try:
         return idna.encode(text, uts46=True).decode("ascii")
     except idna.IDNAError:
-        raise ValueError("is no domain name") from None
+        raise ValueError("is not a domain name") from None
 
 
 def _has_host(url: str) -> bool:

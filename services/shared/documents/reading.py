@@ -8,6 +8,7 @@ from services.shared.documents.bounded import MAX_BYTES, DocumentError, Document
 from services.shared.documents.derp_map import DerpMap, check_derp_map
 from services.shared.documents.dns_records import Record, check_records
 from services.shared.documents.fetching import fetch
+from services.shared.file_rights import reason_of
 
 
 def read_file(path: Path) -> bytes:
@@ -20,7 +21,7 @@ def read_file(path: Path) -> bytes:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise DocumentError(f"cannot be read: {error.strerror or error}") from None
+        raise DocumentError(f"cannot be read: {reason_of(error)}") from None
     if len(data) > MAX_BYTES:
         raise DocumentError(f"is larger than {MAX_BYTES >> 20} MiB")
     return data

@@ -21,8 +21,8 @@ from services.shared.config.reach_checks import serves_tls
 from services.shared.config.relay_place import relay_place
 from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
+from services.shared.file_rights import exists, unreadable, unwritable_file, unwritable_folder
 from services.shared.keys import KeyFormatError, PrivateKey
-from services.shared.preflight.paths import exists, unreadable, unwritable_file, unwritable_folder
 from services.shared.preflight.ports import overlaps, unbindable
 
 ALL = frozenset(("policy", "registry", "auth", "map_streamer", "derp", "gateway"))
@@ -161,7 +161,7 @@ def _database(found: _Inspection) -> None:
         return
     if exists(path) and path.stat().st_size and not _is_sqlite(path):
         remedy = "name another file, or restore it from a backup"
-        found.problem("database.sqlite.path", f"{path} is no SQLite database", remedy)
+        found.problem("database.sqlite.path", f"{path} is not a SQLite database", remedy)
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -216,7 +216,7 @@ def _documents(found: _Inspection) -> None:
     for key, what, remedy in failed:
         (found.warning if usable else found.problem)(key, what, remedy)
     if not usable and not failed:
-        found.problem("derp.paths", "holds no relay that clients can use", "set derp.server.enabled: true")
+        found.problem("derp.paths", "configure no relay that clients can use", "set derp.server.enabled: true")
 
 
 def _internal_tls(found: _Inspection) -> None:
@@ -236,8 +236,8 @@ def _private_key(found: _Inspection, key: str, path: Path) -> None:
     try:
         PrivateKey.parse(path.read_text("ascii"))
     except (KeyFormatError, UnicodeDecodeError, OSError):
-        remedy = "restore it from a backup; clients must log in again if a new one is made"
-        found.problem(key, f"{path} does not hold a private key (privkey: and 64 hex digits)", remedy)
+        remedy = "restore it from a backup, or remove it to make a new one; clients must then log in again"
+        found.problem(key, f"{path} does not contain a private key (privkey: and 64 hex digits)", remedy)
 
 
 def _socket(found: _Inspection, path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+_LOCAL = "write an IP address of this machine, or :PORT for all"
 _ALL_HOSTS = ("", "0.0.0.0", "[::]")  # noqa: S104  compared, not bound
 
 
@@ -16,7 +17,10 @@ def unbindable(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> tu
             host.strip("[]") or None, int(port), type=kind, flags=socket.AI_PASSIVE
         )[0]
     except OSError:
-        return f"{address} names no address of this machine", "write an IP address of this machine, or :PORT for all"
+        return (
+            f"{address} does not resolve to an address of this machine",
+            _LOCAL,
+        )
     with socket.socket(family, kind) as probe:
         if kind == socket.SOCK_STREAM:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -49,5 +53,8 @@ def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str
             what = f"{address} needs the right to ports below 1024"
             return what, "give the process CAP_NET_BIND_SERVICE, or choose a higher port"
         case errno.EADDRNOTAVAIL:
-            return f"{address} is no address of this machine", "write an IP address of this machine, or :PORT for all"
+            return (
+                f"{address} is not an address of this machine",
+                _LOCAL,
+            )
     return f"{address} cannot be listened on: {(error.strerror or str(error)).lower()}", "choose another address"

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 import grpc.aio
 
 from services.shared.bus import Bus, MemoryBus, connect_bus
-from services.shared.config import Config, ConfigError, load
+from services.shared.config import Config, ConfigError, ConfigProblem, load
 from services.shared.config.stack import check_stack
-from services.shared.db.file import hold
-from services.shared.db.place import RefusedDatabaseError, place_of
+from services.shared.db.file import DatabaseInUseError, hold
+from services.shared.db.place import RefusedDatabaseError, key_of, place_of
 from services.shared.net.handover import Handovers
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
@@ -114,28 +114,43 @@ def run(
     name = "embedded" if together else "-".join(builds)
     telemetry = start_telemetry(config, name, version=built().version)
     command = command_line(config.source)
-    for warning in config.warnings:
-        log.warning("configuration", warning=respelled(warning, command))
+    for line in config.warnings:
+        warning, _, remedy = respelled(line, command).partition(" — ")
+        log.warning("configuration", warning=warning, remedy=remedy)
     try:
-        if config.database.type == "sqlite" and _KEEPERS & builds.keys():
-            # Before anything else: whose database it is explains all other trouble. The inspection names rights.
-            with contextlib.suppress(PermissionError):
-                asyncio.run(place_of(config))
         _inspect(config, builds, together)
         serve = embedded if together else alone
         again = read or (lambda: load(config.source, os.environ))
         _run_in_loop(_live(serve(config, builds, telemetry, None, again), ",".join(builds), lifeline))
     except ConfigError as error:
         log_problems(error, command)
-    except RefusedDatabaseError as error:
-        log.error("cannot start", reason=respelled(str(error), command))
+    except (RefusedDatabaseError, DatabaseInUseError) as error:
+        log_problems(ConfigError([_problem(config, key_of(config.database), error.what, error.remedy)]), command)
     except OSError as error:
         log.error("cannot start", reason=_error_text(error))
-    except Exception:
-        log.exception("cannot start")
+    except Exception as error:
+        if (fault := _database_fault(error)) is None:
+            log.exception("cannot start")
+        else:
+            key = key_of(config.database)
+            log_problems(ConfigError([_problem(config, key, fault, "headscale db check examines it")]), command)
     else:
         return 0
     return 1
+
+
+def _problem(config: Config, key: str, what: str, remedy: str) -> ConfigProblem:
+    return ConfigProblem(config.places.get(key) or str(config.source or "configuration"), key, what, remedy)
+
+
+def _database_fault(error: BaseException | None) -> str | None:
+    """Return what the database answered where that is the cause of an error; its first line has no values of rows."""
+    while error is not None:
+        answer = getattr(error, "orig", None)  # of SQLAlchemy's DBAPIError
+        if isinstance(answer, Exception):
+            return f"the database failed: {str(answer).splitlines()[0]}"
+        error = error.__cause__
+    return None
 
 
 def _inspect(config: Config, names: Iterable[str], together: bool) -> None:
@@ -148,6 +163,9 @@ def _inspect(config: Config, names: Iterable[str], together: bool) -> None:
 
     # The ports of a worker are shared with its siblings, so its supervisor has tried them.
     report = inspect(config, set(names), together=together, ports=config.gateway.worker == 0)
+    wrong = {one.key for one in report.problems}
+    if config.database.type == "sqlite" and _KEEPERS & set(names) and key_of(config.database) not in wrong:
+        asyncio.run(place_of(config))  # whose database it is explains all other trouble
     for one in report.warnings:
         log.warning("configuration", where=one.where, key=one.key, warning=one.what, remedy=one.remedy)
     if report.problems:
@@ -299,16 +317,21 @@ async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitSt
     Raises:
         DatabaseInUseError: another server uses it.
         RefusedDatabaseError: it is something else.
-        DatabaseUnavailableError: it cannot be reached.
+        ConfigError: it cannot be reached, or does not let us in.
     """
     if not _KEEPERS & builds.keys():
         return config
-    from services.shared.db.database import create_engine, wait_until_reachable
+    from services.shared.db.database import DatabaseUnavailableError, create_engine, wait_until_reachable
 
     if config.database.type == "postgres":
         engine = create_engine(config.database)
         try:
             await wait_until_reachable(engine)
+        except DatabaseUnavailableError as error:
+            from services.shared.preflight.database import refusal_of  # late: it explains, and few starts need that
+
+            found = refusal_of(config.database.postgres, error.__cause__)
+            raise ConfigError([_problem(config, *found)]) from None
         finally:
             await engine.dispose()
     placed = await place_of(config)

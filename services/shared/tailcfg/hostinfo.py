@@ -152,7 +152,7 @@ def _tristate(fields: JsonFields, name: str) -> bool | None:
     if value in (None, "", "unset"):
         return None
     if not isinstance(value, bool):
-        raise fields.wrong(name, "is not a truth value")
+        raise fields.wrong(name, "is neither true nor false")
     return value
 
 

@@ -50,7 +50,7 @@ async def test_an_address_of_relays_that_is_none_is_left_out(tmp_path: Path, url
         f"server_url: http://127.0.0.1:8080\nstate_dir: .\nderp: {{server: {{enabled: false}}, urls: ['{url}']}}\n"
     )
     answer = await Shell(tmp_path)("-c", "config.yaml", "configtest")
-    assert answer.status == 1 and "names no relay at all" in answer.err
+    assert answer.status == 1 and "configures no relay" in answer.err
     assert f'derp.urls has "{url}"' in answer.err and "derp.paths" in answer.err
 
 

@@ -27,7 +27,7 @@ TAKEN: dict[str, tuple[str, ...]] = {
 REFUSED: dict[str, tuple[int, str, str]] = {
     "32-configtest-http-issuer": (7, "oidc.issuer", "is http:// on another host"),
     "33-configtest-secret-file": (7, "oidc.client_secret_path", "${NOWHERE}/oidc cannot be read: it does not exist"),
-    "35-configtest-noise-key": (3, "noise.private_key_path", "does not hold a private key"),
+    "35-configtest-noise-key": (3, "noise.private_key_path", "does not contain a private key"),
     "36-configtest-policy-file": (7, "policy.path", "object is not closed (line 1, column 1)"),
     "46-derp-no-usable-source": (7, "derp.paths", "/nonexistent/derp.yaml cannot be read"),
 }

@@ -33,7 +33,7 @@ async def test_a_provider_that_must_answer_and_does_not_ends_the_start(
 ) -> None:
     monkeypatch.setattr(discovery_loop, "FIRST_PAUSE", 0.001)
     lab.provider.answers = {"openid-configuration": (503, {}, b"")}
-    with pytest.raises(ConfigError, match=r"oidc\.issuer: cannot be used: .* answers with 503"):
+    with pytest.raises(ConfigError, match=r"oidc\.issuer: http\S+ cannot be used: .* answers with 503"):
         await lab.begin()
 
 

@@ -212,14 +212,14 @@ def test_configtest_passes_with_warnings_unless_it_is_strict_and_opens_what_is_n
     file.write_text(fine + "users: [a]\n")
     assert headscale("configtest", folder=tmp_path).returncode == 0
     done = headscale("configtest", "--strict", folder=tmp_path)
-    assert done.returncode == 1 and "warning: " in done.stderr and "users is no key of this server" in done.stderr
+    assert done.returncode == 1 and "warning: " in done.stderr and "users is not a key of this server" in done.stderr
     (tmp_path / "acl.hujson").write_text('{"acls": [')
     file.write_text(fine + "policy: {path: acl.hujson}\n")
     done = headscale("configtest", folder=tmp_path)
     assert done.returncode == 1 and "policy.path: " in done.stderr and "(line 1" in done.stderr
     file.write_text(fine + "database: {type: postgres, postgres: {host: 127.0.0.1, port: 9, name: hs}}\n")
     done = headscale("configtest", folder=tmp_path)
-    assert done.returncode == 1 and "database.postgres.host: 127.0.0.1:9 does not answer" in done.stderr
+    assert done.returncode == 1 and "database.postgres.host: PostgreSQL at 127.0.0.1:9 does not answer" in done.stderr
     assert not (tmp_path / "state").exists()
 
 

@@ -265,7 +265,7 @@ def test_users_are_named_as_the_old_key_says(tmp_path: Path, oidc: dict[str, Any
 
 
 def test_an_old_key_that_is_no_truth_value_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"oidc.strip_email_domain: is not a truth value"):
+    with pytest.raises(ConfigError, match=r"oidc.strip_email_domain: is neither true nor false"):
         from_file(tmp_path, {"oidc.strip_email_domain": "maybe"})
 
 

@@ -97,10 +97,10 @@ def test_the_file_of_the_guide_starts(tmp_path: Path) -> None:
 def test_every_wrong_line_is_named_at_once(tmp_path: Path) -> None:
     text = SMALL + "gateway: {wokers: 1}\nlog:\n  level: loud\nnode:\n  expiry: 90\ndns:\n  magic_dns: maybe\n"
     assert problems_of(tmp_path, text) == [
-        "config.yaml:4: log.level: has no such choice — "
+        "config.yaml:4: log.level: is not a known value — "
         "write one of panic, fatal, error, warn, info, debug, trace, disabled",
         "config.yaml:6: node.expiry: is not a duration — write a number with a unit, as in 90s, 3h or 180d",
-        "config.yaml:8: dns.magic_dns: is not a truth value — write true or false",
+        "config.yaml:8: dns.magic_dns: is neither true nor false — write true or false",
         "config.yaml:2: gateway.wokers: no such key — did you mean `gateway.workers`?",
     ]
 

@@ -142,7 +142,7 @@ def test_every_key_of_a_provider_is_a_key_of_oidc() -> None:
     "issuer", ["idp.example", "https://", "https://idp.example:x", "https://[::1", "ftp://a.example"]
 )
 def test_an_issuer_that_is_no_address_is_refused(tmp_path: Path, issuer: str) -> None:
-    with pytest.raises(ConfigError, match=r"oidc\.issuer: is no https:// URL"):
+    with pytest.raises(ConfigError, match=r"oidc\.issuer: is not an https:// URL"):
         from_file(tmp_path, {"oidc.issuer": issuer, "oidc.client_id": "c", "oidc.client_secret": "s"})
 
 

@@ -64,7 +64,7 @@ def test_a_key_that_headscale_ignores_is_ignored_with_a_warning(
     (warning,) = from_file(tmp_path, flat).warnings
     where, _, said = warning.partition(f": {key} ")
     assert where.startswith(f"{tmp_path}/config.yaml:")
-    assert said == "is no key of this server, and is ignored" + (f" — {hint}" if hint else "")
+    assert said == "is not a key of this server, and is ignored" + (f" — {hint}" if hint else "")
 
 
 @pytest.mark.parametrize(("flat", "key", "hint"), REFUSED, ids=[key for _, key, _ in REFUSED])

@@ -54,7 +54,7 @@ TAKEN: list[tuple[dict[str, Any], str, Any, str | None]] = [
     ({"grpc_listen_addr": "a:HTTP"}, "grpc_listen_addr", "a:80", None),
     ({"dns.base_domain": "Tail.Bücher.example."}, "dns.base_domain", "tail.xn--bcher-kva.example", None),
     ({"dns.search_domains": ["Corp.Example", "corp.example."]}, "dns.search_domains", ("corp.example",), None),
-    ({"dns.search_domains": ["a b"]}, "dns.search_domains", (), '"a b", which is no domain name — it is left out'),
+    ({"dns.search_domains": ["a b"]}, "dns.search_domains", (), '"a b", which is not a domain name — it is left out'),
     (
         {"dns.nameservers.split": {"Foo.Example": ["100.64.9.9"], "foo.example.": ["100.64.9.8"]}},
         "dns.nameservers.split", {"foo.example": ("100.64.9.9", "100.64.9.8")}, None,
@@ -130,5 +130,5 @@ def test_merged_mappings_are_read_and_bombs_are_refused(tmp_path: Path) -> None:
     layers = "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))
     for text in (f"a0: &a0 [x]\n{layers}\n", "a: &a [*a]\n", "a: " + "[" * 200 + "]" * 200):
         file.write_text(text)
-        with pytest.raises(ValueError, match=r"larger or nested deeper|cannot be read"):
+        with pytest.raises(ValueError, match=r"too large or nested too deeply|cannot be read"):
             load(file, {})

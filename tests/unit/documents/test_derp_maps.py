@@ -75,7 +75,7 @@ def test_what_is_no_derp_map_is_refused_whole(document: object, reason: str) -> 
         (with_region(Nodes=[NODE, NODE]), "region 900, node 2 has the Name 900a of another node"),
         (with_node(RegionID=7), "region 900, node 1 has the RegionID 7"),
         (with_node(HostName=""), "region 900, node 1 has no HostName"),
-        (with_node(HostName="a b"), "region 900, node 1 has a HostName that is no domain name"),
+        (with_node(HostName="a b"), "region 900, node 1 has a HostName that is not a domain name"),
         (with_node(DERPPort="443"), "region 900, node 1 has a DERPPort that is not a port from 0 to 65535"),
         (with_node(STUNPort=-2), "region 900, node 1 has a STUNPort that is not a port from -1 to 65535"),
         (with_node(STUNPort=1.5), "region 900, node 1 has a STUNPort that is not a port from -1 to 65535"),

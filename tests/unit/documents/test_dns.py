@@ -29,12 +29,12 @@ def test_names_are_lower_case_and_a_labels(text: str, name: str) -> None:
         ("", "is empty"),
         (".", "is empty"),
         ("*.example", "has a wildcard"),
-        ("a..b", "is no domain name"),
-        ("a b", "is no domain name"),
-        ("-a.example", "is no domain name"),
-        ("a" * 64, "is no domain name"),
+        ("a..b", "is not a domain name"),
+        ("a b", "is not a domain name"),
+        ("-a.example", "is not a domain name"),
+        ("a" * 64, "is not a domain name"),
         (".".join(["a" * 60] * 5), "is longer than 253 characters"),
-        ("\u202ea.example", "is no domain name"),
+        ("\u202ea.example", "is not a domain name"),
     ],
 )
 def test_what_is_no_name_says_why(text: str, reason: str) -> None:

@@ -90,18 +90,18 @@ Make = Callable[[Path], object]
 PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     "noise key": (
         lambda here: (here / "n.key").write_text("hello"), {"noise.private_key_path": "n.key"},
-        "noise.private_key_path: HERE/n.key does not hold a private key (privkey: and 64 hex digits) — "
-        "restore it from a backup; clients must log in again if a new one is made",
+        "noise.private_key_path: HERE/n.key does not contain a private key (privkey: and 64 hex digits) — "
+        "restore it from a backup, or remove it to make a new one; clients must then log in again",
     ),
     "relay key": (
         lambda here: (here / "d.key").write_bytes(b"\xff"), {"derp.server.private_key_path": "d.key"},
-        "derp.server.private_key_path: HERE/d.key does not hold a private key (privkey: and 64 hex digits) — "
-        "restore it from a backup; clients must log in again if a new one is made",
+        "derp.server.private_key_path: HERE/d.key does not contain a private key (privkey: and 64 hex digits) — "
+        "restore it from a backup, or remove it to make a new one; clients must then log in again",
     ),
     "secret that is not there": (
         lambda here: None,
         {"oidc.issuer": "https://i", "oidc.client_id": "c", "oidc.client_secret_path": "secret"},
-        "oidc.client_secret_path: HERE/secret cannot be read: it does not exist — correct the path, or make the file",
+        "oidc.client_secret_path: HERE/secret cannot be read: it does not exist — correct the path, or create the file",
     ),
     "secret that is empty": (
         lambda here: (here / "secret").touch(),
@@ -115,23 +115,23 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     ),
     "certificate that is not there": (
         lambda here: None, {"tls_cert_path": "c", "tls_key_path": "k"},
-        "tls_cert_path: HERE/c cannot be read: it does not exist — correct the path, or make the file",
+        "tls_cert_path: HERE/c cannot be read: it does not exist — correct the path, or create the file",
     ),
     "no certificate": (
         lambda here: ((here / "c").write_text("x"), (here / "k").touch()), {"tls_cert_path": "c", "tls_key_path": "k"},
-        "tls_cert_path: HERE/c holds no certificate in PEM form — "
+        "tls_cert_path: HERE/c contains no certificate in PEM form — "
         "name a file of PEM certificates, the server's own first",
     ),
     "no key": (
         lambda here: (pair(here, "a", "a.example"), (here / "k").write_text("x")),
         {"tls_cert_path": "a.crt", "tls_key_path": "k"},
-        "tls_key_path: HERE/k holds no private key in PEM form — name the file of the private key",
+        "tls_key_path: HERE/k contains no private key in PEM form — name the file of the private key",
     ),
     "key with a passphrase": (
         lambda here: pair(here, "a", "a.example", password=b"x"),
         {"derp.server.tls_cert_path": "a.crt", "derp.server.tls_key_path": "a.key"},
         "derp.server.tls_key_path: HERE/a.key is encrypted with a passphrase — "
-        "write it without: openssl pkey -in OLD -out NEW",
+        "remove the passphrase: openssl pkey -in OLD -out NEW",
     ),
     "key of another certificate": (
         lambda here: (pair(here, "a", "a.example"), pair(here, "b", "a.example")),
@@ -142,11 +142,11 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     "no authority": (
         lambda here: pair(here, "a", "a.example"),
         {"services.tls": {"ca_path": "ca", "cert_path": "a.crt", "key_path": "a.key"}},
-        "services.tls.ca_path: HERE/ca cannot be read: it does not exist — correct the path, or make the file",
+        "services.tls.ca_path: HERE/ca cannot be read: it does not exist — correct the path, or create the file",
     ),
     "another database": (
         lambda here: (here / "db").write_text("not a database at all"), {"database.sqlite.path": "db"},
-        "database.sqlite.path: HERE/db is no SQLite database — name another file, or restore it from a backup",
+        "database.sqlite.path: HERE/db is not a SQLite database — name another file, or restore it from a backup",
     ),
     "a folder for the database": (
         lambda here: (here / "db").mkdir(), {"database.sqlite.path": "db"},
@@ -154,7 +154,7 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     ),
     "a file for a folder": (
         lambda here: (here / "f").touch(), {"database.sqlite.path": "f/db"},
-        "database.sqlite.path: HERE/f is no folder — name another place",
+        "database.sqlite.path: HERE/f is not a folder — choose another folder",
     ),
     "no socket": (
         lambda here: (here / "s").touch(), {"unix_socket": "s"},
@@ -171,7 +171,7 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     ),
     "no relay at all": (
         lambda here: None, {"derp.server.enabled": False, "derp.paths": ["d"]},
-        "derp.paths: HERE/d cannot be read: No such file or directory — "
+        "derp.paths: HERE/d cannot be read: it does not exist — "
         "correct the file, or remove it from the list",
     ),
     "only relays that are unusable": (
@@ -182,7 +182,7 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
     "only regions that are taken away": (
         lambda here: (here / "d").write_text("regions: {900: null}"),
         {"derp.server.enabled": False, "derp.paths": ["d"]},
-        "derp.paths: holds no relay that clients can use — set derp.server.enabled: true",
+        "derp.paths: configure no relay that clients can use — set derp.server.enabled: true",
     ),
 }  # fmt: skip
 WARNINGS: dict[str, tuple[Make, dict[str, Any], str]] = {
@@ -199,7 +199,7 @@ WARNINGS: dict[str, tuple[Make, dict[str, Any], str]] = {
     "policy that is not there": (
         lambda here: None, {"policy.path": "p"},
         "policy.path: HERE/p cannot be read: it does not exist; nothing is allowed until it can — "
-        "correct the path, or make the file",
+        "correct the path, or create the file",
     ),
     "record that is unusable": (
         lambda here: (here / "r").write_text('[{"name": "a.b", "type": "TXT", "value": "x"}]'),
@@ -253,7 +253,7 @@ def test_folders_and_files_that_another_user_owns_are_named_with_owner_mode_and_
     assert problems == [
         f"noise.private_key_path: HERE/state cannot be written by uid {STRANGER} (owner root:root, mode 0755) — "
         f"{here}/state, or run as its owner",
-        f"unix_socket: HERE/run cannot be made by uid {STRANGER} (HERE: owner root:root, mode 0755) — "
+        f"unix_socket: HERE/run cannot be created by uid {STRANGER} (HERE: owner root:root, mode 0755) — "
         f"{here}, or run as its owner",
         f"derp.server.private_key_path: HERE/closed cannot be written by uid {STRANGER} (owner root:root, mode 0700) — "
         f"{here}/closed, or run as its owner",
@@ -262,7 +262,7 @@ def test_folders_and_files_that_another_user_owns_are_named_with_owner_mode_and_
         f"database.sqlite.path: HERE/state cannot be written by uid {STRANGER} (owner root:root, mode 0755) — "
         f"{here}/state, or run as its owner",
         f"oidc.client_secret_path: HERE/secret cannot be read by uid {STRANGER} (owner root:root, mode 0600) — "
-        f"{here}/secret, or chmod o+r HERE/secret",
+        f"{here}/secret, or run as its owner",
         f"oidc.ca_path: HERE/closed/ca cannot be reached: uid {STRANGER} may not enter HERE/closed "
         f"(owner root:root, mode 0700) — {here}/closed, or chmod o+x HERE/closed",
     ]
@@ -336,7 +336,7 @@ def test_two_keys_with_one_address_are_named(folder: Path) -> None:
             13,
             "a:80 needs the right to ports below 1024 — give the process CAP_NET_BIND_SERVICE, or choose a higher port",
         ),
-        (99, "a:80 is no address of this machine — write an IP address of this machine, or :PORT for all"),
+        (99, "a:80 is not an address of this machine — write an IP address of this machine, or :PORT for all"),
         (12, "a:80 cannot be listened on: cannot allocate memory — choose another address"),
     ],
 )
@@ -347,8 +347,8 @@ def test_why_an_address_cannot_be_bound_is_said_in_words(number: int, said: str)
 
 def test_addresses_of_other_machines_and_names_without_one_are_refused() -> None:
     other, unknown = unbindable("192.0.2.1:0"), unbindable("nowhere.invalid:80")
-    assert other is not None and other[0] == "192.0.2.1:0 is no address of this machine"
-    assert unknown is not None and unknown[0] == "nowhere.invalid:80 names no address of this machine"
+    assert other is not None and other[0] == "192.0.2.1:0 is not an address of this machine"
+    assert unknown is not None and unknown[0] == "nowhere.invalid:80 does not resolve to an address of this machine"
     assert unbindable("127.0.0.1:0") is None and unbindable(":0") is None and unbindable("[::1]:0") is None
 
 
@@ -361,7 +361,7 @@ def test_a_relay_that_is_off_and_ports_of_other_processes_are_not_looked_at(fold
 
 
 UNSEEN = {
-    "is on a read-only file system", "mount it writable, or name another place",
+    "is on a read-only file system", "mount it writable, or choose another folder",
     "cannot be used for TLS:", "make a certificate with a key of 2048 bits RSA, or ECDSA P-256",
 }  # fmt: skip
 """What needs another file system, or an OpenSSL that refuses more than ours."""
@@ -388,6 +388,6 @@ def expected() -> str:
 
 def test_no_message_lacks_a_test() -> None:
     wanted = expected()
-    modules = [PREFLIGHT / f"{name}.py" for name in ("inspection", "paths", "ports")]
+    modules = [PREFLIGHT / "inspection.py", PREFLIGHT / "ports.py", PREFLIGHT.parent / "file_rights.py"]
     texts = [text for module in (*modules, Path(pairs.__file__)) for text in literals(module)]
     assert [text for text in texts if text not in wanted and text not in UNSEEN] == []

@@ -17,26 +17,23 @@ def unreadable(path: Path) -> tuple[str, str] | None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        return f"{path} cannot be read: {_reason(error)}", "correct the path, or make the file"
+        return f"{path} cannot be read: {reason_of(error)}", "correct the path, or create the file"
     if stat.S_ISDIR(mode):
         return f"{path} is a folder", "name the file in it"
     if not _may(path, os.R_OK):
-        return f"{path} cannot be read by {_who()} ({_owned(path)})", _grant(path, "r")
+        return f"{path} cannot be read by {_who()} ({_owned(path)})", _grant(path)
     return None
 
 
 def unwritable_folder(folder: Path) -> tuple[str, str] | None:
     """Why files cannot be made in a folder, which may have to be made first, and the remedy; None where they can."""
     existing = next((each for each in (folder, *folder.parents) if exists(each)), Path("/"))
-    blocked = _closed_parent(existing)
-    if blocked is not None:
-        return f"{folder} cannot be reached: {_who()} may not enter {blocked} ({_owned(blocked)})", _grant(blocked, "x")
     if not existing.is_dir():
-        return f"{existing} is no folder", "name another place"
+        return f"{existing} is not a folder", "choose another folder"
     if _is_read_only(existing):
-        return f"{existing} is on a read-only file system", "mount it writable, or name another place"
+        return f"{existing} is on a read-only file system", "mount it writable, or choose another folder"
     if not _may(existing, os.W_OK | os.X_OK):
-        what = "cannot be written" if existing == folder else "cannot be made"
+        what = "cannot be written" if existing == folder else "cannot be created"
         at = "" if existing == folder else f" {existing}:"
         remedy = f"chown {os.geteuid()} {existing}, or run as its owner"
         return f"{folder} {what} by {_who()} ({at.strip()}{' ' if at else ''}{_owned(existing)})", remedy
@@ -100,9 +97,11 @@ def _group(number: int) -> str:
         return str(number)
 
 
-def _grant(path: Path, right: str) -> str:
-    return f"chown {os.geteuid()} {path}, or chmod o+{right} {path}"
+def _grant(path: Path, right: str = "") -> str:
+    """Return the remedy. Files are not opened to everybody, because most of them hold secrets."""
+    return f"chown {os.geteuid()} {path}, or " + (f"chmod o+{right} {path}" if right else "run as its owner")
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Return the reason of a failed access in words."""
     return "it does not exist" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()

@@ -86,7 +86,7 @@ def _forwarding(config: Config) -> Iterator[Found]:
     if not relay:
         return
     if not is_listen_address(relay) or relay.startswith(":") or relay.endswith(":0"):
-        yield "gateway.relay_address", "is no address to connect to", "write host:port, as in derp:8081"
+        yield "gateway.relay_address", "is not an address to connect to", "write host:port, as in derp:8081"
     elif not config.derp.server.http_listen_addr:
         remedy = "write where the relay listens, as in 0.0.0.0:8081"
         yield "derp.server.http_listen_addr", "is empty, and gateway.relay_address passes connections on", remedy

@@ -292,6 +292,8 @@ ROWS: dict[str, Row] = {
             "bus.url": "localhost",
         }
     ),
+    "an address to connect to": Row({"gateway.relay_address": "derp"}),
+    "a relay elsewhere": Row({"gateway.relay_address": "derp:8081"}),
     "no server_url": Row({"server_url": None}),
     "a server_url with a path": Row({"server_url": "https://hs.example.com/vpn"}),
     "tailnet": Row(

@@ -94,6 +94,7 @@ def shown(output: str, place: Place) -> str:
     text = re.sub(rf"\b{os.getpid()}\b", "{pid}", text)
     text = text.replace(str(Path(sys.executable).with_name("headscale")), "{headscale}")
     text = re.sub(r"(?m)^\d{4}-\S+Z (INFO|WARN|ERROR) ", r"\1 ", text)
+    text = re.sub(r"known up to \d+", "known up to {version}", text)
     return re.sub(r"(?m) logger=\S+$", "", text).rstrip("\n")
 
 
@@ -176,6 +177,8 @@ ELSEWHERE = {
     "it is left out": "a warning",
     "no name": "a warning",
     "environment {}: no such key": "a warning",
+    "{}: {} is a section — write {}.enabled: {}": "a warning",
+    "{}: {} is a section, and false for it is ignored — remove it": "a warning",
     "provider close": "the name of a task",
     "unexpected end of stream": _YAML,
     "<block end>": _YAML,

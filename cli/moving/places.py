@@ -15,7 +15,7 @@ from services.shared.config.model import Config, DatabaseConfig, PostgresConfig
 from services.shared.db.contents import recognise
 from services.shared.db.file import hold
 from services.shared.db.place import BESIDE, beside, check, named, place_of
-from services.shared.db.recognition import OUR_SERVICES, Kind, Verdict
+from services.shared.db.recognition import OUR_SERVICES, DatabaseVerdict, Kind
 from services.shared.db.untouched import MissingDatabaseError, is_in_use
 
 _DSN = ("postgres://", "postgresql://")
@@ -63,7 +63,7 @@ async def find(config: Config, given: str, *, preview: bool = False) -> Places:
     except MissingDatabaseError:
         if not stands_in:
             raise
-        found, neighbour = Verdict(Kind.EMPTY), config.database
+        found, neighbour = DatabaseVerdict(Kind.EMPTY), config.database
     if not stands_in and found.kind is Kind.EMPTY:
         target = await place_of(target)
         found = await recognise(target.database)

@@ -21,7 +21,7 @@ _EXITS = {"0.0.0.0/0", "::/0"}
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class NumberedRoute:
     """One prefix of one node."""
 
     number: int
@@ -96,11 +96,11 @@ def declare(nouns: Any) -> None:
         )
 
 
-def _all(remote: Remote) -> list[Route]:
+def _all(remote: Remote) -> list[NumberedRoute]:
     nodes = remote.lists.nodes(routers_only=True)
     pairs = [(node, prefix) for node in nodes for prefix in sorted({*node.available_routes, *node.approved_routes})]
     routers = remote.lists.routers()
-    return [Route(number, node, prefix, routers.get(node.id)) for number, (node, prefix) in enumerate(pairs, 1)]
+    return [NumberedRoute(number, node, prefix, routers.get(node.id)) for number, (node, prefix) in enumerate(pairs, 1)]
 
 
 def elections(router: Any) -> str:
@@ -112,7 +112,7 @@ def elections(router: Any) -> str:
     return f"{when(latest.since)} ({_reason(latest)})" + (f", {earlier} earlier" if earlier else "")
 
 
-def _numbered(remote: Remote, number: int) -> Route:
+def _numbered(remote: Remote, number: int) -> NumberedRoute:
     found = next((route for route in _all(remote) if route.number == number), None)
     if found is None:
         raise CommandError(f"route not found: {number}", "see: headscale routes list")

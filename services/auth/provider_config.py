@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.auth.idp.client_auth import Credentials, UnusableSecretError
+from services.auth.idp.client_auth import ClientCredentials, UnusableSecretError
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.entry import EntryRules, check_format
 from services.auth.model.oidc.groups import GroupNames, read_patterns
@@ -13,9 +13,9 @@ from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import OidcConfig, ProviderConfig, key_of_provider
 
 
-def credentials_of(config: ProviderConfig) -> Credentials:
+def credentials_of(config: ProviderConfig) -> ClientCredentials:
     """Return the client credentials for a provider."""
-    return Credentials(
+    return ClientCredentials(
         config.client_id, config.client_secret, config.client_secret_path, config.private_key_path, config.client_auth
     )
 
@@ -36,7 +36,7 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
         raise ConfigError([problem]) from None
 
 
-def check_provider(name: str, config: ProviderConfig, credentials: Credentials) -> None:
+def check_provider(name: str, config: ProviderConfig, credentials: ClientCredentials) -> None:
     """Check the parts of a provider's section that need no request to the provider.
 
     Raises:

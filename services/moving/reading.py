@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from services.moving.fields import RowFields, UnusableRowError
 from services.moving.values import GREATEST, NO_STRINGS, Key, MalformedError, flag, integer, key, moment, strings, text
 from services.shared.db.contents import contents_of
-from services.shared.db.recognition import Kind, Verdict, judge
+from services.shared.db.recognition import DatabaseVerdict, Kind, judge
 from services.shared.db.untouched import ForeignDatabase, Row, UntouchedError
 from services.shared.imported import (
     Counts,
@@ -55,14 +55,14 @@ async def read_installation(source: ForeignDatabase, progress: Progress) -> Inst
     return await _DatabaseReader(source, verdict, progress).read()
 
 
-def _called(verdict: Verdict) -> str:
+def _called(verdict: DatabaseVerdict) -> str:
     if verdict.kind is Kind.OTHER:
         return f"its tables are {verdict.detail}"
     return {Kind.EMPTY: "it is empty"}.get(verdict.kind, "it is smartscale's own")
 
 
 class _DatabaseReader:
-    def __init__(self, source: ForeignDatabase, verdict: Verdict, progress: Progress) -> None:
+    def __init__(self, source: ForeignDatabase, verdict: DatabaseVerdict, progress: Progress) -> None:
         self._source = source
         self._release = verdict.release
         self._progress = progress

@@ -11,7 +11,7 @@ import orjson
 from services.auth.doctor.report import DoctorReport
 from services.auth.idp.client_auth import (
     METHODS,
-    Credentials,
+    ClientCredentials,
     UnusableSecretError,
     authenticate,
     method_of,
@@ -25,7 +25,7 @@ _PLACEHOLDERS = ("xxxxxx", "secret-xxx", "changeme", "change-me", "your-", "<", 
 _COPY = "copy it again from the provider's page; look for spaces and hidden characters"
 
 
-def examine_form(report: DoctorReport, credentials: Credentials) -> bool:
+def examine_form(report: DoctorReport, credentials: ClientCredentials) -> bool:
     """Check the form of id and secret. Returns whether they may be sent to the provider."""
     client_id = credentials.client_id
     if client_id != client_id.strip() or not client_id.isascii() or not client_id.isprintable():
@@ -52,7 +52,7 @@ def examine_form(report: DoctorReport, credentials: Credentials) -> bool:
 
 async def examine_proof(
     report: DoctorReport,
-    credentials: Credentials,
+    credentials: ClientCredentials,
     metadata: Metadata,
     http: ProviderHttp,
     redirect_uri: str,
@@ -76,7 +76,7 @@ async def examine_proof(
 
 async def _try_others(
     report: DoctorReport,
-    credentials: Credentials,
+    credentials: ClientCredentials,
     metadata: Metadata,
     http: ProviderHttp,
     redirect_uri: str,
@@ -100,7 +100,7 @@ async def _try_others(
 
 
 async def _probe(
-    credentials: Credentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
+    credentials: ClientCredentials, metadata: Metadata, http: ProviderHttp, redirect_uri: str, now: datetime
 ) -> str:
     """Return the OAuth error of the provider, or "!" and the reason why no request was sent."""
     form = {

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from services.auth.doctor.report import DoctorReport
-from services.auth.idp.client_auth import Credentials, authenticate
+from services.auth.idp.client_auth import ClientCredentials, authenticate
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import Metadata, is_secure
 from services.auth.model.oidc.id_token import open_signed
@@ -34,7 +34,7 @@ class SignedIn:
 
 async def sign_in_by_code(
     report: DoctorReport,
-    credentials: Credentials,
+    credentials: ClientCredentials,
     metadata: Metadata,
     http: ProviderHttp,
     scope: tuple[str, ...],

@@ -12,7 +12,7 @@ from services.auth.doctor.credentials import examine_form, examine_proof
 from services.auth.doctor.description import examine_description, examine_keys
 from services.auth.doctor.device import SignedIn, sign_in_by_code
 from services.auth.doctor.report import DoctorReport
-from services.auth.idp.client_auth import Credentials
+from services.auth.idp.client_auth import ClientCredentials
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.discovery import effective_issuer
 from services.auth.model.oidc.trust import ProviderTrust
@@ -74,7 +74,7 @@ def _examine_trust(report: DoctorReport, trust: ProviderTrust) -> None:
 async def examine(
     report: DoctorReport,
     config: ProviderConfig,
-    credentials: Credentials,
+    credentials: ClientCredentials,
     settings: SignInSettings,
     now: datetime,
     token: str = "",

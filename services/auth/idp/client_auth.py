@@ -22,7 +22,7 @@ class UnusableSecretError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class ClientCredentials:
     """Client credentials for one provider; files are read at every use."""
 
     client_id: str
@@ -64,7 +64,9 @@ def checked_secret(text: str) -> str:
     return text
 
 
-def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) -> tuple[dict[str, str], dict[str, str]]:
+def authenticate(
+    credentials: ClientCredentials, metadata: Metadata, now: datetime
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the headers and form fields that authenticate us at the token endpoint.
 
     Raises:
@@ -90,12 +92,12 @@ def authenticate(credentials: Credentials, metadata: Metadata, now: datetime) ->
     raise SignInError(RefusalReason.CLIENT_CREDENTIALS, "the provider takes no kind of proof that is configured here")
 
 
-def method_of(credentials: Credentials, metadata: Metadata) -> str:
+def method_of(credentials: ClientCredentials, metadata: Metadata) -> str:
     """Return the authentication method to use first; empty if the provider takes none that is implemented here."""
     return next(iter(methods_of(credentials, metadata)), "")
 
 
-def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
+def methods_of(credentials: ClientCredentials, metadata: Metadata) -> tuple[str, ...]:
     """Return the authentication methods to try, in order.
 
     The configured one alone, else those that the provider declares. A provider that declares none should take the
@@ -110,7 +112,7 @@ def methods_of(credentials: Credentials, metadata: Metadata) -> tuple[str, ...]:
     return tuple(method for method in METHODS[:2] if method in metadata.auth_methods)
 
 
-def _assertion(credentials: Credentials, audience: str, now: datetime) -> str:
+def _assertion(credentials: ClientCredentials, audience: str, now: datetime) -> str:
     if credentials.key_path is None:
         raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
     # Imported late: most providers use a secret and need none of this.

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from services.auth.idp.client_auth import Credentials, authenticate, methods_of
+from services.auth.idp.client_auth import ClientCredentials, authenticate, methods_of
 from services.auth.idp.http import ProviderHttp, ProviderResponse
 from services.auth.model.oidc.discovery import (
     WELL_KNOWN,
@@ -50,7 +50,9 @@ class _Kept:
 class HttpProvider:
     """A provider of the configuration."""
 
-    def __init__(self, issuer: str, app_id: str, credentials: Credentials, http: ProviderHttp, clock: Clock) -> None:
+    def __init__(
+        self, issuer: str, app_id: str, credentials: ClientCredentials, http: ProviderHttp, clock: Clock
+    ) -> None:
         self._issuer = issuer
         self._effective = effective_issuer(issuer, app_id)
         self._credentials = credentials

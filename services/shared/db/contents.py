@@ -6,18 +6,18 @@ import contextlib
 from pathlib import Path
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
-from services.shared.db.recognition import OUR_SERVICES, Contents, Kind, Verdict, judge
+from services.shared.db.recognition import OUR_SERVICES, Contents, DatabaseVerdict, Kind, judge
 from services.shared.db.untouched import ForeignDatabase, UntouchedError, open_untouched
 
 
-async def recognise(config: DatabaseConfig) -> Verdict:
+async def recognise(config: DatabaseConfig) -> DatabaseVerdict:
     """Return the verdict on the configured database, without writing anything.
 
     Raises:
         UntouchedError: it cannot be reached or read.
     """
     if config.type == "sqlite" and not _has_bytes(config.sqlite):
-        return Verdict(Kind.EMPTY)
+        return DatabaseVerdict(Kind.EMPTY)
     # A server of ours that runs or was killed has a journal, which is read from a copy. Its file alone says enough.
     with contextlib.suppress(UntouchedError):
         async with open_untouched(config, journal=False) as source:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from services.shared.config.model import Config, DatabaseConfig
 from services.shared.db.contents import recognise
-from services.shared.db.recognition import Kind, Verdict
+from services.shared.db.recognition import DatabaseVerdict, Kind
 from services.shared.db.untouched import MissingDatabaseError, UntouchedError
 
 BESIDE = "smartscale.sqlite"
@@ -60,7 +60,7 @@ async def place_of(config: Config) -> Config:
         return config
     if found.kind is Kind.HEADSCALE or (config.database.type == "sqlite" and found.kind is Kind.EMPTY):
         other = beside(config.database)
-        second = await _recognised_beside(other) if other != config.database else Verdict(Kind.EMPTY)
+        second = await _recognised_beside(other) if other != config.database else DatabaseVerdict(Kind.EMPTY)
         # An import that was refused or killed leaves tables without any row, which must not stand in for a tailnet.
         if second.kind is Kind.NEWER or (
             second.kind is Kind.OURS and (second.used or not (found.users or found.nodes))
@@ -71,7 +71,7 @@ async def place_of(config: Config) -> Config:
     return config
 
 
-def check(found: Verdict, database: DatabaseConfig) -> None:
+def check(found: DatabaseVerdict, database: DatabaseConfig) -> None:
     """Refuse a database that is neither ours nor empty.
 
     Raises:
@@ -108,17 +108,17 @@ def _many(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-async def _recognised_beside(database: DatabaseConfig) -> Verdict:
+async def _recognised_beside(database: DatabaseConfig) -> DatabaseVerdict:
     """Return the verdict on a database that stands in for Headscale's; one that does not exist is empty."""
     try:
         return await recognise(database)
     except MissingDatabaseError:
-        return Verdict(Kind.EMPTY)
+        return DatabaseVerdict(Kind.EMPTY)
     except UntouchedError as error:
         raise RefusedDatabaseError(error.what, error.remedy) from None
 
 
-async def _recognised(database: DatabaseConfig) -> Verdict:
+async def _recognised(database: DatabaseConfig) -> DatabaseVerdict:
     try:
         return await recognise(database)
     except UntouchedError as error:

@@ -87,7 +87,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DatabaseVerdict:
     """The kind of a database, and the facts that a refusal or an import needs."""
 
     kind: Kind
@@ -113,7 +113,7 @@ def known_revisions(service: str) -> frozenset[str]:
     return frozenset(match[1] for match in matches if match)
 
 
-def judge(contents: Contents) -> Verdict:
+def judge(contents: Contents) -> DatabaseVerdict:
     """Return the verdict on a database's contents."""
     names = set(contents.tables)
     ours = {name for name in names if name.startswith(tuple(f"{service}_" for service in OUR_SERVICES))}
@@ -122,11 +122,11 @@ def judge(contents: Contents) -> Verdict:
     if _is_headscale(names):
         return _headscale(contents)
     if rest := sorted(names - ours - {"sqlite_sequence"}):
-        return Verdict(Kind.OTHER, detail=", ".join(rest[:5]) + (", …" if len(rest) > 5 else ""))
-    return Verdict(Kind.EMPTY)
+        return DatabaseVerdict(Kind.OTHER, detail=", ".join(rest[:5]) + (", …" if len(rest) > 5 else ""))
+    return DatabaseVerdict(Kind.EMPTY)
 
 
-def _ours(contents: Contents) -> Verdict:
+def _ours(contents: Contents) -> DatabaseVerdict:
     revisions = contents.revisions
     unknown = [
         f"{service} {revision} (known up to {max(known_revisions(service))})"
@@ -134,9 +134,9 @@ def _ours(contents: Contents) -> Verdict:
         if revision not in known_revisions(service)
     ]
     if unknown:
-        return Verdict(Kind.NEWER, detail=", ".join(unknown))
+        return DatabaseVerdict(Kind.NEWER, detail=", ".join(unknown))
     schema = ", ".join(f"{name} {found}" for name, found in sorted(revisions.items()))
-    return Verdict(Kind.OURS, schema=schema, used=contents.our_ids > 0)
+    return DatabaseVerdict(Kind.OURS, schema=schema, used=contents.our_ids > 0)
 
 
 def _is_headscale(names: Collection[str]) -> bool:
@@ -148,10 +148,10 @@ def _is_headscale(names: Collection[str]) -> bool:
     )
 
 
-def _headscale(contents: Contents) -> Verdict:
+def _headscale(contents: Contents) -> DatabaseVerdict:
     release, schema, fault = _release(contents)
     fault = fault or _missing(contents)
-    return Verdict(Kind.HEADSCALE, release, schema, contents.users, contents.nodes, fault=fault)
+    return DatabaseVerdict(Kind.HEADSCALE, release, schema, contents.users, contents.nodes, fault=fault)
 
 
 def _release(contents: Contents) -> tuple[str, str, str]:

@@ -6,6 +6,7 @@ import asyncio
 
 from services.auth.model.errors import AuthError
 from services.auth.usecases.change_rights import ChangeRights
+from services.shared.background import Background
 from services.shared.db.database import DatabaseUnavailableError
 from services.shared.telemetry import get_logger
 
@@ -20,20 +21,17 @@ RETRY_SECONDS = 1.0
 class RightsRecovery:
     """The background task."""
 
-    def __init__(self, rights: ChangeRights) -> None:
+    def __init__(self, rights: ChangeRights, background: Background) -> None:
         self._rights = rights
-        self._task: asyncio.Task[None] | None = None
+        self._background = background
 
     def start(self) -> None:
         """Start; the first query is at once."""
-        self._task = asyncio.create_task(self._run(), name="auth rights finisher")
+        self._background.keep(self._run, "auth rights recovery")
 
     async def stop(self) -> None:
-        """End."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        """Stop."""
+        await self._background.stop()
 
     async def _run(self) -> None:
         while True:
@@ -41,8 +39,5 @@ class RightsRecovery:
                 left = await self._rights.resume()
             except (AuthError, DatabaseUnavailableError) as error:
                 log.warning("rights changes postponed", reason=str(error))
-                left = 1
-            except Exception:
-                log.exception("changes of rights cannot be finished")
                 left = 1
             await asyncio.sleep(RETRY_SECONDS if left else IDLE_SECONDS)

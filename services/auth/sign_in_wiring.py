@@ -21,11 +21,12 @@ from services.auth.usecases.provider_entries import ProviderEntries, ProviderEnt
 from services.auth.usecases.sign_in import SignIn
 from services.auth.usecases.ssh_checks import SshChecks
 from services.auth.usecases.verify_sign_in import VerifySignIn
+from services.shared.background import Background
 from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import ProviderConfig, key_of_provider
 from services.shared.config.model import Config
 from services.shared.runtime.clock import Clock
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -55,12 +56,14 @@ class SignInPart:
         checks: SshChecks,
         node_logins: NodeLoginStore,
         registry: AuthRegistryClient,
+        telemetry: Telemetry,
     ) -> None:
         self._config = config
         self._clock = clock
         self._registry = registry
         self._offers = ProviderEntries()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._telemetry = telemetry
+        self._closing = Background(telemetry)
         self._made: dict[str, _Made] = {}
         self._started = False
         self._use(self._make(config))
@@ -101,9 +104,7 @@ class SignInPart:
 
     async def stop(self) -> None:
         """Close the providers."""
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._closing.stop()
         await asyncio.gather(*(_close(made) for made in self._made.values()))
 
     def _use(self, made: Mapping[str, _Made]) -> None:
@@ -112,9 +113,7 @@ class SignInPart:
         self._made = dict(made)
         self._offers.replace({name: one.offer for name, one in made.items()})
         for one in gone:
-            task = asyncio.create_task(_close_after_delay(one), name="provider close")
-            self._closing.add(task)
-            task.add_done_callback(self._closing.discard)
+            self._closing.run(_close_after_delay(one), "provider close")
         for one in new:
             settings = one.offer.verify_sign_in.settings
             log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=one.offer.label)
@@ -147,7 +146,8 @@ class SignInPart:
         )
         verify = VerifySignIn(provider, self._registry, self._clock, settings)
         offer = ProviderEntry(name, config.provider_name, config.issuer, provider, verify)
-        return _Made((server_url, config, trust), offer, provider, ProviderDiscovery(provider, config.issuer))
+        discovery = ProviderDiscovery(provider, config.issuer, Background(self._telemetry))
+        return _Made((server_url, config, trust), offer, provider, discovery)
 
 
 def build_sign_in(
@@ -158,13 +158,14 @@ def build_sign_in(
     checks: SshChecks,
     node_logins: NodeLoginStore,
     registry: AuthRegistryClient,
+    telemetry: Telemetry,
 ) -> SignInPart:
     """Build sign-in; without a provider in the configuration there is none until a reload adds one.
 
     Raises:
         ConfigError: a key of `oidc` cannot be used.
     """
-    return SignInPart(config, clock, flows, logins, checks, node_logins, registry)
+    return SignInPart(config, clock, flows, logins, checks, node_logins, registry, telemetry)
 
 
 async def _close(made: _Made) -> None:

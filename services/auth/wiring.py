@@ -125,7 +125,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     check_store = SqlSshChecks(engine, tailnet)
     checks = SshChecks(check_store, registry, news, clock, _check_rules(config))
     sweep = DecisionSweep(news, login_store, check_store, clock, Background(deps.telemetry))
-    part = build_sign_in(config, clock, SqlFlows(engine, tailnet), logins, checks, node_logins, registry)
+    flows = SqlFlows(engine, tailnet)
+    part = build_sign_in(config, clock, flows, logins, checks, node_logins, registry, deps.telemetry)
     if deps.reloader is not None:
         deps.reloader.add(part)
     proof = Proof()
@@ -149,7 +150,8 @@ async def build(config: Config, deps: Deps) -> AuthService:
     audit = Audit(SqlAudit(engine, tailnet), clock, interrupted)
     audit_sweep = AuditSweep(audit, Background(deps.telemetry))
     servicer = AuthServicer(cases, deps.telemetry)
-    return AuthService(engine, news, servicer, part, RightsRecovery(rights), sweep, audit, audit_sweep)
+    recovery = RightsRecovery(rights, Background(deps.telemetry))
+    return AuthService(engine, news, servicer, part, recovery, sweep, audit, audit_sweep)
 
 
 def _rules(config: Config) -> LoginRules:

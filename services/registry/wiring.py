@@ -60,6 +60,7 @@ class RegistryService:
             deps.clock,
             self._metrics,
             deps.telemetry.tracer if deps.telemetry.tracing else None,
+            Background(deps.telemetry),
         )
         elections = Elections(self.ledger, settings.takeback, self._metrics)
         self.keeper = Keeper(self.ledger, self._store, settings, deps.clock, elections)

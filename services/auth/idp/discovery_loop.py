@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from services.auth.model.oidc.refusal import SignInError
+from services.shared.background import Background
 from services.shared.telemetry import get_logger
 
 if TYPE_CHECKING:
@@ -22,15 +22,15 @@ LONGEST_PAUSE = 60.0
 class ProviderDiscovery:
     """The discovery of one provider."""
 
-    def __init__(self, provider: HttpProvider, issuer: str) -> None:
+    def __init__(self, provider: HttpProvider, issuer: str, background: Background) -> None:
         self._provider = provider
         self._issuer = issuer
-        self._task: asyncio.Task[SignInError | None] | None = None
+        self._background = background
 
     def begin(self) -> None:
         """Retry in the background until the provider answers."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._poll(None), name="provider discovery")
+        if not self._background:
+            self._background.keep(self._poll_until_found, "provider discovery")
 
     async def attempt(self) -> SignInError | None:
         """Try once.  Returns the failure, or None."""
@@ -42,10 +42,10 @@ class ProviderDiscovery:
 
     async def stop(self) -> None:
         """Give up."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._background.stop()
+
+    async def _poll_until_found(self) -> None:
+        await self._poll(None)
 
     async def _poll(self, tries: int | None) -> SignInError | None:
         pause, failure = FIRST_PAUSE, None

@@ -24,8 +24,9 @@ from services.registry.model.state import State
 from services.registry.model.term import ElectionReason
 from services.registry.store import FactCodec, Log, Record, Store, StoreUnavailableError
 from services.registry.usecases.draft import Draft
+from services.shared.background import Background
 from services.shared.runtime.clock import Clock
-from services.shared.telemetry import get_logger
+from services.shared.telemetry import Telemetry, get_logger
 
 log = get_logger(__name__)
 
@@ -76,6 +77,7 @@ class Ledger:
         clock: Clock,
         observer: LedgerObserver | None = None,
         tracer: trace.Tracer | None = None,
+        background: Background | None = None,
     ) -> None:
         self._store = store
         self._codec = codec
@@ -86,7 +88,9 @@ class Ledger:
         self._state: State | None = None
         self._waiting: deque[_Call[Any]] = deque()
         self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._background = background or Background(Telemetry())
+        self._serving: asyncio.Task[None] | None = None
+        self._running = False
         self._busy = False
         self.consequences: Sequence[Callable[[Draft], None]] = ()
         """Run after each work, in this order and in its transaction, to add the facts that follow from it."""
@@ -100,18 +104,19 @@ class Ledger:
             StoreUnavailableError: the database cannot be read.
         """
         self._state = await self._store.load()
-        self._task = asyncio.create_task(self._serve(), name="registry ledger")
+        self._running = True
+        self._serving = self._background.keep(self._serve, "registry ledger")
 
     async def stop(self) -> None:
         """Finish the transaction in hand, refuse what waits, and end."""
-        task, self._task = self._task, None
-        if task is None:
+        if self._serving is None:
             return
+        self._running = False
         self._wake.set()
-        done, _ = await asyncio.wait([task], timeout=_STOP_WAIT)
-        if not done:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        _, late = await asyncio.wait([self._serving], timeout=_STOP_WAIT)
+        self._serving = None
+        if late:
+            await self._background.stop()
             self._refuse_waiting()
 
     @property
@@ -151,7 +156,7 @@ class Ledger:
         return asyncio.get_running_loop().create_future()
 
     async def _enter(self, call: _Call[T]) -> T:
-        if self._task is None:
+        if not self._running:
             raise UnavailableError("the registry is not running")
         if len(self._waiting) >= CAPACITY:
             raise UnavailableError("too many calls wait for the registry")
@@ -160,10 +165,11 @@ class Ledger:
         return await call.future
 
     async def _serve(self) -> None:
-        while self._task is not None:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting and self._task is not None:
+        while self._running:
+            if not self._waiting:  # a task that was restarted after a failure finds calls here
+                self._wake.clear()
+                await self._wake.wait()
+            while self._waiting and self._running:
                 if self._busy and len(self._waiting) < MAX_BATCH:
                     await asyncio.sleep(_WINDOW)
                 await self._round()

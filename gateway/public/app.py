@@ -1,6 +1,6 @@
 """The public web as one ASGI application: direct routes, and FastAPI with all routes once a request needs it.
 
-Clients, probes and scanners ask for few fixed paths. FastAPI and what it imports take 14 MiB and a third of a second of
+Clients, probes and scanners ask for few fixed paths. FastAPI and what it imports take 13 MiB and up to half a second of
 CPU, so it is loaded, in a thread, by the first request for one of the other paths.
 """
 

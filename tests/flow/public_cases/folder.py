@@ -66,8 +66,15 @@ async def run(folder: Path, env: dict[str, str], *words: str) -> Answer:
 
 
 async def configtest(folder: Path) -> Answer:
-    """Run `configtest` on the configuration of a case, where it lies."""
-    return await run(folder, {"HOME": str(folder), "PATH": os.environ["PATH"]}, "-c", "config.yaml", "configtest")
+    """Run `configtest` on the configuration of a case, where it lies, with ports that no other program uses."""
+    env = {
+        "HOME": str(folder),
+        "PATH": os.environ["PATH"],
+        "HEADSCALE_LISTEN_ADDR": f"127.0.0.1:{free_port()}",
+        "HEADSCALE_METRICS_LISTEN_ADDR": f"127.0.0.1:{free_port()}",
+        "HEADSCALE_DERP_SERVER_STUN_LISTEN_ADDR": f"127.0.0.1:{free_port()}",
+    }
+    return await run(folder, env, "-c", "config.yaml", "configtest")
 
 
 @dataclass

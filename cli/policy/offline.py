@@ -63,18 +63,16 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _readable(path: str, text: str, output: str | None) -> None:
     """Refuse a text with a fault of syntax without asking the server, which alone knows users, domains and groups."""
-    from services.policy.model.text.problems import PolicyError
-    from services.policy.model.text.source import read
+    from services.policy.offline import PolicyError, read_policy
 
     try:
-        read(text, _name(path))
+        read_policy(text, _name(path))
     except PolicyError as error:
         refuse(error.lines, output)
 
 
 def _alone(path: str, text: str, output: str | None) -> list[str]:
-    from services.policy.model.compiler import compile_policy
-    from services.policy.model.text.problems import PolicyError
+    from services.policy.offline import PolicyError, compile_policy
 
     try:
         document = compile_policy(text, name=_name(path))

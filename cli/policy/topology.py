@@ -13,7 +13,7 @@ from cli.frame.errors import CommandError
 from cli.policy.files import read_file
 
 if TYPE_CHECKING:
-    from services.policy.model.text.tree import Value
+    from services.policy.offline import Value
 
 _WORDS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
@@ -50,8 +50,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _yaml(path: str, text: str) -> object:
-    from services.policy.model.text.problems import Lines, SyntaxProblem
-    from services.policy.model.text.yamltext import read_yaml
+    from services.policy.offline import Lines, SyntaxProblem, read_yaml
 
     try:
         return _data(read_yaml(text.removeprefix("\ufeff")))
@@ -64,7 +63,7 @@ def _yaml(path: str, text: str) -> object:
 
 
 def _data(value: Value) -> Any:
-    from services.policy.model.text.tree import Plain
+    from services.policy.offline import Plain
 
     if isinstance(value.data, list):
         return [_data(item) for item in value.data]

@@ -19,7 +19,7 @@ def fault_of_policy_file(config: Config) -> Fault | None:
     path = config.policy.path
     if config.policy.mode != "file" or path is None:
         return None
-    from services.policy.model.text.problems import PolicyError
+    from services.policy.offline import PolicyError
     from services.shared.file_rights import unreadable
 
     if (trouble := unreadable(path)) is not None:
@@ -41,8 +41,7 @@ def _compile(config: Config, path: Path) -> None:
         PolicyError: it is refused.
         UnicodeDecodeError: it is not text.
     """
-    from services.policy.model.compiler import ProviderGroups, compile_policy
-    from services.policy.model.text.problems import PolicyError
+    from services.policy.offline import PolicyError, ProviderGroups, compile_policy
 
     text, name = path.read_text(encoding="utf-8"), str(path)
     provider = ProviderGroups(config.oidc.groups.on_conflict) if config.oidc.brings_groups() else None

@@ -5,12 +5,13 @@ Knows gateways only by their reports. A session whose client stopped answering e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from services.registry.model.route import nodes_with_alternative
 from services.registry.store import GatewayRecord
-from services.registry.usecases.draft import Draft
+from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger
 from services.shared.ids import NodeId
 from services.shared.rpc.presence import SessionsDigest
@@ -52,15 +53,28 @@ class PresenceTracker:
         self._wake_timer = wake_timer
 
     async def report(self, report: SessionReport) -> ReportAnswer:
-        """Store a report."""
-
-        async def work(draft: Draft) -> ReportAnswer:
-            return await _store(draft, report)
-
-        answer = await self._ledger.commit(work)
+        """Store a report, in several transactions if it may cause more than `MAX_FACTS` changes."""
+        for part in _first_parts(report):
+            await self._ledger.commit(partial(_store, report=part))
+        answer = await self._ledger.commit(partial(_store, report=report))
         if report.closed or report.stopping or report.complete:
             self._wake_timer()
         return answer
+
+
+def _first_parts(report: SessionReport) -> Iterator[SessionReport]:
+    """Split off what the whole report need not change any more: parts of its opened, then of its lost sessions.
+
+    The whole follows, since only it says which sessions a complete report does not name.
+    """
+    if report.stopping:
+        return
+    for start in range(0, len(report.opened) - MAX_FACTS, MAX_FACTS):
+        yield SessionReport(gateway_id=report.gateway_id, opened=report.opened[start : start + MAX_FACTS])
+    lost = [session_id for session_id in report.closed if session_id in report.lost]
+    for start in range(0, len(lost) - MAX_FACTS, MAX_FACTS):
+        part = tuple(lost[start : start + MAX_FACTS])
+        yield SessionReport(gateway_id=report.gateway_id, closed=part, lost=frozenset(part))
 
 
 async def _store(draft: Draft, report: SessionReport) -> ReportAnswer:

@@ -13,6 +13,7 @@ from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import relay_pb2 as relay_types
 
+from services.registry.usecases import presence
 from services.registry.usecases.draft import Draft
 from services.registry.wiring import RegistryService
 from services.shared.ids import NodeId
@@ -137,6 +138,22 @@ async def test_a_complete_report_forgets_what_it_does_not_name(world: World) -> 
     await world.registry.sessions("gw-1", opened=[(2, two.id)], complete=True)
     await world.wait(11)
     assert [(await world.node(node)).online for node in (one, two)] == [False, True]
+
+
+async def test_a_long_report_is_stored_in_bounded_transactions(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(presence, "MAX_FACTS", 2)
+    nodes = [await world.join(number) for number in range(1, 8)]
+    ledger, opened = world.service.ledger, [(node.id, node.id) for node in nodes[:5]]
+    await world.registry.sessions("gw-1", opened=[(nodes[6].id, nodes[6].id)])
+    before = ledger.commits
+    await world.registry.sessions("gw-1", opened=opened, complete=True)
+    assert ledger.commits - before == 3
+    await world.wait(11)
+    assert [(await world.node(node)).online for node in nodes] == [True] * 5 + [False] * 2
+    before = ledger.commits
+    await world.registry.sessions("gw-1", closed=opened, lost=[number for number, _ in opened])
+    assert ledger.commits - before == 3
+    assert [(await world.node(node)).online for node in nodes] == [False] * 7
 
 
 async def test_sessions_of_unknown_nodes_are_nothing(world: World) -> None:

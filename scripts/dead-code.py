@@ -34,7 +34,7 @@ ALLOWED = {
         register_cache_cleanup node_store_batch_size node_store_batch_timeout revoked_retention""",
     "fields of the clients' JSON, which is encoded and decoded by field": """
         StableID AllowedIPs Created MachineAuthorized KeyExpiry Expired Endpoints HomeDERP DERP Cap PrimaryRoutes Online
-        LastSeen nl_key node_key_signature read_only tka_head debug_flags map_session_handle map_session_seq""",
+        LastSeen nl_key node_key_signature tka_head debug_flags map_session_handle map_session_seq""",
 }
 
 

@@ -28,10 +28,6 @@ class Routers:
         """Return the node that was elected for a route, even if it is no candidate any more."""
         return self._primaries.get(route)
 
-    def shared(self, routes: Iterable[str]) -> bool:
-        """Return whether any of these routes has several candidates."""
-        return any(len(self._candidates.get(route, ())) > 1 for route in routes)
-
     def follow(self, old: Node | None, new: Node | None) -> None:
         """Take over the change of one node; None is a node that does not exist."""
         if _is_same(old, new):

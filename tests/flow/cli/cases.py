@@ -224,11 +224,11 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("oauth new -s auth_keys --tag tag:a -o json", '"secret": "tskey-client-', True),
     ),
     "oauth-clients list": (
-        Use("oauth-client list", "oauth-clients create"), Use("oauthclients ls -o json", ""),
+        Use("oauth-client list", ""), Use("oauthclients ls -o json", "["),
     ),
     "oauth-clients delete": (
-        Use("oauthclient delete -i {oauth_client}", "deleted", True),
-        Use("oauth-clients revoke --id {oauth_client} -o json", "{", True),
+        Use("oauthclient delete -i {oauthclient}", "deleted", True),
+        Use("oauth-clients revoke --id {oauthclient} -o json", "{", True),
     ),
     "audit list": (Use("audit list --limit 5", ""), Use("audit list -o json", "[")),
     "audit export": (Use("audit export", ""),),

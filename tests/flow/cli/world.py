@@ -116,7 +116,7 @@ class World:
 
     async def _word(self, word: str) -> str:
         for name in ("name", "email", "user", "userid", "node", "nodeid", "router", "free", "login", "session", "key",
-                     "secret", "apikey", "apikeyid", "route", "policy", "bad", "folder", "backup",
+                     "secret", "apikey", "apikeyid", "oauthclient", "route", "policy", "bad", "folder", "backup",
                      "config", "served"):  # fmt: skip
             if f"{{{name}}}" in word:
                 word = word.replace(f"{{{name}}}", await getattr(self, f"_{name}")())
@@ -191,7 +191,7 @@ class World:
         answer = await self.tailnet.admin.CreateApiKey(apikey_pb2.CreateApiKeyRequest(), timeout=10)
         return str(answer.api_key).split("-")[2]
 
-    async def _oauth_client(self) -> str:
+    async def _oauthclient(self) -> str:
         answer = await self.run("oauth-clients", "create", "--scopes", "dns:read", "-o", "json")
         return str(answer.data["id"])
 

@@ -90,7 +90,7 @@ async def test_a_policy_is_mended_while_no_server_runs(tmp_path: Path, config: P
     policy = tmp_path / "policy.hujson"
     policy.write_text('{"acls": []}\n')
     status, text = await run(tmp_path, *here, "policy", "set", str(policy), flag, "--force")
-    assert status == 1 and "headscale serve" in text
+    assert status == 1 and f"headscale -c {config} serve" in text
     async with running(tmp_path, *here, "serve") as server:
         await said(server, "ready")
         server.send_signal(signal.SIGTERM)

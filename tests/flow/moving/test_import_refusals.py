@@ -71,7 +71,7 @@ def _newer(path: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
-    "no database": (_nonsense, "is not a SQLite database", "check the path"),
+    "no database": (_nonsense, "is not a SQLite database", "name another file"),
     "another program's": (
         _other,
         "belongs to another program: its tables are recipes",

@@ -7,6 +7,7 @@ wait for a database. An answer has `status` and `output`, which is what the chil
 
 from __future__ import annotations
 
+import codecs
 import ctypes
 import json
 import os
@@ -32,7 +33,8 @@ LIMIT = 30
 _NEW_NAMESPACE, _PRIVATE, _READ_ONLY, _REMOUNT, _BIND = 0x20000, 0x44000, 1, 32, 4096
 
 
-"x".encode("idna")
+for encoding in ("ascii", "idna", "latin-1", "utf-16"):
+    codecs.lookup(encoding)
 
 
 def main() -> None:

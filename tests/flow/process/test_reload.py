@@ -127,7 +127,7 @@ async def test_a_provider_may_be_added_and_taken_away(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("new", "said"),
     [
-        ({"issuer": "http://127.0.0.1:9/api/oidc/app"}, "oidc.issuer: cannot be used"),
+        ({"issuer": "http://127.0.0.1:9/api/oidc/app"}, "oidc.issuer: http://127.0.0.1:9/api/oidc/app cannot be used"),
         ({"client_secret": " s"}, "oidc.client_secret: the client secret begins or ends"),
         ({"namespace_format": "{mail}"}, "oidc.namespace_format"),
         ({"ca_path": Path("/none")}, "oidc.ca_path: cannot be read"),

@@ -82,6 +82,11 @@ class LocalServer(grpc.aio.Server):
         if tasks:
             await asyncio.wait(tasks)
 
+    @property
+    def is_stopped(self) -> bool:
+        """True once `stop` was called: new calls are refused."""
+        return self._stopped.is_set()
+
     async def wait_for_termination(self, timeout: float | None = None) -> bool:
         """Wait for `stop`. Returns True if the timeout passed first."""
         try:
@@ -271,12 +276,17 @@ class LocalChannel(grpc.aio.Channel):
             exchange.cancel()
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        """Always ready until closed."""
-        return grpc.ChannelConnectivity.SHUTDOWN if self._closed else grpc.ChannelConnectivity.READY
+        """Return READY while the server runs, as a TCP connection would, so that calls go to another replica."""
+        if self._closed:
+            return grpc.ChannelConnectivity.SHUTDOWN
+        stopped = self._server.is_stopped
+        return grpc.ChannelConnectivity.TRANSIENT_FAILURE if stopped else grpc.ChannelConnectivity.READY
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        """Wait until cancelled: the state changes only by `close`."""
-        if self.get_state() is last_observed_state:
+        """Wait until the server stops; where it has, until cancelled."""
+        if self.get_state() is last_observed_state is grpc.ChannelConnectivity.READY:
+            await self._server.wait_for_termination()
+        elif self.get_state() is last_observed_state:
             await asyncio.get_running_loop().create_future()
 
     async def channel_ready(self) -> None:

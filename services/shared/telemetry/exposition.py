@@ -80,7 +80,7 @@ class Exposition:
         if method not in _READING:
             return await _answer(send, 405, "only GET\n")
         if path == "/metrics":
-            from prometheus_client.asgi import make_asgi_app  # late: with it comes an HTTP server that we do not use
+            from prometheus_client import make_asgi_app  # late: with it comes an HTTP server that we do not use
 
             await make_asgi_app(self._registry)(scope, receive, send)
             return None

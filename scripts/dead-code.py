@@ -22,7 +22,7 @@ ALLOWED = {
         supports_statement_cache do_execute do_executemany text_factory num_tickets dynamic_entries""",
     "abstract methods of grpc's classes, with its names of parameters": """
         exc_tb exc_type exc_val abort_with_status set_compression disable_next_message_compression peer_identities
-        peer_identity_key auth_context server_credentials wait_for_termination""",
+        peer_identity_key auth_context server_credentials""",
     "named in a string, which is a type that imports only the checker": "Behaviour",
     "calls of the administration, found by the names of their contract": """
         ListDevices RenameDevice SetDeviceKeyExpiry SetDeviceAddress ListGroups GetGroup SetAddresses BackfillNodeIPs

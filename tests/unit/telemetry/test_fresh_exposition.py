@@ -19,7 +19,9 @@ PROGRAM = dedent(
                  "headers": [(b"host", b"127.0.0.1:9090")]}
         async def send(message):
             sent.append(message)
-        await Exposition(registry)(scope, None, send)
+        async def receive():
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await Exposition(registry)(scope, receive, send)
         print(sent[0]["status"], sent[1]["body"].decode())
 
     asyncio.run(main())

@@ -1,4 +1,4 @@
-"""Queries to connected nodes over gRPC, for administrators and tests. Translates only.
+"""The gRPC service of `c2n`: queries to nodes of this worker or a sibling, for administrators. Translates only.
 
 Where several workers share a port, a node that is not connected to this worker may be connected to a sibling, so the
 request is passed on.

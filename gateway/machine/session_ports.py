@@ -1,4 +1,4 @@
-"""The types by which map sessions are connected: way to the map streamer, observer, timing. Owns no behaviour."""
+"""Protocols that `map_sessions` calls: `attachment` is the uplink, `presence` the observer. Owns no behaviour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports pre-auth keys and API keys of another control server, so that distributed secrets stay valid.
+"""Imports pre-auth keys and API keys from the records of `shared.imported`, so that distributed secrets stay valid.
 
 plain text of 48 hex digits     digest of ours; the first 12 digits are the prefix
 prefix and bcrypt hash          the hash as it is, until its secret is first proven (`usecases.proof`)

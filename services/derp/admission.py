@@ -1,4 +1,4 @@
-"""Admission of relay clients: the interface that a connection calls, and the one that admits every client."""
+"""Admission of relay clients: the interface that a connection calls (`registry` asks), and one that admits all."""
 
 from __future__ import annotations
 

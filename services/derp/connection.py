@@ -1,5 +1,4 @@
-"""One accepted socket: HTTP first, then DERP frames, plain or in WebSocket messages. Moves bytes only: the protocol
-decisions are in `http` and `session`.
+"""One accepted socket: passes its bytes to `http`, then to `session`, as they are or out of WebSocket messages.
 
 Reading goes straight into one scratch buffer that all connections of the thread share; nothing of a connection stays
 in it after its callback.

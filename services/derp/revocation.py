@@ -1,4 +1,6 @@
-"""Revocation: close connections of nodes that lost access (deleted, expired, key rotated, owner suspended).
+"""Revocation: on each registry change on the bus, verifies its nodes again and closes connections without access.
+
+Access ends when a node is deleted or expires, its key is rotated, or its owner is suspended.
 
 A registry change only names the keys to verify again; the registry's response decides. So a change that is lost, late
 or repeated does no harm, and a periodic sweep over all connections finds missed ones. While the registry does not

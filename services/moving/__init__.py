@@ -1,1 +1,1 @@
-"""Reads installations of Headscale, each release by its own schema, into neutral records. Knows no service."""
+"""Reads installations of Headscale, each release by its own schema, into `shared.imported`. Knows no service."""

@@ -1,4 +1,4 @@
-"""Reads one Headscale database into neutral records. Knows the tables and columns of each release.
+"""Reads one Headscale database into `shared.imported` records. Knows the tables and columns of each release.
 
     devices         `machines` (0.22), `nodes`            routes    `routes`, or `nodes.approved_routes` since 0.26
     addresses       `ip_addresses` (0.22), `ipv4`/`ipv6`  tags      `forced_tags`, `tags` since 0.28

@@ -1,4 +1,7 @@
-"""Publishes committed log records on the bus. The log is the truth: after a lost message readers fetch from the log."""
+"""Publishes on the bus the log records that `usecases` committed.
+
+The log is the truth: after a lost message readers fetch from the log.
+"""
 
 from __future__ import annotations
 

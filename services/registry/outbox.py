@@ -1,4 +1,7 @@
-"""Publishes committed log records on the bus. The log is the truth: after a lost message readers fetch from the log."""
+"""Publishes on the bus what `ledger` committed, and the newest record again for `timer`.
+
+The log is the truth: after a lost message readers fetch from the log.
+"""
 
 from __future__ import annotations
 

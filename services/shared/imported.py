@@ -1,7 +1,8 @@
-"""Neutral records of another control server's installation: what its reader found, before any rule of ours is applied.
+"""Neutral records of another control server's installation, from `services.moving` to each service's `importing`.
 
-They are the contract between `services.moving`, which knows the old schemas, and the `importing` modules of registry,
-auth and policy, which know what our tables accept. Holds values and problems only.
+They are what the reader found, before any rule of ours is applied: the contract between `services.moving`, which knows
+the old schemas, and the `importing` modules of registry, auth and policy, which know what our tables accept. Holds
+values and problems only.
 """
 
 from __future__ import annotations

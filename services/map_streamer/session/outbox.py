@@ -1,4 +1,4 @@
-"""The bounded queue of messages from the broadcaster to one gateway. Knows frames by id, no content of maps.
+"""The bounded queue of messages to one gateway: `tailnet` fills it, `rpc` sends. Knows frames by id, no map content.
 
 Messages leave in order. Full maps are not queued: a session waits by its id, and its map is built from the view that is
 current when everything before it has been taken, so at most one is in flight for each gateway.

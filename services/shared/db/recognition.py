@@ -1,5 +1,6 @@
-"""Recognition of a database by its tables: ours, Headscale's, another program's, or empty. Uses only names and
-counts, and never writes; how a database is opened without a trace is in `services.shared.db.untouched`.
+"""Recognition of a database (ours, Headscale's, another program's, empty) by the facts that `contents` read.
+
+Uses only names and counts; `services.shared.db.untouched` opens a database without side effects.
 
 Headscale's release follows from the ids in its table `migrations` (a list that only grows), from `database_versions`
 since 0.29, and before 0.23 from the tables `machines` and `kvs`.

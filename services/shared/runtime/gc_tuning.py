@@ -1,6 +1,6 @@
-"""When Python looks for cyclic garbage: seldom, because our state has no cycles and is large. And when the C library
-gives memory back to the system.
+"""Tuning of memory: when Python collects cyclic garbage, and when the C library returns memory to the system.
 
+Collections are rare, because our state has no cycles and is large.
 A full collection visits every record of every node and stops the loop for it: with the defaults a tailnet of a thousand
 nodes pauses for tens of milliseconds in the middle of a fan-out.
 """

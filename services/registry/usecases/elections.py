@@ -23,13 +23,19 @@ from services.registry.model.election import (
     without_routes,
 )
 from services.registry.model.errors import InvalidInputError, PreconditionError
-from services.registry.model.fact import NodePut, NodeRemoved, UserPut
 from services.registry.model.node import Node
 from services.registry.model.route import EXIT_ROUTES, read_routes, subnet_routes
 from services.registry.model.state import State
 from services.registry.model.term import NO_NODE, ElectionReason, PrimaryTerm
 from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.ledger import Ledger, LedgerObserver
+from services.registry.usecases.router_changes import (
+    RouterChange,
+    router_changes,
+    routers_of,
+    routes_to_examine,
+    was_healthy,
+)
 from services.shared.ids import NodeId
 from services.shared.telemetry import get_logger
 
@@ -38,14 +44,6 @@ log = get_logger(__name__)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LOGGED = 10
 """Routes that a log entry names; it has the number of all."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """A router before and after a work; None: it did not exist."""
-
-    old: Node | None
-    new: Node | None
 
 
 @dataclass(slots=True)
@@ -70,14 +68,14 @@ class Elections:
 
     def follow(self, draft: Draft) -> None:
         """Elect where the facts of a work make it necessary."""
-        changes = _changes(draft)
+        changes = router_changes(draft)
         if not changes:
             return
         touched: defaultdict[str, list[NodeId]] = defaultdict(list)
-        led: dict[str, _Change] = {}
+        led: dict[str, RouterChange] = {}
         for node_id, change in changes.items():
             self._note_health(draft, change)
-            for route in _touched(change):
+            for route in routes_to_examine(change):
                 touched[route].append(node_id)
             if change.old is not None:
                 led.update(dict.fromkeys(change.old.primary_routes, change))
@@ -91,7 +89,7 @@ class Elections:
         if state.routers.unelected:
             return _LONG_AGO
         wait = self._rules(self._ledger.now()).wait
-        times = (since + wait for node in _routers(state) if (since := node.healthy_since) is not None)
+        times = (since + wait for node in routers_of(state) if (since := node.healthy_since) is not None)
         return min((time for time in times if time > self._examined), default=None)
 
     def act(self, draft: Draft) -> bool:
@@ -107,7 +105,7 @@ class Elections:
         """Let routers that have been healthy long enough since the last call replace others."""
         rules = self._rules(draft.now)
         outcome = _Outcome()
-        for node in _routers(draft.state):
+        for node in routers_of(draft.state):
             since = node.healthy_since
             if since is None or not self._examined < since + rules.wait <= draft.now:
                 continue
@@ -175,18 +173,18 @@ class Elections:
     def _rules(self, now: datetime) -> ElectionRules:
         return ElectionRules(now, self._takeback)
 
-    def _note_health(self, draft: Draft, change: _Change) -> None:
+    def _note_health(self, draft: Draft, change: RouterChange) -> None:
         node = change.new
         if node is None:
             return
         healthy = bool(subnet_routes(node)) and _obstacle(draft, node) is None
         if not healthy and node.healthy_since is not None:
             draft.put_node(replace(draft.node(node.id), healthy_since=None))
-        elif healthy and not _was_healthy(change):
+        elif healthy and not was_healthy(change):
             draft.put_node(replace(draft.node(node.id), healthy_since=draft.now))
 
     def _decide(
-        self, draft: Draft, outcome: _Outcome, route: str, touched: Collection[NodeId], change: _Change | None
+        self, draft: Draft, outcome: _Outcome, route: str, touched: Collection[NodeId], change: RouterChange | None
     ) -> None:
         """Elect the primary of a route, if it needs another one."""
         state = draft.state
@@ -243,59 +241,6 @@ class Elections:
         self._observer.elected(term.reason, len(term.routes))
 
 
-def _changes(draft: Draft) -> dict[NodeId, _Change]:
-    """Return the routers whose record or owner a work changed, each as it was before and as it is."""
-    before: dict[NodeId, Node | None] = {}
-    owners = set()
-    for fact, inverse in zip(draft.facts, draft.undo, strict=True):
-        if isinstance(fact, NodePut):
-            old = inverse.node if isinstance(inverse, NodePut) else None
-            if fact.node.approved_routes or (old is not None and old.approved_routes):
-                before.setdefault(fact.node.id, old)
-        elif isinstance(fact, NodeRemoved) and isinstance(inverse, NodePut) and inverse.node.approved_routes:
-            before.setdefault(fact.id, inverse.node)
-        elif (
-            isinstance(fact, UserPut) and isinstance(inverse, UserPut) and fact.user.suspended != inverse.user.suspended
-        ):
-            owners.add(fact.user.id)
-    changes = {node_id: _Change(old, draft.state.nodes.get(node_id)) for node_id, old in before.items()}
-    if owners:
-        for node in _routers(draft.state):
-            if node.user_id in owners:
-                changes.setdefault(node.id, _Change(node, node))
-    return changes
-
-
-def _touched(change: _Change) -> Iterable[str]:
-    """Return the routes of a router to examine: gained and lost ones, or all if its health may be another."""
-    old, new = change.old, change.new
-    if old is not None and new is not None and old is not new and _same_routes(old, new):
-        return () if _flags(old) == _flags(new) else subnet_routes(new)
-    before, after = subnet_routes(old), subnet_routes(new)
-    if old is new or old is None or new is None or _flags(old) != _flags(new):
-        return before | after
-    return before ^ after
-
-
-def _same_routes(old: Node, new: Node) -> bool:
-    return old.advertised_routes == new.advertised_routes and old.approved_routes == new.approved_routes
-
-
-def _flags(node: Node) -> tuple[object, ...]:
-    """Fields on which it depends whether a router can carry traffic, as far as its own record has them."""
-    return node.online, node.expired, node.expiry, node.user_id, bool(node.tags)
-
-
-def _was_healthy(change: _Change) -> bool:
-    """Return whether a router that is healthy now was so before."""
-    if change.new is not None and change.new.healthy_since is not None:
-        return True
-    old, new = change.old, change.new
-    if old is None or new is None or old is new:
-        return False
-    return bool(subnet_routes(old)) and _flags(old) == _flags(new)
-
-
 def _unelected(state: State) -> set[str]:
     """Return about `MAX_FACTS` routes without a primary, router by router, so that few records change."""
     waiting, found = set(state.routers.unelected), set[str]()
@@ -305,10 +250,6 @@ def _unelected(state: State) -> set[str]:
         found |= routes
         waiting -= routes
     return found
-
-
-def _routers(state: State) -> Iterable[Node]:
-    return [state.nodes[node_id] for node_id in sorted(state.routers.ids)]
 
 
 def _obstacle(draft: Draft, node: Node) -> ElectionReason | None:
@@ -325,7 +266,7 @@ def _best(draft: Draft, candidates: Iterable[NodeId], route: str) -> Node | None
     return min(able, key=_by(route), default=None)
 
 
-def _reason_of_absence(change: _Change | None, route: str, holder_id: NodeId | None) -> ElectionReason:
+def _reason_of_absence(change: RouterChange | None, route: str, holder_id: NodeId | None) -> ElectionReason:
     """Return why no candidate of a route is its primary."""
     if holder_id is not None:
         return ElectionReason.WITHDRAWN
@@ -334,7 +275,7 @@ def _reason_of_absence(change: _Change | None, route: str, holder_id: NodeId | N
     return ElectionReason.DELETED if change.new is None else ElectionReason.WITHDRAWN
 
 
-def _former(change: _Change | None, route: str, holder_id: NodeId | None) -> NodeId | None:
+def _former(change: RouterChange | None, route: str, holder_id: NodeId | None) -> NodeId | None:
     """Return the primary that a route had before a work that left it without one."""
     if holder_id is not None or change is None or change.old is None:
         return holder_id

@@ -39,7 +39,7 @@ def obstacle(node: Node, owner: User | None, now: datetime) -> ElectionReason | 
     if is_suspended(node.tags, owner):
         return ElectionReason.SUSPENDED
     if node.is_expired(now):
-        return ElectionReason.KEY_ENDED
+        return ElectionReason.KEY_EXPIRED
     return None if node.online else ElectionReason.OFFLINE
 
 

@@ -17,7 +17,7 @@ class ElectionReason(IntEnum):
     UNKNOWN = 0
     FIRST = 1
     OFFLINE = 2
-    KEY_ENDED = 3
+    KEY_EXPIRED = 3
     SUSPENDED = 4
     WITHDRAWN = 5
     DELETED = 6

@@ -243,7 +243,7 @@ async def test_each_cause_has_its_reason(world: World) -> None:
         pb.ChangeRightsRequest(user_id=user.id, standing=pb.Standing.STANDING_GOOD, source="test")
     )
     await world.registry.stub.ExpireNode(pb.ExpireNodeRequest(id=second))
-    assert await world.term() == (first, R.ELECTION_REASON_KEY_ENDED, second)
+    assert await world.term() == (first, R.ELECTION_REASON_KEY_EXPIRED, second)
     third = await world.router(3)
     await world.registry.stub.DeleteNode(pb.DeleteNodeRequest(id=first))
     assert await world.term() == (third, R.ELECTION_REASON_DELETED, first)
@@ -255,7 +255,7 @@ async def test_a_key_that_ends_by_itself_moves_the_role(world: World) -> None:
     ends.expiry.FromDatetime(world.clock.now() + timedelta(seconds=30))
     await world.registry.stub.ExpireNode(ends)
     await world.wait(31)
-    assert await world.term() == (second, R.ELECTION_REASON_KEY_ENDED, first)
+    assert await world.term() == (second, R.ELECTION_REASON_KEY_EXPIRED, first)
 
 
 async def test_a_route_that_nobody_offers_has_no_primary(world: World) -> None:

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from smartscale.types.v1 import audit_pb2 as smartscale_dot_types_dot_v1_dot_audit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsmartscale/admin/v1/audit.proto\x12\x13smartscale.admin.v1\x1a\x1fsmartscale/types/v1/audit.proto\"B\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06newest\x18\x03 \x01(\x08\"G\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x16\n\x14VerifyEntriesRequest\"a\n\x15VerifyEntriesResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_wrong\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x11\n\tlast_hash\x18\x04 \x01(\t2\xe7\x01\n\x11\x41uditAdminService\x12\x65\n\x0bListEntries\x12\'.smartscale.admin.v1.ListEntriesRequest\x1a(.smartscale.admin.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12k\n\rVerifyEntries\x12).smartscale.admin.v1.VerifyEntriesRequest\x1a*.smartscale.admin.v1.VerifyEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsmartscale/admin/v1/audit.proto\x12\x13smartscale.admin.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsmartscale/types/v1/audit.proto\"\x96\x01\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06newest\x18\x03 \x01(\x08\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x16\n\x14VerifyEntriesRequest\"a\n\x15VerifyEntriesResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_wrong\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x11\n\tlast_hash\x18\x04 \x01(\t2\xe7\x01\n\x11\x41uditAdminService\x12\x65\n\x0bListEntries\x12\'.smartscale.admin.v1.ListEntriesRequest\x1a(.smartscale.admin.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12k\n\rVerifyEntries\x12).smartscale.admin.v1.VerifyEntriesRequest\x1a*.smartscale.admin.v1.VerifyEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITADMINSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\220\002\001'
   _globals['_AUDITADMINSERVICE'].methods_by_name['VerifyEntries']._loaded_options = None
   _globals['_AUDITADMINSERVICE'].methods_by_name['VerifyEntries']._serialized_options = b'\220\002\001'
-  _globals['_LISTENTRIESREQUEST']._serialized_start=89
-  _globals['_LISTENTRIESREQUEST']._serialized_end=155
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=157
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=228
-  _globals['_VERIFYENTRIESREQUEST']._serialized_start=230
-  _globals['_VERIFYENTRIESREQUEST']._serialized_end=252
-  _globals['_VERIFYENTRIESRESPONSE']._serialized_start=254
-  _globals['_VERIFYENTRIESRESPONSE']._serialized_end=351
-  _globals['_AUDITADMINSERVICE']._serialized_start=354
-  _globals['_AUDITADMINSERVICE']._serialized_end=585
+  _globals['_LISTENTRIESREQUEST']._serialized_start=123
+  _globals['_LISTENTRIESREQUEST']._serialized_end=273
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=275
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=346
+  _globals['_VERIFYENTRIESREQUEST']._serialized_start=348
+  _globals['_VERIFYENTRIESREQUEST']._serialized_end=370
+  _globals['_VERIFYENTRIESRESPONSE']._serialized_start=372
+  _globals['_VERIFYENTRIESRESPONSE']._serialized_end=469
+  _globals['_AUDITADMINSERVICE']._serialized_start=472
+  _globals['_AUDITADMINSERVICE']._serialized_end=703
 # @@protoc_insertion_point(module_scope)

@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from smartscale.types.v1 import audit_pb2 as smartscale_dot_types_dot_v1_dot_audit__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/auth/v1/audit.proto\x12\x12smartscale.auth.v1\x1a\x1fsmartscale/types/v1/audit.proto\"B\n\x10\x42\x65ginCallRequest\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x13\n\x11\x42\x65ginCallResponse\"C\n\x11\x46inishCallRequest\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x14\n\x12\x46inishCallResponse\"B\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06newest\x18\x03 \x01(\x08\"G\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x16\n\x14VerifyEntriesRequest\"a\n\x15VerifyEntriesResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_wrong\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x11\n\tlast_hash\x18\x04 \x01(\t2\x9f\x03\n\x0c\x41uditService\x12]\n\tBeginCall\x12$.smartscale.auth.v1.BeginCallRequest\x1a%.smartscale.auth.v1.BeginCallResponse\"\x03\x90\x02\x02\x12`\n\nFinishCall\x12%.smartscale.auth.v1.FinishCallRequest\x1a&.smartscale.auth.v1.FinishCallResponse\"\x03\x90\x02\x02\x12\x63\n\x0bListEntries\x12&.smartscale.auth.v1.ListEntriesRequest\x1a\'.smartscale.auth.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12i\n\rVerifyEntries\x12(.smartscale.auth.v1.VerifyEntriesRequest\x1a).smartscale.auth.v1.VerifyEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esmartscale/auth/v1/audit.proto\x12\x12smartscale.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fsmartscale/types/v1/audit.proto\"B\n\x10\x42\x65ginCallRequest\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x13\n\x11\x42\x65ginCallResponse\"C\n\x11\x46inishCallRequest\x12.\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x14\n\x12\x46inishCallResponse\"\x96\x01\n\x12ListEntriesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x0e\n\x06newest\x18\x03 \x01(\x08\x12)\n\x05start\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x13ListEntriesResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.smartscale.types.v1.AuditEntry\"\x16\n\x14VerifyEntriesRequest\"a\n\x15VerifyEntriesResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x04\x12\x13\n\x0b\x66irst_wrong\x18\x02 \x01(\x04\x12\x0f\n\x07problem\x18\x03 \x01(\t\x12\x11\n\tlast_hash\x18\x04 \x01(\t2\x9f\x03\n\x0c\x41uditService\x12]\n\tBeginCall\x12$.smartscale.auth.v1.BeginCallRequest\x1a%.smartscale.auth.v1.BeginCallResponse\"\x03\x90\x02\x02\x12`\n\nFinishCall\x12%.smartscale.auth.v1.FinishCallRequest\x1a&.smartscale.auth.v1.FinishCallResponse\"\x03\x90\x02\x02\x12\x63\n\x0bListEntries\x12&.smartscale.auth.v1.ListEntriesRequest\x1a\'.smartscale.auth.v1.ListEntriesResponse\"\x03\x90\x02\x01\x12i\n\rVerifyEntries\x12(.smartscale.auth.v1.VerifyEntriesRequest\x1a).smartscale.auth.v1.VerifyEntriesResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,22 +41,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\220\002\001'
   _globals['_AUDITSERVICE'].methods_by_name['VerifyEntries']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['VerifyEntries']._serialized_options = b'\220\002\001'
-  _globals['_BEGINCALLREQUEST']._serialized_start=87
-  _globals['_BEGINCALLREQUEST']._serialized_end=153
-  _globals['_BEGINCALLRESPONSE']._serialized_start=155
-  _globals['_BEGINCALLRESPONSE']._serialized_end=174
-  _globals['_FINISHCALLREQUEST']._serialized_start=176
-  _globals['_FINISHCALLREQUEST']._serialized_end=243
-  _globals['_FINISHCALLRESPONSE']._serialized_start=245
-  _globals['_FINISHCALLRESPONSE']._serialized_end=265
-  _globals['_LISTENTRIESREQUEST']._serialized_start=267
-  _globals['_LISTENTRIESREQUEST']._serialized_end=333
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=335
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=406
-  _globals['_VERIFYENTRIESREQUEST']._serialized_start=408
-  _globals['_VERIFYENTRIESREQUEST']._serialized_end=430
-  _globals['_VERIFYENTRIESRESPONSE']._serialized_start=432
-  _globals['_VERIFYENTRIESRESPONSE']._serialized_end=529
-  _globals['_AUDITSERVICE']._serialized_start=532
-  _globals['_AUDITSERVICE']._serialized_end=947
+  _globals['_BEGINCALLREQUEST']._serialized_start=120
+  _globals['_BEGINCALLREQUEST']._serialized_end=186
+  _globals['_BEGINCALLRESPONSE']._serialized_start=188
+  _globals['_BEGINCALLRESPONSE']._serialized_end=207
+  _globals['_FINISHCALLREQUEST']._serialized_start=209
+  _globals['_FINISHCALLREQUEST']._serialized_end=276
+  _globals['_FINISHCALLRESPONSE']._serialized_start=278
+  _globals['_FINISHCALLRESPONSE']._serialized_end=298
+  _globals['_LISTENTRIESREQUEST']._serialized_start=301
+  _globals['_LISTENTRIESREQUEST']._serialized_end=451
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=453
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=524
+  _globals['_VERIFYENTRIESREQUEST']._serialized_start=526
+  _globals['_VERIFYENTRIESREQUEST']._serialized_end=548
+  _globals['_VERIFYENTRIESRESPONSE']._serialized_start=550
+  _globals['_VERIFYENTRIESRESPONSE']._serialized_end=647
+  _globals['_AUDITSERVICE']._serialized_start=650
+  _globals['_AUDITSERVICE']._serialized_end=1065
 # @@protoc_insertion_point(module_scope)

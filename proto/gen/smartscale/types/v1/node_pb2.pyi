@@ -60,7 +60,7 @@ class _ElectionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Electi
     """The route had no primary before."""
     ELECTION_REASON_OFFLINE: _ElectionReason.ValueType  # 2
     """The former primary went offline."""
-    ELECTION_REASON_KEY_ENDED: _ElectionReason.ValueType  # 3
+    ELECTION_REASON_KEY_EXPIRED: _ElectionReason.ValueType  # 3
     """The key of the former primary ended."""
     ELECTION_REASON_SUSPENDED: _ElectionReason.ValueType  # 4
     """The owner of the former primary was suspended."""
@@ -86,7 +86,7 @@ ELECTION_REASON_FIRST: ElectionReason.ValueType  # 1
 """The route had no primary before."""
 ELECTION_REASON_OFFLINE: ElectionReason.ValueType  # 2
 """The former primary went offline."""
-ELECTION_REASON_KEY_ENDED: ElectionReason.ValueType  # 3
+ELECTION_REASON_KEY_EXPIRED: ElectionReason.ValueType  # 3
 """The key of the former primary ended."""
 ELECTION_REASON_SUSPENDED: ElectionReason.ValueType  # 4
 """The owner of the former primary was suspended."""

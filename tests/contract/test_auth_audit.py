@@ -56,6 +56,19 @@ async def call(audit: Audit, number: int, clock: FakeClock) -> None:
     await audit.finish(event(number), clock.now(), b"done %d" % number)
 
 
+async def test_entries_are_listed_by_the_time_of_their_call(audit: Audit, clock: FakeClock) -> None:
+    times = []
+    for number in range(1, 6):
+        times.append(clock.now())
+        await call(audit, number, clock)
+        clock.advance(60)
+    between = await audit.list(0, 100, newest=False, start=times[1], end=times[3])
+    assert [link.seq for link in between] == [2, 3, 4]
+    assert [link.seq for link in await audit.list(2, 1, newest=False, start=times[1], end=times[3])] == [3]
+    assert [link.seq for link in await audit.list(0, 100, newest=False, start=times[4])] == [5]
+    assert [link.seq for link in await audit.list(0, 100, newest=False, end=times[0])] == [1]
+
+
 async def test_calls_are_appended_once_in_order_without_a_gap(audit: Audit, clock: FakeClock) -> None:
     await asyncio.gather(*(call(audit, number, clock) for number in range(1, 21)))
     await audit.finish(event(3), clock.now(), b"again")

@@ -17,7 +17,13 @@ class AuditLog:
 
     async def ListEntries(self, request: pb.ListEntriesRequest, call: CallContext) -> pb.ListEntriesResponse:
         """List entries in order."""
-        wanted = inner.ListEntriesRequest(after=request.after, limit=request.limit, newest=request.newest)
+        wanted = inner.ListEntriesRequest(
+            after=request.after,
+            limit=request.limit,
+            newest=request.newest,
+            start=request.start if request.HasField("start") else None,
+            end=request.end if request.HasField("end") else None,
+        )
         return pb.ListEntriesResponse(entries=(await call.ask(self._services.audit.ListEntries, wanted)).entries)
 
     async def VerifyEntries(self, request: pb.VerifyEntriesRequest, call: CallContext) -> pb.VerifyEntriesResponse:

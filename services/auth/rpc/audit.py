@@ -12,7 +12,7 @@ from smartscale.types.v1 import audit_pb2 as types
 from services.auth.model.audit import INTERRUPTED, Link
 from services.auth.model.errors import InvalidInputError
 from services.auth.rpc.errors import STATUS
-from services.auth.rpc.reading import read_id, read_instant
+from services.auth.rpc.reading import read_id, read_instant, read_optional
 from services.auth.usecases.audit import Audit
 from services.shared.rpc import answers
 
@@ -48,7 +48,13 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         self, request: pb.ListEntriesRequest, context: ServicerContext[pb.ListEntriesRequest, pb.ListEntriesResponse]
     ) -> pb.ListEntriesResponse:
         """List entries."""
-        found = await self._audit.list(read_id(request.after), request.limit, newest=request.newest)
+        found = await self._audit.list(
+            read_id(request.after),
+            request.limit,
+            newest=request.newest,
+            start=read_optional(request, "start"),
+            end=read_optional(request, "end"),
+        )
         return pb.ListEntriesResponse(entries=map(entry_of, found))
 
     async def VerifyEntries(

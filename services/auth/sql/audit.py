@@ -57,9 +57,15 @@ class SqlAudit:
             rows = await connection.execute(query)
             return tuple((row.event_id, row.at, bytes(row.body)) for row in rows)
 
-    async def entries(self, after: int, limit: int) -> tuple[Link, ...]:
-        """List entries after a position, in order."""
+    async def entries(
+        self, after: int, limit: int, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[Link, ...]:
+        """List entries after a position, in order; with `start` or `end` only those of calls made between them."""
         query = select(log).where(log.c.tailnet_id == self._tailnet, log.c.seq > after)
+        if start is not None:
+            query = query.where(log.c.at >= start)
+        if end is not None:
+            query = query.where(log.c.at <= end)
         async with read(self._engine) as connection:
             rows = await connection.execute(query.order_by(log.c.seq).limit(limit))
             return tuple(Link(row.seq, bytes(row.body), row.hash) for row in rows)

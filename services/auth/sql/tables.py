@@ -139,7 +139,7 @@ audit_heads = Table(
     Column("pruned_seq", BigInteger, nullable=False),
     Column("pruned_hash", String(64), nullable=False),
 )
-"""The newest entry of each log, and the newest one that was removed because it was old."""
+"""Of each tailnet's log: the newest entry, and the newest of the entries removed because of their age."""
 
 logins = Table(
     "auth_logins",

@@ -23,8 +23,10 @@ class AuditStore(Protocol):
         """List calls without a result that were made before a time, the oldest first."""
         ...
 
-    async def entries(self, after: int, limit: int) -> tuple[Link, ...]:
-        """List entries after a position, in order."""
+    async def entries(
+        self, after: int, limit: int, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[Link, ...]:
+        """List entries after a position, in order; with `start` or `end` only those of calls made between them."""
         ...
 
     async def ends(self) -> tuple[Anchor, Anchor]:

@@ -39,13 +39,15 @@ class Audit:
         """Append a call with its result, unless it was appended already."""
         await self._store.finish(event_id, at, body)
 
-    async def list(self, after: int, limit: int, *, newest: bool) -> tuple[Link, ...]:
-        """List entries after a position, or the newest ones, in order."""
+    async def list(
+        self, after: int, limit: int, *, newest: bool, start: datetime | None = None, end: datetime | None = None
+    ) -> tuple[Link, ...]:
+        """List entries after a position, or the newest ones, in order; those between `start` and `end`, if given."""
         limit = min(limit or MAX_ENTRIES // 2, MAX_ENTRIES)
         if newest:
             _, head = await self._store.ends()
             after = max(after, head.seq - limit)
-        return await self._store.entries(after, limit)
+        return await self._store.entries(after, limit, start, end)
 
     async def verify(self) -> Verdict:
         """Compute the hash of every entry again, and compare."""

@@ -16,6 +16,7 @@ from smartscale.types.v1.audit_pb2 import AuditEntry
 
 from gateway.admin.audit import SUBJECTS
 from gateway.admin.calls.table import all_methods
+from gateway.admin.rest.v2 import logs
 from gateway.admin.services import Services
 from services.auth.usecases.audit import Audit
 from tests.flow.rest_v2.conftest import World
@@ -119,8 +120,21 @@ async def test_the_log_is_read_in_the_hosted_services_shape(world: World) -> Non
     }  # fmt: skip
     assert entry["old"]["name"] == "server" and entry["new"]["name"] == "renamed"
     assert (await world.api.get(path, params={**span, "target": "nobody"})).json()["logs"] == []
+    past = {"start": (now - timedelta(hours=2)).isoformat(), "end": (now - timedelta(hours=1)).isoformat()}
+    assert (await world.api.get(path, params=past)).json()["logs"] == []
     refused(await world.api.get(path), 400, "start")
     refused(await world.api.get(path, params={"start": span["end"], "end": span["start"]}), 400, "end")
+
+
+async def test_an_answer_has_a_bounded_number_of_changes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "MAX_ENTRIES", 1)
+    monkeypatch.setattr(logs, "_PAGE", 1)
+    for name in ("one", "two"):
+        assert (await world.api.post(f"/device/{world.server.id}/name", json={"name": name})).status_code == 200
+    now = datetime.now(UTC)
+    span = {"start": (now - timedelta(hours=1)).isoformat(), "end": (now + timedelta(hours=1)).isoformat()}
+    answer = await world.api.get("/tailnet/-/logging/configuration", params=span)
+    refused(answer, 400, "shorter")
 
 
 async def test_every_call_that_changes_something_has_a_subject() -> None:

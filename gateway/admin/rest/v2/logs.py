@@ -16,6 +16,8 @@ from gateway.admin.rest.v2.operation import Operation, Question, answered
 
 _LIST = "smartscale.admin.v1.AuditAdminService.ListEntries"
 _PAGE = 1000
+MAX_ENTRIES = 10_000
+"""Entries of one answer, which is made in memory."""
 _VERSION = "1.1"
 
 
@@ -25,7 +27,7 @@ async def _configuration(question: Question) -> Response:
     start, end = _instant(query.get("start"), "start"), _instant(query.get("end"), "end")
     if end < start:
         raise invalid("end", "before start")
-    kept = [entry for entry in await _all(question) if start <= entry.time.ToDatetime(tzinfo=UTC) <= end]
+    kept = await _between(question, start, end)
     for name, text_of in (("actor", _actor_text), ("target", _target_text), ("event", _event)):
         wanted = query.getlist(name)
         if wanted:
@@ -34,14 +36,23 @@ async def _configuration(question: Question) -> Response:
     return answered(body)
 
 
-async def _all(question: Question) -> list[types.AuditEntry]:
+async def _between(question: Question, start: datetime, end: datetime) -> list[types.AuditEntry]:
+    """Return the entries of a span of time.
+
+    Raises:
+        Refused: there are more than `MAX_ENTRIES`.
+    """
     found: list[types.AuditEntry] = []
-    while True:
-        after = found[-1].seq if found else 0
-        page = (await question.ask(_LIST, pb.ListEntriesRequest(after=after, limit=_PAGE))).entries
+    wanted = pb.ListEntriesRequest(limit=_PAGE)
+    wanted.start.FromDatetime(start)
+    wanted.end.FromDatetime(end)
+    while len(found) <= MAX_ENTRIES:
+        page = (await question.ask(_LIST, wanted)).entries
         found += page
         if len(page) < _PAGE:
             return found
+        wanted.after = page[-1].seq
+    raise invalid("end", f"the span has more than {MAX_ENTRIES} entries; ask for a shorter one")
 
 
 def _instant(text: str | None, name: str) -> datetime:

@@ -17,14 +17,13 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.auth.v1 import audit_pb2, auth_pb2
 from smartscale.policy.v1 import policy_pb2
-from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import audit_pb2 as types
 
-from gateway.admin.checks import LONG, MAX_ID
+from gateway.admin.checks import LONG
 from gateway.admin.context import CallContext
 from gateway.admin.methods import Method
 from gateway.admin.refusal import Refused
-from gateway.admin.services import Services
+from gateway.admin.services import NodeName, Services
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -156,12 +155,8 @@ class AuditTrail:
             return {}
 
     async def _node(self, call: CallContext, target: str, subject: Subject) -> Mapping[str, Any]:
-        wanted = registry_pb2.GetNodeRequest(stable_id=target)
-        if subject.field == "node":
-            wanted = registry_pb2.GetNodeRequest(given_name=target)
-        if target.isascii() and target.isdigit() and len(target) < 20:
-            wanted = registry_pb2.GetNodeRequest(id=min(int(target), MAX_ID))
-        node = (await call.ask(self._services.registry.GetNode, wanted)).node
+        names: NodeName = "stable_id" if subject.field == "device" else "given_name"
+        node = (await self._services.node_named(call, target, names)).node
         return {
             "id": str(node.id),
             "name": node.given_name,

@@ -20,7 +20,7 @@ class Refused(Exception):  # noqa: N818  an answer to the caller, not a fault of
 
 
 class PreconditionFailed(Refused):
-    """The policy in force is another than the one that the caller wants to replace."""
+    """The policy in force differs from the version that the caller meant to replace."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import grpc
 import grpc.aio
@@ -11,8 +12,12 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 from smartscale.types.v1 import user_pb2 as user_types
 
+from gateway.admin.checks import MAX_ID
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
+
+NodeName = Literal["given_name", "stable_id"]
+"""What a text names a node by, where it is no id: administrators use the given name, /api/v2 the stable id."""
 
 
 class Services:
@@ -23,6 +28,24 @@ class Services:
         self.auth = auth_pb2_grpc.AuthServiceStub(channels["auth"])
         self.audit = audit_pb2_grpc.AuditServiceStub(channels["auth"])
         self.policy = policy_pb2_grpc.PolicyServiceStub(channels["policy"])
+
+    async def node_named(self, call: CallContext, text: str, names: NodeName) -> registry_pb2.GetNodeResponse:
+        """Find one node by its id in decimal digits, else by its given name or its stable id.
+
+        Raises:
+            grpc.aio.AioRpcError: NOT_FOUND when there is none.
+        """
+        if text.isascii() and text.isdigit() and len(text) < 20:
+            try:
+                return await call.ask(self.registry.GetNode, registry_pb2.GetNodeRequest(id=min(int(text), MAX_ID)))
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND:
+                    raise
+        if names == "given_name":
+            wanted = registry_pb2.GetNodeRequest(given_name=text)
+        else:
+            wanted = registry_pb2.GetNodeRequest(stable_id=text)
+        return await call.ask(self.registry.GetNode, wanted)
 
     async def users(self, call: CallContext) -> dict[int, user_types.User]:
         """Return all users by id."""

@@ -6,7 +6,6 @@ from smartscale.admin.v1 import device_pb2 as pb
 from smartscale.registry.v1 import registry_pb2
 
 from gateway.admin.calls.node_lists import NodeLists
-from gateway.admin.checks import MAX_ID
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import invalid
 from gateway.admin.services import Services
@@ -30,11 +29,7 @@ class Devices:
         text = request.device
         if not text:
             raise invalid("device", "must not be empty")
-        if text.isascii() and text.isdigit() and len(text) < 20:
-            wanted = registry_pb2.GetNodeRequest(id=min(int(text), MAX_ID))
-        else:
-            wanted = registry_pb2.GetNodeRequest(stable_id=text)
-        found = await call.ask(self._services.registry.GetNode, wanted)
+        found = await self._services.node_named(call, text, "stable_id")
         return pb.GetDeviceResponse(node=found.node, user=found.user if found.HasField("user") else None)
 
     async def RenameDevice(self, request: pb.RenameDeviceRequest, call: CallContext) -> pb.RenameDeviceResponse:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from smartscale.admin.v1 import node_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 
 from gateway.admin.calls.node_lists import NodeLists
 from gateway.admin.context import CallContext
+from gateway.admin.hostinfo import flag, hostinfo_of, network_report, text
 from gateway.admin.services import Services
 
 _PORT_MAPPING = {"UPnP": "upnp", "PMP": "nat-pmp", "PCP": "pcp"}
@@ -38,49 +38,31 @@ class NodeDescriptions:
 
 def describe(node: node_types.Node) -> node_pb2.NodeDescription:
     """Describe the client of a node from its hostinfo; members of the wrong type are left out."""
-    info = _read(node.hostinfo)
-    distribution = " ".join(filter(None, (_text(info, f"Distro{part}") for part in ("", "Version", "CodeName"))))
+    info = hostinfo_of(node)
+    distribution = " ".join(filter(None, (text(info, f"Distro{part}") for part in ("", "Version", "CodeName"))))
     return node_pb2.NodeDescription(
         id=node.id,
         given_name=node.given_name,
-        client_version=_text(info, "IPNVersion"),
+        client_version=text(info, "IPNVersion"),
         capability_version=node.cap_version,
-        os=_text(info, "OS"),
-        os_version=_text(info, "OSVersion"),
+        os=text(info, "OS"),
+        os_version=text(info, "OSVersion"),
         distribution=distribution,
-        device_model=_text(info, "DeviceModel"),
+        device_model=text(info, "DeviceModel"),
         online=node.online,
         last_seen=node.last_seen if node.HasField("last_seen") else None,
         home_derp=node.home_derp,
         endpoints=node.endpoints,
-        network=_network(info.get("NetInfo")),
+        network=_network(network_report(info)),
     )
 
 
-def _network(report: object) -> node_pb2.NetworkReport | None:
-    if not isinstance(report, dict):
+def _network(report: Mapping[str, Any]) -> node_pb2.NetworkReport | None:
+    if not report:
         return None
     return node_pb2.NetworkReport(
-        udp=_flag(report, "WorkingUDP"),
-        ipv6=_flag(report, "WorkingIPv6"),
-        varying_mappings=_flag(report, "MappingVariesByDestIP"),
+        udp=flag(report, "WorkingUDP"),
+        ipv6=flag(report, "WorkingIPv6"),
+        varying_mappings=flag(report, "MappingVariesByDestIP"),
         port_mapping=[word for name, word in _PORT_MAPPING.items() if report.get(name) is True],
     )
-
-
-def _read(hostinfo: bytes) -> dict[str, Any]:
-    try:
-        info = orjson.loads(hostinfo or b"{}")
-    except ValueError:
-        return {}
-    return info if isinstance(info, dict) else {}
-
-
-def _text(info: Mapping[str, Any], name: str) -> str:
-    value = info.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _flag(report: Mapping[str, Any], name: str) -> bool | None:
-    value = report.get(name)
-    return value if isinstance(value, bool) else None

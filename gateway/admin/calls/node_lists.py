@@ -7,8 +7,6 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import grpc
-import grpc.aio
 from headscale.v1 import node_pb2
 from smartscale.auth.v1 import auth_pb2
 from smartscale.registry.v1 import registry_pb2
@@ -16,7 +14,6 @@ from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import user_pb2 as user_types
 
 from gateway.admin.calls import convert
-from gateway.admin.checks import MAX_ID
 from gateway.admin.context import CallContext
 from gateway.admin.services import Services
 
@@ -94,24 +91,12 @@ class NodeLists:
         Raises:
             grpc.aio.AioRpcError: NOT_FOUND when there is none.
         """
-        found = await self._by_id(call, int(text)) if text.isascii() and text.isdigit() and len(text) < 20 else None
-        if found is None:
-            request = registry_pb2.GetNodeRequest(given_name=text)
-            found = await call.ask(self._services.registry.GetNode, request)
+        found = await self._services.node_named(call, text, "given_name")
         node = found.node
         served = await self.served(call) if node.advertised_routes else {}
         keys = await self._services.keys(call) if node.pre_auth_key_id else None
         owners = {found.user.id: found.user} if found.HasField("user") else {}
         return convert.node(node, owners, keys, served.get(node.id, ()))
-
-    async def _by_id(self, call: CallContext, node_id: int) -> registry_pb2.GetNodeResponse | None:
-        request = registry_pb2.GetNodeRequest(id=min(node_id, MAX_ID))
-        try:
-            return await call.ask(self._services.registry.GetNode, request)
-        except grpc.aio.AioRpcError as error:
-            if error.code() is grpc.StatusCode.NOT_FOUND:
-                return None
-            raise
 
 
 def page_request(wanted: registry_pb2.ListNodesRequest) -> registry_pb2.ListNodesRequest:

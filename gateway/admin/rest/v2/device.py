@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.types.v1 import node_pb2, user_pb2
 
+from gateway.admin.hostinfo import flag, hostinfo_of, network_report, text
 from services.shared.keys import MachineKey, NodeKey
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -23,7 +23,7 @@ _DISTRO = {"name": "Distro", "version": "DistroVersion", "codeName": "DistroCode
 
 def device(node: node_pb2.Node, owner: user_pb2.User | None, domain: str, *, whole: bool) -> dict[str, Any]:
     """Return a device; `domain` is that of MagicDNS names, `whole` adds what `fields=all` asks for."""
-    info = _hostinfo(node)
+    info = hostinfo_of(node)
     found: dict[str, Any] = {
         "addresses": [address for address in (node.ipv4, node.ipv6) if address],
         "id": str(node.id),
@@ -31,9 +31,9 @@ def device(node: node_pb2.Node, owner: user_pb2.User | None, domain: str, *, who
         "user": login_name(owner) if owner is not None else TAGGED,
         "name": f"{node.given_name}.{domain}" if domain else node.given_name,
         "hostname": node.hostname,
-        "clientVersion": _text(info, "IPNVersion"),
+        "clientVersion": text(info, "IPNVersion"),
         "updateAvailable": False,
-        "os": _text(info, "OS"),
+        "os": text(info, "OS"),
         "created": time_text(node.created_at),
         "connectedToControl": node.online,
         "keyExpiryDisabled": not node.HasField("expiry"),
@@ -70,10 +70,9 @@ def time_text(stamp: Timestamp) -> str:
 
 
 def _more(node: node_pb2.Node, info: Mapping[str, Any]) -> dict[str, Any]:
-    network = info.get("NetInfo")
-    report: Mapping[str, Any] = network if isinstance(network, dict) else {}
+    report = network_report(info)
     supports: dict[str, bool | None] = {"hairPinning": None}
-    supports.update({name: _flag(report, member) for name, member in _SUPPORTS.items()})
+    supports.update({name: flag(report, member) for name, member in _SUPPORTS.items()})
     found: dict[str, Any] = {
         **routes(node),
         "clientConnectivity": {
@@ -83,24 +82,6 @@ def _more(node: node_pb2.Node, info: Mapping[str, Any]) -> dict[str, Any]:
         },
         "sshEnabled": bool(info.get("sshHostKeys")),
     }
-    if _text(info, "Distro"):
-        found["distro"] = {name: _text(info, member) for name, member in _DISTRO.items()}
+    if text(info, "Distro"):
+        found["distro"] = {name: text(info, member) for name, member in _DISTRO.items()}
     return found
-
-
-def _hostinfo(node: node_pb2.Node) -> Mapping[str, Any]:
-    try:
-        found = orjson.loads(node.hostinfo or b"{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _text(info: Mapping[str, Any], name: str) -> str:
-    value = info.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def _flag(report: Mapping[str, Any], name: str) -> bool | None:
-    value = report.get(name)
-    return value if isinstance(value, bool) else None

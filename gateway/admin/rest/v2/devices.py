@@ -116,7 +116,7 @@ async def _authorize(question: Question) -> Response:
 
 
 async def _rename(question: Question) -> Response:
-    """Rename a device; an empty name stands for the one that follows from the hostname."""
+    """Rename a device; with an empty name, derive its name from the hostname again."""
     name = text_member(await question.body(), "name")
     domain = question.tailnet.dns.base_domain
     label = name.rstrip(".").removesuffix(f".{domain}") if domain else name

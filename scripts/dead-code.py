@@ -1,4 +1,4 @@
-"""Fails for code that nobody uses: names of the product that neither it nor its tests mention, less those allowed here.
+"""Fails for unused code: names of the product that neither it nor its tests mention, except those allowed here.
 
 An entry that vulture no longer reports fails too, so that the list stays true.
 """

@@ -113,7 +113,7 @@ def _lost_names(remote: Remote, *names: str) -> list[str]:
             return []
         warnings = policies.call("CheckPolicy", pb.CheckPolicyRequest(text=text)).warnings
     except CommandError:
-        return []  # without a policy nothing names anybody; one that is refused now says so where it is checked
+        return []  # no policy names no user; `policy check` reports a policy that cannot be read
     quoted = {f'"{name}{end}"'.casefold() for name in names for end in ("", "@")}
     return [f"in the policy {one}" for one in warnings if one.partition(" ")[0].casefold() in quoted]
 

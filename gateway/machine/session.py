@@ -45,7 +45,7 @@ class MapSessionRequest:
     once: bool
     """Whether one full map is wanted instead of a stream."""
     stays_awake: bool = False
-    """Whether the client's system is one that does not sleep between packets, as phones do."""
+    """True if the client's system does not sleep between packets, as phones do."""
 
 
 class SessionOwner(Protocol):

@@ -35,7 +35,7 @@ def build_app(
 
 
 class Front:
-    """Answers direct routes and paths that nobody has; passes every other request to FastAPI."""
+    """ASGI application that answers direct routes, and 404 to unknown paths, itself; FastAPI answers the rest."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self.routes = routes

@@ -1,4 +1,4 @@
-"""A provider's public keys (JWK set): reads them, and selects the one that verifies a token."""
+"""A provider's public keys: parsing of its JWK set, and selection of the key that verifies a token."""
 
 from __future__ import annotations
 

@@ -101,7 +101,9 @@ class RegistryClient:
             response = await self._stub.ReportSessions(request, timeout=REPORT_DEADLINE)
         except grpc.aio.AioRpcError as error:
             raise_failure(error)
-        probe = None if report.digest is None else frozenset(response.probe_node_ids)
+        # A registry of the version before names them in answers to reports with a digest alone.
+        named = response.names_probed or report.digest is not None
+        probe = frozenset(response.probe_node_ids) if named else None
         return PresenceAnswer(resend=response.resend, probe=probe)
 
     async def may_relay(self, node: NodeKey) -> bool:

@@ -245,7 +245,9 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
     ) -> pb.ReportSessionsResponse:
         """Store a gateway's report of its sessions."""
         answer = await self._cases.presence.report(requests.session_report(request))
-        return pb.ReportSessionsResponse(resend=answer.resend, probe_node_ids=sorted(answer.probe))
+        return pb.ReportSessionsResponse(
+            resend=answer.resend, probe_node_ids=sorted(answer.probe or ()), names_probed=answer.probe is not None
+        )
 
     async def GetNode(
         self, request: pb.GetNodeRequest, context: ServicerContext[pb.GetNodeRequest, pb.GetNodeResponse]

@@ -41,8 +41,8 @@ class ReportAnswer:
 
     resend: bool
     """True if the next report must be complete."""
-    probe: frozenset[NodeId] = frozenset()
-    """Nodes for the gateway to probe, because another node could take over one of their routes."""
+    probe: frozenset[NodeId] | None = None
+    """Nodes for the gateway to probe, because another node could take over one of their routes; None: as before."""
 
 
 class PresenceTracker:
@@ -102,7 +102,7 @@ async def _store(draft: Draft, report: SessionReport) -> ReportAnswer:
 
 async def _answer(draft: Draft, report: SessionReport, complete: bool) -> ReportAnswer:
     if report.digest is None:
-        return ReportAnswer(resend=not complete)
+        return ReportAnswer(not complete, _probed(draft) if _brings_router(draft, report) else None)
     held = await draft.transaction.sessions_digest(report.gateway_id)
     if differs := complete and not report.complete and held != report.digest:
         log.warning(
@@ -111,7 +111,17 @@ async def _answer(draft: Draft, report: SessionReport, complete: bool) -> Report
             registry_sessions=held.count,
             gateway_sessions=report.digest.count,
         )
-    return ReportAnswer(not complete or differs, nodes_with_alternative(draft.state.nodes.values()))
+    return ReportAnswer(not complete or differs, _probed(draft))
+
+
+def _brings_router(draft: Draft, report: SessionReport) -> bool:
+    """Return whether a session of a node with approved routes was opened, which may be an alternative from now on."""
+    opened = (draft.state.nodes.get(node_id) for _, node_id in report.opened)
+    return any(node is not None and node.approved_routes for node in opened)
+
+
+def _probed(draft: Draft) -> frozenset[NodeId]:
+    return nodes_with_alternative(draft.state.nodes.values())
 
 
 async def _arrive(draft: Draft, nodes: Collection[NodeId]) -> None:

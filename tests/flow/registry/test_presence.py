@@ -350,6 +350,19 @@ async def test_a_beat_is_answered_with_the_nodes_to_probe(world: World) -> None:
     assert list((await beat(world, held[0])).probe_node_ids) == []
 
 
+async def test_a_gateway_learns_at_once_that_a_router_that_came_has_an_alternative(world: World) -> None:
+    one, two = await routers(world, 1, 2)
+    await world.registry.sessions("gw-1", closed=[(two.id, two.id)], lost=[two.id])
+    back = pb.ReportSessionsRequest(gateway_id="gw-1")
+    back.opened.add(session_id=9, node_id=two.id)
+    answer = await world.registry.stub.ReportSessions(back, timeout=10)
+    assert answer.names_probed and list(answer.probe_node_ids) == sorted((one.id, two.id))
+    plain = await world.join(3)
+    other = pb.ReportSessionsRequest(gateway_id="gw-1")
+    other.opened.add(session_id=10, node_id=plain.id)
+    assert not (await world.registry.stub.ReportSessions(other, timeout=10)).names_probed
+
+
 async def test_a_gateway_that_holds_other_sessions_reports_all_of_them(world: World) -> None:
     node = await world.join()
     await world.registry.sessions("gw-1", opened=[(1, node.id)], complete=True)

@@ -1249,21 +1249,25 @@ class ReportSessionsResponse(_message.Message):
 
     RESEND_FIELD_NUMBER: _builtins.int
     PROBE_NODE_IDS_FIELD_NUMBER: _builtins.int
+    NAMES_PROBED_FIELD_NUMBER: _builtins.int
     resend: _builtins.bool
     """The registry does not know this gateway (it lapsed) or holds other sessions: report everything, with complete set."""
+    names_probed: _builtins.bool
+    """probe_node_ids is the whole list now: the report had a digest, or opened a session of a node with approved routes."""
     @_builtins.property
     def probe_node_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Nodes that serve a route which another node could take over: the gateway probes those with a session there. Only in answers to reports with a digest."""
+        """Nodes that serve a route which another node could take over: the gateway probes those with a session there. Without names_probed or a digest in the report: as before."""
 
     def __init__(
         self,
         *,
         resend: _builtins.bool = ...,
         probe_node_ids: _abc.Iterable[_builtins.int] | None = ...,
+        names_probed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["probe_node_ids", b"probe_node_ids", "resend", b"resend"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["names_probed", b"names_probed", "probe_node_ids", b"probe_node_ids", "resend", b"resend"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

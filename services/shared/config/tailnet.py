@@ -155,7 +155,7 @@ class EphemeralConfig:
 class HaConfig:
     """`node.routes.ha`: detection of lost routers with routes that another node can take over."""
 
-    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=5)
+    probe_interval: Annotated[timedelta, Min(timedelta(seconds=2))] = timedelta(seconds=4)
     """Time between two probes of one router. Headscale has 10s, which would take 15s to notice a cut link."""
     probe_timeout: timedelta = timedelta(seconds=3)
     """Time for the answer; without one the router is offline and another takes over."""

@@ -8,239 +8,32 @@ ports, `{headscale}` for our program and `{pid}` for a process.
 from __future__ import annotations
 
 import socket
-import sqlite3
-import struct
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
-
-from services.shared.db.file import hold
-from tests.fakes.certificates import issue
-from tests.fakes.ports import free_port
 from tests.flow.moving.installations import unpack
-
-PORTS = ("web", "metrics", "grpc", "derp", "stun", "acme", "registry", "free", "closed")
-
-
-class Place:
-    """The folder, the ports and the configuration of one row; `stack` ends what stands in the way."""
-
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.folder, self.stack = folder, stack
-        self.ports = {name: free_port() for name in PORTS}
-        self.config: dict[str, Any] = {
-            "server_url": f"http://127.0.0.1:{self.ports['web']}",
-            "listen_addr": f"127.0.0.1:{self.ports['web']}",
-            "metrics_listen_addr": f"127.0.0.1:{self.ports['metrics']}",
-            "state_dir": str(folder / "state"),
-            "unix_socket": str(folder / "hs.sock"),
-            "noise": {"private_key_path": str(folder / "noise.key")},
-            "database": {"type": "sqlite", "sqlite": {"path": str(folder / "db.sqlite")}},
-            "prefixes": {"v4": "100.64.0.0/10"},
-            "dns": {"base_domain": "tail.example.net", "override_local_dns": False},
-            "derp": {
-                "server": {
-                    "enabled": True,
-                    "listen_addr": f"127.0.0.1:{self.ports['derp']}",
-                    "stun_listen_addr": f"127.0.0.1:{self.ports['stun']}",
-                    "private_key_path": str(folder / "derp.key"),
-                }
-            },
-        }
-        self.env: dict[str, str] = {}
-
-    def set(self, changes: Mapping[str, Any]) -> None:
-        """Change keys, written with dots; `{folder}` and ports are filled in. None removes a key."""
-        for key, value in changes.items():
-            *above, name = key.split(".")
-            section = self.config
-            for part in above:
-                section = section.setdefault(part, {})
-            section[name] = self.filled(value)
-            if value is None:
-                del section[name]
-
-    def filled(self, value: Any) -> Any:
-        """Fill folder and ports into a value."""
-        if isinstance(value, str):
-            value = value.replace("{folder}", str(self.folder))
-            for name, port in self.ports.items():
-                value = value.replace(f"{{{name}}}", str(port))
-        elif isinstance(value, list):
-            value = [self.filled(item) for item in value]
-        elif isinstance(value, dict):
-            value = {name: self.filled(item) for name, item in value.items()}
-        return value
-
-    def write(self, name: str, content: bytes | str) -> Path:
-        """Write a file of the folder."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    def occupy(self, port: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> None:
-        """Listen on a port, as another program."""
-        taken = self.stack.enter_context(socket.socket(socket.AF_INET, kind))
-        taken.bind(("127.0.0.1", self.ports[port]))
-        if kind == socket.SOCK_STREAM:
-            taken.listen(1)
-
-
-Arrange = Callable[[Place], object]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way in which a start fails."""
-
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    arrange: Arrange = lambda _: None
-    raw: str | None = None
-    """The configuration as text, where YAML itself is wrong."""
-    env: Mapping[str, str] = field(default_factory=dict)
-    words: tuple[str, ...] = ("serve",)
-    job: Mapping[str, Any] = field(default_factory=dict)
-    """More of the job, see `start_host`."""
-    root: bool = False
-    """Whether only root can provoke it: it runs as another user, or on a file system of its own."""
-    of_root: tuple[str, ...] = ("other", "noise.key", "db.sqlite", "server.key")
-    """Names in the folder that belong to root while the server runs as another user, which has the rest."""
-    config: str = "{folder}/hs.yaml"
-
-
-def _pair(name: str, **how: Any) -> Arrange:
-    def arrange(place: Place) -> None:
-        place.set({"tls_cert_path": "{folder}/tls/server.pem", "tls_key_path": "{folder}/tls/server.key"})
-        place.set({"server_url": "https://hs.example.com"})
-        (place.folder / "tls").mkdir()
-        issue(name, authority=True, **how).write(place.folder / "tls")
-
-    return arrange
-
-
-def _mismatched(place: Place) -> None:
-    _pair("hs.example.com")(place)
-    (place.folder / "other").mkdir()
-    _, other = issue("hs.example.com", authority=True).write(place.folder / "other")
-    other.rename(place.folder / "tls/server.key")
-
-
-def _after(first: Arrange, *then: Arrange) -> Arrange:
-    def arrange(place: Place) -> None:
-        for one in (first, *then):
-            one(place)
-
-    return arrange
-
-
-def _weak(place: Place) -> None:
-    _pair("hs.example.com")(place)
-    key = rsa.generate_private_key(65537, 1024)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hs.example.com")])
-    begin = datetime.now(UTC) - timedelta(days=1)
-    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    made = made.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=90))
-    place.write("tls/server.pem", made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    place.write("tls/server.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def _key(content: str | bytes) -> Arrange:
-    return lambda place: place.write("tls/server.key", content)
-
-
-def _locked_key() -> bytes:
-    key = rsa.generate_private_key(65537, 2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x"))
-
-
-def _database(*statements: str) -> Arrange:
-    def arrange(place: Place) -> None:
-        with closing(sqlite3.connect(place.folder / "db.sqlite")) as connection:
-            for statement in statements:
-                connection.execute(statement)
-            connection.commit()
-
-    return arrange
-
-
-def _locked(place: Place) -> None:
-    path = place.folder / "db.sqlite"
-    place.stack.enter_context(hold(path, ["registry", "policy", "auth"]))
-
-
-def _postgres(sqlstate: str, message: str) -> Arrange:
-    """A PostgreSQL that answers each start of a connection with an error, on the wire as the real one does."""
-
-    def arrange(place: Place) -> None:
-        listener = place.stack.enter_context(socket.create_server(("127.0.0.1", place.ports["free"])))
-        place.set(POSTGRES)
-        fields = {"S": "FATAL", "V": "FATAL", "C": sqlstate, "M": message}
-        body = b"".join(f"{kind}{text}\0".encode() for kind, text in fields.items()) + b"\0"
-        answer = b"E" + struct.pack("!i", len(body) + 4) + body
-
-        def serve() -> None:
-            try:
-                while True:
-                    connection, _ = listener.accept()
-                    with connection:
-                        while (length := connection.recv(4)) and len(connection.recv(2048)) == 4:
-                            connection.sendall(b"N")  # the request for TLS comes first
-                        if length:
-                            connection.sendall(answer)
-            except OSError:
-                return
-
-        threading.Thread(target=serve, daemon=True).start()
-        place.stack.callback(listener.shutdown, socket.SHUT_RDWR)
-
-    return arrange
-
-
-POSTGRES = {
-    "database": {
-        "type": "postgres",
-        "postgres": {"host": "127.0.0.1", "port": "{free}", "user": "hs", "pass": "secret", "name": "tailnet"},
-    }
-}
-OIDC = {"issuer": "https://idp.example.com", "client_id": "app", "client_secret": "s3cret"}
-NOBODY = {"uid": 65534}
-RELAY_OFF = {"derp.server.enabled": False}
-
-
-def _rooted(path: str, mode: int) -> Arrange:
-    """Something of root's in a folder of somebody else; made at the end, when all is given to them."""
-
-    def arrange(place: Place) -> None:
-        target = place.folder / path
-        if "." in target.name:
-            target.touch()
-        else:
-            target.mkdir()
-        target.chmod(mode)
-
-    return arrange
-
-
-def _mode(path: str, mode: int) -> Arrange:
-    return lambda place: (place.folder / path).chmod(mode)
-
+from tests.flow.process.start_faults import (
+    NOBODY,
+    OIDC,
+    POSTGRES,
+    RELAY_OFF,
+    Row,
+    after,
+    database,
+    key,
+    locked,
+    locked_key,
+    mismatched,
+    mode,
+    pair,
+    postgres,
+    rooted,
+    weak,
+)
 
 ROWS: dict[str, Row] = {
     # The file of the configuration
     "no file": Row(config="{folder}/none.yaml"),
     "no file anywhere": Row(config=""),
-    "a file without rights": Row(arrange=_rooted("hs.yaml", 0o600), job=NOBODY, root=True, of_root=("hs.yaml",)),
+    "a file without rights": Row(arrange=rooted("hs.yaml", 0o600), job=NOBODY, root=True, of_root=("hs.yaml",)),
     "yaml: tab": Row(raw="server_url: https://a\n\tlisten_addr: :80\n"),
     "yaml: quote": Row(raw='server_url: "https://a\nlisten_addr: :80\n'),
     "yaml: indentation": Row(raw="noise:\n  private_key_path: x\n database:\n  type: sqlite\n"),
@@ -413,14 +206,14 @@ ROWS: dict[str, Row] = {
     # Files and folders
     "state: without rights": Row(
         {"state_dir": "{folder}/other", "database.sqlite.path": "{folder}/other/db.sqlite"},
-        _rooted("other", 0o755), job=NOBODY, root=True,
+        rooted("other", 0o755), job=NOBODY, root=True,
     ),
     "state: not to be entered": Row(
         {"database.sqlite.path": "{folder}/other/state/db.sqlite", "noise.private_key_path": "{folder}/other/n.key"},
-        _rooted("other", 0o700), job=NOBODY, root=True,
+        rooted("other", 0o700), job=NOBODY, root=True,
     ),
     "state: to be made": Row(
-        {"database.sqlite.path": "{folder}/other/new/db.sqlite"}, _rooted("other", 0o755), job=NOBODY, root=True
+        {"database.sqlite.path": "{folder}/other/new/db.sqlite"}, rooted("other", 0o755), job=NOBODY, root=True
     ),
     "state: a file in the way": Row(
         {"database.sqlite.path": "{folder}/letter/db.sqlite"}, lambda place: place.write("letter", "x")
@@ -435,31 +228,31 @@ ROWS: dict[str, Row] = {
     "socket: a file": Row(arrange=lambda place: place.write("hs.sock", "x")),
     "secret: not to be reached": Row(
         {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "client_secret_path": "{folder}/other/secret"}},
-        _rooted("other", 0o700), job=NOBODY, root=True,
+        rooted("other", 0o700), job=NOBODY, root=True,
     ),
     "key: text": Row(arrange=lambda place: place.write("noise.key", "hello")),
     "key: empty": Row(arrange=lambda place: place.write("noise.key", "")),
     "key: of 0.16": Row(arrange=lambda place: place.write("noise.key", "a" * 64)),
     "key: bytes": Row(arrange=lambda place: place.write("noise.key", b"\xff\xfe\0")),
     "key: a folder": Row(arrange=lambda place: (place.folder / "noise.key").mkdir()),
-    "key: without rights": Row(arrange=_rooted("noise.key", 0o600), job=NOBODY, root=True),
+    "key: without rights": Row(arrange=rooted("noise.key", 0o600), job=NOBODY, root=True),
     "key: of the relay": Row(arrange=lambda place: place.write("derp.key", "hello")),
     # Certificates
     "certificate: missing": Row({"tls_cert_path": "{folder}/no.pem", "tls_key_path": "{folder}/no.key"}),
     "certificate: key missing": Row(
-        arrange=_after(_pair("hs.example.com"), lambda place: (place.folder / "tls/server.key").unlink())
+        arrange=after(pair("hs.example.com"), lambda place: (place.folder / "tls/server.key").unlink())
     ),
     "certificate: text": Row(
-        arrange=_after(_pair("hs.example.com"), lambda place: place.write("tls/server.pem", "hello"))
+        arrange=after(pair("hs.example.com"), lambda place: place.write("tls/server.pem", "hello"))
     ),
-    "certificate: key is text": Row(arrange=_after(_pair("hs.example.com"), _key("hello"))),
+    "certificate: key is text": Row(arrange=after(pair("hs.example.com"), key("hello"))),
     "certificate: key with a passphrase": Row(
-        arrange=_after(_pair("hs.example.com"), lambda place: place.write("tls/server.key", _locked_key()))
+        arrange=after(pair("hs.example.com"), lambda place: place.write("tls/server.key", locked_key()))
     ),
-    "certificate: of another key": Row(arrange=_mismatched),
-    "certificate: a weak key": Row(arrange=_weak),
+    "certificate: of another key": Row(arrange=mismatched),
+    "certificate: a weak key": Row(arrange=weak),
     "certificate: without rights": Row(
-        arrange=_after(_pair("hs.example.com"), _mode("tls/server.key", 0o600)), job=NOBODY, root=True
+        arrange=after(pair("hs.example.com"), mode("tls/server.key", 0o600)), job=NOBODY, root=True
     ),
     "certificate: of the relay": Row(
         {"derp.server.tls_cert_path": "{folder}/no.pem", "derp.server.tls_key_path": "{folder}/no.key"}
@@ -476,7 +269,7 @@ ROWS: dict[str, Row] = {
     "acme: folder without rights": Row(
         {"tls_letsencrypt_hostname": "hs.example.com", "tls_letsencrypt_cache_dir": "{folder}/other",
          "tls_letsencrypt_listen": "127.0.0.1:{acme}"},
-        _rooted("other", 0o755), job=NOBODY, root=True,
+        rooted("other", 0o755), job=NOBODY, root=True,
     ),
     "acme: stored certificate damaged": Row(
         {"tls_letsencrypt_hostname": "hs.example.com", "tls_letsencrypt_cache_dir": "{folder}/acme",
@@ -485,31 +278,31 @@ ROWS: dict[str, Row] = {
     ),
     # Databases
     "database: text": Row(arrange=lambda place: place.write("db.sqlite", "this is a letter, no database" * 9)),
-    "database: of another program": Row(arrange=_database("CREATE TABLE recipes (id integer)")),
+    "database: of another program": Row(arrange=database("CREATE TABLE recipes (id integer)")),
     "database: of Headscale": Row(
         {"database.sqlite.path": "{folder}/old/db.sqlite"},
         lambda place: unpack("0.29.2", place.write("old/x", "").parent),
     ),
     "database: of a newer smartscale": Row(
-        arrange=_database(
+        arrange=database(
             "CREATE TABLE registry_alembic_version (version_num TEXT)",
             "INSERT INTO registry_alembic_version VALUES ('9001')",
         )
     ),
     "database: half made": Row(
-        arrange=_database(
+        arrange=database(
             "CREATE TABLE registry_alembic_version (version_num TEXT)", "CREATE TABLE registry_users (id INTEGER)"
         )
     ),
     "database: torn": Row(
-        arrange=_after(
-            _database("CREATE TABLE recipes (id integer)"),
+        arrange=after(
+            database("CREATE TABLE recipes (id integer)"),
             lambda place: place.write("db.sqlite", (place.folder / "db.sqlite").read_bytes()[:100] + bytes(8000)),
         )
     ),
     "database: a folder": Row(arrange=lambda place: (place.folder / "db.sqlite").mkdir()),
-    "database: without rights": Row(arrange=_rooted("db.sqlite", 0o600), job=NOBODY, root=True),
-    "database: another server": Row(arrange=_locked),
+    "database: without rights": Row(arrange=rooted("db.sqlite", 0o600), job=NOBODY, root=True),
+    "database: another server": Row(arrange=locked),
     "database: full disk": Row(
         {"database.sqlite.path": "{folder}/small/db.sqlite"},
         lambda place: (place.folder / "small").mkdir(),
@@ -521,12 +314,12 @@ ROWS: dict[str, Row] = {
         {"database": {"type": "postgres", "postgres": {"host": "no.such.name.invalid", "name": "tailnet"}}},
         job={"patience": 0.0},
     ),
-    "postgres: wrong password": Row(arrange=_postgres("28P01", 'password authentication failed for user "hs"')),
-    "postgres: no such database": Row(arrange=_postgres("3D000", 'database "tailnet" does not exist')),
-    "postgres: no such user": Row(arrange=_postgres("28000", 'role "hs" does not exist')),
-    "postgres: other trouble": Row(arrange=_postgres("XX000", "something went wrong")),
+    "postgres: wrong password": Row(arrange=postgres("28P01", 'password authentication failed for user "hs"')),
+    "postgres: no such database": Row(arrange=postgres("3D000", 'database "tailnet" does not exist')),
+    "postgres: no such user": Row(arrange=postgres("28000", 'role "hs" does not exist')),
+    "postgres: other trouble": Row(arrange=postgres("XX000", "something went wrong")),
     "postgres: full": Row(
-        arrange=_postgres("53300", "sorry, too many clients already"), job={"patience": 0.0}
+        arrange=postgres("53300", "sorry, too many clients already"), job={"patience": 0.0}
     ),
     # What others write
     "records: text": Row({"dns.extra_records_path": "{folder}/r.json"}, lambda place: place.write("r.json", "{")),

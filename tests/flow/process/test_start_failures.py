@@ -22,7 +22,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.flow.process.start_failures import ROWS, Place, Row
+from tests.flow.process.start_failures import ROWS
+from tests.flow.process.start_faults import Place, Row
 
 ROOT = Path(__file__).parents[3]
 TEXTS = Path(__file__).with_suffix("").with_name("start_failures.txt")

@@ -79,7 +79,11 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
         auto_update=config.auto_update.enabled,
         random_ports=config.randomize_client_port,
     )
-    render = RenderSettings(dns=dns_settings(config.dns), logtail=config.logtail.enabled)
+    render = RenderSettings(
+        dns=dns_settings(config.dns),
+        logtail=config.logtail.enabled,
+        unpinned_old_clients=config.derp.server.allow_unpinned_old_clients,
+    )
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)
     deps.telemetry.registry.register(TailnetCollector(tailnet))
     follower = LogIngest(

@@ -41,6 +41,8 @@ class Lab:
     policy: FakePolicy
     logs: LocalServer
     clock: Clock = field(default_factory=SystemClock)
+    access: AccessSettings = ACCESS
+    render: RenderSettings = RENDER
     gateways: list[GatewayStream] = field(default_factory=list)
     services: list[MapStreamerService] = field(default_factory=list)
     servers: list[LocalServer] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Lab:
         """Start one more replica."""
         channel = LocalChannel(self.logs)
         metrics = Metrics(CollectorRegistry())
-        tailnet = Tailnet(self.clock, ACCESS, RENDER, metrics)
+        tailnet = Tailnet(self.clock, self.access, self.render, metrics)
         follower = LogIngest(DEFAULT_TAILNET, tailnet, self.bus, channel, channel, metrics, quiet)
         admission = SessionAdmission(tailnet, self.clock, metrics)
         replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, self.bus)

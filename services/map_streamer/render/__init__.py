@@ -7,4 +7,5 @@ from services.map_streamer.render.full import Part as Part
 from services.map_streamer.render.renderer import Deltas as Deltas
 from services.map_streamer.render.renderer import Renderer as Renderer
 from services.map_streamer.render.renderer import RenderSettings as RenderSettings
+from services.map_streamer.render.viewer import Encoding as Encoding
 from services.map_streamer.render.viewer import Viewer as Viewer

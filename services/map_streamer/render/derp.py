@@ -1,4 +1,8 @@
-"""Renders the `DERPMap`: configured regions, over them announced relays, over them the policy's `derpMap` section."""
+"""Renders the `DERPMap`: configured regions, over them announced relays, over them the policy's `derpMap` section.
+
+Clients before v1.82 take a pin for a name, and connect to no relay that has one (`derp/derphttp`, `tlsdial`). They have
+a form of the map of their own, in which such a relay may show any certificate.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,10 @@ Region = Mapping[str, Any]
 
 NO_REGIONS = b'"Regions":{}}'
 """The end of a map without regions. A client that is sent one loses every relay."""
+
+
+_PIN = "sha256-raw:"
+"""Begins a `CertName` that pins a certificate by its SHA-256."""
 
 
 def _region_node(relay: RelayRecord) -> dict[str, Any]:
@@ -65,3 +73,19 @@ def derp_map(static: bytes, relays: Iterable[RelayRecord], from_policy: str = ""
         "Regions": {str(number): regions[number] for number in sorted(regions)},
     }
     return orjson.dumps(out)
+
+
+def without_pins(text: bytes) -> bytes:
+    """Return a `DERPMap` in which relays with a pinned certificate may show any; unchanged if there is none.
+
+    `InsecureForTests` beside a pin would not help: those clients check the name in `CertName` all the same.
+    """
+    if _PIN.encode() not in text:
+        return text
+    document = orjson.loads(text)
+    for region in document["Regions"].values():
+        for node in region.get("Nodes") or ():
+            if str(node.get("CertName", "")).startswith(_PIN):
+                del node["CertName"]
+                node["InsecureForTests"] = True
+    return orjson.dumps(document)

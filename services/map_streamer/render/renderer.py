@@ -10,12 +10,12 @@ import orjson
 
 from services.map_streamer.diff import Difference, Patch
 from services.map_streamer.render.derp import NO_REGIONS as _NO_REGIONS
-from services.map_streamer.render.derp import derp_map
+from services.map_streamer.render.derp import derp_map, without_pins
 from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_resolvers
 from services.map_streamer.render.frames import FrameCache
 from services.map_streamer.render.full import Layout, Part
 from services.map_streamer.render.nodes import PLAIN, Fragment, Fragments, Shape, patch_json, profile_json, self_json
-from services.map_streamer.render.viewer import Viewer
+from services.map_streamer.render.viewer import Encoding, Viewer
 from services.map_streamer.snapshot import NodeRecord, View, ssh_json
 
 _LEGACY = Shape(legacy=True)
@@ -28,6 +28,8 @@ class RenderSettings:
     dns: DnsSettings = field(default_factory=DnsSettings)
     logtail: bool = False
     """True if clients may send their logs to their vendor."""
+    unpinned_old_clients: bool = True
+    """True if clients that read no pinned certificates are sent pinned relays with any certificate accepted."""
 
 
 class Renderer:
@@ -39,9 +41,9 @@ class Renderer:
         self._dns: tuple[object, bytes] | None = None
         self.cache = cache if cache is not None else FrameCache()
         self._fragments = Fragments(self._domain, self.cache.retire)
-        self._derp: tuple[tuple[object, ...], bytes] | None = None
+        self._derp: tuple[tuple[object, ...], bytes, bytes] | None = None
         self._layouts: dict[tuple[int, bool, bool], Layout] = {}
-        self._shared: dict[tuple[int, int], bytes] = {}
+        self._shared: dict[tuple[int, int, bool], bytes] = {}
         self.view = view
 
     def show(self, view: View) -> None:
@@ -53,17 +55,22 @@ class Renderer:
         self._layouts.clear()
         self._shared.clear()
 
-    def derp_json(self) -> bytes:
-        """Return the current `DERPMap` as JSON."""
+    def derp_json(self, *, pins: bool = True) -> bytes:
+        """Return the current `DERPMap` as JSON, for clients that read pinned certificates or for those that do not."""
         snapshot = self.view.snapshot
         key = snapshot.relays, snapshot.policy.derp_map, snapshot.regions
         if self._derp is None or self._derp[0] != key:
-            self._derp = key, derp_map(snapshot.regions, snapshot.relays.values(), snapshot.policy.derp_map)
-        return self._derp[1]
+            pinned = derp_map(snapshot.regions, snapshot.relays.values(), snapshot.policy.derp_map)
+            self._derp = key, pinned, without_pins(pinned) if self._settings.unpinned_old_clients else pinned
+        return self._derp[1] if pins else self._derp[2]
 
-    def derp_members(self) -> list[bytes]:
+    def unpins(self, encoding: Encoding) -> bool:
+        """Return whether viewers with this encoding are sent pinned relays without their pins."""
+        return not encoding.pins and self.derp_json() != self.derp_json(pins=False)
+
+    def derp_members(self, *, pins: bool) -> list[bytes]:
         """Return the member `DERPMap` of a map response; none while no region is known: clients keep their map."""
-        text = self.derp_json()
+        text = self.derp_json(pins=pins)
         return [] if text.endswith(_NO_REGIONS) else [b'"DERPMap":' + text]
 
     def dns_json(self, view: View, node: NodeRecord) -> bytes:
@@ -105,7 +112,7 @@ class Renderer:
         visibility, node = self.view.visibility, self.view.node(viewer.node_id)
         class_ = visibility.class_of(node.id)
         head = [
-            b'{"Node":' + self.own_json(node.id, legacy=viewer.legacy),
+            b'{"Node":' + self.own_json(node.id, legacy=viewer.encoding.legacy),
             b'"DNSConfig":' + self.dns_json(self.view, node),
             b'"CollectServices":false',
             b'"PacketFilters":{"base":' + visibility.packet_filter(node.id) + b"}",
@@ -114,26 +121,26 @@ class Renderer:
         ]
         if not self._settings.logtail:
             head.append(b'"Debug":{"DisableLogTail":true}')
-        shared = self._shared_json(class_, node.owner)
+        shared = self._shared_json(class_, node.owner, pins=viewer.encoding.pins)
         frame = self.cache.get(shared, (shared,), zstd=viewer.zstd)
         layout = self._layout(class_, viewer)
         return layout.assemble(b",".join(head) + b",", frame, node.id)
 
-    def _shared_json(self, class_: int, owner: int) -> bytes:
-        found = self._shared.get((class_, owner))
+    def _shared_json(self, class_: int, owner: int, *, pins: bool) -> bytes:
+        found = self._shared.get((class_, owner, pins))
         if found is None:
-            members = self.derp_members()
+            members = self.derp_members(pins=pins)
             if self._domain:
                 members.append(b'"Domain":' + orjson.dumps(self._domain))
             members.append(b'"UserProfiles":' + self.profiles_json(self.view.owners(class_) | {owner}))
-            found = self._shared[class_, owner] = b",".join(members)
+            found = self._shared[class_, owner, pins] = b",".join(members)
         return found
 
     def _layout(self, class_: int, viewer: Viewer) -> Layout:
-        key = class_, viewer.legacy, viewer.zstd
+        key = class_, viewer.encoding.legacy, viewer.zstd
         layout = self._layouts.get(key)
         if layout is None:
-            legacy = viewer.legacy
+            legacy = viewer.encoding.legacy
 
             def fragment(node_id: int) -> Fragment:
                 return self.fragment(class_, node_id, legacy=legacy)
@@ -163,14 +170,14 @@ class Deltas:
         excluded = node_id if node_id in difference.peers(node_id).named else 0
         rules, ssh = difference.packet_filter(node_id), difference.ssh_runs(node_id)
         dns = self._dns(node_id)
-        key = (classes, viewer.legacy, viewer.zstd, excluded, own, rules, ssh, dns)
+        key = (classes, viewer.encoding, excluded, own, rules, ssh, dns)
         if key not in self._made:
             text = self._compose(viewer, own, rules, ssh, dns)
             self._made[key] = self._renderer.cache.encoder.encode(text, zstd=viewer.zstd) if text else None
         return self._made[key]
 
     def _own(self, viewer: Viewer) -> bytes:
-        return self._renderer.own_json(viewer.node_id, legacy=viewer.legacy)
+        return self._renderer.own_json(viewer.node_id, legacy=viewer.encoding.legacy)
 
     def _dns(self, node_id: int) -> bytes | None:
         difference = self._difference
@@ -203,11 +210,11 @@ class Deltas:
         removed = [node_id for node_id in peers.removed if node_id != viewer.node_id]
         members = [b'"Node":' + own] if own else []
         if difference.relays or difference.uncertain is not None:
-            members += renderer.derp_members()
+            members += renderer.derp_members(pins=viewer.encoding.pins)
         if removed:
             members.append(b'"PeersRemoved":' + orjson.dumps(removed))
         if whole:
-            nodes = (renderer.fragment(class_, node_id, legacy=viewer.legacy).json for node_id in whole)
+            nodes = (renderer.fragment(class_, node_id, legacy=viewer.encoding.legacy).json for node_id in whole)
             members.append(b'"PeersChanged":[' + b",".join(nodes) + b"]")
         if patched:
             members.append(b'"PeersChangedPatch":[' + b",".join(map(self._patch, patched)) + b"]")

@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
 HOME_DERP_SINCE = 111
 """The capability version from which clients read `Node.HomeDERP`; older ones want the `DERP` string."""
+PINS_SINCE = 115
+"""The capability version (v1.82) from which clients read a pinned certificate in `DERPNode.CertName`."""
+MESSAGES_SINCE = 117
+"""The capability version (v1.86) from which clients read `DisplayMessages`; older ones are sent `Health`."""
+
+
+class Encoding(msgspec.Struct, frozen=True, gc=False):
+    """How messages that several viewers share are written; viewers of one class and encoding get the same bytes."""
+
+    zstd: bool
+    legacy: bool = False
+    """True if nodes must carry the old `DERP` string."""
+    pins: bool = True
+    """True if the client reads pinned certificates of relays."""
 
 
 class Viewer(msgspec.Struct, frozen=True, gc=False):
@@ -16,6 +32,17 @@ class Viewer(msgspec.Struct, frozen=True, gc=False):
     zstd: bool
 
     @property
-    def legacy(self) -> bool:
-        """True if nodes must carry the old `DERP` string."""
-        return self.cap_version < HOME_DERP_SINCE
+    def encoding(self) -> Encoding:
+        """The encoding that follows from the client's capability version."""
+        return _encoding(self.zstd, self.cap_version < HOME_DERP_SINCE, self.cap_version >= PINS_SINCE)
+
+    @property
+    def messages(self) -> bool:
+        """True if the client reads `DisplayMessages`."""
+        return self.cap_version >= MESSAGES_SINCE
+
+
+@cache
+def _encoding(zstd: bool, legacy: bool, pins: bool) -> Encoding:
+    """Return one object for each of the eight encodings: every session keeps one."""
+    return Encoding(zstd, legacy, pins)

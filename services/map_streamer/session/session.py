@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Task
 from enum import Enum
 
-from services.map_streamer.render import Viewer
+from services.map_streamer.render import Encoding, Viewer
 from services.map_streamer.session.outbox import GatewayOutbox
 
 
@@ -50,7 +50,7 @@ class Session:
         """Wall clock seconds, to find the newer of two sessions of a node."""
         self.stage = SessionStage.WAITING
         self.rev = 0
-        self.audience: tuple[Gateway, int, bool, bool] | None = None
+        self.audience: tuple[Gateway, int, Encoding] | None = None
         """Its audience while it is live; set by the roster."""
         self.paused = False
         self.sent_any = False

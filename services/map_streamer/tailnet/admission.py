@@ -35,6 +35,7 @@ class SessionAdmission:
         self._tailnet = tailnet
         self._clock = clock
         self._metrics = metrics
+        self._warned = False
         self.opened: Callable[[int, float], None] = _no_replicas
         """Called with node id and time of each new stream; set by `Replicas`, so that other replicas end older ones."""
 
@@ -115,6 +116,7 @@ class SessionAdmission:
             self._refuse(gateway, asked.session_id, pb.REFUSAL_REASON_WRONG_MACHINE)
             return
         viewer = Viewer(node.id, asked.cap_version, asked.zstd)
+        self._warn_of_missing_pin(viewer)
         moved = asked.HasField("cursor")
         # When a moved session was opened is unknown here: it supersedes none, and any newer one supersedes it.
         opened = 0.0 if moved else self._clock.now().timestamp()
@@ -130,6 +132,16 @@ class SessionAdmission:
             return
         session.sent_any = moved
         self._tailnet.broadcaster.catch_up(session)
+
+    def _warn_of_missing_pin(self, viewer: Viewer) -> None:
+        """Log once that a relay's identity is not proven to clients that do not read pinned certificates."""
+        if not self._warned and self._tailnet.renderer.unpins(viewer.encoding):
+            self._warned = True
+            log.warning(
+                "clients before 1.82 reach pinned relays without checking their certificate: "
+                "update them, or set derp.server.allow_unpinned_old_clients to false",
+                node_id=viewer.node_id,
+            )
 
     def _continue(self, session: Session, cursor: Cursor, time: int) -> bool:
         """Continue a moved session from its cursor. Returns False when it needs a full map.

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
+from services.map_streamer.render import Encoding
 from services.map_streamer.session import Gateway, GatewayOutbox, Session, SessionStage
 from services.map_streamer.tailnet.metrics import Metrics
 
-Audience = tuple[Gateway, int, bool, bool]
-"""Gateway, class, legacy encoding, zstd: sessions that are sent the same bytes."""
+Audience = tuple[Gateway, int, Encoding]
+"""Gateway, class, encoding: sessions that are sent the same bytes."""
 
 
 class Roster:
@@ -64,8 +65,7 @@ class Roster:
         self._leave(session)
         session.stage = SessionStage.LIVE
         session.sent_any = True
-        viewer = session.viewer
-        session.audience = session.gateway, class_, viewer.legacy, viewer.zstd
+        session.audience = session.gateway, class_, session.viewer.encoding
         self._audiences.setdefault(session.audience, {})[session.id] = session
 
     def fall_behind(self, session: Session, rev: int) -> None:

@@ -122,6 +122,10 @@ class DerpServerConfig:
     """64 hex digits that relays of one region share; empty means no mesh."""
     mesh_with: tuple[str, ...] = ()
     """Base URLs of the other relays of the region."""
+    allow_unpinned_old_clients: bool = True
+    """Clients before 1.82 cannot read pinned certificates. They are sent relays that have one with any certificate
+    accepted, so what passes stays encrypted but the relay's identity is not proven to them; `false`: they connect to no
+    such relay."""
     tls_cert_path: Path | None = None
     """Own certificate; unset means a self-signed one, made at first start and pinned in the DERP map."""
     tls_key_path: Path | None = None

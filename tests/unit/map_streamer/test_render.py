@@ -10,7 +10,7 @@ import pytest
 import zstandard
 
 from services.map_streamer.diff import Patch
-from services.map_streamer.render.derp import derp_map
+from services.map_streamer.render.derp import derp_map, without_pins
 from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_resolvers
 from services.map_streamer.render.frames import Encoder, Frame, FrameCache, stored
 from services.map_streamer.render.full import Layout, chunks
@@ -319,3 +319,26 @@ def test_a_policy_that_omits_the_default_regions_leaves_only_its_own_and_its_sco
         "omitDefaultRegions": True,
         "Regions": {"901": {"RegionID": 901}},
     }
+
+
+def test_clients_that_read_no_pins_are_sent_pinned_relays_from_every_source_with_any_certificate_accepted() -> None:
+    pinned = {"Name": "1a", "RegionID": 1, "HostName": "c.example.net", "CertName": "sha256-raw:cd"}
+    static = json.dumps({"1": {"RegionID": 1, "Nodes": [pinned]}, "2": {"RegionID": 2, "Nodes": None}}).encode()
+    relays = [
+        RelayRecord("900a", 900, "home", "Home", "192.0.2.1", "sha256-raw:ab", derp_port=8443),
+        RelayRecord("900b", 900, "home", "Home", "b.example.net", "other.example.net"),
+        RelayRecord("900c", 900, "home", "Home", "c.example.net"),
+    ]
+    policy = {"901": {"RegionID": 901, "Nodes": [pinned | {"Name": "901a", "RegionID": 901}]}}
+    text = derp_map(static, relays, json.dumps({"Regions": policy}))
+    found = json.loads(without_pins(text))["Regions"]
+    accepting = {"HostName": "c.example.net", "InsecureForTests": True}
+    assert found["1"]["Nodes"] == [{"Name": "1a", "RegionID": 1, **accepting}]
+    assert found["901"]["Nodes"] == [{"Name": "901a", "RegionID": 901, **accepting}]
+    assert found["900"]["Nodes"] == [
+        {"Name": "900a", "RegionID": 900, "HostName": "192.0.2.1", "DERPPort": 8443, "InsecureForTests": True},
+        {"Name": "900b", "RegionID": 900, "HostName": "b.example.net", "CertName": "other.example.net"},
+        {"Name": "900c", "RegionID": 900, "HostName": "c.example.net"},
+    ]
+    without = derp_map(b"{}", relays[1:])
+    assert without_pins(without) is without

@@ -65,7 +65,8 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
             _ADMIN + "PolicyAdminService",
             {
                 "policy_file": "SetPolicy RollBackPolicy",
-                "policy_file:read": "GetPolicy CheckPolicy ListVersions DiffVersions ExplainPolicy PreviewPolicy",
+                "policy_file:read": "GetPolicy CheckPolicy ListVersions DiffVersions ExplainPolicy PreviewPolicy "
+                "PreviewRules",
             },
         ),
         *_of(_ADMIN + "ServerAdminService", {ALL: "ReloadConfiguration", ALL + READ: "GetSignInHealth"}),

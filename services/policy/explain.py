@@ -7,6 +7,7 @@ from typing import Any
 
 from services.policy.model.checks.described import TopologyError
 from services.policy.model.checks.explaining import AccessQuestion, Explainer, Explanation
+from services.policy.model.checks.previewing import RuleMatch, RulePreview, placeholder, rule_lines
 from services.policy.model.checks.topology import Topology, read_topology
 from services.policy.model.compiler import Document, compile_policy
 from services.policy.model.sections.names import literal
@@ -16,13 +17,17 @@ from services.shared.access.compiled import IDENTITY_KINDS, Alias, AliasKind
 from services.shared.access.directory import Directory
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
-from services.shared.access.ranges import Spans, coalesce
+from services.shared.access.ranges import Spans, coalesce, span
 
 Result = dict[str, Any]
 
 
 _MAX_PAIRS = 10_000
 _KINDS = "say a node, a user, a group, a tag, a service, a host of the policy or an address"
+
+
+class RulePreviewError(ValueError):
+    """The user or destination of a preview of rules means nothing."""
 
 
 class _NameError(ValueError):
@@ -150,6 +155,28 @@ def preview_in(tailnet: Topology, old_text: str, new_text: str, *, old_name: str
         if any(difference.values()):
             changed[node_name] = difference
     return {"nodes": changed, "unchanged": len(names) + len(tailnet.suspended) - len(changed)}
+
+
+def preview_rules_in(tailnet: Topology, policy_text: str, *, user: str = "", destination: str = "") -> list[RuleMatch]:
+    """Return the rules of a policy that concern a user, or a destination ``ADDRESS:PORT`` if no user is given.
+
+    Raises: `PolicyError` when the policy is refused; `RulePreviewError` when the name means nothing.
+    """
+    policy = _compiled(tailnet, policy_text, "").policy
+    nodes = list(tailnet.approved(policy).values())
+    people = Directory(policy, tailnet.users, (), tailnet.prefixes)
+    found = people.users_named(user) if user else frozenset()
+    if user and not found:
+        raise RulePreviewError(f'no user has the e-mail address or name "{user}"')
+    nodes += map(placeholder, found)
+    directory = Directory(policy, tailnet.users, nodes, tailnet.prefixes, None, tailnet.services)
+    rules = RulePreview(policy, directory, rule_lines(policy_text))
+    if found:
+        return rules.of_user(min(found))
+    host, port = _split(destination, tailnet)
+    if port is None or literal(host) is None or "/" in host:
+        raise RulePreviewError(f'"{destination}" is not an address with a port, such as 100.64.0.1:443')
+    return rules.of_destination((span(host),), port)
 
 
 def _topology_of(topology: Mapping[str, Any]) -> Topology:

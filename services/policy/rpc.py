@@ -10,7 +10,7 @@ from smartscale.policy.v1 import policy_pb2 as pb
 from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.types.v1 import policy_pb2 as policy_types
 
-from services.policy.explain import Result
+from services.policy.explain import Result, RulePreviewError
 from services.policy.model.errors import FileModeError, NotFoundError, OvertakenError, TailnetUnknownError
 from services.policy.model.text.problems import PolicyError, Problem
 from services.policy.usecases import Policies
@@ -29,6 +29,7 @@ class _DocumentRefusedError(Exception):
 @answers(
     {
         _DocumentRefusedError: grpc.StatusCode.INVALID_ARGUMENT,
+        RulePreviewError: grpc.StatusCode.INVALID_ARGUMENT,
         NotFoundError: grpc.StatusCode.NOT_FOUND,
         FileModeError: grpc.StatusCode.FAILED_PRECONDITION,
         OvertakenError: grpc.StatusCode.ABORTED,
@@ -105,6 +106,25 @@ class PolicyServicer(policy_pb2_grpc.PolicyServiceServicer):
             _check_answer(answer)
         found = [policy_types.PolicyDifference(node=name, **one) for name, one in answer["nodes"].items()]
         return pb.PreviewPolicyResponse(differences=found, unchanged=answer["unchanged"], warnings=warnings)
+
+    async def PreviewRules(
+        self,
+        request: pb.PreviewRulesRequest,
+        context: ServicerContext[pb.PreviewRulesRequest, pb.PreviewRulesResponse],
+    ) -> pb.PreviewRulesResponse:
+        """Return the rules of a policy that concern one user or one destination."""
+        with self._tracer.start_as_current_span("policy preview"):
+            try:
+                found = await self._policies.preview_rules(
+                    request.text, user=request.user, destination=request.destination
+                )
+            except PolicyError as error:
+                raise _DocumentRefusedError(_fitting(error)) from error
+        matches = [
+            policy_types.PolicyMatch(users=one.users, ports=one.ports, postures=one.postures, line=one.line)
+            for one in found
+        ]
+        return pb.PreviewRulesResponse(matches=matches)
 
     async def ListVersions(
         self,

@@ -10,6 +10,7 @@ from typing import Protocol
 from services.policy import explain
 from services.policy.explain import Result
 from services.policy.model.checks.examining import examine
+from services.policy.model.checks.previewing import RuleMatch
 from services.policy.model.checks.topology import Topology
 from services.policy.model.compiler import Document, ProviderGroups, compile_policy
 from services.policy.model.errors import FileModeError, NotFoundError, TailnetUnknownError
@@ -140,6 +141,15 @@ class Policies:
         document = await asyncio.to_thread(self._examine, text, "", tailnet)
         found = await asyncio.to_thread(explain.preview_in, tailnet, current, text)
         return found, [str(warning) for warning in document.warnings]
+
+    async def preview_rules(self, text: str, *, user: str = "", destination: str = "") -> list[RuleMatch]:
+        """Return the rules of a policy that concern a user or a destination, as `explain.preview_rules_in`.
+
+        Raises: `PolicyError` when it is refused; `RulePreviewError`; `TailnetUnknownError`.
+        """
+        tailnet = await self._live()
+        await asyncio.to_thread(self._examine, text, "", tailnet)
+        return await asyncio.to_thread(explain.preview_rules_in, tailnet, text, user=user, destination=destination)
 
     async def _text_in_force(self) -> str:
         current = await self._store.current()

@@ -9,7 +9,7 @@ from smartscale.types.v1 import policy_pb2 as policy_types
 
 from gateway.admin.calls import etag
 from gateway.admin.context import CallContext
-from gateway.admin.refusal import Refused
+from gateway.admin.refusal import Refused, invalid
 from gateway.admin.services import Services
 
 SLOW = 120.0
@@ -98,6 +98,14 @@ class PolicyVersions:
         return pb.PreviewPolicyResponse(
             differences=answer.differences, unchanged=answer.unchanged, warnings=answer.warnings
         )
+
+    async def PreviewRules(self, request: pb.PreviewRulesRequest, call: CallContext) -> pb.PreviewRulesResponse:
+        """Return the rules of a policy that concern one user or one destination."""
+        if bool(request.user) == bool(request.destination):
+            raise invalid("user", "give either a user or a destination")
+        wanted = inner.PreviewRulesRequest(text=request.text, user=request.user, destination=request.destination)
+        answer = await call.ask(self._services.policy.PreviewRules, wanted, SLOW)
+        return pb.PreviewRulesResponse(matches=answer.matches)
 
     async def _version(self, call: CallContext, number: int) -> policy_types.PolicyVersion:
         answer = await call.ask(self._services.policy.GetPolicy, inner.GetPolicyRequest(number=number))

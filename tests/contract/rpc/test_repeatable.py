@@ -35,7 +35,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         READ: "ListPendingLogins",
     },
     "smartscale.admin.v1.PolicyAdminService": {
-        READ: "CheckPolicy DiffVersions ExplainPolicy GetPolicy ListVersions PreviewPolicy",
+        READ: "CheckPolicy DiffVersions ExplainPolicy GetPolicy ListVersions PreviewPolicy PreviewRules",
         ONCE: "RollBackPolicy SetPolicy",
     },
     "smartscale.admin.v1.ServerAdminService": {
@@ -77,7 +77,7 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         ONCE: "Attach",
     },
     "smartscale.policy.v1.PolicyService": {
-        READ: "CheckPolicy ExplainPolicy GetChanges GetCompiled GetPolicy ListVersions PreviewPolicy",
+        READ: "CheckPolicy ExplainPolicy GetChanges GetCompiled GetPolicy ListVersions PreviewPolicy PreviewRules",
         ONCE: "SetPolicy",
     },
     "smartscale.registry.v1.RegistryService": {

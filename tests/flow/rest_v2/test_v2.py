@@ -272,6 +272,27 @@ async def test_a_policy_is_validated_without_being_stored(world: World) -> None:
     assert (await world.api.get("/tailnet/-/acl")).text == POLICY
 
 
+async def test_rules_for_a_user_or_a_destination_are_previewed(world: World) -> None:
+    path = "/tailnet/-/acl/preview"
+    candidate = '{\n\n"acls": [\n{"action": "accept", "src": ["alice@"], "dst": ["100.64.0.2:22"]}]}'
+    rule = {"users": ["alice@"], "ports": ["100.64.0.2:22"], "lineNumber": 4}
+    for kind, about, matches in (
+        ("user", "alice", [rule]),
+        ("user", "bob", []),
+        ("ipport", "100.64.0.2:22", [rule]),
+        ("ipport", "100.64.0.2:80", []),
+    ):
+        answer = await world.api.post(path, params={"type": kind, "previewFor": about}, content=candidate)
+        assert answer.json() == {"matches": matches, "type": kind, "previewFor": about}
+    in_force = await world.api.post(path, params={"type": "user", "previewFor": "bob"})
+    assert in_force.json()["matches"] == [{"users": ["*"], "ports": ["*:*"], "lineNumber": 4}]
+    for query, word in (("", "type"), ("type=user", "previewFor"), ("type=user&previewFor=eve", "eve")):
+        refused(await world.api.post(f"{path}?{query}", content=candidate), 400, word)
+    name = {"type": "ipport", "previewFor": "laptop"}
+    refused(await world.api.post(path, params=name, content=candidate), 400, "address with a port")
+    refused(await world.api.post(path, params=name, content='{"acls": ['), 400, "line 1, column ")
+
+
 async def test_dns_is_read_as_it_is_configured(world: World) -> None:
     for name, shape in (
         ("nameservers", {"dns": []}),
@@ -289,7 +310,10 @@ async def test_the_document_lists_every_operation_once(world: World) -> None:
         document = (await client.get("/api/v2/openapi.json")).json()
     assert document == orjson.loads(orjson.dumps(openapi.build(OPERATIONS)))
     listed = [operation for verbs in document["paths"].values() for operation in verbs.values()]
-    assert len(listed) == len(OPERATIONS) == len({operation["operationId"] for operation in listed})
+    assert len(listed) == len(OPERATIONS) + 1 == len({operation["operationId"] for operation in listed})
+    assert document["paths"]["/oauth/token"]["post"]["responses"].keys() >= {"200", "400", "401"}
+    for operation in listed:
+        assert all("example" in content for content in operation["responses"]["200"]["content"].values())
 
 
 @pytest.mark.parametrize(

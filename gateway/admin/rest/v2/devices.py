@@ -176,12 +176,19 @@ async def _attributes(question: Question) -> Response:
 _CORE, _READ = "devices:core", "devices:core:read"
 
 OPERATIONS = (
-    Operation("GET", "/tailnet/{tailnet}/devices", "List devices", "devices", _list, _READ, ("fields",)),
-    Operation("GET", "/device/{device}", "Get a device", "devices", _get, _READ, ("fields",)),
+    Operation(
+        "GET", "/tailnet/{tailnet}/devices", "List devices", "devices", _list, _READ, ("fields",), answer="Devices"
+    ),
+    Operation("GET", "/device/{device}", "Get a device", "devices", _get, _READ, ("fields",), answer="Device"),
     Operation("DELETE", "/device/{device}", "Delete a device", "devices", _delete, _CORE),
     Operation("POST", "/device/{device}/expire", "Expire a device's key now", "devices", _expire, _CORE),
     Operation(
-        "POST", "/device/{device}/authorized", "Authorize a device", "devices", _authorize, _CORE,
+        "POST",
+        "/device/{device}/authorized",
+        "Authorize a device",
+        "devices",
+        _authorize,
+        _CORE,
         body={"authorized": "boolean"},
     ),
     Operation("POST", "/device/{device}/name", "Rename a device", "devices", _rename, _CORE, body={"name": "string"}),
@@ -189,22 +196,48 @@ OPERATIONS = (
         "POST", "/device/{device}/tags", "Replace a device's tags", "devices", _tag, _CORE, body={"tags": "array"}
     ),
     Operation(
-        "POST", "/device/{device}/key", "Disable or restore the expiry of a device's key", "devices", _key, _CORE,
+        "POST",
+        "/device/{device}/key",
+        "Disable or restore the expiry of a device's key",
+        "devices",
+        _key,
+        _CORE,
         body={"keyExpiryDisabled": "boolean"},
     ),
     Operation(
-        "POST", "/device/{device}/ip", "Set a device's IPv4 address", "devices", _set_address, _CORE,
+        "POST",
+        "/device/{device}/ip",
+        "Set a device's IPv4 address",
+        "devices",
+        _set_address,
+        _CORE,
         body={"ipv4": "string"},
     ),
     Operation(
-        "GET", "/device/{device}/routes", "List a device's routes", "devices", _routes, "devices:routes:read"
+        "GET",
+        "/device/{device}/routes",
+        "List a device's routes",
+        "devices",
+        _routes,
+        "devices:routes:read",
+        answer="Routes",
     ),
     Operation(
-        "POST", "/device/{device}/routes", "Replace a device's enabled routes", "devices", _set_routes,
-        "devices:routes", body={"routes": "array"},
+        "POST",
+        "/device/{device}/routes",
+        "Replace a device's enabled routes",
+        "devices",
+        _set_routes,
+        "devices:routes",
+        body={"routes": "array"},
+        answer="Routes",
     ),
     Operation(
-        "GET", "/device/{device}/attributes", "List a device's posture attributes", "devices", _attributes,
+        "GET",
+        "/device/{device}/attributes",
+        "List a device's posture attributes",
+        "devices",
+        _attributes,
         "devices:posture_attributes:read",
     ),
-)  # fmt: skip
+)

@@ -37,14 +37,14 @@ async def _configuration(question: Question) -> Response:
     )
 
 
-def _reads(path: str, summary: str, handler: Handler) -> Operation:
-    return Operation("GET", f"/tailnet/{{tailnet}}/dns/{path}", summary, "dns", handler, "dns:read")
+def _reads(path: str, summary: str, handler: Handler, answer: str) -> Operation:
+    return Operation("GET", f"/tailnet/{{tailnet}}/dns/{path}", summary, "dns", handler, "dns:read", answer=answer)
 
 
 OPERATIONS = (
-    _reads("nameservers", "List global nameservers", _nameservers),
-    _reads("preferences", "Get DNS preferences", _preferences),
-    _reads("searchpaths", "List search domains", _search_paths),
-    _reads("split-dns", "Get nameservers of single domains", _split),
-    _reads("configuration", "Get the DNS configuration", _configuration),
+    _reads("nameservers", "List global nameservers", _nameservers, "Nameservers"),
+    _reads("preferences", "Get DNS preferences", _preferences, "DnsPreferences"),
+    _reads("searchpaths", "List search domains", _search_paths, "SearchPaths"),
+    _reads("split-dns", "Get nameservers of single domains", _split, "SplitDns"),
+    _reads("configuration", "Get the DNS configuration", _configuration, "DnsConfiguration"),
 )

@@ -117,19 +117,47 @@ _READ = tuple(scope + READ for scope in KEYS)
 _CLIENT_BODY = {"description": "string", "scopes": "array", "tags": "array"}
 
 OPERATIONS = (
-    Operation("GET", "/tailnet/{tailnet}/keys", "List keys", "keys", _list, _READ, ("all",), checked_inside=True),
     Operation(
-        "POST", "/tailnet/{tailnet}/keys", "Create a key", "keys", _create, KEYS,
-        optional={
-            "keyType": "string", "capabilities": "object", "expirySeconds": "integer", "userId": "string",
-            **_CLIENT_BODY,
-        },
+        "GET",
+        "/tailnet/{tailnet}/keys",
+        "List keys",
+        "keys",
+        _list,
+        _READ,
+        ("all",),
+        answer="Keys",
         checked_inside=True,
     ),
-    Operation("GET", "/tailnet/{tailnet}/keys/{key}", "Get a key", "keys", _get, _READ, checked_inside=True),
     Operation(
-        "PUT", "/tailnet/{tailnet}/keys/{key}", "Change an OAuth client", "keys", _update, KEYS,
-        optional=_CLIENT_BODY, checked_inside=True,
+        "POST",
+        "/tailnet/{tailnet}/keys",
+        "Create a key",
+        "keys",
+        _create,
+        KEYS,
+        optional={
+            "keyType": "string",
+            "capabilities": "object",
+            "expirySeconds": "integer",
+            "userId": "string",
+            **_CLIENT_BODY,
+        },
+        answer="Key",
+        checked_inside=True,
+    ),
+    Operation(
+        "GET", "/tailnet/{tailnet}/keys/{key}", "Get a key", "keys", _get, _READ, answer="Key", checked_inside=True
+    ),
+    Operation(
+        "PUT",
+        "/tailnet/{tailnet}/keys/{key}",
+        "Change an OAuth client",
+        "keys",
+        _update,
+        KEYS,
+        optional=_CLIENT_BODY,
+        answer="Key",
+        checked_inside=True,
     ),
     Operation("DELETE", "/tailnet/{tailnet}/keys/{key}", "Delete a key", "keys", _delete, KEYS, checked_inside=True),
-)  # fmt: skip
+)

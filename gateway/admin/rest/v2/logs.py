@@ -101,7 +101,13 @@ def _shown(entry: types.AuditEntry) -> dict[str, Any]:
 
 OPERATIONS = (
     Operation(
-        "GET", "/tailnet/{tailnet}/logging/configuration", "List changes of a span of time", "logging", _configuration,
-        "logs:configuration:read", ("start", "end", "actor", "target", "event"),
+        "GET",
+        "/tailnet/{tailnet}/logging/configuration",
+        "List changes of a span of time",
+        "logging",
+        _configuration,
+        "logs:configuration:read",
+        ("start", "end", "actor", "target", "event"),
+        answer="AuditLog",
     ),
-)  # fmt: skip
+)

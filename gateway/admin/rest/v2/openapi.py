@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from gateway.admin.rest.v2 import token
 from gateway.admin.rest.v2.operation import Operation
+from gateway.admin.rest.v2.shapes import SHAPES
+from gateway.admin.rest.v2.token_document import token_operation
 from services.shared.scopes import NAMES
 
 _ERRORS = {
@@ -25,6 +28,11 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "array": {"type": ["array", "null"], "items": {"type": "string"}},
     "object": {"type": ["object", "null"]},
 }
+_HUJSON = """{
+\t// everybody reaches everything
+\t"grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}],
+}
+"""
 _EXAMPLES: dict[str, Any] = {
     "authorized": True,
     "capabilities": {"devices": {"create": {"reusable": True, "ephemeral": False, "tags": ["tag:web"]}}},
@@ -46,6 +54,7 @@ def build(operations: tuple[Operation, ...]) -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.verb.lower()] = _operation(operation)
+    paths[token.PATH] = {"post": token_operation()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -60,6 +69,7 @@ def build(operations: tuple[Operation, ...]) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "headscale apikeys create"},
                 "basic": {"type": "http", "scheme": "basic", "description": "The API key as user name, no password"},
+                "client": {"type": "http", "scheme": "basic", "description": "The client secret as password"},
                 "oauth": {
                     "type": "oauth2",
                     "description": "headscale oauth-clients create",
@@ -71,19 +81,13 @@ def build(operations: tuple[Operation, ...]) -> dict[str, Any]:
                     },
                 },
             },
-            "schemas": {
-                "Error": {
-                    "type": "object",
-                    "properties": {"message": {"type": "string"}},
-                    "required": ["message"],
-                }
-            },
+            "schemas": dict(SHAPES),
         },
     }
 
 
 def _operation(operation: Operation) -> dict[str, Any]:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    error = _content("Error")
     names = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
     found: dict[str, Any] = {
         "summary": operation.summary,
@@ -95,16 +99,30 @@ def _operation(operation: Operation) -> dict[str, Any]:
             *({"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query),
         ],
         "responses": {
-            "200": {"description": "Done", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "200": {"description": "Done", "content": _content(operation.answer)},
             **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
         },
     }
-    members = {**operation.body, **operation.optional}
-    if members:
-        properties = {name: _SCHEMAS.get(kind, {"type": kind}) for name, kind in members.items()}
-        example = {name: _EXAMPLES[name] for name in members if name in _EXAMPLES}
-        schema = {"type": "object", "properties": properties, "required": list(operation.body), "examples": [example]}
-        found["requestBody"] = {
-            "required": bool(operation.body), "content": {"application/json": {"schema": schema, "example": example}}
-        }  # fmt: skip
+    if operation.request:
+        found["requestBody"] = {"required": False, "content": _content(operation.request)}
+    elif operation.body or operation.optional:
+        found["requestBody"] = {"required": bool(operation.body), "content": _members(operation)}
     return found
+
+
+def _content(name: str) -> dict[str, Any]:
+    """Return the content of a body of one shape, with its example; a policy is HuJSON, too."""
+    reference = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": SHAPES[name]["examples"][0]}
+    found = {"application/json": reference}
+    if name == "Policy":
+        found["application/hujson"] = {"schema": {"type": "string"}, "example": _HUJSON}
+    return found
+
+
+def _members(operation: Operation) -> dict[str, Any]:
+    """Return the content of a body that is described by its members."""
+    members = {**operation.body, **operation.optional}
+    properties = {name: _SCHEMAS.get(kind, {"type": kind}) for name, kind in members.items()}
+    example = {name: _EXAMPLES[name] for name in members if name in _EXAMPLES}
+    schema = {"type": "object", "properties": properties, "required": list(operation.body), "examples": [example]}
+    return {"application/json": {"schema": schema, "example": example}}

@@ -92,6 +92,10 @@ class Operation:
     """Members that its body must have, with their JSON types."""
     optional: Mapping[str, str] = field(default_factory=dict)
     """Members that its body may have, with their JSON types."""
+    answer: str = "Nothing"
+    """Name of the shape of its answer, in `shapes`."""
+    request: str = ""
+    """Name of the shape of its body, in `shapes`, where members do not describe it; empty: they do."""
     checked_inside: bool = False
     """The calls that it makes check the credential's scope themselves, by what the request is about."""
 

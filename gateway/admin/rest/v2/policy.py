@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import orjson
 from smartscale.admin.v1 import policy_pb2 as pb
+from smartscale.types.v1 import policy_pb2 as policy_types
 from starlette.responses import Response
 
 from gateway.admin.calls import etag
@@ -21,6 +22,7 @@ _POLICY = "smartscale.admin.v1.PolicyAdminService."
 UNSET = "{}"
 """The policy while none was ever set: everything is allowed."""
 _PLACED = re.compile(r"(.*) \(line (\d+), column (\d+)\)", re.DOTALL)
+_PREVIEWS = {"user": "user", "ipport": "destination"}
 _LEADS = ("reading policy:", "parsing policy:")
 
 
@@ -107,6 +109,28 @@ async def _validate(question: Question) -> Response:
     return answered({})
 
 
+async def _preview(question: Question) -> Response:
+    """List the rules of a policy that concern a user, or an address and a port; an empty body is the one in force."""
+    query = question.request.query_params
+    kind, subject = query.get("type", ""), query.get("previewFor", "")
+    if kind not in _PREVIEWS:
+        raise invalid("type", "neither user nor ipport")
+    if not subject:
+        raise invalid("previewFor", "missing: name a user, or an address and a port")
+    text = await _text_of(question) or (await _in_force(question))[0]
+    request = pb.PreviewRulesRequest(text=text, **{_PREVIEWS[kind]: subject})
+    try:
+        answer = await question.ask(_POLICY + "PreviewRules", request)
+    except Refused as refusal:
+        raise _readable(refusal) from None
+    return answered({"matches": list(map(_match, answer.matches)), "type": kind, "previewFor": subject})
+
+
+def _match(match: policy_types.PolicyMatch) -> dict[str, Any]:
+    found = {"users": list(match.users), "ports": list(match.ports), "lineNumber": match.line}
+    return {**found, "postures": list(match.postures)} if match.postures else found
+
+
 async def _text_of(question: Question) -> str:
     raw = await read_raw(question.request)
     try:
@@ -124,7 +148,45 @@ def _readable(refusal: Refused) -> Refused:
 _READ = "policy_file:read"
 
 OPERATIONS = (
-    Operation("GET", "/tailnet/{tailnet}/acl", "Get the policy file", "policy file", _get, _READ, ("details",)),
-    Operation("POST", "/tailnet/{tailnet}/acl", "Replace the policy file", "policy file", _set, "policy_file"),
-    Operation("POST", "/tailnet/{tailnet}/acl/validate", "Validate a policy", "policy file", _validate, _READ),
+    Operation(
+        "GET",
+        "/tailnet/{tailnet}/acl",
+        "Get the policy file",
+        "policy file",
+        _get,
+        _READ,
+        ("details",),
+        answer="Policy",
+    ),
+    Operation(
+        "POST",
+        "/tailnet/{tailnet}/acl",
+        "Replace the policy file",
+        "policy file",
+        _set,
+        "policy_file",
+        answer="Policy",
+        request="Policy",
+    ),
+    Operation(
+        "POST",
+        "/tailnet/{tailnet}/acl/validate",
+        "Validate a policy",
+        "policy file",
+        _validate,
+        _READ,
+        answer="PolicyFindings",
+        request="PolicyOrTests",
+    ),
+    Operation(
+        "POST",
+        "/tailnet/{tailnet}/acl/preview",
+        "Preview the rules for a user or a destination",
+        "policy file",
+        _preview,
+        _READ,
+        ("type", "previewFor"),
+        answer="PolicyPreview",
+        request="Policy",
+    ),
 )

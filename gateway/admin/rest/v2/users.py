@@ -97,8 +97,10 @@ async def _delete(question: Question) -> Response:
 
 
 OPERATIONS = (
-    Operation("GET", "/tailnet/{tailnet}/users", "List users", "users", _list, "users:read", ("type", "role")),
-    Operation("GET", "/users/{user}", "Get a user", "users", _get, "users:read"),
+    Operation(
+        "GET", "/tailnet/{tailnet}/users", "List users", "users", _list, "users:read", ("type", "role"), answer="Users"
+    ),
+    Operation("GET", "/users/{user}", "Get a user", "users", _get, "users:read", answer="User"),
     Operation("POST", "/users/{user}/role", "Set a user's role", "users", _set_role, "users", body={"role": "string"}),
     Operation("POST", "/users/{user}/approve", "Approve a user", "users", _approve, "users"),
     Operation("POST", "/users/{user}/suspend", "Suspend a user", "users", _suspend, "users"),

@@ -75,6 +75,11 @@ class PolicyAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
                 _registered_method=True)
+        self.PreviewRules = channel.unary_unary(
+                '/smartscale.admin.v1.PolicyAdminService/PreviewRules',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesResponse.FromString,
+                _registered_method=True)
 
 
 class PolicyAdminServiceServicer:
@@ -137,6 +142,13 @@ class PolicyAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewRules(self, request, context):
+        """Returns the rules of a policy that concern one user or one destination.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PolicyAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -179,6 +191,11 @@ def add_PolicyAdminServiceServicer_to_server(servicer, server):
                     servicer.PreviewPolicy,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyResponse.SerializeToString,
+            ),
+            'PreviewRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRules,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -398,6 +415,33 @@ class PolicyAdminService:
             '/smartscale.admin.v1.PolicyAdminService/PreviewPolicy',
             smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.PolicyAdminService/PreviewRules',
+            smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_policy__pb2.PreviewRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

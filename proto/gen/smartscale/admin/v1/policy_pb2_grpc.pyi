@@ -49,6 +49,8 @@ class PolicyAdminServiceStub:
     """Says which rules decide whether a source reaches a destination."""
     PreviewPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]
     """Says what would change for whom if a policy were set."""
+    PreviewRules: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]
+    """Returns the rules of a policy that concern one user or one destination."""
 
 @_typing.type_check_only
 class PolicyAdminServiceAsyncStub(PolicyAdminServiceStub):
@@ -71,6 +73,8 @@ class PolicyAdminServiceAsyncStub(PolicyAdminServiceStub):
     """Says which rules decide whether a source reaches a destination."""
     PreviewPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]  # type: ignore[assignment]
     """Says what would change for whom if a policy were set."""
+    PreviewRules: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]  # type: ignore[assignment]
+    """Returns the rules of a policy that concern one user or one destination."""
 
 class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Who may reach whom, as administrators see and change it. The tailnet to test and to answer for is always the live one."""
@@ -138,5 +142,13 @@ class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.PreviewPolicyResponse, _abc.Awaitable[_policy_pb2.PreviewPolicyResponse]]:
         """Says what would change for whom if a policy were set."""
+
+    @_abc_1.abstractmethod
+    def PreviewRules(
+        self,
+        request: _policy_pb2.PreviewRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.PreviewRulesResponse, _abc.Awaitable[_policy_pb2.PreviewRulesResponse]]:
+        """Returns the rules of a policy that concern one user or one destination."""
 
 def add_PolicyAdminServiceServicer_to_server(servicer: PolicyAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

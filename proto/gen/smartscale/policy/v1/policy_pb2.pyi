@@ -490,3 +490,57 @@ class GetChangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetChangesResponse: _TypeAlias = GetChangesResponse  # noqa: Y015
+
+@_typing.final
+class PreviewRulesRequest(_message.Message):
+    """See PreviewRules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    DESTINATION_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """HuJSON or YAML."""
+    user: _builtins.str
+    """A user, by e-mail address or name: the rules by which they may reach something. Empty: destination is given."""
+    destination: _builtins.str
+    """"ADDRESS:PORT": the rules by which it may be reached. Empty: user is given."""
+    def __init__(
+        self,
+        *,
+        text: _builtins.str = ...,
+        user: _builtins.str = ...,
+        destination: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "text", b"text", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesRequest: _TypeAlias = PreviewRulesRequest  # noqa: Y015
+
+@_typing.final
+class PreviewRulesResponse(_message.Message):
+    """See PreviewRules."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCHES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[_policy_pb2.PolicyMatch]:
+        """In the order of the document, grants first."""
+
+    def __init__(
+        self,
+        *,
+        matches: _abc.Iterable[_policy_pb2.PolicyMatch] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matches", b"matches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewRulesResponse: _TypeAlias = PreviewRulesResponse  # noqa: Y015

@@ -60,6 +60,11 @@ class PolicyServiceStub:
                 request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
                 response_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
                 _registered_method=True)
+        self.PreviewRules = channel.unary_unary(
+                '/smartscale.policy.v1.PolicyService/PreviewRules',
+                request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesResponse.FromString,
+                _registered_method=True)
         self.ListVersions = channel.unary_unary(
                 '/smartscale.policy.v1.PolicyService/ListVersions',
                 request_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.ListVersionsRequest.SerializeToString,
@@ -116,6 +121,13 @@ class PolicyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewRules(self, request, context):
+        """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListVersions(self, request, context):
         """Lists the versions, newest first.
         """
@@ -164,6 +176,11 @@ def add_PolicyServiceServicer_to_server(servicer, server):
                     servicer.PreviewPolicy,
                     request_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.FromString,
                     response_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.SerializeToString,
+            ),
+            'PreviewRules': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewRules,
+                    request_deserializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesRequest.FromString,
+                    response_serializer=smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesResponse.SerializeToString,
             ),
             'ListVersions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVersions,
@@ -317,6 +334,33 @@ class PolicyService:
             '/smartscale.policy.v1.PolicyService/PreviewPolicy',
             smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyRequest.SerializeToString,
             smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewRules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.policy.v1.PolicyService/PreviewRules',
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesRequest.SerializeToString,
+            smartscale_dot_policy_dot_v1_dot_policy__pb2.PreviewRulesResponse.FromString,
             options,
             channel_credentials,
             insecure,

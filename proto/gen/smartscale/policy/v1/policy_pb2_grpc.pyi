@@ -43,6 +43,8 @@ class PolicyServiceStub:
     """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing."""
     PreviewPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]
     """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+    PreviewRules: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]
+    """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing."""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]
     """Lists the versions, newest first."""
     GetCompiled: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetCompiledRequest, _policy_pb2.GetCompiledResponse]
@@ -65,6 +67,8 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing."""
     PreviewPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]  # type: ignore[assignment]
     """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+    PreviewRules: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]  # type: ignore[assignment]
+    """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing."""
     ListVersions: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """Lists the versions, newest first."""
     GetCompiled: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetCompiledRequest, _policy_pb2.GetCompiledResponse]  # type: ignore[assignment]
@@ -114,6 +118,14 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.PreviewPolicyResponse, _abc.Awaitable[_policy_pb2.PreviewPolicyResponse]]:
         """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+
+    @_abc_1.abstractmethod
+    def PreviewRules(
+        self,
+        request: _policy_pb2.PreviewRulesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_policy_pb2.PreviewRulesResponse, _abc.Awaitable[_policy_pb2.PreviewRulesResponse]]:
+        """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing."""
 
     @_abc_1.abstractmethod
     def ListVersions(

@@ -17,7 +17,7 @@ from gateway.admin.metrics import AdminMetrics
 from gateway.admin.rest import rpc
 from gateway.admin.rest.v1 import router as rest
 from gateway.admin.rest.v2 import router as rest_v2
-from gateway.admin.rest.v2.operation import Tailnet
+from gateway.admin.rest.v2.operation import TailnetSettings
 from gateway.admin.services import Services
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
@@ -30,12 +30,12 @@ from gateway.edge.relay_forward import RelayForwarder
 from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
 from gateway.inspection import GatewayInspector
-from gateway.machine import debug
+from gateway.machine import c2n_service
 from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import NodeQueries
 from gateway.machine.in_flight import InFlight
-from gateway.machine.keepalive import INTERVAL, JITTER
 from gateway.machine.map import Map
+from gateway.machine.map_framing import INTERVAL, JITTER
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
@@ -45,7 +45,7 @@ from gateway.machine.reports import LastReports
 from gateway.machine.router import Router
 from gateway.machine.router_probe import RouterProbe
 from gateway.machine.session import MapSessionRequest
-from gateway.machine.session_ports import Timing
+from gateway.machine.session_interfaces import Timing
 from gateway.machine.ssh import MAX_WAITING, MAX_WAITING_PER_MACHINE, Ssh
 from gateway.process import keyfile
 from gateway.process.certificates import listener_certificate
@@ -116,7 +116,7 @@ class MachineSide:
                     "SSH sessions that wait for a person or a service.",
                     lambda: len(self._ssh_requests),
                 ),
-                "machine_questions_open": ("Queries to nodes without an answer.", lambda: len(self.queries)),
+                "machine_queries_open": ("Queries to nodes without an answer.", lambda: len(self.queries)),
                 "routers_probed": (
                     "Nodes that are probed, because another node can take over a route of theirs.",
                     lambda: len(self._probe.nodes),
@@ -235,8 +235,8 @@ class GatewayService:
         return RelayForwarder(limits.relay_address, limits.max_connections, Background(deps.telemetry))
 
     def _build_admin(self, chain: Chain) -> AdminServer:
-        siblings = debug.SiblingWorkers(sockets_beside(self._config))
-        local = ((debug.NAME, lambda server: debug.add_to(server, self.queries, siblings)),)
+        siblings = c2n_service.SiblingWorkers(sockets_beside(self._config))
+        local = ((c2n_service.NAME, lambda server: c2n_service.add_to(server, self.queries, siblings)),)
         credentials = None if self._certificate is None else self._certificate.credentials
         app = build_app(_administration(chain, self._guard, self._config))
         return AdminServer(self._config, chain, app, local, credentials)
@@ -294,7 +294,7 @@ class GatewayService:
 
 def _administration(chain: Chain, guard: Guard, config: Config) -> list[Routes]:
     """Return the routes of administrators, for the public listener and for the unix socket."""
-    tailnet = Tailnet(config.dns.base_domain or "default", config.dns)
+    tailnet = TailnetSettings(config.dns.base_domain or "default", config.dns)
     return [rest.router(chain), rest_v2.router(chain, tailnet, guard.issue_token), rpc.router(chain)]
 
 

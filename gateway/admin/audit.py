@@ -1,4 +1,4 @@
-"""What the audit log says of a call: its target, the values before and after, and no secret. Reads, changes nothing."""
+"""The chain's step `audit`: records each change's target, values before and after, and result; never a secret."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class AuditTrail:
         try:
             await self._services.audit.BeginCall(audit_pb2.BeginCallRequest(entry=entry), timeout=10.0)
         except grpc.aio.AioRpcError as error:
-            log.error("call not recorded, so it is not made", call=entry.call, reason=error.details())
+            log.error("call not recorded, refusing it", call=entry.call, reason=error.details())
             text = "the audit log cannot be written, so nothing is changed; try again"
             raise Refused(grpc.StatusCode.UNAVAILABLE, text) from None
 

@@ -20,7 +20,7 @@ from opentelemetry import trace
 from smartscale.types.v1.audit_pb2 import AuditEntry
 
 from gateway.admin.checks import check
-from gateway.admin.context import Arrival, CallContext, Identity
+from gateway.admin.context import Arrival, CallContext, ProvenCaller
 from gateway.admin.methods import Method, Methods
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.refusal import Refused
@@ -37,7 +37,7 @@ _FAULTS = frozenset({"INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", 
 class Identifier(Protocol):
     """Proves who calls, and limits how often."""
 
-    async def identify(self, arrival: Arrival) -> Identity:
+    async def identify(self, arrival: Arrival) -> ProvenCaller:
         """Return the proven caller and what its credential permits.
 
         Raises:

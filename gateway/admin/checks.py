@@ -1,4 +1,4 @@
-"""Limits that hold for the parameters of every call: lengths, counts, control characters, times, ids.
+"""The chain's step `parameters`: limits for every call on lengths, counts, control characters, times, ids.
 
 The services check what a parameter means (a name, a route). Texts begin with the parameter's name in the contract.
 """

@@ -106,7 +106,7 @@ class CallContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProvenCaller:
     """A proven caller, and what its credential permits."""
 
     caller: Caller

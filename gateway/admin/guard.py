@@ -1,4 +1,4 @@
-"""Identifies the caller of an administration call, by API key or unix socket, and limits the rate of each.
+"""The chain's step `identify`: who calls, by API key or unix socket. Limits the rate of each caller.
 
 Every key is verified before anything is counted against its sender, because an address may be that of a proxy or of
 a whole office: wrong keys are limited, a right one never is because of them.
@@ -19,7 +19,7 @@ import grpc.aio
 from smartscale.auth.v1 import auth_pb2
 from smartscale.types.v1 import key_pb2
 
-from gateway.admin.context import Arrival, Identity
+from gateway.admin.context import Arrival, ProvenCaller
 from gateway.admin.metrics import AdminMetrics
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -63,14 +63,14 @@ class Guard:
         self._lane = asyncio.Semaphore(LANE)
         self._waiting = 0
 
-    async def identify(self, arrival: Arrival) -> Identity:
+    async def identify(self, arrival: Arrival) -> ProvenCaller:
         """Return the proven caller of a call and what its credential permits.
 
         Raises:
             Refused: no key, a wrong one, or too many calls.
         """
         if arrival.trusted:
-            return Identity(Caller(arrival.wire, system_user=arrival.system_user))
+            return ProvenCaller(Caller(arrival.wire, system_user=arrival.system_user))
         try:
             return await self._identify(arrival)
         except Refused as refusal:
@@ -95,7 +95,7 @@ class Guard:
         self._count(self._keys, digest.hex(), "too many tokens for this client")
         return answer
 
-    async def _identify(self, arrival: Arrival) -> Identity:
+    async def _identify(self, arrival: Arrival) -> ProvenCaller:
         network = network_of(arrival.address)
         key, problem = _key_in(arrival.authorization)
         if problem:
@@ -112,7 +112,7 @@ class Guard:
             caller = Caller(arrival.wire, arrival.address, grant.id)
         else:
             caller = Caller(arrival.wire, arrival.address, oauth_client=grant.id)
-        return Identity(caller, frozenset(grant.scopes), tuple(grant.tags) if grant.limited_to_tags else None)
+        return ProvenCaller(caller, frozenset(grant.scopes), tuple(grant.tags) if grant.limited_to_tags else None)
 
     @asynccontextmanager
     async def _room_for(self, digest: bytes, network: str) -> AsyncIterator[None]:

@@ -163,7 +163,7 @@ class _FirstBytes(Protocol):
         try:
             self._inner = await self._owner.grpc(transport, user)
         except OSError as error:
-            log.warning("grpc behind the unix socket does not answer", reason=str(error))
+            log.warning("gRPC behind the unix socket does not answer", reason=str(error))
             transport.abort()
             return
         self._inner.write(self._buffer)

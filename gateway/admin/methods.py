@@ -1,4 +1,4 @@
-"""The table of administration calls: contract, handler, scope. Every wire finds a call here, by its full name."""
+"""The table of administration calls: contract, handler, scope. The chain finds a call here, by its full name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Counters of administration calls, by name and status, over every wire."""
+"""The chain's step `count`: counters of administration calls, by name and status, over every wire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The scope that each administration call needs, over every wire. The one table that the chain and the tests read.
+"""The chain's step `scope`: the table of the scope that each call needs, over every wire; tests read it too.
 
 A call with several scopes needs one of them; its handler then checks the one that the request is about. A call with
 none is open to every credential.

@@ -25,7 +25,7 @@ class SshSession:
 
 
 @dataclass(frozen=True, slots=True)
-class SshRule:
+class SessionRule:
     """The rule of the policy in force for a session."""
 
     period_seconds: int
@@ -68,7 +68,7 @@ class SshClient:
         self._rules = map_streamer_pb2_grpc.MapStreamerServiceStub(map_streamer)
         self._auth = auth_pb2_grpc.AuthServiceStub(auth)
 
-    async def rule(self, machine: MachineKey, session: SshSession) -> SshRule:
+    async def rule(self, machine: MachineKey, session: SshSession) -> SessionRule:
         """Return the rule of the policy in force for a session.
 
         Raises:
@@ -81,9 +81,9 @@ class SshClient:
             found = await self._rules.FindSshCheck(request, timeout=DEADLINE, metadata=with_machine_key(machine))
         except grpc.aio.AioRpcError as error:
             raise_failure(error)
-        return SshRule(found.period_seconds, found.everywhere, found.action)
+        return SessionRule(found.period_seconds, found.everywhere, found.action)
 
-    async def check(self, machine: MachineKey, session: SshSession, rule: SshRule) -> SshVerdict:
+    async def check(self, machine: MachineKey, session: SshSession, rule: SessionRule) -> SshVerdict:
         """Return whether a session may begin, needs an approval, or is refused.
 
         Raises:
@@ -97,7 +97,7 @@ class SshClient:
         return _verdict(answer.verdict)
 
     async def wait(
-        self, machine: MachineKey, session: SshSession, rule: SshRule, auth_id: str, deadline: float
+        self, machine: MachineKey, session: SshSession, rule: SessionRule, auth_id: str, deadline: float
     ) -> SshVerdict:
         """Wait until a person has decided; cancelling this cancels the call.
 
@@ -115,7 +115,7 @@ class SshClient:
         return _verdict(answer.verdict)
 
 
-def _question(session: SshSession, rule: SshRule) -> auth_pb2.SshQuestion:
+def _question(session: SshSession, rule: SessionRule) -> auth_pb2.SshQuestion:
     return auth_pb2.SshQuestion(
         source_id=session.source_id,
         destination_id=session.destination_id,

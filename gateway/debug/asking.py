@@ -30,7 +30,7 @@ _STATUS = {
 }
 
 
-class Services:
+class ServiceQueries:
     """Stubs of the four services, and the queries that several pages share."""
 
     def __init__(self, channels: Mapping[str, grpc.aio.Channel]) -> None:

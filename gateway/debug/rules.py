@@ -9,11 +9,11 @@ import grpc.aio
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 from smartscale.policy.v1 import policy_pb2
 
-from gateway.debug.asking import DEADLINE, Services, answering, more, parsed, time_of
+from gateway.debug.asking import DEADLINE, ServiceQueries, answering, more, parsed, time_of
 from services.shared.telemetry.pages import Document, Pages, Parameters, Read
 
 
-def add_pages(pages: Pages, services: Services) -> None:
+def add_pages(pages: Pages, services: ServiceQueries) -> None:
     """Register the pages."""
 
     async def policy(_: Parameters) -> Document:

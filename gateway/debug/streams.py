@@ -7,11 +7,11 @@ from typing import Protocol
 
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
-from gateway.debug.asking import DEADLINE, Services, answering, more, parsed
+from gateway.debug.asking import DEADLINE, ServiceQueries, answering, more, parsed
 from services.shared.telemetry.pages import Document, PageError, Pages, Parameters
 
 
-class GatewayInspector(Protocol):
+class GatewayState(Protocol):
     """The state of this gateway for debug pages."""
 
     def overview(self) -> Document:
@@ -33,7 +33,7 @@ class GatewayInspector(Protocol):
         ...
 
 
-def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> None:
+def add_pages(pages: Pages, services: ServiceQueries, holding: GatewayState) -> None:
     """Register the pages."""
 
     async def sessions(_: Parameters) -> Document:
@@ -74,7 +74,7 @@ def add_pages(pages: Pages, services: Services, holding: GatewayInspector) -> No
     )
 
 
-async def _ping(holding: GatewayInspector, node_id: int, parameters: Parameters) -> Document:
+async def _ping(holding: GatewayState, node_id: int, parameters: Parameters) -> Document:
     began = time.monotonic()
     try:
         answer = await holding.ping(node_id, parameters.get("address", ""), parameters.get("types", ""))

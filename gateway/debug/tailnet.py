@@ -12,7 +12,7 @@ from smartscale.policy.v1 import policy_pb2
 from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import node_pb2 as node_types
 
-from gateway.debug.asking import DEADLINE, Services, answering, more, time_of
+from gateway.debug.asking import DEADLINE, ServiceQueries, answering, more, time_of
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 from services.shared.telemetry.pages import Document, PageError, Pages, Parameters
 
@@ -29,7 +29,7 @@ _SHOWN_OF_A_LOGIN = 4
 """Characters of a login's secret that are shown: enough to distinguish two, too few to sign in with."""
 
 
-def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) -> None:
+def add_pages(pages: Pages, services: ServiceQueries, here: Callable[[], Document]) -> None:
     """Register the pages; `here` describes the state of this gateway."""
 
     async def overview(_: Parameters) -> Document:
@@ -64,7 +64,7 @@ def add_pages(pages: Pages, services: Services, here: Callable[[], Document]) ->
     pages.add("registration-cache", "Pending logins and SSH sessions, their secrets cut short.", logins)
 
 
-async def _overview(services: Services, here: Document) -> Document:
+async def _overview(services: ServiceQueries, here: Document) -> Document:
     parts = await asyncio.gather(
         _part(_nodes_of(services)),
         _part(_keys_of(services)),
@@ -83,7 +83,7 @@ async def _part(asked: object) -> object:
         return {"error": str(error)}
 
 
-async def _nodes_of(services: Services) -> Document:
+async def _nodes_of(services: ServiceQueries) -> Document:
     counts: Counter[str] = Counter()
     versions: Counter[int] = Counter()
     async for node in services.nodes(registry_pb2.ListNodesRequest()):
@@ -99,7 +99,7 @@ async def _nodes_of(services: Services) -> Document:
     }
 
 
-async def _keys_of(services: Services) -> Document:
+async def _keys_of(services: ServiceQueries) -> Document:
     with answering("auth"):
         keys = await services.auth.ListPreAuthKeys(auth_pb2.ListPreAuthKeysRequest(), timeout=DEADLINE)
         api_keys = await services.auth.ListApiKeys(auth_pb2.ListApiKeysRequest(), timeout=DEADLINE)
@@ -111,13 +111,13 @@ async def _keys_of(services: Services) -> Document:
     }
 
 
-async def _policy_of(services: Services) -> Document:
+async def _policy_of(services: ServiceQueries) -> Document:
     with answering("policy"):
         answer = await services.policy.GetCompiled(policy_pb2.GetCompiledRequest(), timeout=DEADLINE)
     return {"version": answer.version, "position": answer.seq, "compiled_bytes": len(answer.compiled)}
 
 
-async def _streamer_of(services: Services) -> Document:
+async def _streamer_of(services: ServiceQueries) -> Document:
     with answering("map_streamer"):
         status = await services.map_streamer.GetStatus(map_streamer_pb2.GetStatusRequest(), timeout=DEADLINE)
     return {

@@ -1,4 +1,4 @@
-"""The HTTP/1.1 listener: uvicorn's protocol, which hands the connection to a tunnel when `/ts2021` is requested.
+"""HTTP/1.1 connections: uvicorn serves them; `/ts2021` goes to `tunnels`, the relay's paths to `handovers.relay`.
 
 Adds the bounds that uvicorn lacks: time and size of a request until it is complete, and the number of connections that
 wait without one. Knows no other path; everything else goes to the ASGI application.
@@ -36,10 +36,10 @@ SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tailscale-control-pro
 
 def listener_class(tunnels: Tunnels, handovers: Handovers | None = None) -> type[HttpToolsProtocol]:
     """Return the class for `uvicorn.Config(http=…)`, bound to the tunnels of this process, and to its relay if any."""
-    return type("BoundListener", (Listener,), {"tunnels": tunnels, "handovers": handovers or Handovers()})
+    return type("BoundListener", (HttpConnection,), {"tunnels": tunnels, "handovers": handovers or Handovers()})
 
 
-class Listener(HttpToolsProtocol):
+class HttpConnection(HttpToolsProtocol):
     """One HTTP/1.1 connection, until it becomes a tunnel."""
 
     tunnels: ClassVar[Tunnels]

@@ -1,4 +1,4 @@
-"""Forwards connections that request a path of the relay to the process that has it. Does not read what it passes on.
+"""Forwards the connections that `listener` hands over to the relay's own process. Does not read what it passes on.
 
 Each side is read only while the other one takes what was read, so that a connection costs its two write buffers.
 """

@@ -17,12 +17,12 @@ from smartscale.common.v1 import common_pb2
 from smartscale.map_streamer.v1 import map_streamer_pb2 as pb
 
 from gateway.clients.failure import ServiceError
-from gateway.machine.keepalive import length_prefix
+from gateway.machine.map_framing import length_prefix
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE, WRONG_MACHINE, Refusal
 from gateway.machine.session import Cursor, MapSession
-from gateway.machine.session_ports import Part, Reason
+from gateway.machine.session_interfaces import Part, Reason
 from services.shared.background import Background
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.propagation import context_of

@@ -19,7 +19,7 @@ import orjson
 import zstandard
 
 from gateway.exchange import Responder, TunnelRequest
-from gateway.machine.keepalive import framed
+from gateway.machine.map_framing import framed
 from gateway.machine.refusal import Refusal, refuse
 from gateway.machine.session import MapSession
 from services.shared.keys import MachineKey

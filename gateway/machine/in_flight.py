@@ -1,4 +1,4 @@
-"""Requests in flight: runs each as a task and bounds their number. Knows nothing of their content.
+"""Runs requests of `register`, `map` and `ssh` that wait for a service, each as a task; bounds their number.
 
 Not a `Background`, which would cost each request a second coroutine and two updates of a metric; a request that fails
 is an error in the log and counted with the background tasks all the same.

@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from gateway.exchange import Responder
-from gateway.machine.frames import FrameCache, MissingFrameError
+from gateway.machine.frame_cache import FramesById, MissingFrameError
 from gateway.machine.full_map_budget import FullMapBudget
-from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
 from gateway.machine.logout_map import DismissedSessions, logout_map
+from gateway.machine.map_framing import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import UNKNOWN_NODE, Refusal, refuse
 from gateway.machine.session import Cancellable, Cursor, MapSession, MapSessionRequest, SessionTable
-from gateway.machine.session_ports import Observer, Part, Reason, Timing, Uplink
+from gateway.machine.session_interfaces import Observer, Part, Reason, Timing, Uplink
 from gateway.machine.session_state import Reading, ReadingEvent, Stage, StageEvent
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry.logs import get_logger
@@ -55,7 +55,7 @@ class MapSessions:
         self._timing = timing or Timing()
         self._on_removed = on_removed
         self._table = SessionTable()
-        self._frames = FrameCache()
+        self._frames = FramesById()
         self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
         self._dismissed = DismissedSessions()
         self._uplink: Uplink | None = None

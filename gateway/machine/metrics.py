@@ -42,7 +42,7 @@ class MachineMetrics:
             "smartscale_map_streamer_attached", "Whether a map streamer is attached.", registry=registry
         )
         self.broadcast = Histogram(
-            "smartscale_map_spread_seconds",
+            "smartscale_map_delta_write_seconds",
             "Time to seal one delta for all its recipients and hand it to the kernel.",
             buckets=(0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
             registry=registry,

@@ -1,4 +1,4 @@
-"""Routes requests inside the tunnel by method and path. Owns the table; decides nothing else.
+"""Routes each request out of a tunnel to its handler, by method and path. Owns the table; decides nothing else.
 
 Endpoints that this server does not offer are answered briefly and at once, as clients expect. Host names are ignored,
 because clients send different ones.

@@ -17,10 +17,10 @@ from opentelemetry import trace
 
 from gateway.clients.failure import Malformed, ServiceError, UnknownNode, WrongMachine
 from gateway.clients.ssh import (
+    SessionRule,
     SshAccepted,
     SshClient,
     SshRefused,
-    SshRule,
     SshSession,
     SshStillWaiting,
     SshVerdict,
@@ -96,7 +96,7 @@ class Ssh:
             else:
                 self._respond(responder, session, rule, verdict)
 
-    def _respond(self, responder: Responder, session: SshSession, rule: SshRule, verdict: SshVerdict) -> None:
+    def _respond(self, responder: Responder, session: SshSession, rule: SessionRule, verdict: SshVerdict) -> None:
         match verdict:
             case SshAccepted():
                 responder.respond(200, rule.action)

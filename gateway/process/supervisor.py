@@ -129,7 +129,7 @@ class Supervisor:
                     *self._command(number), stdin=theirs.fileno(), process_group=0
                 )
             except OSError as error:
-                log.error("no process for a worker", worker=number, reason=str(error))
+                log.error("worker process not started", worker=number, reason=str(error))
                 return 1
             theirs.close()
             worker = self._workers[number] = _Worker(process, ours)

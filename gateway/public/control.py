@@ -28,7 +28,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 _OPEN = {"Access-Control-Allow-Origin": "*"}
 
 
-class Liveness(Protocol):
+class LivenessCheck(Protocol):
     """Checks which services answer."""
 
     async def failing(self) -> list[str]:
@@ -39,7 +39,7 @@ class Liveness(Protocol):
 class Health:
     """The answer of /health, computed at most once a second."""
 
-    def __init__(self, liveness: Liveness, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, liveness: LivenessCheck, clock: Callable[[], float] = time.monotonic) -> None:
         self._liveness, self._clock = liveness, clock
         self._checked = float("-inf")
         self._failing: list[str] = []

@@ -213,7 +213,7 @@ def _failed(error: grpc.aio.AioRpcError, url: str, provider: str, *, auth_id: st
     if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
         log.info("sign-in not started in this browser", code=code.name, flow_id=flow_id)
         return answer_page(pages.lost_page(flow_id), 404)
-    log.warning("sign-in cannot go on", code=code.name, auth_id=auth_id, flow_id=flow_id)
+    log.warning("sign-in cannot continue", code=code.name, auth_id=auth_id, flow_id=flow_id)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and auth_id:
         return answer_page(pages.busy_page(auth_id), 429, {"Retry-After": "60"})
     if code is grpc.StatusCode.UNAVAILABLE and auth_id:

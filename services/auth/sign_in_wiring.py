@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from services.auth.clients import AuthRegistryClient
 from services.auth.idp.discovery_loop import ProviderDiscovery
 from services.auth.idp.provider import HttpProvider
 from services.auth.model.oidc.refusal import SignInError
 from services.auth.model.oidc.trust import ProviderTrust
-from services.auth.neighbours import AuthRegistryClient
 from services.auth.provider_config import check_provider, credentials_of, open_provider_http, settings_of, trust_in
 from services.auth.store.flows import FlowStore
 from services.auth.store.logins import NodeLoginStore
@@ -116,7 +116,7 @@ class SignInPart:
             self._closing.run(_close_after_delay(one), "provider close")
         for one in new:
             settings = one.offer.verify_sign_in.settings
-            log.info("sign-in is on", redirect_uri=settings.redirect_uri, provider=one.offer.label)
+            log.info("sign-in enabled", redirect_uri=settings.redirect_uri, provider=one.offer.label)
             if self._started:
                 one.search.begin()
 

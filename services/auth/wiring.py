@@ -8,8 +8,8 @@ import grpc.aio
 from smartscale.auth.v1 import audit_pb2_grpc, auth_pb2_grpc
 
 from services.auth.audit_sweep import AuditSweep
+from services.auth.clients import AuthRegistryClient, PolicyTagOwners
 from services.auth.decision_sweep import DecisionSweep
-from services.auth.neighbours import AuthRegistryClient, PolicyTagOwners
 from services.auth.notifications import BusLoginNotifications
 from services.auth.rights_recovery import RightsRecovery
 from services.auth.rpc.audit import AuditServicer, interrupted

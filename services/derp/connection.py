@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from services.derp import frames, http
-from services.derp.admission import RelayAdmission
+from services.derp.client_admission import RelayAdmission
 from services.derp.handshake import LoginError
 from services.derp.lobby import Lobby
 from services.derp.relay import Relay
-from services.derp.session import LOGIN_READ, Identity, LoginRequest, ProtocolError, RelaySession, Stage
+from services.derp.session import LOGIN_READ, LoginRequest, ProtocolError, RelayKeys, RelaySession, Stage
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
 from services.shared.background import Background
 from services.shared.runtime.clock import Clock
@@ -61,7 +61,7 @@ class Shell:
     """State shared by all connections of a server."""
 
     relay: Relay
-    identity: Identity
+    identity: RelayKeys
     host: http.Host
     admission: RelayAdmission
     clock: Clock

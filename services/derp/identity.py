@@ -7,7 +7,7 @@ from pathlib import Path
 
 from services.derp.certificate import write_secret
 from services.derp.handshake import public_key
-from services.derp.session import Identity
+from services.derp.session import RelayKeys
 from services.shared.keys import KeyFormatError, PrivateKey
 
 
@@ -15,7 +15,7 @@ class KeyFileError(Exception):
     """The key file is unusable; the text has its path and the reason, never its content."""
 
 
-def load_identity(path: Path, mesh_key: bytes | None) -> Identity:
+def load_identity(path: Path, mesh_key: bytes | None) -> RelayKeys:
     """Load the relay's key from a file, or create it at first start.
 
     Raises:
@@ -27,7 +27,7 @@ def load_identity(path: Path, mesh_key: bytes | None) -> Identity:
         raise KeyFileError(f"{path}: {error.strerror}") from error
     except (KeyFormatError, UnicodeDecodeError) as error:
         raise KeyFileError(f"{path} does not contain a private key") from error
-    return Identity(private, public_key(private), mesh_key)
+    return RelayKeys(private, public_key(private), mesh_key)
 
 
 def _read(path: Path) -> PrivateKey:

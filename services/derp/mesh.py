@@ -26,7 +26,7 @@ from services.derp.certificate import PIN_PREFIX
 from services.derp.handshake import LoginError
 from services.derp.peering import Peering
 from services.derp.relay import Relay
-from services.derp.session import Identity, ProtocolError
+from services.derp.session import ProtocolError, RelayKeys
 from services.shared.background import Background
 from services.shared.keys import NodeKey
 from services.shared.runtime.clock import Clock
@@ -74,7 +74,7 @@ class Mesh:
     def __init__(
         self,
         relay: Relay,
-        identity: Identity,
+        identity: RelayKeys,
         targets: tuple[MeshTarget, ...],
         clock: Clock,
         telemetry: Telemetry | None = None,
@@ -171,7 +171,7 @@ class Mesh:
 class _Line(asyncio.Protocol):
     """The socket of one mesh link; the `Outlet` of its `Peering`."""
 
-    def __init__(self, mesh: Mesh, relay: Relay, identity: Identity, target: MeshTarget, clock: Clock) -> None:
+    def __init__(self, mesh: Mesh, relay: Relay, identity: RelayKeys, target: MeshTarget, clock: Clock) -> None:
         self._mesh = mesh
         self._target = target
         self._clock = clock

@@ -13,7 +13,7 @@ from typing import Final
 from services.derp import frames, handshake
 from services.derp.backlog import Backlog
 from services.derp.relay import Outlet, Relay
-from services.derp.session import Identity, ProtocolError
+from services.derp.session import ProtocolError, RelayKeys
 from services.shared.keys import NodeKey
 
 MESH_DEPTH: Final = 512
@@ -26,7 +26,7 @@ class Peering:
     def __init__(
         self,
         relay: Relay,
-        identity: Identity,
+        identity: RelayKeys,
         outlet: Outlet,
         *,
         nonce: Callable[[int], bytes],

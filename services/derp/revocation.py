@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError
 from smartscale.registry.v1 import registry_pb2
 
-from services.derp.registry import RegistryAdmission
+from services.derp.registry_client import RegistryAdmission
 from services.derp.relay import Relay
 from services.shared.background import Background
 from services.shared.bus import Bus

@@ -1,4 +1,4 @@
-"""The running relay: its listeners, its STUN socket and one timer for all connections. Decides no routing."""
+"""The running relay: its listeners, connections handed over by the gateway, its STUN socket, and one timer for all."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import ssl
 from dataclasses import dataclass, field
 
 from services.derp import http
-from services.derp.admission import RelayAdmission
+from services.derp.client_admission import RelayAdmission
 from services.derp.connection import Limits, Refusals, Shell
 from services.derp.datagram import StunSocket
 from services.derp.listener import Listener, admit_connection
 from services.derp.lobby import Lobby
 from services.derp.relay import KEEP_ALIVE_SECONDS, Relay
-from services.derp.session import Identity
+from services.derp.session import RelayKeys
 from services.shared.background import Background
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import Telemetry
@@ -44,7 +44,7 @@ class DerpServer:
     def __init__(
         self,
         settings: ServerSettings,
-        identity: Identity,
+        identity: RelayKeys,
         admission: RelayAdmission,
         clock: Clock,
         tls: ssl.SSLContext | None = None,

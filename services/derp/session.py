@@ -40,7 +40,7 @@ class ProtocolError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class RelayKeys:
     """A relay's key pair, and the mesh key that its region shares (None without a mesh)."""
 
     private: PrivateKey
@@ -76,7 +76,7 @@ class RelaySession:
     def __init__(
         self,
         relay: Relay,
-        identity: Identity,
+        identity: RelayKeys,
         outlet: Outlet,
         address: tuple[str, int],
         *,

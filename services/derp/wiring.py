@@ -12,17 +12,17 @@ import grpc.aio
 from smartscale.derp.v1 import derp_pb2_grpc
 from smartscale.types.v1.relay_pb2 import Relay
 
-from services.derp.admission import OpenAdmission, RelayAdmission
 from services.derp.certificate import Certificate, CertificateError, configured, load, self_signed, tls_context
+from services.derp.client_admission import OpenAdmission, RelayAdmission
 from services.derp.handshake import parse_mesh_key
 from services.derp.identity import KeyFileError, load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.metrics import RelayCollector
-from services.derp.registry import Announcer, RegistryAdmission
+from services.derp.registry_client import Announcer, RegistryAdmission
 from services.derp.revocation import Revocation
 from services.derp.rpc import DerpServicer
 from services.derp.server import DerpServer, ServerSettings
-from services.derp.session import Identity
+from services.derp.session import RelayKeys
 from services.shared.certificates.pairs import PairError, check_pair
 from services.shared.certificates.watched import Watcher
 from services.shared.config.errors import ConfigError, ConfigProblem
@@ -48,7 +48,7 @@ class Tls:
     """The TLS certificate in use, reloaded for new connections when its files change on disk."""
 
     def __init__(
-        self, config: DerpServerConfig, directory: Path, hostname: str, identity: Identity, clock: Clock
+        self, config: DerpServerConfig, directory: Path, hostname: str, identity: RelayKeys, clock: Clock
     ) -> None:
         self._config = config
         self._directory = directory

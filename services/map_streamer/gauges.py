@@ -61,7 +61,7 @@ class TailnetCollector(Collector):
     def _positions(self) -> Iterator[Metric]:
         read, sent = self._tailnet.position, self._tailnet.view.cursor
         position = GaugeMetricFamily(f"{_PREFIX}position", "Number of the newest change read, by log.", labels=["log"])
-        lag = GaugeMetricFamily(f"{_PREFIX}untold", "Changes read and not yet sent, by log.", labels=["log"])
+        lag = GaugeMetricFamily(f"{_PREFIX}unsent_changes", "Changes read and not yet sent, by log.", labels=["log"])
         for name, newest, last in (
             ("registry", read.registry, sent.registry),
             ("policy", read.policy, sent.policy),

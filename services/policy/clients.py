@@ -1,4 +1,4 @@
-"""Clients of the registry: the users and nodes that policies are checked against, and a follower of changes to users.
+"""Clients of the registry: subjects to check policies against; news of users, to try a refused policy again.
 
 The service starts without the registry; a check of a policy fails if it does not respond within `TIMEOUT` seconds.
 """

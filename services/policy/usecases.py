@@ -232,15 +232,15 @@ class Policies:
         """Report an unusable policy: the last good one stays in force; without one, everything is denied."""
         current = await self._store.in_force()
         if current is not None and _is_readable(current.compiled):
-            log.error("policy is broken, the last good one stays in force", version=current.number, reason=reason)
+            log.error("policy not valid, the last valid one stays in force", version=current.number, reason=reason)
             return
-        log.error("policy is broken and there is no good one, nothing is allowed", reason=reason)
+        log.error("policy not valid and no earlier one is, nothing is allowed", reason=reason)
         await self._refresh(DENY_ALL.to_bytes(), 0)
 
     async def use_no_file(self) -> None:
         """Allow everything, as file mode without a path requires."""
         if await self._store.newest() is not None:
-            log.warning("policies are stored but policy.mode is file without a path: everything is allowed")
+            log.warning("policies are stored but policy.mode is file without a path, everything is allowed")
         current = await self._store.in_force()
         if current is not None:
             await self._refresh(ALLOW_ALL.to_bytes(), 0)

@@ -56,23 +56,25 @@ class RegistryMetrics(LedgerObserver):
     def __init__(self, registry: CollectorRegistry) -> None:
         self._facts = Counter("smartscale_registry_changes", "Changes recorded in the log.", registry=registry)
         self._seconds = Histogram(
-            "smartscale_registry_commit_seconds", "Time of a transaction with all its works.", registry=registry
+            "smartscale_registry_commit_seconds", "Time of a transaction and all its writes.", registry=registry
         )
-        self._works = Histogram(
-            "smartscale_registry_commit_works",
-            "Works that shared a transaction.",
+        self._writes = Histogram(
+            "smartscale_registry_commit_writes",
+            "Writes that shared a transaction.",
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
             registry=registry,
         )
         # The same under Headscale's names, for dashboards that were made for it.
         self._batches = Histogram(
             "headscale_nodestore_batch_size",
-            "Works that shared a transaction.",
+            "Writes that shared a transaction.",
             buckets=(1, 2, 5, 10, 20, 50, 100, 200, 512),
             registry=registry,
         )
         self._batch_seconds = Histogram(
-            "headscale_nodestore_batch_duration_seconds", "Time of a transaction with all its works.", registry=registry
+            "headscale_nodestore_batch_duration_seconds",
+            "Time of a transaction and all its writes.",
+            registry=registry,
         )
         self._stored = Gauge("headscale_nodestore_nodes", "Nodes in the tailnet.", registry=registry)
         self._queue = Gauge("headscale_nodestore_queue_depth", "Calls that wait for their turn.", registry=registry)
@@ -99,10 +101,10 @@ class RegistryMetrics(LedgerObserver):
         self._elections.labels(reason.label).inc()
         self._elected_routes.inc(routes)
 
-    def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
+    def committed(self, state: State, writes: int, facts: int, seconds: float) -> None:
         """Count one transaction."""
-        self._works.observe(works)
-        self._batches.observe(works)
+        self._writes.observe(writes)
+        self._batches.observe(writes)
         self._seconds.observe(seconds)
         self._batch_seconds.observe(seconds)
         self._stored.set(len(state.nodes))

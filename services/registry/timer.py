@@ -1,4 +1,4 @@
-"""The registry's only timer: runs the keeper when something is due, and republishes the newest record periodically."""
+"""The registry's only timer: runs `keeper` when a change is due (`presence` wakes it), repeats the newest record."""
 
 from __future__ import annotations
 

@@ -234,7 +234,7 @@ class Follower:
             after = one.position
             page = await one.changes(after)
             if page.reset:
-                log.info("change log does not reach back, taking a snapshot", service=one.service)
+                log.info("change log trimmed beyond this position, taking a snapshot", service=one.service)
                 await one.start_over()
                 return
             await self._apply(one, page.records)

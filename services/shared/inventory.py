@@ -1,4 +1,4 @@
-"""Converts records of users and nodes into the evaluator's input: the only code that decides owner, tags, suspension.
+"""Converts registry records into the evaluator's input, in every service: alone decides owner, tags, suspension.
 
 Takes any record with the fields below: messages of `smartscale.types.v1`, the registry's own values, the map streamer's
 snapshot. So registry, policy service, map streamer and gateway cannot disagree on who owns a node, whether its owner is

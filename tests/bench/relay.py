@@ -21,8 +21,8 @@ from pathlib import Path
 import uvloop
 
 from services.derp import frames, stun
-from services.derp.admission import OpenAdmission
 from services.derp.certificate import self_signed, tls_context
+from services.derp.client_admission import OpenAdmission
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings
 from services.shared.runtime.clock import SystemClock

@@ -188,4 +188,4 @@ def test_a_file_that_is_gone_since_the_last_start_is_a_warning(path: Path, caplo
     path.unlink()
     with hold(path, ["auth"]):
         pass
-    assert "the database file is gone, an empty one is made" in caplog.text
+    assert "database file missing, creating an empty one" in caplog.text

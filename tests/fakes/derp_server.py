@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from services.derp.admission import OpenAdmission
 from services.derp.certificate import Certificate, self_signed, tls_context
+from services.derp.client_admission import OpenAdmission
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings
 from services.shared.keys import NodeKey

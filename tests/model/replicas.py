@@ -16,7 +16,7 @@ from gateway.edge.tunnels import Tunnels
 from gateway.edge.wheel import TimerWheel
 from gateway.exchange import Responder, TunnelRequest
 from gateway.machine.attachment import Attachment
-from gateway.machine.frames import FrameCache
+from gateway.machine.frame_cache import FramesById
 from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
 from gateway.machine.map_sessions import MapSessions
@@ -24,7 +24,7 @@ from gateway.machine.metrics import MachineMetrics
 from gateway.machine.presence import Presence
 from gateway.machine.reports import LastReports
 from gateway.machine.session import MapSessionRequest
-from gateway.machine.session_ports import Timing
+from gateway.machine.session_interfaces import Timing
 from services.map_streamer.ingest import LogIngest, Replicas, Sources
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
@@ -97,7 +97,7 @@ class Gateway:
         wheel = TimerWheel.of_loop(asyncio.get_running_loop())
         timing = Timing(initial_map_bytes=initial_map_bytes)
         self.sessions = MapSessions(clock, wheel.after, self._presence, metrics, timing, self._forget)
-        self.sessions._frames = FrameCache(frame_bytes)
+        self.sessions._frames = FramesById(frame_bytes)
         tracer = trace.NoOpTracer()
         self._attachment = Attachment(name, streamers, self.sessions, metrics)
         self._map = Map(self._registry, self.sessions, self._reports, self._work, metrics, tracer)

@@ -15,7 +15,7 @@ from services.derp.lobby import Lobby
 from services.derp.mesh import MeshTarget
 from services.derp.peering import MESH_DEPTH, Peering
 from services.derp.relay import Relay
-from services.derp.session import Identity, ProtocolError
+from services.derp.session import ProtocolError, RelayKeys
 from services.derp.websocket import MessageStream, WebSocketError, binary_message
 from tests.fakes.derp import FakeOutlet, Peer, key, private
 
@@ -31,7 +31,7 @@ class Link:
     def __init__(self, wanted: bool = True) -> None:
         self.relay = Relay(random=lambda: 0.0)
         self.outlet = FakeOutlet()
-        identity = Identity(OURS, US, MESH)
+        identity = RelayKeys(OURS, US, MESH)
         self.peering = Peering(self.relay, identity, self.outlet, nonce=bytes, wanted=lambda _: wanted)
 
     def established(self) -> Link:

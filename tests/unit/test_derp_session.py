@@ -10,13 +10,13 @@ from services.derp import frames, handshake
 from services.derp.frames import FrameError
 from services.derp.handshake import LoginError
 from services.derp.relay import Relay
-from services.derp.session import Identity, ProtocolError, RelaySession, Stage
+from services.derp.session import ProtocolError, RelayKeys, RelaySession, Stage
 from services.shared.keys import NodeKey, PrivateKey
 from tests.fakes.derp import VECTORS, FakeOutlet, disco_packet, key, login_frame, private
 
 SERVER = PrivateKey(VECTORS["server_private"])
 MESH = bytes(range(32))
-IDENTITY = Identity(SERVER, NodeKey(VECTORS["server_public"]), MESH)
+IDENTITY = RelayKeys(SERVER, NodeKey(VECTORS["server_public"]), MESH)
 
 
 class Line:

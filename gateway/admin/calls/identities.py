@@ -72,6 +72,6 @@ class Identities:
             request = auth_pb2.EvaluateAccessRequest(user_id=user_id)
             answer: auth_pb2.EvaluateAccessResponse = await call.ask(self._services.auth.EvaluateAccess, request)
         except grpc.aio.AioRpcError as error:
-            log.warning("no verdict on a user", code=error.code().name)
+            log.warning("entry rules not evaluated for a user", code=error.code().name)
             return auth_pb2.EvaluateAccessResponse()
         return answer

@@ -87,7 +87,7 @@ class AdminServer:
 
     async def _start_tcp(self, address: str) -> None:
         if self._credentials is None and not self._config.grpc_allow_insecure:
-            log.info("administration over tcp is off", remedy="set tls_cert_path and tls_key_path")
+            log.info("administration over TCP disabled", remedy="set tls_cert_path and tls_key_path")
             return
         trusted = parse_networks(self._config.trusted_proxies)
         server = self._new()

@@ -18,7 +18,7 @@ RETENTION = timedelta(days=365)
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class ChainedEntry:
     """An entry as it is stored."""
 
     seq: int
@@ -50,7 +50,7 @@ def hash_of(previous: str, seq: int, body: bytes) -> str:
     return sha256(f"{previous}\n{seq}\n".encode() + body).hexdigest()
 
 
-def verify(anchor: Anchor, links: Iterable[Link], head: Anchor) -> Verdict:
+def verify(anchor: Anchor, links: Iterable[ChainedEntry], head: Anchor) -> Verdict:
     """Check that each entry follows the one before it, and that the last one is the newest that was appended."""
     seq, last, count = anchor.seq, anchor.hash, 0
     for link in links:

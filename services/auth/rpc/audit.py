@@ -9,7 +9,7 @@ from smartscale.auth.v1 import audit_pb2 as pb
 from smartscale.auth.v1 import audit_pb2_grpc
 from smartscale.types.v1 import audit_pb2 as types
 
-from services.auth.model.audit import INTERRUPTED, Link
+from services.auth.model.audit import INTERRUPTED, ChainedEntry
 from services.auth.model.errors import InvalidInputError
 from services.auth.rpc.errors import STATUS
 from services.auth.rpc.reading import read_id, read_instant, read_optional
@@ -86,7 +86,7 @@ def body_of(entry: types.AuditEntry) -> bytes:
     return bare.SerializeToString(deterministic=True)
 
 
-def entry_of(link: Link) -> types.AuditEntry:
+def entry_of(link: ChainedEntry) -> types.AuditEntry:
     """Return a stored entry."""
     entry = types.AuditEntry.FromString(link.body)
     entry.seq, entry.hash = link.seq, link.hash

@@ -16,7 +16,7 @@ from services.auth.model.secret import KeyKind
 from services.auth.rpc.errors import STATUS
 from services.auth.rpc.reading import read_id, read_optional, read_words
 from services.auth.rpc.writing import instant, optional
-from services.auth.usecases.credentials import AnyKey, Credentials, Grant
+from services.auth.usecases.credentials import AnyKey, CredentialPermissions, Credentials
 from services.shared.ids import UserId
 from services.shared.rpc import answers
 from services.shared.rpc.caller import caller_of
@@ -147,7 +147,7 @@ def key_message(key: AnyKey) -> types.Key:
     )
 
 
-def grant_message(grant: Grant) -> types.Grant:
+def grant_message(grant: CredentialPermissions) -> types.Grant:
     """Return what a credential permits."""
     kind = types.KEY_KIND_API if grant.kind is KeyKind.API else types.KEY_KIND_OAUTH_CLIENT
     return types.Grant(

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from services.auth.model.audit import FIRST, Anchor, Link, hash_of
+from services.auth.model.audit import FIRST, Anchor, ChainedEntry, hash_of
 from services.auth.sql.tables import audit_calls as calls
 from services.auth.sql.tables import audit_heads as heads
 from services.auth.sql.tables import audit_log as log
@@ -59,7 +59,7 @@ class SqlAudit:
 
     async def entries(
         self, after: int, limit: int, start: datetime | None = None, end: datetime | None = None
-    ) -> tuple[Link, ...]:
+    ) -> tuple[ChainedEntry, ...]:
         """List entries after a position, in order; with `start` or `end` only those of calls made between them."""
         query = select(log).where(log.c.tailnet_id == self._tailnet, log.c.seq > after)
         if start is not None:
@@ -68,7 +68,7 @@ class SqlAudit:
             query = query.where(log.c.at <= end)
         async with read(self._engine) as connection:
             rows = await connection.execute(query.order_by(log.c.seq).limit(limit))
-            return tuple(Link(row.seq, bytes(row.body), row.hash) for row in rows)
+            return tuple(ChainedEntry(row.seq, bytes(row.body), row.hash) for row in rows)
 
     async def ends(self) -> tuple[Anchor, Anchor]:
         """Return where the stored part of the log starts, and its newest entry."""

@@ -1,1 +1,1 @@
-"""Protocols of tables, neighbours and providers that the use cases require, one module a noun. No implementation."""
+"""Protocols of the tables, services and providers that the use cases require, one module a noun. No implementation."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from services.auth.model.audit import Anchor, Link
+from services.auth.model.audit import Anchor, ChainedEntry
 
 
 class AuditStore(Protocol):
@@ -25,7 +25,7 @@ class AuditStore(Protocol):
 
     async def entries(
         self, after: int, limit: int, start: datetime | None = None, end: datetime | None = None
-    ) -> tuple[Link, ...]:
+    ) -> tuple[ChainedEntry, ...]:
         """List entries after a position, in order; with `start` or `end` only those of calls made between them."""
         ...
 

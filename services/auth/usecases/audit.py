@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from services.auth.model.audit import PATIENCE, RETENTION, Anchor, Link, Verdict, verify
+from services.auth.model.audit import PATIENCE, RETENTION, Anchor, ChainedEntry, Verdict, verify
 from services.auth.store.audit import AuditStore
 from services.shared.runtime.clock import Clock
 from services.shared.telemetry import get_logger
@@ -41,7 +41,7 @@ class Audit:
 
     async def list(
         self, after: int, limit: int, *, newest: bool, start: datetime | None = None, end: datetime | None = None
-    ) -> tuple[Link, ...]:
+    ) -> tuple[ChainedEntry, ...]:
         """List entries after a position, or the newest ones, in order; those between `start` and `end`, if given."""
         limit = min(limit or MAX_ENTRIES // 2, MAX_ENTRIES)
         if newest:
@@ -82,5 +82,5 @@ class Audit:
         return len(unfinished)
 
 
-def _anchor(link: Link) -> Anchor:
+def _anchor(link: ChainedEntry) -> Anchor:
     return Anchor(link.seq, link.hash)

@@ -19,7 +19,7 @@ AnyKey: TypeAlias = "PreAuthKey | ApiKey | OAuthClient"
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class CredentialPermissions:
     """What a proven credential permits."""
 
     kind: KeyKind
@@ -89,7 +89,7 @@ class Credentials:
             case PreAuthKey(id=number):
                 await self.preauth_keys.delete(number)
 
-    async def verify(self, unverified: str) -> tuple[Grant, ApiKey | None]:
+    async def verify(self, unverified: str) -> tuple[CredentialPermissions, ApiKey | None]:
         """Return what an API key or an access token permits, and the record of an API key.
 
         Raises:
@@ -97,6 +97,6 @@ class Credentials:
         """
         if unverified.startswith(KeyKind.TOKEN.value):
             token = await self.oauth.verify(unverified)
-            return Grant(KeyKind.TOKEN, token.client_id, token.scopes, token.tags), None
+            return CredentialPermissions(KeyKind.TOKEN, token.client_id, token.scopes, token.tags), None
         key = await self.api_keys.verify(unverified)
-        return Grant(KeyKind.API, key.prefix, key.scopes, key.tags), key
+        return CredentialPermissions(KeyKind.API, key.prefix, key.scopes, key.tags), key

@@ -47,12 +47,12 @@ async def look_up(names: Sequence[str]) -> tuple[Record, ...] | None:
             async with asyncio.timeout(LOOKUP_TIMEOUT):
                 answers = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except OSError as error:
-            log.warning("own name cannot be resolved, so nodes will not find it", name=name, error=type(error).__name__)
+            log.warning("own name not resolved, nodes cannot resolve it", name=name, error=type(error).__name__)
             return None
         texts = sorted({str(answer[4][0]).partition("%")[0] for answer in answers})
         addresses = [ip for ip in map(ipaddress.ip_address, texts) if not (ip.is_loopback or ip.is_link_local)]
         if not addresses:
-            log.warning("own name leads nowhere from here, so nodes will not find it", name=name)
+            log.warning("own name has no address, nodes cannot resolve it", name=name)
             return None
         found += [(name, "A" if ip.version == 4 else "AAAA", str(ip)) for ip in addresses]
     return tuple(found)

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterable
 
 import zstandard
 
-from services.shared.encode import exact
+from services.shared.compact_bytes import compact_copy
 
 LEVEL = 3
 _STORED_LIMIT = 24
@@ -81,7 +81,7 @@ class FrameCache:
         if frame is not None:
             self._frames.move_to_end(key)
             return frame
-        frame = Frame(self._next, exact(self.encoder.encode(lead + b",".join(pieces), zstd=zstd)), key)
+        frame = Frame(self._next, compact_copy(self.encoder.encode(lead + b",".join(pieces), zstd=zstd)), key)
         self._next += 1
         self._frames[key] = frame
         self._bytes += len(frame.data)

@@ -12,7 +12,7 @@ from services.map_streamer.diff import Patch
 from services.map_streamer.render.frames import Frame
 from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
-from services.shared.encode import exact
+from services.shared.compact_bytes import compact_copy
 from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.tailcfg.node import MapNode, encode_node
 
@@ -182,7 +182,7 @@ class Fragments:
 
     def _make(self, node: NodeRecord, shape: Shape) -> Fragment:
         self._next += 1
-        return Fragment(self._next, exact(peer_json(node, self._domain, shape)), shape)
+        return Fragment(self._next, compact_copy(peer_json(node, self._domain, shape)), shape)
 
     def forget(self, node_id: int) -> None:
         """Drop the fragments of a node that was deleted or changed, and retire their frames."""

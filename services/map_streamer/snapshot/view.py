@@ -15,7 +15,7 @@ from services.map_streamer.snapshot.fold import Snapshot
 from services.map_streamer.snapshot.records import Cursor, NodeRecord
 from services.shared.access.evaluator import Access
 from services.shared.access.ssh import SshCheck
-from services.shared.encode import exact
+from services.shared.compact_bytes import compact_copy
 
 OUTSIDE = -1
 """The class of nodes that the evaluator does not know: they see no node and no node sees them."""
@@ -27,7 +27,9 @@ Routes = tuple[tuple[str, ...], tuple[str, ...]]
 
 def _cap_map(caps: dict[str, Any]) -> bytes:
     """Encode capabilities, a flag as an empty array: both client families accept it, and null is no array."""
-    return exact(orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())}))
+    return compact_copy(
+        orjson.dumps({name: values if values is not None else [] for name, values in sorted(caps.items())})
+    )
 
 
 def ssh_json(runs: Iterable[bytes]) -> bytes:
@@ -151,7 +153,7 @@ class Visibility:
         key = self._access.filter_key(node_id)
         found = self._filters.get(key)
         if found is None:
-            found = self._filters[key] = exact(orjson.dumps(self._access.packet_filter(node_id)))
+            found = self._filters[key] = compact_copy(orjson.dumps(self._access.packet_filter(node_id)))
         return found
 
     def ssh_runs(self, node_id: int) -> tuple[bytes, ...]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from services.policy.model.sections.acls import AclReader
 from services.policy.model.sections.attributes import RANDOMIZE_CLIENT_PORT, AttributeReader
+from services.policy.model.sections.definitions import Sections
 from services.policy.model.sections.derpmap import DerpMapReader
-from services.policy.model.sections.ends import Ends
 from services.policy.model.sections.grants import GrantReader
 from services.policy.model.sections.ipsets import IpsetReader
 from services.policy.model.sections.names import Names
 from services.policy.model.sections.postures import Postures
-from services.policy.model.sections.sections import Sections
+from services.policy.model.sections.src_dst import Ends
 from services.policy.model.sections.sshrules import SshReader
 from services.policy.model.sections.testsections import FAILED, AccessTest, SshTest, TestReader
 from services.policy.model.text.fields import FieldReader, Fields, known

@@ -9,7 +9,7 @@ from services.registry.model.route import subnet_routes
 from services.shared.ids import NodeId
 
 
-class Routers:
+class RouterIndex:
     """Candidates and primary of each route. Costs nothing for a change that leaves a node's routes as they are."""
 
     def __init__(self) -> None:

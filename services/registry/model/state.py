@@ -12,7 +12,7 @@ from typing import TypeVar, assert_never
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
-from services.registry.model.routers import Routers
+from services.registry.model.routers import RouterIndex
 from services.registry.model.user import User
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
@@ -33,7 +33,7 @@ class State:
         self.last_v6 = ""
         self.name_hints: dict[str, int] = {}
         """For `free_label`."""
-        self.routers = Routers()
+        self.routers = RouterIndex()
         """Candidates and primaries of routes."""
         self._nodes: dict[NodeId, Node] = {}
         self._order: list[NodeId] = []

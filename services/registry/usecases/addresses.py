@@ -52,7 +52,7 @@ class Addresses:
             if text:
                 _check(field, pool, text)
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             changed = replace(node, ipv4=chosen.ipv4 or node.ipv4, ipv6=chosen.ipv6 or node.ipv6)
             if changed == node:
@@ -64,7 +64,7 @@ class Addresses:
             draft.after_commit.append(lambda: log.info("node addresses set", node_id=node_id))
             return changed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     def _check_pools(self, state: State, node: Node, ipv4: str) -> None:
         """Refuse an address that the policy's `ipPool` keeps for other nodes, or one outside the node's own pools."""

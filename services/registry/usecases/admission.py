@@ -92,7 +92,7 @@ class NodeAdmission:
         if request.endless and request.expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
 
-        async def work(draft: Draft) -> tuple[Node, User | None]:
+        async def write(draft: Draft) -> tuple[Node, User | None]:
             if request.expiry is not None and request.expiry <= draft.now:
                 raise InvalidInputError("the expiry lies in the past")
             owner = None if request.tags else user_of(draft.state, request.user_id)
@@ -109,7 +109,7 @@ class NodeAdmission:
             draft.put_node(node)
             return node, owner
 
-        node, owner = await self._ledger.commit(work)
+        node, owner = await self._ledger.commit(write)
         log.info("node admitted", node_id=node.id, user_id=node.user_id, method=node.register_method.name.lower())
         return node, owner
 

@@ -1,4 +1,4 @@
-"""Allocates a new node's stable id, addresses and given name, from what is free in the state. Stores nothing."""
+"""Allocates a node's stable id, addresses and given name, from what is free in the state. Stores nothing."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ class PolicyChange:
         self._policies.current = approver
         if await self._ledger.read(lambda state: bool(self._behind(state))):
             while await self._ledger.commit(self._approve):
-                log.info("more routes are approved than one transaction may change")
+                log.info("approved routes exceed one transaction, continuing in the next")
 
     def _behind(self, state: State) -> list[Node]:
         found = []

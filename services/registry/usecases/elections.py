@@ -1,6 +1,6 @@
-"""Elections of primary routers, in the transaction of the fact that causes them. The rules are in `model.election`.
+"""Elects primary routers: `ledger` runs it after each write, in its transaction. The rules are in `model.election`.
 
-Runs after each work on its facts: a change of a node that is no router costs one comparison. Routes of a router are
+Runs after each write on its facts: a change of a node that is no router costs one comparison. Routes of a router are
 examined only if it gained or lost some, or can no longer carry traffic, or can again; all candidates of a route only
 if its primary cannot carry traffic.
 """
@@ -48,7 +48,7 @@ _LOGGED = 10
 
 @dataclass(slots=True)
 class _Outcome:
-    """Elections of one work: routes by winner, reason and former primary."""
+    """Elections of one write: routes by winner, reason and former primary."""
 
     won: defaultdict[tuple[NodeId, ElectionReason, NodeId], list[str]] = field(
         default_factory=lambda: defaultdict(list)
@@ -67,7 +67,7 @@ class Elections:
         """Routers that were healthy long enough by this time have been examined by this process."""
 
     def follow(self, draft: Draft) -> None:
-        """Elect where the facts of a work make it necessary."""
+        """Elect where the facts of a write make it necessary."""
         changes = router_changes(draft)
         if not changes:
             return
@@ -129,7 +129,7 @@ class Elections:
         if set(routes) & set(EXIT_ROUTES):
             raise InvalidInputError("exit routes have no primary: every approved exit node serves them")
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             if undo:
                 self._take_back(draft, node, routes)
@@ -137,7 +137,7 @@ class Elections:
                 self._prefer(draft, node, routes)
             return draft.node(node_id)
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     def _prefer(self, draft: Draft, node: Node, routes: tuple[str, ...]) -> None:
         effective = subnet_routes(node)
@@ -276,7 +276,7 @@ def _reason_of_absence(change: RouterChange | None, route: str, holder_id: NodeI
 
 
 def _former(change: RouterChange | None, route: str, holder_id: NodeId | None) -> NodeId | None:
-    """Return the primary that a route had before a work that left it without one."""
+    """Return the primary that a route had before a write that left it without one."""
     if holder_id is not None or change is None or change.old is None:
         return holder_id
     return change.old.id if route in change.old.primary_routes else None

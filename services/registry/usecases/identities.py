@@ -56,7 +56,7 @@ class Identities:
             NotFoundError: there is no such user.
         """
 
-        async def work(draft: Draft) -> IdentityDetails:
+        async def write(draft: Draft) -> IdentityDetails:
             user = draft.user(user_id)
             links = await draft.transaction.links(user_id)
             nodes = [node for node in draft.state.nodes.values() if node.user_id == user_id and not node.is_tagged]
@@ -68,15 +68,15 @@ class Identities:
                 nodes=tuple(sorted(nodes, key=lambda node: node.id)),
             )
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def links(self) -> list[Link]:
         """Return the links of all users, ordered by user."""
 
-        async def work(draft: Draft) -> list[Link]:
+        async def write(draft: Draft) -> list[Link]:
             return await draft.transaction.links()
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def link(self, user_id: UserId, issuer: str, subject: str, actor: str) -> User:
         """Link an identity to a user; it need not have signed in yet.
@@ -90,7 +90,7 @@ class Identities:
         check_identity(issuer, subject)
         check_attribution(ADMINISTRATOR, actor, "")
 
-        async def work(draft: Draft) -> User:
+        async def write(draft: Draft) -> User:
             user = draft.user(user_id)
             known = await draft.transaction.link(issuer, subject)
             if known is not None and known.user_id in draft.state.users:
@@ -105,7 +105,7 @@ class Identities:
             draft.put_user(replace(user, provider="oidc", provider_id=user.provider_id or made.provider_id))
             return draft.user(user_id)
 
-        user = await self._ledger.commit(work)
+        user = await self._ledger.commit(write)
         log.info("identity linked", user_id=user_id, issuer=issuer)
         return user
 
@@ -119,7 +119,7 @@ class Identities:
         """
         check_attribution(ADMINISTRATOR, actor, "")
 
-        async def work(draft: Draft) -> User:
+        async def write(draft: Draft) -> User:
             known = await draft.transaction.link(issuer, subject)
             if known is None or known.user_id not in draft.state.users:
                 raise NotFoundError("this identity is not linked to a user")
@@ -129,7 +129,7 @@ class Identities:
             await _settle(draft, user, actor)
             return draft.user(user.id)
 
-        user = await self._ledger.commit(work)
+        user = await self._ledger.commit(write)
         log.info("identity unlinked", user_id=user.id, issuer=issuer)
         return user
 
@@ -145,7 +145,7 @@ class Identities:
         if from_user == to_user:
             raise InvalidInputError("a user cannot be relinked to itself")
 
-        async def work(draft: Draft) -> RelinkResult:
+        async def write(draft: Draft) -> RelinkResult:
             old, new = draft.user(from_user), draft.user(to_user)
             theirs = await draft.transaction.links(old.id)
             if len(theirs) + len(await draft.transaction.links(new.id)) > MAX_LINKS:
@@ -169,7 +169,7 @@ class Identities:
             await _settle(draft, new, actor)
             return RelinkResult(user_of(draft.state, new.id), len(theirs), moved, left)
 
-        moved = await self._ledger.commit(work)
+        moved = await self._ledger.commit(write)
         log.info("user relinked", from_user=from_user, user_id=to_user, links=moved.links, nodes=moved.nodes)
         return moved
 

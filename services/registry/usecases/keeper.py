@@ -1,4 +1,4 @@
-"""Changes due by time: end of graces, lapsed gateways and relays, expired keys, idle ephemeral nodes.
+"""Changes due by time, when `timer` runs it: end of graces, lapsed gateways, expired keys, idle ephemeral nodes.
 
 Every condition is checked again under the tailnet's lock, so each replica may have a keeper. Time in which the registry
 itself was down does not count: waits begin at the start of this process at the earliest.
@@ -63,7 +63,7 @@ class Keeper:
         now = self._clock.now()
         if (await self._due(now)).anything:
             while await self._ledger.commit(self._act):
-                log.info("more is due than one transaction may change")
+                log.info("due changes exceed one transaction, continuing in the next")
         if now - self._trimmed >= _HOUSEKEEPING:
             self._trimmed = now
             await self._ledger.commit(self._trim)

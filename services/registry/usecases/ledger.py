@@ -1,6 +1,6 @@
 """The state of one tailnet in this process, folded from its change log, and the only path for reads and writes.
 
-One task serves a queue. It takes all that waits, so works that arrive together share one transaction (group commit).
+One task serves a queue. It takes all that waits, so writes that arrive together share one transaction (group commit).
 A write runs under the tailnet's lock on a state that was first brought to the newest position; a read first compares
 the position. So replicas see each other's commits at once, and a caller is answered only after commit and publication.
 """
@@ -31,7 +31,7 @@ from services.shared.telemetry import Telemetry, get_logger
 log = get_logger(__name__)
 
 T = TypeVar("T")
-Work = Callable[[Draft], Awaitable[T]]
+Write = Callable[[Draft], Awaitable[T]]
 Publish = Callable[[Sequence[Record]], Awaitable[None]]
 
 CAPACITY = 16384
@@ -41,26 +41,26 @@ _PAGE = 1000
 _STOP_WAIT = 10.0
 """Seconds that a stop waits for the transaction in hand."""
 _WINDOW = 0.002
-"""Seconds to gather more works into a transaction, only under load."""
+"""Seconds to gather more writes into a transaction, only under load."""
 
 
 @dataclass(eq=False, slots=True)
 class _Call(Generic[T]):
     future: asyncio.Future[T]
-    write: Work[T] | None = None
+    write: Write[T] | None = None
     read: Callable[[State], T] | None = None
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
 _Stored = tuple[list[tuple[_Call[Any], Any]], list[Record], list[Callable[[], None]]]
-"""Works with their results, the records that they wrote, and what to call once these are committed."""
+"""Writes with their results, the records that they wrote, and what to call once these are committed."""
 
 
 class LedgerObserver:
     """Observer of every transaction; this one ignores them."""
 
-    def committed(self, state: State, works: int, facts: int, seconds: float) -> None:
-        """Works shared a transaction that made facts true."""
+    def committed(self, state: State, writes: int, facts: int, seconds: float) -> None:
+        """Record a transaction: the state after it, how many writes shared it and how many facts they recorded."""
 
     def elected(self, reason: ElectionReason, routes: int) -> None:
         """A node became the primary router of this number of routes."""
@@ -93,7 +93,7 @@ class Ledger:
         self._running = False
         self._busy = False
         self.consequences: Sequence[Callable[[Draft], None]] = ()
-        """Run after each work, in this order and in its transaction, to add the facts that follow from it."""
+        """Run after each write, in this order and in its transaction, to add the facts that follow from it."""
         self.commits = 0
         """Transactions that wrote something, for metrics and tests."""
 
@@ -143,14 +143,14 @@ class Ledger:
         """
         return await self._enter(_Call(self._future(), read=read))
 
-    async def commit(self, work: Work[T]) -> T:
-        """Run `work` under the tailnet's lock; return its result after its facts are committed and published.
+    async def commit(self, write: Write[T]) -> T:
+        """Run `write` under the tailnet's lock; return its result after its facts are committed and published.
 
         Raises:
-            RegistryError: what the work refused; then nothing of it is stored.
+            RegistryError: what the write refused; then nothing of it is stored.
             UnavailableError: too many calls wait, or the database failed.
         """
-        return await self._enter(_Call(self._future(), write=work))
+        return await self._enter(_Call(self._future(), write=write))
 
     def _future(self) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().create_future()
@@ -218,7 +218,7 @@ class Ledger:
         except Exception as error:
             if len(calls) == 1:
                 raise
-            # One work may have spoiled it for the others: each gets a transaction of its own.
+            # One write may have spoiled it for the others: each gets a transaction of its own.
             self._state_unsure(error)
             for call in calls:
                 try:
@@ -229,10 +229,10 @@ class Ledger:
                     _fail(call, refusal)
 
     async def _transact(self, calls: list[_Call[Any]]) -> None:
-        """Run works in one transaction, publish what they caused, answer them."""
+        """Run writes in one transaction, publish what they caused, answer them."""
         with self._span(calls):
             began = self._clock.monotonic()
-            done, records, noted = await self._store_works(calls)
+            done, records, noted = await self._store_writes(calls)
             for note in noted:
                 note()
             if records:
@@ -244,7 +244,7 @@ class Ledger:
             if not call.future.done():
                 call.future.set_result(result)
 
-    async def _store_works(self, calls: list[_Call[Any]]) -> _Stored:
+    async def _store_writes(self, calls: list[_Call[Any]]) -> _Stored:
         done: list[tuple[_Call[Any], Any]] = []
         noted: list[Callable[[], None]] = []
         facts: list[Fact] = []
@@ -282,7 +282,7 @@ class Ledger:
 
     @contextmanager
     def _span(self, calls: list[_Call[Any]]) -> Iterator[None]:
-        """A span in the trace of the first work, linked to those of the others; publishing happens inside it."""
+        """A span in the trace of the first write, linked to those of the others; publishing happens inside it."""
         if self._tracer is None:
             yield
             return
@@ -292,7 +292,7 @@ class Ledger:
             "registry commit",
             context=trace.set_span_in_context(first),
             links=links,
-            attributes={"smartscale.works": len(calls)},
+            attributes={"smartscale.writes": len(calls)},
         ):
             yield
 
@@ -321,7 +321,7 @@ class Ledger:
         if isinstance(error, StoreUnavailableError):
             log.error("registry database failed", reason=str(error))
         else:
-            log.exception("registry work failed")
+            log.exception("registry write failed")
         self._stale()
 
     def _stale(self) -> None:

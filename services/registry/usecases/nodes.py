@@ -63,7 +63,7 @@ class Nodes:
             InvalidInputError: the requested expiry is later than the current one.
         """
 
-        async def work(draft: Draft) -> None:
+        async def write(draft: Draft) -> None:
             node = draft.state.by_node_key(node_key)
             if node is None:
                 raise NotFoundError("node not found")
@@ -76,7 +76,7 @@ class Nodes:
             elif not node.is_expired(draft.now):
                 draft.put_node(replace(node, expiry=draft.now, expired=True))
 
-        await self._ledger.commit(work)
+        await self._ledger.commit(write)
 
     async def expire(self, node_id: NodeId, expiry: datetime | None, never: bool) -> Node:
         """Set the expiry of a node's key; without a time, expire it now. Tagged nodes may have an expiry, too.
@@ -88,7 +88,7 @@ class Nodes:
         if never and expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             at = None if never else (expiry or draft.now)
             disabled = (node.expiry or node.disabled_expiry) if never else None
@@ -96,7 +96,7 @@ class Nodes:
             draft.put_node(changed)
             return changed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def restore_expiry(self, node_id: NodeId) -> Node:
         """Restore the expiry that a node's key had before it was disabled; a key that has an expiry keeps it.
@@ -106,7 +106,7 @@ class Nodes:
             PreconditionError: the key never had an expiry.
         """
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             if node.expiry is not None:
                 return node
@@ -117,7 +117,7 @@ class Nodes:
             draft.put_node(restored)
             return restored
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def rename_from_hostname(self, node_id: NodeId) -> Node:
         """Give a node the name that follows from its hostname, now and after changes of it.
@@ -126,7 +126,7 @@ class Nodes:
             NotFoundError: there is no such node.
         """
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             renamed = replace(
                 node, given_name=self._allocator.name(draft.state, node.hostname, node_id), given_name_fixed=False
@@ -134,7 +134,7 @@ class Nodes:
             draft.put_node(renamed)
             return renamed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def rename(self, node_id: NodeId, name: str) -> Node:
         """Rename a node; from then on the name does not follow the client's hostname.
@@ -146,7 +146,7 @@ class Nodes:
         """
         name = check_label(name, self._settings.base_domain)
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             if draft.state.name_holder(name) not in (None, node_id):
                 raise AlreadyExistsError("a node with this name exists")
@@ -154,7 +154,7 @@ class Nodes:
             draft.put_node(renamed)
             return renamed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def delete(self, node_id: NodeId) -> None:
         """Delete a node and free its addresses and name.
@@ -163,11 +163,11 @@ class Nodes:
             NotFoundError: there is no such node.
         """
 
-        async def work(draft: Draft) -> None:
+        async def write(draft: Draft) -> None:
             draft.node(node_id)
             draft.remove_node(node_id)
 
-        await self._ledger.commit(work)
+        await self._ledger.commit(write)
         log.info("node deleted", node_id=node_id)
 
     async def set_tags(self, node_id: NodeId, texts: list[str]) -> Node:
@@ -181,7 +181,7 @@ class Nodes:
         if not tags:
             raise InvalidInputError("cannot remove all tags from a node: it needs at least one")
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
             unknown = [tag for tag in tags if tag not in node.tags and not self._policies.current.tag_exists(tag)]
             if unknown:
@@ -196,7 +196,7 @@ class Nodes:
             draft.put_node(tagged)
             return tagged
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def approve_routes(self, node_id: NodeId, texts: list[str]) -> Node:
         """Replace the routes that a node may serve, advertised already or not.
@@ -207,12 +207,12 @@ class Nodes:
         """
         routes = with_both_exits(read_routes(texts))
 
-        async def work(draft: Draft) -> Node:
+        async def write(draft: Draft) -> Node:
             changed = replace(draft.node(node_id), approved_routes=routes)
             draft.put_node(changed)
             return changed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def backfill(self) -> list[str]:
         """Assign addresses to nodes that lack one, `MAX_FACTS` nodes per transaction; return a sentence for each.

@@ -61,7 +61,7 @@ class People:
         check_url("profile_pic_url", person.profile_pic_url)
         groups = None if person.groups is None else read_groups(person.groups)
 
-        async def work(draft: Draft) -> tuple[User, bool]:
+        async def write(draft: Draft) -> tuple[User, bool]:
             link = await draft.transaction.link(person.issuer, person.subject)
             known = draft.state.users.get(link.user_id) if link is not None else None
             if known is None:
@@ -100,7 +100,7 @@ class People:
             await draft.transaction.add_history(entries)
             return draft.user(user.id), known is None
 
-        user, created = await self._ledger.commit(work)
+        user, created = await self._ledger.commit(write)
         log.info("person signed in", user_id=user.id, created=created)
         return user, created
 

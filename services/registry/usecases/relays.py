@@ -21,8 +21,8 @@ class Relays:
         """
         check_relay(relay)
 
-        async def work(draft: Draft) -> None:
+        async def write(draft: Draft) -> None:
             draft.put_relay(relay)
             await draft.transaction.hear_relay(relay.name, draft.now)
 
-        await self._ledger.commit(work)
+        await self._ledger.commit(write)

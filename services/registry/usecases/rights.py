@@ -63,7 +63,7 @@ class Rights:
         check_attribution(change.source, change.actor, change.reason)
         groups = () if change.login is None else read_groups(change.login.names)
 
-        async def work(draft: Draft) -> tuple[User, bool]:
+        async def write(draft: Draft) -> tuple[User, bool]:
             user = draft.user(change.user_id)
             last = await draft.transaction.standing(user.id)
             if change.number and last is not None and change.number <= last.number:
@@ -90,7 +90,7 @@ class Rights:
             await draft.transaction.add_history([_entry(standing, suspended), *entries] if turned else entries)
             return draft.user(user.id), changed
 
-        user, changed = await self._ledger.commit(work)
+        user, changed = await self._ledger.commit(write)
         if changed:
             log.info("rights changed", user_id=user.id, suspended=user.suspended, source=change.source)
         return user, changed

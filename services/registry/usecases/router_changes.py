@@ -1,6 +1,6 @@
-"""Changes of routers in one work: whose record or owner changed, and which of their routes must be examined.
+"""For `elections`: whose record or owner one write changed, and which of their routes must be examined.
 
-Compares a work's facts with what they replaced. Elects nothing.
+Compares the facts of a write with what they replaced. Elects nothing.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from services.shared.ids import NodeId
 
 @dataclass(frozen=True, slots=True)
 class RouterChange:
-    """A router before and after a work; None: it did not exist."""
+    """A router before and after a write; None: it did not exist."""
 
     old: Node | None
     new: Node | None
 
 
 def router_changes(draft: Draft) -> dict[NodeId, RouterChange]:
-    """Return the routers whose record or owner a work changed, each as it was before and as it is."""
+    """Return the routers whose record or owner a write changed, each as it was before and as it is."""
     before: dict[NodeId, Node | None] = {}
     owners = set()
     for fact, inverse in zip(draft.facts, draft.undo, strict=True):

@@ -66,7 +66,7 @@ class Updates:
         ):
             return False
 
-        async def work(draft: Draft) -> bool:
+        async def write(draft: Draft) -> bool:
             node = _own(draft.state, report)
             if self._is_stale(node, report.order):
                 return False
@@ -77,7 +77,7 @@ class Updates:
                 merged = replace(merged, reported_by=report.order.gateway_id, report_order=report.order.number)
             return draft.put_node(merged)
 
-        changed = await self._ledger.commit(work)
+        changed = await self._ledger.commit(write)
         self._remember(self._ledger.cached_state.by_node_key(report.node_key), report.order)
         return changed
 

@@ -45,7 +45,7 @@ class Users:
         check_text("email", new.email)
         check_url("profile_pic_url", new.profile_pic_url)
 
-        async def work(draft: Draft) -> User:
+        async def write(draft: Draft) -> User:
             _refuse_taken(draft.state, new.name)
             user = User(
                 id=UserId(await draft.transaction.next_id("user")),
@@ -58,7 +58,7 @@ class Users:
             draft.put_user(user)
             return user
 
-        user = await self._ledger.commit(work)
+        user = await self._ledger.commit(write)
         log.info("user created", user_id=user.id)
         return user
 
@@ -84,7 +84,7 @@ class Users:
         """
         check_name(name)
 
-        async def work(draft: Draft) -> User:
+        async def write(draft: Draft) -> User:
             user = draft.user(user_id)
             if user.name == name:
                 return user
@@ -94,7 +94,7 @@ class Users:
             await _note(draft, user, renamed)
             return renamed
 
-        return await self._ledger.commit(work)
+        return await self._ledger.commit(write)
 
     async def set_role(self, user_id: UserId, role: str, actor: str = "") -> User:
         """Give a user another role.
@@ -107,7 +107,7 @@ class Users:
         check_role(role)
         check_text("actor", actor)
 
-        async def work(draft: Draft) -> User:
+        async def write(draft: Draft) -> User:
             user = draft.user(user_id)
             if user.role == role:
                 return user
@@ -117,7 +117,7 @@ class Users:
             await _note(draft, user, changed, actor)
             return changed
 
-        user = await self._ledger.commit(work)
+        user = await self._ledger.commit(write)
         log.info("user role set", user_id=user_id, role=role)
         return user
 
@@ -129,14 +129,14 @@ class Users:
             PreconditionError: the user has nodes, or is the only owner.
         """
 
-        async def work(draft: Draft) -> None:
+        async def write(draft: Draft) -> None:
             _refuse_last_owner(draft.state, draft.user(user_id))
             if any(node.user_id == user_id for node in draft.state.nodes.values()):
                 raise PreconditionError("user not empty: node(s) found")
             draft.record(UserRemoved(user_id))
             await draft.transaction.forget_person(user_id)
 
-        await self._ledger.commit(work)
+        await self._ledger.commit(write)
         log.info("user deleted", user_id=user_id)
 
 

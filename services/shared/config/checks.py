@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.shared.config.errors import ConfigProblem
-from services.shared.config.idle import idle_warnings
+from services.shared.config.ignored_keys import idle_warnings
 from services.shared.config.login_checks import login_errors, login_warnings
 from services.shared.config.model import Config
 from services.shared.config.process_checks import process_errors, process_warnings
-from services.shared.config.reach_checks import reach_warnings
+from services.shared.config.server_url_checks import reach_warnings
 from services.shared.config.tailnet_checks import tailnet_errors, tailnet_warnings
 
 

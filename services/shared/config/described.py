@@ -16,7 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from services.shared.config.idle import IDLE
+from services.shared.config.ignored_keys import IDLE
 from services.shared.config.model import Config
 from services.shared.config.spelling import duration_text
 from services.shared.config.values import hints_of, is_section, key_of

@@ -55,7 +55,7 @@ def prepare(path: Path) -> None:
             mode = stat.S_IMODE(one.stat().st_mode)
             if mode & 0o077:
                 one.chmod(mode & ~0o077)
-                log.info("rights of other users on the database taken away", path=str(one), mode=f"{mode:04o}")
+                log.info("database file made private", path=str(one), mode=f"{mode:04o}")
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def hold(path: Path, services: Iterable[str]) -> Iterator[None]:
                 other = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
                 raise DatabaseInUseError(path, other) from None
         if not path.exists() and os.fstat(descriptor).st_size:
-            log.warning("the database file is gone, an empty one is made", path=str(path))
+            log.warning("database file missing, creating an empty one", path=str(path))
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         _held.update(taken)

@@ -1,4 +1,4 @@
-"""Handover of an accepted connection between services of one process. Knows no service."""
+"""Handover of accepted connections inside one process: the gateway's listener to the relay, or to its forwarder."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from services.shared.certificates.pairs import PairError, check_pair
 from services.shared.config.errors import ConfigProblem, Found
 from services.shared.config.login import key_of_provider
 from services.shared.config.model import Config
-from services.shared.config.reach_checks import serves_tls
 from services.shared.config.relay_place import relay_place
+from services.shared.config.server_url_checks import serves_tls
 from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
 from services.shared.file_rights import exists, unreadable, unwritable_file, unwritable_folder

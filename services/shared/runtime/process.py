@@ -208,7 +208,7 @@ async def _live(serving: AbstractAsyncContextManager[object], names: str, lifeli
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     # Without a handler the signal would end a process that is still on its way up.
-    listen(lambda: log.info("asked to reload"))
+    listen(lambda: log.info("reload requested"))
     if lifeline is not None:
         lifeline.hold(stop)
     try:
@@ -223,7 +223,7 @@ async def _live(serving: AbstractAsyncContextManager[object], names: str, lifeli
     except asyncio.CancelledError:
         if not stopping.is_set():
             raise
-        log.info("stopped before it was ready")
+        log.info("stopped before ready")
 
 
 @asynccontextmanager

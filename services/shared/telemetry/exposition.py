@@ -15,7 +15,7 @@ from services.shared.telemetry.hosts import is_own_request
 from services.shared.telemetry.instruments import CollectorRegistry
 from services.shared.telemetry.logs import get_logger
 from services.shared.telemetry.pages import Document, PageError, Pages
-from services.shared.telemetry.reach import Network, may_read
+from services.shared.telemetry.read_access import Network, may_read
 from services.shared.telemetry.writing import as_json, as_text, wants_json
 
 log = get_logger(__name__)

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from services.derp import frames, handshake, stun
-from services.derp.admission import OpenAdmission
+from services.derp.client_admission import OpenAdmission
 from services.derp.datagram import packed
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from services.derp import frames
-from services.derp.admission import OpenAdmission
 from services.derp.certificate import self_signed, tls_context
+from services.derp.client_admission import OpenAdmission
 from services.derp.identity import load_identity
 from services.derp.mesh import Mesh, MeshTarget
 from services.derp.server import DerpServer, ServerSettings

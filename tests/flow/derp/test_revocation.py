@@ -14,7 +14,7 @@ from smartscale.types.v1 import user_pb2 as user_types
 
 from services.derp import frames
 from services.derp.handshake import public_key
-from services.derp.registry import RegistryAdmission
+from services.derp.registry_client import RegistryAdmission
 from services.derp.revocation import Revocation
 from services.derp.wiring import DerpService, build
 from services.shared.bus import MemoryBus
@@ -26,7 +26,7 @@ from services.shared.telemetry import Telemetry
 from tests.fakes.derp import private
 from tests.fakes.derp_client import RelayClient, client
 from tests.fakes.edge import until
-from tests.flow.derp.test_registry import FakeRegistry, node_id_of, settings
+from tests.flow.derp.test_registry_client import FakeRegistry, node_id_of, settings
 
 TOPIC = "smartscale.default.registry.changes"
 ALICE, BOB = private(3), private(4)

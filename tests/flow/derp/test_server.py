@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.derp import frames, handshake
-from services.derp.admission import OpenAdmission
 from services.derp.certificate import self_signed
+from services.derp.client_admission import OpenAdmission
 from services.derp.connection import Limits
 from services.derp.identity import load_identity
 from services.derp.server import DerpServer, ServerSettings

@@ -164,7 +164,7 @@ async def test_a_server_that_still_looks_for_its_provider_ends_when_it_is_asked_
             config.write(f"oidc: {{issuer: '{issuer}', client_id: a, client_secret: b}}\n")
         async with headscale(tmp_path, "serve") as process, asyncio.timeout(60):
             assert process.stderr is not None
-            while b"sign-in is on" not in (line := await process.stderr.readline()):
+            while b"sign-in enabled" not in (line := await process.stderr.readline()):
                 assert line, "it ended by itself"
             process.send_signal(signal.SIGTERM)
             _out, err = await process.communicate()

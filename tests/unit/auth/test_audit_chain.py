@@ -7,14 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.auth.model.audit import Anchor, Link, hash_of, verify
+from services.auth.model.audit import Anchor, ChainedEntry, hash_of, verify
 
 
-def chain(bodies: list[bytes]) -> list[Link]:
-    links: list[Link] = []
+def chain(bodies: list[bytes]) -> list[ChainedEntry]:
+    links: list[ChainedEntry] = []
     for seq, body in enumerate(bodies, start=1):
         previous = links[-1].hash if links else Anchor().hash
-        links.append(Link(seq, body, hash_of(previous, seq, body)))
+        links.append(ChainedEntry(seq, body, hash_of(previous, seq, body)))
     return links
 
 

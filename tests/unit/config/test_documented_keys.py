@@ -12,7 +12,7 @@ import pytest
 from services.shared.config import load
 from services.shared.config.described import described
 from services.shared.config.environment import keys
-from services.shared.config.idle import IDLE, QUIET
+from services.shared.config.ignored_keys import IDLE, QUIET
 from tests.unit.config.reading import ATTRIBUTES
 
 ROOT = Path(__file__).parents[3]

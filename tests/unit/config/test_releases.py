@@ -11,7 +11,7 @@ import yaml
 
 from services.shared.config import Config, load
 from services.shared.config.environment import keys
-from services.shared.config.idle import IDLE, QUIET
+from services.shared.config.ignored_keys import IDLE, QUIET
 from tests.unit.config.reading import at
 
 FILES = sorted((Path(__file__).parent / "releases").glob("*.yaml"))

@@ -10,12 +10,12 @@ import pytest
 import zstandard
 from prometheus_client import CollectorRegistry
 
-from gateway.machine.keepalive import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, length_prefix
+from gateway.machine.map_framing import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, length_prefix
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import OVERLOADED, UNKNOWN_NODE
 from gateway.machine.session import Cursor, MapSession, MapSessionRequest
-from gateway.machine.session_ports import Timing
+from gateway.machine.session_interfaces import Timing
 from services.shared.keys import MachineKey, NodeKey
 from tests.fakes.tunnel import FakeResponder, FakeTime, FakeWriter
 

@@ -15,7 +15,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from gateway.clients.failure import Overloaded, Unavailable, UnknownNode
-from gateway.clients.ssh import SshAccepted, SshRefused, SshRule, SshSession, SshStillWaiting, SshVerdict, SshWaiting
+from gateway.clients.ssh import (
+    SessionRule,
+    SshAccepted,
+    SshRefused,
+    SshSession,
+    SshStillWaiting,
+    SshVerdict,
+    SshWaiting,
+)
 from gateway.machine.in_flight import InFlight
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.pace import Pace
@@ -26,30 +34,30 @@ from tests.fakes.tunnel import FakeResponder, tunnel_request
 MACHINE = MachineKey(b"\1" * 32)
 PATH = "/machine/ssh/action/1/to/2"
 AUTH_ID = "hskey-authreq-0123456789abcdef01234567"
-RULE = SshRule(3600, False, b'{"accept":true}')
+RULE = SessionRule(3600, False, b'{"accept":true}')
 
 
 @dataclass
 class Services:
     """A map streamer and auth that say what a test wants."""
 
-    rules: list[SshRule | Exception] = field(default_factory=lambda: [RULE])
+    rules: list[SessionRule | Exception] = field(default_factory=lambda: [RULE])
     verdict: SshVerdict | Exception = field(default_factory=SshAccepted)
     decided: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Any] = field(default_factory=list)
     held: int = 0
 
-    async def rule(self, machine: MachineKey, session: SshSession) -> SshRule:
+    async def rule(self, machine: MachineKey, session: SshSession) -> SessionRule:
         """The next of the rules; the last one stays."""
         self.asked.append((machine, session))
         return _said(self.rules.pop(0) if len(self.rules) > 1 else self.rules[0])
 
-    async def check(self, machine: MachineKey, session: SshSession, rule: SshRule) -> SshVerdict:
+    async def check(self, machine: MachineKey, session: SshSession, rule: SessionRule) -> SshVerdict:
         """At once."""
         return _said(self.verdict)
 
     async def wait(
-        self, machine: MachineKey, session: SshSession, rule: SshRule, auth_id: str, deadline: float
+        self, machine: MachineKey, session: SshSession, rule: SessionRule, auth_id: str, deadline: float
     ) -> SshVerdict:
         """Once it is decided."""
         self.held += 1

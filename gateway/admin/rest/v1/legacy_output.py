@@ -51,7 +51,7 @@ _EXITS = ("0.0.0.0/0", "::/0")
 
 def handlers(chain: Chain, read: ReadBody) -> Iterator[tuple[str, str, Handler]]:
     """Yield each verb and path of older releases with its handler."""
-    routes = Routes(chain)
+    routes = LegacyRoutes(chain)
     for rpc in _NODE_CALLS:
         operation = BY_RPC[rpc]
         path = operation.path.replace("/node", "/machine").replace("{node_id}", "{machine_id}")
@@ -104,7 +104,7 @@ async def _moved(_request: Request, _call: CallContext) -> Response:
     return problem(410, grpc.StatusCode.UNIMPLEMENTED, text)
 
 
-class Routes:
+class LegacyRoutes:
     """Routes as resources, over today's lists of approved and offered routes."""
 
     def __init__(self, chain: Chain) -> None:

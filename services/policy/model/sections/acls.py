@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.policy.model.sections.ends import Ends
 from services.policy.model.sections.ports import ALL_PORTS, check_ports, parse_ports, parse_protocol, split_destination
 from services.policy.model.sections.postures import Postures
+from services.policy.model.sections.src_dst import Ends
 from services.policy.model.text.fields import FieldReader, Fields, known
 from services.policy.model.text.tree import Value
 from services.shared.access.compiled import Alias, AliasKind, Grant, NetworkAccess

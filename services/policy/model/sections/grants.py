@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 
-from services.policy.model.sections.ends import Ends
 from services.policy.model.sections.names import Names
 from services.policy.model.sections.ports import check_ports, parse_ports, parse_protocol
 from services.policy.model.sections.postures import Postures
+from services.policy.model.sections.src_dst import Ends
 from services.policy.model.text.fields import FieldReader, Fields, known
 from services.policy.model.text.tree import Value
 from services.shared.access.compiled import AliasKind, Capability, Grant, NetworkAccess

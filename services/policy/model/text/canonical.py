@@ -1,4 +1,4 @@
-"""Canonical layout of a HuJSON document, as the official formatter writes it. Pure; knows no meaning of a policy.
+"""Canonical layout of a HuJSON document, as the official formatter has it, for the entity tags of `version`. Pure.
 
 The entity tag of a policy is the digest of this form, because GitOps programs format their copy before they compare.
 

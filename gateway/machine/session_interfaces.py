@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from gateway.machine.keepalive import INTERVAL, JITTER
+from gateway.machine.map_framing import INTERVAL, JITTER
 from gateway.machine.session import MapSession
 
 Part = bytes | int

@@ -6,7 +6,7 @@ import ipaddress
 
 import pytest
 
-from services.shared.telemetry.reach import may_read
+from services.shared.telemetry.read_access import may_read
 
 STRANGER = "203.0.113.9"
 

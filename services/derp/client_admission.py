@@ -1,4 +1,4 @@
-"""Admission of relay clients: the interface that a connection calls (`registry` asks), and one that admits all."""
+"""Admission of relay clients: the interface that `session` calls (`registry_client` asks), and one that admits all."""
 
 from __future__ import annotations
 

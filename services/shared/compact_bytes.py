@@ -1,9 +1,9 @@
-"""Compact copies of encoded bytes for long-lived caches. Knows no format."""
+"""Copies of encoded bytes without spare room, for the map streamer's long-lived caches. Knows no format."""
 
 from __future__ import annotations
 
 
-def exact(text: bytes) -> bytes:
+def compact_copy(text: bytes) -> bytes:
     """Return a copy that takes only the room it needs.
 
     orjson hands out its working buffer with the length corrected but the rest still allocated, so 430 bytes hold 8 KiB

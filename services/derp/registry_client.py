@@ -1,4 +1,4 @@
-"""The relay's calls to the registry: admission of nodes, and the relay's announcement. No other module makes any."""
+"""The relay's calls to the registry: admission of clients, and the relay's announcement. No other module makes any."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cache of the parts of messages that several map sessions share, by frame id. Knows no session and no stream.
+"""Cache of shared parts of map messages, by frame id: `map_sessions` fills it and sends from it. Knows no session.
 
 A frame id is valid within one attachment to a map streamer, so a new attachment begins with an empty cache. The cache
 is bounded: dropped frames are reported, so that the map streamer sends their bytes again when needed.
@@ -17,7 +17,7 @@ class MissingFrameError(LookupError):
     """A message names a frame that is not in the cache (it was dropped while the message was under way)."""
 
 
-class FrameCache:
+class FramesById:
     """Frames by id, least recently used first."""
 
     __slots__ = ("_capacity", "_frames", "_size")

@@ -1,4 +1,4 @@
-"""The two ends of an access rule: validation and classification of its sources and destinations."""
+"""Sources and destinations of an access rule: validation and classification."""
 
 from __future__ import annotations
 

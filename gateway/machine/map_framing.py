@@ -1,4 +1,4 @@
-"""The framing of messages of a map session, and the constant keep-alive messages. Does no I/O.
+"""Frames each message that goes into a map session (length, then bytes), and the constant keep-alives. Does no I/O.
 
     0  4  length of the message, uint32 little-endian (the only little-endian number of the whole stack)
     4  L  one MapResponse: plain JSON, or one zstd frame of it

@@ -22,11 +22,11 @@ from smartscale.derp.v1 import derp_pb2, derp_pb2_grpc
 from smartscale.registry.v1 import registry_pb2, registry_pb2_grpc
 from smartscale.types.v1 import relay_pb2 as relay_types
 
-from services.derp import registry as announcing
+from services.derp import registry_client as announcing
 from services.derp.certificate import configured, self_signed, tls_context
 from services.derp.connection import Limits
 from services.derp.handshake import public_key
-from services.derp.registry import ALLOWED_FOR, REFUSED_FOR, RegistryAdmission
+from services.derp.registry_client import ALLOWED_FOR, REFUSED_FOR, RegistryAdmission
 from services.derp.wiring import DerpService, build
 from services.shared.bus import MemoryBus
 from services.shared.config.errors import ConfigError

@@ -81,7 +81,13 @@ class MachineSide:
         self._ssh_requests = InFlight(MAX_WAITING, MAX_WAITING_PER_MACHINE, deps.telemetry)
         self.presence = Presence(self.registry.report_sessions, self._set_probed, telemetry=deps.telemetry)
         self.sessions = MapSessions(
-            deps.clock, wheel.after, self.presence, metrics, timing_of(config), self._forget_report
+            deps.clock,
+            wheel.after,
+            self.presence,
+            metrics,
+            timing_of(config),
+            self._forget_report,
+            config.messages.contact,
         )
         ha = config.node.routes.ha
         self._probe = RouterProbe(

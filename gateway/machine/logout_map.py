@@ -12,6 +12,7 @@ import zstandard
 
 from gateway.machine.session import MapSession, MapSessionRequest
 from services.shared.keys import DiscoKey, MachineKey
+from services.shared.tailcfg.display_message import DisplayMessage, all_messages
 from services.shared.tailcfg.node import MapNode, encode_node
 
 MAX_OPEN = 1024
@@ -20,9 +21,15 @@ MAX_OPEN = 1024
 _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
 """A client processes the rest of a map only if its node has an address; nothing is ever sent to this one."""
 
+_OWNER = b'{"ID":1,"LoginName":"unknown","DisplayName":"Unknown"}'
+"""The profile of the node's owner: each owner must have one."""
 
-def logout_map(request: MapSessionRequest) -> bytes:
-    """Return a map response with a node whose key ended in 2000, in the encoding of the request."""
+
+def logout_map(request: MapSessionRequest, contact: str = "") -> bytes:
+    """Return a map response with a node whose key ended in 2000, in the encoding of the request.
+
+    It says why to the person at the device, and to ask `contact`; empty: the administrator.
+    """
     node: MapNode = {
         "ID": 1,
         "StableID": "gone",
@@ -38,7 +45,13 @@ def logout_map(request: MapSessionRequest) -> bytes:
         "Hostinfo": {},
         "MachineAuthorized": True,
     }
-    message = b'{"Node":%b}' % encode_node(node)
+    text = (
+        "This server has no such device: it was deleted, or it has never been here. "
+        f"To join (again): tailscale up. In doubt ask {contact or 'the administrator'}."
+    )
+    shown = {"deleted": DisplayMessage("Device is not in this tailnet", text, "high", impacts_connectivity=True)}
+    members = encode_node(node), _OWNER, all_messages(shown, request.cap_version)
+    message = b'{"Node":%b,"UserProfiles":[%b],%b}' % members
     return zstandard.ZstdCompressor(level=1).compress(message) if request.zstd else message
 
 

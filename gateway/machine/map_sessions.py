@@ -49,8 +49,12 @@ class MapSessions:
         metrics: MachineMetrics,
         timing: Timing | None = None,
         on_removed: Callable[[MapSessionRequest], None] = lambda _request: None,
+        contact: str = "",
     ) -> None:
-        """`timer` calls back once after some seconds; `on_removed` is called when a node key is no longer valid."""
+        """`timer` calls back once after some seconds; `on_removed` is called when a node key is no longer valid.
+
+        `contact` is whom people at devices without a node are asked to turn to; empty: the administrator.
+        """
         self._clock, self._timer, self._presence, self._metrics = clock, timer, presence, metrics
         self._timing = timing or Timing()
         self._on_removed = on_removed
@@ -58,6 +62,7 @@ class MapSessions:
         self._frames = FramesById()
         self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
         self._dismissed = DismissedSessions()
+        self._contact = contact
         self._uplink: Uplink | None = None
         self._paused: set[int] = set()
 
@@ -164,7 +169,7 @@ class MapSessions:
         if session.stage is Stage.DISMISSED:
             session.writer = writer
             writer.on_closed(session.gone)
-            message = framed([logout_map(session.request)])
+            message = framed([logout_map(session.request, self._contact)])
             if writer.send(message):
                 self._count("full", sum(map(len, message)))
             session.last_sent = self._clock.monotonic()

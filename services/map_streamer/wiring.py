@@ -9,9 +9,9 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
 from services.map_streamer.gauges import TailnetCollector
 from services.map_streamer.ingest import LogIngest, Replicas, Sources, own_names
-from services.map_streamer.render import DnsSettings, RenderSettings
+from services.map_streamer.render import DnsSettings, NoticeTexts, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
-from services.map_streamer.snapshot import AccessSettings
+from services.map_streamer.snapshot import AccessSettings, NoticeSettings
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.shared.background import Background
 from services.shared.config.model import Config, DnsConfig
@@ -78,10 +78,12 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
         taildrop=config.taildrop.enabled,
         auto_update=config.auto_update.enabled,
         random_ports=config.randomize_client_port,
+        notices=NoticeSettings(config.messages.key_expiry, config.messages.oldest_clients),
     )
     render = RenderSettings(
         dns=dns_settings(config.dns),
         logtail=config.logtail.enabled,
+        notices=NoticeTexts(config.server_url, config.messages.contact),
         unpinned_old_clients=config.derp.server.allow_unpinned_old_clients,
     )
     tailnet = Tailnet(deps.clock, access, render, metrics, deps.telemetry.tracer)

@@ -59,6 +59,10 @@ class Netmap:
     dns: Json | None = None
     ssh: Json | None = None
     domain: str = ""
+    shown: dict[str, Json] = field(default_factory=dict)
+    """Messages to the person at the device, by id."""
+    health: list[str] = field(default_factory=list)
+    """The same for clients before 1.86."""
     messages: int = 0
     history: list[Json] = field(default_factory=list)
 
@@ -146,6 +150,14 @@ class Netmap:
                 self.filters.pop(name, None)
             else:
                 self.filters[name] = rules
+        shown = message.get("DisplayMessages") or {}
+        if "*" in shown:
+            self.shown.clear()
+        self.shown |= {name: one for name, one in shown.items() if one is not None}
+        for name in [name for name, one in shown.items() if one is None]:
+            self.shown.pop(name, None)
+        if message.get("Health") is not None:
+            self.health = message["Health"]
         if message.get("DERPMap") is not None:
             self.derp_map = message["DERPMap"]
         if message.get("DNSConfig") is not None:

@@ -74,6 +74,8 @@ async def test_a_deleted_node_goes_from_all_maps_and_its_stream_ends(tailnet: Ta
         await phone.map_ended.wait()
     assert await phone.open_map() == 200
     await phone.until(lambda: phone.netmap.node is not None and phone.netmap.node["KeyExpiry"].startswith("2000"))
+    shown = [message["Title"] for message in phone.netmap.shown.values()] + phone.netmap.health
+    assert [text.partition(":")[0] for text in shown] == ["Device is not in this tailnet"]
     assert await phone.report() == 404
 
 

@@ -48,12 +48,16 @@ class Difference:
         if touched is None:
             touched = before.nodes.keys() | after.nodes.keys() if before.nodes is not after.nodes else ()
         self.changes: dict[int, Change] = {}
+        self.noticed: set[int] = set()
+        """Nodes whose own notices changed."""
         for node_id in touched:
             was, is_ = before.nodes.get(node_id), after.nodes.get(node_id)
             if was is not None and is_ is not None and was is not is_:
                 change = compare(was, is_)
                 if change is not None:
                     self.changes[node_id] = change
+                if was.notices != is_.notices:
+                    self.noticed.add(node_id)
         self.users = self._changed_users()
         self.relays = (
             before.relays is not after.relays
@@ -85,7 +89,15 @@ class Difference:
     @property
     def empty(self) -> bool:
         """True if no session has to be sent anything."""
-        return not (self.reshaped or self.changes or self.users or self.relays or self.dns_records or self.uncertain)
+        return not (
+            self.reshaped
+            or self.changes
+            or self.noticed
+            or self.users
+            or self.relays
+            or self.dns_records
+            or self.uncertain
+        )
 
     def concerns(self, class_: int) -> bool:
         """Return whether unchanged members of a class have to be sent anything; valid only if `alike`."""
@@ -170,6 +182,10 @@ class Difference:
             or old.own_routes(node_id) != new.own_routes(node_id)
             or (node_id in old.without_ipv4) != (node_id in new.without_ipv4)
         )
+
+    def notices(self, node_id: int) -> bool:
+        """Return whether to send the viewer its notices."""
+        return self.uncertain is not None or node_id in self.noticed
 
     def packet_filter(self, node_id: int) -> bytes | None:
         """Return the viewer's packet filter as JSON if it changed, else None."""

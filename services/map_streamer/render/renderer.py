@@ -15,8 +15,9 @@ from services.map_streamer.render.dns import DnsSettings, dns_config, nextdns_re
 from services.map_streamer.render.frames import FrameCache
 from services.map_streamer.render.full import Layout, Part
 from services.map_streamer.render.nodes import PLAIN, Fragment, Fragments, Shape, patch_json, profile_json, self_json
+from services.map_streamer.render.notices import NoticeTexts, all_notices, changed_notices
 from services.map_streamer.render.viewer import Encoding, Viewer
-from services.map_streamer.snapshot import NodeRecord, View, ssh_json
+from services.map_streamer.snapshot import NodeRecord, Notice, View, ssh_json
 
 _LEGACY = Shape(legacy=True)
 
@@ -28,6 +29,7 @@ class RenderSettings:
     dns: DnsSettings = field(default_factory=DnsSettings)
     logtail: bool = False
     """True if clients may send their logs to their vendor."""
+    notices: NoticeTexts = field(default_factory=NoticeTexts)
     unpinned_old_clients: bool = True
     """True if clients that read no pinned certificates are sent pinned relays with any certificate accepted."""
 
@@ -95,6 +97,14 @@ class Renderer:
         caps = visibility.peer_caps.get(node_id, b"")
         return Shape(allowed, primary, caps, hidden or node_id in visibility.without_ipv4, legacy)
 
+    def all_notices(self, notices: tuple[Notice, ...], viewer: Viewer) -> bytes:
+        """Return the member after which a viewer's client shows these notices and no others."""
+        return all_notices(notices, self._settings.notices, viewer.cap_version)
+
+    def changed_notices(self, old: tuple[Notice, ...], new: tuple[Notice, ...], viewer: Viewer) -> tuple[bytes, ...]:
+        """Return the members of a delta for a viewer whose client shows `old`."""
+        return changed_notices(old, new, self._settings.notices, viewer.cap_version)
+
     def own_json(self, node_id: int, *, legacy: bool = False) -> bytes:
         """Return a node's own record."""
         visibility = self.view.visibility
@@ -107,8 +117,8 @@ class Renderer:
         users = self.view.snapshot.users
         return b"[" + b",".join(profile_json(user_id, users.get(user_id)) for user_id in sorted(set(user_ids))) + b"]"
 
-    def full(self, viewer: Viewer, now: datetime) -> list[Part]:
-        """Return the full map of a viewer; its node must be in the current view."""
+    def full(self, viewer: Viewer, now: datetime, *, again: bool = False) -> list[Part]:
+        """Return the full map of a viewer; its node must be in the current view. `again`: its stream has had a map."""
         visibility, node = self.view.visibility, self.view.node(viewer.node_id)
         class_ = visibility.class_of(node.id)
         head = [
@@ -119,6 +129,8 @@ class Renderer:
             b'"SSHPolicy":' + visibility.ssh_policy(node.id),
             b'"ControlTime":' + orjson.dumps(now, option=orjson.OPT_UTC_Z),
         ]
+        if node.notices or again:
+            head.append(self.all_notices(node.notices, viewer))
         if not self._settings.logtail:
             head.append(b'"Debug":{"DisableLogTail":true}')
         shared = self._shared_json(class_, node.owner, pins=viewer.encoding.pins)
@@ -170,14 +182,22 @@ class Deltas:
         excluded = node_id if node_id in difference.peers(node_id).named else 0
         rules, ssh = difference.packet_filter(node_id), difference.ssh_runs(node_id)
         dns = self._dns(node_id)
-        key = (classes, viewer.encoding, excluded, own, rules, ssh, dns)
+        notices = self._notices(viewer) if difference.notices(node_id) else ()
+        key = (classes, viewer.encoding, excluded, own, rules, ssh, dns, notices)
         if key not in self._made:
-            text = self._compose(viewer, own, rules, ssh, dns)
+            text = self._compose(viewer, own, rules, ssh, dns, notices)
             self._made[key] = self._renderer.cache.encoder.encode(text, zstd=viewer.zstd) if text else None
         return self._made[key]
 
     def _own(self, viewer: Viewer) -> bytes:
         return self._renderer.own_json(viewer.node_id, legacy=viewer.encoding.legacy)
+
+    def _notices(self, viewer: Viewer) -> tuple[bytes, ...]:
+        difference, node_id = self._difference, viewer.node_id
+        new = difference.new.node(node_id).notices
+        if difference.uncertain is not None:
+            return (self._renderer.all_notices(new, viewer),)
+        return self._renderer.changed_notices(difference.old.node(node_id).notices, new, viewer)
 
     def _dns(self, node_id: int) -> bytes | None:
         difference = self._difference
@@ -200,7 +220,13 @@ class Deltas:
         return owners | (users & (view.owners(class_) | {owner})) if users else owners
 
     def _compose(
-        self, viewer: Viewer, own: bytes, rules: bytes | None, ssh: tuple[bytes, ...] | None, dns: bytes | None
+        self,
+        viewer: Viewer,
+        own: bytes,
+        rules: bytes | None,
+        ssh: tuple[bytes, ...] | None,
+        dns: bytes | None,
+        notices: tuple[bytes, ...],
     ) -> bytes:
         difference, renderer = self._difference, self._renderer
         view, class_ = difference.new, difference.classes(viewer.node_id)[1]
@@ -227,6 +253,7 @@ class Deltas:
             members.append(b'"PacketFilters":{"base":' + rules + b"}")
         if ssh is not None:
             members.append(b'"SSHPolicy":' + ssh_json(ssh))
+        members += notices
         return b"{" + b",".join(members) + b"}" if members else b""
 
     def _patch(self, node_id: int) -> bytes:

@@ -10,8 +10,6 @@ HOME_DERP_SINCE = 111
 """The capability version from which clients read `Node.HomeDERP`; older ones want the `DERP` string."""
 PINS_SINCE = 115
 """The capability version (v1.82) from which clients read a pinned certificate in `DERPNode.CertName`."""
-MESSAGES_SINCE = 117
-"""The capability version (v1.86) from which clients read `DisplayMessages`; older ones are sent `Health`."""
 
 
 class Encoding(msgspec.Struct, frozen=True, gc=False):
@@ -35,11 +33,6 @@ class Viewer(msgspec.Struct, frozen=True, gc=False):
     def encoding(self) -> Encoding:
         """The encoding that follows from the client's capability version."""
         return _encoding(self.zstd, self.cap_version < HOME_DERP_SINCE, self.cap_version >= PINS_SINCE)
-
-    @property
-    def messages(self) -> bool:
-        """True if the client reads `DisplayMessages`."""
-        return self.cap_version >= MESSAGES_SINCE
 
 
 @cache

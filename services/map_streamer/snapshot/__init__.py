@@ -2,7 +2,7 @@
 
 from services.map_streamer.snapshot.facts import DnsRecordsPut as DnsRecordsPut
 from services.map_streamer.snapshot.facts import Fact as Fact
-from services.map_streamer.snapshot.facts import KeyExpired as KeyExpired
+from services.map_streamer.snapshot.facts import NodeDue as NodeDue
 from services.map_streamer.snapshot.facts import NodePut as NodePut
 from services.map_streamer.snapshot.facts import NodeRemoved as NodeRemoved
 from services.map_streamer.snapshot.facts import PolicyPut as PolicyPut
@@ -17,6 +17,10 @@ from services.map_streamer.snapshot.fold import affected_nodes as affected_nodes
 from services.map_streamer.snapshot.fold import empty as empty
 from services.map_streamer.snapshot.fold import fold as fold
 from services.map_streamer.snapshot.fold import replacement as replacement
+from services.map_streamer.snapshot.notices import Notice as Notice
+from services.map_streamer.snapshot.notices import NoticeKind as NoticeKind
+from services.map_streamer.snapshot.notices import NoticeSettings as NoticeSettings
+from services.map_streamer.snapshot.notices import reminder_due as reminder_due
 from services.map_streamer.snapshot.records import Cursor as Cursor
 from services.map_streamer.snapshot.records import NodeRecord as NodeRecord
 from services.map_streamer.snapshot.records import RelayRecord as RelayRecord

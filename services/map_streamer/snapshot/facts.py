@@ -23,8 +23,8 @@ class NodeRemoved:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyExpired:
-    """A node's key has expired; the only fact that comes from the clock, not from a log."""
+class NodeDue:
+    """A node's key has expired, or its expiry is near; the only fact that comes from the clock, not from a log."""
 
     node_id: int
 
@@ -81,7 +81,7 @@ class DnsRecordsPut:
 Fact = (
     NodePut
     | NodeRemoved
-    | KeyExpired
+    | NodeDue
     | UserPut
     | UserRemoved
     | RelayPut

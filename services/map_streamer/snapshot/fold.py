@@ -13,7 +13,7 @@ import msgspec
 from services.map_streamer.snapshot.facts import (
     DnsRecordsPut,
     Fact,
-    KeyExpired,
+    NodeDue,
     NodePut,
     NodeRemoved,
     PolicyPut,
@@ -23,6 +23,7 @@ from services.map_streamer.snapshot.facts import (
     UserPut,
     UserRemoved,
 )
+from services.map_streamer.snapshot.notices import NoticeSettings, find_notices
 from services.map_streamer.snapshot.records import Cursor, NodeRecord, RelayRecord, UserRecord
 from services.map_streamer.snapshot.table import Table
 from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
@@ -33,13 +34,14 @@ from services.shared.inventory import access_node, access_user, is_suspended
 
 @dataclass(frozen=True, slots=True)
 class AccessSettings:
-    """The evaluator's input besides policy, users and nodes; constant while the process runs."""
+    """The input of a fold besides facts and clock, for evaluator and notices; constant while the process runs."""
 
     server_url: str = ""
     prefixes: tuple[str, ...] = ()
     taildrop: bool = True
     auto_update: bool = False
     random_ports: bool = False
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +92,9 @@ def empty(settings: AccessSettings) -> Snapshot:
 class _Draft:
     """The tables of the next snapshot while facts are being applied."""
 
-    def __init__(self, before: Snapshot, now: datetime) -> None:
+    def __init__(self, before: Snapshot, now: datetime, notices: NoticeSettings) -> None:
         self.now = now
+        self._notices = notices
         self.nodes = Table(before.nodes)
         self.users = Table(before.users)
         self.relays = Table(before.relays)
@@ -108,7 +111,7 @@ class _Draft:
                 self._put_node(msgspec.structs.replace(node, recorded_expiry=node.expiry))
             case NodeRemoved(node_id):
                 self._remove_node(node_id)
-            case KeyExpired(node_id):
+            case NodeDue(node_id):
                 if node_id in self.nodes.now:
                     self._put_node(self.nodes.now[node_id])
             case UserPut(user):
@@ -132,11 +135,20 @@ class _Draft:
 
     def _put_node(self, node: NodeRecord) -> None:
         past = node.recorded_expiry is not None and node.recorded_expiry <= self.now
-        expired = node.recorded_expired or self._owner_suspended(node)
+        suspended = self._owner_suspended(node)
+        expired = node.recorded_expired or suspended
         # Clients compare KeyExpiry with their clock, so a key expired early must carry a time in the past.
         expiry = node.created if expired and not past else node.recorded_expiry
-        if node.expiry != expiry or node.expired != (past or expired):
-            node = msgspec.structs.replace(node, expiry=expiry, expired=past or expired)
+        notices = find_notices(
+            suspended=suspended,
+            expired=past or expired,
+            expiry=node.recorded_expiry,
+            attributes=node.attributes,
+            now=self.now,
+            settings=self._notices,
+        )
+        if (node.expiry, node.expired, node.notices) != (expiry, past or expired, notices):
+            node = msgspec.structs.replace(node, expiry=expiry, expired=past or expired, notices=notices)
         old = self.nodes.now.get(node.id)
         if old == node:
             return
@@ -201,7 +213,7 @@ def fold(
 
     `timed` is entered while it is evaluated anew who may see whom.
     """
-    draft = _Draft(before, now)
+    draft = _Draft(before, now, settings.notices)
     for fact in facts:
         draft.apply(fact)
     users = draft.users.settled()

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import msgspec
 
+from services.map_streamer.snapshot.notices import Notice
 from services.shared.ids import TAGGED_DEVICES_USER
 
 ZERO_KEY = bytes(32)
@@ -73,6 +74,8 @@ class NodeRecord(msgspec.Struct, frozen=True, gc=False):
     """True if the key was not valid at the last fold: by the registry's record, the clock, or a suspended owner."""
     recorded_expiry: datetime | None = None
     """The key expiry in the registry's record, to which `expiry` returns when a suspension is lifted. None: never."""
+    notices: tuple[Notice, ...] = ()
+    """Notices that its own client was due at the last fold; peers are not sent them."""
 
     @property
     def owner(self) -> int:

@@ -98,7 +98,7 @@ class Broadcaster:
     def _sessions_of_changed(self, difference: Difference) -> dict[Audience, dict[int, Session]]:
         """Return live sessions of changed nodes by audience: each is sent the others, and perhaps its own record."""
         apart: dict[Audience, dict[int, Session]] = {}
-        for node_id in difference.changes:
+        for node_id in difference.changes.keys() | difference.noticed:
             for session in self._roster.of_node(node_id):
                 if session.audience is not None:
                     apart.setdefault(session.audience, {})[session.id] = session
@@ -226,7 +226,7 @@ class Broadcaster:
             # A Go client keeps its peers when the list of peers is absent or empty.
             self._roster.end(session, pb.END_REASON_RESYNC)
             return
-        parts = self._renderer.full(session.viewer, self._clock.now())
+        parts = self._renderer.full(session.viewer, self._clock.now(), again=session.sent_any)
         self._roster.go_live(session, class_)
         session.gateway.outbox.put_full(session.id, parts, self._cursor(), whole=session.whole)
         retired = self._renderer.cache.take_retired()

@@ -1,7 +1,7 @@
-"""Expiries of node keys, future and past: which keys expire next, and which expired since a time. Sends nothing.
+"""Expiries of node keys and reminders of them, future and past: which are next, and which passed since a time.
 
-Past ones are kept because the change logs do not contain them: a session may come from a replica that was lost before a
-key expired, at a cursor at which this replica knows the key only as expired.
+Sends nothing. Past ones are kept because the change logs do not contain them: a session may come from a replica that
+was lost before a key expired, at a cursor at which this replica knows the key only as expired.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from bisect import bisect_right, insort
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.map_streamer.snapshot import NodeRecord
+from services.map_streamer.snapshot import NodeRecord, NoticeSettings, reminder_due
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SLACK = 1024
-"""Entries that may be kept beyond two for each node."""
+"""Entries that may be kept beyond four for each node: two for its expiry, two for former ones."""
 
 
 def microseconds(when: datetime) -> int:
@@ -24,9 +24,10 @@ def microseconds(when: datetime) -> int:
 
 
 class Expirations:
-    """Expiry times in order. A node whose expiry changed has several entries, so callers check the node itself."""
+    """Times in order. A node whose expiry changed has several entries, so callers check the node itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: NoticeSettings | None = None) -> None:
+        self._settings = settings or NoticeSettings()
         self._coming: list[tuple[datetime, int]] = []
         self._past: list[tuple[int, int]] = []
 
@@ -35,20 +36,22 @@ class Expirations:
 
     @property
     def next(self) -> datetime | None:
-        """The earliest future expiry, or None."""
+        """The earliest future expiry or reminder, or None."""
         return self._coming[0][0] if self._coming else None
 
     def put(self, node: NodeRecord, now: datetime) -> None:
-        """Add the expiry of a node's key, if it has one."""
-        if node.recorded_expiry is None:
+        """Add the expiry of a node's key, if it has one, and the reminder of it."""
+        expiry = node.recorded_expiry
+        if expiry is None:
             return
-        if node.recorded_expiry <= now:
-            insort(self._past, (microseconds(node.recorded_expiry), node.id))
-        elif not node.expired:
-            heapq.heappush(self._coming, (node.recorded_expiry, node.id))
+        for when in (expiry, reminder_due(expiry, self._settings)) if self._settings.key_expiry else (expiry,):
+            if when <= now:
+                insort(self._past, (microseconds(when), node.id))
+            elif not node.expired:
+                heapq.heappush(self._coming, (when, node.id))
 
     def take(self, now: datetime) -> list[int]:
-        """Return the nodes whose key expired since the last call."""
+        """Return the nodes whose key expired, or is to be reminded of, since the last call."""
         expired: list[int] = []
         while self._coming and self._coming[0][0] <= now:
             when, node_id = heapq.heappop(self._coming)
@@ -57,7 +60,7 @@ class Expirations:
         return expired
 
     def since(self, time: int, nodes: Mapping[int, NodeRecord]) -> frozenset[int]:
-        """Return the nodes whose key expired after `time`, in microseconds since 1970."""
+        """Return the nodes whose key expired or came near its expiry after `time`, in microseconds since 1970."""
         if not self._past or self._past[-1][0] <= time:
             return frozenset()
         later = self._past[bisect_right(self._past, (time, 1 << 63)) :]
@@ -65,7 +68,7 @@ class Expirations:
 
     def forget(self, nodes: Mapping[int, NodeRecord], now: datetime) -> None:
         """Rebuild the entries from `nodes` once many are outdated."""
-        if len(self) > 2 * len(nodes) + _SLACK:
+        if len(self) > 4 * len(nodes) + _SLACK:
             self._coming, self._past = [], []
             for node in nodes.values():
                 self.put(node, now)

@@ -9,7 +9,7 @@ from services.map_streamer.snapshot import (
     Cursor,
     DnsRecordsPut,
     Fact,
-    KeyExpired,
+    NodeDue,
     NodePut,
     NodeRemoved,
     PolicyPut,
@@ -27,7 +27,7 @@ def _about(fact: Fact) -> _Key:
     match fact:
         case NodePut(node):
             return "node", node.id
-        case NodeRemoved(node_id) | KeyExpired(node_id):
+        case NodeRemoved(node_id) | NodeDue(node_id):
             return "node", node_id
         case UserPut(user):
             return "user", user.id
@@ -60,7 +60,7 @@ class Pending:
         """Add facts in log order."""
         for fact in facts:
             key = _about(fact)
-            if isinstance(fact, KeyExpired) and key in self._facts:
+            if isinstance(fact, NodeDue) and key in self._facts:
                 continue
             self._facts.pop(key, None)
             self._facts[key] = fact

@@ -20,7 +20,7 @@ from services.map_streamer.snapshot import (
     AccessSettings,
     Cursor,
     Fact,
-    KeyExpired,
+    NodeDue,
     NodePut,
     View,
     affected_nodes,
@@ -84,7 +84,7 @@ class Tailnet:
         self.window = Window()
         self._spent = 0.0
         self._recipients = 0
-        self.expirations = Expirations()
+        self.expirations = Expirations(access.notices)
         self.broadcaster = Broadcaster(self.roster, self.history, self.renderer, clock, metrics)
         self.broadcaster.on_lag = self._wake.set
 
@@ -181,7 +181,7 @@ class Tailnet:
         now = self._clock.now()
         expired = self.expirations.take(now)
         if expired:
-            self._pending.add([KeyExpired(node_id) for node_id in expired], self._pending.cursor or self.view.cursor)
+            self._pending.add([NodeDue(node_id) for node_id in expired], self._pending.cursor or self.view.cursor)
         if self._pending.cursor is None:
             return
         pending, self._pending = self._pending, Pending()

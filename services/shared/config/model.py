@@ -35,6 +35,7 @@ from services.shared.config.tailnet import (
     EphemeralConfig,
     ExtraRecord,
     HaConfig,
+    MessagesConfig,
     NameserversConfig,
     NodeConfig,
     NoiseConfig,
@@ -61,6 +62,7 @@ __all__ = [
     "GormConfig",
     "HaConfig",
     "LogConfig",
+    "MessagesConfig",
     "NameserversConfig",
     "NodeConfig",
     "NoiseConfig",
@@ -141,6 +143,7 @@ class Config:
     prefixes: PrefixesConfig = field(default_factory=PrefixesConfig)
     derp: DerpConfig = field(default_factory=DerpConfig)
     node: NodeConfig = field(default_factory=NodeConfig)
+    messages: MessagesConfig = field(default_factory=MessagesConfig)
     preauth_keys: PreAuthKeysConfig = field(default_factory=PreAuthKeysConfig)
     database: DatabaseConfig = field(default_factory=DatabaseConfig)
     log: LogConfig = field(default_factory=LogConfig)

@@ -188,6 +188,19 @@ class NodeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesConfig:
+    """`messages`: what clients show to the people at the devices."""
+
+    contact: str = ""
+    """Whom people ask, such as an address or a channel; it is part of the messages. Empty: "the administrator"."""
+    key_expiry: Annotated[timedelta, Min(timedelta(0))] = timedelta(days=7)
+    """How long before its key expires a device reminds its owner to log in again; zero: not at all."""
+    oldest_clients: Mapping[str, str] = field(default_factory=dict)
+    """Oldest versions of the client that are not asked to update, by operating system (`linux`, `windows`, `macos`,
+    `ios`, `android`); `default` holds for the others. No other server is asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PreAuthKeysConfig:
     """`preauth_keys`."""
 

@@ -14,12 +14,16 @@ from services.shared.config.model import Config
 
 _SHORTEST_EPHEMERAL = timedelta(seconds=65)
 _DOMAIN = re.compile(r"(?=.{1,251}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
+_VERSION = re.compile(r"\d{1,4}\.\d{1,4}(\.\d{1,4})?\Z")
+_SYSTEMS = ("default", "android", "freebsd", "ios", "linux", "macos", "openbsd", "tvos", "windows")
+"""Operating systems as clients name them, in lower case, and the entry for all others."""
+_LONGEST_CONTACT = 120
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}\Z")
 
 
 def tailnet_errors(config: Config) -> Iterator[Found]:
     """Yield the errors that prevent a start."""
-    for part in (_prefixes, _dns, _derp, _lifetimes):
+    for part in (_prefixes, _dns, _derp, _lifetimes, _messages):
         yield from part(config)
 
 
@@ -105,3 +109,19 @@ def _lifetimes(config: Config) -> Iterator[Found]:
     # A file of Headscale may set the timeout alone, which is valid there with its interval of 10s.
     if not timedelta(0) < ha.probe_timeout < max(ha.probe_interval, timedelta(seconds=10)):
         yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 3s"
+
+
+def _messages(config: Config) -> Iterator[Found]:
+    messages = config.messages
+    if len(messages.contact) > _LONGEST_CONTACT or not messages.contact.isprintable():
+        yield (
+            "messages.contact",
+            f"is not one line of at most {_LONGEST_CONTACT} characters",
+            "write an address or a name",
+        )
+    for system, version in messages.oldest_clients.items():
+        key = f"messages.oldest_clients.{system}"
+        if not _VERSION.match(version):
+            yield key, f"is not a version: {version[:32]!r}", 'write two or three numbers in quotes, as in "1.86.2"'
+        if system not in _SYSTEMS:
+            yield key, "names no operating system of clients", f"write one of {', '.join(_SYSTEMS)}"

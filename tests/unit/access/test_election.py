@@ -13,7 +13,7 @@ from services.map_streamer.snapshot import (
     AccessSettings,
     Cursor,
     Fact,
-    KeyExpired,
+    NodeDue,
     NodePut,
     Snapshot,
     UserPut,
@@ -108,7 +108,7 @@ def test_another_router_takes_over_when_the_key_of_the_first_ends_by_itself() ->
     first, second = router(1, expiry=NOW + timedelta(hours=1)), router(2)
     records = [NodePut(node_record(wire.node_to_proto(node, DEFAULT_TAILNET))) for node in (first, second)]
     before = folded(empty(SETTINGS), [*records])
-    after = folded(before, [KeyExpired(1)], NOW + timedelta(hours=2))
+    after = folded(before, [NodeDue(1)], NOW + timedelta(hours=2))
     assert before.access.self_primary_routes(1) == (ROUTE,)
     assert after.access.self_primary_routes(1) == ()
     assert after.access.self_primary_routes(2) == (ROUTE,)

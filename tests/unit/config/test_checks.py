@@ -30,6 +30,10 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ({**POSTGRES, "database.postgres.ssl": "maybe"}, "database.postgres.ssl", "is not an sslmode"),
     ({**POSTGRES, "database.postgres.port": 0}, "database.postgres.port", "is below 1"),
     ({**POSTGRES, "database.postgres.max_open_conns": 0}, "database.postgres.max_open_conns", "is below 1"),
+    ({"messages.contact": "x" * 121}, "messages.contact", "is not one line of at most "),
+    ({"messages.contact": "a\nb"}, "messages.contact", "is not one line of at most "),
+    ({"messages.oldest_clients": {"linux": "new"}}, "messages.oldest_clients.linux", "is not a version: "),
+    ({"messages.oldest_clients": {"amiga": "1.90"}}, "messages.oldest_clients.amiga", "names no operating system of"),
     ({"tls_key_path": "/k"}, "tls_cert_path", "without its key"),
     ({"derp.server.tls_cert_path": "/c"}, "derp.server.tls_cert_path", "without its key"),
     (

@@ -13,7 +13,7 @@ from services.map_streamer.snapshot import (
     AccessSettings,
     Cursor,
     Fact,
-    KeyExpired,
+    NodeDue,
     NodePut,
     NodeRecord,
     NodeRemoved,
@@ -162,7 +162,7 @@ def test_equal_records_keep_tables_and_objects() -> None:
 def test_a_key_ends_by_the_clock_and_by_the_registry() -> None:
     live = after(NodePut(node(expiry=LATER)))
     assert not live.nodes[1].expired
-    assert after(KeyExpired(1), before=live, now=LATER).nodes[1].expired
+    assert after(NodeDue(1), before=live, now=LATER).nodes[1].expired
     ended = after(NodePut(node(recorded_expired=True)))
     assert ended.nodes[1].expired
     assert ended.nodes[1].expiry == NOW
@@ -215,7 +215,7 @@ def test_a_replacement_leads_to_the_fetched_state() -> None:
 def test_only_the_newest_fact_about_a_thing_waits() -> None:
     pending = Pending()
     pending.add([NodePut(node()), NodeRemoved(2), UserPut(UserRecord(1, "ann"))], Cursor(3, 0), "a")
-    pending.add([KeyExpired(1), NodeRemoved(1), UserRemoved(1)], Cursor(5, 0), "b")
+    pending.add([NodeDue(1), NodeRemoved(1), UserRemoved(1)], Cursor(5, 0), "b")
     assert pending.facts == [NodeRemoved(2), NodeRemoved(1), UserRemoved(1)]
     assert pending.cursor == Cursor(5, 0)
     assert pending.touched == {1, 2}

@@ -49,8 +49,8 @@ def run(argv: Sequence[str]) -> int:
     output.choose(words.output_of(argv), modern=modern)  # wrong use is explained in that form too
     output.choose_command(sys.argv[0], words.config_of(argv))
     arguments = parser.parse_args(words.ordered(parser, argv))
-    if not arguments.noun:
-        parser.print_help()
+    if "run" not in arguments:  # no command, or a group of commands without a verb
+        getattr(arguments, "group", parser).print_help()
         return 0
     output.choose(arguments.output, modern=modern or arguments.modern)
     try:

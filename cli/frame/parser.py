@@ -15,6 +15,8 @@ from cli.frame.output import FORMATS, columns, pasteable, refusal
 setattr(argparse, "_", str)  # noqa: B010  not an attribute that checkers know
 
 Run = Callable[[argparse.Namespace], None]
+_ALIKE = 0.7
+"""Ratio of difflib from which a word is taken for a slip: `lst` for `list` has 0.86, `--foo` for `--force` 0.67."""
 
 
 class Help(argparse.RawDescriptionHelpFormatter):
@@ -38,7 +40,7 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Read words; a command refuses those that it does not know, and points at its own help."""
         read, unknown = super().parse_known_args(args, namespace)
-        if unknown and self.get_default("run") is not None:
+        if unknown:
             self.error(self._unknown(unknown[0]))
         return read, unknown
 
@@ -74,7 +76,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return the end of a sentence that names the known word most like this one; empty when none is like it."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word, list(known), 1)
+    close = get_close_matches(word, list(known), 1, _ALIKE)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
@@ -148,7 +150,9 @@ class Noun:
         self._name = name
         self._parser = nouns.add_parser(name, aliases=list(aliases), help=help_text, description=help_text)
         _common(self._parser)
-        self._verbs = self._parser.add_subparsers(dest="verb", metavar="COMMAND", required=True, prog=self._parser.prog)
+        # As with cobra, a group that is named without a verb prints its help, which is no failure.
+        self._parser.set_defaults(group=self._parser)
+        self._verbs = self._parser.add_subparsers(dest="verb", metavar="COMMAND", prog=self._parser.prog)
 
     def verb(
         self, name: str, run: Run, help_text: str, aliases: Sequence[str] = (), example: str = ""

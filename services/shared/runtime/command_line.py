@@ -15,8 +15,8 @@ from pathlib import Path
 _NAMES = ("headscale", "smartscale")
 _DEFAULT_FOLDER = Path("/etc/headscale")
 """The only folder that is searched whoever types the command, and wherever."""
-_COMMAND = re.compile(r"(?<![\w./@-])headscale (?=[a-z])", re.ASCII)
-"""In lower case and before a word it is a command; the product is written Headscale."""
+_COMMAND = re.compile(r"(?<![\w./@-])headscale (?=(?:--)?[a-z])", re.ASCII)
+"""In lower case and before a word or a long option it is a command; the product is written Headscale."""
 
 
 def command_line(source: Path | None) -> str:

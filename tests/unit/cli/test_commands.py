@@ -20,6 +20,7 @@ from cli.frame.commands import MODULES
 from cli.frame.errors import CommandError
 from cli.frame.output import emit, table, when
 from cli.frame.parser import root
+from cli.frame.tree import tree, walk
 from cli.frame.values import commas, confirm, duration, moment, positive
 from cli.policy.policy import LIMIT
 from services.shared.runtime.build_info import VARIABLE, built
@@ -74,10 +75,11 @@ def test_every_spelling_of_headscale_is_understood(words: str) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "users", "bogus", "users create", "nodes expire", "nodes delete -i", "apikeys expire",
+        "users bogus", "users --bogus", "bogus", "--bogus",
+        "users create", "nodes expire", "nodes delete -i", "apikeys expire",
         "apikeys expire -p a -i 1",
         "users list -i abc", "users list -o xml", "nodes expire -i 4 -e tomorrow", "preauthkeys create -e soon",
-        "preauthkeys expire -i -3", "nodes move -i 4", "debug create-node --name x", "mockoidc x", "man", "completion",
+        "preauthkeys expire -i -3", "nodes move -i 4", "debug create-node --name x", "mockoidc x", "man",
         "completion tcsh", "serve nonsense", "auth register --auth-id x",
     ],
 )  # fmt: skip
@@ -86,6 +88,24 @@ def test_wrong_use_ends_with_status_2_and_one_line(words: str, capsys: pytest.Ca
         parse(*words.split(" "))
     assert caught.value.code == 2
     assert "see: headscale" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "group", [(), *(one.words for one in walk(tree()) if one.words and not one.runs)], ids=" ".join
+)
+def test_a_group_without_a_verb_prints_its_help(group: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (group, ("-c", "f", *group), (*group, "-o", "json")):
+        assert run(words) == 0
+        out, err = capsys.readouterr()
+        assert out.startswith(" ".join(("usage: headscale", *group))) and "examples:" in out
+        assert err == ""
+
+
+def test_a_hint_names_only_what_is_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, hint in (("--hlp", "; did you mean '--help'?\n"), ("--foo", "--foo\n")):
+        with pytest.raises(SystemExit):
+            parse("nodes", words)
+        assert hint in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("module", "names"), MODULES)

@@ -62,6 +62,7 @@ def test_a_command_is_printed_as_the_caller_typed_this_one(program: str, config:
         ("create one: headscale users create NAME", "create one: X users create NAME"),
         ("run `headscale import` or headscale import --from FILE", "run `X import` or X import --from FILE"),
         ("see: headscale users create --help", "see: X users create --help"),
+        ("see: headscale --help", "see: X --help"),
         ("the database of Headscale 0.29 with 5 users", "the database of Headscale 0.29 with 5 users"),
         ("postgres://headscale@db/headscale to take it over", "postgres://headscale@db/headscale to take it over"),
         ("/etc/headscale is a folder", "/etc/headscale is a folder"),

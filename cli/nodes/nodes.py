@@ -60,7 +60,7 @@ def _list(arguments: argparse.Namespace) -> None:
         [column.head for column in chosen],
         [[column.cell(row) for column in chosen] for row in rows],
         spare=[column.head for column in columns.SPARE if column in chosen and not arguments.columns],
-        empty=f"{arguments.user} has no nodes" if arguments.user else _NO_NODES,
+        empty=f"{arguments.user} has no nodes; see: headscale nodes list" if arguments.user else _NO_NODES,
     )
 
 

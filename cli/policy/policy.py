@@ -7,10 +7,12 @@ import sys
 from contextlib import nullcontext
 from typing import Any
 
+from cli.frame.errors import CommandError
 from cli.frame.output import emit, modern, show_warnings
 from cli.frame.parser import Noun
 from cli.frame.values import positive
 from cli.link.direct import Direct, add_flag
+from cli.link.refusals import NoSuchThingError
 from cli.link.remote import Remote
 from cli.policy import offline, questions, versions
 from cli.policy.files import LIMIT, add_file, read_text, refusals_as_data
@@ -45,7 +47,11 @@ def _get(arguments: argparse.Namespace) -> None:
     # Standard output is the policy: a script that keeps it must not keep an error in its place.
     refusals = refusals_as_data(arguments) if modern() else nullcontext()
     with refusals, Direct(arguments) if arguments.direct else Remote(arguments) as remote:
-        found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
+        try:
+            found = remote.policies().call("GetPolicy", pb.GetPolicyRequest(number=arguments.number)).version
+        except NoSuchThingError as error:
+            steps = "see: headscale policy versions" if arguments.number else "set one: headscale policy set FILE"
+            raise CommandError(str(error), "" if modern() and arguments.output else steps) from None
     if arguments.output and modern():
         emit(versions.plain(found), arguments.output)
     else:  # the document itself in every format, as Headscale prints it

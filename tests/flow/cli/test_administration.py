@@ -108,6 +108,8 @@ async def test_a_policy_is_set_shown_and_refused(shell: Shell, tmp_path: Path) -
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.hujson"
     good.write_text('acls:\n  - action: accept\n    src: ["*"]\n    dst: ["*:*"]\n')
     bad.write_text('{"acls": [{"action": "maybe"}]}')
+    empty = await shell("policy", "get")
+    assert (empty.status, empty.out) == (1, "") and empty.err.endswith("headscale policy set FILE\n")
     assert (await shell("acls", "set", str(good))).status == 0
     assert (await shell("policy", "get")).out == good.read_text()
     refused = await shell("policy", "set", "-f", str(bad))

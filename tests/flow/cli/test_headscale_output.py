@@ -187,6 +187,7 @@ async def test_each_form_of_a_list_is_one_document_of_the_same_data(world: World
 async def test_a_policy_is_printed_as_it_is_in_each_form(world: World) -> None:
     refused = await world.run("policy", "get", "999", "-o", "json")
     assert (refused.status, refused.out) == (1, "") and "error" in json.loads(refused.err)
+    assert (await world.run("policy", "get", "999")).err.endswith("headscale policy versions\n")
     await world.tailnet.admin.SetPolicy(policy_pb2.SetPolicyRequest(policy=TAGS))
     for words in ((), ("-o", "json"), ("-o", "json-line"), ("-o", "yaml")):
         assert (await world.run("policy", "get", *words)).out == TAGS
@@ -195,7 +196,7 @@ async def test_a_policy_is_printed_as_it_is_in_each_form(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [("users destroy -n nobody --force", 1), ("nodes list --foo", 2), ("nodes list -u nobody", 1), ("nodes", 2)],
+    [("users destroy -n nobody --force", 1), ("nodes list --foo", 2), ("nodes list -u nobody", 1), ("nodes bogus", 2)],
 )
 async def test_a_refusal_is_a_document_with_the_member_error(world: World, words: str, status: int) -> None:
     told = await world.run(*words.split(), "-o", "json")

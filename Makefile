@@ -25,8 +25,9 @@ setup: ## Make .venv with what the server needs
 setup-test: ## Make .venv with what the tests need too
 	@scripts/setup.sh test
 
+run: export STATE := $(STATE)
 run: setup ## Start the embedded default on http://127.0.0.1:8080, state in ./state
-	@STATE="$(STATE)" exec scripts/run.sh
+	@exec scripts/run.sh
 
 test: setup-test ## Run all tests (WORKERS=1 for one process)
 	$(PYTEST)

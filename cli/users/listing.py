@@ -29,7 +29,9 @@ def list_users(arguments: argparse.Namespace) -> None:
         ("ID", "Name", "Display name", "E-mail", "Role", "Status", "Created"),
         [_row(user, people.get(user.id)) for user in users],
         spare=("Created", "Role", "Display name"),
-        empty="no such user; see: headscale users list" if filtered else "no users yet; create one: headscale users create NAME",
+        empty="no such user; see: headscale users list"
+        if filtered
+        else "no users yet; create one: headscale users create NAME",
     )
 
 

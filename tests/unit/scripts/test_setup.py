@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,14 @@ case "$*" in
 *version_info\\ \\<\\ \\(3,\\ 11\\)*) [ ! -e "$FAKE/old" ] ;;
 *"python%d.%d-venv"*) echo python3.11-venv ;;
 *"import ensurepip, venv"*) [ -e "$FAKE/venv" ] ;;
-*purelib*) [ ! -e "$FAKE/moved" ] ;;
+scripts/whole.py) [ ! -e "$FAKE/moved" ] ;;
 *"import pip"*) [ -e .venv/pip ] ;;
 --version) echo Python 3.11.9 ;;
 "-m ensurepip"*) [ -e "$FAKE/ensurepip" ] && touch .venv/pip ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && [ ! -e "$FAKE/full" ] && touch .venv/pip ;;
-"-m pip install"*) echo "$*" >>"$FAKE/installed"; [ -e "$FAKE/online" ] || exit 1
+"-m pip config"*) exit 1 ;;
+"-m pip install"*) echo "$*" >>"$FAKE/installed"; [ ! -e "$FAKE/killed" ] || kill -9 $$
+    [ -e "$FAKE/online" ] || { cat "$FAKE/output"; exit 1; }
     case "$*" in *--editable*) touch .venv/bin/headscale; chmod +x .venv/bin/headscale ;; esac ;;
 *) echo "unexpected: $*" >&2; exit 9 ;;
 esac
@@ -30,6 +34,12 @@ ID = '#!/bin/sh\ncase "${1:-}" in -un) echo ada ;; *) cat "$FAKE/uid" ;; esac\n'
 APT = """#!/bin/sh
 echo "$*" >>"$FAKE/apt"
 case "$*" in *install*) [ ! -e "$FAKE/mirror" ] || touch "$FAKE/venv" ;; esac
+"""
+CACHE = '#!/bin/sh\n[ "$*" = "show $(cat "$FAKE/packaged")" ]\n'
+DF = """#!/bin/sh
+for place; do :; done
+free=9000000; grep -qxF "$place" "$FAKE/no-room" 2>/dev/null && free=2048
+printf 'Filesystem 1024-blocks Used Available Capacity Mounted on\\n/dev/x 1 1 %s 1%% /a disk\\n' $free
 """
 
 
@@ -40,10 +50,11 @@ class Machine:
         self.project, self.fake, self.bin = folder / "project", folder / "fake", folder / "bin"
         for made in (self.project / "scripts", self.project / "requirements", self.fake, self.bin):
             made.mkdir(parents=True)
-        shutil.copy(ROOT / "scripts" / "setup.sh", self.project / "scripts")
+        for name in ("setup.sh", "saying.sh", "pip.sh"):
+            shutil.copy(ROOT / "scripts" / name, self.project / "scripts")
         for name in ("pyproject.toml", "requirements/runtime.txt", "requirements/dev.txt"):
             (self.project / name).write_text(name)
-        for name, text in (("python3", PYTHON), ("id", ID)):
+        for name, text in (("python3", PYTHON), ("id", ID), ("df", DF)):
             self.program(name, text)
         self.has("venv", "online", uid="1000")
 
@@ -61,18 +72,21 @@ class Machine:
         for name in names:
             (self.fake / name).unlink(missing_ok=True)
 
-    def setup(self) -> subprocess.CompletedProcess[str]:
-        env = {"PATH": f"{self.bin}:/usr/bin:/bin", "FAKE": str(self.fake), "PYTHON": str(self.bin / "python3")}
+    def setup(self, **more: str) -> subprocess.CompletedProcess[str]:
+        env = {"PATH": f"{self.bin}:/usr/bin:/bin", "FAKE": str(self.fake), "PYTHON": str(self.bin / "python3"), **more}
         script = self.project / "scripts" / "setup.sh"
         return subprocess.run(["/bin/sh", script, "run"], env=env, capture_output=True, text=True, timeout=60)
 
-    def fails(self, what: str, command: str) -> None:
-        done = self.setup()
+    def fails(self, what: str, command: str, **more: str) -> str:
+        done = self.setup(**more)
         assert done.returncode == 1, done.stderr
         assert what in done.stderr
         assert f"  run: {command}" in done.stderr
         assert done.stderr.endswith("  then: make run again\n")
         assert "tests" not in done.stderr, "what is missing is missing for the server"
+        assert len(done.stderr.splitlines()) <= 6 and not re.search(r"Traceback|Errno|WARNING|ERROR", done.stderr)
+        subprocess.run(["/bin/sh", "-n", "-c", command], check=True)  # it can be pasted
+        return done.stderr
 
     def works(self) -> None:
         done = self.setup()
@@ -97,7 +111,14 @@ def test_an_old_python_is_no_python(machine: Machine) -> None:
     machine.has("old")
     for name in ("python3.11", "python3.12", "python3.13"):
         (machine.bin / name).symlink_to("/bin/false")
-    machine.fails("no Python 3.11 or newer", "sudo apt-get install python3 python3-venv")
+    machine.program("apt-cache", CACHE)
+    (machine.fake / "packaged").write_text("python3.12-venv")
+    machine.fails("no Python 3.11 or newer found, only Python 3.11.9", "sudo apt-get install python3.12-venv")
+    (machine.fake / "packaged").write_text("none")
+    machine.fails("this system has no package of one", "make run PYTHON=/path/to/python3.12  # once you installed one")
+    machine.fails(
+        "no Python 3.11 or newer found", "sudo apt-get install python3 python3-venv", PYTHON="/nowhere/python3"
+    )
     machine.lacks("old")
     machine.works()
 
@@ -130,11 +151,90 @@ def test_an_environment_that_was_made_half_is_removed_and_the_next_run_recovers(
     machine.works()
 
 
-def test_without_a_way_to_pypi_it_says_so_and_the_next_run_goes_on(machine: Machine) -> None:
+PROXY = "export https_proxy=http://HOST:PORT  # if this network has a proxy"
+FAILURES = {
+    "no name server": (
+        "WARNING: Retrying after NewConnectionError: [Errno -3] Temporary failure in name resolution\n"
+        "ERROR: No matching distribution found for acme==5.9.0",
+        "pypi.org cannot be reached, its name is not resolved", PROXY,
+    ),
+    "no route": ("[Errno 101] Network is unreachable: Max retries exceeded", "the connection to pypi.org fails", PROXY),
+    "lost": ("ReadTimeoutError('Read timed out. (read timeout=15)')", "the connection to pypi.org fails", PROXY),
+    "closed": ("IncompleteRead(81920 bytes read, 1000 more expected)", "the connection to pypi.org fails", PROXY),
+    "inspected": (
+        "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED]",
+        "the certificate of pypi.org is not trusted",
+        "export PIP_CERT=/etc/ssl/certs/ca-certificates.crt",
+    ),
+    "proxy": ("ProxyError('Cannot connect to proxy.', [Errno 113] No route", "the proxy http://proxy:3128", PROXY),
+    "other package": (
+        "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES", "not the one whose checksum",
+        ".venv/bin/python -m pip cache purge",
+    ),
+    "mirror": (
+        "ERROR: No matching distribution found for acme==5.9.0", "pypi.org has no acme==5.9.0",
+        "export PIP_INDEX_URL=https://pypi.org/simple",
+    ),
+    "to compile": (
+        "error: subprocess-exited-with-error", "no build for this machine",
+        "sudo apt-get install build-essential python3-dev",
+    ),
+    "anything": ("it broke at https://ada:secret@pypi.example/x", "https://pypi.example/x", "rm -rf .venv"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_of_pip_is_explained_and_the_next_run_goes_on(machine: Machine, name: str) -> None:
+    output, what, command = FAILURES[name]
     machine.lacks("online")
-    machine.fails("could not install requirements/runtime.txt", "export https_proxy=")
+    (machine.fake / "output").write_text(output + "\n")
+    more = {"https_proxy": "http://ada:secret@proxy:3128"} if name == "proxy" else {}
+    text = machine.fails(what, command, **more)
+    assert "could not install requirements/runtime.txt" in text and "secret" not in text
     machine.has("online")
     machine.works()
+
+
+def test_the_index_of_ones_own_is_named_without_its_password(machine: Machine) -> None:
+    machine.lacks("online")
+    (machine.fake / "output").write_text("Connection refused\n")
+    text = machine.fails(
+        "to mirror.example:8443 fails", PROXY, PIP_INDEX_URL="https://ada:secret@mirror.example:8443/simple"
+    )
+    assert "secret" not in text
+
+
+def test_a_full_disk_is_named_before_anything_is_made_on_it(machine: Machine) -> None:
+    (machine.fake / "no-room").write_text(".\n" + f"{machine.project}\n")
+    machine.fails(
+        f"the disk of {machine.project} is full: 2 MB are free, and 300 MB are needed", "du -xhd1 '/a disk' | sort -h"
+    )
+    assert not (machine.project / ".venv").exists()
+    machine.lacks("no-room")
+    machine.works()
+
+
+@pytest.mark.parametrize("place", ["project", "temporary"])
+def test_a_disk_that_fills_while_packages_are_installed_is_named(machine: Machine, place: str) -> None:
+    machine.lacks("online")
+    (machine.fake / "output").write_text("ERROR: Could not install packages due to an OSError: [Errno 28]\n")
+    full = str(machine.project) if place == "project" else "/tmp"
+    (machine.fake / "no-room").write_text(f"{full}\n")
+    command = "du -xhd1" if place == "project" else "mkdir -p ~/tmp && export TMPDIR=~/tmp"
+    machine.fails(f"the disk of {full} is full", command)
+    assert (machine.project / ".venv").exists() == (place == "temporary"), "what takes the room is removed"
+    machine.lacks("no-room")
+    machine.has("online")
+    machine.works()
+
+
+def test_an_installation_that_was_cut_off_is_made_again(machine: Machine) -> None:
+    machine.has("killed")
+    assert machine.setup().returncode
+    (machine.project / ".venv/half").touch()
+    machine.lacks("killed")
+    machine.works()
+    assert not (machine.project / ".venv/half").exists()
 
 
 @pytest.mark.parametrize("broken", ["interrupted", "upgraded", "copied", "empty", "no program"])
@@ -156,7 +256,33 @@ def test_a_broken_environment_is_made_again(machine: Machine, broken: str) -> No
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_of_another_user_is_named_with_the_command_that_gives_it(machine: Machine) -> None:
+def test_a_folder_of_another_user_is_named_with_the_command_that_helps(machine: Machine) -> None:
     machine.works()
     (machine.project / ".venv").chmod(0o500)
     machine.fails("ada may not write to", f"sudo chown -R ada {machine.project}/.venv")
+    (machine.project / ".venv").chmod(0o700)
+    machine.project.chmod(0o500)
+    machine.fails("ada may not write to", f"cp -r {machine.project} ~/smartscale && cd ~/smartscale")
+    machine.project.chmod(0o700)
+
+
+def test_packages_that_lost_files_are_noticed(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", symlinks=True)
+    (home,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    files = {"one/__init__.py": "", "one/'it, too'.py": "", "one-1.dist-info/METADATA": "Name: one\n"}
+    record = "".join(f'"{name}",sha256=x,1\n' if "," in name else f"{name},sha256=x,1\n" for name in files)
+    files["one-1.dist-info/RECORD"] = record + "one/__pycache__/__init__.pyc,,\n"
+    for name, text in files.items():
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).write_text(text)
+
+    def whole() -> bool:
+        return not subprocess.run([tmp_path / "venv/bin/python", ROOT / "scripts/whole.py"], timeout=60).returncode
+
+    assert whole()
+    for name in ("one/__init__.py", "one/'it, too'.py", "one-1.dist-info/RECORD"):
+        (home / name).rename(tmp_path / "away")
+        assert not whole(), name
+        (tmp_path / "away").rename(home / name)
+    (home / "~ne").mkdir()
+    assert not whole(), "pip was ended while it replaced a package"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tests.e2e.lab import Lab, Process
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 
 QUIET = {
     "TS_NO_LOGS_NO_SUPPORT": "true",  # no logs, and no look-up of public relays for bootstrap DNS
@@ -152,9 +152,12 @@ class Caddy(Client):
             deadline,
         )
 
-    def wait_running(self, deadline: float = 30.0) -> None:
+    def wait_running(self, deadline: float = STARTUP) -> None:
         """Wait until its tailnet is up."""
-        wait_for(f"{self.name} is Running", lambda: "-> Running" in self.log() or None, deadline)
+        try:
+            wait_for(f"{self.name} is Running", lambda: "-> Running" in self.log() or None, deadline)
+        except AssertionError as failure:
+            raise AssertionError(f"{failure}; it printed:\n{self.log()[-6000:]}") from None
 
 
 class Mihomo(Client):

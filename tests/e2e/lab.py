@@ -158,9 +158,14 @@ class Lab:
         self.exec(router, "ip", "route", "add", "default", "via", PUBLIC_IP)
         self.set_nat(name, nat)
 
-    def link_to_this_machine(self, prefix: str) -> str:
-        """Join the servers' network to the machine that runs the tests; its address there (`PREFIX.1`)."""
+    def link_to_this_machine(self) -> str:
+        """Join the servers' network to the machine that runs the tests; returns its address there.
+
+        The network is one that the machine has no route to yet: a killed run may have left its link behind.
+        """
         device = f"{self._prefix}h"
+        taken = _run("ip", "-4", "route", "show", "table", "all")
+        prefix = next(net for net in (f"10.83.{number}" for number in range(256)) if f"{net}." not in taken)
         _run("ip", "link", "add", device, "type", "veth", "peer", "name", "host", "netns", self.namespace(SERVERS))
         self._host_links.append(device)
         _run("ip", "addr", "add", f"{prefix}.1/24", "dev", device)

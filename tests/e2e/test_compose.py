@@ -72,7 +72,7 @@ def stack(net: lab.Lab) -> Iterator[Stack]:
     """The stack, reached from the lab's clients by one link and from nowhere else."""
     running = engine.Engine()
     try:
-        address = net.link_to_this_machine("10.83.0")
+        address = net.link_to_this_machine()
         made = Stack(running, f"ss{secrets.token_hex(3)}", address)
         try:
             made.up()
@@ -104,7 +104,7 @@ def test_published_clients_join_and_talk(stack: Stack, net: lab.Lab) -> None:
     for client in made:
         client.start()
     for client in made:
-        client.wait_running(60)
+        client.wait_running()
     wait_for(
         "the second fetches from the first", lambda: "hello from first" in made[1].fetch("http://first/", 5) or None, 60
     )

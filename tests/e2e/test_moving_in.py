@@ -16,7 +16,7 @@ from tests.e2e import clients, lab
 from tests.e2e.clients import Caddy, Client, Mihomo
 from tests.e2e.installed import Imported, kept_clients
 from tests.e2e.lab import SERVERS
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import STARTUP, wait_for
 from tests.flow.moving.installations import read
 
 RELEASES = ("0.22.3", "0.26.1", "0.29.2", "head")
@@ -60,14 +60,14 @@ def test_every_client_is_online_again_as_the_node_that_it_was(moved: Moved) -> N
     before = moved.server.nodes()
     for client in moved.clients:
         client.start()
+
+    def online(client: Client) -> bool:
         if isinstance(client, Mihomo):
-            client.fetch("http://100.64.0.1/", timeout=5)  # it joins when somebody wants to go through it
+            client.fetch("http://100.64.0.1/", timeout=5)  # it joins when somebody wants to go through it, and gives up
+        return bool(moved.server.nodes()[moved.truth[client.name]["given_name"]]["online"])
 
-    def all_online() -> bool:
-        nodes = moved.server.nodes()
-        return all(nodes[moved.truth[client.name]["given_name"]]["online"] for client in moved.clients)
-
-    wait_for("the clients are online", all_online, 90)
+    for client in moved.clients:
+        wait_for(f"{client.name} is online", lambda client=client: online(client), STARTUP)
     after = moved.server.nodes()
     assert after.keys() == before.keys()
     for client in moved.clients:

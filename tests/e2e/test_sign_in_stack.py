@@ -69,7 +69,7 @@ def test_steps_land_on_different_instances_and_the_bus_is_lost_but_no_click(stac
     person.confirm(question, text, other)
     assert "Your device is connected" in person.look(question, waits)
     stack.restart("redis")
-    client.wait_running(60)
+    client.wait_running()
 
     first, second = AUTHS[waits - 1], AUTHS[other - 1]
     assert "sign-in started" in stack.processes[first].text()

@@ -11,6 +11,9 @@ WORKERS ?= auto
 # Tests of one module stay together: they share a lab, a server or a database.
 PYTEST := $(PY) -m pytest tests -n $(WORKERS) --dist loadscope
 
+# Hundreds of programs are started by the tests: what they import is compiled once, whatever the shell asks for.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help docs setup setup-test run test check lint types borders stubs stubs-fresh lock format fast e2e bench model chaos fuzz clean
 
 help: ## Show this list

@@ -1,6 +1,7 @@
 """Measurements: `python -m tests.bench load …` of a whole server, `… relay` of the relay and STUN, `… policy` of the
-policy alone, `… rights` of real clients whose rights change, `… chaos` of real clients among simulated ones under
-churn; `… figures` measures all that has a target and writes it into docs/benchmarks.
+policy alone, `… rights` of real clients whose rights change, `… large` of administration of 100,000 nodes, `… chaos` of
+real clients among simulated ones under churn; `… figures` measures all that has a target and writes it into
+docs/benchmarks.
 
 Without a name the usual ones run with their defaults.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import chaos, figures, policy, relay, rights
+from tests.bench import chaos, figures, large, policy, relay, rights
 from tests.bench.load import command
 
 BENCHES: Mapping[str, Callable[[list[str]], int]] = {
@@ -18,6 +19,7 @@ BENCHES: Mapping[str, Callable[[list[str]], int]] = {
     "relay": relay.main,
     "figures": figures.main,
     "chaos": chaos.main,
+    "large": large.main,
     "policy": lambda _arguments: policy.main(),
     "rights": rights.main,
 }

@@ -82,7 +82,7 @@ class LargeStack(Stack):
         for name in ours:
             self.restart(name)
         self.wait_healthy(600)
-        self.key = str(self.json("apikeys", "create")["key"])
+        self.key = str(self.json("apikeys", "create"))
         return taken
 
     def timed(self, name: str, *arguments: str, direct: bool = False) -> Measured:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from cli.frame.errors import CommandError
+from cli.frame.output import pasteable
 from cli.link import interrupt, settings
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def configuration(arguments: argparse.Namespace) -> Config:
     try:
         return load(Path(arguments.config) if arguments.config else None, os.environ)
     except ConfigError as error:
+        for warning in error.warnings:
+            sys.stderr.write(f"headscale: warning: {pasteable(warning)}\n")
         raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
 
 

@@ -26,7 +26,7 @@ def declare(nouns: Any) -> None:
 
 
 def _configtest(arguments: argparse.Namespace) -> None:
-    config = _read(arguments)
+    config = configuration(arguments)
     problems, warnings = inspected(config)
     lines = [*config.warnings, *map(str, warnings)]
     for warning in lines:
@@ -38,35 +38,28 @@ def _configtest(arguments: argparse.Namespace) -> None:
     print(f"{config.source}: ok" if config.source else "ok")
 
 
-def _read(arguments: argparse.Namespace) -> Config:
-    """Return the configuration; what is noticed beside a refusal is shown with it."""
-    from services.shared.config import ConfigError
-
-    try:
-        return configuration(arguments)
-    except CommandError as error:
-        cause = error.__context__
-        for warning in cause.warnings if isinstance(cause, ConfigError) else ():
-            sys.stderr.write(f"headscale: warning: {pasteable(warning)}\n")
-        raise
-
-
 def inspected(config: Config) -> tuple[list[ConfigProblem], list[ConfigProblem]]:
     """Return what forbids a start, and what would not work; nothing is started or changed."""
     from services.shared.config import ConfigProblem
+    from services.shared.net.unix_socket import is_served
     from services.shared.preflight import inspect
     from services.shared.preflight.database import unanswered
     from services.shared.preflight.inspection import ALL
 
     processes = ALL if config.derp.server.enabled else ALL - {"derp"}
     # With our own server running its ports are in use, as they should be.
-    report = inspect(config, processes, ports=not _is_served(config))
+    report = inspect(config, processes, ports=not is_served(config.unix_socket))
     problems, warnings = report.problems, [one for one in report.warnings if one.key != "policy.path"]
     place = str(config.source or "configuration")
     for found in (unanswered(config) or _database(config), fault_of_policy_file(config)):
         if found is not None and found[0] not in {one.key for one in problems}:
             key, what, remedy = found
             problems.append(ConfigProblem(config.places.get(key, place), key, what, remedy))
+    if config.oidc.in_use():
+        from services.auth.doctor import fault_of_sections
+
+        known = {one.key for one in problems}
+        problems.extend(one for one in fault_of_sections(config) if one.key not in known)
     warnings.extend(ConfigProblem(config.places.get("derp.urls", place), "derp.urls", *each) for each in _urls(config))
     return problems, warnings
 
@@ -84,19 +77,6 @@ def _database(config: Config) -> tuple[str, str, str] | None:
     except RefusedDatabaseError as error:
         return key_of(config.database), error.what, error.remedy
     return None
-
-
-def _is_served(config: Config) -> bool:
-    """Return whether a server listens at the unix socket of this configuration."""
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.settimeout(1.0)
-        try:
-            probe.connect(str(config.unix_socket))
-        except OSError:
-            return False
-    return True
 
 
 def _urls(config: Config) -> list[tuple[str, str]]:

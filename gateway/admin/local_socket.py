@@ -22,6 +22,7 @@ from typing import Any, cast
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.admin.rest.serving import SYSTEM_USER
+from services.shared.net.unix_socket import is_served
 from services.shared.telemetry.logs import get_logger
 from services.shared.uvicorn_parts import Config, HttpToolsProtocol, ServerState
 
@@ -254,19 +255,7 @@ def make_room(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISSOCK(path.stat().st_mode):
-            raise OSError(f"unix_socket: {path} exists and is not a socket")
-        if _is_served(path):
-            raise OSError(f"unix_socket: another server listens at {path}")
+            raise OSError(f"unix_socket {path} exists and is not a socket: remove it, or name another path")
+        if is_served(path):
+            raise OSError(f"another server listens at unix_socket {path}: stop it, or give this one a path of its own")
         path.unlink()
-
-
-def _is_served(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except BlockingIOError:  # its queue is full, so a server has it
-            return True
-        except OSError:
-            return False
-    return True

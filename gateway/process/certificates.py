@@ -97,9 +97,11 @@ def _ordered(config: Config, telemetry: Telemetry) -> ListenerCertificate:
         store.prepare(datetime.now(UTC))
         pair = WatchedPair(store.pair, store.pair)
     except (OSError, PairError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
         place = config.places.get(key, str(config.source or "configuration"))
-        remedy = f"make {store.folder} writable, or remove {store.pair}"
+        if isinstance(error, OSError):
+            reason, remedy = (error.strerror or str(error)).lower(), f"make {store.folder} writable"
+        else:
+            reason, remedy = str(error), f"remove {store.pair}; a new certificate is ordered then"
         raise ConfigError([ConfigProblem(place, key, f"{store.folder} cannot be used: {reason}", remedy)]) from None
     authority = Authority(config.acme_url, config.acme_email, config.tls_letsencrypt_challenge_type)
     renewal = Renewal(store, partial(order, authority, store), pair.refresh, telemetry=telemetry)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.auth.idp.client_auth import ClientCredentials, UnusableSecretError
 from services.auth.idp.http import ProviderHttp
 from services.auth.model.oidc.entry import EntryRules, check_format
@@ -11,6 +13,10 @@ from services.auth.model.oidc.trust import UNLIMITED, ProviderTrust, StatedTrust
 from services.auth.usecases.authorization import SignInSettings
 from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import OidcConfig, ProviderConfig, key_of_provider
+from services.shared.config.model import Config
+
+_PLACE = "configuration"
+"""The place of a key whose line is not known."""
 
 
 def credentials_of(config: ProviderConfig) -> ClientCredentials:
@@ -28,11 +34,9 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
     """
     try:
         return ProviderHttp(config.ca_path)
-    except OSError as error:
-        what = f"cannot be read ({type(error).__name__})"
-        problem = ConfigProblem(
-            "configuration", f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates"
-        )
+    except OSError:
+        what = f"{config.ca_path} contains no certificate in PEM form"
+        problem = ConfigProblem(_PLACE, f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates")
         raise ConfigError([problem]) from None
 
 
@@ -47,16 +51,43 @@ def check_provider(name: str, config: ProviderConfig, credentials: ClientCredent
         check_format(config.namespace_format)
     except ValueError as error:
         remedy = "use {email}, {email_local}, {username}, {name}, {sub} or {claim:NAME}"
-        raise ConfigError([ConfigProblem("configuration", f"{key}.namespace_format", str(error), remedy)]) from None
-    if config.private_key_path is not None and not config.client_secret and config.client_secret_path is None:
-        return
+        raise ConfigError([ConfigProblem(_PLACE, f"{key}.namespace_format", str(error), remedy)]) from None
+    if config.private_key_path is not None:
+        try:
+            credentials.signing_key()
+        except UnusableSecretError as error:
+            remedy = "name the PEM file of an RSA or EC key without a passphrase"
+            raise ConfigError([ConfigProblem(_PLACE, f"{key}.private_key_path", str(error), remedy)]) from None
+        if not config.client_secret and config.client_secret_path is None:
+            return
     try:
         credentials.current_secret()
     except UnusableSecretError as error:
         at = f"{key}.client_secret_path" if config.client_secret_path is not None else f"{key}.client_secret"
-        raise ConfigError(
-            [ConfigProblem("configuration", at, str(error), "copy it from your provider's page")]
-        ) from None
+        raise ConfigError([ConfigProblem(_PLACE, at, str(error), "copy it from your provider's page again")]) from None
+
+
+def check_providers(config: Config) -> None:
+    """Check the sections of all providers as a start does; asks no provider.
+
+    Raises:
+        ConfigError: some part cannot be used; each problem has the place of its key.
+    """
+    problems: list[ConfigProblem] = []
+    for name, provider in config.oidc.in_use().items():
+        try:
+            check_provider(name, provider, credentials_of(provider))
+            open_provider_http(name, provider)
+        except ConfigError as error:
+            problems.extend(placed(config, error))
+    if problems:
+        raise ConfigError(problems)
+
+
+def placed(config: Config, error: ConfigError) -> list[ConfigProblem]:
+    """Return the problems of a provider's section with the places of their keys."""
+    fallback = str(config.source or _PLACE)
+    return [replace(one, where=config.places.get(one.key, fallback)) for one in error.problems]
 
 
 def redirect_uri_of(server_url: str, name: str) -> str:

@@ -11,7 +11,14 @@ from services.auth.idp.discovery_loop import ProviderDiscovery
 from services.auth.idp.provider import HttpProvider
 from services.auth.model.oidc.refusal import SignInError
 from services.auth.model.oidc.trust import ProviderTrust
-from services.auth.provider_config import check_provider, credentials_of, open_provider_http, settings_of, trust_in
+from services.auth.provider_config import (
+    check_provider,
+    credentials_of,
+    open_provider_http,
+    placed,
+    settings_of,
+    trust_in,
+)
 from services.auth.store.flows import FlowStore
 from services.auth.store.logins import NodeLoginStore
 from services.auth.usecases.evaluate_access import EvaluateAccess
@@ -132,7 +139,7 @@ class SignInPart:
             try:
                 out[name] = self._make_one(config.server_url, name, provider, trust)
             except ConfigError as error:
-                problems.extend(error.problems)
+                problems.extend(placed(config, error))
         if problems:
             raise ConfigError(problems)
         return out

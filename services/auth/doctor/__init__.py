@@ -11,4 +11,5 @@ from services.auth.doctor.identity import examine_identity as examine_identity
 from services.auth.doctor.report import DoctorReport as DoctorReport
 from services.auth.doctor.report import Finding as Finding
 from services.auth.doctor.report import Level as Level
+from services.auth.doctor.sections import fault_of_sections as fault_of_sections
 from services.auth.doctor.server import examine_server_url as examine_server_url

@@ -7,10 +7,15 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote_plus
 
 from services.auth.model.oidc.discovery import Metadata
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.shared.file_rights import reason_of
+
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, RSAKey
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt")
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -42,9 +47,35 @@ class ClientCredentials:
             return checked_secret(self.secret)
         try:
             text = self.secret_path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UnusableSecretError(f"{self.secret_path} cannot be read ({type(error).__name__})") from None
+        except UnicodeDecodeError:
+            raise UnusableSecretError(f"{self.secret_path} is not UTF-8 text") from None
+        except OSError as error:
+            raise UnusableSecretError(f"{self.secret_path} cannot be read: {reason_of(error)}") from None
         return checked_secret(text.rstrip("\r\n"))
+
+    def signing_key(self) -> tuple[RSAKey | ECKey, str]:
+        """Return the private key of private_key_jwt and its algorithm.
+
+        Raises:
+            UnusableSecretError: there is none, it cannot be read, or has another type.
+        """
+        if self.key_path is None:
+            raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
+        # Imported late: most providers use a secret and need none of this.
+        from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+        from joserfc.jwk import ECKey, RSAKey
+
+        try:
+            pem = self.key_path.read_bytes()
+            private = load_pem_private_key(pem, None)
+            if isinstance(private, EllipticCurvePrivateKey):
+                return ECKey.import_key(pem), {256: "ES256", 384: "ES384", 521: "ES512"}[private.curve.key_size]
+            return RSAKey.import_key(pem), "RS256"
+        except OSError as error:
+            raise UnusableSecretError(f"{self.key_path} cannot be read: {reason_of(error)}") from None
+        except (ValueError, TypeError, KeyError):
+            raise UnusableSecretError(f"{self.key_path} contains no private key that can be used") from None
 
 
 def checked_secret(text: str) -> str:
@@ -56,11 +87,11 @@ def checked_secret(text: str) -> str:
     if not text:
         raise UnusableSecretError("the client secret is empty")
     if text != text.strip():
-        raise UnusableSecretError("the client secret begins or ends with a blank or a line end; copy it again")
+        raise UnusableSecretError("the client secret begins or ends with a blank or a line end")
     if not text.isascii() or not text.isprintable():
-        raise UnusableSecretError("the client secret has a character that is invisible or not ASCII; copy it again")
+        raise UnusableSecretError("the client secret has a character that is invisible or not ASCII")
     if text[0] == text[-1] and text[0] in "'\"" and len(text) > 1:
-        raise UnusableSecretError("the client secret has quotes around it; remove them")
+        raise UnusableSecretError("the client secret has quotes around it")
     return text
 
 
@@ -113,25 +144,9 @@ def methods_of(credentials: ClientCredentials, metadata: Metadata) -> tuple[str,
 
 
 def _assertion(credentials: ClientCredentials, audience: str, now: datetime) -> str:
-    if credentials.key_path is None:
-        raise UnusableSecretError("private_key_jwt needs oidc.private_key_path")
-    # Imported late: most providers use a secret and need none of this.
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from joserfc import jwt
-    from joserfc.jwk import ECKey, RSAKey
+    from joserfc import jwt  # imported late: most providers use a secret and need none of this
 
-    try:
-        pem = credentials.key_path.read_bytes()
-        private = load_pem_private_key(pem, None)
-        made: RSAKey | ECKey
-        if isinstance(private, EllipticCurvePrivateKey):
-            made = ECKey.import_key(pem)
-            alg = {256: "ES256", 384: "ES384", 521: "ES512"}[private.curve.key_size]
-        else:
-            made, alg = RSAKey.import_key(pem), "RS256"
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UnusableSecretError(f"{credentials.key_path} is no usable key ({type(error).__name__})") from None
+    made, alg = credentials.signing_key()
     claims = {
         "iss": credentials.client_id,
         "sub": credentials.client_id,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -99,7 +101,24 @@ class ProviderHttp:
                     response.status_code, kind, bytes(body), received.get("date", ""), received.get("location", "")
                 )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
-            cause = type(error).__name__
             raise SignInError(
-                RefusalReason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached ({cause})"
+                RefusalReason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached: {_in_words(error)}"
             ) from error
+
+
+def _in_words(error: BaseException | None) -> str:
+    """Return why a request failed, by the innermost error of the system; httpx names only classes of errors."""
+    known = "no connection"
+    while error is not None:
+        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
+            return "no answer in time"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted ({error.verify_message})"
+        if isinstance(error, ssl.SSLError):
+            return "the TLS handshake failed"
+        if isinstance(error, socket.gaierror):
+            return "its name cannot be resolved"
+        if isinstance(error, OSError) and error.errno:
+            known = os.strerror(error.errno).lower()
+        error = error.__cause__ or error.__context__
+    return known

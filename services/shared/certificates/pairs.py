@@ -12,6 +12,13 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+_OPENSSL = {
+    "EE_KEY_TOO_SMALL": "its key is too short",
+    "CA_KEY_TOO_SMALL": "the key of an authority in it is too short",
+    "CA_MD_TOO_WEAK": "an authority in it is signed with an outdated hash",
+}
+"""Reasons of OpenSSL in words."""
+
 
 class PairError(Exception):
     """A certificate and its key cannot be used; `key` is the part that is wrong: `cert` or `key`."""
@@ -53,9 +60,23 @@ def check_pair(certificate: Path, key: Path) -> Leaf:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
     except (ssl.SSLError, OSError) as error:
-        what = f"{certificate} cannot be used for TLS: {getattr(error, 'reason', None) or error}"
+        reason = _OPENSSL.get(str(getattr(error, "reason", "")), str(error))
+        what = f"{certificate} cannot be used for TLS: {reason}"
         raise PairError("cert", what, "make a certificate with a key of 2048 bits RSA, or ECDSA P-256") from None
     return Leaf(_names(leaf), leaf.not_valid_before_utc, leaf.not_valid_after_utc, leaf.issuer == leaf.subject)
+
+
+def check_authorities(path: Path) -> None:
+    """Check that a file holds certificates of authorities.
+
+    Raises:
+        PairError: it cannot be read, or holds none.
+    """
+    try:
+        x509.load_pem_x509_certificates(_read("cert", path))
+    except ValueError:
+        remedy = "name a PEM file of the authority's certificates"
+        raise PairError("cert", f"{path} contains no certificate in PEM form", remedy) from None
 
 
 def _leaf(path: Path) -> x509.Certificate:

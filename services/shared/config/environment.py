@@ -18,6 +18,7 @@ from services.shared.config.login import PROVIDER_NAME, ProviderConfig
 from services.shared.config.model import Config
 from services.shared.config.source import Given, Scalar, Tree, unread
 from services.shared.config.spelling import WrongValueError, split_mapping
+from services.shared.config.unknown import is_slip
 from services.shared.config.values import hints_of, is_section, key_of
 
 PREFIX = "HEADSCALE_"
@@ -59,7 +60,15 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[ConfigP
     _unfold_providers(tree, problems)
     _apply(tree, _of_providers(tree, env, folder), env, folder, known, problems)
     strange = sorted(name for name in env if name.startswith(PREFIX) and name not in known)
-    return [f"environment {name}: no such key" for name in strange if not name.startswith(_FOREIGN)]
+    return [
+        f"environment {name}: no such key — {_remedy(name, known)}" for name in strange if not name.startswith(_FOREIGN)
+    ]
+
+
+def _remedy(name: str, known: Iterable[str]) -> str:
+    """Return the remedy for an unknown variable: the one that was surely meant, if there is one."""
+    meant = [other for other in known if other.startswith(PREFIX) and is_slip(name.lower(), other.lower())]
+    return f"did you mean {meant[0]}?" if len(meant) == 1 else "remove it"
 
 
 def _apply(

@@ -16,11 +16,12 @@ class ConfigProblem:
     where: str
     """`file:line`, or the environment variable."""
     key: str
+    """The key in dots; empty where the whole file is meant."""
     what: str
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.key}: {self.what} — {self.remedy}"
+        return ": ".join(filter(None, (self.where, self.key, f"{self.what} — {self.remedy}")))
 
 
 class ConfigError(ValueError):

@@ -40,18 +40,11 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     """
     file = find_file(path, env)
     if file is None and not env.get("HEADSCALE_SERVER_URL"):
-        looked = ", ".join(str(folder) for folder in _FOLDERS[:2])
-        raise ConfigError(
-            [
-                ConfigProblem(
-                    "config.yaml", "file", f"not found in {looked} or here", "name it with -c FILE or HEADSCALE_CONFIG"
-                )
-            ]
-        )
+        raise ConfigError([_no_file(path or (Path(env["HEADSCALE_CONFIG"]) if env.get("HEADSCALE_CONFIG") else None))])
     problems: list[ConfigProblem] = []
     tree, config, warnings = _read(file, env, problems)
     places = {".".join(path): given.where for path, given in tree.leaves()}
-    if any(problem.key == "file" for problem in problems):
+    if any(not problem.key for problem in problems):
         raise ConfigError(problems)
     wrong = {problem.key for problem in problems}
     config = complete(config, lambda key: key in places and not _is_null(tree, key))
@@ -69,6 +62,15 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     return replace(config, source=file, warnings=(*warnings, *left_out, *noticed), places=places)
 
 
+def _no_file(folder: Path | None) -> ConfigProblem:
+    """Return the problem of a configuration that is in none of the folders, or not in the one that was named."""
+    if folder is not None:
+        return ConfigProblem(str(folder), "", f"is a folder without {_NAMES[0]}", "name the file: -c FILE")
+    looked = ", ".join(str(folder) for folder in _FOLDERS[:2])
+    what = f"is neither in {looked} nor in the current folder"
+    return ConfigProblem(_NAMES[0], "", what, "name the file: -c FILE")
+
+
 def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
     """Read what a command needs to reach its server; no file is no problem, nor are faults in other sections.
 
@@ -78,7 +80,7 @@ def load_client(path: Path | None, env: Mapping[str, str]) -> Config:
     problems: list[ConfigProblem] = []
     file = find_file(path, env)
     tree, config, _warnings = _read(file, env, problems)
-    problems = [problem for problem in problems if problem.key.startswith(("cli", "unix_socket", "file"))]
+    problems = [problem for problem in problems if not problem.key or problem.key.startswith(("cli", "unix_socket"))]
     if problems:
         raise ConfigError(problems)
     given = {".".join(path) for path, _ in tree.leaves()}

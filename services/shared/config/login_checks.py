@@ -25,14 +25,14 @@ def login_errors(config: Config) -> Iterator[Found]:
     for name, provider in {"": oidc, **oidc.providers}.items():
         key = key_of_provider(name)
         if name and not PROVIDER_NAME.match(name):
-            yield key, "is not a valid name for a provider", "write lower-case letters, digits and -, at most 32"
+            yield key, "is not a valid name for a provider", "write at most 32 lower-case letters, digits and -"
         if name and not provider.issuer:
             yield f"{key}.issuer", "is missing", "copy the issuer from the provider's page"
         yield from _provider_errors(key, provider)
     yield from _clashes(config)
     server = urlsplit(config.server_url)
     if oidc.in_use() and server.scheme == "http" and server.hostname not in _LOOPBACK:
-        yield "server_url", "is http://, which is not safe for signing in", "write https://, or leave out oidc"
+        yield "server_url", "is http://, which is not safe for signing in", "write https://, or remove the section oidc"
 
 
 def _provider_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
@@ -44,10 +44,10 @@ def _provider_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
     yield from _client_errors(key, provider)
     for pattern, name in provider.groups.patterns.items():
         if (trouble := _pattern_trouble(pattern, name)) is not None:
-            what = f"has the pattern {pattern!r}, which cannot be used: {trouble}"
+            what = f"contains the pattern `{pattern}`, which cannot be used: {trouble}"
             yield f"{key}.groups.patterns", what, "write a regular expression, and \\1 for what is in parentheses"
     if "openid" not in provider.scope:
-        yield f"{key}.scope", "does not contain openid", "add it"
+        yield f"{key}.scope", "does not contain openid", "add openid to the list"
     if not timedelta(0) <= provider.clock_leeway <= timedelta(minutes=10):
         yield f"{key}.clock_leeway", "is not between 0 and 10m", "write 1m"
 
@@ -58,7 +58,7 @@ def _issuer_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:
     elif _is_plain(provider.issuer) and provider.only_start_if_oidc_is_available:
         yield key, *_PLAIN
     if any(mark in provider.issuer for mark in "[]<>{} "):
-        yield key, "still contains a placeholder or a space", "put in the App ID of your provider's page"
+        yield key, "still contains a placeholder or a space", "replace it by what your provider's page shows"
 
 
 def _client_errors(key: str, provider: ProviderConfig) -> Iterator[Found]:

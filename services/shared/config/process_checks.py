@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from services.shared.config.errors import Found
-from services.shared.config.model import Config
+from services.shared.config.model import DEFAULT_SOCKET, Config
+from services.shared.config.spelling import duration_text
 
 
 def process_errors(config: Config) -> Iterator[Found]:
@@ -27,7 +28,7 @@ def process_warnings(config: Config) -> Iterator[Found]:
 
 def _urls(config: Config) -> Iterator[Found]:
     if not config.server_url:
-        yield "server_url", "is missing", "set the URL that clients reach, as in https://headscale.example.com"
+        yield "server_url", "is missing", "write the URL that clients reach, as in https://headscale.example.com"
         return
     try:
         url = urlsplit(config.server_url)
@@ -59,9 +60,11 @@ def _addresses(config: Config) -> Iterator[Found]:
     }
     for key, address in named.items():
         if address and not is_listen_address(address):
-            yield key, "is not an address to listen on", "write host:port or :port"
+            yield key, "is not an address to listen on", f"write {_likely_address(address)}"
     if not config.listen_addr:
-        yield "listen_addr", "is empty", "write host:port"
+        yield "listen_addr", "is empty", "write 0.0.0.0:8080"
+    if not config.unix_socket.name:
+        yield "unix_socket", "is not the path of a file", f"write {DEFAULT_SOCKET}"
     for proxy in config.trusted_proxies:
         try:
             network = ipaddress.ip_network(proxy, strict=False)
@@ -79,6 +82,24 @@ def _addresses(config: Config) -> Iterator[Found]:
                 f"contains {text!r}, which is not an IP address or prefix",
                 "write prefixes, as in 10.0.0.0/8",
             )
+
+
+def _likely_address(written: str) -> str:
+    """Return the address that was most likely meant, or the form of one."""
+    host, _, port = written.strip().rpartition(":")
+    if written.strip().isdecimal():
+        return f":{written.strip()}"
+    if port.isdecimal() and ":" in host:
+        return f"[{host.strip('[]')}]:{port}"
+    return "host:port or :port"
+
+
+def _is_redis(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return url.scheme == "unix" or (url.scheme in ("redis", "rediss") and bool(url.hostname) and url.port != 0)
+    except ValueError:
+        return False
 
 
 def _forwarding(config: Config) -> Iterator[Found]:
@@ -103,7 +124,7 @@ def is_listen_address(address: str) -> bool:
 def _database(config: Config) -> Iterator[Found]:
     if config.database.type == "postgres":
         if not config.database.postgres.name:
-            yield "database.postgres.name", "is missing", "name the database"
+            yield "database.postgres.name", "is missing", "write the name of the database"
         if config.database.postgres.ssl not in ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"):
             yield "database.postgres.ssl", "is not an sslmode", "write true, false, or an sslmode such as verify-full"
 
@@ -112,7 +133,8 @@ def _tls(config: Config) -> Iterator[Found]:
     for section, pair in (("", config), ("derp.server.", config.derp.server)):
         cert, key = getattr(pair, "tls_cert_path", None), getattr(pair, "tls_key_path", None)
         if (cert is None) is not (key is None):
-            yield f"{section}tls_cert_path", "is set without its key, or the key without it", "set both or neither"
+            one, other = ("tls_key_path", "tls_cert_path") if cert is None else ("tls_cert_path", "tls_key_path")
+            yield f"{section}{one}", f"is set without {section}{other}", f"set {section}{other} as well"
     if config.tls_letsencrypt_hostname:
         if config.tls_cert_path is not None:
             yield "tls_letsencrypt_hostname", "is set together with tls_cert_path", "keep one of them"
@@ -132,9 +154,17 @@ def _tls(config: Config) -> Iterator[Found]:
 def _limits(config: Config) -> Iterator[Found]:
     gateway = config.gateway
     if gateway.max_answer_body < gateway.max_request_body:
-        yield "gateway.max_answer_body", "is below gateway.max_request_body", "write 33554432"
+        yield (
+            "gateway.max_answer_body",
+            "is below gateway.max_request_body",
+            f"write {gateway.max_request_body} or more",
+        )
     if gateway.idle_timeout < gateway.check_interval:
-        yield "gateway.idle_timeout", "is below gateway.check_interval", "write 5m"
+        yield (
+            "gateway.idle_timeout",
+            "is below gateway.check_interval",
+            f"write {duration_text(gateway.check_interval)} or more",
+        )
 
 
 def _workers(config: Config) -> Iterator[Found]:
@@ -155,12 +185,13 @@ def _workers(config: Config) -> Iterator[Found]:
 
 
 def _processes(config: Config) -> Iterator[Found]:
-    if config.bus.url and not config.bus.url.startswith(("redis://", "rediss://", "unix://")):
-        yield "bus.url", "is not a Redis URL", "write redis://host:6379/0, or nothing for one process"
+    if config.bus.url and not _is_redis(config.bus.url):
+        yield "bus.url", "is not the URL of a Redis server", "write redis://host:6379/0"
     for name in ("registry", "policy", "auth", "map_streamer", "derp", "gateway"):
         service: Any = getattr(config.services, name)
         if not is_listen_address(service.listen_addr) and not service.listen_addr.startswith("unix:"):
-            yield f"services.{name}.listen_addr", "is not an address to listen on", "write host:port"
+            likely = _likely_address(service.listen_addr)
+            yield f"services.{name}.listen_addr", "is not an address to listen on", f"write {likely}"
         for address in service.addresses:
             if not address.startswith("unix:") and not is_listen_address(address):
-                yield f"services.{name}.addresses", f"contains {address!r}, which is not host:port", "write host:port"
+                yield f"services.{name}.addresses", f"contains {address!r}, which is not host:port", "add the port"

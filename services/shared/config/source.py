@@ -114,38 +114,38 @@ def parse_file(path: Path, problems: list[ConfigProblem]) -> Tree:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         what, remedy = unread(path)
-        problems.append(ConfigProblem(str(path), "file", what.removeprefix(f"{path} "), remedy))
+        problems.append(ConfigProblem(str(path), "", what.removeprefix(f"{path} "), remedy))
         return Tree()
     try:
         node = next(yaml.compose_all(text, Loader=yaml.SafeLoader), None)  # of several documents the first, as in Go
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else 1
-        problems.append(ConfigProblem(f"{path}:{line}", "file", *_in_words(str(getattr(error, "problem", "")))))
+        problems.append(ConfigProblem(f"{path}:{line}", "", *_in_words(str(getattr(error, "problem", "")))))
         return Tree()
     if node is None:
         return Tree()
     try:
         root = _Converter(str(path), problems).convert(node, 0)
     except DocumentError as error:
-        problems.append(ConfigProblem(str(path), "file", str(error), "write it with fewer anchors and levels"))
+        problems.append(ConfigProblem(str(path), "", str(error), "write it with fewer anchors and levels"))
         return Tree()
     if not isinstance(root.value, dict):
-        problems.append(ConfigProblem(f"{path}:1", "file", "is not a mapping of keys", "write `key: value` lines"))
+        problems.append(ConfigProblem(f"{path}:1", "", "contains no keys", "write `key: value` lines"))
         return Tree()
     return Tree(root.value)
 
 
 _WORDS = (
-    ("character '\\t'", "is not YAML: a tab stands where YAML wants spaces", "indent with spaces"),
+    ("character '\\t'", "is not YAML: a tab is used where YAML requires spaces", "indent with spaces"),
     ("cannot start any token", "is not YAML: a value begins with a reserved character", "put the value in quotes"),
-    ("unexpected end of stream", "is not YAML: a quote is opened and not closed", "close it"),
-    ("<block end>", "is not YAML: this line is indented differently from its neighbours", "indent them alike"),
-    ("mapping values are not allowed", "is not YAML: a second colon in a value", "put the value in quotes"),
+    ("unexpected end of stream", "is not YAML: a quote is opened and not closed", "add the closing quote"),
+    ("<block end>", "is not YAML: this line is indented differently from those around it", "indent them alike"),
+    ("mapping values are not allowed", "is not YAML: a value contains a colon and a space", "put the value in quotes"),
     ("could not find expected ':'", "is not YAML: a key without a colon", "write `key: value`"),
     ("undefined alias", "is not YAML: a value begins with *", "put the value in quotes"),
-    ("',' or ']'", "is not YAML: a list is opened with [ and not closed", "close it"),
-    ("',' or '}'", "is not YAML: a mapping is opened with { and not closed", "close it"),
+    ("',' or ']'", "is not YAML: a list is opened with [ and not closed", "add the ]"),
+    ("',' or '}'", "is not YAML: a mapping is opened with { and not closed", "add the }"),
 )
 """Statements and remedies by parts of libyaml's messages."""
 

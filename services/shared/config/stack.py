@@ -21,15 +21,20 @@ def check_stack(config: Config) -> None:
     problems: list[ConfigProblem] = []
     if not config.bus.url:
         problems.append(
-            ConfigProblem(where, "bus.url", "is empty", "processes that run apart need Redis: set redis://host:6379")
+            ConfigProblem(where, "bus.url", "is empty, and separate processes need Redis", "write redis://host:6379")
         )
     if not config.services.token and not config.services.tls.enabled:
         problems.append(
-            ConfigProblem(where, "services.token", "is empty", "set it, or services.tls, the same for all processes")
+            ConfigProblem(
+                where,
+                "services.token",
+                "is empty, and so is services.tls",
+                "make one with `openssl rand -hex 32`, the same for all processes",
+            )
         )
     if config.services.token and _is_weak(config.services.token):
         what = f"is too easy to guess: it needs {MIN_TOKEN} characters, {MIN_LETTERS} of them different"
-        problems.append(ConfigProblem(where, "services.token", what, "make one with 'openssl rand -hex 32'"))
+        problems.append(ConfigProblem(where, "services.token", what, "make one with `openssl rand -hex 32`"))
     if problems:
         raise ConfigError(problems)
 

@@ -56,22 +56,22 @@ def _prefixes(config: Config) -> Iterator[Found]:
         if not good:
             yield key, f"is not an IPv{version} prefix", f"write {DEFAULT_V4 if version == 4 else DEFAULT_V6}"
     if not config.prefixes.v4 and not config.prefixes.v6:
-        yield "prefixes", "has neither v4 nor v6", f"set prefixes.v4 to {DEFAULT_V4}"
+        yield "prefixes", "contains neither v4 nor v6", f"write prefixes.v4: {DEFAULT_V4}"
 
 
 def _dns(config: Config) -> Iterator[Found]:
     dns = config.dns
     if dns.base_domain and not _DOMAIN.match(dns.base_domain):
-        yield "dns.base_domain", "is not a domain name", "write lower-case labels with dots between them"
+        yield "dns.base_domain", "is not a domain name", f"write a name as in {DEFAULT_DOMAIN}"
     if dns.magic_dns and not dns.base_domain:
-        yield "dns.base_domain", "is empty while dns.magic_dns is on", f"set it, as in {DEFAULT_DOMAIN}"
+        yield "dns.base_domain", "is empty while dns.magic_dns is on", f"write a name as in {DEFAULT_DOMAIN}"
     if dns.base_domain and dns.base_domain == (urlsplit(config.server_url).hostname or "").lower():
         yield "dns.base_domain", "is the server's own name", "choose another domain for the nodes"
     if dns.override_local_dns and not dns.nameservers.global_:
         yield (
             "dns.override_local_dns",
             "is on without dns.nameservers.global",
-            "add a nameserver or write dns.override_local_dns: false",
+            "add a nameserver there, or write dns.override_local_dns: false",
         )
     if dns.extra_records and dns.extra_records_path is not None:
         yield "dns.extra_records_path", "is set together with dns.extra_records", "keep one of them"
@@ -80,7 +80,7 @@ def _dns(config: Config) -> Iterator[Found]:
 def _derp(config: Config) -> Iterator[Found]:
     server = config.derp.server
     if not server.enabled and not config.derp.urls and not config.derp.paths:
-        yield "derp", "configures no relay", "set derp.server.enabled: true, or derp.urls, or derp.paths"
+        yield "derp", "configures no relay that clients can use", "write derp.server.enabled: true"
     if not server.enabled:
         return
     if not server.stun_listen_addr:
@@ -104,11 +104,15 @@ def _derp(config: Config) -> Iterator[Found]:
 
 def _lifetimes(config: Config) -> Iterator[Found]:
     if config.node.ephemeral.inactivity_timeout <= _SHORTEST_EPHEMERAL:
-        yield "node.ephemeral.inactivity_timeout", "is not above 65s", "clients need that long between signs of life"
+        yield (
+            "node.ephemeral.inactivity_timeout",
+            "is not above 65s, and clients report only once a minute",
+            "write 30m",
+        )
     ha = config.node.routes.ha
     # A file of Headscale may set the timeout alone, which is valid there with its interval of 10s.
     if not timedelta(0) < ha.probe_timeout < max(ha.probe_interval, timedelta(seconds=10)):
-        yield "node.routes.ha.probe_timeout", "is not between 0 and probe_interval", "write 3s"
+        yield "node.routes.ha.probe_timeout", "is not between 0 and node.routes.ha.probe_interval", "write 3s"
 
 
 def _messages(config: Config) -> Iterator[Found]:

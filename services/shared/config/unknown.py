@@ -111,7 +111,7 @@ def _similar_sibling(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPat
     """Return a slip in a name of the same section."""
     above, name = path[:-1], path[-1]
     siblings = {key[: len(path)] for key in known if len(key) >= len(path) and key[: len(above)] == above}
-    return (key for key in siblings if _is_slip(_plain(name), _plain(key[-1])))
+    return (key for key in siblings if is_slip(_plain(name), _plain(key[-1])))
 
 
 def _below(path: KeyPath, known: Sequence[KeyPath]) -> Iterable[KeyPath]:
@@ -132,7 +132,8 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "_").rstrip("s")
 
 
-def _is_slip(name: str, other: str) -> bool:
+def is_slip(name: str, other: str) -> bool:
+    """Return whether a name is surely another one, misspelt."""
     if name.replace("_", "") == other.replace("_", ""):
         return True
     allowed = 2 if min(len(name), len(other)) >= _LONG else 1

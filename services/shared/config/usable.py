@@ -56,7 +56,7 @@ def _address(text: str) -> str:
     """
     found = urlsplit(text.strip())
     if found.scheme.lower() not in ("http", "https") or not found.hostname:
-        raise ValueError("is no http:// or https:// URL (a file belongs into derp.paths)")
+        raise ValueError("is not an http:// or https:// URL (files belong in derp.paths)")
     return text.strip()
 
 

@@ -151,10 +151,10 @@ class SectionReader:
             return self._mapping(get_args(hint)[1], given, metadata)
         if is_section(hint):
             if not isinstance(given.value, dict):
-                raise WrongValueError("is not a record", "write its keys and values")
+                raise WrongValueError("is not a mapping", "write `name: value` lines")
             return self.section(hint, given.value)
         if not isinstance(given.value, Scalar):
-            raise WrongValueError("is not a single value", "write one value")
+            raise WrongValueError("is a list or a mapping", "write a single value")
         if origin is Literal:
             return self._choice(get_args(hint), given.value, metadata)
         if metadata.get("mode"):
@@ -180,7 +180,9 @@ class SectionReader:
     def _sections(self, kind: type, given: Given, path: tuple[str, ...]) -> dict[str, Any]:
         members = _members(given)
         if members is None:
-            raise WrongValueError("is not a mapping", "write names, and the keys of each below it, indented")
+            raise WrongValueError(
+                "is not a mapping", "write each name on a line of its own, and its keys below it, indented"
+            )
         out: dict[str, Any] = {}
         for name, below in members.items():
             if isinstance(below.value, dict):
@@ -216,7 +218,7 @@ class SectionReader:
         try:
             return float(scalar.text)
         except ValueError:
-            raise WrongValueError("is not a number", "write a number") from None
+            raise WrongValueError("is not a number", "write a number, as in 0.5") from None
 
     def _duration(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> timedelta:
         try:

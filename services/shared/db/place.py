@@ -37,7 +37,7 @@ class RefusedDatabaseError(Exception):
 def named(database: DatabaseConfig) -> str:
     """Return how a database is called in messages."""
     if database.type == "postgres":
-        return f"PostgreSQL database {database.postgres.name!r} on {database.postgres.host}"
+        return f"PostgreSQL database {database.postgres.name} on {database.postgres.host}"
     return str(database.sqlite.path)
 
 
@@ -87,12 +87,12 @@ def check(found: DatabaseVerdict, database: DatabaseConfig) -> None:
     if found.kind is Kind.NEWER:
         raise RefusedDatabaseError(
             f"{name} was made by a newer smartscale: {found.detail}",
-            "start that version, or restore a backup made by this one: headscale backup restore FILE",
+            "install that version again, or restore a backup made by this one: headscale backup restore FILE",
         )
     if found.kind is Kind.OTHER:
         raise RefusedDatabaseError(
             f"{name} belongs to another program: its tables are {found.detail}",
-            "it is left as it is; name an empty or new database in the configuration",
+            f"name another database in {key_of(database)}; this one was not changed",
         )
 
 

@@ -130,7 +130,7 @@ def judge(contents: Contents) -> DatabaseVerdict:
 def _ours(contents: Contents) -> DatabaseVerdict:
     revisions = contents.revisions
     unknown = [
-        f"{service} {revision} (known up to {max(known_revisions(service))})"
+        f"the tables of {service} have version {revision} (known up to {max(known_revisions(service))})"
         for service, revision in sorted(revisions.items())
         if revision not in known_revisions(service)
     ]

@@ -312,7 +312,8 @@ def _explain(error: sqlite3.Error, name: str) -> UntouchedError:
         return UntouchedError(f"{name} is locked by another process", "stop the server that uses it, then try again")
     if "malformed" in text_:
         return UntouchedError(
-            f"{name} is damaged: {text_}", "take a backup of it, or rescue it: sqlite3 OLD .recover | sqlite3 NEW"
+            f"{name} is damaged: {text_}",
+            f"restore a backup, or rescue what is left: sqlite3 {name} .recover | sqlite3 NEW",
         )
     return UntouchedError(f"{name} cannot be read: {text_}", "check the file and the disk that it is on")
 
@@ -321,7 +322,7 @@ def _explain(error: sqlite3.Error, name: str) -> UntouchedError:
 async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
     from services.shared.db.database import create_engine
 
-    where = f"PostgreSQL database {config.postgres.name!r} on {config.postgres.host}"
+    where = f"PostgreSQL database {config.postgres.name} on {config.postgres.host}"
     engine = create_engine(config)
     try:
         try:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from services.shared.certificates.pairs import PairError, check_pair
+from services.shared.certificates.pairs import PairError, check_authorities, check_pair
 from services.shared.config.errors import ConfigProblem, Found
 from services.shared.config.login import key_of_provider
 from services.shared.config.model import Config
@@ -23,6 +23,7 @@ from services.shared.documents import DocumentError
 from services.shared.documents.reading import derp_map_of_file, records_of_file
 from services.shared.file_rights import exists, unreadable, unwritable_file, unwritable_folder
 from services.shared.keys import KeyFormatError, PrivateKey
+from services.shared.net.unix_socket import is_served
 from services.shared.preflight.ports import overlaps, unbindable
 
 ALL = frozenset(("policy", "registry", "auth", "map_streamer", "derp", "gateway"))
@@ -30,6 +31,9 @@ _STORES = frozenset(("policy", "registry", "auth"))
 _SOCKET_PATH = 107
 """Bytes of `sun_path` without its terminating zero (unix(7))."""
 _EXPIRES_SOON = timedelta(days=14)
+_LEFT_OUT = "it is left out"
+_NO_RELAY = "correct the file, or write derp.server.enabled: true"
+_CONTENTS = {"client_secret_path": "write the secret into it", "private_key_path": "write the private key into it"}
 
 
 @dataclass(slots=True)
@@ -74,7 +78,8 @@ def inspect(
         (("derp",), _relay),
         (_STORES, _database),
         (("auth",), _providers),
-        (("map_streamer",), _documents),
+        (("map_streamer",), _records),
+        (("map_streamer",), _relays),
         (("policy",), _policy),
     ]
     for users, part in parts:
@@ -84,6 +89,9 @@ def inspect(
         _internal_tls(found)
     if ports:
         _ports(found, list(addresses(config, processes, together=together)))
+        if "gateway" in processes and is_served(config.unix_socket):
+            what = f"another server listens at {config.unix_socket}"
+            found.problem("unix_socket", what, "stop that server, or give this one a path of its own")
     return found.report
 
 
@@ -179,20 +187,21 @@ def _providers(found: _Inspection) -> None:
         ):
             if path is None or not found.need(f"{above}.{key}", unreadable(path)):
                 continue
-            if not path.stat().st_size:
-                found.problem(f"{above}.{key}", f"{path} is empty", "write the secret into it")
+            if key == "ca_path":
+                _authorities(found, f"{above}.{key}", path)
+            elif not path.stat().st_size:
+                found.problem(f"{above}.{key}", f"{path} is empty", _CONTENTS[key])
 
 
 def _policy(found: _Inspection) -> None:
     policy = found.config.policy
     if policy.mode == "file" and policy.path is not None and (trouble := unreadable(policy.path)) is not None:
         what, remedy = trouble
-        found.warning("policy.path", f"{what}; nothing is allowed until it can", remedy)
+        found.warning("policy.path", f"{what}; nothing is allowed until it can be read", remedy)
 
 
-def _documents(found: _Inspection) -> None:
-    config = found.config
-    path = config.dns.extra_records_path
+def _records(found: _Inspection) -> None:
+    path = found.config.dns.extra_records_path
     if path is not None:
         try:
             records = records_of_file(path)
@@ -201,6 +210,10 @@ def _documents(found: _Inspection) -> None:
         else:
             for finding in records[1] if records else ():
                 found.warning("dns.extra_records_path", f"{path}: {finding}", "it is left out")
+
+
+def _relays(found: _Inspection) -> None:
+    config = found.config
     usable = False
     failed: list[Found] = []
     for path in config.derp.paths:
@@ -211,19 +224,38 @@ def _documents(found: _Inspection) -> None:
             continue
         usable = usable or any(read.regions.values())
         for finding in read.findings:
-            failed.append(("derp.paths", f"{path}: {finding}", "it is left out"))
+            failed.append(("derp.paths", f"{path}: {finding}", _LEFT_OUT))
     usable = usable or config.derp.server.enabled or bool(config.derp.urls)
     for key, what, remedy in failed:
-        (found.warning if usable else found.problem)(key, what, remedy)
+        if usable:
+            found.warning(key, what, remedy)
+        else:
+            found.problem(key, what, _NO_RELAY if remedy == _LEFT_OUT else remedy)
     if not usable and not failed:
-        found.problem("derp.paths", "configure no relay that clients can use", "set derp.server.enabled: true")
+        files = ", ".join(map(str, config.derp.paths)) or "nothing"
+        what = f"{files} {'contains' if len(config.derp.paths) < 2 else 'contain'} no relay that clients can use"
+        found.problem("derp.paths", what, "add a region with a node to it, or write derp.server.enabled: true")
 
 
 def _internal_tls(found: _Inspection) -> None:
     tls = found.config.services.tls
     _pair(found, "services.tls.", tls.cert_path, tls.key_path, "", names=("cert_path", "key_path"))
-    if tls.ca_path is not None:
-        found.need("services.tls.ca_path", unreadable(tls.ca_path))
+    if tls.ca_path is not None and found.need("services.tls.ca_path", unreadable(tls.ca_path)):
+        _authorities(found, "services.tls.ca_path", tls.ca_path)
+
+
+def _authorities(found: _Inspection, key: str, path: Path) -> None:
+    try:
+        check_authorities(path)
+    except PairError as error:
+        found.problem(key, error.what, error.remedy)
+
+
+_AFTER_NEW_KEY = {
+    "noise.private_key_path": "clients must then be restarted",  # they keep the old key while they run
+    "derp.server.private_key_path": "clients learn it by themselves",
+}
+"""Consequences of a new key."""
 
 
 def _private_key(found: _Inspection, key: str, path: Path) -> None:
@@ -236,7 +268,7 @@ def _private_key(found: _Inspection, key: str, path: Path) -> None:
     try:
         PrivateKey.parse(path.read_text("ascii"))
     except (KeyFormatError, UnicodeDecodeError, OSError):
-        remedy = "restore it from a backup, or remove it to make a new one; clients must then log in again"
+        remedy = f"restore it from a backup, or remove it to make a new one; {_AFTER_NEW_KEY[key]}"
         found.problem(key, f"{path} does not contain a private key (privkey: and 64 hex digits)", remedy)
 
 
@@ -268,7 +300,13 @@ def _pair(
     except PairError as error:
         found.problem(cert_key if error.key == "cert" else f"{section}{names[1]}", error.what, error.remedy)
         return
-    left = leaf.not_after - datetime.now(UTC)
+    now = datetime.now(UTC)
+    if leaf.not_before > now:
+        what = (
+            f"{certificate} is valid from {leaf.not_before:%Y-%m-%d}, and the clock of this machine says {now:%Y-%m-%d}"
+        )
+        found.warning(cert_key, what, "correct the clock, or get a certificate that is valid now")
+    left = leaf.not_after - now
     if left < _EXPIRES_SOON:
         when = f"{'ended' if left < timedelta(0) else 'ends'} on {leaf.not_after:%Y-%m-%d}"
         found.warning(cert_key, f"{certificate} {when}", "renew it; a new file is taken into use without a restart")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 
 _LOCAL = "write an IP address of this machine, or :PORT for all"
@@ -50,7 +51,7 @@ def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str
             what = f"{address} is in use by another program"
             return what, f"end that program (`ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"
         case errno.EACCES | errno.EPERM:
-            what = f"{address} needs the right to ports below 1024"
+            what = f"{address}: uid {os.geteuid()} may not listen on ports below 1024"
             return what, "give the process CAP_NET_BIND_SERVICE, or choose a higher port"
         case errno.EADDRNOTAVAIL:
             return (

@@ -24,6 +24,7 @@ from services.shared.config import Config, ConfigError, ConfigProblem, load
 from services.shared.config.stack import check_stack
 from services.shared.db.file import DatabaseInUseError, hold
 from services.shared.db.place import RefusedDatabaseError, key_of, place_of
+from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.net.handover import Handovers
 from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
@@ -126,14 +127,15 @@ def run(
         log_problems(error, command)
     except (RefusedDatabaseError, DatabaseInUseError) as error:
         log_problems(ConfigError([_problem(config, key_of(config.database), error.what, error.remedy)]), command)
+    except DatabaseUnavailableError as error:
+        log_problems(ConfigError([_problem(config, *_unusable_database(config, error))]), command)
     except OSError as error:
         log.error("cannot start", reason=_error_text(error))
     except Exception as error:
-        if (fault := _database_fault(error)) is None:
+        if (fault := _database_fault(config, error)) is None:
             log.exception("cannot start")
         else:
-            key = key_of(config.database)
-            log_problems(ConfigError([_problem(config, key, fault, "headscale db check examines it")]), command)
+            log_problems(ConfigError([_problem(config, *fault)]), command)
     else:
         return 0
     return 1
@@ -143,14 +145,32 @@ def _problem(config: Config, key: str, what: str, remedy: str) -> ConfigProblem:
     return ConfigProblem(config.places.get(key) or str(config.source or "configuration"), key, what, remedy)
 
 
-def _database_fault(error: BaseException | None) -> str | None:
-    """Return what the database answered where that is the cause of an error; its first line has no values of rows."""
+def _unusable_database(config: Config, error: DatabaseUnavailableError) -> tuple[str, str, str]:
+    """Return key, reason and remedy for a database that failed during the start."""
+    if config.database.type == "postgres" and error.__cause__ is not None:
+        return _refusal(config, error.__cause__)
+    what, _, remedy = str(error).rpartition(": ")
+    return key_of(config.database), what or remedy, remedy if what else "headscale db check examines it"
+
+
+def _database_fault(config: Config, error: BaseException | None) -> tuple[str, str, str] | None:
+    """Return key, reason and remedy where the database caused an error; its first line has no values of rows."""
     while error is not None:
         answer = getattr(error, "orig", None)  # of SQLAlchemy's DBAPIError
         if isinstance(answer, Exception):
-            return f"the database failed: {str(answer).splitlines()[0]}"
+            if config.database.type == "postgres":
+                return _refusal(config, error)
+            reason = f"the database failed: {str(answer).splitlines()[0]}"
+            return key_of(config.database), reason, "headscale db check examines it"
         error = error.__cause__
     return None
+
+
+def _refusal(config: Config, error: BaseException) -> tuple[str, str, str]:
+    """Return key, reason and remedy for an error of PostgreSQL."""
+    from services.shared.preflight.database import refusal_of  # late: it explains, and few starts need that
+
+    return refusal_of(config.database.postgres, error)
 
 
 def _inspect(config: Config, names: Iterable[str], together: bool) -> None:
@@ -176,7 +196,8 @@ def log_problems(error: ConfigError, command: str) -> None:
     """Log why a process does not start, a line for each reason; the commands in remedies begin with `command`."""
     for one in error.problems:
         remedy = respelled(one.remedy, command)
-        log.error("cannot start", where=one.where, key=one.key, reason=one.what, remedy=remedy)
+        key = {"key": one.key} if one.key else {}
+        log.error("cannot start", where=one.where, **key, reason=one.what, remedy=remedy)
 
 
 def _error_text(error: OSError) -> str:
@@ -321,17 +342,14 @@ async def _place(config: Config, builds: Mapping[str, Build], stack: AsyncExitSt
     """
     if not _KEEPERS & builds.keys():
         return config
-    from services.shared.db.database import DatabaseUnavailableError, create_engine, wait_until_reachable
+    from services.shared.db.database import create_engine, wait_until_reachable
 
     if config.database.type == "postgres":
         engine = create_engine(config.database)
         try:
             await wait_until_reachable(engine)
         except DatabaseUnavailableError as error:
-            from services.shared.preflight.database import refusal_of  # late: it explains, and few starts need that
-
-            found = refusal_of(config.database.postgres, error.__cause__)
-            raise ConfigError([_problem(config, *found)]) from None
+            raise ConfigError([_problem(config, *_unusable_database(config, error))]) from None
         finally:
             await engine.dispose()
     placed = await place_of(config)

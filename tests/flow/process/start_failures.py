@@ -19,20 +19,24 @@ from tests.flow.process.start_faults import (
     after,
     database,
     key,
+    listening,
     locked,
     locked_key,
     mismatched,
     mode,
     pair,
     postgres,
+    real_postgres,
     rooted,
     weak,
+    weak_authority,
 )
 
 ROWS: dict[str, Row] = {
     # The file of the configuration
     "no file": Row(config="{folder}/none.yaml"),
     "no file anywhere": Row(config=""),
+    "a folder without a file": Row(config="{folder}/empty", arrange=lambda place: (place.folder / "empty").mkdir()),
     "a file without rights": Row(arrange=rooted("hs.yaml", 0o600), job=NOBODY, root=True, of_root=("hs.yaml",)),
     "yaml: tab": Row(raw="server_url: https://a\n\tlisten_addr: :80\n"),
     "yaml: quote": Row(raw='server_url: "https://a\nlisten_addr: :80\n'),
@@ -107,9 +111,13 @@ ROWS: dict[str, Row] = {
     "a bad domain": Row({"dns.base_domain": "-x-", "derp.server.mesh_with": ["https://b.example"]}),
     "no nameservers": Row({"dns.override_local_dns": True}),
     "no relay": Row({**RELAY_OFF, "derp.urls": [], "derp.paths": []}),
+    "no relay but of a path as URL": Row({**RELAY_OFF, "derp.urls": ["/etc/headscale/derp.yaml"]}),
+    "no socket": Row({"unix_socket": ""}),
+    "a bus with another port": Row({"bus.url": "redis://127.0.0.1:port"}),
     "certificates: half a pair": Row(
         {
             "tls_cert_path": "a.pem",
+            "derp.server.tls_key_path": "a.key",
             "services.tls.ca_path": "ca.pem",
             "tls_letsencrypt_hostname": "hs.example.com",
             "tls_letsencrypt_challenge_type": "TLS-ALPN-01",
@@ -162,6 +170,9 @@ ROWS: dict[str, Row] = {
         }
     ),
     "old keys: sign-in without issuer": Row({"oidc.enabled": True}),
+    "messages for people": Row(
+        {"messages": {"contact": "first line\nsecond line", "oldest_clients": {"linux": "new", "amiga": "1.90"}}}
+    ),
     # The environment
     "environment: twice": Row(env={"HEADSCALE_SERVICES_TOKEN": "a", "HEADSCALE_SERVICES_TOKEN_FILE": "{folder}/b"}),
     "environment: secret file missing": Row(env={"HEADSCALE_SERVICES_TOKEN_FILE": "{folder}/none"}),
@@ -226,6 +237,7 @@ ROWS: dict[str, Row] = {
     ),
     "socket: a long path": Row({"unix_socket": "{folder}/" + "s" * 120}),
     "socket: a file": Row(arrange=lambda place: place.write("hs.sock", "x")),
+    "socket: another server": Row(arrange=listening),
     "secret: not to be reached": Row(
         {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "client_secret_path": "{folder}/other/secret"}},
         rooted("other", 0o700), job=NOBODY, root=True,
@@ -251,6 +263,10 @@ ROWS: dict[str, Row] = {
     ),
     "certificate: of another key": Row(arrange=mismatched),
     "certificate: a weak key": Row(arrange=weak),
+    "certificate: a weak authority": Row(arrange=weak_authority),
+    "certificate: not valid yet, and the port in use": Row(
+        arrange=after(pair("hs.example.com", age=-7), lambda place: place.occupy("metrics"))
+    ),
     "certificate: without rights": Row(
         arrange=after(pair("hs.example.com"), mode("tls/server.key", 0o600)), job=NOBODY, root=True
     ),
@@ -264,6 +280,18 @@ ROWS: dict[str, Row] = {
             },
             "bus.url": "redis://127.0.0.1:{closed}",
         },
+        words=("serve", "policy"),
+    ),
+    "certificate: authorities of the stack": Row(
+        {
+            "services.tls": {
+                "ca_path": "{folder}/ca.pem",
+                "cert_path": "{folder}/tls/server.pem",
+                "key_path": "{folder}/tls/server.key",
+            },
+            "bus.url": "redis://127.0.0.1:{closed}",
+        },
+        after(pair("policy"), lambda place: place.write("ca.pem", "hello")),
         words=("serve", "policy"),
     ),
     "acme: folder without rights": Row(
@@ -318,6 +346,11 @@ ROWS: dict[str, Row] = {
     "postgres: no such database": Row(arrange=postgres("3D000", 'database "tailnet" does not exist')),
     "postgres: no such user": Row(arrange=postgres("28000", 'role "hs" does not exist')),
     "postgres: other trouble": Row(arrange=postgres("XX000", "something went wrong")),
+    "postgres: host not admitted": Row(
+        arrange=postgres("28000", 'no pg_hba.conf entry for host "192.0.2.7", user "hs", database "tailnet"')
+    ),
+    "postgres: read-only": Row(arrange=real_postgres("ALTER ROLE smartscale SET default_transaction_read_only = on")),
+    "postgres: without rights": Row(arrange=real_postgres("CREATE ROLE hs LOGIN", user="hs")),
     "postgres: full": Row(
         arrange=postgres("53300", "sorry, too many clients already"), job={"patience": 0.0}
     ),
@@ -331,6 +364,10 @@ ROWS: dict[str, Row] = {
         {**RELAY_OFF, "derp.urls": [], "derp.paths": ["{folder}/d.yaml"]},
         lambda place: place.write("d.yaml", "regions: {}\n"),
     ),
+    "relays: no usable region": Row(
+        {**RELAY_OFF, "derp.urls": [], "derp.paths": ["{folder}/d.yaml"]},
+        lambda place: place.write("d.yaml", "regions:\n  900: {regionid: 900, nodes: [{name: a}]}\n  901: text\n"),
+    ),
     # Sign-in
     "provider: secret file missing": Row(
         {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "client_secret_path": "{folder}/none"}}
@@ -339,6 +376,26 @@ ROWS: dict[str, Row] = {
         {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "client_secret_path": "{folder}/empty"}},
         lambda place: place.write("empty", ""),
     ),
+    "provider: secret file in another encoding": Row(
+        {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "client_secret_path": "{folder}/secret"}},
+        lambda place: place.write("secret", b"\xff\xfea\0b\0"),
+    ),
+    "provider: key file empty": Row(
+        {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "private_key_path": "{folder}/empty"}},
+        lambda place: place.write("empty", ""),
+    ),
+    "provider: key file with text": Row(
+        {"oidc": {"issuer": OIDC["issuer"], "client_id": "app", "private_key_path": "{folder}/key.pem"}},
+        lambda place: place.write("key.pem", "hello"),
+    ),
+    "provider: authorities with text": Row(
+        {"oidc": {**OIDC, "ca_path": "{folder}/ca.pem"}}, lambda place: place.write("ca.pem", "hello")
+    ),
+    "provider: secrets not copied whole": Row({"oidc": {**OIDC, "client_secret": "s3cret ", "providers": {
+        "two": {**OIDC, "client_id": "b", "client_secret": '"s3cret"'},
+        "three": {**OIDC, "client_id": "c", "client_secret": "s\u00e9cret"},
+        "four": {**OIDC, "client_id": "d", "namespace_format": "{mail}"},
+    }}}),
     "provider: away": Row(
         {
             "server_url": "http://127.0.0.1:{web}",

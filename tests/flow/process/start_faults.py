@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sqlite3
 import struct
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
@@ -13,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -20,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from cryptography.x509.oid import NameOID
 
 from services.shared.db.file import hold
+from tests.fakes import postgres as server
 from tests.fakes.certificates import issue
 from tests.fakes.ports import free_port
 
@@ -52,6 +55,8 @@ class Place:
             },
         }
         self.env: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        """Names for folders outside of the row's own."""
 
     def set(self, changes: Mapping[str, Any]) -> None:
         """Change keys, written with dots; `{folder}` and ports are filled in. None removes a key."""
@@ -138,6 +143,13 @@ def after(first: Arrange, *then: Arrange) -> Arrange:
     return arrange
 
 
+def listening(place: Place) -> None:
+    """Listen at the unix socket, as another server."""
+    other = place.stack.enter_context(socket.socket(socket.AF_UNIX))
+    other.bind(str(place.folder / "hs.sock"))
+    other.listen(1)
+
+
 def weak(place: Place) -> None:
     pair("hs.example.com")(place)
     key = rsa.generate_private_key(65537, 1024)
@@ -147,6 +159,14 @@ def weak(place: Place) -> None:
     made = made.serial_number(1).not_valid_before(begin).not_valid_after(begin + timedelta(days=90))
     place.write("tls/server.pem", made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
     place.write("tls/server.key", key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def weak_authority(place: Place) -> None:
+    weak(place)
+    short = (place.folder / "tls/server.pem").read_bytes()
+    leaf = issue("hs.example.com", authority=True)
+    leaf.write(place.folder / "tls")
+    place.write("tls/server.pem", leaf.pem() + short)
 
 
 def key(content: str | bytes) -> Arrange:
@@ -197,6 +217,23 @@ def postgres(sqlstate: str, message: str) -> Arrange:
 
         threading.Thread(target=serve, daemon=True).start()
         place.stack.callback(listener.shutdown, socket.SHUT_RDWR)
+
+    return arrange
+
+
+def real_postgres(*statements: str, user: str = "smartscale") -> Arrange:
+    """A PostgreSQL of the test's own, after statements of its superuser."""
+
+    def arrange(place: Place) -> None:
+        if server.programs() is None:
+            pytest.skip(server.MISSING)
+        database = place.stack.enter_context(server.postgres()).postgres
+        for statement in statements:
+            command = ["psql", "-h", database.host, "-U", "smartscale", "-d", "smartscale", "-c", statement]
+            subprocess.run(command, check=True, capture_output=True)
+        place.names[database.host] = "postgres"
+        section = {"host": database.host, "user": user, "name": database.name}
+        place.set({"database": {"type": "postgres", "postgres": section}})
 
     return arrange
 

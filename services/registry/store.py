@@ -106,6 +106,10 @@ class Transaction(Log, Protocol):
         """Delete records beyond the last `keep` that are older than `young`, and all beyond the last `at_most`."""
         ...
 
+    async def trim_departures(self, before: datetime, at_most: int) -> None:
+        """Delete the departures before a time, and the oldest beyond a number."""
+        ...
+
     async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         """Return one gateway."""
         ...

@@ -11,6 +11,7 @@ from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import relay_pb2 as relay_types
 from smartscale.types.v1 import user_pb2 as user_types
 
+from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
@@ -250,6 +251,45 @@ def relay_from_proto(message: relay_types.Relay) -> Relay:
     )
 
 
+def _add_departure(change: pb.Change, departure: Departure | None) -> None:
+    if departure is None:
+        return
+    change.departure.CopyFrom(
+        pb.Departure(
+            node_id=departure.node_id,
+            machine_key=departure.machine_key.raw,
+            user_id=departure.user_id,
+            tags=departure.tags,
+            hostname=departure.hostname,
+            given_name=departure.given_name,
+            given_name_fixed=departure.given_name_fixed,
+            ipv4=departure.ipv4,
+            ipv6=departure.ipv6,
+            reason=pb.DepartureReason.ValueType(int(departure.reason)),
+            at=to_timestamp(departure.at),
+        )
+    )
+
+
+def _departure_of(change: pb.Change) -> Departure | None:
+    if not change.HasField("departure"):
+        return None
+    message = change.departure
+    return Departure(
+        node_id=NodeId(message.node_id),
+        machine_key=MachineKey(message.machine_key),
+        user_id=UserId(message.user_id),
+        tags=tuple(message.tags),
+        hostname=message.hostname,
+        given_name=message.given_name,
+        given_name_fixed=message.given_name_fixed,
+        ipv4=message.ipv4,
+        ipv6=message.ipv6,
+        reason=DepartureReason(message.reason),
+        at=from_timestamp(message.at),
+    )
+
+
 class ProtoFactCodec:
     """Codec of facts as `Change` messages, which the log stores and the bus carries."""
 
@@ -260,10 +300,12 @@ class ProtoFactCodec:
         """Return the payload of one change."""
         change = pb.Change(seq=seq, time=to_timestamp(time))
         match fact:
-            case NodePut(node):
+            case NodePut(node, freed):
                 change.node_put.CopyFrom(node_to_proto(node, self._tailnet))
-            case NodeRemoved(node_id):
+                _add_departure(change, freed)
+            case NodeRemoved(node_id, freed):
                 change.node_removed = node_id
+                _add_departure(change, freed)
             case UserPut(user):
                 change.user_put.CopyFrom(user_to_proto(user, self._tailnet))
             case UserRemoved(user_id):
@@ -285,9 +327,9 @@ class ProtoFactCodec:
         change = pb.Change.FromString(payload)
         kind = change.WhichOneof("fact")
         if kind == "node_put":
-            return NodePut(node_from_proto(change.node_put))
+            return NodePut(node_from_proto(change.node_put), _departure_of(change))
         if kind == "node_removed":
-            return NodeRemoved(NodeId(change.node_removed))
+            return NodeRemoved(NodeId(change.node_removed), _departure_of(change))
         if kind == "user_put":
             return UserPut(user_from_proto(change.user_put))
         if kind == "user_removed":

@@ -129,4 +129,5 @@ def settings_of(config: Config) -> RegistrySettings:
         node_expiry=config.node.expiry,
         takeback=config.node.routes.ha.takeback,
         ephemeral_timeout=config.node.ephemeral.inactivity_timeout,
+        address_quarantine=config.node.address_quarantine,
     )

@@ -14,6 +14,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, bindparam, text
 
+from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
@@ -129,6 +130,35 @@ async def test_what_is_written_is_loaded_again_field_for_field(store: Store) -> 
     state = await store.load()
     assert (list(state.nodes.values()), list(state.users.values())) == ([node], [user])
     assert (list(state.relays.values()), state.position) == ([RELAY], 3)
+
+
+async def test_departures_are_loaded_again_until_they_are_trimmed(store: Store) -> None:
+    first, second = [a_node(await new_id(store), tags=("tag:a",), hostname="h") for _ in range(2)]
+    gone = [
+        Departure.of(node, DepartureReason.DELETED, NOW + timedelta(seconds=number))
+        for number, node in enumerate((first, second))
+    ]
+    async with store.transaction() as rows:
+        await rows.write([NodePut(first), NodePut(second)], NOW)
+        await rows.write([NodeRemoved(first.id, gone[0]), NodeRemoved(second.id, gone[1])], NOW)
+    assert list((await store.load()).departures) == gone
+    assert [CODEC.decode(record.payload) for record in await store.records(2, 9)] == [
+        NodeRemoved(first.id, gone[0]),
+        NodeRemoved(second.id, gone[1]),
+    ]
+    again = Departure.of(replace(first, hostname="new"), DepartureReason.INACTIVE, NOW + timedelta(seconds=9))
+    moved = replace(first, ipv4="100.64.9.9")
+    freed = Departure.of(first, DepartureReason.READDRESSED, NOW + timedelta(seconds=10), moved)
+    async with store.transaction() as rows:
+        await rows.write([NodePut(first), NodeRemoved(first.id, again), NodePut(moved, freed)], NOW)
+    assert (freed.ipv4, freed.ipv6) == (first.ipv4, "")
+    assert list((await store.load()).departures) == [gone[1], again, freed]
+    async with store.transaction() as rows:
+        await rows.trim_departures(NOW - timedelta(days=1), 2)
+    assert list((await store.load()).departures) == [again, freed]
+    async with store.transaction() as rows:
+        await rows.trim_departures(NOW + timedelta(seconds=9, microseconds=1), 9)
+    assert list((await store.load()).departures) == [freed]
 
 
 async def test_the_log_says_the_same_as_the_rows(store: Store) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from services.registry.model.departure import Departure
 from services.registry.model.fact import Fact, NodeRemoved, RelayRemoved
 from services.registry.model.link import Link
 from services.registry.model.node import Node
@@ -36,6 +37,7 @@ class _Rows:
     sessions: dict[tuple[str, int], NodeId] = field(default_factory=dict)
     absences: dict[NodeId, datetime] = field(default_factory=dict)
     heard: dict[str, datetime] = field(default_factory=dict)
+    departures: list[Departure] = field(default_factory=list)
     links: dict[tuple[str, str], Link] = field(default_factory=dict)
     standings: dict[UserId, Standing] = field(default_factory=dict)
     history: list[HistoryEntry] = field(default_factory=list)
@@ -53,7 +55,8 @@ class _FakeLog:
 
     async def load(self) -> State:
         rows = self._rows
-        return State(rows.nodes.values(), rows.users.values(), rows.relays.values(), position=rows.seq)
+        tables = rows.nodes.values(), rows.users.values(), rows.relays.values(), rows.departures
+        return State(*tables, position=rows.seq)
 
     async def records(self, after: int, limit: int) -> list[Record]:
         return [record for _, record in self._rows.log if record.seq > after][:limit]
@@ -84,6 +87,7 @@ class _FakeTransaction(_FakeLog):
             state = await self.load()
             state.apply(fact)
             rows.nodes, rows.users, rows.relays = dict(state.nodes), dict(state.users), dict(state.relays)
+            rows.departures = list(state.departures)
             if isinstance(fact, NodeRemoved):
                 rows.absences.pop(fact.id, None)
                 rows.sessions = {key: node_id for key, node_id in rows.sessions.items() if node_id != fact.id}
@@ -104,6 +108,11 @@ class _FakeTransaction(_FakeLog):
             if record.seq > rows.seq - at_most and (record.seq > rows.seq - keep or time >= young)
         ]
         return before - len(rows.log)
+
+    async def trim_departures(self, before: datetime, at_most: int) -> None:
+        departures = (await self.load()).departures
+        departures.trim(before, at_most)
+        self._rows.departures = list(departures)
 
     async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         return self._rows.gateways.get(gateway_id)

@@ -156,7 +156,8 @@ class NodePlanner:
         if node.ipv4 or node.ipv6:
             return changed if changed is not node else None
         try:
-            changed = replace(changed, ipv4=self._allocator.ipv4(self._state), ipv6=self._allocator.ipv6(self._state))
+            ipv4 = self._allocator.ipv4(self._state, self._now)
+            changed = replace(changed, ipv4=ipv4, ipv6=self._allocator.ipv6(self._state, self._now))
         except ExhaustedError as error:
             self._problems.add("node", node.id, "has no address", f"left without: {error}")
             return changed if changed is not node else None

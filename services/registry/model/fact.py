@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.registry.model.departure import Departure
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
@@ -15,6 +16,10 @@ class NodePut:
     """A node was added or changed; its new record."""
 
     node: Node
+    freed: Departure | None = None
+    """The addresses that the change frees."""
+    undone: Departure | None = None
+    """A departure that this undoes; only in facts that undo others, which are never logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,8 @@ class NodeRemoved:
     """A node was deleted."""
 
     id: NodeId
+    freed: Departure | None = None
+    """The addresses that it had."""
 
 
 @dataclass(frozen=True, slots=True)

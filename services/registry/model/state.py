@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, assert_never
 
+from services.registry.model.departure import Departure, Departures
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
@@ -24,7 +25,13 @@ class State:
     """Users, nodes and relays. One owner folds facts into it; everyone else only reads."""
 
     def __init__(
-        self, nodes: Iterable[Node] = (), users: Iterable[User] = (), relays: Iterable[Relay] = (), *, position: int = 0
+        self,
+        nodes: Iterable[Node] = (),
+        users: Iterable[User] = (),
+        relays: Iterable[Relay] = (),
+        departures: Iterable[Departure] = (),
+        *,
+        position: int = 0,
     ) -> None:
         self.position = position
         self.newest = NodeId(0)
@@ -35,6 +42,8 @@ class State:
         """For `free_label`."""
         self.routers = RouterIndex()
         """Candidates and primaries of routes."""
+        self.departures = Departures(departures)
+        """Freed addresses, and the devices that had them."""
         self._nodes: dict[NodeId, Node] = {}
         self._order: list[NodeId] = []
         """The ids of all nodes, ascending."""
@@ -109,15 +118,18 @@ class State:
     def apply(self, fact: Fact) -> Fact | None:
         """Apply a fact; return the fact that undoes it, or None if nothing changed."""
         match fact:
-            case NodePut(node):
-                return self._put_node(node)
-            case NodeRemoved(node_id):
+            case NodePut(node, freed, undone):
+                self.departures.remove(undone)
+                self.departures.add(freed)
+                return self._put_node(node, freed)
+            case NodeRemoved(node_id, freed):
                 gone = self._drop(node_id)
                 if gone is None:
                     return None
                 del self._order[bisect_left(self._order, node_id)]
                 self.routers.follow(gone, None)
-                return NodePut(gone)
+                self.departures.add(freed)
+                return NodePut(gone, undone=freed)
             case UserPut(user):
                 old_user = self._users.get(user.id)
                 self._users[user.id] = user
@@ -135,7 +147,7 @@ class State:
             case _:
                 assert_never(fact)
 
-    def _put_node(self, node: Node) -> Fact:
+    def _put_node(self, node: Node, freed: Departure | None) -> Fact:
         hints = self.name_hints
         old = self._drop(node.id)
         if old is None:
@@ -144,7 +156,7 @@ class State:
         self.routers.follow(old, node)
         if old is not None and old.given_name == node.given_name:
             self.name_hints = hints  # no name was freed
-        return NodeRemoved(node.id) if old is None else NodePut(old)
+        return NodeRemoved(node.id) if old is None else NodePut(old, undone=freed)
 
     def _add(self, node: Node) -> None:
         self._nodes[node.id] = node

@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.registry.model.state import State
 from services.registry.sql import tables
-from services.registry.sql.rows import node_of, relay_of, user_of
+from services.registry.sql.rows import departure_of, node_of, relay_of, user_of
 from services.registry.sql.statements import POSITION
 from services.registry.store import Absence, GatewayRecord, Record, StoreUnavailableError
 from services.shared.db.engine import AsyncConnection
@@ -46,14 +46,18 @@ class SqlLog:
     async def load(self) -> State:
         """Load the whole state, at one position if the transaction is isolated."""
         position = await self.position()
-        nodes, users, relays = tables.nodes, tables.users, tables.relays
+        nodes, users, relays, departures = tables.nodes, tables.users, tables.relays, tables.departures
         node_rows = await self._connection.execute(select(nodes).where(nodes.c.tailnet_id == self._tailnet))
         user_rows = await self._connection.execute(select(users).where(users.c.tailnet_id == self._tailnet))
         relay_rows = await self._connection.execute(select(relays).where(relays.c.tailnet_id == self._tailnet))
+        departed = await self._connection.execute(
+            select(departures).where(departures.c.tailnet_id == self._tailnet).order_by(departures.c.departed_at)
+        )
         return State(
             map(node_of, node_rows.mappings()),
             map(user_of, user_rows.mappings()),
             map(relay_of, relay_rows.mappings()),
+            map(departure_of, departed.mappings()),
             position=position,
         )
 

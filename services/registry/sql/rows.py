@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import RowMapping
 
+from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
@@ -198,6 +199,41 @@ def relay_of(row: RowMapping) -> Relay:
         ipv6=row["ipv6"],
         derp_port=row["derp_port"],
         stun_port=row["stun_port"],
+    )
+
+
+def departure_columns(departure: Departure, tailnet: TailnetId) -> Columns:
+    """Return the columns of a departure."""
+    return {
+        "tailnet_id": tailnet,
+        "ipv4": departure.ipv4,
+        "ipv6": departure.ipv6,
+        "node_id": departure.node_id,
+        "machine_key": departure.machine_key.raw,
+        "user_id": departure.user_id,
+        "tags": _list(departure.tags),
+        "hostname": departure.hostname,
+        "given_name": departure.given_name,
+        "given_name_fixed": departure.given_name_fixed,
+        "reason": int(departure.reason),
+        "departed_at": departure.at,
+    }
+
+
+def departure_of(row: RowMapping) -> Departure:
+    """Return a departure from its columns."""
+    return Departure(
+        node_id=NodeId(row["node_id"]),
+        machine_key=MachineKey(row["machine_key"]),
+        user_id=UserId(row["user_id"]),
+        tags=_tuple(row["tags"]),
+        hostname=row["hostname"],
+        given_name=row["given_name"],
+        given_name_fixed=row["given_name_fixed"],
+        ipv4=row["ipv4"],
+        ipv6=row["ipv6"],
+        reason=DepartureReason(row["reason"]),
+        at=row["departed_at"],
     )
 
 

@@ -196,3 +196,20 @@ changes = Table(
     Column("time", UtcDateTime, nullable=False),
     Column("payload", LargeBinary, nullable=False),
 )
+
+departures = Table(
+    "registry_departures",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("ipv4", Text, primary_key=True),
+    Column("ipv6", Text, primary_key=True),
+    Column("node_id", BigInteger, nullable=False),
+    Column("machine_key", LargeBinary, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("tags", Text, nullable=False),  # JSON list
+    Column("hostname", Text, nullable=False),
+    Column("given_name", Text, nullable=False),
+    Column("given_name_fixed", Boolean, nullable=False),
+    Column("reason", Integer, nullable=False),
+    Column("departed_at", UtcDateTime, nullable=False),
+)

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
 from services.registry.sql import tables
 from services.registry.sql.people import SqlPeople
-from services.registry.sql.rows import node_columns, relay_columns, user_columns
+from services.registry.sql.rows import departure_columns, node_columns, relay_columns, user_columns
 from services.registry.sql.statements import ADVANCE, RECORD
 from services.registry.store import FactCodec, GatewayRecord, Record
 from services.shared.db.engine import AsyncConnection
@@ -57,6 +57,7 @@ class SqlTransaction(SqlPeople):
         """Write the rows in the order of the facts, then the log."""
         for kind, run in groupby(facts, type):
             await self._write_run(kind, list(run))
+        await self._write_departures(facts)
         first = self._position + 1
         records = [Record(seq, self._codec.encode(seq, now, fact)) for seq, fact in enumerate(facts, first)]
         rows = [
@@ -77,6 +78,15 @@ class SqlTransaction(SqlPeople):
             delete(tables.changes).where(changes.tailnet_id == self._tailnet, too_many | too_old)
         )
         return done.rowcount
+
+    async def trim_departures(self, before: datetime, at_most: int) -> None:
+        """Delete old departures."""
+        departures = tables.departures
+        mine = departures.c.tailnet_id == self._tailnet
+        newest = select(departures.c.departed_at).where(mine).order_by(departures.c.departed_at.desc())
+        oldest_kept: datetime | None = await self._connection.scalar(newest.offset(at_most).limit(1))
+        limit = before if oldest_kept is None else max(before, oldest_kept)
+        await self._connection.execute(delete(departures).where(mine, departures.c.departed_at <= limit))
 
     async def gateway(self, gateway_id: str) -> GatewayRecord | None:
         """Return one gateway."""
@@ -167,6 +177,16 @@ class SqlTransaction(SqlPeople):
     async def hear_relay(self, name: str, now: datetime) -> None:
         """Store the time of a relay's announcement."""
         await self._upsert(tables.relays_heard, ["tailnet_id", "name"], [{"name": name, "heard_at": now}])
+
+    async def _write_departures(self, facts: Sequence[Fact]) -> None:
+        """Store the newest departure of each pair of addresses."""
+        freed = {
+            (fact.freed.ipv4, fact.freed.ipv6): fact.freed
+            for fact in facts
+            if isinstance(fact, NodePut | NodeRemoved) and fact.freed is not None
+        }
+        rows = [departure_columns(departure, self._tailnet) for departure in freed.values()]
+        await self._upsert(tables.departures, ["tailnet_id", "ipv4", "ipv6"], rows)
 
     async def _write_run(self, kind: type[Fact], run: Sequence[Fact]) -> None:
         if kind is NodePut:

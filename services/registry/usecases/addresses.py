@@ -36,7 +36,7 @@ class Addresses:
         self._policies = policies
 
     async def set(self, node_id: NodeId, chosen: ChosenAddresses) -> Node:
-        """Replace the addresses of a node. The former ones are free for others from then on.
+        """Replace the addresses of a node. The former ones are free for others after their quarantine.
 
         Raises:
             NotFoundError: there is no such node.
@@ -60,7 +60,7 @@ class Addresses:
             _check_holder(draft.state, node_id, chosen)
             if changed.ipv4 != node.ipv4:
                 self._check_pools(draft.state, node, changed.ipv4)
-            draft.put_node(changed)
+            draft.readdress_node(changed)
             draft.after_commit.append(lambda: log.info("node addresses set", node_id=node_id))
             return changed
 

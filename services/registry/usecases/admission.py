@@ -125,7 +125,6 @@ class NodeAdmission:
             given_name=self._allocator.name(state, hostinfo.hostname, node_id),
             user_id=NO_USER if request.tags else request.user_id,
             hostname=hostinfo.hostname,
-            ipv6=self._allocator.ipv6(state),
             tags=request.tags,
             hostinfo=hostinfo.json,
             home_derp=hostinfo.home_derp,
@@ -137,8 +136,23 @@ class NodeAdmission:
             advertised_routes=hostinfo.routable_ips,
             requested_tags=hostinfo.request_tags,
         )
+        return self._with_addresses(draft, node)
+
+    def _with_addresses(self, draft: Draft, node: Node) -> Node:
+        """Return a new node with addresses: those that its device had before, where they are free, else new ones."""
+        state, now, allocator = draft.state, draft.now, self._allocator
         pools, kept = self._policies.pools(state, node), self._policies.kept_pools()
-        return replace(node, ipv4=self._allocator.ipv4(state, pools, kept))
+        ipv4 = ipv6 = ""
+        former = allocator.former(state, node)
+        if former is not None:
+            ipv4, ipv6 = allocator.former_ipv4(state, former, pools, kept), allocator.former_ipv6(state, former)
+            if former.given_name_fixed and state.name_holder(former.given_name) is None:
+                node = replace(node, given_name=former.given_name, given_name_fixed=True)
+        return replace(
+            node,
+            ipv4=ipv4 or allocator.ipv4(state, now, pools, kept),
+            ipv6=ipv6 or allocator.ipv6(state, now),
+        )
 
     def _readmit(self, draft: Draft, known: Node, request: AdmitRequest) -> Node:
         hostinfo = keep_net_info(request.hostinfo, known.hostinfo)

@@ -6,8 +6,10 @@ import secrets
 import string
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from services.registry.model.address import Pool, Random, at_random, sequential
+from services.registry.model.departure import Departure
 from services.registry.model.errors import ExhaustedError
 from services.registry.model.name import base_label, free_label
 from services.registry.model.node import Node
@@ -32,7 +34,7 @@ class Allocator:
         self._given: dict[str, str] = {}
         """The address given last of each pool of the policy: only where a search begins, so it may be forgotten."""
 
-    def ipv4(self, state: State, pools: Sequence[str] = (), kept: Sequence[str] = ()) -> str:
+    def ipv4(self, state: State, now: datetime, pools: Sequence[str] = (), kept: Sequence[str] = ()) -> str:
         """Return a free IPv4 address; empty if the tailnet has no IPv4 prefix.
 
         With `pools` it is from the first of these prefixes that has one. `kept` are prefixes that the policy reserves
@@ -45,30 +47,33 @@ class Allocator:
         if whole is None:
             return ""
         if pools:
-            return self._of_policy(state, pools)
+            return self._of_policy(state, now, pools)
         if not kept:
-            return self._address(state, whole, state.last_v4)
+            return self._address(state, now, whole, state.last_v4)
         outside = whole.without(kept)
         try:
-            return self._address(state, outside, _last_outside(state, outside))
+            return self._address(state, now, outside, _last_outside(state, outside))
         except ExhaustedError:
-            return self._address(state, whole, state.last_v4)
+            return self._address(state, now, whole, state.last_v4)
 
-    def _of_policy(self, state: State, pools: Sequence[str]) -> str:
-        for prefix in pools:
+    def _of_policy(self, state: State, now: datetime, pools: Sequence[str]) -> str:
+        found = [Pool.of(prefix) for prefix in pools]
+        for pool in found:
             with suppress(ExhaustedError):
-                given = self._address(state, Pool.of(prefix), self._given.get(prefix, ""))
-                self._given[prefix] = given
+                given = self._address(state, now, pool, self._given.get(pool.prefix, ""))
+                self._given[pool.prefix] = given
                 return given
-        raise ExhaustedError(f"no address is left in the policy's ipPool {', '.join(pools)}")
+        resting = [one for pool in found for one in self._resting(state, now, pool)]
+        text = f"no address is left in the policy's ipPool {', '.join(pools)}"
+        raise ExhaustedError(text + self._next_free(resting, now))
 
-    def ipv6(self, state: State) -> str:
+    def ipv6(self, state: State, now: datetime) -> str:
         """Return a free IPv6 address; empty if the tailnet has no IPv6 prefix.
 
         Raises:
             ExhaustedError: all are assigned.
         """
-        return self._address(state, self._settings.v6, state.last_v6)
+        return self._address(state, now, self._settings.v6, state.last_v6)
 
     def name(self, state: State, hostname: str, node_id: NodeId) -> str:
         """Return a free given name for a hostname."""
@@ -80,20 +85,70 @@ class Allocator:
             return node.given_name
         return self.name(state, hostname, node.id)
 
-    def _address(self, state: State, pool: Pool | None, last: str) -> str:
+    def former(self, state: State, request: Node) -> Departure | None:
+        """Return the departure of the device that joins as this new node, if it had a node of the same owner."""
+        return state.departures.of_device(request.machine_key, request.hostname, request.user_id, request.tags)
+
+    def former_ipv4(self, state: State, former: Departure, pools: Sequence[str], kept: Sequence[str]) -> str:
+        """Return the IPv4 address that a device had, if it is free and still one for it; else empty."""
+        text = former.ipv4
+        if not _is_free(state, self._settings.v4, text):
+            return ""
+        allowed = any(Pool.of(prefix).gives(text) for prefix in pools)
+        return text if allowed or (not pools and not any(Pool.of(prefix).gives(text) for prefix in kept)) else ""
+
+    def former_ipv6(self, state: State, former: Departure) -> str:
+        """Return the IPv6 address that a device had, if it is free; else empty."""
+        return former.ipv6 if _is_free(state, self._settings.v6, former.ipv6) else ""
+
+    def _address(self, state: State, now: datetime, pool: Pool | None, last: str) -> str:
         if pool is None:
             return ""
-        held = _assigned(pool, state)
-        if self._settings.random_addresses:
-            return at_random(pool, state.is_assigned, held, self._random)
-        return sequential(pool, state.is_assigned, held, last)
+        moment = now - self._settings.address_quarantine
+
+        def is_taken(address: str) -> bool:
+            return state.is_assigned(address) or state.departures.freed_after(address, moment)
+
+        held = self._held(state, now, pool)
+        try:
+            if self._settings.random_addresses:
+                return at_random(pool, is_taken, held, self._random)
+            return sequential(pool, is_taken, held, last)
+        except ExhaustedError as error:
+            resting = self._resting(state, now, pool)
+            raise ExhaustedError(str(error) + self._next_free(resting, now)) from None
+
+    def _held(self, state: State, now: datetime, pool: Pool) -> int:
+        """Return an upper bound of a pool's addresses that cannot be given out; exact if the pool may be full."""
+        bound = len(state.nodes) + len(state.departures)
+        if bound < pool.size:
+            return bound
+        assigned = sum(1 for address in state.assigned() if pool.gives(address))
+        return assigned + len({_of(one, pool) for one in self._resting(state, now, pool)})
+
+    def _resting(self, state: State, now: datetime, pool: Pool) -> list[Departure]:
+        """Return the departures whose quarantine holds back an address of a pool, newest first."""
+        found = state.departures.after(now - self._settings.address_quarantine)
+        return [one for one in found if _rests(state, _of(one, pool), pool)]
+
+    def _next_free(self, resting: Sequence[Departure], now: datetime) -> str:
+        if not resting:
+            return ""
+        seconds = int((resting[-1].at + self._settings.address_quarantine - now).total_seconds()) + 1
+        return f"; one that was freed lately can be given out in {seconds} s (node.address_quarantine)"
 
 
-def _assigned(pool: Pool, state: State) -> int:
-    """Return an upper bound of a pool's assigned addresses; exact if the pool may be full."""
-    if len(state.nodes) < pool.size:
-        return len(state.nodes)
-    return sum(1 for address in state.assigned() if pool.gives(address))
+def _of(departure: Departure, pool: Pool) -> str:
+    """Return the freed address of the pool's family; may be empty."""
+    return departure.ipv6 if pool.is_v6 else departure.ipv4
+
+
+def _rests(state: State, address: str, pool: Pool) -> bool:
+    return bool(address) and not state.is_assigned(address) and pool.gives(address)
+
+
+def _is_free(state: State, pool: Pool | None, address: str) -> bool:
+    return bool(address) and pool is not None and pool.gives(address) and not state.is_assigned(address)
 
 
 def _last_outside(state: State, pool: Pool) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.errors import NotFoundError
 from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, UserPut
 from services.registry.model.node import Node
@@ -53,9 +54,15 @@ class Draft:
         self.record(NodePut(node))
         return True
 
-    def remove_node(self, node_id: NodeId) -> None:
-        """Remove a node."""
-        self.record(NodeRemoved(node_id))
+    def readdress_node(self, node: Node) -> None:
+        """Update a node that has other addresses; the former ones are free after their quarantine."""
+        freed = Departure.of(self.node(node.id), DepartureReason.READDRESSED, self.now, node)
+        self.record(NodePut(node, freed if freed.addresses else None))
+
+    def remove_node(self, node_id: NodeId, reason: DepartureReason) -> None:
+        """Remove a node. Its addresses are free after their quarantine, and for its device if it joins again."""
+        node = self.state.nodes.get(node_id)
+        self.record(NodeRemoved(node_id, None if node is None else Departure.of(node, reason, self.now)))
 
     def put_user(self, user: User) -> bool:
         """Insert or update a user. Returns False if it is unchanged."""

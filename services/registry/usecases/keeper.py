@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from services.registry.model.departure import DepartureReason
 from services.registry.model.fact import RelayRemoved
 from services.registry.model.node import Node
 from services.registry.model.route import nodes_with_alternative
@@ -144,7 +145,7 @@ class Keeper:
                 return True
             if idle:
                 log.info("idle ephemeral node deleted", node_id=node.id)
-                draft.remove_node(node.id)
+                draft.remove_node(node.id, DepartureReason.INACTIVE)
             elif expired:
                 log.info("node key expired", node_id=node.id)
                 draft.put_node(replace(node, expired=True))
@@ -152,6 +153,9 @@ class Keeper:
 
     async def _trim(self, draft: Draft) -> None:
         settings = self._settings
+        before = draft.now - max(settings.departure_age, settings.address_quarantine)
+        draft.state.departures.trim(before, settings.departures_at_most)
+        await draft.transaction.trim_departures(before, settings.departures_at_most)
         gone = await draft.transaction.trim(settings.log_keep, draft.now - settings.log_age, settings.log_at_most)
         if gone:
             log.debug("change log trimmed", records=gone)

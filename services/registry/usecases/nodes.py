@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
+from services.registry.model.departure import DepartureReason
 from services.registry.model.errors import (
     AlreadyExistsError,
     ForbiddenError,
@@ -72,7 +73,7 @@ class Nodes:
             if expiry is not None and expiry > draft.now:
                 _shorten(draft, node, expiry)
             elif node.ephemeral:
-                draft.remove_node(node.id)
+                draft.remove_node(node.id, DepartureReason.LOGGED_OUT)
             elif not node.is_expired(draft.now):
                 draft.put_node(replace(node, expiry=draft.now, expired=True))
 
@@ -165,7 +166,7 @@ class Nodes:
 
         async def write(draft: Draft) -> None:
             draft.node(node_id)
-            draft.remove_node(node_id)
+            draft.remove_node(node_id, DepartureReason.DELETED)
 
         await self._ledger.commit(write)
         log.info("node deleted", node_id=node_id)
@@ -237,10 +238,10 @@ class Nodes:
                 return assigned, after
             filled = node
             pools = () if filled.ipv4 else self._policies.pools(draft.state, node)
-            if not filled.ipv4 and (ipv4 := self._allocator.ipv4(draft.state, pools, kept)):
+            if not filled.ipv4 and (ipv4 := self._allocator.ipv4(draft.state, draft.now, pools, kept)):
                 filled = replace(filled, ipv4=ipv4)
                 assigned.append(f"assigned IPv4 {ipv4} to Node({node.id}) {node.given_name!r}")
-            if not filled.ipv6 and (ipv6 := self._allocator.ipv6(draft.state)):
+            if not filled.ipv6 and (ipv6 := self._allocator.ipv6(draft.state, draft.now)):
                 filled = replace(filled, ipv6=ipv6)
                 assigned.append(f"assigned IPv6 {ipv6} to Node({node.id}) {node.given_name!r}")
             draft.put_node(filled)

@@ -29,6 +29,12 @@ class RegistrySettings:
     """Time without a beat after which a gateway's sessions are removed."""
     relay_lapse: timedelta = timedelta(hours=1)
     """Time without an announcement after which a relay is removed from the DERP map."""
+    address_quarantine: timedelta = timedelta(minutes=10)
+    """Time for which an address that became free is not given to another node."""
+    departure_age: timedelta = timedelta(days=30)
+    """Time for which a device that joins again gets back the addresses that it had, if they are still free."""
+    departures_at_most: int = 10_000
+    """Number of departures kept; the oldest are dropped first, and their addresses are free."""
     log_keep: int = 10_000
     """Number of records kept whatever their age."""
     log_age: timedelta = timedelta(hours=1)

@@ -183,6 +183,9 @@ class NodeConfig:
 
     expiry: timedelta = timedelta(0)
     """Validity of a node key; zero means no expiry."""
+    address_quarantine: Annotated[timedelta, Min(timedelta(0)), Max(timedelta(days=30))] = timedelta(minutes=10)
+    """How long an address that a node gave up is given to no other node, so that what still knows the former one does
+    not reach the new one. A device that joins again gets its address back at once."""
     ephemeral: EphemeralConfig = EphemeralConfig()
     routes: RoutesConfig = RoutesConfig()
 

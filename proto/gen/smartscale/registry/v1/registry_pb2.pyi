@@ -24,6 +24,38 @@ else:
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class _DepartureReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DepartureReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DepartureReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DEPARTURE_REASON_UNSPECIFIED: _DepartureReason.ValueType  # 0
+    """Not known."""
+    DEPARTURE_REASON_DELETED: _DepartureReason.ValueType  # 1
+    """An administrator deleted the node."""
+    DEPARTURE_REASON_INACTIVE: _DepartureReason.ValueType  # 2
+    """The node was ephemeral and away for too long."""
+    DEPARTURE_REASON_LOGGED_OUT: _DepartureReason.ValueType  # 3
+    """The node was ephemeral and its client logged out."""
+    DEPARTURE_REASON_READDRESSED: _DepartureReason.ValueType  # 4
+    """The node is still there and has other addresses."""
+
+class DepartureReason(_DepartureReason, metaclass=_DepartureReasonEnumTypeWrapper):
+    """Why addresses became free."""
+
+DEPARTURE_REASON_UNSPECIFIED: DepartureReason.ValueType  # 0
+"""Not known."""
+DEPARTURE_REASON_DELETED: DepartureReason.ValueType  # 1
+"""An administrator deleted the node."""
+DEPARTURE_REASON_INACTIVE: DepartureReason.ValueType  # 2
+"""The node was ephemeral and away for too long."""
+DEPARTURE_REASON_LOGGED_OUT: DepartureReason.ValueType  # 3
+"""The node was ephemeral and its client logged out."""
+DEPARTURE_REASON_READDRESSED: DepartureReason.ValueType  # 4
+"""The node is still there and has other addresses."""
+Global___DepartureReason: _TypeAlias = DepartureReason  # noqa: Y015
+
 class _Standing:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -62,6 +94,7 @@ class Change(_message.Message):
     USER_REMOVED_FIELD_NUMBER: _builtins.int
     RELAY_PUT_FIELD_NUMBER: _builtins.int
     RELAY_REMOVED_FIELD_NUMBER: _builtins.int
+    DEPARTURE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Position in the log."""
     node_removed: _builtins.int
@@ -86,6 +119,10 @@ class Change(_message.Message):
     def relay_put(self) -> _relay_pb2.Relay:
         """A relay is now so: new or changed."""
 
+    @_builtins.property
+    def departure(self) -> Global___Departure:
+        """Beside node_put and node_removed: the addresses that the change freed. Absent: none."""
+
     def __init__(
         self,
         *,
@@ -97,16 +134,83 @@ class Change(_message.Message):
         user_removed: _builtins.int = ...,
         relay_put: _relay_pb2.Relay | None = ...,
         relay_removed: _builtins.str = ...,
+        departure: Global___Departure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "seq", b"seq", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "seq", b"seq", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["node_put", "node_removed", "user_put", "user_removed", "relay_put", "relay_removed"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
 Global___Change: _TypeAlias = Change  # noqa: Y015
+
+@_typing.final
+class Departure(_message.Message):
+    """Addresses that became free, and the device that had them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    MACHINE_KEY_FIELD_NUMBER: _builtins.int
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TAGS_FIELD_NUMBER: _builtins.int
+    HOSTNAME_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIELD_NUMBER: _builtins.int
+    GIVEN_NAME_FIXED_FIELD_NUMBER: _builtins.int
+    IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    node_id: _builtins.int
+    """The node that had them."""
+    machine_key: _builtins.bytes
+    """32 bytes."""
+    user_id: _builtins.int
+    """Its owner; zero for a tagged node."""
+    hostname: _builtins.str
+    """What the client called itself."""
+    given_name: _builtins.str
+    """The DNS label that it had."""
+    given_name_fixed: _builtins.bool
+    """Whether an administrator chose given_name."""
+    ipv4: _builtins.str
+    """Address text. Empty: it had none, or has it still."""
+    ipv6: _builtins.str
+    """Address text. Empty: it had none, or has it still."""
+    reason: Global___DepartureReason.ValueType
+    """Why they became free."""
+    @_builtins.property
+    def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sorted "tag:x" strings."""
+
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        node_id: _builtins.int = ...,
+        machine_key: _builtins.bytes = ...,
+        user_id: _builtins.int = ...,
+        tags: _abc.Iterable[_builtins.str] | None = ...,
+        hostname: _builtins.str = ...,
+        given_name: _builtins.str = ...,
+        given_name_fixed: _builtins.bool = ...,
+        ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
+        reason: Global___DepartureReason.ValueType = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "hostname", b"hostname", "ipv4", b"ipv4", "ipv6", b"ipv6", "machine_key", b"machine_key", "node_id", b"node_id", "reason", b"reason", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Departure: _TypeAlias = Departure  # noqa: Y015
 
 @_typing.final
 class CreateUserRequest(_message.Message):

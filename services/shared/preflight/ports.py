@@ -6,6 +6,8 @@ import errno
 import os
 import socket
 
+from services.shared.preflight.occupant import occupant
+
 _LOCAL = "write an IP address of this machine, or :PORT for all"
 _ALL_HOSTS = ("", "0.0.0.0", "[::]")  # noqa: S104  compared, not bound
 
@@ -44,12 +46,9 @@ def overlaps(one: str, other: str) -> bool:
 
 def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str, str]:
     """Return why an address cannot be bound, and the remedy."""
-    port = address.rpartition(":")[2]
-    flag = "t" if kind == socket.SOCK_STREAM else "u"
     match error.errno:
         case errno.EADDRINUSE:
-            what = f"{address} is in use by another program"
-            return what, f"end that program (`ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"
+            return _taken(address, kind)
         case errno.EACCES | errno.EPERM:
             what = f"{address}: uid {os.geteuid()} may not listen on ports below 1024"
             return what, "give the process CAP_NET_BIND_SERVICE, or choose a higher port"
@@ -59,3 +58,15 @@ def describe(address: str, kind: socket.SocketKind, error: OSError) -> tuple[str
                 _LOCAL,
             )
     return f"{address} cannot be listened on: {(error.strerror or str(error)).lower()}", "choose another address"
+
+
+def _taken(address: str, kind: socket.SocketKind) -> tuple[str, str]:
+    """Return by which program an address is in use, and how to end that."""
+    port = address.rpartition(":")[2]
+    found = occupant(int(port), kind)
+    if found is not None:
+        what = f"{address} is in use by {found.name} (process {found.process})"
+        return what, f"end it (kill {found.process}), or choose another port"
+    flag = "t" if kind == socket.SOCK_STREAM else "u"
+    what = f"{address} is in use by another program"
+    return what, f"end that program (as root, `ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"

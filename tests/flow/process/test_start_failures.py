@@ -94,6 +94,8 @@ def shown(output: str, place: Place) -> str:
         text = re.sub(rf"\b{port}\b", f"{{{name}}}", text)
     for found, replacement in place.names.items():
         text = text.replace(found, f"{{{replacement}}}")
+    name = Path("/proc/self/comm").read_text().strip()
+    text = text.replace(f"by {name} (process {os.getpid()})", "by {name} (process {pid})")
     text = re.sub(rf"\b{os.getpid()}\b", "{pid}", text)
     text = text.replace(str(Path(sys.executable).with_name("headscale")), "{headscale}")
     text = re.sub(r"(?m)^\d{4}-\S+Z (INFO|WARN|ERROR) ", r"\1 ", text)
@@ -177,6 +179,8 @@ ELSEWHERE = {
     "to take it over; the old one stays as it is; to go back, start Headscale again": "as above",
     "{} cannot be listened on: {}": "no error of bind but those that have texts of their own could be provoked",
     "choose another address": "as above",
+    "{} is in use by another program": "tests/unit/preflight/test_occupant.py: the process is another user's",
+    "end that program (as root, `ss -ln{}p 'sport = :{}'` shows it), or choose another port": "as above",
     "{} is for {}, and clients dial {}": "a warning",
     "it is left out": "a warning",
     "no name": "a warning",

@@ -301,10 +301,10 @@ def test_each_address_that_is_in_use_is_named_with_its_key(folder: Path) -> None
     wanted = at | {f"derp.server.{key}": address for key, address in relay.items()}
     wanted |= {f"services.{name}.listen_addr": services[name]["listen_addr"] for name in names}
     expected_problems = []
+    name = Path("/proc/self/comm").read_text().strip()
     for key, address in wanted.items():
-        flag, port = "u" if "stun" in key else "t", address.rpartition(":")[2]
-        remedy = f"end that program (`ss -ln{flag}p 'sport = :{port}'` shows it), or choose another port"
-        expected_problems.append(f"{key}: {address} is in use by another program — {remedy}")
+        remedy = f"end it (kill {os.getpid()}), or choose another port"
+        expected_problems.append(f"{key}: {address} is in use by {name} (process {os.getpid()}) — {remedy}")
     assert sorted(problems) == sorted(expected_problems)
 
 
@@ -379,9 +379,10 @@ def literals(module: Path) -> Iterator[str]:
 
 
 def expected() -> str:
-    """All texts that the tests of this file expect, with nothing in the place of what is filled in."""
+    """All texts that the tests of this folder expect, with nothing in the place of what is filled in."""
     out = []
-    for node in ast.walk(ast.parse(Path(__file__).read_text())):
+    texts = [path.read_text() for path in sorted(Path(__file__).parent.glob("test_*.py"))]
+    for node in (node for text in texts for node in ast.walk(ast.parse(text))):
         if isinstance(node, ast.JoinedStr):
             out.append("".join(str(part.value) for part in node.values if isinstance(part, ast.Constant)))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):

@@ -21,6 +21,7 @@ MODULES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("cli.doctor.doctor", ("doctor",)),
     ("cli.policy.policy", ("policy", "acls", "acl")),
     ("cli.keys.oauth_clients", ("oauth-clients", "oauth-client", "oauthclients", "oauthclient", "oauth")),
+    ("cli.server.dns", ("dns",)),
     ("cli.server.audit", ("audit",)),
     ("cli.keys.generate", ("generate", "gen")),
     ("cli.server.debug", ("debug",)),

@@ -110,6 +110,13 @@ class Remote:
         self._timeout = max(self._timeout, WHOLE_TAILNET)
         return self
 
+    def dns(self) -> Remote:
+        """From here on calls go to the DNS configuration."""
+        from smartscale.admin.v1 import dns_pb2_grpc
+
+        self._stub = dns_pb2_grpc.DnsAdminServiceStub(self._channel)
+        return self
+
     def keys(self) -> Remote:
         """From here on calls go to the administration of keys."""
         from smartscale.admin.v1 import key_pb2_grpc

@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from smartscale.auth.v1 import audit_pb2, auth_pb2
 from smartscale.policy.v1 import policy_pb2
+from smartscale.registry.v1 import registry_pb2
 from smartscale.types.v1 import audit_pb2 as types
 
 from gateway.admin.checks import LONG
@@ -84,6 +85,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "BackfillNodeIPs": Subject(NODE, "UPDATE", "IP_ADDRESS"),
     "SetPolicy": Subject(TAILNET, "UPDATE", "ACL"),
     "RollBackPolicy": Subject(TAILNET, "UPDATE", "ACL"),
+    "ChangeDns": Subject(TAILNET, "UPDATE", "DNS_CONFIG"),
     "ReloadConfiguration": Subject(TAILNET, "UPDATE", "CONFIGURATION"),
 }
 """By the name of each call that may change something."""
@@ -143,6 +145,8 @@ class AuditTrail:
             if subject.property == "ACL":
                 found = await call.ask(self._services.policy.GetPolicy, policy_pb2.GetPolicyRequest())
                 return {"version": found.version.number, "etag": found.version.etag}
+            if subject.property == "DNS_CONFIG":
+                return _shown((await call.ask(self._services.registry.GetDns, registry_pb2.GetDnsRequest())).dns)
             if not target:
                 return {}
             if subject.type == NODE:

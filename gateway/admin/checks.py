@@ -6,6 +6,7 @@ The services check what a parameter means (a name, a route). Texts begin with th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -35,15 +36,21 @@ def check(request: Message) -> None:
         elif isinstance(value, Message):
             check(value)
         elif field.is_repeated:
-            if len(value) > MAX_ITEMS:
-                raise invalid(field.name, f"more than {MAX_ITEMS} items")
-            for number, item in enumerate(value):
-                if isinstance(item, str):
-                    check_text(f"{field.name}[{number}]", item)
+            _check_items(field.name, value)
         elif field.type == FieldDescriptor.TYPE_STRING:
             check_text(field.name, value)
         elif field.type == FieldDescriptor.TYPE_UINT64 and value > MAX_ID:
             raise invalid(field.name, "larger than any id")
+
+
+def _check_items(name: str, items: Sequence[object]) -> None:
+    if len(items) > MAX_ITEMS:
+        raise invalid(name, f"more than {MAX_ITEMS} items")
+    for number, item in enumerate(items):
+        if isinstance(item, str):
+            check_text(f"{name}[{number}]", item)
+        elif isinstance(item, Message):
+            check(item)
 
 
 def check_text(name: str, value: str) -> None:

@@ -51,6 +51,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
                 "devices:core:read": "ListDevices GetDevice",
             },
         ),
+        *_of(_ADMIN + "DnsAdminService", {"dns": "ChangeDns", "dns:read": "GetDns"}),
         *_of(
             _ADMIN + "NodeAdminService",
             {

@@ -9,12 +9,12 @@ from smartscale.map_streamer.v1 import map_streamer_pb2_grpc
 
 from services.map_streamer.gauges import TailnetCollector
 from services.map_streamer.ingest import LogIngest, Replicas, Sources, own_names
-from services.map_streamer.render import DnsSettings, NoticeTexts, RenderSettings
+from services.map_streamer.render import NoticeTexts, RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings, NoticeSettings
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
 from services.shared.background import Background
-from services.shared.config.model import Config, DnsConfig
+from services.shared.config.model import Config
 from services.shared.ids import DEFAULT_TAILNET
 from services.shared.runtime.process import Deps
 from services.shared.telemetry import get_logger
@@ -81,7 +81,7 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
         notices=NoticeSettings(config.messages.key_expiry, config.messages.oldest_clients),
     )
     render = RenderSettings(
-        dns=dns_settings(config.dns),
+        dns=config.dns,
         logtail=config.logtail.enabled,
         notices=NoticeTexts(config.server_url, config.messages.contact),
         unpinned_old_clients=config.derp.server.allow_unpinned_old_clients,
@@ -96,17 +96,3 @@ async def build(config: Config, deps: Deps) -> MapStreamerService:
     replicas = Replicas(DEFAULT_TAILNET, tailnet, admission, deps.bus)
     servicer = MapStreamerServicer(tailnet, admission, deps.clock)
     return MapStreamerService(tailnet, follower, sources, replicas, servicer, Background(deps.telemetry))
-
-
-def dns_settings(dns: DnsConfig) -> DnsSettings:
-    """Return the part of the `dns` configuration that is sent to clients."""
-    override = dns.override_local_dns
-    return DnsSettings(
-        magic_dns=dns.magic_dns,
-        base_domain=dns.base_domain,
-        override_local_dns=bool(dns.nameservers.global_) if override is None else override,
-        nameservers=dns.nameservers.global_,
-        split=dns.nameservers.split,
-        search_domains=dns.search_domains,
-        extra_records=tuple((record.name, record.type, record.value) for record in dns.extra_records),
-    )

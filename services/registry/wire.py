@@ -12,7 +12,16 @@ from smartscale.types.v1 import relay_pb2 as relay_types
 from smartscale.types.v1 import user_pb2 as user_types
 
 from services.registry.model.departure import Departure, DepartureReason
-from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.fact import (
+    Fact,
+    NodePut,
+    NodeRemoved,
+    RelayPut,
+    RelayRemoved,
+    SettingsPut,
+    UserPut,
+    UserRemoved,
+)
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
 from services.registry.model.term import ElectionReason, PrimaryTerm
@@ -20,6 +29,7 @@ from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
 from services.shared.inventory import posture_attributes
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
+from services.shared.tailnet_settings import TailnetSettings
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _NODE_BYTES = 512
@@ -314,6 +324,8 @@ class ProtoFactCodec:
                 change.relay_put.CopyFrom(relay_to_proto(relay))
             case RelayRemoved(name):
                 change.relay_removed = name
+            case SettingsPut(settings):
+                change.settings_put = settings.to_bytes()
             case _:
                 assert_never(fact)
         return change.SerializeToString()
@@ -338,4 +350,6 @@ class ProtoFactCodec:
             return RelayPut(relay_from_proto(change.relay_put))
         if kind == "relay_removed":
             return RelayRemoved(change.relay_removed)
+        if kind == "settings_put":
+            return SettingsPut(TailnetSettings.from_bytes(change.settings_put))
         raise ValueError("the change log has a kind of change that this version does not know")

@@ -16,6 +16,7 @@ from services.registry.usecases.addresses import Addresses
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy, PolicyChange
+from services.registry.usecases.dns import DnsSettings
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
@@ -85,6 +86,7 @@ class RegistryService:
             presence=PresenceTracker(self.ledger, self.timer.wake),
             elections=elections,
             relays=Relays(self.ledger),
+            dns=DnsSettings(self.ledger, config.dns),
             feed=Feed(self.ledger, self._store),
         )
         self._servicer = RegistryServicer(cases, tailnet)

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, bindparam, text
 
 from services.registry.model.departure import Departure, DepartureReason
-from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, SettingsPut, UserPut, UserRemoved
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
 from services.registry.model.relay import Relay
@@ -32,6 +32,7 @@ from services.shared.db.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId
 from services.shared.keys import DiscoKey
 from services.shared.rpc.presence import SessionsDigest, checksum_of
+from services.shared.tailnet_settings import Resolver, StoredDns, TailnetSettings
 from tests.fakes.registry import machine, node_key
 from tests.fakes.registry_store import FakeRegistryStore
 
@@ -74,6 +75,15 @@ def a_user(number: int, name: str = "") -> User:
 
 
 RELAY = Relay(region_id=900, region_code="lab", region_name="Lab", name="900a", host_name="relay.example.org")
+
+SETTINGS = TailnetSettings(
+    StoredDns(
+        nameservers=(Resolver("1.1.1.1", use_with_exit_node=True),),
+        split={"example.com": (Resolver("10.0.0.1"),), "none.example": ()},
+        search_paths=(),
+        magic_dns=False,
+    )
+)
 
 
 async def new_id(store: Store) -> NodeId:
@@ -126,10 +136,14 @@ async def test_what_is_written_is_loaded_again_field_for_field(store: Store) -> 
     )
     user = replace(a_user(node.id), display_name="É", email="a@b.c", groups=("x", "y"), role="admin", suspended=True)
     async with store.transaction() as rows:
-        await rows.write([UserPut(user), NodePut(node), RelayPut(RELAY)], NOW)
+        await rows.write([UserPut(user), NodePut(node), RelayPut(RELAY), SettingsPut(SETTINGS)], NOW)
     state = await store.load()
+    assert state.settings == SETTINGS
     assert (list(state.nodes.values()), list(state.users.values())) == ([node], [user])
-    assert (list(state.relays.values()), state.position) == ([RELAY], 3)
+    assert (list(state.relays.values()), state.position) == ([RELAY], 4)
+    async with store.transaction() as rows:
+        await rows.write([SettingsPut(SETTINGS), SettingsPut(TailnetSettings())], NOW)
+    assert (await store.load()).settings == TailnetSettings()
 
 
 async def test_departures_are_loaded_again_until_they_are_trimmed(store: Store) -> None:
@@ -164,15 +178,15 @@ async def test_departures_are_loaded_again_until_they_are_trimmed(store: Store) 
 async def test_the_log_says_the_same_as_the_rows(store: Store) -> None:
     node = a_node(await new_id(store), expiry=NOW, online=True, endpoints=("192.0.2.1:1",), endpoint_types=(1,))
     facts = [NodePut(node), UserPut(a_user(node.id)), RelayPut(RELAY), NodeRemoved(node.id)]
-    facts += [UserRemoved(UserId(node.id)), RelayRemoved(RELAY.name)]
+    facts += [UserRemoved(UserId(node.id)), RelayRemoved(RELAY.name), SettingsPut(SETTINGS)]
     async with store.transaction() as rows:
         written = await rows.write(facts, NOW)
     read = await store.records(0, 100)
     assert read == written
-    assert [record.seq for record in read] == [1, 2, 3, 4, 5, 6]
+    assert [record.seq for record in read] == [1, 2, 3, 4, 5, 6, 7]
     assert [CODEC.decode(record.payload) for record in read] == facts
     state = await store.load()
-    assert not state.nodes and not state.users and not state.relays and state.position == 6
+    assert not state.nodes and not state.users and not state.relays and state.position == 7
 
 
 async def test_records_come_in_pages(store: Store) -> None:

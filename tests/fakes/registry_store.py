@@ -21,6 +21,7 @@ from services.registry.model.user import User
 from services.registry.store import Absence, FactCodec, GatewayRecord, Record, StoreUnavailableError
 from services.shared.ids import NodeId, UserId
 from services.shared.rpc.presence import SessionsDigest, checksum_of
+from services.shared.tailnet_settings import TailnetSettings
 
 
 @dataclass
@@ -32,6 +33,7 @@ class _Rows:
     nodes: dict[NodeId, Node] = field(default_factory=dict)
     users: dict[UserId, User] = field(default_factory=dict)
     relays: dict[str, Relay] = field(default_factory=dict)
+    settings: TailnetSettings = field(default_factory=TailnetSettings)
     log: list[tuple[datetime, Record]] = field(default_factory=list)
     gateways: dict[str, GatewayRecord] = field(default_factory=dict)
     sessions: dict[tuple[str, int], NodeId] = field(default_factory=dict)
@@ -55,7 +57,7 @@ class _FakeLog:
 
     async def load(self) -> State:
         rows = self._rows
-        tables = rows.nodes.values(), rows.users.values(), rows.relays.values(), rows.departures
+        tables = rows.nodes.values(), rows.users.values(), rows.relays.values(), rows.departures, rows.settings
         return State(*tables, position=rows.seq)
 
     async def records(self, after: int, limit: int) -> list[Record]:
@@ -88,6 +90,7 @@ class _FakeTransaction(_FakeLog):
             state.apply(fact)
             rows.nodes, rows.users, rows.relays = dict(state.nodes), dict(state.users), dict(state.relays)
             rows.departures = list(state.departures)
+            rows.settings = state.settings
             if isinstance(fact, NodeRemoved):
                 rows.absences.pop(fact.id, None)
                 rows.sessions = {key: node_id for key, node_id in rows.sessions.items() if node_id != fact.id}

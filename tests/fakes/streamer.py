@@ -13,7 +13,7 @@ from smartscale.policy.v1 import policy_pb2_grpc
 from smartscale.registry.v1 import registry_pb2_grpc
 
 from services.map_streamer.ingest import LogIngest, Replicas, Sources
-from services.map_streamer.render import DnsSettings, RenderSettings
+from services.map_streamer.render import RenderSettings
 from services.map_streamer.rpc import MapStreamerServicer
 from services.map_streamer.snapshot import AccessSettings
 from services.map_streamer.tailnet import Metrics, SessionAdmission, Tailnet
@@ -28,7 +28,7 @@ from services.shared.telemetry.setup import Telemetry
 from tests.fakes.change_logs import FakePolicy, FakeRegistry, make_user
 from tests.fakes.gateway_stream import GatewayStream
 
-RENDER = RenderSettings(dns=DnsSettings(base_domain="tail.example.net"))
+RENDER = RenderSettings(dns=DnsConfig(base_domain="tail.example.net"))
 ACCESS = AccessSettings("https://hs.example.net", ("100.64.0.0/10", "fd7a:115c:a1e0::/48"))
 
 

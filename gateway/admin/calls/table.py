@@ -9,6 +9,7 @@ from headscale.v1 import headscale_pb2
 from smartscale.admin.v1 import (
     audit_pb2,
     device_pb2,
+    dns_pb2,
     key_pb2,
     node_pb2,
     pending_login_pb2,
@@ -20,6 +21,7 @@ from smartscale.admin.v1 import (
 from gateway.admin.calls.apikeys import ApiKeys
 from gateway.admin.calls.audit import AuditLog
 from gateway.admin.calls.devices import Devices
+from gateway.admin.calls.dns import Dns
 from gateway.admin.calls.groups import Groups
 from gateway.admin.calls.identities import Identities
 from gateway.admin.calls.keys import Keys
@@ -41,6 +43,7 @@ from gateway.admin.services import Services
 HEADSCALE: ServiceDescriptor = headscale_pb2.DESCRIPTOR.services_by_name["HeadscaleService"]
 AUDIT: ServiceDescriptor = audit_pb2.DESCRIPTOR.services_by_name["AuditAdminService"]
 DEVICES: ServiceDescriptor = device_pb2.DESCRIPTOR.services_by_name["DeviceAdminService"]
+DNS: ServiceDescriptor = dns_pb2.DESCRIPTOR.services_by_name["DnsAdminService"]
 KEYS: ServiceDescriptor = key_pb2.DESCRIPTOR.services_by_name["KeyAdminService"]
 NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminService"]
 LOGINS: ServiceDescriptor = pending_login_pb2.DESCRIPTOR.services_by_name["PendingLoginAdminService"]
@@ -52,6 +55,7 @@ NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     HEADSCALE: (Users, PreAuthKeys, ApiKeys, Nodes, Logins, Policy, Server),
     AUDIT: (AuditLog,),
     DEVICES: (Devices,),
+    DNS: (Dns,),
     KEYS: (Keys,),
     NODES: (NodePages, NodeDescriptions, NodeAddresses, Routers),
     LOGINS: (Logins,),

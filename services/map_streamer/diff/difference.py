@@ -64,7 +64,7 @@ class Difference:
             or before.regions != after.regions
             or before.policy.derp_map != after.policy.derp_map
         )
-        self.dns_records = before.dns_records != after.dns_records
+        self.dns = before.dns_records != after.dns_records or before.settings.dns != after.settings.dns
         self._recapped: set[int] = set()
         if self.reshaped:
             caps_before, caps_after = old.visibility.peer_caps, new.visibility.peer_caps
@@ -84,19 +84,13 @@ class Difference:
     @property
     def alike(self) -> bool:
         """True if all viewers of a class are sent the same delta, except nodes that changed themselves."""
-        return not (self.reshaped or self.users or self.dns_records or self.uncertain is not None)
+        return not (self.reshaped or self.users or self.dns or self.uncertain is not None)
 
     @property
     def empty(self) -> bool:
         """True if no session has to be sent anything."""
         return not (
-            self.reshaped
-            or self.changes
-            or self.noticed
-            or self.users
-            or self.relays
-            or self.dns_records
-            or self.uncertain
+            self.reshaped or self.changes or self.noticed or self.users or self.relays or self.dns or self.uncertain
         )
 
     def concerns(self, class_: int) -> bool:

@@ -15,6 +15,7 @@ from services.map_streamer.ingest.records import (
     policy_fact,
     registry_fact,
     relay_record,
+    stored_settings,
     user_record,
 )
 from services.map_streamer.snapshot import (
@@ -31,6 +32,7 @@ from services.shared import changelog
 from services.shared.bus import Bus
 from services.shared.changelog import QUIET
 from services.shared.ids import TailnetId
+from services.shared.tailnet_settings import TailnetSettings
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -78,14 +80,16 @@ class RegistryLog:
         nodes: list[NodeRecord] = []
         users: list[UserRecord] = []
         relays: list[RelayRecord] = []
+        settings = TailnetSettings()
         async for part in self._stub.GetSnapshot(request, timeout=SNAPSHOT_DEADLINE):
             seq = part.seq
             nodes += map(node_record, part.nodes)
             users += map(user_record, part.users)
             relays += map(relay_record, part.relays)
+            settings = stored_settings(part.settings) if part.settings else settings
         # What waits to be folded is older than the snapshot.
         self._tailnet.flush()
-        return seq, replacement(self._tailnet.view.snapshot, nodes, users, relays)
+        return seq, replacement(self._tailnet.view.snapshot, nodes, users, relays, settings)
 
 
 class PolicyLog:

@@ -17,6 +17,7 @@ from services.map_streamer.snapshot import (
     RelayPut,
     RelayRecord,
     RelayRemoved,
+    SettingsPut,
     UserPut,
     UserRecord,
     UserRemoved,
@@ -26,6 +27,7 @@ from services.shared.access.compiled import DENY_ALL, CompiledPolicy
 from services.shared.inventory import instant, posture_attributes
 from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import for_peers
+from services.shared.tailnet_settings import TailnetSettings
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
@@ -102,6 +104,15 @@ def relay_record(relay: relay_types.Relay) -> RelayRecord:
     )
 
 
+def stored_settings(data: bytes) -> TailnetSettings:
+    """Decode the settings that administrators stored. Unreadable ones are none: the configuration is in force then."""
+    try:
+        return TailnetSettings.from_bytes(data)
+    except ValueError as error:
+        log.error("stored settings cannot be read, the configuration is used", error=str(error))
+        return TailnetSettings()
+
+
 def registry_fact(payload: bytes) -> Fact | None:
     """Decode a record of the registry's log. Returns None for a kind of change that this release does not know."""
     change = registry_pb2.Change.FromString(payload)
@@ -118,6 +129,8 @@ def registry_fact(payload: bytes) -> Fact | None:
             return RelayPut(relay_record(change.relay_put))
         case "relay_removed":
             return RelayRemoved(change.relay_removed)
+        case "settings_put":
+            return SettingsPut(stored_settings(change.settings_put))
         case _:
             return None
 

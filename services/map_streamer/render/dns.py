@@ -1,8 +1,8 @@
-"""Renders the `DNSConfig` from the `dns` configuration, extra records and, for NextDNS, a node's capabilities."""
+"""Renders the `DNSConfig` from the DNS configuration in force, extra records and, for NextDNS, a node's caps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -10,27 +10,24 @@ from urllib.parse import urlencode
 import orjson
 
 from services.map_streamer.snapshot import NodeRecord
+from services.shared.tailnet_settings import DnsParts, Resolver, Resolvers
 
 _NEXTDNS = "https://dns.nextdns.io"
 
 
 @dataclass(frozen=True, slots=True)
 class DnsSettings:
-    """The part of the `dns` configuration that clients are sent."""
+    """What clients are sent about DNS: parts that administrators may replace, and those of the configuration alone."""
 
-    magic_dns: bool = True
+    parts: DnsParts = field(default_factory=DnsParts)
     base_domain: str = ""
-    override_local_dns: bool = False
-    nameservers: tuple[str, ...] = ()
-    split: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    search_domains: tuple[str, ...] = ()
     extra_records: tuple[tuple[str, str, str], ...] = ()
     """Name, type (A or AAAA) and address of each."""
 
     @property
     def per_node(self) -> bool:
         """Return whether the configuration differs between nodes."""
-        return any(server.startswith(_NEXTDNS) for server in self.nameservers)
+        return any(server.address.startswith(_NEXTDNS) for server in self.parts.nameservers)
 
 
 def _covered(name: str, suffixes: list[str]) -> bool:
@@ -38,18 +35,19 @@ def _covered(name: str, suffixes: list[str]) -> bool:
 
 
 def dns_config(
-    settings: DnsSettings, more: Sequence[tuple[str, str, str]] = (), resolvers: tuple[str, ...] | None = None
+    settings: DnsSettings, more: Sequence[tuple[str, str, str]] = (), resolvers: Resolvers | None = None
 ) -> bytes:
     """Return the `DNSConfig` as JSON. `more` adds extra records; `resolvers` replaces the configured global ones."""
-    servers = [{"Addr": server} for server in (settings.nameservers if resolvers is None else resolvers)]
+    parts = settings.parts
+    servers = list(map(_resolver, parts.nameservers if resolvers is None else resolvers))
     config: dict[str, Any] = {}
     if servers:
-        config["Resolvers" if settings.override_local_dns else "FallbackResolvers"] = servers
-    routes: dict[str, list[dict[str, str]]] = {
-        suffix.strip("."): [{"Addr": server} for server in addresses] for suffix, addresses in settings.split.items()
+        config["Resolvers" if parts.override_local_dns else "FallbackResolvers"] = servers
+    routes: dict[str, list[dict[str, Any]]] = {
+        suffix.strip("."): list(map(_resolver, addresses)) for suffix, addresses in parts.split.items()
     }
     base = settings.base_domain.strip(".")
-    served = [base] if base and settings.magic_dns else []
+    served = [base] if base and parts.magic_dns else []
     records = []
     for name, kind, value in (*settings.extra_records, *more):
         plain = name.strip(".").lower()
@@ -59,28 +57,33 @@ def dns_config(
     if routes:
         config["Routes"] = routes
     domains = [base] if base else []
-    domains += [domain.strip(".") for domain in settings.search_domains if domain.strip(".") not in domains]
+    domains += [domain.strip(".") for domain in parts.search_paths if domain.strip(".") not in domains]
     if domains:
         config["Domains"] = domains
-    if settings.magic_dns:
+    if parts.magic_dns:
         config["Proxied"] = True
     if records:
         config["ExtraRecords"] = records
     return orjson.dumps(config)
 
 
-def nextdns_resolvers(settings: DnsSettings, own_caps: bytes, node: NodeRecord) -> tuple[str, ...]:
+def nextdns_resolvers(settings: DnsSettings, own_caps: bytes, node: NodeRecord) -> Resolvers:
     """Return a node's global resolvers: NextDNS is sent the device, and a `nextdns:` attribute selects the profile."""
     names = list(orjson.loads(own_caps))
     profile = next((name.removeprefix("nextdns:") for name in names if _is_profile(name)), "")
     query = "" if "nextdns:no-device-info" in names else "?" + urlencode(_device(node))
     out = []
-    for server in settings.nameservers:
-        if not server.startswith(_NEXTDNS):
-            out.append(server)
-            continue
-        out.append((f"{_NEXTDNS}/{profile}" if profile else server.partition("?")[0]) + query)
+    for server in settings.parts.nameservers:
+        address = server.address
+        if address.startswith(_NEXTDNS):
+            address = (f"{_NEXTDNS}/{profile}" if profile else address.partition("?")[0]) + query
+        out.append(Resolver(address, server.use_with_exit_node))
     return tuple(out)
+
+
+def _resolver(server: Resolver) -> dict[str, Any]:
+    """Return a `dnstype.Resolver`; clients since capability version 125 know `UseWithExitNode`, others ignore it."""
+    return {"Addr": server.address, "UseWithExitNode": True} if server.use_with_exit_node else {"Addr": server.address}
 
 
 def _is_profile(name: str) -> bool:

@@ -18,6 +18,8 @@ from services.map_streamer.render.nodes import PLAIN, Fragment, Fragments, Shape
 from services.map_streamer.render.notices import NoticeTexts, all_notices, changed_notices
 from services.map_streamer.render.viewer import Encoding, Viewer
 from services.map_streamer.snapshot import NodeRecord, Notice, View, ssh_json
+from services.shared.config.tailnet import DnsConfig
+from services.shared.tailnet_settings import TailnetSettings, effective_dns
 
 _LEGACY = Shape(legacy=True)
 
@@ -26,12 +28,27 @@ _LEGACY = Shape(legacy=True)
 class RenderSettings:
     """Content of every message that comes from the configuration; constant while the process runs."""
 
-    dns: DnsSettings = field(default_factory=DnsSettings)
+    dns: DnsConfig = field(default_factory=DnsConfig)
     logtail: bool = False
     """True if clients may send their logs to their vendor."""
     notices: NoticeTexts = field(default_factory=NoticeTexts)
     unpinned_old_clients: bool = True
     """True if clients that read no pinned certificates are sent pinned relays with any certificate accepted."""
+
+    def dns_of(self, stored: TailnetSettings) -> DnsSettings:
+        """Return the DNS configuration in force: with what administrators stored."""
+        records = tuple((record.name, record.type, record.value) for record in self.dns.extra_records)
+        return DnsSettings(effective_dns(self.dns, stored.dns), self.dns.base_domain, records)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dns:
+    """A rendered `DNSConfig`, and what it was made of; no text where it differs between nodes."""
+
+    records: tuple[tuple[str, str, str], ...]
+    stored: TailnetSettings
+    settings: DnsSettings
+    text: bytes
 
 
 class Renderer:
@@ -40,7 +57,8 @@ class Renderer:
     def __init__(self, settings: RenderSettings, view: View, cache: FrameCache | None = None) -> None:
         self._settings = settings
         self._domain = settings.dns.base_domain.strip(".")
-        self._dns: tuple[object, bytes] | None = None
+        self._dns: tuple[_Dns, ...] = ()
+        """The last two: a delta compares the new one with the old one for each viewer."""
         self.cache = cache if cache is not None else FrameCache()
         self._fragments = Fragments(self._domain, self.cache.retire)
         self._derp: tuple[tuple[object, ...], bytes, bytes] | None = None
@@ -77,12 +95,16 @@ class Renderer:
 
     def dns_json(self, view: View, node: NodeRecord) -> bytes:
         """Return the `DNSConfig` of a node as JSON."""
-        settings, records = self._settings.dns, view.snapshot.dns_records
-        if settings.per_node:
-            return dns_config(settings, records, nextdns_resolvers(settings, view.visibility.own_caps(node.id), node))
-        if self._dns is None or self._dns[0] is not records:
-            self._dns = records, dns_config(settings, records)
-        return self._dns[1]
+        records, stored = view.snapshot.dns_records, view.snapshot.settings
+        found = next((one for one in self._dns if one.records is records and one.stored is stored), None)
+        if found is None:
+            settings = self._settings.dns_of(stored)
+            found = _Dns(records, stored, settings, b"" if settings.per_node else dns_config(settings, records))
+            self._dns = (found, *self._dns[:1])
+        if not found.settings.per_node:
+            return found.text
+        resolvers = nextdns_resolvers(found.settings, view.visibility.own_caps(node.id), node)
+        return dns_config(found.settings, records, resolvers)
 
     def fragment(self, class_: int, node_id: int, *, legacy: bool) -> Fragment:
         """Return the fragment of a node for members of a class."""
@@ -201,7 +223,7 @@ class Deltas:
 
     def _dns(self, node_id: int) -> bytes | None:
         difference = self._difference
-        known = difference.uncertain is None and not difference.dns_records
+        known = difference.uncertain is None and not difference.dns
         if known and not difference.reshaped and node_id not in difference.changes:
             return None
         text = self._renderer.dns_json(difference.new, difference.new.node(node_id))

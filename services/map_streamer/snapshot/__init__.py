@@ -9,6 +9,7 @@ from services.map_streamer.snapshot.facts import PolicyPut as PolicyPut
 from services.map_streamer.snapshot.facts import RegionsPut as RegionsPut
 from services.map_streamer.snapshot.facts import RelayPut as RelayPut
 from services.map_streamer.snapshot.facts import RelayRemoved as RelayRemoved
+from services.map_streamer.snapshot.facts import SettingsPut as SettingsPut
 from services.map_streamer.snapshot.facts import UserPut as UserPut
 from services.map_streamer.snapshot.facts import UserRemoved as UserRemoved
 from services.map_streamer.snapshot.fold import AccessSettings as AccessSettings

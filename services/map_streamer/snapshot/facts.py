@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from services.map_streamer.snapshot.records import NodeRecord, RelayRecord, UserRecord
 from services.shared.access.compiled import CompiledPolicy
+from services.shared.tailnet_settings import TailnetSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,13 @@ class DnsRecordsPut:
     records: tuple[tuple[str, str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsPut:
+    """Administrators stored other settings; all of them."""
+
+    settings: TailnetSettings
+
+
 Fact = (
     NodePut
     | NodeRemoved
@@ -89,4 +97,5 @@ Fact = (
     | PolicyPut
     | RegionsPut
     | DnsRecordsPut
+    | SettingsPut
 )

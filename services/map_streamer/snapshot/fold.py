@@ -20,6 +20,7 @@ from services.map_streamer.snapshot.facts import (
     RegionsPut,
     RelayPut,
     RelayRemoved,
+    SettingsPut,
     UserPut,
     UserRemoved,
 )
@@ -30,6 +31,7 @@ from services.shared.access.compiled import ALLOW_ALL, CompiledPolicy
 from services.shared.access.evaluator import Access
 from services.shared.access.inputs import AccessNode
 from services.shared.inventory import access_node, access_user, is_suspended
+from services.shared.tailnet_settings import TailnetSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Snapshot:
     """DERP regions from the configuration, as a JSON object by id."""
     dns_records: tuple[tuple[str, str, str], ...] = ()
     """Extra DNS records from a watched file."""
+    settings: TailnetSettings = field(default_factory=TailnetSettings)
+    """What administrators stored in place of the configuration."""
     by_key: Mapping[bytes, int] = field(default_factory=dict)
     """Node ids by node key."""
     access_nodes: Mapping[int, AccessNode] = field(default_factory=dict)
@@ -103,6 +107,7 @@ class _Draft:
         self.policy = before.policy
         self.regions = before.regions
         self.dns_records = before.dns_records
+        self.settings = before.settings
         self.reshaped = False
 
     def apply(self, fact: Fact) -> None:  # noqa: C901  (one case per fact, complete by assert_never)
@@ -130,6 +135,9 @@ class _Draft:
                 self.regions = regions
             case DnsRecordsPut(records):
                 self.dns_records = records
+            case SettingsPut(settings):
+                if settings != self.settings:
+                    self.settings = settings
             case _:
                 assert_never(fact)
 
@@ -231,6 +239,7 @@ def fold(
         policy=draft.policy,
         regions=draft.regions,
         dns_records=draft.dns_records,
+        settings=draft.settings,
         by_key=draft.by_key.now,
         access_nodes=draft.access_nodes.now,
     )
@@ -250,9 +259,10 @@ def replacement(
     nodes: Iterable[NodeRecord],
     users: Iterable[UserRecord],
     relays: Iterable[RelayRecord],
+    settings: TailnetSettings,
 ) -> list[Fact]:
     """Return the facts that turn `before` into a fetched snapshot, so that sessions are sent only the difference."""
-    facts: list[Fact] = [UserPut(user) for user in users]
+    facts: list[Fact] = [SettingsPut(settings), *(UserPut(user) for user in users)]
     facts += [NodePut(node) for node in nodes]
     facts += [RelayPut(relay) for relay in relays]
     kept_nodes = {fact.node.id for fact in facts if isinstance(fact, NodePut)}

@@ -16,6 +16,7 @@ from services.map_streamer.snapshot import (
     RegionsPut,
     RelayPut,
     RelayRemoved,
+    SettingsPut,
     UserPut,
     UserRemoved,
 )
@@ -39,10 +40,8 @@ def _about(fact: Fact) -> _Key:
             return "relay", name
         case PolicyPut():
             return "policy", 0
-        case RegionsPut():
-            return "regions", 0
-        case DnsRecordsPut():
-            return "dns records", 0
+        case RegionsPut() | DnsRecordsPut() | SettingsPut():
+            return type(fact).__name__, 0
         case _:
             assert_never(fact)
 

@@ -9,6 +9,7 @@ from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.user import User
 from services.shared.ids import NodeId, UserId
+from services.shared.tailnet_settings import TailnetSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +60,11 @@ class RelayRemoved:
     name: str
 
 
-Fact = NodePut | NodeRemoved | UserPut | UserRemoved | RelayPut | RelayRemoved
+@dataclass(frozen=True, slots=True)
+class SettingsPut:
+    """Administrators stored other settings; all of them."""
+
+    settings: TailnetSettings
+
+
+Fact = NodePut | NodeRemoved | UserPut | UserRemoved | RelayPut | RelayRemoved | SettingsPut

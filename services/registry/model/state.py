@@ -10,15 +10,26 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar, assert_never
 
 from services.registry.model.departure import Departure, Departures
-from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.fact import (
+    Fact,
+    NodePut,
+    NodeRemoved,
+    RelayPut,
+    RelayRemoved,
+    SettingsPut,
+    UserPut,
+    UserRemoved,
+)
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.routers import RouterIndex
 from services.registry.model.user import User
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
+from services.shared.tailnet_settings import TailnetSettings
 
 _Key = TypeVar("_Key")
+_NO_SETTINGS = TailnetSettings()
 
 
 class State:
@@ -30,10 +41,13 @@ class State:
         users: Iterable[User] = (),
         relays: Iterable[Relay] = (),
         departures: Iterable[Departure] = (),
+        settings: TailnetSettings = _NO_SETTINGS,
         *,
         position: int = 0,
     ) -> None:
         self.position = position
+        self.settings = settings
+        """What administrators stored in place of the configuration."""
         self.newest = NodeId(0)
         """The greatest node id seen, whose addresses the next ones follow."""
         self.last_v4 = ""
@@ -144,6 +158,9 @@ class State:
             case RelayRemoved(name):
                 gone_relay = self._relays.pop(name, None)
                 return None if gone_relay is None else RelayPut(gone_relay)
+            case SettingsPut(settings):
+                old_settings, self.settings = self.settings, settings
+                return SettingsPut(old_settings)
             case _:
                 assert_never(fact)
 

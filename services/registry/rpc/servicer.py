@@ -19,9 +19,10 @@ from services.registry import wire
 from services.registry.model import errors
 from services.registry.model.node import Node
 from services.registry.model.user import User
-from services.registry.rpc import requests, writing
+from services.registry.rpc import dns, requests, writing
 from services.registry.usecases.addresses import Addresses, ChosenAddresses
 from services.registry.usecases.admission import NodeAdmission
+from services.registry.usecases.dns import DnsSettings
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
 from services.registry.usecases.identities import Identities
@@ -67,6 +68,7 @@ class UseCases:
     presence: PresenceTracker
     elections: Elections
     relays: Relays
+    dns: DnsSettings
     feed: Feed
 
 
@@ -388,6 +390,18 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         await self._cases.relays.announce(wire.relay_from_proto(request.relay))
         return pb.AnnounceRelayResponse()
 
+    async def GetDns(
+        self, request: pb.GetDnsRequest, context: ServicerContext[pb.GetDnsRequest, pb.GetDnsResponse]
+    ) -> pb.GetDnsResponse:
+        """Return the DNS configuration in force."""
+        return pb.GetDnsResponse(dns=dns.to_proto(await self._cases.dns.get()))
+
+    async def ChangeDns(
+        self, request: pb.ChangeDnsRequest, context: ServicerContext[pb.ChangeDnsRequest, pb.ChangeDnsResponse]
+    ) -> pb.ChangeDnsResponse:
+        """Store parts of the DNS configuration."""
+        return pb.ChangeDnsResponse(dns=dns.to_proto(await self._cases.dns.change(dns.read_change(request.change))))
+
     async def GetSnapshot(
         self,
         request: pb.GetSnapshotRequest,
@@ -396,7 +410,11 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Stream all users, nodes and relays, at one position."""
         self._check_tailnet(request.tailnet_id)
         snapshot = await self._cases.feed.snapshot()
-        yield pb.GetSnapshotResponse(seq=snapshot.position, relays=map(wire.relay_to_proto, snapshot.relays))
+        yield pb.GetSnapshotResponse(
+            seq=snapshot.position,
+            relays=map(wire.relay_to_proto, snapshot.relays),
+            settings=snapshot.settings.to_bytes(),
+        )
         for people in parts(snapshot.users, wire.user_size):
             yield pb.GetSnapshotResponse(seq=snapshot.position, users=map(self._user, people))
         for part in parts(snapshot.nodes, wire.node_size):

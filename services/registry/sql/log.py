@@ -17,6 +17,7 @@ from services.registry.store import Absence, GatewayRecord, Record, StoreUnavail
 from services.shared.db.engine import AsyncConnection
 from services.shared.db.unavailable import DatabaseUnavailableError
 from services.shared.ids import NodeId, TailnetId
+from services.shared.tailnet_settings import TailnetSettings
 
 
 @contextmanager
@@ -53,11 +54,15 @@ class SqlLog:
         departed = await self._connection.execute(
             select(departures).where(departures.c.tailnet_id == self._tailnet).order_by(departures.c.departed_at)
         )
+        settings = await self._connection.scalar(
+            select(tables.settings.c.document).where(tables.settings.c.tailnet_id == self._tailnet)
+        )
         return State(
             map(node_of, node_rows.mappings()),
             map(user_of, user_rows.mappings()),
             map(relay_of, relay_rows.mappings()),
             map(departure_of, departed.mappings()),
+            TailnetSettings.from_bytes(settings or b""),
             position=position,
         )
 

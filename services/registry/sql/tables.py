@@ -188,6 +188,13 @@ relays_heard = Table(
     Column("heard_at", UtcDateTime, nullable=False),
 )
 
+settings = Table(
+    "registry_settings",
+    metadata,
+    Column("tailnet_id", Text, primary_key=True),
+    Column("document", LargeBinary, nullable=False),  # JSON of TailnetSettings
+)
+
 changes = Table(
     "registry_changes",
     metadata,

@@ -9,7 +9,16 @@ from typing import Literal, TypeVar
 
 from sqlalchemy import ColumnElement, Table, delete, func, select, update
 
-from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, RelayRemoved, UserPut, UserRemoved
+from services.registry.model.fact import (
+    Fact,
+    NodePut,
+    NodeRemoved,
+    RelayPut,
+    RelayRemoved,
+    SettingsPut,
+    UserPut,
+    UserRemoved,
+)
 from services.registry.sql import tables
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.rows import departure_columns, node_columns, relay_columns, user_columns
@@ -198,6 +207,9 @@ class SqlTransaction(SqlPeople):
         elif kind is RelayPut:
             rows = [relay_columns(fact.relay, self._tailnet) for fact in run if isinstance(fact, RelayPut)]
             await self._upsert(tables.relays, ["tailnet_id", "name"], rows)
+        elif kind is SettingsPut:
+            documents = [{"document": fact.settings.to_bytes()} for fact in run if isinstance(fact, SettingsPut)]
+            await self._upsert(tables.settings, ["tailnet_id"], documents[-1:])
         elif kind is NodeRemoved:
             gone = [fact.id for fact in run if isinstance(fact, NodeRemoved)]
             for table in (tables.sessions, tables.absences):

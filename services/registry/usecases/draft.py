@@ -7,13 +7,14 @@ from datetime import datetime
 
 from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.errors import NotFoundError
-from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, UserPut
+from services.registry.model.fact import Fact, NodePut, NodeRemoved, RelayPut, SettingsPut, UserPut
 from services.registry.model.node import Node
 from services.registry.model.relay import Relay
 from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.store import Transaction
 from services.shared.ids import NodeId, UserId
+from services.shared.tailnet_settings import TailnetSettings
 
 MAX_FACTS = 1000
 """Maximum changes of background work in one transaction, so that reports of gateways and clients do not wait longer."""
@@ -76,6 +77,13 @@ class Draft:
         if self.state.relays.get(relay.name) == relay:
             return False
         self.record(RelayPut(relay))
+        return True
+
+    def put_settings(self, settings: TailnetSettings) -> bool:
+        """Replace the stored settings. Returns False if they are unchanged."""
+        if self.state.settings == settings:
+            return False
+        self.record(SettingsPut(settings))
         return True
 
     def record(self, fact: Fact) -> None:

@@ -10,6 +10,7 @@ from services.registry.model.state import State
 from services.registry.model.user import User
 from services.registry.store import Record, Store
 from services.registry.usecases.ledger import Ledger
+from services.shared.tailnet_settings import TailnetSettings
 
 PAGE = 1000
 _MAX_BYTES = 2 << 20
@@ -24,6 +25,7 @@ class TailnetSnapshot:
     nodes: tuple[Node, ...]
     users: tuple[User, ...]
     relays: tuple[Relay, ...]
+    settings: TailnetSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Feed:
                 tuple(state.nodes_after(0)),
                 tuple(sorted(state.users.values(), key=lambda user: user.id)),
                 tuple(sorted(state.relays.values(), key=lambda relay: relay.name)),
+                state.settings,
             )
 
         return await self._ledger.read(read)

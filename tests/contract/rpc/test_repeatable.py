@@ -22,6 +22,10 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         IDEMPOTENT: "SetDeviceAddress",
         ONCE: "RenameDevice SetDeviceKeyExpiry",
     },
+    "smartscale.admin.v1.DnsAdminService": {
+        READ: "GetDns",
+        IDEMPOTENT: "ChangeDns",
+    },
     "smartscale.admin.v1.KeyAdminService": {
         READ: "GetKey ListKeys",
         IDEMPOTENT: "UpdateKey",
@@ -82,9 +86,12 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.registry.v1.RegistryService": {
         READ: """
-            FindNode GetChanges GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers VerifyNodeKey
+            FindNode GetChanges GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers
+            VerifyNodeKey
         """,
-        IDEMPOTENT: "AdmitNode AnnounceRelay ChangeRights PreferRoutes SetApprovedRoutes SetNodeAddress SetTags",
+        IDEMPOTENT: """
+            AdmitNode AnnounceRelay ChangeDns ChangeRights PreferRoutes SetApprovedRoutes SetNodeAddress SetTags
+        """,
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser
             RenameNode RenameUser ReportSessions SetUserRole UnlinkUser UpdateNode UpsertLogin

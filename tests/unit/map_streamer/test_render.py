@@ -26,6 +26,7 @@ from services.map_streamer.render.nodes import (
 )
 from services.map_streamer.snapshot import NodeRecord, RelayRecord, UserRecord
 from services.shared.ids import TAGGED_DEVICES_USER
+from services.shared.tailnet_settings import DnsParts, Resolver, resolvers
 from tests.fakes.netmap import unpack
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -238,16 +239,22 @@ def test_profiles_name_users_by_mail_and_tagged_devices_by_their_own() -> None:
 @pytest.mark.statement(129, 130)
 def test_the_dns_configuration_in_the_clients_spelling() -> None:
     settings = DnsSettings(
+        DnsParts(
+            override_local_dns=True,
+            nameservers=resolvers(["1.1.1.1"]),
+            split={".corp.example.com.": (Resolver("10.0.0.53", use_with_exit_node=True),)},
+            search_paths=("tail.example.net", "example.org."),
+        ),
         base_domain="tail.example.net",
-        override_local_dns=True,
-        nameservers=("1.1.1.1",),
-        split={".corp.example.com.": ("10.0.0.53",)},
-        search_domains=("tail.example.net", "example.org."),
         extra_records=(("pg.db.internal.", "A", "100.64.0.9"), ("x.tail.example.net", "A", "100.64.0.8")),
     )
     assert json.loads(dns_config(settings, [("more.internal", "AAAA", "fd7a::1")])) == {
         "Resolvers": [{"Addr": "1.1.1.1"}],
-        "Routes": {"corp.example.com": [{"Addr": "10.0.0.53"}], "pg.db.internal": [], "more.internal": []},
+        "Routes": {
+            "corp.example.com": [{"Addr": "10.0.0.53", "UseWithExitNode": True}],
+            "pg.db.internal": [],
+            "more.internal": [],
+        },
         "Domains": ["tail.example.net", "example.org"],
         "Proxied": True,
         "ExtraRecords": [
@@ -259,18 +266,17 @@ def test_the_dns_configuration_in_the_clients_spelling() -> None:
 
 
 def test_without_override_global_nameservers_are_the_last_resort() -> None:
-    config = json.loads(dns_config(DnsSettings(magic_dns=False, nameservers=("1.1.1.1",))))
+    config = json.loads(dns_config(DnsSettings(DnsParts(magic_dns=False, nameservers=resolvers(["1.1.1.1"])))))
     assert config == {"FallbackResolvers": [{"Addr": "1.1.1.1"}]}
 
 
 def test_nextdns_learns_the_device_unless_told_not_to() -> None:
-    settings = DnsSettings(nameservers=("https://dns.nextdns.io/abc", "9.9.9.9"))
-    assert nextdns_resolvers(settings, b"{}", NODE) == (
-        "https://dns.nextdns.io/abc?device_name=web&device_ip=100.64.0.7",
-        "9.9.9.9",
+    settings = DnsSettings(DnsParts(nameservers=resolvers(["https://dns.nextdns.io/abc", "9.9.9.9"])))
+    assert nextdns_resolvers(settings, b"{}", NODE) == resolvers(
+        ["https://dns.nextdns.io/abc?device_name=web&device_ip=100.64.0.7", "9.9.9.9"]
     )
     caps = b'{"nextdns:xyz":[],"nextdns:no-device-info":[]}'
-    assert nextdns_resolvers(settings, caps, NODE) == ("https://dns.nextdns.io/xyz", "9.9.9.9")
+    assert nextdns_resolvers(settings, caps, NODE) == resolvers(["https://dns.nextdns.io/xyz", "9.9.9.9"])
 
 
 def test_the_derp_map_merges_files_relays_and_policy() -> None:

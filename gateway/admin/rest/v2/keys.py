@@ -11,7 +11,15 @@ from starlette.responses import Response
 
 from gateway.admin.refusal import invalid
 from gateway.admin.rest.v2.key import KINDS, is_invalid, shown
-from gateway.admin.rest.v2.operation import Operation, Question, answered, texts_member
+from gateway.admin.rest.v2.operation import (
+    Operation,
+    Question,
+    answered,
+    object_member,
+    optional_flag,
+    optional_text,
+    texts_member,
+)
 from gateway.admin.scopes import KEYS
 from services.shared.scopes import READ
 
@@ -35,10 +43,10 @@ async def _get(question: Question) -> Response:
 
 async def _create(question: Question) -> Response:
     body = await question.body()
-    kind = _text(body, "keyType") or "auth"
+    kind = (optional_text(body, "keyType") or "") or "auth"
     if kind not in ("auth", "client"):
         raise invalid("keyType", "neither auth nor client; API keys are made by: headscale apikeys create")
-    key = types.Key(kind=KINDS[kind], description=_text(body, "description"))
+    key = types.Key(kind=KINDS[kind], description=(optional_text(body, "description") or ""))
     if kind == "client":
         key.scopes.extend(texts_member(body, "scopes"))
         key.tags.extend(texts_member(body, "tags"))
@@ -50,11 +58,11 @@ async def _create(question: Question) -> Response:
 
 
 def _read_auth_key(body: Mapping[str, object], key: types.Key) -> None:
-    create = _object(_object(_object(body, "capabilities"), "devices"), "create")
-    key.reusable, key.ephemeral = _flag(create, "reusable"), _flag(create, "ephemeral")
-    key.preauthorized = _flag(create, "preauthorized")
+    create = object_member(object_member(object_member(body, "capabilities"), "devices"), "create")
+    key.reusable, key.ephemeral = bool(optional_flag(create, "reusable")), bool(optional_flag(create, "ephemeral"))
+    key.preauthorized = bool(optional_flag(create, "preauthorized"))
     key.tags.extend(texts_member(create, "tags"))
-    owner = _text(body, "userId")
+    owner = optional_text(body, "userId") or ""
     if owner:
         if not (owner.isascii() and owner.isdigit() and len(owner) < 19):
             raise invalid("userId", "not the id of a user")
@@ -73,7 +81,7 @@ async def _update(question: Question) -> Response:
     body = await question.body()
     request = pb.UpdateKeyRequest(
         id=question.path["key"],
-        description=_text(body, "description"),
+        description=(optional_text(body, "description") or ""),
         scopes=texts_member(body, "scopes"),
         tags=texts_member(body, "tags"),
     )
@@ -84,33 +92,6 @@ async def _update(question: Question) -> Response:
 async def _delete(question: Question) -> Response:
     await question.ask(_KEYS + "DeleteKey", pb.DeleteKeyRequest(id=question.path["key"]))
     return answered({})
-
-
-def _object(body: Mapping[str, object], name: str) -> Mapping[str, object]:
-    value = body.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise invalid(name, "not an object")
-    return value
-
-
-def _text(body: Mapping[str, object], name: str) -> str:
-    value = body.get(name)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise invalid(name, "not a text")
-    return value
-
-
-def _flag(body: Mapping[str, object], name: str) -> bool:
-    value = body.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise invalid(name, "not true or false")
-    return value
 
 
 _READ = tuple(scope + READ for scope in KEYS)

@@ -151,3 +151,41 @@ def texts_member(body: Mapping[str, object], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise invalid(name, "not a list of texts")
     return list(value)
+
+
+def object_member(body: Mapping[str, object], name: str) -> Mapping[str, object]:
+    """Return an object of a body; null and absent are the empty one.
+
+    Raises:
+        Refused: it is not an object.
+    """
+    value = body.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise invalid(name, "not an object")
+    return value
+
+
+def optional_flag(body: Mapping[str, object], name: str) -> bool | None:
+    """Return a truth value of a body; None: it is null or absent.
+
+    Raises:
+        Refused: it is not true or false.
+    """
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(name, "not true or false")
+    return value
+
+
+def optional_text(body: Mapping[str, object], name: str) -> str | None:
+    """Return a text of a body; None: it is null or absent.
+
+    Raises:
+        Refused: it is not a text.
+    """
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise invalid(name, "not a text")
+    return value

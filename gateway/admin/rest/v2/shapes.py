@@ -163,8 +163,17 @@ _LOG_SHAPE = shape(
 )
 
 
-_RESOLVER = {"address": "1.1.1.1"}
-_RESOLVERS: Schema = {"type": "array", "items": shape(_RESOLVER)}
+_RESOLVER = {"address": "1.1.1.1", "useWithExitNode": True}
+_RESOLVERS: Schema = {"type": "array", "items": shape(_RESOLVER, ("useWithExitNode",))}
+_TEXTS_OR_NULL: Schema = {"type": ["array", "null"], "items": {"type": "string"}}
+_RESOLVERS_OR_NULL: Schema = {**_RESOLVERS, "type": ["array", "null"]}
+_DNS: dict[str, Any] = {
+    "nameservers": [_RESOLVER],
+    "splitDNS": {"corp.example.com": [{"address": "10.0.0.53"}]},
+    "searchPaths": ["corp.example.com"],
+    "preferences": {"overrideLocalDNS": True, "magicDNS": True},
+}
+_SPLIT = {"corp.example.com": ["10.0.0.53"]}
 
 
 def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -199,20 +208,25 @@ SHAPES: Mapping[str, Schema] = {
     ),
     "Nameservers": shape({"dns": ["1.1.1.1"]}),
     "DnsConfiguration": shape(
-        {
-            "nameservers": [_RESOLVER],
-            "splitDNS": {"corp.example.com": [{"address": "10.0.0.53"}]},
-            "searchPaths": ["corp.example.com"],
-            "preferences": {"overrideLocalDNS": True, "magicDNS": True},
-        },
+        _DNS, members={"nameservers": _RESOLVERS, "splitDNS": mapping(_RESOLVERS, _DNS["splitDNS"])}
+    ),
+    "NewDnsConfiguration": shape(
+        _DNS,
+        tuple(_DNS),
         members={
-            "nameservers": _RESOLVERS,
-            "splitDNS": mapping(_RESOLVERS, {"corp.example.com": [{"address": "10.0.0.53"}]}),
+            "nameservers": _RESOLVERS_OR_NULL,
+            "splitDNS": mapping(_RESOLVERS_OR_NULL, _DNS["splitDNS"]),
+            "searchPaths": _TEXTS_OR_NULL,
+            "preferences": shape(_DNS["preferences"], ("overrideLocalDNS", "magicDNS")),
         },
     ),
+    "NewNameservers": shape({"dns": ["1.1.1.1"]}, members={"dns": _TEXTS_OR_NULL}),
+    "ChangedNameservers": shape({"dns": ["1.1.1.1"], "magicDNS": True}),
+    "NewSearchPaths": shape({"searchPaths": ["corp.example.com"]}, members={"searchPaths": _TEXTS_OR_NULL}),
+    "NewSplitDns": mapping(_TEXTS_OR_NULL, _SPLIT),
     "DnsPreferences": shape({"magicDNS": True}),
     "SearchPaths": shape({"searchPaths": ["corp.example.com"]}),
-    "SplitDns": mapping(_TEXTS, {"corp.example.com": ["10.0.0.53"]}),
+    "SplitDns": mapping(_TEXTS, _SPLIT),
     "AuditLog": shape(
         {"version": "1.1", "tailnet": "tail.example.net", "logs": [_LOG]},
         members={"logs": {"type": "array", "items": _LOG_SHAPE}},

@@ -10,6 +10,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from smartscale.common.v1 import common_pb2 as _common_pb2
+from smartscale.types.v1 import dns_pb2 as _dns_pb2
 from smartscale.types.v1 import node_pb2 as _node_pb2
 from smartscale.types.v1 import relay_pb2 as _relay_pb2
 from smartscale.types.v1 import user_pb2 as _user_pb2
@@ -94,6 +95,7 @@ class Change(_message.Message):
     USER_REMOVED_FIELD_NUMBER: _builtins.int
     RELAY_PUT_FIELD_NUMBER: _builtins.int
     RELAY_REMOVED_FIELD_NUMBER: _builtins.int
+    SETTINGS_PUT_FIELD_NUMBER: _builtins.int
     DEPARTURE_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Position in the log."""
@@ -103,6 +105,8 @@ class Change(_message.Message):
     """The user with this id is gone."""
     relay_removed: _builtins.str
     """The relay with this name is gone."""
+    settings_put: _builtins.bytes
+    """The settings that administrators stored are now these, as JSON."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
@@ -134,13 +138,14 @@ class Change(_message.Message):
         user_removed: _builtins.int = ...,
         relay_put: _relay_pb2.Relay | None = ...,
         relay_removed: _builtins.str = ...,
+        settings_put: _builtins.bytes = ...,
         departure: Global___Departure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "settings_put", b"settings_put", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "seq", b"seq", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["departure", b"departure", "fact", b"fact", "node_put", b"node_put", "node_removed", b"node_removed", "relay_put", b"relay_put", "relay_removed", b"relay_removed", "seq", b"seq", "settings_put", b"settings_put", "time", b"time", "user_put", b"user_put", "user_removed", b"user_removed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["node_put", "node_removed", "user_put", "user_removed", "relay_put", "relay_removed"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["node_put", "node_removed", "user_put", "user_removed", "relay_put", "relay_removed", "settings_put"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 
@@ -2104,8 +2109,11 @@ class GetSnapshotResponse(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     USERS_FIELD_NUMBER: _builtins.int
     RELAYS_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """The position at which all this is true; the same in each message."""
+    settings: _builtins.bytes
+    """The settings that administrators stored, as JSON; in the first message alone. Empty: none."""
     @_builtins.property
     def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]:
         """Some of the nodes."""
@@ -2125,10 +2133,11 @@ class GetSnapshotResponse(_message.Message):
         nodes: _abc.Iterable[_node_pb2.Node] | None = ...,
         users: _abc.Iterable[_user_pb2.User] | None = ...,
         relays: _abc.Iterable[_relay_pb2.Relay] | None = ...,
+        settings: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "relays", b"relays", "seq", b"seq", "users", b"users"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes", "relays", b"relays", "seq", b"seq", "settings", b"settings", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2191,3 +2200,92 @@ class GetChangesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetChangesResponse: _TypeAlias = GetChangesResponse  # noqa: Y015
+
+@_typing.final
+class GetDnsRequest(_message.Message):
+    """See GetDns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDnsRequest: _TypeAlias = GetDnsRequest  # noqa: Y015
+
+@_typing.final
+class GetDnsResponse(_message.Message):
+    """See GetDns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dns(self) -> _dns_pb2.DnsConfiguration:
+        """The configuration in force."""
+
+    def __init__(
+        self,
+        *,
+        dns: _dns_pb2.DnsConfiguration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDnsResponse: _TypeAlias = GetDnsResponse  # noqa: Y015
+
+@_typing.final
+class ChangeDnsRequest(_message.Message):
+    """See ChangeDns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def change(self) -> _dns_pb2.DnsChange:
+        """The parts to change."""
+
+    def __init__(
+        self,
+        *,
+        change: _dns_pb2.DnsChange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeDnsRequest: _TypeAlias = ChangeDnsRequest  # noqa: Y015
+
+@_typing.final
+class ChangeDnsResponse(_message.Message):
+    """See ChangeDns."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def dns(self) -> _dns_pb2.DnsConfiguration:
+        """The configuration afterwards."""
+
+    def __init__(
+        self,
+        *,
+        dns: _dns_pb2.DnsConfiguration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dns", b"dns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeDnsResponse: _TypeAlias = ChangeDnsResponse  # noqa: Y015

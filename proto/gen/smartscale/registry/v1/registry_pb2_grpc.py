@@ -185,6 +185,16 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.FromString,
                 _registered_method=True)
+        self.GetDns = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/GetDns',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsResponse.FromString,
+                _registered_method=True)
+        self.ChangeDns = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/ChangeDns',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsResponse.FromString,
+                _registered_method=True)
         self.GetSnapshot = channel.unary_stream(
                 '/smartscale.registry.v1.RegistryService/GetSnapshot',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSnapshotRequest.SerializeToString,
@@ -411,6 +421,20 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDns(self, request, context):
+        """Returns the DNS configuration in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeDns(self, request, context):
+        """Stores parts of the DNS configuration, or returns them to those of the configuration file. INVALID_ARGUMENT when clients cannot use a value.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetSnapshot(self, request, context):
         """Streams everything that is true at one position: first a header, then records.
         """
@@ -577,6 +601,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.AnnounceRelay,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.SerializeToString,
+            ),
+            'GetDns': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDns,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsResponse.SerializeToString,
+            ),
+            'ChangeDns': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeDns,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsResponse.SerializeToString,
             ),
             'GetSnapshot': grpc.unary_stream_rpc_method_handler(
                     servicer.GetSnapshot,
@@ -1400,6 +1434,60 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/AnnounceRelay',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/GetDns',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeDns(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ChangeDns',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeDnsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -93,6 +93,10 @@ class RegistryServiceStub:
     """Says whether a node key may use the relays."""
     AnnounceRelay: _grpc.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]
     """A relay makes itself known; repeated as its heartbeat."""
+    GetDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]
+    """Returns the DNS configuration in force."""
+    ChangeDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]
+    """Stores parts of the DNS configuration, or returns them to those of the configuration file. INVALID_ARGUMENT when clients cannot use a value."""
     GetSnapshot: _grpc.UnaryStreamMultiCallable[_registry_pb2.GetSnapshotRequest, _registry_pb2.GetSnapshotResponse]
     """Streams everything that is true at one position: first a header, then records."""
     GetChanges: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetChangesRequest, _registry_pb2.GetChangesResponse]
@@ -163,6 +167,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Says whether a node key may use the relays."""
     AnnounceRelay: _aio.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]  # type: ignore[assignment]
     """A relay makes itself known; repeated as its heartbeat."""
+    GetDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]  # type: ignore[assignment]
+    """Returns the DNS configuration in force."""
+    ChangeDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]  # type: ignore[assignment]
+    """Stores parts of the DNS configuration, or returns them to those of the configuration file. INVALID_ARGUMENT when clients cannot use a value."""
     GetSnapshot: _aio.UnaryStreamMultiCallable[_registry_pb2.GetSnapshotRequest, _registry_pb2.GetSnapshotResponse]  # type: ignore[assignment]
     """Streams everything that is true at one position: first a header, then records."""
     GetChanges: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetChangesRequest, _registry_pb2.GetChangesResponse]  # type: ignore[assignment]
@@ -410,6 +418,22 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.AnnounceRelayResponse, _abc.Awaitable[_registry_pb2.AnnounceRelayResponse]]:
         """A relay makes itself known; repeated as its heartbeat."""
+
+    @_abc_1.abstractmethod
+    def GetDns(
+        self,
+        request: _registry_pb2.GetDnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetDnsResponse, _abc.Awaitable[_registry_pb2.GetDnsResponse]]:
+        """Returns the DNS configuration in force."""
+
+    @_abc_1.abstractmethod
+    def ChangeDns(
+        self,
+        request: _registry_pb2.ChangeDnsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ChangeDnsResponse, _abc.Awaitable[_registry_pb2.ChangeDnsResponse]]:
+        """Stores parts of the DNS configuration, or returns them to those of the configuration file. INVALID_ARGUMENT when clients cannot use a value."""
 
     @_abc_1.abstractmethod
     def GetSnapshot(

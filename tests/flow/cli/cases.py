@@ -230,12 +230,15 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("oauthclient delete -i {oauthclient}", "deleted", True),
         Use("oauth-clients revoke --id {oauthclient} -o json", "{", True),
     ),
-    "dns show": (Use("dns show", "configuration"), Use("dns get -o json", '"magic_dns"')),
+    "dns show": (Use("dns show", "configuration"), Use("dns get -o json", '"magicDns"')),
     "dns set": (
         Use("dns set --nameservers 1.1.1.1,9.9.9.9 --split a.example.com=10.0.0.53 --magic-dns true", "stored", True),
         Use("dns set --search-paths Example.ORG --override-local-dns false -o json", "example.org", True),
     ),
-    "dns reset": (Use("dns reset nameservers", "configuration", True), Use("dns reset -o json", "{", True)),
+    "dns reset": (
+        Use("dns set --nameservers 8.8.8.8 --search-paths a.example", "stored", True),
+        Use("dns reset nameservers", "configuration", True), Use("dns reset -o json", '"stored": []', True),
+    ),
     "audit list": (Use("audit list --limit 5", ""), Use("audit list -o json", "[")),
     "audit export": (Use("audit export", ""),),
     "audit verify": (Use("audit verify", "entries"), Use("audit verify -o json", '"entries"')),

@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc.aio
 from headscale.v1 import apikey_pb2, auth_pb2, node_pb2, policy_pb2, preauthkey_pb2, user_pb2
-from smartscale.admin.v1 import key_pb2, key_pb2_grpc, pending_login_pb2, pending_login_pb2_grpc
+from smartscale.admin.v1 import dns_pb2, dns_pb2_grpc, key_pb2, key_pb2_grpc, pending_login_pb2, pending_login_pb2_grpc
 from smartscale.types.v1 import key_pb2 as key_types
 
 from tests.fakes.ssh import session_that_waits
@@ -92,6 +92,8 @@ class World:
             keys: Any = key_pb2_grpc.KeyAdminServiceStub(channel)  # type: ignore[no-untyped-call]
             wanted = key_pb2.ListKeysRequest(kinds=[key_types.KEY_KIND_OAUTH_CLIENT])
             found.append((await keys.ListKeys(wanted, timeout=10)).SerializeToString(deterministic=True))
+            dns: Any = dns_pb2_grpc.DnsAdminServiceStub(channel)  # type: ignore[no-untyped-call]
+            found.append((await dns.GetDns(dns_pb2.GetDnsRequest())).SerializeToString(deterministic=True))
         found.append(repr(await self.waiting()).encode())
         found.append((await self.policy()).encode())
         return found

@@ -35,6 +35,7 @@ from services.map_streamer.tailnet.history import History
 from services.map_streamer.tailnet.pending import Pending
 from services.map_streamer.tailnet.window import Window
 from services.shared.access.compiled import DENY_ALL
+from services.shared.tailnet_settings import TailnetSettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -205,7 +206,7 @@ def test_a_suspension_ends_keys_for_clients_and_lifting_it_gives_the_same_end_ba
 
 def test_a_replacement_leads_to_the_fetched_state() -> None:
     before = after(UserPut(UserRecord(1, "ann")), UserPut(UserRecord(2, "bob")), NodePut(node()), NodePut(node(2)))
-    facts = replacement(before, [node(2), node(3)], [UserRecord(1, "ann")], [])
+    facts = replacement(before, [node(2), node(3)], [UserRecord(1, "ann")], [], TailnetSettings())
     snapshot = after(*facts, before=before)
     assert sorted(snapshot.nodes) == [2, 3]
     assert sorted(snapshot.users) == [1]

@@ -1,4 +1,8 @@
-"""Every operation of every wire refuses the same bad parameters with the same status and text, and counts the call."""
+"""Every call for administrators refuses the same bad parameters alike over every wire, and is counted.
+
+The wires are gRPC over the unix socket and over TCP, plain HTTP (`/api/rpc`) and REST (`/api/v1`), where it has the
+parameter. `/api/v2` has shapes of its own; `tests/flow/rest_v2` has its refusals.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +17,20 @@ import grpc.aio
 import httpx
 import orjson
 import pytest
-from google.protobuf.descriptor import FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from headscale.v1 import apikey_pb2, headscale_pb2
+from google.protobuf.timestamp_pb2 import Timestamp
+from headscale.v1 import apikey_pb2
 from prometheus_client import generate_latest
-from smartscale.admin.v1 import device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2
 
+from gateway.admin.calls.table import NOUNS
 from gateway.admin.checks import LONG
 from gateway.admin.rest.v1.operations import EVERY
 from tests.fakes.ports import free_port
 from tests.fakes.tailnet import Tailnet, config_in, tailnet_in
 
-FILES = (headscale_pb2, device_pb2, node_pb2, pending_login_pb2, policy_pb2, server_pb2, user_pb2)
-METHODS: tuple[MethodDescriptor, ...] = tuple(
-    method for file in FILES for service in file.DESCRIPTOR.services_by_name.values() for method in service.methods
-)
+METHODS: tuple[MethodDescriptor, ...] = tuple(method for service in NOUNS for method in service.methods)
 TEXTS = ("a\0b", "a\x1bb", "a\x85b", "a\u202eb", "x" * 3000)
 BEYOND_IDS = 1 << 63
 TOO_MANY = ["tag:a"] * 2049
@@ -41,18 +43,23 @@ class Case:
     """One bad parameter of one operation."""
 
     method: MethodDescriptor
+    within: tuple[str, ...]
+    """Fields that lead to the message with the parameter; empty where it is one of the request itself."""
     field: FieldDescriptor
     value: Any
 
     def request(self) -> Message:
         """The request with nothing but this parameter."""
         made: Any = GetMessageClass(self.method.input_type)()
+        inner = made
+        for name in self.within:
+            inner = getattr(inner, name)
         if self.field.is_repeated:
-            getattr(made, self.field.name).extend(self.value)
+            getattr(inner, self.field.name).extend(self.value)
         elif self.field.message_type is not None:
-            getattr(made, self.field.name).seconds = self.value
+            getattr(inner, self.field.name).seconds = self.value
         else:
-            setattr(made, self.field.name, self.value)
+            setattr(inner, self.field.name, self.value)
         return made  # type: ignore[no-any-return]
 
 
@@ -69,17 +76,26 @@ def bad_values(field: FieldDescriptor) -> Iterator[Any]:
         yield from (("a\0b",) if field.name in LONG else TEXTS)
 
 
+def parameters(message: Descriptor, within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], FieldDescriptor]]:
+    """Every parameter of a message and of the messages in it."""
+    for field in message.fields:
+        if field.message_type is not None and field.message_type is not Timestamp.DESCRIPTOR:
+            yield from parameters(field.message_type, (*within, field.name))
+        else:
+            yield within, field
+
+
 CASES = [
-    Case(method, field, value)
+    Case(method, within, field, value)
     for method in METHODS
-    for field in method.input_type.fields
+    for within, field in parameters(method.input_type)
     for value in bad_values(field)
 ]  # fmt: skip
 
 
 @dataclass
 class Wires:
-    """One administrator with three ways to the same server."""
+    """One administrator with four ways to the same server."""
 
     tailnet: Tailnet
     unix: grpc.aio.Channel
@@ -97,6 +113,17 @@ class Wires:
         except grpc.aio.AioRpcError as error:
             return error.code().name, error.details() or ""
         return "OK", ""
+
+    async def over_http(self, case: Case) -> tuple[str, str]:
+        """The same over plain HTTP/1.1."""
+        answer = await self.web.post(
+            f"/api/rpc/{case.method.containing_service.full_name}/{case.method.name}",
+            content=case.request().SerializeToString(),
+            headers={"content-type": "application/proto"},
+        )
+        if answer.status_code == 200:
+            return "OK", ""
+        return answer.json()["code"].upper(), answer.json()["message"]
 
     async def over_rest(self, case: Case) -> tuple[str, str] | None:
         """The same, or None where REST has no such parameter."""
@@ -154,6 +181,8 @@ def test_the_table_has_every_operation_that_takes_parameters() -> None:
         "smartscale.admin.v1.ServerAdminService.ReloadConfiguration",
         "smartscale.admin.v1.ServerAdminService.GetSignInHealth",
         "smartscale.admin.v1.UserAdminService.ListGroups",
+        "smartscale.admin.v1.KeyAdminService.ListKeys",
+        "smartscale.admin.v1.AuditAdminService.VerifyEntries",
     }
 
 
@@ -164,6 +193,7 @@ async def test_a_bad_parameter_gets_the_same_verdict_over_every_wire(wires: Wire
         assert first[0] == "INVALID_ARGUMENT", (where, first)
         assert first[1].startswith(case.field.name), (where, first)
         assert await wires.over_grpc(wires.tcp, case) == first, where
+        assert await wires.over_http(case) == first, where
         assert await wires.over_rest(case) in (None, first), where
 
 

@@ -78,7 +78,7 @@ def inventories(draw: st.DrawFn) -> tuple[list[User], list[Node]]:
                 approved_routes=one.approved_routes,
                 online=draw(st.booleans()),
                 expiry=ends,
-                expired=ends is not None and ends < NOW and draw(st.booleans()),
+                expired=draw(st.booleans()),  # also before its expiry, or without one: an administrator expired it
             )
         )
     return users, nodes

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.admin.chain import Chain
+from gateway.admin.checks import check_text
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
@@ -78,6 +79,9 @@ def _add(
                 if operation.changes:
                     await chain.auditor.refuse(call, f"{operation.verb} {request.url.path}", refusal)
                 raise
+            for name, text in request.query_params.multi_items():
+                if name in operation.query:
+                    check_text(name, text)
             inner = call if operation.checked_inside else call.inside_operation()
             return await operation.handler(Question(chain, inner, tailnet, request))
 

@@ -149,3 +149,21 @@ def test_the_index_leads_to_every_page() -> None:
         for link in _LINK.findall(index.read_text())
     }
     assert {page for page in PAGES if page.parent != ROOT and page != ROOT / "docs" / "README.md"} - linked == set()
+
+
+def test_each_module_in_the_drawings_of_the_architecture_exists() -> None:
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    files = [path for part in ("cli", "gateway", "services") for path in (ROOT / part).rglob("*.py")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__") for path in files}
+    names = {".".join(module.split(".")[start:]) for module in modules for start in range(len(module.split(".")))}
+    drawn = {
+        word
+        for block in _FENCE.findall(page.partition("## Data flow in each room")[2].partition("\n## ")[0])
+        for word in re.findall(r"(?<![\w/.])[a-z]\w*(?:[._]\w+)+(?![\w/])", block)
+    }
+    assert len(drawn) > 80
+    methods = {"derp.server", "server.adopt", "handovers.relay", "clients.RegistrySubjects"}
+    assert drawn - names - methods == set()
+    tabled = {word for word in _DOTTED.findall(page) if word.startswith(("gateway.", "services."))}
+    settings = {".".join(path[: depth + 1]) for path, _ in keys() for depth in range(len(path))}
+    assert tabled - settings - modules == set()

@@ -28,6 +28,9 @@ def declare(nouns: Any) -> None:
     create.add_argument("--ephemeral", action="store_true", help="its nodes are deleted soon after they disconnect")
     create.add_argument("-e", "--expiration", type=duration, default=None, help="lifetime, as in 30m or 90d (1h)")
     create.add_argument("--tags", type=commas, action="extend", default=[], help="tags that own its nodes")
+    create.add_argument(
+        "--ip", type=commas, action="extend", default=[], help="addresses of its node: one IPv4, one IPv6, or both"
+    )
     listing = noun.verb("list", _list, "List pre-auth keys, masked", ("ls", "show"), "headscale preauthkeys list")
     add_user(listing, "only of this user")
     for name, run, text, aliases in (
@@ -47,6 +50,9 @@ def _create(arguments: argparse.Namespace) -> None:
 
     if not arguments.user and not arguments.tags:
         raise CommandError("a pre-auth key needs an owner", "add --user USER, or --tags tag:x", status=2)
+    if arguments.ip:
+        _create_with_address(arguments)
+        return
     with Remote(arguments) as remote:
         answer = remote.call(
             "CreatePreAuthKey",
@@ -62,6 +68,32 @@ def _create(arguments: argparse.Namespace) -> None:
         emit(data(answer.pre_auth_key), arguments.output)
     else:
         print(answer.pre_auth_key.key)
+
+
+def _create_with_address(arguments: argparse.Namespace) -> None:
+    """Create a key whose node gets the named addresses, which Headscale's own call cannot carry."""
+    from smartscale.admin.v1 import key_pb2 as pb
+    from smartscale.types.v1 import key_pb2 as types
+
+    chosen = {"ipv6" if ":" in address else "ipv4": address for address in arguments.ip}
+    if len(chosen) < len(arguments.ip):
+        raise CommandError("a node has one IPv4 and one IPv6 address", "give --ip once for each", status=2)
+    with Remote(arguments) as remote:
+        key = types.Key(
+            kind=types.KEY_KIND_AUTH,
+            user_id=remote.user(arguments.user).id if arguments.user else 0,
+            reusable=arguments.reusable,
+            ephemeral=arguments.ephemeral,
+            expires_at=after(arguments.expiration or duration("1h")),
+            tags=arguments.tags,
+            ipv4=chosen.get("ipv4", ""),
+            ipv6=chosen.get("ipv6", ""),
+        )
+        answer = remote.keys().call("CreateKey", pb.CreateKeyRequest(key=key))
+    if arguments.output:
+        emit({**data(answer.key), "key": answer.secret}, arguments.output)
+    else:
+        print(answer.secret)
 
 
 def _list(arguments: argparse.Namespace) -> None:

@@ -79,10 +79,17 @@ class AuthRegistryClient:
             cap_version=admission.version,
             register_method=node_types.RegisterMethod.ValueType(admission.method),
             pre_auth_key_id=admission.pre_auth_key_id,
+            ipv4=admission.ipv4,
+            ipv6=admission.ipv6,
         )
         metadata = with_machine_key(admission.machine_key)
         answer = await _ask(self._stub.AdmitNode(request, metadata=metadata, timeout=TIMEOUT))
         return AdmittedNode(KnownNode(answer.node), KnownUser(answer.user) if answer.HasField("user") else None)
+
+    async def check_addresses(self, ipv4: str, ipv6: str) -> None:
+        """Raise RefusedError, with the reason, if a new node cannot have one of the addresses; empty: not checked."""
+        request = registry_pb2.CheckAddressesRequest(ipv4=ipv4, ipv6=ipv6)
+        await _ask(self._stub.CheckAddresses(request, timeout=TIMEOUT))
 
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
         """Expire a node's key now, or at an earlier time than before."""

@@ -12,7 +12,7 @@ from services.registry.outbox import Outbox
 from services.registry.rpc import RegistryServicer, UseCases
 from services.registry.sql import SqlStore
 from services.registry.timer import KeeperTimer
-from services.registry.usecases.addresses import Addresses
+from services.registry.usecases.addresses import Addresses, AddressRules
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy, PolicyChange
@@ -68,6 +68,7 @@ class RegistryService:
         self.timer = KeeperTimer(self.keeper, self._outbox)
         allocator, policies = Allocator(settings), CurrentPolicy()
         self.policies = policies
+        rules = AddressRules(settings, policies)
         self.ledger.consequences = (policies.follow_users, elections.follow)
         self._follower: Follower | None = None
         if "policy" in deps.channels:
@@ -79,9 +80,9 @@ class RegistryService:
             identities=Identities(self.ledger),
             rights=Rights(self.ledger),
             listings=Listings(self.ledger),
-            addresses=Addresses(self.ledger, settings, policies),
+            addresses=Addresses(self.ledger, rules),
             nodes=Nodes(self.ledger, settings, allocator, policies),
-            admission=NodeAdmission(self.ledger, settings, allocator, policies),
+            admission=NodeAdmission(self.ledger, settings, allocator, policies, rules),
             updates=Updates(self.ledger, allocator, policies),
             presence=PresenceTracker(self.ledger, self.timer.wake),
             elections=elections,

@@ -101,6 +101,12 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
             users=self.users.values(),
         )
 
+    async def CheckAddresses(self, request: pb.CheckAddressesRequest, context: Any) -> pb.CheckAddressesResponse:
+        """Free unless a node has it."""
+        if any(request.ipv4 == node.ipv4 for node in self.nodes.values() if request.ipv4):
+            await context.abort(grpc.StatusCode.ALREADY_EXISTS, "ipv4: another node has this address")
+        return pb.CheckAddressesResponse()
+
     async def AdmitNode(self, request: pb.AdmitNodeRequest, context: Any) -> pb.AdmitNodeResponse:
         """Create, rotate or confirm."""
         machine = machine_key_of(context).raw
@@ -126,6 +132,7 @@ class FakeRegistry(registry_pb2_grpc.RegistryServiceServicer):
         node.register_method = request.register_method
         node.pre_auth_key_id = request.pre_auth_key_id
         node.hostinfo = request.hostinfo
+        node.ipv4, node.ipv6 = request.ipv4 or node.ipv4, request.ipv6 or node.ipv6
         node.expired = False
         node.ClearField("expiry")
         if request.HasField("expiry"):

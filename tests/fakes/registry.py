@@ -83,6 +83,8 @@ class RegistryClient:
         expiry: datetime | None = None,
         ephemeral: bool = False,
         old: NodeKey | None = None,
+        ipv4: str = "",
+        ipv6: str = "",
     ) -> node_types.Node:
         """Let a node in."""
         request = pb.AdmitNodeRequest(
@@ -94,6 +96,8 @@ class RegistryClient:
             hostinfo=b'{"Hostname":"%s"}' % hostname.encode(),
             cap_version=113,
             register_method="REGISTER_METHOD_CLI",
+            ipv4=ipv4,
+            ipv6=ipv6,
         )
         if expiry is not None:
             request.expiry.FromDatetime(expiry)

@@ -138,6 +138,10 @@ class NodeToAdmit:
     version: int
     method: RegisterMethod
     pre_auth_key_id: int = 0
+    ipv4: str = ""
+    """The address that it is to have. Empty: any."""
+    ipv6: str = ""
+    """The same."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,10 @@ class PreAuthKey:
     claim: KeyClaim | None = None
     description: str = ""
     creator: str = ""
+    ipv4: str = ""
+    """Address of the node that a single-use key admits. Empty: any."""
+    ipv6: str = ""
+    """The same."""
     preauthorized: bool = True
     """As it was asked for; nodes of this server need no approval."""
 

@@ -55,7 +55,11 @@ class KeysServicer:
                 tags=wanted.tags,
                 description=description,
                 creator=creator,
+                ipv4=wanted.ipv4,
+                ipv6=wanted.ipv6,
             )
+        if wanted.ipv4 or wanted.ipv6:
+            raise InvalidInputError("ipv4: only a key that admits nodes gives addresses")
         if wanted.kind == types.KEY_KIND_API:
             return await self._credentials.api_keys.create(
                 expiration, wanted.scopes, wanted.tags, description=description, creator=creator
@@ -144,6 +148,8 @@ def key_message(key: AnyKey) -> types.Key:
         expires_at=optional(key.expiration),
         used=key.used,
         creator=key.creator,
+        ipv4=key.ipv4,
+        ipv6=key.ipv6,
     )
 
 

@@ -38,6 +38,8 @@ class SqlPreAuthKeys:
             "description": key.description,
             "creator": key.creator,
             "preauthorized": key.preauthorized,
+            "ipv4": key.ipv4,
+            "ipv6": key.ipv6,
         }
         try:
             async with write(self._engine) as connection:
@@ -139,4 +141,6 @@ def _key(row: RowMapping) -> PreAuthKey:
         description=row["description"],
         creator=row["creator"],
         preauthorized=row["preauthorized"],
+        ipv4=row["ipv4"],
+        ipv6=row["ipv6"],
     )

@@ -54,6 +54,8 @@ preauth_keys = Table(
     Column("description", Text, nullable=False, server_default=""),
     Column("creator", Text, nullable=False, server_default=""),
     Column("preauthorized", Boolean, nullable=False, server_default=true()),
+    Column("ipv4", Text, nullable=False, server_default=""),
+    Column("ipv6", Text, nullable=False, server_default=""),
     Index("auth_preauth_keys_tailnet_user", "tailnet_id", "user_id"),
     sqlite_autoincrement=True,
 )

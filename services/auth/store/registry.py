@@ -23,6 +23,10 @@ class Registry(Protocol):
         """Admit a node; idempotent on (machine key, node key)."""
         ...
 
+    async def check_addresses(self, ipv4: str, ipv6: str) -> None:
+        """Raise RefusedError, with the reason, if a new node cannot have one of the addresses; empty: not checked."""
+        ...
+
     async def log_out(self, node: KnownNode, expiry: datetime | None) -> None:
         """Expire a node's key now, or at an earlier time than before."""
         ...

@@ -54,11 +54,13 @@ class PreAuthKeys:
         preauthorized: bool = True,
         description: str = "",
         creator: str = "",
+        ipv4: str = "",
+        ipv6: str = "",
     ) -> tuple[PreAuthKey, str]:
         """Create a key. The second value is its text, which is not stored.
 
         Raises:
-            InvalidInputError: neither user nor tags, or malformed tags.
+            InvalidInputError: neither user nor tags, malformed tags, or an address that its node cannot have.
             NotFoundError: no such user.
         """
         wanted = read_tags(tags)
@@ -66,6 +68,8 @@ class PreAuthKeys:
             raise InvalidInputError("a pre-auth key needs a user or tags")
         if user_id and await self._registry.user(user_id) is None:
             raise NotFoundError("user not found")
+        if ipv4 or ipv6:
+            await self._check_addresses(ipv4, ipv6, reusable=reusable)
         now = self._clock.now()
         key = PreAuthKey(
             id=0,
@@ -79,6 +83,8 @@ class PreAuthKeys:
             description=description,
             creator=creator,
             preauthorized=preauthorized,
+            ipv4=ipv4,
+            ipv6=ipv6,
         )
         while True:
             secret = mint(KeyKind.PRE_AUTH, secrets.token_bytes(48))
@@ -86,6 +92,14 @@ class PreAuthKeys:
             if stored is not None:
                 log.info("pre-auth key created", key_id=stored.id, user_id=user_id, tags=",".join(wanted))
                 return stored, secret.text
+
+    async def _check_addresses(self, ipv4: str, ipv6: str, *, reusable: bool) -> None:
+        if reusable:
+            raise InvalidInputError("an address is one node's, so a reusable key cannot give it")
+        try:
+            await self._registry.check_addresses(ipv4, ipv6)
+        except RefusedError as error:
+            raise InvalidInputError(str(error)) from None
 
     async def list(self, user_id: UserId | None) -> tuple[PreAuthKey, ...]:
         """List all keys, or those of one user."""

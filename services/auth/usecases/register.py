@@ -177,6 +177,8 @@ class RegisterNode:
                     version=registration.version,
                     method=RegisterMethod.AUTH_KEY,
                     pre_auth_key_id=key.id,
+                    ipv4=key.ipv4,
+                    ipv6=key.ipv6,
                 )
             )
         except RefusedError:

@@ -14,6 +14,7 @@ from services.registry.model.errors import InvalidInputError
 from services.registry.model.hostinfo import read_hostinfo
 from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
+from services.registry.usecases.addresses import ChosenAddresses
 from services.registry.usecases.admission import AdmitRequest
 from services.registry.usecases.listing import NodeFilter
 from services.registry.usecases.people import Person
@@ -153,6 +154,7 @@ def admit_request(request: pb.AdmitNodeRequest, machine: MachineKey) -> AdmitReq
         cap_version=read_cap_version(request.cap_version),
         register_method=read_method(request.register_method),
         pre_auth_key_id=read_number("pre_auth_key_id", request.pre_auth_key_id),
+        addresses=ChosenAddresses(request.ipv4, request.ipv6),
     )
 
 

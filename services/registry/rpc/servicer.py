@@ -343,6 +343,15 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         node = await self._cases.nodes.approve_routes(requests.read_node_id(request.id), list(request.routes))
         return pb.SetApprovedRoutesResponse(node=self._node(node))
 
+    async def CheckAddresses(
+        self,
+        request: pb.CheckAddressesRequest,
+        context: ServicerContext[pb.CheckAddressesRequest, pb.CheckAddressesResponse],
+    ) -> pb.CheckAddressesResponse:
+        """Check addresses for a node that does not exist yet."""
+        await self._cases.addresses.check(ChosenAddresses(request.ipv4, request.ipv6))
+        return pb.CheckAddressesResponse()
+
     async def SetNodeAddress(
         self,
         request: pb.SetNodeAddressRequest,

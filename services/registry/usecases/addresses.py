@@ -26,14 +26,56 @@ class ChosenAddresses:
     ipv4: str = ""
     ipv6: str = ""
 
+    def __bool__(self) -> bool:
+        """Return whether an address is chosen."""
+        return bool(self.ipv4 or self.ipv6)
 
-class Addresses:
-    """Use case of fixed addresses."""
 
-    def __init__(self, ledger: Ledger, settings: RegistrySettings, policies: CurrentPolicy) -> None:
-        self._ledger = ledger
+class AddressRules:
+    """The rules for addresses that administrators choose."""
+
+    def __init__(self, settings: RegistrySettings, policies: CurrentPolicy) -> None:
         self._settings = settings
         self._policies = policies
+
+    def check_form(self, chosen: ChosenAddresses) -> None:
+        """Raise InvalidInputError if no node may have one of the addresses."""
+        for field, pool, text in (
+            ("ipv4", self._settings.v4, chosen.ipv4),
+            ("ipv6", self._settings.v6, chosen.ipv6),
+        ):
+            if text:
+                _check(field, pool, text)
+
+    def apply(self, state: State, node: Node, chosen: ChosenAddresses) -> Node:
+        """Return the node with the addresses, which have passed `check_form`.
+
+        Raises:
+            InvalidInputError: the policy's `ipPool` does not give this node such an address.
+            AlreadyExistsError: another node has it.
+        """
+        changed = replace(node, ipv4=chosen.ipv4 or node.ipv4, ipv6=chosen.ipv6 or node.ipv6)
+        if changed != node:
+            check_holder(state, node.id, chosen)
+            if changed.ipv4 != node.ipv4:
+                self._check_pools(state, node, changed.ipv4)
+        return changed
+
+    def _check_pools(self, state: State, node: Node, ipv4: str) -> None:
+        """Refuse an address that the policy's `ipPool` keeps for other nodes, or one outside the node's own pools."""
+        mine = self._policies.pools(state, node)
+        if mine and not _inside(ipv4, mine):
+            raise InvalidInputError(f"ipv4: the policy's ipPool gives this node an address of {', '.join(mine)}")
+        if not mine and _inside(ipv4, self._policies.kept_pools()):
+            raise InvalidInputError(f"ipv4: {ipv4} is kept for other nodes by the policy's ipPool")
+
+
+class Addresses:
+    """Use cases of fixed addresses."""
+
+    def __init__(self, ledger: Ledger, rules: AddressRules) -> None:
+        self._ledger = ledger
+        self._rules = rules
 
     async def set(self, node_id: NodeId, chosen: ChosenAddresses) -> Node:
         """Replace the addresses of a node. The former ones are free for others after their quarantine.
@@ -43,36 +85,31 @@ class Addresses:
             InvalidInputError: none is given, or no node or not this one may have it.
             AlreadyExistsError: another node has it.
         """
-        if not chosen.ipv4 and not chosen.ipv6:
+        if not chosen:
             raise InvalidInputError("ipv4: give an address")
-        for field, pool, text in (
-            ("ipv4", self._settings.v4, chosen.ipv4),
-            ("ipv6", self._settings.v6, chosen.ipv6),
-        ):
-            if text:
-                _check(field, pool, text)
+        self._rules.check_form(chosen)
 
         async def write(draft: Draft) -> Node:
             node = draft.node(node_id)
-            changed = replace(node, ipv4=chosen.ipv4 or node.ipv4, ipv6=chosen.ipv6 or node.ipv6)
-            if changed == node:
-                return node
-            _check_holder(draft.state, node_id, chosen)
-            if changed.ipv4 != node.ipv4:
-                self._check_pools(draft.state, node, changed.ipv4)
-            draft.readdress_node(changed)
-            draft.after_commit.append(lambda: log.info("node addresses set", node_id=node_id))
+            changed = self._rules.apply(draft.state, node, chosen)
+            if changed != node:
+                draft.readdress_node(changed)
+                draft.after_commit.append(lambda: log.info("node addresses set", node_id=node_id))
             return changed
 
         return await self._ledger.commit(write)
 
-    def _check_pools(self, state: State, node: Node, ipv4: str) -> None:
-        """Refuse an address that the policy's `ipPool` keeps for other nodes, or one outside the node's own pools."""
-        mine = self._policies.pools(state, node)
-        if mine and not _inside(ipv4, mine):
-            raise InvalidInputError(f"ipv4: the policy's ipPool gives this node an address of {', '.join(mine)}")
-        if not mine and _inside(ipv4, self._policies.kept_pools()):
-            raise InvalidInputError(f"ipv4: {ipv4} is kept for other nodes by the policy's ipPool")
+    async def check(self, chosen: ChosenAddresses) -> None:
+        """Check addresses for a node that does not exist yet. The rules apply again when it is admitted.
+
+        Raises:
+            InvalidInputError: none is given, or no node may have it.
+            AlreadyExistsError: a node has it.
+        """
+        if not chosen:
+            raise InvalidInputError("ipv4: give an address")
+        self._rules.check_form(chosen)
+        await self._ledger.read(lambda state: check_holder(state, None, chosen))
 
 
 def _check(field: str, pool: Pool | None, text: str) -> None:
@@ -92,7 +129,8 @@ def _check(field: str, pool: Pool | None, text: str) -> None:
         raise InvalidInputError(f"{field}: {text} is reserved, clients do not use it for nodes")
 
 
-def _check_holder(state: State, node_id: NodeId, chosen: ChosenAddresses) -> None:
+def check_holder(state: State, node_id: NodeId | None, chosen: ChosenAddresses) -> None:
+    """Raise AlreadyExistsError if a node has one of the addresses, except the node with this id."""
     for field, text in (("ipv4", chosen.ipv4), ("ipv6", chosen.ipv6)):
         holder = state.address_holder(text) if text else None
         if holder not in (None, node_id):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from services.registry.model.errors import AlreadyExistsError, ForbiddenError, InvalidInputError
 from services.registry.model.node import NO_USER, Node, RegisterMethod
 from services.registry.model.state import State
 from services.registry.model.user import User
+from services.registry.usecases.addresses import AddressRules, ChosenAddresses
 from services.registry.usecases.allocation import Allocator, new_stable_id
 from services.registry.usecases.approval import CurrentPolicy
 from services.registry.usecases.draft import Draft, user_of
@@ -39,6 +40,8 @@ class AdmitRequest:
     cap_version: int = 0
     register_method: RegisterMethod = RegisterMethod.UNKNOWN
     pre_auth_key_id: int = 0
+    addresses: ChosenAddresses = field(default_factory=ChosenAddresses)
+    """The addresses that the node is to have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +58,15 @@ class NodeAdmission:
     """Use cases of admission."""
 
     def __init__(
-        self, ledger: Ledger, settings: RegistrySettings, allocator: Allocator, policies: CurrentPolicy
+        self,
+        ledger: Ledger,
+        settings: RegistrySettings,
+        allocator: Allocator,
+        policies: CurrentPolicy,
+        rules: AddressRules,
     ) -> None:
         self._ledger = ledger
+        self._rules = rules
         self._settings = settings
         self._allocator = allocator
         self._policies = policies
@@ -81,16 +90,17 @@ class NodeAdmission:
         """Create the node, rotate its key, or confirm it. Idempotent.
 
         Raises:
-            InvalidInputError: neither user nor tags, or an expiry in the past.
+            InvalidInputError: neither user nor tags, an expiry in the past, or an address that it may not have.
             NotFoundError: there is no such user.
             ForbiddenError: the node key is another machine's, or the user is suspended.
-            AlreadyExistsError: the node key is that of another user's node on this machine.
+            AlreadyExistsError: the node key is that of another user's node on this machine, or a node has the address.
             ExhaustedError: no address is left.
         """
         if not request.tags and not request.user_id:
             raise InvalidInputError("a node needs a user or tags")
         if request.endless and request.expiry is not None:
             raise InvalidInputError("an expiry and no expiry cannot both be set")
+        self._rules.check_form(request.addresses)
 
         async def write(draft: Draft) -> tuple[Node, User | None]:
             if request.expiry is not None and request.expiry <= draft.now:
@@ -106,7 +116,10 @@ class NodeAdmission:
             else:
                 node = self._readmit(draft, known, request)
             node = replace(node, approved_routes=self._policies.approve(draft.state, node))
-            draft.put_node(node)
+            if known is not None and (node.ipv4, node.ipv6) != (known.ipv4, known.ipv6):
+                draft.readdress_node(node)
+            else:
+                draft.put_node(node)
             return node, owner
 
         node, owner = await self._ledger.commit(write)
@@ -136,16 +149,17 @@ class NodeAdmission:
             advertised_routes=hostinfo.routable_ips,
             requested_tags=hostinfo.request_tags,
         )
-        return self._with_addresses(draft, node)
+        return self._with_addresses(draft, self._rules.apply(state, node, request.addresses))
 
     def _with_addresses(self, draft: Draft, node: Node) -> Node:
-        """Return a new node with addresses: those that its device had before, where they are free, else new ones."""
+        """Return a new node with the addresses it lacks: those its device had, where they are free, else new ones."""
         state, now, allocator = draft.state, draft.now, self._allocator
         pools, kept = self._policies.pools(state, node), self._policies.kept_pools()
-        ipv4 = ipv6 = ""
+        ipv4, ipv6 = node.ipv4, node.ipv6
         former = allocator.former(state, node)
         if former is not None:
-            ipv4, ipv6 = allocator.former_ipv4(state, former, pools, kept), allocator.former_ipv6(state, former)
+            ipv4 = ipv4 or allocator.former_ipv4(state, former, pools, kept)
+            ipv6 = ipv6 or allocator.former_ipv6(state, former)
             if former.given_name_fixed and state.name_holder(former.given_name) is None:
                 node = replace(node, given_name=former.given_name, given_name_fixed=True)
         return replace(
@@ -167,8 +181,9 @@ class NodeAdmission:
         if not confirmed or (said and not request.tags):
             expiry = self._expiry(draft, request)
         idle = request.ephemeral and not known.online and not confirmed
+        owned = replace(known, user_id=owner, tags=request.tags)
         return replace(
-            known,
+            self._rules.apply(draft.state, owned, request.addresses),
             node_key=request.node_key,
             given_name=self._allocator.rename(draft.state, known, hostinfo.hostname),
             user_id=owner,

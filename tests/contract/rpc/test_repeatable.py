@@ -86,8 +86,8 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.registry.v1.RegistryService": {
         READ: """
-            FindNode GetChanges GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects ListUsers
-            VerifyNodeKey
+            CheckAddresses FindNode GetChanges GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects
+            ListUsers VerifyNodeKey
         """,
         IDEMPOTENT: """
             AdmitNode AnnounceRelay ChangeDns ChangeRights PreferRoutes SetApprovedRoutes SetNodeAddress SetTags

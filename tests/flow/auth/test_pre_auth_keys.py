@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import grpc
 import pytest
 from smartscale.auth.v1 import auth_pb2 as pb
+from smartscale.types.v1 import key_pb2 as types
 
 from services.shared.access.compiled import Alias, AliasKind, ApprovalRule, CompiledPolicy
 from tests.fakes.auth import AuthTailnet
@@ -15,6 +17,44 @@ from tests.flow.auth.answers import admitted
 
 def owned_by_alice(tag: str) -> CompiledPolicy:
     return CompiledPolicy(tag_owners=(ApprovalRule(tag, (Alias(AliasKind.USER, "alice@"),)),))
+
+
+async def key_with_address(tailnet: AuthTailnet, ipv4: str, **fields: object) -> str:
+    """A key whose node gets an address."""
+    wanted = types.Key(kind=types.KEY_KIND_AUTH, user_id=1, ipv4=ipv4, ipv6="fd7a:115c:a1e0::77", **fields)
+    answer = await tailnet.stub.CreateKey(pb.CreateKeyRequest(key=wanted))
+    assert (answer.key.ipv4, answer.key.ipv6) == (ipv4, "fd7a:115c:a1e0::77")
+    return str(answer.secret)
+
+
+class TestAddresses:
+    async def test_a_key_gives_its_node_the_addresses(self, tailnet: AuthTailnet) -> None:
+        key = await key_with_address(tailnet, "100.64.77.7")
+        (listed,) = (await tailnet.stub.ListKeys(pb.ListKeysRequest())).keys
+        assert listed.ipv4 == "100.64.77.7"
+        node = (await tailnet.client().register(auth_key=key)).admitted.node
+        assert (node.ipv4, node.ipv6) == ("100.64.77.7", "fd7a:115c:a1e0::77")
+
+    async def test_an_address_that_the_registry_refuses_makes_no_key(self, tailnet: AuthTailnet) -> None:
+        await tailnet.client().register(auth_key=await key_with_address(tailnet, "100.64.77.7"))
+        with pytest.raises(grpc.aio.AioRpcError, match="another node has this address") as refused:
+            await key_with_address(tailnet, "100.64.77.7")
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(grpc.aio.AioRpcError, match="a reusable key cannot give it"):
+            await key_with_address(tailnet, "100.64.77.8", reusable=True)
+        for kind in (types.KEY_KIND_API, types.KEY_KIND_OAUTH_CLIENT):
+            with pytest.raises(grpc.aio.AioRpcError, match="only a key that admits nodes"):
+                wanted = types.Key(kind=kind, ipv4="100.64.77.8", scopes=["all"])
+                await tailnet.stub.CreateKey(pb.CreateKeyRequest(key=wanted))
+
+    async def test_a_refusal_at_admission_is_the_clients_answer_and_leaves_the_key_unused(
+        self, tailnet: AuthTailnet
+    ) -> None:
+        key = await key_with_address(tailnet, "100.64.77.7")
+        text = "ipv4: another node, laptop (id 7), has this address"
+        tailnet.registry.fail_before.append((grpc.StatusCode.ALREADY_EXISTS, text))
+        assert (await tailnet.client().register(auth_key=key)).refused == text
+        assert (await tailnet.client().register(auth_key=key)).admitted.node.ipv4 == "100.64.77.7"
 
 
 class TestAuthKey:

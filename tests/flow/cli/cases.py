@@ -150,6 +150,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("authkey c -n root --expiration 1h30m -o json --modern", '"reusable": false', True),
         Use("pre new --namespace root -o json", '"user": {', True),
         Use("--user root preauthkeys create --reusable=true --ephemeral=false", "hskey-auth-", True),
+        Use("preauthkeys create --user 1 --ip 100.64.77.7,fd7a:115c:a1e0::77", "hskey-auth-", True),
         Use("preauthkey create --tags tag:web", "hskey", True),
     ),
     "preauthkeys list": (
@@ -390,6 +391,9 @@ WRONG: dict[str, tuple[Use, ...]] = {
     },
     "preauthkeys create": (
         misuse("preauthkeys create", "needs an owner"), misuse("preauthkeys create -u root -e soon", "not a duration"),
+        misuse("preauthkeys create -u root --ip 100.64.0.7 --ip 100.64.0.8", "one IPv4 and one IPv6 address"),
+        wrong("preauthkeys create -u root --ip 192.0.2.7", "outside of 100.64"),
+        wrong("preauthkeys create -u root --ip 100.64.0.7 --reusable", "a reusable key cannot give it"),
         wrong("preauthkeys create -u nobody", "user not found"), wrong("preauthkeys create --tags web", "tag"),
     ),
     "preauthkeys list": (

@@ -116,3 +116,49 @@ async def test_a_pool_of_the_policy_is_for_its_targets_alone(tmp_path: Path) -> 
     assert "gives this node an address of 100.64.7.0/24" in (await world.refusal("100.64.8.9", node=pooled.id))[1]
     assert (await world.set("100.64.7.9", node=pooled.id)).ipv4 == "100.64.7.9"
     await service.stop()
+
+
+async def test_an_admission_gives_the_addresses_to_a_new_node_and_to_one_that_comes_again(world: World) -> None:
+    admit = world.registry.admit
+    node = await admit(machine(3), node_key(3), tags=["tag:a"], ipv4="100.64.9.9", ipv6="fd7a:115c:a1e0::99")
+    assert (node.ipv4, node.ipv6) == ("100.64.9.9", "fd7a:115c:a1e0::99")
+    again = await admit(machine(3), node_key(4), old=node_key(3), tags=["tag:a"], ipv4="100.64.9.10")
+    assert (again.id, again.ipv4, again.ipv6) == (node.id, "100.64.9.10", "fd7a:115c:a1e0::99")
+    change = (await world.registry.changes())[-1]
+    assert (change.departure.ipv4, change.departure.reason) == ("100.64.9.9", pb.DEPARTURE_REASON_READDRESSED)
+
+
+@pytest.mark.parametrize(
+    ("ipv4", "code", "reason"),
+    [
+        ("192.0.2.7", grpc.StatusCode.INVALID_ARGUMENT, "outside of 100.64.0.0/10"),
+        ("100.100.100.100", grpc.StatusCode.INVALID_ARGUMENT, "reserved"),
+        ("100.64.0.1 ", grpc.StatusCode.INVALID_ARGUMENT, "not an IPv4 address in its usual form"),
+        ("100.64.0.1", grpc.StatusCode.ALREADY_EXISTS, "another node, laptop (id 1), has this address"),
+    ],
+)
+async def test_an_address_that_a_new_node_cannot_have_is_refused_when_asked_and_when_admitted(
+    world: World, ipv4: str, code: grpc.StatusCode, reason: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as asked:
+        await world.registry.stub.CheckAddresses(pb.CheckAddressesRequest(ipv4=ipv4))
+    with pytest.raises(grpc.aio.AioRpcError) as admitted:
+        await world.registry.admit(machine(3), node_key(3), tags=["tag:a"], ipv4=ipv4)
+    for refused in (asked.value, admitted.value):
+        assert refused.code() is code
+        assert reason in (refused.details() or "")
+    assert len(await world.registry.nodes()) == 2
+    await world.registry.stub.CheckAddresses(pb.CheckAddressesRequest(ipv4="100.64.9.9", ipv6="fd7a:115c:a1e0::99"))
+
+
+async def test_an_admission_keeps_to_the_policys_pools(tmp_path: Path) -> None:
+    service, channel, _ = await start_registry(tmp_path)
+    service.policies.current = PooledPolicy()
+    registry = RegistryClient(channel)
+    with pytest.raises(grpc.aio.AioRpcError, match="kept for other nodes"):
+        await registry.admit(machine(3), node_key(3), tags=["tag:a"], ipv4="100.64.7.9")
+    with pytest.raises(grpc.aio.AioRpcError, match="gives this node an address of"):
+        await registry.admit(machine(3), node_key(3), tags=["tag:pooled"], ipv4="100.64.9.9")
+    node = await registry.admit(machine(3), node_key(3), tags=["tag:pooled"], ipv4="100.64.7.9")
+    assert node.ipv4 == "100.64.7.9"
+    await service.stop()

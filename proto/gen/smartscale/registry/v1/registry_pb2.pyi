@@ -1044,6 +1044,8 @@ class AdmitNodeRequest(_message.Message):
     REGISTER_METHOD_FIELD_NUMBER: _builtins.int
     PRE_AUTH_KEY_ID_FIELD_NUMBER: _builtins.int
     NO_EXPIRY_FIELD_NUMBER: _builtins.int
+    IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
     node_key: _builtins.bytes
     """32 bytes."""
     old_node_key: _builtins.bytes
@@ -1062,6 +1064,10 @@ class AdmitNodeRequest(_message.Message):
     """The pre-auth key used; zero: none."""
     no_expiry: _builtins.bool
     """The key never ends, whatever the default; not together with expiry."""
+    ipv4: _builtins.str
+    """IPv4 address text that the node is to have. Empty: any."""
+    ipv6: _builtins.str
+    """IPv6 address text that the node is to have. Empty: any."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Tags that own the node; empty: the user does."""
@@ -1084,10 +1090,12 @@ class AdmitNodeRequest(_message.Message):
         register_method: _node_pb2.RegisterMethod.ValueType = ...,
         pre_auth_key_id: _builtins.int = ...,
         no_expiry: _builtins.bool = ...,
+        ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expiry", b"expiry"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_version", b"cap_version", "ephemeral", b"ephemeral", "expiry", b"expiry", "hostinfo", b"hostinfo", "no_expiry", b"no_expiry", "node_key", b"node_key", "old_node_key", b"old_node_key", "pre_auth_key_id", b"pre_auth_key_id", "register_method", b"register_method", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cap_version", b"cap_version", "ephemeral", b"ephemeral", "expiry", b"expiry", "hostinfo", b"hostinfo", "ipv4", b"ipv4", "ipv6", b"ipv6", "no_expiry", b"no_expiry", "node_key", b"node_key", "old_node_key", b"old_node_key", "pre_auth_key_id", b"pre_auth_key_id", "register_method", b"register_method", "tags", b"tags", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1669,6 +1677,49 @@ class RenameNodeRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenameNodeRequest: _TypeAlias = RenameNodeRequest  # noqa: Y015
+
+@_typing.final
+class CheckAddressesRequest(_message.Message):
+    """See CheckAddresses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
+    ipv4: _builtins.str
+    """IPv4 address text. Empty: none."""
+    ipv6: _builtins.str
+    """IPv6 address text. Empty: none."""
+    def __init__(
+        self,
+        *,
+        ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ipv4", b"ipv4", "ipv6", b"ipv6"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAddressesRequest: _TypeAlias = CheckAddressesRequest  # noqa: Y015
+
+@_typing.final
+class CheckAddressesResponse(_message.Message):
+    """See CheckAddresses."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckAddressesResponse: _TypeAlias = CheckAddressesResponse  # noqa: Y015
 
 @_typing.final
 class SetNodeAddressRequest(_message.Message):

@@ -165,6 +165,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
                 _registered_method=True)
+        self.CheckAddresses = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/CheckAddresses',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.FromString,
+                _registered_method=True)
         self.PreferRoutes = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/PreferRoutes',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesRequest.SerializeToString,
@@ -393,6 +398,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckAddresses(self, request, context):
+        """Checks addresses for a node that does not exist yet. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when a node has it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreferRoutes(self, request, context):
         """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes.
         """
@@ -581,6 +593,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.SetNodeAddress,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.SerializeToString,
+            ),
+            'CheckAddresses': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckAddresses,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.SerializeToString,
             ),
             'PreferRoutes': grpc.unary_unary_rpc_method_handler(
                     servicer.PreferRoutes,
@@ -1326,6 +1343,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/SetNodeAddress',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.SetNodeAddressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckAddresses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/CheckAddresses',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.FromString,
             options,
             channel_credentials,
             insecure,

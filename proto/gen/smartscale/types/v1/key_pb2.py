@@ -25,17 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/types/v1/key.proto\x12\x13smartscale.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x03\n\x03Key\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.smartscale.types.v1.KeyKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x10\n\x08reusable\x18\x06 \x01(\x08\x12\x11\n\tephemeral\x18\x07 \x01(\x08\x12\x15\n\rpreauthorized\x18\x08 \x01(\x08\x12\x0f\n\x07user_id\x18\t \x01(\x04\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x0e \x01(\x08\x12\x0f\n\x07\x63reator\x18\x0f \x01(\t\"v\n\x05Grant\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.smartscale.types.v1.KeyKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x17\n\x0flimited_to_tags\x18\x05 \x01(\x08*c\n\x07KeyKind\x12\x18\n\x14KEY_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKEY_KIND_AUTH\x10\x01\x12\x10\n\x0cKEY_KIND_API\x10\x02\x12\x19\n\x15KEY_KIND_OAUTH_CLIENT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsmartscale/types/v1/key.proto\x12\x13smartscale.types.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x03\n\x03Key\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x04kind\x18\x02 \x01(\x0e\x32\x1c.smartscale.types.v1.KeyKind\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x0c\n\x04tags\x18\x05 \x03(\t\x12\x10\n\x08reusable\x18\x06 \x01(\x08\x12\x11\n\tephemeral\x18\x07 \x01(\x08\x12\x15\n\rpreauthorized\x18\x08 \x01(\x08\x12\x0f\n\x07user_id\x18\t \x01(\x04\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04used\x18\x0e \x01(\x08\x12\x0f\n\x07\x63reator\x18\x0f \x01(\t\x12\x0c\n\x04ipv4\x18\x10 \x01(\t\x12\x0c\n\x04ipv6\x18\x11 \x01(\t\"v\n\x05Grant\x12*\n\x04kind\x18\x01 \x01(\x0e\x32\x1c.smartscale.types.v1.KeyKind\x12\n\n\x02id\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x17\n\x0flimited_to_tags\x18\x05 \x01(\x08*c\n\x07KeyKind\x12\x18\n\x14KEY_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rKEY_KIND_AUTH\x10\x01\x12\x10\n\x0cKEY_KIND_API\x10\x02\x12\x19\n\x15KEY_KIND_OAUTH_CLIENT\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'smartscale.types.v1.key_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_KEYKIND']._serialized_start=624
-  _globals['_KEYKIND']._serialized_end=723
+  _globals['_KEYKIND']._serialized_start=652
+  _globals['_KEYKIND']._serialized_end=751
   _globals['_KEY']._serialized_start=88
-  _globals['_KEY']._serialized_end=502
-  _globals['_GRANT']._serialized_start=504
-  _globals['_GRANT']._serialized_end=622
+  _globals['_KEY']._serialized_end=530
+  _globals['_GRANT']._serialized_start=532
+  _globals['_GRANT']._serialized_end=650
 # @@protoc_insertion_point(module_scope)

@@ -69,6 +69,8 @@ class Key(_message.Message):
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
     USED_FIELD_NUMBER: _builtins.int
     CREATOR_FIELD_NUMBER: _builtins.int
+    IPV4_FIELD_NUMBER: _builtins.int
+    IPV6_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """The public part of the secret: unique among keys of its kind."""
     kind: Global___KeyKind.ValueType
@@ -87,6 +89,10 @@ class Key(_message.Message):
     """A pre-auth key that admits one node has admitted it."""
     creator: _builtins.str
     """Who created it, for people. Empty: not known."""
+    ipv4: _builtins.str
+    """A pre-auth key that admits one node: the IPv4 address that the node gets. Empty: any."""
+    ipv6: _builtins.str
+    """A pre-auth key that admits one node: the IPv6 address that the node gets. Empty: any."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What it may do; empty for a key that admits nodes."""
@@ -129,10 +135,12 @@ class Key(_message.Message):
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         used: _builtins.bool = ...,
         creator: _builtins.str = ...,
+        ipv4: _builtins.str = ...,
+        ipv6: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "expires_at", b"expires_at", "last_used_at", b"last_used_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "creator", b"creator", "description", b"description", "ephemeral", b"ephemeral", "expires_at", b"expires_at", "id", b"id", "kind", b"kind", "last_used_at", b"last_used_at", "preauthorized", b"preauthorized", "reusable", b"reusable", "scopes", b"scopes", "tags", b"tags", "updated_at", b"updated_at", "used", b"used", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "creator", b"creator", "description", b"description", "ephemeral", b"ephemeral", "expires_at", b"expires_at", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "kind", b"kind", "last_used_at", b"last_used_at", "preauthorized", b"preauthorized", "reusable", b"reusable", "scopes", b"scopes", "tags", b"tags", "updated_at", b"updated_at", "used", b"used", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

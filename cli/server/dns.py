@@ -1,4 +1,4 @@
-"""`headscale dns`: what clients are told about DNS, and whether it comes from the configuration or was stored."""
+"""`headscale dns`: the DNS configuration that clients are sent, and whether it is configured or was stored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WORDS = {"true": True, "false": False}
 
 def declare(nouns: Any) -> None:
     """Add the noun and its verbs."""
-    noun = Noun(nouns, "dns", "What clients are told about DNS")
+    noun = Noun(nouns, "dns", "The DNS configuration that clients are sent")
     noun.verb(
         "show", _show, "Show the DNS configuration in force, and where each part comes from", ("list", "ls", "get")
     )

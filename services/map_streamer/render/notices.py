@@ -17,7 +17,7 @@ class NoticeTexts:
     """What messages say that comes from the configuration."""
 
     server_url: str = ""
-    """Where a person is told how a device joins; empty: messages have no button."""
+    """URL with instructions for a new device; empty: messages have no button."""
     contact: str = ""
     """Whom to ask, such as an address. Empty: the administrator."""
 

@@ -219,7 +219,7 @@ def fold(
 ) -> Snapshot:
     """Return the snapshot after the facts. Tables and `Access` that they do not change stay the same objects.
 
-    `timed` is entered while it is evaluated anew who may see whom.
+    `timed` is entered while visibility is evaluated again.
     """
     draft = _Draft(before, now, settings.notices)
     for fact in facts:

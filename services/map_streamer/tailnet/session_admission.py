@@ -146,7 +146,7 @@ class SessionAdmission:
     def _continue(self, session: Session, cursor: Cursor, time: int) -> bool:
         """Continue a moved session from its cursor. Returns False when it needs a full map.
 
-        A key that expired after `time` may be expired in every view known here although the client was not told.
+        A key that expired after `time` may be expired in every view known here although the client was not sent that.
         """
         found = self._tailnet.history.view_at(cursor)
         if found is None:

@@ -96,7 +96,7 @@ class Reloader:
         return done
 
     def follow(self) -> None:
-        """From now on reload whenever another process says so."""
+        """From now on reload whenever another process requests it."""
         if self._bus is not None:
             bus = self._bus
             self._background.keep(lambda: self._follow(bus), "reload news")

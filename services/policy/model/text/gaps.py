@@ -75,7 +75,7 @@ def arranged(extra: str, depth: int, gap: Gap = Gap()) -> str:
 
 
 def _block(comment: str, depth: int) -> str:
-    """Return a comment of several lines, indented anew; lines that start with a star stay in the star's column."""
+    """Return a comment of several lines, indented again; lines that start with a star stay in the star's column."""
     first, *others = (line.rstrip() for line in comment.split("\n"))
     common = _common([line for line in others if line])
     if others[-1].lstrip(_SPACE) == "*/":

@@ -137,7 +137,7 @@ class RenameDeviceRequest(_message.Message):
     device: _builtins.str
     """Id in decimal digits, or stable id."""
     name: _builtins.str
-    """A DNS label. Empty: the one that follows from the hostname."""
+    """A DNS label. Empty: the name derived from the hostname."""
     def __init__(
         self,
         *,

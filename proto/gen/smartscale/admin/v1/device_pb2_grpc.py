@@ -81,7 +81,7 @@ class DeviceAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenameDevice(self, request, context):
-        """Gives a node another name, or again the one that follows from its hostname.
+        """Gives a node another name, or again the name derived from its hostname.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

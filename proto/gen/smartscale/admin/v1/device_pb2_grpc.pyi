@@ -38,7 +38,7 @@ class DeviceAdminServiceStub:
     GetDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.GetDeviceRequest, _device_pb2.GetDeviceResponse]
     """Returns one node. NOT_FOUND when there is none."""
     RenameDevice: _grpc.UnaryUnaryMultiCallable[_device_pb2.RenameDeviceRequest, _device_pb2.RenameDeviceResponse]
-    """Gives a node another name, or again the one that follows from its hostname."""
+    """Gives a node another name, or again the name derived from its hostname."""
     SetDeviceKeyExpiry: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]
     """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
     SetDeviceAddress: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]
@@ -54,7 +54,7 @@ class DeviceAdminServiceAsyncStub(DeviceAdminServiceStub):
     GetDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.GetDeviceRequest, _device_pb2.GetDeviceResponse]  # type: ignore[assignment]
     """Returns one node. NOT_FOUND when there is none."""
     RenameDevice: _aio.UnaryUnaryMultiCallable[_device_pb2.RenameDeviceRequest, _device_pb2.RenameDeviceResponse]  # type: ignore[assignment]
-    """Gives a node another name, or again the one that follows from its hostname."""
+    """Gives a node another name, or again the name derived from its hostname."""
     SetDeviceKeyExpiry: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]  # type: ignore[assignment]
     """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
     SetDeviceAddress: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]  # type: ignore[assignment]
@@ -85,7 +85,7 @@ class DeviceAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _device_pb2.RenameDeviceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.RenameDeviceResponse, _abc.Awaitable[_device_pb2.RenameDeviceResponse]]:
-        """Gives a node another name, or again the one that follows from its hostname."""
+        """Gives a node another name, or again the name derived from its hostname."""
 
     @_abc_1.abstractmethod
     def SetDeviceKeyExpiry(

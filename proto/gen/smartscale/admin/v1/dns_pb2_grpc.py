@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DnsAdminServiceStub:
-    """What clients are told about DNS. Parts that are stored here win over the configuration file.
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class DnsAdminServiceStub:
 
 
 class DnsAdminServiceServicer:
-    """What clients are told about DNS. Parts that are stored here win over the configuration file.
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file.
     """
 
     def GetDns(self, request, context):
@@ -87,7 +87,7 @@ def add_DnsAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DnsAdminService:
-    """What clients are told about DNS. Parts that are stored here win over the configuration file.
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file.
     """
 
     @staticmethod

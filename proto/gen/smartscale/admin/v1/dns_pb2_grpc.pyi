@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DnsAdminServiceStub:
-    """What clients are told about DNS. Parts that are stored here win over the configuration file."""
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class DnsAdminServiceStub:
 
 @_typing.type_check_only
 class DnsAdminServiceAsyncStub(DnsAdminServiceStub):
-    """What clients are told about DNS. Parts that are stored here win over the configuration file."""
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetDns: _aio.UnaryUnaryMultiCallable[_dns_pb2.GetDnsRequest, _dns_pb2.GetDnsResponse]  # type: ignore[assignment]
@@ -49,7 +49,7 @@ class DnsAdminServiceAsyncStub(DnsAdminServiceStub):
     """Stores parts of the configuration, or returns them to those of the configuration file. INVALID_ARGUMENT when clients cannot use a value."""
 
 class DnsAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What clients are told about DNS. Parts that are stored here win over the configuration file."""
+    """The DNS configuration that clients are sent. Parts that are stored here take precedence over the configuration file."""
 
     @_abc_1.abstractmethod
     def GetDns(

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class KeyAdminServiceStub:
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself.
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class KeyAdminServiceStub:
 
 
 class KeyAdminServiceServicer:
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself.
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own.
     """
 
     def CreateKey(self, request, context):
@@ -138,7 +138,7 @@ def add_KeyAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KeyAdminService:
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself.
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own.
     """
 
     @staticmethod

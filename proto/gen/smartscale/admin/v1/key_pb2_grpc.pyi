@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KeyAdminServiceStub:
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself."""
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -46,7 +46,7 @@ class KeyAdminServiceStub:
 
 @_typing.type_check_only
 class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself."""
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_key_pb2.CreateKeyRequest, _key_pb2.CreateKeyResponse]  # type: ignore[assignment]
@@ -61,7 +61,7 @@ class KeyAdminServiceAsyncStub(KeyAdminServiceStub):
     """Deletes a key; the access tokens of an OAuth client end with it. NOT_FOUND when there is none."""
 
 class KeyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Secrets with scopes and tags. A caller creates none that may do more than it may itself."""
+    """Secrets with scopes and tags. A caller cannot create one with more permissions than its own."""
 
     @_abc_1.abstractmethod
     def CreateKey(

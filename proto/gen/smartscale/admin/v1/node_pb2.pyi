@@ -70,7 +70,7 @@ class NodeDescription(_message.Message):
 
     @_builtins.property
     def network(self) -> Global___NetworkReport:
-        """What it found of its network. Absent: nothing yet."""
+        """What the client reported of its network. Absent: nothing yet."""
 
     def __init__(
         self,

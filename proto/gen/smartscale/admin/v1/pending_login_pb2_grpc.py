@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PendingLoginAdminServiceStub:
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them.
     """
 
     def __init__(self, channel):
@@ -43,7 +43,7 @@ class PendingLoginAdminServiceStub:
 
 
 class PendingLoginAdminServiceServicer:
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them.
     """
 
     def ListPendingLogins(self, request, context):
@@ -70,7 +70,7 @@ def add_PendingLoginAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PendingLoginAdminService:
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them.
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them.
     """
 
     @staticmethod

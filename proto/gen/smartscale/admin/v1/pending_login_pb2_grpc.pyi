@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PendingLoginAdminServiceStub:
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them."""
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,14 +38,14 @@ class PendingLoginAdminServiceStub:
 
 @_typing.type_check_only
 class PendingLoginAdminServiceAsyncStub(PendingLoginAdminServiceStub):
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them."""
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListPendingLogins: _aio.UnaryUnaryMultiCallable[_pending_login_pb2.ListPendingLoginsRequest, _pending_login_pb2.ListPendingLoginsResponse]  # type: ignore[assignment]
     """Lists the pending logins and SSH sessions."""
 
 class PendingLoginAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Devices and SSH sessions that asked to be let in and wait for a person. headscale.v1 approves and rejects them."""
+    """Devices and SSH sessions that wait for an approval. headscale.v1 approves and rejects them."""
 
     @_abc_1.abstractmethod
     def ListPendingLogins(

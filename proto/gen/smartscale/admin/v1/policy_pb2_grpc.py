@@ -115,7 +115,7 @@ class PolicyAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DiffVersions(self, request, context):
-        """Says what differs between two versions, as a unified diff. NOT_FOUND when there is no such version.
+        """Returns the differences between two versions as a unified diff. NOT_FOUND when there is no such version.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,14 +129,14 @@ class PolicyAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainPolicy(self, request, context):
-        """Says which rules decide whether a source reaches a destination.
+        """Returns the rules that decide whether a source reaches a destination.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewPolicy(self, request, context):
-        """Says what would change for whom if a policy were set.
+        """Returns the changes of access, by node, that setting a policy would cause.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,13 +42,13 @@ class PolicyAdminServiceStub:
     ListVersions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]
     """Lists the versions, newest first."""
     DiffVersions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.DiffVersionsRequest, _policy_pb2.DiffVersionsResponse]
-    """Says what differs between two versions, as a unified diff. NOT_FOUND when there is no such version."""
+    """Returns the differences between two versions as a unified diff. NOT_FOUND when there is no such version."""
     RollBackPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.RollBackPolicyRequest, _policy_pb2.RollBackPolicyResponse]
     """Puts an earlier version in force again, as a new version. Fails as SetPolicy does."""
     ExplainPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ExplainPolicyRequest, _policy_pb2.ExplainPolicyResponse]
-    """Says which rules decide whether a source reaches a destination."""
+    """Returns the rules that decide whether a source reaches a destination."""
     PreviewPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]
-    """Says what would change for whom if a policy were set."""
+    """Returns the changes of access, by node, that setting a policy would cause."""
     PreviewRules: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]
     """Returns the rules of a policy that concern one user or one destination."""
 
@@ -66,13 +66,13 @@ class PolicyAdminServiceAsyncStub(PolicyAdminServiceStub):
     ListVersions: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]  # type: ignore[assignment]
     """Lists the versions, newest first."""
     DiffVersions: _aio.UnaryUnaryMultiCallable[_policy_pb2.DiffVersionsRequest, _policy_pb2.DiffVersionsResponse]  # type: ignore[assignment]
-    """Says what differs between two versions, as a unified diff. NOT_FOUND when there is no such version."""
+    """Returns the differences between two versions as a unified diff. NOT_FOUND when there is no such version."""
     RollBackPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.RollBackPolicyRequest, _policy_pb2.RollBackPolicyResponse]  # type: ignore[assignment]
     """Puts an earlier version in force again, as a new version. Fails as SetPolicy does."""
     ExplainPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.ExplainPolicyRequest, _policy_pb2.ExplainPolicyResponse]  # type: ignore[assignment]
-    """Says which rules decide whether a source reaches a destination."""
+    """Returns the rules that decide whether a source reaches a destination."""
     PreviewPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]  # type: ignore[assignment]
-    """Says what would change for whom if a policy were set."""
+    """Returns the changes of access, by node, that setting a policy would cause."""
     PreviewRules: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]  # type: ignore[assignment]
     """Returns the rules of a policy that concern one user or one destination."""
 
@@ -117,7 +117,7 @@ class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.DiffVersionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.DiffVersionsResponse, _abc.Awaitable[_policy_pb2.DiffVersionsResponse]]:
-        """Says what differs between two versions, as a unified diff. NOT_FOUND when there is no such version."""
+        """Returns the differences between two versions as a unified diff. NOT_FOUND when there is no such version."""
 
     @_abc_1.abstractmethod
     def RollBackPolicy(
@@ -133,7 +133,7 @@ class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.ExplainPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.ExplainPolicyResponse, _abc.Awaitable[_policy_pb2.ExplainPolicyResponse]]:
-        """Says which rules decide whether a source reaches a destination."""
+        """Returns the rules that decide whether a source reaches a destination."""
 
     @_abc_1.abstractmethod
     def PreviewPolicy(
@@ -141,7 +141,7 @@ class PolicyAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.PreviewPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.PreviewPolicyResponse, _abc.Awaitable[_policy_pb2.PreviewPolicyResponse]]:
-        """Says what would change for whom if a policy were set."""
+        """Returns the changes of access, by node, that setting a policy would cause."""
 
     @_abc_1.abstractmethod
     def PreviewRules(

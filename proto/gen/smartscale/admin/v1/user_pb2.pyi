@@ -530,7 +530,7 @@ class RelinkUserRequest(_message.Message):
     user: _builtins.str
     """The user that is given up: a name, an e-mail or an id."""
     to: _builtins.str
-    """The user that goes on: a name, an e-mail or an id."""
+    """The user that remains: a name, an e-mail or an id."""
     def __init__(
         self,
         *,
@@ -563,7 +563,7 @@ class RelinkUserResponse(_message.Message):
     """Nodes that stay with the other, because theirs has one on the same machine."""
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """The user that goes on, as it is now."""
+        """The user that remains, as it is now."""
 
     def __init__(
         self,

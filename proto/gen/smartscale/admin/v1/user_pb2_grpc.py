@@ -120,28 +120,28 @@ class UserAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShowUser(self, request, context):
-        """Returns all that is known of a user: identities, groups and who says so, nodes, history, and whether they may enter. NOT_FOUND when there is no such user.
+        """Returns all that is known of a user: identities, groups with their sources, nodes, history, and whether the entry rules admit them. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LinkUser(self, request, context):
-        """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
+        """Links an identity at a provider to a user; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnlinkUser(self, request, context):
-        """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it.
+        """Unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RelinkUser(self, request, context):
-        """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user.
+        """Merges two users of one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,13 +42,13 @@ class UserAdminServiceStub:
     RestoreUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.RestoreUserRequest, _user_pb2.RestoreUserResponse]
     """Takes a suspension back: nodes go on as before it, without a new login. As SuspendUser."""
     ShowUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.ShowUserRequest, _user_pb2.ShowUserResponse]
-    """Returns all that is known of a user: identities, groups and who says so, nodes, history, and whether they may enter. NOT_FOUND when there is no such user."""
+    """Returns all that is known of a user: identities, groups with their sources, nodes, history, and whether the entry rules admit them. NOT_FOUND when there is no such user."""
     LinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.LinkUserRequest, _user_pb2.LinkUserResponse]
-    """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+    """Links an identity at a provider to a user; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.UnlinkUserRequest, _user_pb2.UnlinkUserResponse]
-    """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
+    """Unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _grpc.UnaryUnaryMultiCallable[_user_pb2.RelinkUserRequest, _user_pb2.RelinkUserResponse]
-    """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
+    """Merges two users of one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
     ListGroups: _grpc.UnaryUnaryMultiCallable[_user_pb2.ListGroupsRequest, _user_pb2.ListGroupsResponse]
     """Lists the groups that the policy or a provider knows, by name."""
     GetGroup: _grpc.UnaryUnaryMultiCallable[_user_pb2.GetGroupRequest, _user_pb2.GetGroupResponse]
@@ -68,13 +68,13 @@ class UserAdminServiceAsyncStub(UserAdminServiceStub):
     RestoreUser: _aio.UnaryUnaryMultiCallable[_user_pb2.RestoreUserRequest, _user_pb2.RestoreUserResponse]  # type: ignore[assignment]
     """Takes a suspension back: nodes go on as before it, without a new login. As SuspendUser."""
     ShowUser: _aio.UnaryUnaryMultiCallable[_user_pb2.ShowUserRequest, _user_pb2.ShowUserResponse]  # type: ignore[assignment]
-    """Returns all that is known of a user: identities, groups and who says so, nodes, history, and whether they may enter. NOT_FOUND when there is no such user."""
+    """Returns all that is known of a user: identities, groups with their sources, nodes, history, and whether the entry rules admit them. NOT_FOUND when there is no such user."""
     LinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.LinkUserRequest, _user_pb2.LinkUserResponse]  # type: ignore[assignment]
-    """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+    """Links an identity at a provider to a user; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.UnlinkUserRequest, _user_pb2.UnlinkUserResponse]  # type: ignore[assignment]
-    """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
+    """Unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _aio.UnaryUnaryMultiCallable[_user_pb2.RelinkUserRequest, _user_pb2.RelinkUserResponse]  # type: ignore[assignment]
-    """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
+    """Merges two users of one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
     ListGroups: _aio.UnaryUnaryMultiCallable[_user_pb2.ListGroupsRequest, _user_pb2.ListGroupsResponse]  # type: ignore[assignment]
     """Lists the groups that the policy or a provider knows, by name."""
     GetGroup: _aio.UnaryUnaryMultiCallable[_user_pb2.GetGroupRequest, _user_pb2.GetGroupResponse]  # type: ignore[assignment]
@@ -121,7 +121,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.ShowUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.ShowUserResponse, _abc.Awaitable[_user_pb2.ShowUserResponse]]:
-        """Returns all that is known of a user: identities, groups and who says so, nodes, history, and whether they may enter. NOT_FOUND when there is no such user."""
+        """Returns all that is known of a user: identities, groups with their sources, nodes, history, and whether the entry rules admit them. NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod
     def LinkUser(
@@ -129,7 +129,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.LinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.LinkUserResponse, _abc.Awaitable[_user_pb2.LinkUserResponse]]:
-        """Says that an identity at a provider is a user's; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+        """Links an identity at a provider to a user; it need not have signed in yet. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod
     def UnlinkUser(
@@ -137,7 +137,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.UnlinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.UnlinkUserResponse, _abc.Awaitable[_user_pb2.UnlinkUserResponse]]:
-        """Unlinks an identity from its user; groups that it brought are withdrawn. NOT_FOUND when no user has it."""
+        """Unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
 
     @_abc_1.abstractmethod
     def RelinkUser(
@@ -145,7 +145,7 @@ class UserAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_pb2.RelinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.RelinkUserResponse, _abc.Awaitable[_user_pb2.RelinkUserResponse]]:
-        """Says that two users are one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
+        """Merges two users of one person: identities and nodes of the first become the second's. NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod
     def ListGroups(

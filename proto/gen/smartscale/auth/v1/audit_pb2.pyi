@@ -198,7 +198,7 @@ class VerifyEntriesResponse(_message.Message):
     entries: _builtins.int
     """Number of entries that were read."""
     first_wrong: _builtins.int
-    """Position of the first one that does not fit. Zero: all fit."""
+    """Position of the first entry that does not match. Zero: all match."""
     problem: _builtins.str
     """What is wrong there. Empty: nothing."""
     last_hash: _builtins.str

@@ -2475,7 +2475,7 @@ class UpdateKeyRequest(_message.Message):
     """One line for people. Empty: none."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may do."""
+        """Its scopes."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -32,7 +32,7 @@ class Cursor(_message.Message):
     policy: _builtins.int
     """Position in the policy's log. Zero: before the first change."""
     time: _builtins.int
-    """Microseconds since 1970: keys whose term is over by then were told as ended, which no log says. Zero: unknown."""
+    """Microseconds since 1970: keys that expired up to then were sent as expired, which is in no log. Zero: unknown."""
     def __init__(
         self,
         *,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class DerpServiceStub:
-    """What operators may ask a relay.
+    """Queries of operators to a relay.
     """
 
     def __init__(self, channel):
@@ -43,11 +43,11 @@ class DerpServiceStub:
 
 
 class DerpServiceServicer:
-    """What operators may ask a relay.
+    """Queries of operators to a relay.
     """
 
     def GetStatus(self, request, context):
-        """Says who the relay is and what it carries.
+        """Returns the relay's identity and its counters.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -70,7 +70,7 @@ def add_DerpServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class DerpService:
-    """What operators may ask a relay.
+    """Queries of operators to a relay.
     """
 
     @staticmethod

@@ -27,25 +27,25 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class DerpServiceStub:
-    """What operators may ask a relay."""
+    """Queries of operators to a relay."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DerpServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_derp_pb2.GetStatusRequest, _derp_pb2.GetStatusResponse]
-    """Says who the relay is and what it carries."""
+    """Returns the relay's identity and its counters."""
 
 @_typing.type_check_only
 class DerpServiceAsyncStub(DerpServiceStub):
-    """What operators may ask a relay."""
+    """Queries of operators to a relay."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_derp_pb2.GetStatusRequest, _derp_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Says who the relay is and what it carries."""
+    """Returns the relay's identity and its counters."""
 
 class DerpServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What operators may ask a relay."""
+    """Queries of operators to a relay."""
 
     @_abc_1.abstractmethod
     def GetStatus(
@@ -53,6 +53,6 @@ class DerpServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _derp_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_derp_pb2.GetStatusResponse, _abc.Awaitable[_derp_pb2.GetStatusResponse]]:
-        """Says who the relay is and what it carries."""
+        """Returns the relay's identity and its counters."""
 
 def add_DerpServiceServicer_to_server(servicer: DerpServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

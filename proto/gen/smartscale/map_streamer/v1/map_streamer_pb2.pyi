@@ -756,7 +756,7 @@ class ShownNode(_message.Message):
     given_name: _builtins.str
     """Its given name."""
     class_number: _builtins.int
-    """The number of its class on this replica; -1: none, it sees nobody."""
+    """The number of its class on this replica; -1: none, it sees no peer."""
     packet_filter: _builtins.bytes
     """The packet filter that it enforces, as JSON."""
     ssh_policy: _builtins.bytes

@@ -86,7 +86,7 @@ class MapStreamerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetStatus(self, request, context):
-        """Returns the position of this replica and what it holds.
+        """Returns the position of this replica and the size of its state.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class MapStreamerServiceStub:
     FindSshCheck: _grpc.UnaryUnaryMultiCallable[_map_streamer_pb2.FindSshCheckRequest, _map_streamer_pb2.FindSshCheckResponse]
     """Finds the policy rule that requires a person to confirm an SSH session between two nodes. Machine key in metadata: the destination's. NOT_FOUND if no rule requires it, if a node is unknown and if the destination belongs to another machine."""
     GetStatus: _grpc.UnaryUnaryMultiCallable[_map_streamer_pb2.GetStatusRequest, _map_streamer_pb2.GetStatusResponse]
-    """Returns the position of this replica and what it holds."""
+    """Returns the position of this replica and the size of its state."""
     ShowNodes: _grpc.UnaryUnaryMultiCallable[_map_streamer_pb2.ShowNodesRequest, _map_streamer_pb2.ShowNodesResponse]
     """Shows what this replica computes for nodes, for operators."""
     ShowDerpMap: _grpc.UnaryUnaryMultiCallable[_map_streamer_pb2.ShowDerpMapRequest, _map_streamer_pb2.ShowDerpMapResponse]
@@ -56,7 +56,7 @@ class MapStreamerServiceAsyncStub(MapStreamerServiceStub):
     FindSshCheck: _aio.UnaryUnaryMultiCallable[_map_streamer_pb2.FindSshCheckRequest, _map_streamer_pb2.FindSshCheckResponse]  # type: ignore[assignment]
     """Finds the policy rule that requires a person to confirm an SSH session between two nodes. Machine key in metadata: the destination's. NOT_FOUND if no rule requires it, if a node is unknown and if the destination belongs to another machine."""
     GetStatus: _aio.UnaryUnaryMultiCallable[_map_streamer_pb2.GetStatusRequest, _map_streamer_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """Returns the position of this replica and what it holds."""
+    """Returns the position of this replica and the size of its state."""
     ShowNodes: _aio.UnaryUnaryMultiCallable[_map_streamer_pb2.ShowNodesRequest, _map_streamer_pb2.ShowNodesResponse]  # type: ignore[assignment]
     """Shows what this replica computes for nodes, for operators."""
     ShowDerpMap: _aio.UnaryUnaryMultiCallable[_map_streamer_pb2.ShowDerpMapRequest, _map_streamer_pb2.ShowDerpMapResponse]  # type: ignore[assignment]
@@ -89,7 +89,7 @@ class MapStreamerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _map_streamer_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_map_streamer_pb2.GetStatusResponse, _abc.Awaitable[_map_streamer_pb2.GetStatusResponse]]:
-        """Returns the position of this replica and what it holds."""
+        """Returns the position of this replica and the size of its state."""
 
     @_abc_1.abstractmethod
     def ShowNodes(

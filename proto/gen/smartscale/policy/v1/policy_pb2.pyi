@@ -151,7 +151,7 @@ class SetPolicyResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that did not prevent it."""
+        """Warnings; they did not prevent it."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class CheckPolicyResponse(_message.Message):
     WARNINGS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that would not prevent it."""
+        """Warnings; they would not prevent it."""
 
     def __init__(
         self,
@@ -314,7 +314,7 @@ class PreviewPolicyResponse(_message.Message):
 
     @_builtins.property
     def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Things to mend that would not prevent it."""
+        """Warnings; they would not prevent it."""
 
     def __init__(
         self,
@@ -340,7 +340,7 @@ class ListVersionsRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     BEFORE_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
-    """At most so many; zero: 100."""
+    """Maximum number; zero: 100."""
     before: _builtins.int
     """Only versions below this number; zero: from the newest."""
     def __init__(
@@ -469,7 +469,7 @@ class GetChangesResponse(_message.Message):
     RESET_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     reset: _builtins.bool
-    """The records are gone, or the position lies ahead of the log: ask for the compiled form."""
+    """The records were trimmed, or the position lies ahead of the log: ask for the compiled form."""
     last: _builtins.int
     """The last position in the log."""
     @_builtins.property

@@ -108,14 +108,14 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainPolicy(self, request, context):
-        """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing.
+        """Returns the rules that decide whether a source reaches a destination. INVALID_ARGUMENT when a name cannot be resolved.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PreviewPolicy(self, request, context):
-        """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy.
+        """Returns the changes of access, by node, that setting a policy would cause. INVALID_ARGUMENT as for SetPolicy.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,7 +143,7 @@ class PolicyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetChanges(self, request, context):
-        """Returns the records after a position, or says that they are gone.
+        """Returns the records after a position, or reports that they were trimmed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,9 +40,9 @@ class PolicyServiceStub:
     CheckPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.CheckPolicyRequest, _policy_pb2.CheckPolicyResponse]
     """Does all that SetPolicy does but store."""
     ExplainPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ExplainPolicyRequest, _policy_pb2.ExplainPolicyResponse]
-    """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing."""
+    """Returns the rules that decide whether a source reaches a destination. INVALID_ARGUMENT when a name cannot be resolved."""
     PreviewPolicy: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]
-    """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+    """Returns the changes of access, by node, that setting a policy would cause. INVALID_ARGUMENT as for SetPolicy."""
     PreviewRules: _grpc.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]
     """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing."""
     ListVersions: _grpc.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]
@@ -50,7 +50,7 @@ class PolicyServiceStub:
     GetCompiled: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetCompiledRequest, _policy_pb2.GetCompiledResponse]
     """Returns the compiled form in force with its position in the log."""
     GetChanges: _grpc.UnaryUnaryMultiCallable[_policy_pb2.GetChangesRequest, _policy_pb2.GetChangesResponse]
-    """Returns the records after a position, or says that they are gone."""
+    """Returns the records after a position, or reports that they were trimmed."""
 
 @_typing.type_check_only
 class PolicyServiceAsyncStub(PolicyServiceStub):
@@ -64,9 +64,9 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     CheckPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.CheckPolicyRequest, _policy_pb2.CheckPolicyResponse]  # type: ignore[assignment]
     """Does all that SetPolicy does but store."""
     ExplainPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.ExplainPolicyRequest, _policy_pb2.ExplainPolicyResponse]  # type: ignore[assignment]
-    """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing."""
+    """Returns the rules that decide whether a source reaches a destination. INVALID_ARGUMENT when a name cannot be resolved."""
     PreviewPolicy: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewPolicyRequest, _policy_pb2.PreviewPolicyResponse]  # type: ignore[assignment]
-    """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+    """Returns the changes of access, by node, that setting a policy would cause. INVALID_ARGUMENT as for SetPolicy."""
     PreviewRules: _aio.UnaryUnaryMultiCallable[_policy_pb2.PreviewRulesRequest, _policy_pb2.PreviewRulesResponse]  # type: ignore[assignment]
     """Returns the rules of a policy that concern one user or one destination. INVALID_ARGUMENT as for SetPolicy, and when the name means nothing."""
     ListVersions: _aio.UnaryUnaryMultiCallable[_policy_pb2.ListVersionsRequest, _policy_pb2.ListVersionsResponse]  # type: ignore[assignment]
@@ -74,7 +74,7 @@ class PolicyServiceAsyncStub(PolicyServiceStub):
     GetCompiled: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetCompiledRequest, _policy_pb2.GetCompiledResponse]  # type: ignore[assignment]
     """Returns the compiled form in force with its position in the log."""
     GetChanges: _aio.UnaryUnaryMultiCallable[_policy_pb2.GetChangesRequest, _policy_pb2.GetChangesResponse]  # type: ignore[assignment]
-    """Returns the records after a position, or says that they are gone."""
+    """Returns the records after a position, or reports that they were trimmed."""
 
 class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
     """The policy service owns the policy document, its versions and its compiled form. It reads the users and nodes to check a policy against from the registry."""
@@ -109,7 +109,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.ExplainPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.ExplainPolicyResponse, _abc.Awaitable[_policy_pb2.ExplainPolicyResponse]]:
-        """Says which rules decide whether a source reaches a destination. INVALID_ARGUMENT when a name means nothing."""
+        """Returns the rules that decide whether a source reaches a destination. INVALID_ARGUMENT when a name cannot be resolved."""
 
     @_abc_1.abstractmethod
     def PreviewPolicy(
@@ -117,7 +117,7 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.PreviewPolicyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.PreviewPolicyResponse, _abc.Awaitable[_policy_pb2.PreviewPolicyResponse]]:
-        """Says what would change for whom if a policy were set. INVALID_ARGUMENT as for SetPolicy."""
+        """Returns the changes of access, by node, that setting a policy would cause. INVALID_ARGUMENT as for SetPolicy."""
 
     @_abc_1.abstractmethod
     def PreviewRules(
@@ -149,6 +149,6 @@ class PolicyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _policy_pb2.GetChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_policy_pb2.GetChangesResponse, _abc.Awaitable[_policy_pb2.GetChangesResponse]]:
-        """Returns the records after a position, or says that they are gone."""
+        """Returns the records after a position, or reports that they were trimmed."""
 
 def add_PolicyServiceServicer_to_server(servicer: PolicyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -71,7 +71,7 @@ class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.Val
     """As before the suspension."""
 
 class Standing(_Standing, metaclass=_StandingEnumTypeWrapper):
-    """What happens to a person's standing in the tailnet."""
+    """A change of a person's standing in the tailnet."""
 
 STANDING_UNSPECIFIED: Standing.ValueType  # 0
 """Stays as it is."""
@@ -100,11 +100,11 @@ class Change(_message.Message):
     seq: _builtins.int
     """Position in the log."""
     node_removed: _builtins.int
-    """The node with this id is gone."""
+    """The node with this id was deleted."""
     user_removed: _builtins.int
-    """The user with this id is gone."""
+    """The user with this id was deleted."""
     relay_removed: _builtins.str
-    """The relay with this name is gone."""
+    """The relay with this name was removed."""
     settings_put: _builtins.bytes
     """The settings that administrators stored are now these, as JSON."""
     @_builtins.property
@@ -331,7 +331,7 @@ Global___ListUsersResponse: _TypeAlias = ListUsersResponse  # noqa: Y015
 
 @_typing.final
 class UpsertLoginRequest(_message.Message):
-    """See UpsertLogin. Issuer and subject are the identity; all else is what the provider says of it now."""
+    """See UpsertLogin. Issuer and subject are the identity; the rest are the provider's current claims."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -350,17 +350,17 @@ class UpsertLoginRequest(_message.Message):
     subject: _builtins.str
     """The person's id there."""
     display_name: _builtins.str
-    """Shown to people. Empty: not said."""
+    """Shown to people. Empty: unknown."""
     email: _builtins.str
     """An address that the provider vouches for. Empty: none."""
     profile_pic_url: _builtins.str
     """An absolute URL, or empty."""
     groups_unknown: _builtins.bool
-    """The provider said nothing of groups: those that are known stay."""
+    """The provider sent no claim of groups: the known ones stay."""
     create: _builtins.bool
     """Make a user when the person has none."""
     namespace: _builtins.str
-    """What the configured claim says they belong to, such as a department. Empty: nothing."""
+    """Value of the configured claim, such as a department. Empty: none."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names to try for a new user, the best first; when all are taken or none is allowed, one is made from them."""
@@ -403,7 +403,7 @@ class UpsertLoginResponse(_message.Message):
     """The user is new."""
     @_builtins.property
     def user(self) -> _user_pb2.User:
-        """The person's user; look at suspended."""
+        """The person's user; may be suspended."""
 
     def __init__(
         self,
@@ -439,7 +439,7 @@ class ChangeRightsRequest(_message.Message):
     standing: Global___Standing.ValueType
     """Suspended or restored."""
     source: _builtins.str
-    """Who says so: "administrator", or another caller of the same use case."""
+    """Source of the change: "administrator", or another caller of the same use case."""
     actor: _builtins.str
     """The administrator's key or the like; kept for people. May be empty."""
     reason: _builtins.str
@@ -469,7 +469,7 @@ Global___ChangeRightsRequest: _TypeAlias = ChangeRightsRequest  # noqa: Y015
 
 @_typing.final
 class LoginGroups(_message.Message):
-    """The groups of one identity, as its provider says now."""
+    """The groups of one identity, as its provider reports them now."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -627,7 +627,7 @@ class LinkUserRequest(_message.Message):
     subject: _builtins.str
     """The person's id there."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Author, for people. May be empty."""
     def __init__(
         self,
         *,
@@ -682,7 +682,7 @@ class UnlinkUserRequest(_message.Message):
     subject: _builtins.str
     """The person's id there."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Author, for people. May be empty."""
     def __init__(
         self,
         *,
@@ -734,9 +734,9 @@ class RelinkUserRequest(_message.Message):
     from_user_id: _builtins.int
     """The user that is given up; it stays, without identities and nodes."""
     to_user_id: _builtins.int
-    """The user that goes on."""
+    """The user that remains."""
     actor: _builtins.str
-    """Who says so, for people. May be empty."""
+    """Author, for people. May be empty."""
     def __init__(
         self,
         *,
@@ -1201,7 +1201,7 @@ class UpdateNodeRequest(_message.Message):
     order: _builtins.int
     """Rises with each request of one gateway; an older one than the last stored is dropped."""
     gateway_id: _builtins.str
-    """The gateway that numbers order, unique per run of it; orders of different ones are not compared. Empty: order is not looked at."""
+    """The gateway that numbers order, unique per run of it; orders of different ones are not compared. Empty: order is ignored."""
     @_builtins.property
     def endpoints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """UDP "ip:port" strings; an empty list clears."""
@@ -2235,7 +2235,7 @@ class GetChangesResponse(_message.Message):
     """The last position in the log."""
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[_common_pb2.LogRecord]:
-        """The records after the position, in order, without a gap; at most 1,000 and about 2 MiB, ask again for more."""
+        """The records after the position, in order, without a gap; at most 1,000 and about 2 MiB, the next page has more."""
 
     def __init__(
         self,

@@ -238,7 +238,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetUserRole(self, request, context):
-        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when nobody would be owner any more.
+        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when no owner would remain.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,7 +252,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpsertLogin(self, request, context):
-        """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made.
+        """A person was authenticated by a provider: finds or creates their user and updates it from the provider's claims. NOT_FOUND when the person has no user and none may be created.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -273,14 +273,14 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def LinkUser(self, request, context):
-        """An administrator says that an identity is a user's. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
+        """An administrator links an identity to a user. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UnlinkUser(self, request, context):
-        """An administrator says that an identity is nobody's any more; what it brought, such as groups, is taken back. NOT_FOUND when it is nobody's.
+        """An administrator unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -350,7 +350,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListSubjects(self, request, context):
-        """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position.
+        """Streams what policies are evaluated against: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -420,14 +420,14 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyNodeKey(self, request, context):
-        """Says whether a node key may use the relays.
+        """Returns whether a node key may use the relays.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def AnnounceRelay(self, request, context):
-        """A relay makes itself known; repeated as its heartbeat.
+        """A relay announces itself; repeated as its heartbeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -455,7 +455,7 @@ class RegistryServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetChanges(self, request, context):
-        """Returns the records after a position, or says that they are gone and a snapshot is needed.
+        """Returns the records after a position, or reports that they were trimmed and a snapshot is needed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,19 +40,19 @@ class RegistryServiceStub:
     RenameUser: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RenameUserRequest, _registry_pb2.RenameUserResponse]
     """Gives a user another name."""
     SetUserRole: _grpc.UnaryUnaryMultiCallable[_registry_pb2.SetUserRoleRequest, _registry_pb2.SetUserRoleResponse]
-    """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when nobody would be owner any more."""
+    """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when no owner would remain."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_registry_pb2.DeleteUserRequest, _registry_pb2.DeleteUserResponse]
     """Deletes a user without nodes. FAILED_PRECONDITION while nodes exist, and for the only owner."""
     UpsertLogin: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UpsertLoginRequest, _registry_pb2.UpsertLoginResponse]
-    """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made."""
+    """A person was authenticated by a provider: finds or creates their user and updates it from the provider's claims. NOT_FOUND when the person has no user and none may be created."""
     GetPerson: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetPersonRequest, _registry_pb2.GetPersonResponse]
     """Returns all that is known of a person. NOT_FOUND when there is no such user."""
     ListLinks: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ListLinksRequest, _registry_pb2.ListLinksResponse]
     """Lists the links of everybody: who is who at which provider, and in which of its groups."""
     LinkUser: _grpc.UnaryUnaryMultiCallable[_registry_pb2.LinkUserRequest, _registry_pb2.LinkUserResponse]
-    """An administrator says that an identity is a user's. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+    """An administrator links an identity to a user. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _grpc.UnaryUnaryMultiCallable[_registry_pb2.UnlinkUserRequest, _registry_pb2.UnlinkUserResponse]
-    """An administrator says that an identity is nobody's any more; what it brought, such as groups, is taken back. NOT_FOUND when it is nobody's."""
+    """An administrator unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RelinkUserRequest, _registry_pb2.RelinkUserResponse]
     """Two users are one person: all identities of one, and its nodes, become the other's. NOT_FOUND when there is no such user."""
     ChangeRights: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeRightsRequest, _registry_pb2.ChangeRightsResponse]
@@ -72,7 +72,7 @@ class RegistryServiceStub:
     ListNodes: _grpc.UnaryStreamMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]
     """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB."""
     ListSubjects: _grpc.UnaryStreamMultiCallable[_registry_pb2.ListSubjectsRequest, _registry_pb2.ListSubjectsResponse]
-    """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
+    """Streams what policies are evaluated against: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
     ExpireNode: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ExpireNodeRequest, _registry_pb2.ExpireNodeResponse]
     """Sets when a node's key ends."""
     RenameNode: _grpc.UnaryUnaryMultiCallable[_registry_pb2.RenameNodeRequest, _registry_pb2.RenameNodeResponse]
@@ -92,9 +92,9 @@ class RegistryServiceStub:
     BackfillNodeIps: _grpc.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _grpc.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]
-    """Says whether a node key may use the relays."""
+    """Returns whether a node key may use the relays."""
     AnnounceRelay: _grpc.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]
-    """A relay makes itself known; repeated as its heartbeat."""
+    """A relay announces itself; repeated as its heartbeat."""
     GetDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]
     """Returns the DNS configuration in force."""
     ChangeDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]
@@ -102,7 +102,7 @@ class RegistryServiceStub:
     GetSnapshot: _grpc.UnaryStreamMultiCallable[_registry_pb2.GetSnapshotRequest, _registry_pb2.GetSnapshotResponse]
     """Streams everything that is true at one position: first a header, then records."""
     GetChanges: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetChangesRequest, _registry_pb2.GetChangesResponse]
-    """Returns the records after a position, or says that they are gone and a snapshot is needed."""
+    """Returns the records after a position, or reports that they were trimmed and a snapshot is needed."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -116,19 +116,19 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     RenameUser: _aio.UnaryUnaryMultiCallable[_registry_pb2.RenameUserRequest, _registry_pb2.RenameUserResponse]  # type: ignore[assignment]
     """Gives a user another name."""
     SetUserRole: _aio.UnaryUnaryMultiCallable[_registry_pb2.SetUserRoleRequest, _registry_pb2.SetUserRoleResponse]  # type: ignore[assignment]
-    """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when nobody would be owner any more."""
+    """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when no owner would remain."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_registry_pb2.DeleteUserRequest, _registry_pb2.DeleteUserResponse]  # type: ignore[assignment]
     """Deletes a user without nodes. FAILED_PRECONDITION while nodes exist, and for the only owner."""
     UpsertLogin: _aio.UnaryUnaryMultiCallable[_registry_pb2.UpsertLoginRequest, _registry_pb2.UpsertLoginResponse]  # type: ignore[assignment]
-    """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made."""
+    """A person was authenticated by a provider: finds or creates their user and updates it from the provider's claims. NOT_FOUND when the person has no user and none may be created."""
     GetPerson: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetPersonRequest, _registry_pb2.GetPersonResponse]  # type: ignore[assignment]
     """Returns all that is known of a person. NOT_FOUND when there is no such user."""
     ListLinks: _aio.UnaryUnaryMultiCallable[_registry_pb2.ListLinksRequest, _registry_pb2.ListLinksResponse]  # type: ignore[assignment]
     """Lists the links of everybody: who is who at which provider, and in which of its groups."""
     LinkUser: _aio.UnaryUnaryMultiCallable[_registry_pb2.LinkUserRequest, _registry_pb2.LinkUserResponse]  # type: ignore[assignment]
-    """An administrator says that an identity is a user's. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+    """An administrator links an identity to a user. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
     UnlinkUser: _aio.UnaryUnaryMultiCallable[_registry_pb2.UnlinkUserRequest, _registry_pb2.UnlinkUserResponse]  # type: ignore[assignment]
-    """An administrator says that an identity is nobody's any more; what it brought, such as groups, is taken back. NOT_FOUND when it is nobody's."""
+    """An administrator unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
     RelinkUser: _aio.UnaryUnaryMultiCallable[_registry_pb2.RelinkUserRequest, _registry_pb2.RelinkUserResponse]  # type: ignore[assignment]
     """Two users are one person: all identities of one, and its nodes, become the other's. NOT_FOUND when there is no such user."""
     ChangeRights: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeRightsRequest, _registry_pb2.ChangeRightsResponse]  # type: ignore[assignment]
@@ -148,7 +148,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListNodes: _aio.UnaryStreamMultiCallable[_registry_pb2.ListNodesRequest, _registry_pb2.ListNodesResponse]  # type: ignore[assignment]
     """Streams nodes ordered by id, in parts of at most 500 nodes and about 1 MiB."""
     ListSubjects: _aio.UnaryStreamMultiCallable[_registry_pb2.ListSubjectsRequest, _registry_pb2.ListSubjectsResponse]  # type: ignore[assignment]
-    """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
+    """Streams what policies are evaluated against: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
     ExpireNode: _aio.UnaryUnaryMultiCallable[_registry_pb2.ExpireNodeRequest, _registry_pb2.ExpireNodeResponse]  # type: ignore[assignment]
     """Sets when a node's key ends."""
     RenameNode: _aio.UnaryUnaryMultiCallable[_registry_pb2.RenameNodeRequest, _registry_pb2.RenameNodeResponse]  # type: ignore[assignment]
@@ -168,9 +168,9 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     BackfillNodeIps: _aio.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]  # type: ignore[assignment]
     """Gives nodes the addresses that they lack after a prefix was added."""
     VerifyNodeKey: _aio.UnaryUnaryMultiCallable[_registry_pb2.VerifyNodeKeyRequest, _registry_pb2.VerifyNodeKeyResponse]  # type: ignore[assignment]
-    """Says whether a node key may use the relays."""
+    """Returns whether a node key may use the relays."""
     AnnounceRelay: _aio.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]  # type: ignore[assignment]
-    """A relay makes itself known; repeated as its heartbeat."""
+    """A relay announces itself; repeated as its heartbeat."""
     GetDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]  # type: ignore[assignment]
     """Returns the DNS configuration in force."""
     ChangeDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]  # type: ignore[assignment]
@@ -178,7 +178,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     GetSnapshot: _aio.UnaryStreamMultiCallable[_registry_pb2.GetSnapshotRequest, _registry_pb2.GetSnapshotResponse]  # type: ignore[assignment]
     """Streams everything that is true at one position: first a header, then records."""
     GetChanges: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetChangesRequest, _registry_pb2.GetChangesResponse]  # type: ignore[assignment]
-    """Returns the records after a position, or says that they are gone and a snapshot is needed."""
+    """Returns the records after a position, or reports that they were trimmed and a snapshot is needed."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """The registry owns users, nodes, addresses, names, routes and relays, and numbers every change to them."""
@@ -213,7 +213,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.SetUserRoleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.SetUserRoleResponse, _abc.Awaitable[_registry_pb2.SetUserRoleResponse]]:
-        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when nobody would be owner any more."""
+        """Gives a user another role. INVALID_ARGUMENT when it is none of User.role, NOT_FOUND when there is no such user, FAILED_PRECONDITION when no owner would remain."""
 
     @_abc_1.abstractmethod
     def DeleteUser(
@@ -229,7 +229,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UpsertLoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UpsertLoginResponse, _abc.Awaitable[_registry_pb2.UpsertLoginResponse]]:
-        """A person proved who they are at a provider: finds or makes their user and refreshes what the provider says of them. NOT_FOUND when the person has no user and none may be made."""
+        """A person was authenticated by a provider: finds or creates their user and updates it from the provider's claims. NOT_FOUND when the person has no user and none may be created."""
 
     @_abc_1.abstractmethod
     def GetPerson(
@@ -253,7 +253,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.LinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.LinkUserResponse, _abc.Awaitable[_registry_pb2.LinkUserResponse]]:
-        """An administrator says that an identity is a user's. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
+        """An administrator links an identity to a user. ALREADY_EXISTS when it is another user's, NOT_FOUND when there is no such user."""
 
     @_abc_1.abstractmethod
     def UnlinkUser(
@@ -261,7 +261,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.UnlinkUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.UnlinkUserResponse, _abc.Awaitable[_registry_pb2.UnlinkUserResponse]]:
-        """An administrator says that an identity is nobody's any more; what it brought, such as groups, is taken back. NOT_FOUND when it is nobody's."""
+        """An administrator unlinks an identity from its user; its groups are withdrawn. NOT_FOUND when no user has it."""
 
     @_abc_1.abstractmethod
     def RelinkUser(
@@ -341,7 +341,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.ListSubjectsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_pb2.ListSubjectsResponse], _abc.AsyncIterator[_registry_pb2.ListSubjectsResponse]]:
-        """Streams what a policy can ask of the tailnet: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
+        """Streams what policies are evaluated against: first every user, then a compact record of every node, without hostinfo, endpoints and keys. All parts are true at one position."""
 
     @_abc_1.abstractmethod
     def ExpireNode(
@@ -421,7 +421,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.VerifyNodeKeyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.VerifyNodeKeyResponse, _abc.Awaitable[_registry_pb2.VerifyNodeKeyResponse]]:
-        """Says whether a node key may use the relays."""
+        """Returns whether a node key may use the relays."""
 
     @_abc_1.abstractmethod
     def AnnounceRelay(
@@ -429,7 +429,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.AnnounceRelayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.AnnounceRelayResponse, _abc.Awaitable[_registry_pb2.AnnounceRelayResponse]]:
-        """A relay makes itself known; repeated as its heartbeat."""
+        """A relay announces itself; repeated as its heartbeat."""
 
     @_abc_1.abstractmethod
     def GetDns(
@@ -461,6 +461,6 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_pb2.GetChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.GetChangesResponse, _abc.Awaitable[_registry_pb2.GetChangesResponse]]:
-        """Returns the records after a position, or says that they are gone and a snapshot is needed."""
+        """Returns the records after a position, or reports that they were trimmed and a snapshot is needed."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

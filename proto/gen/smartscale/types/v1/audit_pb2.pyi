@@ -52,7 +52,7 @@ class AuditEntry(_message.Message):
     call: _builtins.str
     """Full name of the call, or method and path of an operation that was refused."""
     target_type: _builtins.str
-    """What it was about: NODE, USER, API_KEY, TAILNET."""
+    """Kind of the target: NODE, USER, API_KEY, TAILNET."""
     target: _builtins.str
     """Which: the id or the name that the call gave, or the id that was created. Empty: all of the tailnet."""
     action: _builtins.str
@@ -62,7 +62,7 @@ class AuditEntry(_message.Message):
     old_value: _builtins.str
     """The values before, as JSON. Empty: not known, or there were none."""
     new_value: _builtins.str
-    """What the call asked for, as JSON."""
+    """Parameters of the call, as JSON."""
     result: _builtins.str
     """Name of the gRPC status, or INTERRUPTED: the server ended before it was known whether the call was made."""
     reason: _builtins.str

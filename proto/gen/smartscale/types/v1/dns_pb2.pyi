@@ -29,7 +29,7 @@ class Resolver(_message.Message):
     address: _builtins.str
     """An IP address, one with a port, or the URL of DNS over HTTPS."""
     use_with_exit_node: _builtins.bool
-    """Whether clients ask it even while they use an exit node."""
+    """Whether clients query it even while they use an exit node."""
     def __init__(
         self,
         *,

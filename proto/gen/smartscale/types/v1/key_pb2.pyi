@@ -74,7 +74,7 @@ class Key(_message.Message):
     id: _builtins.str
     """The public part of the secret: unique among keys of its kind."""
     kind: Global___KeyKind.ValueType
-    """What it is for."""
+    """Description for people."""
     description: _builtins.str
     """One line for people. Empty: none."""
     reusable: _builtins.bool
@@ -82,7 +82,7 @@ class Key(_message.Message):
     ephemeral: _builtins.bool
     """A pre-auth key: nodes that use it are ephemeral."""
     preauthorized: _builtins.bool
-    """A pre-auth key: nodes that use it need no approval. Kept as it was given; nodes of this server need none."""
+    """A pre-auth key: nodes that use it need no approval. Stored but without effect: nodes of this server need none."""
     user_id: _builtins.int
     """A pre-auth key: owner of the nodes. Zero: their tags own them."""
     used: _builtins.bool
@@ -95,7 +95,7 @@ class Key(_message.Message):
     """A pre-auth key that admits one node: the IPv6 address that the node gets. Empty: any."""
     @_builtins.property
     def scopes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What it may do; empty for a key that admits nodes."""
+        """Its scopes; empty for a key that admits nodes."""
 
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -212,7 +212,7 @@ class Node(_message.Message):
     home_derp: _builtins.int
     """Home DERP region; zero: not known."""
     cap_version: _builtins.int
-    """The newest capability version that the client said."""
+    """The newest capability version that the client sent."""
     online: _builtins.bool
     """Whether a map session is open, with the grace for short breaks."""
     ephemeral: _builtins.bool
@@ -253,15 +253,15 @@ class Node(_message.Message):
 
     @_builtins.property
     def advertised_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Routes that the client offers, masked CIDRs, sorted."""
+        """Routes that the client advertises, masked CIDRs, sorted."""
 
     @_builtins.property
     def approved_routes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Routes that were accepted, masked CIDRs, sorted."""
+        """Approved routes, masked CIDRs, sorted."""
 
     @_builtins.property
     def requested_tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags that the client asked for."""
+        """Tags that the client requested."""
 
     @_builtins.property
     def disabled_expiry(self) -> _timestamp_pb2.Timestamp:
@@ -328,7 +328,7 @@ Global___Node: _TypeAlias = Node  # noqa: Y015
 
 @_typing.final
 class Subject(_message.Message):
-    """What a policy can ask of a node: its identity, addresses, routes and posture attributes. Derived from a Node."""
+    """What policies are evaluated against, of a node: its identity, addresses, routes and posture attributes. Derived from a Node."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -36,11 +36,11 @@ class PolicyVersion(_message.Message):
     author: _builtins.str
     """Who set it; empty: not known."""
     reason: _builtins.str
-    """Why; empty: not said."""
+    """Reason; empty: none given."""
     etag: _builtins.str
     """Hex SHA-256 of the text."""
     text: _builtins.str
-    """The text as it was given."""
+    """The text as it was submitted."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -76,9 +76,9 @@ class PolicyExplanation(_message.Message):
     RULES_FIELD_NUMBER: _builtins.int
     NEAR_FIELD_NUMBER: _builtins.int
     source: _builtins.str
-    """Name of the node that asks."""
+    """Name of the source node."""
     destination: _builtins.str
-    """Name of the node that is asked for, or an address."""
+    """Name of the destination node, or an address."""
     allowed: _builtins.bool
     """Whether it may."""
     visible: _builtins.bool

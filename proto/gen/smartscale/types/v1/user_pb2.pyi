@@ -63,7 +63,7 @@ class User(_message.Message):
 
     @_builtins.property
     def groups(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Groups that the provider says, without the "group:" prefix."""
+        """Groups that the provider reports, without the "group:" prefix."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ Global___User: _TypeAlias = User  # noqa: Y015
 
 @_typing.final
 class Link(_message.Message):
-    """One identity at a provider, and what it said at the last login."""
+    """One identity at a provider, and its claims at the last login."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -112,13 +112,13 @@ class Link(_message.Message):
     user_id: _builtins.int
     """Whose it is."""
     display_name: _builtins.str
-    """Shown to people. Empty: not said."""
+    """Shown to people. Empty: unknown."""
     email: _builtins.str
     """An address that the provider vouched for. Empty: none."""
     groups_known: _builtins.bool
-    """Whether it ever said which groups it is in."""
+    """Whether the provider ever sent its groups."""
     namespace: _builtins.str
-    """What it belongs to; policies know it as "group:namespace:" and this. Empty: nothing."""
+    """Its namespace; policies name it "group:namespace:" and this. Empty: nothing."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it became so."""
@@ -195,9 +195,9 @@ class HistoryEntry(_message.Message):
     attribute: _builtins.str
     """"email", "display_name", "picture", "groups", "name", "role", "standing", "link"."""
     before: _builtins.str
-    """What it was. Empty: nothing."""
+    """Former value. Empty: none."""
     after: _builtins.str
-    """What it became. Empty: nothing."""
+    """New value. Empty: none."""
     source: _builtins.str
     """A provider's issuer, or who among us changed it."""
     @_builtins.property

@@ -27,6 +27,6 @@ megabytes_free() { df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }'; }
 # no_room FOLDER NEEDED: ends because the disk of a folder is full.
 no_room() {
     mount=$(df -Pk "$1" | sed -n '2s/.*[0-9]% *//p')
-    fail "the disk of $1 is full: $(megabytes_free "$1") MB are free, and $2 MB are needed" \
+    fail "the disk of $1 has no room: $(megabytes_free "$1") MB are free, and $2 MB are needed" \
         "du -xhd1 $(quoted "$mount") | sort -h  # lists what takes the room, so that you can free some"
 }

@@ -8,7 +8,7 @@ from typing import Any
 from cli.frame.naming import add_user
 from cli.frame.output import data, emit, modern, print_result, table, when
 from cli.frame.parser import Noun
-from cli.link.remote import Remote
+from cli.link.remote import Remote, login_server
 
 _EXAMPLE = "hskey-authreq-0123456789abcdef01234567"
 
@@ -51,7 +51,7 @@ def _list(arguments: argparse.Namespace) -> None:
             for login in logins
         ],
         spare=("Since", "System", "From"),
-        empty="" if sessions else "nothing waits; a device waits here after: tailscale up --login-server URL",
+        empty="" if logins or sessions else _next_step(arguments),
     )  # fmt: skip
     if sessions:
         print()
@@ -66,6 +66,10 @@ def _list(arguments: argparse.Namespace) -> None:
             ],
             spare=("Since", "Owner"),
         )  # fmt: skip
+
+
+def _next_step(arguments: argparse.Namespace) -> str:
+    return f"nothing waits; a device waits here after: tailscale up --login-server {login_server(arguments)}"
 
 
 def _register(arguments: argparse.Namespace) -> None:

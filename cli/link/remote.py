@@ -47,6 +47,20 @@ def configuration(arguments: argparse.Namespace) -> Config:
         raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
 
 
+def login_server(arguments: argparse.Namespace) -> str:
+    """Return the URL that devices log in to; the word URL if the configuration of this machine does not name it."""
+    from pathlib import Path
+
+    from services.shared.config import ConfigError, load
+
+    try:
+        if settings.read(arguments.config, os.environ).address:  # of another machine
+            return "URL"
+        return load(Path(arguments.config) if arguments.config else None, os.environ).server_url
+    except (CommandError, ConfigError):
+        return "URL"
+
+
 class Remote:
     """Connection to a server; its refusals are raised as CommandError."""
 

@@ -9,15 +9,10 @@ from cli.frame.naming import NO_ROUTES, add_node, add_user
 from cli.frame.output import data, emit, table
 from cli.frame.parser import Noun
 from cli.frame.values import commas
-from cli.link.remote import Remote
+from cli.link.remote import Remote, login_server
 from cli.link.standing import suspended_users
 from cli.nodes import changes
 from cli.nodes.routes import elections
-
-_NO_NODES = (
-    "no nodes yet; let one in with a key: headscale preauthkeys create --user USER\n"
-    "  and on the device: tailscale up --login-server URL --auth-key KEY"
-)
 
 
 def declare(nouns: Any) -> None:
@@ -60,7 +55,16 @@ def _list(arguments: argparse.Namespace) -> None:
         [column.head for column in chosen],
         [[column.cell(row) for column in chosen] for row in rows],
         spare=[column.head for column in columns.SPARE if column in chosen and not arguments.columns],
-        empty=f"{arguments.user} has no nodes; see: headscale nodes list" if arguments.user else _NO_NODES,
+        empty="" if rows else _next_step(arguments),
+    )
+
+
+def _next_step(arguments: argparse.Namespace) -> str:
+    if arguments.user:
+        return f"{arguments.user} has no nodes; see: headscale nodes list"
+    return (
+        "no nodes yet; let one in with a key: headscale preauthkeys create --user USER\n"
+        f"  and on the device: tailscale up --login-server {login_server(arguments)} --auth-key KEY"
     )
 
 

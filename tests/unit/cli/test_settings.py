@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ import pytest
 from cli.frame.commands import MODULES
 from cli.frame.errors import CommandError
 from cli.link import settings
+from cli.link.remote import login_server
 
+CONFIG = """server_url: https://hs.example.com
+prefixes: {v4: 100.64.0.0/10}
+dns: {base_domain: tailnet.internal, override_local_dns: false}
+"""
 FILES = [
     "", "# nothing\n", "server_url: nonsense\nlisten_adr: x\n",
     "cli:\n  address: hs.example.net:50443\n  api_key: hskey-api-a-b\n  timeout: 12s\n  insecure: true\n",
@@ -92,3 +98,18 @@ def test_a_remote_command_imports_nothing_that_it_does_not_need(tmp_path: Path, 
         name for name in NOT_NEEDED if name not in needed for one in loaded if one == name or one.startswith(name + ".")
     ]
     assert found == []
+
+
+def test_the_address_that_devices_log_in_to_is_the_one_of_this_machines_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path)})
+    config = tmp_path / "config.yaml"
+    arguments = Namespace(config=str(config))
+    assert login_server(arguments) == "URL"
+    config.write_text(CONFIG)
+    assert login_server(arguments) == "https://hs.example.com"
+    monkeypatch.setattr(os, "environ", {"HEADSCALE_CLI_ADDRESS": "other.example:50443", "HEADSCALE_CLI_API_KEY": "k"})
+    assert login_server(arguments) == "URL", "the server is another machine's"
+    config.write_text("server_url: [\n")
+    assert login_server(arguments) == "URL"

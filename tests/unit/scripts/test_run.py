@@ -165,7 +165,7 @@ def test_a_full_disk_leaves_no_half_of_a_configuration(project: Project) -> None
     )  # fmt: skip
     assert process.returncode == 1
     assert process.stderr == (
-        f"smartscale: the disk of {project.state} is full: 0 MB are free, and 10 MB are needed\n"
+        f"smartscale: the disk of {project.state} has no room: 0 MB are free, and 10 MB are needed\n"
         "  run: du -xhd1 /disk | sort -h  # lists what takes the room, so that you can free some\n"
         "  then: make run again\n"
     )

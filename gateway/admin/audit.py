@@ -25,6 +25,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.methods import Method
 from gateway.admin.refusal import Refused
 from gateway.admin.services import NodeName, Services
+from services.shared.inventory import custom_attributes
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)
@@ -82,6 +83,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "SetDeviceKeyExpiry": Subject(NODE, "UPDATE", "KEY_EXPIRY_TIME", "device"),
     "SetAddresses": Subject(NODE, "UPDATE", "IP_ADDRESS", "node"),
     "SetDeviceAddress": Subject(NODE, "UPDATE", "IP_ADDRESS", "device"),
+    "SetDeviceAttributes": Subject(NODE, "UPDATE", "ATTRIBUTES", "device"),
+    "ChangeAttributes": Subject(NODE, "UPDATE", "ATTRIBUTES"),
     "BackfillNodeIPs": Subject(NODE, "UPDATE", "IP_ADDRESS"),
     "SetPolicy": Subject(TAILNET, "UPDATE", "ACL"),
     "RollBackPolicy": Subject(TAILNET, "UPDATE", "ACL"),
@@ -168,6 +171,7 @@ class AuditTrail:
             "approvedRoutes": list(node.approved_routes),
             "expiry": node.expiry.ToJsonString() if node.HasField("expiry") else None,
             "ipv4": node.ipv4,
+            "attributes": dict(custom_attributes(node.custom_attributes)),
         }
 
     async def _user(self, call: CallContext, target: str) -> Mapping[str, Any]:

@@ -49,6 +49,7 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
             {
                 "devices:core": "RenameDevice SetDeviceKeyExpiry SetDeviceAddress",
                 "devices:core:read": "ListDevices GetDevice",
+                "devices:posture_attributes": "SetDeviceAttributes ChangeAttributes",
             },
         ),
         *_of(_ADMIN + "DnsAdminService", {"dns": "ChangeDns", "dns:read": "GetDns"}),

@@ -11,6 +11,7 @@ from smartscale.types.v1 import node_pb2 as node_types
 from smartscale.types.v1 import relay_pb2 as relay_types
 from smartscale.types.v1 import user_pb2 as user_types
 
+from services.registry.model.attribute import CustomAttribute
 from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.fact import (
     Fact,
@@ -36,6 +37,9 @@ _NODE_BYTES = 512
 """Bytes of a record without its variable parts, rounded up."""
 _TEXT_BYTES = 64
 """Bytes of an endpoint, a route, a tag or a group, rounded up."""
+
+_ATTRIBUTE_BYTES = 512
+"""Bytes of a posture attribute with its comment, rounded up."""
 
 
 def to_timestamp(value: datetime) -> Timestamp:
@@ -83,6 +87,7 @@ def node_to_proto(node: Node, tailnet: TailnetId) -> node_types.Node:
         report_order=node.report_order,
         primary_terms=map(_term_to_proto, node.primary_terms),
         preferred_routes=node.preferred_routes,
+        custom_attributes=map(_attribute_to_proto, node.custom_attributes),
     )
     if node.healthy_since is not None:
         message.healthy_since.CopyFrom(to_timestamp(node.healthy_since))
@@ -132,7 +137,32 @@ def node_from_proto(message: node_types.Node) -> Node:
         primary_terms=tuple(map(_term_from_proto, message.primary_terms)),
         preferred_routes=tuple(message.preferred_routes),
         healthy_since=from_timestamp(message.healthy_since) if message.HasField("healthy_since") else None,
+        custom_attributes=tuple(map(attribute_from_proto, message.custom_attributes)),
     )
+
+
+def _attribute_to_proto(attribute: CustomAttribute) -> node_types.CustomAttribute:
+    message = node_types.CustomAttribute(key=attribute.key, comment=attribute.comment)
+    value = attribute.value
+    if isinstance(value, bool):
+        message.bool_value = value
+    elif isinstance(value, int):
+        message.number_value = value
+    else:
+        message.string_value = value
+    if attribute.expiry is not None:
+        message.expiry.CopyFrom(to_timestamp(attribute.expiry))
+    return message
+
+
+def attribute_from_proto(message: node_types.CustomAttribute) -> CustomAttribute:
+    """Return an attribute from a message that has a value, unchecked."""
+    kind = message.WhichOneof("value")
+    value = message.bool_value if kind == "bool_value" else message.string_value
+    expiry = from_timestamp(message.expiry) if message.HasField("expiry") else None
+    if kind == "number_value":
+        return CustomAttribute(message.key, message.number_value, expiry, message.comment)
+    return CustomAttribute(message.key, value, expiry, message.comment)
 
 
 def _term_to_proto(term: PrimaryTerm) -> node_types.PrimaryTerm:
@@ -153,7 +183,8 @@ def _term_from_proto(message: node_types.PrimaryTerm) -> PrimaryTerm:
 
 def node_size(node: Node) -> int:
     """Estimate the bytes of a node's message; cheaper than encoding it."""
-    return _NODE_BYTES + len(node.hostinfo) + _TEXT_BYTES * (len(node.endpoints) + _texts(node))
+    attributes = _ATTRIBUTE_BYTES * len(node.custom_attributes)
+    return _NODE_BYTES + len(node.hostinfo) + _TEXT_BYTES * (len(node.endpoints) + _texts(node)) + attributes
 
 
 def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
@@ -167,7 +198,7 @@ def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
         ipv6=node.ipv6,
         advertised_routes=node.advertised_routes,
         approved_routes=node.approved_routes,
-        attributes=dict(posture_attributes(node.hostinfo)),
+        attributes=dict(posture_attributes(node.hostinfo, node.attribute_texts)),
         created_at=to_timestamp(node.created_at),
         expired=node.expired,
         online=node.online,
@@ -181,7 +212,7 @@ def subject_to_proto(node: Node, suspended: bool) -> node_types.Subject:
 
 def subject_size(node: Node) -> int:
     """Estimate the bytes of a subject's message."""
-    return _NODE_BYTES + _TEXT_BYTES * _texts(node)
+    return _NODE_BYTES + _TEXT_BYTES * _texts(node) + _ATTRIBUTE_BYTES * len(node.custom_attributes)
 
 
 def _texts(node: Node) -> int:

@@ -16,6 +16,7 @@ from services.registry.usecases.addresses import Addresses, AddressRules
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.allocation import Allocator
 from services.registry.usecases.approval import CurrentPolicy, PolicyChange
+from services.registry.usecases.attributes import PostureAttributes
 from services.registry.usecases.dns import DnsSettings
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
@@ -88,6 +89,7 @@ class RegistryService:
             elections=elections,
             relays=Relays(self.ledger),
             dns=DnsSettings(self.ledger, config.dns),
+            attributes=PostureAttributes(self.ledger),
             feed=Feed(self.ledger, self._store),
         )
         self._servicer = RegistryServicer(cases, tailnet)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -168,12 +168,53 @@ def is_suspended(tags: Iterable[str], owner: Suspendable | None) -> bool:
     return owner is not None and owner.suspended and not any(True for _ in tags)
 
 
-def posture_attributes(hostinfo: bytes) -> Attributes:
-    """Return the posture attributes that follow from a stored hostinfo; none when it cannot be read."""
+def posture_attributes(hostinfo: bytes, custom: Attributes = ()) -> Attributes:
+    """Return the posture attributes of a node: those of its stored hostinfo, and those that administrators set.
+
+    None follow from a hostinfo that cannot be read.
+    """
     try:
-        return hostinfo_attributes(hostinfo)
+        return (*hostinfo_attributes(hostinfo), *custom) if custom else hostinfo_attributes(hostinfo)
     except ValueError:
-        return ()
+        return custom
+
+
+class AttributeFields(Protocol):
+    """A message with a posture attribute that administrators set."""
+
+    @property
+    def key(self) -> str:
+        """Begins with "custom:"."""
+        ...
+
+    @property
+    def string_value(self) -> str:
+        """Empty unless it is a text."""
+        ...
+
+    @property
+    def number_value(self) -> int:
+        """Zero unless it is a number."""
+        ...
+
+    @property
+    def bool_value(self) -> bool:
+        """False unless it is true or false."""
+        ...
+
+    def WhichOneof(self, oneof_group: Literal["value"], /) -> str | None:
+        """Return the name of the value's field."""
+        ...
+
+
+def custom_attributes(attributes: Iterable[AttributeFields]) -> Attributes:
+    """Return posture attributes as policies compare them."""
+    found = []
+    for one in attributes:
+        kind = one.WhichOneof("value")
+        text = str(one.number_value) if kind == "number_value" else one.string_value
+        found.append((one.key, str(one.bool_value).lower() if kind == "bool_value" else text))
+    return tuple(found)
 
 
 def instant(stamp: Timestamp) -> datetime:

@@ -14,6 +14,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, bindparam, text
 
+from services.registry.model.attribute import CustomAttribute
 from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, SettingsPut, UserPut, UserRemoved
 from services.registry.model.link import Link
@@ -131,6 +132,11 @@ async def test_what_is_written_is_loaded_again_field_for_field(store: Store) -> 
         preferred_routes=("10.1.0.0/16",),
         healthy_since=NOW,
         requested_tags=("tag:c",),
+        custom_attributes=(
+            CustomAttribute("custom:a", "x", NOW + timedelta(days=1, microseconds=1), "why"),
+            CustomAttribute("custom:b", True),
+            CustomAttribute("custom:c", -7),
+        ),
         reported_by="gw-1",
         report_order=(1 << 63) - 1,
     )

@@ -10,6 +10,9 @@ from gateway.admin.context import CallContext
 from gateway.admin.refusal import invalid
 from gateway.admin.services import Services
 
+LONG = 60.0
+"""Deadline in seconds of changes of many nodes."""
+
 
 class Devices:
     """Calls about whole records of nodes."""
@@ -55,6 +58,24 @@ class Devices:
         node_id = await self._id(request.device, call)
         wanted = registry_pb2.SetNodeAddressRequest(id=node_id, ipv4=request.ipv4)
         return pb.SetDeviceAddressResponse(node=(await call.ask(self._services.registry.SetNodeAddress, wanted)).node)
+
+    async def SetDeviceAttributes(
+        self, request: pb.SetDeviceAttributesRequest, call: CallContext
+    ) -> pb.SetDeviceAttributesResponse:
+        """Set and remove posture attributes of one node."""
+        node = registry_pb2.NodeAttributes(node=request.device, attributes=request.attributes)
+        wanted = registry_pb2.ChangeAttributesRequest(nodes=[node])
+        answer = await call.ask(self._services.registry.ChangeAttributes, wanted)
+        return pb.SetDeviceAttributesResponse(node=answer.nodes[0])
+
+    async def ChangeAttributes(
+        self, request: pb.ChangeAttributesRequest, call: CallContext
+    ) -> pb.ChangeAttributesResponse:
+        """Set and remove posture attributes of several nodes."""
+        nodes = [registry_pb2.NodeAttributes(node=one.device, attributes=one.attributes) for one in request.devices]
+        wanted = registry_pb2.ChangeAttributesRequest(nodes=nodes)
+        await call.ask(self._services.registry.ChangeAttributes, wanted, LONG)
+        return pb.ChangeAttributesResponse()
 
     async def _id(self, device: str, call: CallContext) -> int:
         found = await self.GetDevice(pb.GetDeviceRequest(device=device), call)

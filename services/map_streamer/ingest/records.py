@@ -24,7 +24,7 @@ from services.map_streamer.snapshot import (
 )
 from services.map_streamer.snapshot.records import ZERO_KEY
 from services.shared.access.compiled import DENY_ALL, CompiledPolicy
-from services.shared.inventory import instant, posture_attributes
+from services.shared.inventory import custom_attributes, instant, posture_attributes
 from services.shared.tailcfg.errors import ClientRequestError
 from services.shared.tailcfg.hostinfo import for_peers
 from services.shared.tailnet_settings import TailnetSettings
@@ -35,11 +35,12 @@ log = get_logger(__name__)
 
 def _for_peers(node: node_types.Node) -> tuple[bytes, tuple[tuple[str, str], ...]]:
     """Return the node's hostinfo for peers and its posture attributes; empty ones if it is unreadable."""
+    custom = custom_attributes(node.custom_attributes) if node.custom_attributes else ()
     try:
-        return for_peers(node.hostinfo), posture_attributes(node.hostinfo)
+        return for_peers(node.hostinfo), posture_attributes(node.hostinfo, custom)
     except (ValueError, AttributeError, ClientRequestError):
         log.warning("hostinfo of a record cannot be read", node_id=node.id)
-        return b"{}", ()
+        return b"{}", custom
 
 
 def node_record(node: node_types.Node) -> NodeRecord:

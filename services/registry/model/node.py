@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from services.registry.model.attribute import CustomAttribute
 from services.registry.model.term import PrimaryTerm
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
@@ -70,6 +71,13 @@ class Node:
     """Routes that an administrator prefers it for; sorted."""
     healthy_since: datetime | None = None
     """Since when this router can carry traffic without a break; None when it cannot, or when that is not known."""
+    custom_attributes: tuple[CustomAttribute, ...] = ()
+    """Posture attributes that administrators set, sorted by key."""
+
+    @property
+    def attribute_texts(self) -> tuple[tuple[str, str], ...]:
+        """The attributes that administrators set, as policies compare them."""
+        return tuple((one.key, one.text) for one in self.custom_attributes)
 
     @property
     def primary_routes(self) -> tuple[str, ...]:

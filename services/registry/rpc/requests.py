@@ -16,11 +16,13 @@ from services.registry.model.node import RegisterMethod
 from services.registry.model.tag import read_tags
 from services.registry.usecases.addresses import ChosenAddresses
 from services.registry.usecases.admission import AdmitRequest
+from services.registry.usecases.attributes import AttributeChange
 from services.registry.usecases.listing import NodeFilter
 from services.registry.usecases.people import Person
 from services.registry.usecases.presence import SessionReport
 from services.registry.usecases.rights import LoginGroups, RightsChange
 from services.registry.usecases.updates import NodeReport, Order
+from services.registry.wire import attribute_from_proto
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import DiscoKey, MachineKey, NodeKey, PublicKey
 from services.shared.rpc.presence import SessionsDigest
@@ -231,3 +233,17 @@ def read_method(value: int) -> RegisterMethod:
         return RegisterMethod(value)
     except ValueError:
         raise InvalidInputError("register_method is not known") from None
+
+
+def attribute_change(message: pb.NodeAttributes) -> AttributeChange:
+    """Read the attributes of one node; those without a value are to be removed.
+
+    Raises:
+        InvalidInputError: an expiry is no time.
+    """
+    put = [one for one in message.attributes if one.WhichOneof("value")]
+    for one in put:
+        if one.HasField("expiry"):
+            read_instant("expiry", one.expiry)
+    removed = [one.key for one in message.attributes if not one.WhichOneof("value")]
+    return AttributeChange(message.node, list(map(attribute_from_proto, put)), removed)

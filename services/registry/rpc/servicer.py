@@ -22,6 +22,7 @@ from services.registry.model.user import User
 from services.registry.rpc import dns, requests, writing
 from services.registry.usecases.addresses import Addresses, ChosenAddresses
 from services.registry.usecases.admission import NodeAdmission
+from services.registry.usecases.attributes import PostureAttributes
 from services.registry.usecases.dns import DnsSettings
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.feed import Feed
@@ -69,6 +70,7 @@ class UseCases:
     elections: Elections
     relays: Relays
     dns: DnsSettings
+    attributes: PostureAttributes
     feed: Feed
 
 
@@ -398,6 +400,15 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Store a relay's announcement."""
         await self._cases.relays.announce(wire.relay_from_proto(request.relay))
         return pb.AnnounceRelayResponse()
+
+    async def ChangeAttributes(
+        self,
+        request: pb.ChangeAttributesRequest,
+        context: ServicerContext[pb.ChangeAttributesRequest, pb.ChangeAttributesResponse],
+    ) -> pb.ChangeAttributesResponse:
+        """Set and remove posture attributes of nodes."""
+        changes = list(map(requests.attribute_change, request.nodes))
+        return pb.ChangeAttributesResponse(nodes=self._nodes(await self._cases.attributes.change(changes)))
 
     async def GetDns(
         self, request: pb.GetDnsRequest, context: ServicerContext[pb.GetDnsRequest, pb.GetDnsResponse]

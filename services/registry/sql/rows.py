@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import RowMapping
 
+from services.registry.model.attribute import CustomAttribute
 from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.link import Link
 from services.registry.model.node import Node, RegisterMethod
@@ -59,6 +60,7 @@ def node_columns(node: Node, tailnet: TailnetId) -> Columns:
         "primary_terms": _terms(node.primary_terms),
         "preferred_routes": _list(node.preferred_routes),
         "healthy_since": node.healthy_since,
+        "custom_attributes": _attributes(node.custom_attributes),
     }
 
 
@@ -99,7 +101,17 @@ def node_of(row: RowMapping) -> Node:
         primary_terms=tuple(map(_term, orjson.loads(row["primary_terms"]))),
         preferred_routes=_tuple(row["preferred_routes"]),
         healthy_since=row["healthy_since"],
+        custom_attributes=tuple(map(_attribute, orjson.loads(row["custom_attributes"]))),
     )
+
+
+def _attributes(attributes: tuple[CustomAttribute, ...]) -> str:
+    return orjson.dumps([(one.key, one.value, one.expiry, one.comment) for one in attributes]).decode()
+
+
+def _attribute(fields: Sequence[Any]) -> CustomAttribute:
+    key, value, expiry, comment = fields
+    return CustomAttribute(key, value, datetime.fromisoformat(expiry) if expiry else None, comment)
 
 
 def user_columns(user: User, tailnet: TailnetId) -> Columns:

@@ -131,6 +131,9 @@ nodes = Table(
     Column("primary_terms", Text, nullable=False, server_default="[]"),  # JSON list of [since, reason, former, routes]
     Column("preferred_routes", Text, nullable=False, server_default="[]"),  # JSON list
     Column("healthy_since", UtcDateTime),
+    Column(
+        "custom_attributes", Text, nullable=False, server_default="[]"
+    ),  # JSON list of [key, value, expiry, comment]
     UniqueConstraint("tailnet_id", "node_key", name="uq_registry_nodes_node_key"),
     UniqueConstraint("tailnet_id", "given_name", name="uq_registry_nodes_given_name"),
     UniqueConstraint("tailnet_id", "ipv4", name="uq_registry_nodes_ipv4"),

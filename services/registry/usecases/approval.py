@@ -172,4 +172,4 @@ def _is_same(user: User, inverse: Fact) -> bool:
 
 
 def _inventoried(node: Node) -> AccessNode:
-    return access_node(node, node.created_at, posture_attributes(node.hostinfo))
+    return access_node(node, node.created_at, posture_attributes(node.hostinfo, node.attribute_texts))

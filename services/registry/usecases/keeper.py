@@ -17,6 +17,7 @@ from services.registry.model.node import Node
 from services.registry.model.route import nodes_with_alternative
 from services.registry.model.state import State
 from services.registry.store import Absence, Store
+from services.registry.usecases.attributes import without_expired
 from services.registry.usecases.draft import MAX_FACTS, Draft
 from services.registry.usecases.elections import Elections
 from services.registry.usecases.ledger import Ledger
@@ -84,6 +85,13 @@ class Keeper:
 
     def _node_times(self, state: State) -> list[datetime]:
         times = [node.expiry for node in state.nodes.values() if node.expiry is not None and not node.expired]
+        times += [
+            one.expiry
+            for node in state.nodes.values()
+            if node.custom_attributes
+            for one in node.custom_attributes
+            if one.expiry is not None
+        ]
         times += [self._idles(node) for node in state.nodes.values() if node.ephemeral and not node.online]
         return times
 
@@ -137,18 +145,20 @@ class Keeper:
                 draft.record(RelayRemoved(name))
 
     def _end_nodes(self, draft: Draft) -> bool:
-        """Delete idle ephemeral nodes and mark expired keys; return whether some are left."""
+        """Delete idle ephemeral nodes, mark expired keys, remove expired attributes; return whether some are left."""
         for node in list(draft.state.nodes.values()):
+            attributes = bool(node.custom_attributes) and without_expired(node, draft.now) is not node
             idle = node.ephemeral and not node.online and self._idles(node) <= draft.now
             expired = node.expiry is not None and not node.expired and node.expiry <= draft.now
-            if (idle or expired) and len(draft.facts) >= MAX_FACTS:
+            if (idle or expired or attributes) and len(draft.facts) >= MAX_FACTS:
                 return True
             if idle:
                 log.info("idle ephemeral node deleted", node_id=node.id)
                 draft.remove_node(node.id, DepartureReason.INACTIVE)
-            elif expired:
-                log.info("node key expired", node_id=node.id)
-                draft.put_node(replace(node, expired=True))
+            elif expired or attributes:
+                if expired:
+                    log.info("node key expired", node_id=node.id)
+                draft.put_node(replace(without_expired(node, draft.now), expired=node.expired or expired))
         return False
 
     async def _trim(self, draft: Draft) -> None:

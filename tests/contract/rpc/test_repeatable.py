@@ -19,7 +19,7 @@ ONCE = MethodOptions.IDEMPOTENCY_UNKNOWN
 DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     "smartscale.admin.v1.DeviceAdminService": {
         READ: "GetDevice ListDevices",
-        IDEMPOTENT: "SetDeviceAddress",
+        IDEMPOTENT: "ChangeAttributes SetDeviceAddress SetDeviceAttributes",
         ONCE: "RenameDevice SetDeviceKeyExpiry",
     },
     "smartscale.admin.v1.DnsAdminService": {
@@ -90,7 +90,8 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
             ListUsers VerifyNodeKey
         """,
         IDEMPOTENT: """
-            AdmitNode AnnounceRelay ChangeDns ChangeRights PreferRoutes SetApprovedRoutes SetNodeAddress SetTags
+            AdmitNode AnnounceRelay ChangeAttributes ChangeDns ChangeRights PreferRoutes SetApprovedRoutes
+            SetNodeAddress SetTags
         """,
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser

@@ -13,7 +13,6 @@ from starlette.responses import Response
 from gateway.admin.refusal import Refused, invalid
 from gateway.admin.rest.v2.device import device, routes
 from gateway.admin.rest.v2.operation import Operation, Question, answered, flag_member, text_member, texts_member
-from services.shared.inventory import posture_attributes
 
 _DEVICES = "smartscale.admin.v1.DeviceAdminService."
 _GET = _DEVICES + "GetDevice"
@@ -40,7 +39,12 @@ async def all_users(question: Question) -> dict[int, user_types.User]:
     return {user.id: user for user in answer.users}
 
 
-async def _find(question: Question) -> device_pb2.GetDeviceResponse:
+async def find_device(question: Question) -> device_pb2.GetDeviceResponse:
+    """Return the device that the path names, with its owner.
+
+    Raises:
+        Refused: there is none.
+    """
     request = device_pb2.GetDeviceRequest(device=question.path["device"])
     found: device_pb2.GetDeviceResponse = await question.ask(_GET, request)
     return found
@@ -90,26 +94,26 @@ def _matches(value: object, text: str) -> bool:
 
 async def _get(question: Question) -> Response:
     whole = _whole(question)
-    found = await _find(question)
+    found = await find_device(question)
     owner = found.user if found.HasField("user") else None
     return answered(device(found.node, owner, question.tailnet.dns.base_domain, whole=whole))
 
 
 async def _delete(question: Question) -> Response:
-    node = (await _find(question)).node
+    node = (await find_device(question)).node
     await question.ask(_HEADSCALE + "DeleteNode", node_pb2.DeleteNodeRequest(node_id=node.id))
     return answered({})
 
 
 async def _expire(question: Question) -> Response:
-    node = (await _find(question)).node
+    node = (await find_device(question)).node
     await question.ask(_HEADSCALE + "ExpireNode", node_pb2.ExpireNodeRequest(node_id=node.id))
     return answered({})
 
 
 async def _authorize(question: Question) -> Response:
     wanted = flag_member(await question.body(), "authorized")
-    await _find(question)
+    await find_device(question)
     if not wanted:
         raise invalid("authorized", "devices of this server are always authorized; expire or delete it instead")
     return answered({})
@@ -129,7 +133,7 @@ async def _rename(question: Question) -> Response:
 
 async def _tag(question: Question) -> Response:
     tags = texts_member(await question.body(), "tags")
-    node = (await _find(question)).node
+    node = (await find_device(question)).node
     if not tags:
         # Without tags it would have no owner: it keeps them until a user signs in. Terraform sends this at destroy.
         return answered({})
@@ -157,20 +161,15 @@ async def _set_address(question: Question) -> Response:
 
 
 async def _routes(question: Question) -> Response:
-    return answered(routes((await _find(question)).node))
+    return answered(routes((await find_device(question)).node))
 
 
 async def _set_routes(question: Question) -> Response:
     wanted = texts_member(await question.body(), "routes")
-    node = (await _find(question)).node
+    node = (await find_device(question)).node
     request = node_pb2.SetApprovedRoutesRequest(node_id=node.id, routes=wanted)
     await question.ask(_HEADSCALE + "SetApprovedRoutes", request)
-    return answered(routes((await _find(question)).node))
-
-
-async def _attributes(question: Question) -> Response:
-    node = (await _find(question)).node
-    return answered({"attributes": dict(posture_attributes(node.hostinfo)), "expiries": {}})
+    return answered(routes((await find_device(question)).node))
 
 
 _CORE, _READ = "devices:core", "devices:core:read"
@@ -231,13 +230,5 @@ OPERATIONS = (
         "devices:routes",
         body={"routes": "array"},
         answer="Routes",
-    ),
-    Operation(
-        "GET",
-        "/device/{device}/attributes",
-        "List a device's posture attributes",
-        "devices",
-        _attributes,
-        "devices:posture_attributes:read",
     ),
 )

@@ -17,7 +17,7 @@ from gateway.admin.checks import check_text
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
-from gateway.admin.rest.v2 import devices, dns, keys, logs, policy, token, users
+from gateway.admin.rest.v2 import attributes, devices, dns, keys, logs, policy, token, users
 from gateway.admin.rest.v2.operation import Operation, Question, TailnetSettings
 from gateway.web import POST, READ, Routes
 
@@ -25,6 +25,7 @@ WIRE = "rest/v2"
 PREFIX = "/api/v2"
 OPERATIONS: tuple[Operation, ...] = (
     *devices.OPERATIONS,
+    *attributes.OPERATIONS,
     *users.OPERATIONS,
     *policy.OPERATIONS,
     *dns.OPERATIONS,

@@ -176,6 +176,19 @@ _DNS: dict[str, Any] = {
 _SPLIT = {"corp.example.com": ["10.0.0.53"]}
 
 
+_ATTRIBUTE: Schema = {"type": ["string", "integer", "boolean"]}
+_NEW_ATTRIBUTE = shape(
+    {"value": 3, "expiry": "2036-01-02T03:04:05Z", "comment": "weekly scan"},
+    ("expiry", "comment"),
+    members={"value": _ATTRIBUTE, "expiry": {"type": ["string", "null"]}, "comment": {"type": ["string", "null"]}},
+)
+_CHANGE: Schema = {
+    "type": ["object", "null"],
+    "properties": {"value": _ATTRIBUTE, "expiry": {"type": ["string", "null"]}},
+    "required": ["value"],
+}
+
+
 def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
     return shape({name: item["examples"]}, members={name: {"type": "array", "items": item}})
 
@@ -185,6 +198,23 @@ SHAPES: Mapping[str, Schema] = {
     "Device": _DEVICE_SHAPE,
     "Devices": _list_of("devices", _DEVICE_SHAPE),
     "Routes": shape(_ROUTES),
+    "Null": {"type": "null", "examples": [None]},
+    "Attributes": shape(
+        {"attributes": {"node:os": "linux", "custom:risk": 3}, "expiries": {"custom:risk": _TIME}},
+        members={
+            "attributes": mapping(_ATTRIBUTE, {"node:os": "linux", "custom:risk": 3}),
+            "expiries": mapping({"type": "string"}, {"custom:risk": _TIME}),
+        },
+    ),
+    "NewAttribute": _NEW_ATTRIBUTE,
+    "AttributeChanges": shape(
+        {"nodes": {"n7CNTRL": {"custom:risk": {"value": 3}, "custom:old": None}}, "comment": "weekly scan"},
+        ("comment",),
+        members={
+            "nodes": {"type": "object", "additionalProperties": mapping(_CHANGE, {"custom:risk": {"value": 3}})},
+            "comment": {"type": ["string", "null"]},
+        },
+    ),
     "User": _USER_SHAPE,
     "Users": _list_of("users", _USER_SHAPE),
     "Key": _KEY_SHAPE,

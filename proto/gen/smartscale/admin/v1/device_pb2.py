@@ -26,7 +26,7 @@ from smartscale.types.v1 import node_pb2 as smartscale_dot_types_dot_v1_dot_node
 from smartscale.types.v1 import user_pb2 as smartscale_dot_types_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/device.proto\x12\x13smartscale.admin.v1\x1a\x1esmartscale/types/v1/node.proto\x1a\x1esmartscale/types/v1/user.proto\"2\n\x12ListDevicesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"N\n\x13ListDevicesResponse\x12(\n\x05nodes\x18\x01 \x03(\x0b\x32\x19.smartscale.types.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"e\n\x11GetDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.smartscale.types.v1.User\"3\n\x13RenameDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"?\n\x14RenameDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"=\n\x19SetDeviceKeyExpiryRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x10\n\x08\x64isabled\x18\x02 \x01(\x08\"E\n\x1aSetDeviceKeyExpiryResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"7\n\x17SetDeviceAddressRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04ipv4\x18\x02 \x01(\t\"C\n\x18SetDeviceAddressResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node2\xae\x04\n\x12\x44\x65viceAdminService\x12\x65\n\x0bListDevices\x12\'.smartscale.admin.v1.ListDevicesRequest\x1a(.smartscale.admin.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12_\n\tGetDevice\x12%.smartscale.admin.v1.GetDeviceRequest\x1a&.smartscale.admin.v1.GetDeviceResponse\"\x03\x90\x02\x01\x12\x63\n\x0cRenameDevice\x12(.smartscale.admin.v1.RenameDeviceRequest\x1a).smartscale.admin.v1.RenameDeviceResponse\x12u\n\x12SetDeviceKeyExpiry\x12..smartscale.admin.v1.SetDeviceKeyExpiryRequest\x1a/.smartscale.admin.v1.SetDeviceKeyExpiryResponse\x12t\n\x10SetDeviceAddress\x12,.smartscale.admin.v1.SetDeviceAddressRequest\x1a-.smartscale.admin.v1.SetDeviceAddressResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n smartscale/admin/v1/device.proto\x12\x13smartscale.admin.v1\x1a\x1esmartscale/types/v1/node.proto\x1a\x1esmartscale/types/v1/user.proto\"2\n\x12ListDevicesRequest\x12\r\n\x05\x61\x66ter\x18\x01 \x01(\x04\x12\r\n\x05limit\x18\x02 \x01(\r\"N\n\x13ListDevicesResponse\x12(\n\x05nodes\x18\x01 \x03(\x0b\x32\x19.smartscale.types.v1.Node\x12\r\n\x05total\x18\x02 \x01(\x04\"\"\n\x10GetDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\"e\n\x11GetDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.smartscale.types.v1.User\"3\n\x13RenameDeviceRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"?\n\x14RenameDeviceResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"=\n\x19SetDeviceKeyExpiryRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x10\n\x08\x64isabled\x18\x02 \x01(\x08\"E\n\x1aSetDeviceKeyExpiryResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"7\n\x17SetDeviceAddressRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x0c\n\x04ipv4\x18\x02 \x01(\t\"C\n\x18SetDeviceAddressResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"f\n\x1aSetDeviceAttributesRequest\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x38\n\nattributes\x18\x02 \x03(\x0b\x32$.smartscale.types.v1.CustomAttribute\"F\n\x1bSetDeviceAttributesResponse\x12\'\n\x04node\x18\x01 \x01(\x0b\x32\x19.smartscale.types.v1.Node\"\\\n\x10\x44\x65viceAttributes\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12\x38\n\nattributes\x18\x02 \x03(\x0b\x32$.smartscale.types.v1.CustomAttribute\"Q\n\x17\x43hangeAttributesRequest\x12\x36\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32%.smartscale.admin.v1.DeviceAttributes\"\x1a\n\x18\x43hangeAttributesResponse2\xa3\x06\n\x12\x44\x65viceAdminService\x12\x65\n\x0bListDevices\x12\'.smartscale.admin.v1.ListDevicesRequest\x1a(.smartscale.admin.v1.ListDevicesResponse\"\x03\x90\x02\x01\x12_\n\tGetDevice\x12%.smartscale.admin.v1.GetDeviceRequest\x1a&.smartscale.admin.v1.GetDeviceResponse\"\x03\x90\x02\x01\x12\x63\n\x0cRenameDevice\x12(.smartscale.admin.v1.RenameDeviceRequest\x1a).smartscale.admin.v1.RenameDeviceResponse\x12u\n\x12SetDeviceKeyExpiry\x12..smartscale.admin.v1.SetDeviceKeyExpiryRequest\x1a/.smartscale.admin.v1.SetDeviceKeyExpiryResponse\x12}\n\x13SetDeviceAttributes\x12/.smartscale.admin.v1.SetDeviceAttributesRequest\x1a\x30.smartscale.admin.v1.SetDeviceAttributesResponse\"\x03\x90\x02\x02\x12t\n\x10\x43hangeAttributes\x12,.smartscale.admin.v1.ChangeAttributesRequest\x1a-.smartscale.admin.v1.ChangeAttributesResponse\"\x03\x90\x02\x02\x12t\n\x10SetDeviceAddress\x12,.smartscale.admin.v1.SetDeviceAddressRequest\x1a-.smartscale.admin.v1.SetDeviceAddressResponse\"\x03\x90\x02\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEVICEADMINSERVICE'].methods_by_name['ListDevices']._serialized_options = b'\220\002\001'
   _globals['_DEVICEADMINSERVICE'].methods_by_name['GetDevice']._loaded_options = None
   _globals['_DEVICEADMINSERVICE'].methods_by_name['GetDevice']._serialized_options = b'\220\002\001'
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAttributes']._loaded_options = None
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAttributes']._serialized_options = b'\220\002\002'
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['ChangeAttributes']._loaded_options = None
+  _globals['_DEVICEADMINSERVICE'].methods_by_name['ChangeAttributes']._serialized_options = b'\220\002\002'
   _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAddress']._loaded_options = None
   _globals['_DEVICEADMINSERVICE'].methods_by_name['SetDeviceAddress']._serialized_options = b'\220\002\002'
   _globals['_LISTDEVICESREQUEST']._serialized_start=121
@@ -59,6 +63,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETDEVICEADDRESSREQUEST']._serialized_end=699
   _globals['_SETDEVICEADDRESSRESPONSE']._serialized_start=701
   _globals['_SETDEVICEADDRESSRESPONSE']._serialized_end=768
-  _globals['_DEVICEADMINSERVICE']._serialized_start=771
-  _globals['_DEVICEADMINSERVICE']._serialized_end=1329
+  _globals['_SETDEVICEATTRIBUTESREQUEST']._serialized_start=770
+  _globals['_SETDEVICEATTRIBUTESREQUEST']._serialized_end=872
+  _globals['_SETDEVICEATTRIBUTESRESPONSE']._serialized_start=874
+  _globals['_SETDEVICEATTRIBUTESRESPONSE']._serialized_end=944
+  _globals['_DEVICEATTRIBUTES']._serialized_start=946
+  _globals['_DEVICEATTRIBUTES']._serialized_end=1038
+  _globals['_CHANGEATTRIBUTESREQUEST']._serialized_start=1040
+  _globals['_CHANGEATTRIBUTESREQUEST']._serialized_end=1121
+  _globals['_CHANGEATTRIBUTESRESPONSE']._serialized_start=1123
+  _globals['_CHANGEATTRIBUTESRESPONSE']._serialized_end=1149
+  _globals['_DEVICEADMINSERVICE']._serialized_start=1152
+  _globals['_DEVICEADMINSERVICE']._serialized_end=1955
 # @@protoc_insertion_point(module_scope)

@@ -275,3 +275,124 @@ class SetDeviceAddressResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetDeviceAddressResponse: _TypeAlias = SetDeviceAddressResponse  # noqa: Y015
+
+@_typing.final
+class SetDeviceAttributesRequest(_message.Message):
+    """See SetDeviceAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    device: _builtins.str
+    """Id in decimal digits, or stable id."""
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.CustomAttribute]:
+        """The attributes to set. One without a value is removed; where it does not exist, nothing happens."""
+
+    def __init__(
+        self,
+        *,
+        device: _builtins.str = ...,
+        attributes: _abc.Iterable[_node_pb2.CustomAttribute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "device", b"device"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDeviceAttributesRequest: _TypeAlias = SetDeviceAttributesRequest  # noqa: Y015
+
+@_typing.final
+class SetDeviceAttributesResponse(_message.Message):
+    """See SetDeviceAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def node(self) -> _node_pb2.Node:
+        """The node afterwards."""
+
+    def __init__(
+        self,
+        *,
+        node: _node_pb2.Node | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDeviceAttributesResponse: _TypeAlias = SetDeviceAttributesResponse  # noqa: Y015
+
+@_typing.final
+class DeviceAttributes(_message.Message):
+    """Changes of the attributes of one node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    device: _builtins.str
+    """Id in decimal digits, or stable id."""
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.CustomAttribute]:
+        """As in SetDeviceAttributesRequest."""
+
+    def __init__(
+        self,
+        *,
+        device: _builtins.str = ...,
+        attributes: _abc.Iterable[_node_pb2.CustomAttribute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "device", b"device"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeviceAttributes: _TypeAlias = DeviceAttributes  # noqa: Y015
+
+@_typing.final
+class ChangeAttributesRequest(_message.Message):
+    """See ChangeAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceAttributes]:
+        """Each node once."""
+
+    def __init__(
+        self,
+        *,
+        devices: _abc.Iterable[Global___DeviceAttributes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeAttributesRequest: _TypeAlias = ChangeAttributesRequest  # noqa: Y015
+
+@_typing.final
+class ChangeAttributesResponse(_message.Message):
+    """See ChangeAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeAttributesResponse: _TypeAlias = ChangeAttributesResponse  # noqa: Y015

@@ -55,6 +55,16 @@ class DeviceAdminServiceStub:
                 request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.SerializeToString,
                 response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.FromString,
                 _registered_method=True)
+        self.SetDeviceAttributes = channel.unary_unary(
+                '/smartscale.admin.v1.DeviceAdminService/SetDeviceAttributes',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesResponse.FromString,
+                _registered_method=True)
+        self.ChangeAttributes = channel.unary_unary(
+                '/smartscale.admin.v1.DeviceAdminService/ChangeAttributes',
+                request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesResponse.FromString,
+                _registered_method=True)
         self.SetDeviceAddress = channel.unary_unary(
                 '/smartscale.admin.v1.DeviceAdminService/SetDeviceAddress',
                 request_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAddressRequest.SerializeToString,
@@ -94,6 +104,20 @@ class DeviceAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetDeviceAttributes(self, request, context):
+        """Sets and removes posture attributes of one node. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeAttributes(self, request, context):
+        """The same for several nodes, all or none of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SetDeviceAddress(self, request, context):
         """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it.
         """
@@ -123,6 +147,16 @@ def add_DeviceAdminServiceServicer_to_server(servicer, server):
                     servicer.SetDeviceKeyExpiry,
                     request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.FromString,
                     response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.SerializeToString,
+            ),
+            'SetDeviceAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDeviceAttributes,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesResponse.SerializeToString,
+            ),
+            'ChangeAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAttributes,
+                    request_deserializer=smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesRequest.FromString,
+                    response_serializer=smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesResponse.SerializeToString,
             ),
             'SetDeviceAddress': grpc.unary_unary_rpc_method_handler(
                     servicer.SetDeviceAddress,
@@ -239,6 +273,60 @@ class DeviceAdminService:
             '/smartscale.admin.v1.DeviceAdminService/SetDeviceKeyExpiry',
             smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryRequest.SerializeToString,
             smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceKeyExpiryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDeviceAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.DeviceAdminService/SetDeviceAttributes',
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_device__pb2.SetDeviceAttributesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.admin.v1.DeviceAdminService/ChangeAttributes',
+            smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesRequest.SerializeToString,
+            smartscale_dot_admin_dot_v1_dot_device__pb2.ChangeAttributesResponse.FromString,
             options,
             channel_credentials,
             insecure,

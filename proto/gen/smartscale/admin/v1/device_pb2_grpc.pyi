@@ -41,6 +41,10 @@ class DeviceAdminServiceStub:
     """Gives a node another name, or again the name derived from its hostname."""
     SetDeviceKeyExpiry: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]
     """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+    SetDeviceAttributes: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAttributesRequest, _device_pb2.SetDeviceAttributesResponse]
+    """Sets and removes posture attributes of one node. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+    ChangeAttributes: _grpc.UnaryUnaryMultiCallable[_device_pb2.ChangeAttributesRequest, _device_pb2.ChangeAttributesResponse]
+    """The same for several nodes, all or none of them."""
     SetDeviceAddress: _grpc.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]
     """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
@@ -57,6 +61,10 @@ class DeviceAdminServiceAsyncStub(DeviceAdminServiceStub):
     """Gives a node another name, or again the name derived from its hostname."""
     SetDeviceKeyExpiry: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceKeyExpiryRequest, _device_pb2.SetDeviceKeyExpiryResponse]  # type: ignore[assignment]
     """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+    SetDeviceAttributes: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAttributesRequest, _device_pb2.SetDeviceAttributesResponse]  # type: ignore[assignment]
+    """Sets and removes posture attributes of one node. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+    ChangeAttributes: _aio.UnaryUnaryMultiCallable[_device_pb2.ChangeAttributesRequest, _device_pb2.ChangeAttributesResponse]  # type: ignore[assignment]
+    """The same for several nodes, all or none of them."""
     SetDeviceAddress: _aio.UnaryUnaryMultiCallable[_device_pb2.SetDeviceAddressRequest, _device_pb2.SetDeviceAddressResponse]  # type: ignore[assignment]
     """Replaces a node's IPv4 address. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when another node has it."""
 
@@ -94,6 +102,22 @@ class DeviceAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_device_pb2.SetDeviceKeyExpiryResponse, _abc.Awaitable[_device_pb2.SetDeviceKeyExpiryResponse]]:
         """Disables the expiry of a node's key, or restores the expiry that it had. FAILED_PRECONDITION when it had none."""
+
+    @_abc_1.abstractmethod
+    def SetDeviceAttributes(
+        self,
+        request: _device_pb2.SetDeviceAttributesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.SetDeviceAttributesResponse, _abc.Awaitable[_device_pb2.SetDeviceAttributesResponse]]:
+        """Sets and removes posture attributes of one node. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+
+    @_abc_1.abstractmethod
+    def ChangeAttributes(
+        self,
+        request: _device_pb2.ChangeAttributesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_device_pb2.ChangeAttributesResponse, _abc.Awaitable[_device_pb2.ChangeAttributesResponse]]:
+        """The same for several nodes, all or none of them."""
 
     @_abc_1.abstractmethod
     def SetDeviceAddress(

@@ -2340,3 +2340,79 @@ class ChangeDnsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ChangeDnsResponse: _TypeAlias = ChangeDnsResponse  # noqa: Y015
+
+@_typing.final
+class NodeAttributes(_message.Message):
+    """Changes of the attributes of one node."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    """Id in decimal digits, or stable id."""
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.CustomAttribute]:
+        """The attributes to set. One without a value is removed; where it does not exist, nothing happens."""
+
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        attributes: _abc.Iterable[_node_pb2.CustomAttribute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "node", b"node"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NodeAttributes: _TypeAlias = NodeAttributes  # noqa: Y015
+
+@_typing.final
+class ChangeAttributesRequest(_message.Message):
+    """See ChangeAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeAttributes]:
+        """Each node once."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[Global___NodeAttributes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeAttributesRequest: _TypeAlias = ChangeAttributesRequest  # noqa: Y015
+
+@_typing.final
+class ChangeAttributesResponse(_message.Message):
+    """See ChangeAttributes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[_node_pb2.Node]:
+        """The nodes afterwards, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        nodes: _abc.Iterable[_node_pb2.Node] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["nodes", b"nodes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeAttributesResponse: _TypeAlias = ChangeAttributesResponse  # noqa: Y015

@@ -190,6 +190,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.FromString,
                 _registered_method=True)
+        self.ChangeAttributes = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/ChangeAttributes',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.FromString,
+                _registered_method=True)
         self.GetDns = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/GetDns',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsRequest.SerializeToString,
@@ -433,6 +438,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ChangeAttributes(self, request, context):
+        """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDns(self, request, context):
         """Returns the DNS configuration in force.
         """
@@ -618,6 +630,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.AnnounceRelay,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.SerializeToString,
+            ),
+            'ChangeAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeAttributes,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.SerializeToString,
             ),
             'GetDns': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDns,
@@ -1478,6 +1495,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/AnnounceRelay',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.AnnounceRelayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ChangeAttributes',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -95,6 +95,8 @@ class RegistryServiceStub:
     """Returns whether a node key may use the relays."""
     AnnounceRelay: _grpc.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]
     """A relay announces itself; repeated as its heartbeat."""
+    ChangeAttributes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeAttributesRequest, _registry_pb2.ChangeAttributesResponse]
+    """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
     GetDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]
     """Returns the DNS configuration in force."""
     ChangeDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]
@@ -171,6 +173,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Returns whether a node key may use the relays."""
     AnnounceRelay: _aio.UnaryUnaryMultiCallable[_registry_pb2.AnnounceRelayRequest, _registry_pb2.AnnounceRelayResponse]  # type: ignore[assignment]
     """A relay announces itself; repeated as its heartbeat."""
+    ChangeAttributes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeAttributesRequest, _registry_pb2.ChangeAttributesResponse]  # type: ignore[assignment]
+    """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
     GetDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]  # type: ignore[assignment]
     """Returns the DNS configuration in force."""
     ChangeDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]  # type: ignore[assignment]
@@ -430,6 +434,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.AnnounceRelayResponse, _abc.Awaitable[_registry_pb2.AnnounceRelayResponse]]:
         """A relay announces itself; repeated as its heartbeat."""
+
+    @_abc_1.abstractmethod
+    def ChangeAttributes(
+        self,
+        request: _registry_pb2.ChangeAttributesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ChangeAttributesResponse, _abc.Awaitable[_registry_pb2.ChangeAttributesResponse]]:
+        """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
 
     @_abc_1.abstractmethod
     def GetDns(

@@ -143,6 +143,52 @@ class PrimaryTerm(_message.Message):
 Global___PrimaryTerm: _TypeAlias = PrimaryTerm  # noqa: Y015
 
 @_typing.final
+class CustomAttribute(_message.Message):
+    """A posture attribute that administrators set."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    STRING_VALUE_FIELD_NUMBER: _builtins.int
+    NUMBER_VALUE_FIELD_NUMBER: _builtins.int
+    BOOL_VALUE_FIELD_NUMBER: _builtins.int
+    EXPIRY_FIELD_NUMBER: _builtins.int
+    COMMENT_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Begins with "custom:"."""
+    string_value: _builtins.str
+    """Text."""
+    number_value: _builtins.int
+    """A whole number."""
+    bool_value: _builtins.bool
+    """True or false."""
+    comment: _builtins.str
+    """Why it was set. Empty: not given."""
+    @_builtins.property
+    def expiry(self) -> _timestamp_pb2.Timestamp:
+        """When it is removed. Absent: never."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        string_value: _builtins.str = ...,
+        number_value: _builtins.int = ...,
+        bool_value: _builtins.bool = ...,
+        expiry: _timestamp_pb2.Timestamp | None = ...,
+        comment: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "expiry", b"expiry", "number_value", b"number_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bool_value", b"bool_value", "comment", b"comment", "expiry", b"expiry", "key", b"key", "number_value", b"number_value", "string_value", b"string_value", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_value: _TypeAlias = _typing.Literal["string_value", "number_value", "bool_value"]  # noqa: Y015
+    _WhichOneofArgType_value: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_value) -> _WhichOneofReturnType_value | None: ...
+
+Global___CustomAttribute: _TypeAlias = CustomAttribute  # noqa: Y015
+
+@_typing.final
 class Node(_message.Message):
     """A device in a tailnet."""
 
@@ -183,6 +229,7 @@ class Node(_message.Message):
     PRIMARY_TERMS_FIELD_NUMBER: _builtins.int
     PREFERRED_ROUTES_FIELD_NUMBER: _builtins.int
     HEALTHY_SINCE_FIELD_NUMBER: _builtins.int
+    CUSTOM_ATTRIBUTES_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Positive, never reused."""
     tailnet_id: _builtins.str
@@ -279,6 +326,10 @@ class Node(_message.Message):
     def healthy_since(self) -> _timestamp_pb2.Timestamp:
         """Since when this router can carry traffic without a break. Absent: it is no router, cannot now, or it is not known since when."""
 
+    @_builtins.property
+    def custom_attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___CustomAttribute]:
+        """Posture attributes that administrators set, sorted by key."""
+
     def __init__(
         self,
         *,
@@ -317,10 +368,11 @@ class Node(_message.Message):
         primary_terms: _abc.Iterable[Global___PrimaryTerm] | None = ...,
         preferred_routes: _abc.Iterable[_builtins.str] | None = ...,
         healthy_since: _timestamp_pb2.Timestamp | None = ...,
+        custom_attributes: _abc.Iterable[Global___CustomAttribute] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "expiry", b"expiry", "healthy_since", b"healthy_since", "last_seen", b"last_seen"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "disabled_expiry", b"disabled_expiry", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "healthy_since", b"healthy_since", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "preferred_routes", b"preferred_routes", "primary_terms", b"primary_terms", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["advertised_routes", b"advertised_routes", "approved_routes", b"approved_routes", "cap_version", b"cap_version", "created_at", b"created_at", "custom_attributes", b"custom_attributes", "disabled_expiry", b"disabled_expiry", "disco_key", b"disco_key", "endpoint_types", b"endpoint_types", "endpoints", b"endpoints", "ephemeral", b"ephemeral", "expired", b"expired", "expiry", b"expiry", "given_name", b"given_name", "given_name_fixed", b"given_name_fixed", "healthy_since", b"healthy_since", "home_derp", b"home_derp", "hostinfo", b"hostinfo", "hostname", b"hostname", "id", b"id", "ipv4", b"ipv4", "ipv6", b"ipv6", "last_seen", b"last_seen", "machine_key", b"machine_key", "node_key", b"node_key", "online", b"online", "pre_auth_key_id", b"pre_auth_key_id", "preferred_routes", b"preferred_routes", "primary_terms", b"primary_terms", "register_method", b"register_method", "report_order", b"report_order", "reported_by", b"reported_by", "requested_tags", b"requested_tags", "stable_id", b"stable_id", "tags", b"tags", "tailnet_id", b"tailnet_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -397,7 +449,7 @@ class Subject(_message.Message):
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Posture attributes that follow from the hostinfo, such as "node:os"."""
+        """Posture attributes as text: those that follow from the hostinfo, such as "node:os", and those that administrators set."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:

@@ -202,7 +202,7 @@ class AttributeFields(Protocol):
         """False unless it is true or false."""
         ...
 
-    def WhichOneof(self, oneof_group: Literal["value"], /) -> str | None:
+    def WhichOneof(self, _: Literal["value"], /) -> str | None:
         """Return the name of the value's field."""
         ...
 

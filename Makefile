@@ -67,7 +67,7 @@ types: setup-test ## mypy --strict
 borders: setup-test ## Who may import whom
 	.venv/bin/lint-imports
 
-stubs: setup-test ## Generate proto/gen anew
+stubs: setup-test ## Generate proto/gen
 	scripts/stubs.sh
 
 stubs-fresh: setup-test ## Fail when proto/gen is not what proto/ says

@@ -25,7 +25,11 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
-    """Return the client's address: the peer's, or the one that a trusted peer names. Header names are lower-case."""
+    """Return the client's address: the peer's, or the one that a trusted peer names. Header names are lower-case.
+
+    >>> client_address("10.0.0.1", {"x-forwarded-for": "192.0.2.7, 10.0.0.2"}, parse_networks(["10.0.0.0/8"]))
+    '192.0.2.7'
+    """
     if not _is_trusted(peer, trusted):
         return peer
     for name in ("true-client-ip", "x-real-ip"):
@@ -38,7 +42,11 @@ def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Netw
 
 
 def header_fields(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return header fields as text by lower-case name; repeated fields are joined by commas (RFC 9110 section 5.3)."""
+    """Return header fields as text by lower-case name; repeated fields are joined by commas (RFC 9110 section 5.3).
+
+    >>> header_fields([(b"X-Real-IP", b"192.0.2.7"), (b"Via", b"a"), (b"via", b"b")])
+    {'x-real-ip': '192.0.2.7', 'via': 'a,b'}
+    """
     fields: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")

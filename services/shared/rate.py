@@ -96,6 +96,9 @@ def network_of(address: str) -> str:
     """Return the part of an address that one subscriber holds: the IPv4 address, or the /64 of an IPv6 address.
 
     Text that is no address is returned cut to 64 characters.
+
+    >>> network_of("192.0.2.7"), network_of("2001:db8::1:2:3:4")
+    ('192.0.2.7', '2001:db8::/64')
     """
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])

@@ -19,7 +19,7 @@ from collections.abc import Hashable, Iterable
 
 import zstandard
 
-from services.shared.compact_bytes import compact_copy
+from services.map_streamer.compact_bytes import compact_copy
 
 LEVEL = 3
 _STORED_LIMIT = 24

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import orjson
 
+from services.map_streamer.compact_bytes import compact_copy
 from services.map_streamer.diff import Patch
 from services.map_streamer.render.frames import Frame
 from services.map_streamer.snapshot import NodeRecord, UserRecord
 from services.map_streamer.snapshot.records import ZERO_KEY
-from services.shared.compact_bytes import compact_copy
 from services.shared.ids import TAGGED_DEVICES_USER
 from services.shared.tailcfg.node import MapNode, encode_node
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
+from services.map_streamer.compact_bytes import compact_copy
 from services.map_streamer.snapshot.fold import Snapshot
 from services.map_streamer.snapshot.records import Cursor, NodeRecord
 from services.shared.access.evaluator import Access
 from services.shared.access.ssh import SshCheck
-from services.shared.compact_bytes import compact_copy
 
 OUTSIDE = -1
 """The class of nodes that the evaluator does not know: they see no node and no node sees them."""

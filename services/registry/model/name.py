@@ -20,6 +20,9 @@ def free_label(hostname: str, is_taken: Callable[[str], bool], hints: MutableMap
     """Return a free label for a hostname: its own, else with the first free number appended.
 
     `hints` caches for each label the number below which all are taken; its owner clears it when a name is freed.
+
+    >>> free_label("Laptop", {"laptop", "laptop-1"}.__contains__)
+    'laptop-2'
     """
     base = base_label(hostname)
     if not is_taken(base):

@@ -18,6 +18,9 @@ def read_routes(texts: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         InvalidInputError: one is not a CIDR, or there are too many.
+
+    >>> read_routes(["fd00::/8", "10.1.2.3/8"])
+    ('10.0.0.0/8', 'fd00::/8')
     """
     networks = set()
     for text in texts:
@@ -34,7 +37,11 @@ def read_routes(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def with_both_exits(routes: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the routes, with both exit routes if one is among them: exit nodes serve both families (RTE-02)."""
+    """Return the routes, with both exit routes if one is among them: exit nodes serve both families (RTE-02).
+
+    >>> with_both_exits(("0.0.0.0/0",))
+    ('0.0.0.0/0', '::/0')
+    """
     if any(route in EXIT_ROUTES for route in routes):
         return read_routes((*routes, *EXIT_ROUTES))
     return routes

@@ -51,6 +51,9 @@ def parse_duration(text: str) -> timedelta:
 
     Raises:
         ValueError: it is none.
+
+    >>> parse_duration("1h30m"), parse_duration("180d")
+    (datetime.timedelta(seconds=5400), datetime.timedelta(days=180))
     """
     text = text.strip().removeprefix("+")
     if text in ("0", ""):

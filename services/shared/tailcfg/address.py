@@ -34,6 +34,9 @@ def parse_prefix(text: str) -> str:
 
     Raises:
         ClientRequestError: the text is not valid.
+
+    >>> parse_prefix("10.1.2.3/8")
+    '10.0.0.0/8'
     """
     address, slash, bits = text.partition("/")
     if not slash or not _BITS.match(bits):
@@ -49,6 +52,9 @@ def parse_endpoint(text: str) -> str:
 
     Raises:
         ClientRequestError: the text is not valid.
+
+    >>> parse_endpoint("[FE80::1%eth0]:41641")
+    '[fe80::1]:41641'
     """
     host, colon, port = text.rpartition(":")
     if not colon or not _PORT.match(port) or int(port) > 65535:

@@ -16,7 +16,11 @@ _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVW
 
 
 def sanitize_hostname(raw: str) -> str:
-    """Return the DNS label for a raw hostname; empty if no character of it is usable."""
+    """Return the DNS label for a raw hostname; empty if no character of it is usable.
+
+    >>> sanitize_hostname("Alice's MacBook.local")
+    'alices-macbook'
+    """
     for suffix in _SUFFIXES:
         raw = raw.removesuffix(suffix)
     return sanitize_label(raw)
@@ -46,12 +50,20 @@ def is_label(text: str) -> bool:
 
 
 def with_suffix(label: str, number: int) -> str:
-    """Append `-number` to a label, cut so that the result fits into one label."""
+    """Append `-number` to a label, cut so that the result fits into one label.
+
+    >>> with_suffix("laptop", 1)
+    'laptop-1'
+    """
     suffix = f"-{number}"
     return label[: MAX_LABEL - len(suffix)].rstrip("-") + suffix
 
 
 def fqdn(label: str, base_domain: str) -> str:
-    """Return the FQDN with its trailing dot; without a base domain only the label and the dot."""
+    """Return the FQDN with its trailing dot; without a base domain only the label and the dot.
+
+    >>> fqdn("laptop", "tail.example.net"), fqdn("laptop", "")
+    ('laptop.tail.example.net.', 'laptop.')
+    """
     base = base_domain.strip(".")
     return f"{label}.{base}." if base else f"{label}."

@@ -9,7 +9,11 @@ def domain_of(email: str) -> str:
 
 
 def within(domain: str, allowed: str) -> bool:
-    """Return whether a domain is the allowed one or, for `*.NAME`, below it; `*` allows every domain."""
+    """Return whether a domain is the allowed one or, for `*.NAME`, below it; `*` allows every domain.
+
+    >>> within("dev.example.com", "*.example.com"), within("example.com", "*.example.com")
+    (True, False)
+    """
     if allowed == "*":
         return True
     if allowed.startswith("*."):
@@ -18,7 +22,11 @@ def within(domain: str, allowed: str) -> bool:
 
 
 def ascii_domain(text: str) -> str:
-    """Return a domain in lower case, with A-labels, without a trailing dot or a leading @."""
+    """Return a domain in lower case, with A-labels, without a trailing dot or a leading @.
+
+    >>> ascii_domain("@Bücher.example.")
+    'xn--bcher-kva.example'
+    """
     bare = text.strip().rstrip(".").lower().removeprefix("@")
     try:
         return bare.encode("idna").decode()

@@ -48,7 +48,11 @@ def parse_duration(text: str) -> int:
 
 
 def show_duration(nanoseconds: int) -> str:
-    """Return a duration as Go prints it: ``200h0m0s``, ``-1m0s``, ``1.5s``."""
+    """Return a duration as Go prints it: ``200h0m0s``, ``-1m0s``, ``1.5s``.
+
+    >>> show_duration(parse_duration("1.5h"))
+    '1h30m0s'
+    """
     if nanoseconds == 0:
         return "0s"
     sign = "-" if nanoseconds < 0 else ""

@@ -106,22 +106,22 @@ class Change(_message.Message):
     relay_removed: _builtins.str
     """The relay with this name was removed."""
     settings_put: _builtins.bytes
-    """The settings that administrators stored are now these, as JSON."""
+    """The settings that administrators stored changed: all of them, as JSON."""
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was recorded."""
 
     @_builtins.property
     def node_put(self) -> _node_pb2.Node:
-        """A node is now so: new or changed."""
+        """A node was added or changed: its new record."""
 
     @_builtins.property
     def user_put(self) -> _user_pb2.User:
-        """A user is now so: new or changed."""
+        """A user was added or changed: the new record."""
 
     @_builtins.property
     def relay_put(self) -> _relay_pb2.Relay:
-        """A relay is now so: new or changed."""
+        """A relay was added or changed: its new record."""
 
     @_builtins.property
     def departure(self) -> Global___Departure:

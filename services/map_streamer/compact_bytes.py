@@ -1,4 +1,4 @@
-"""Copies of encoded bytes without spare room, for the map streamer's long-lived caches. Knows no format."""
+"""Copies of encoded bytes without spare room, for long-lived caches. Knows no format."""
 
 from __future__ import annotations
 

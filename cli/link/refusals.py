@@ -48,6 +48,8 @@ def command_error(error: Any, where: str, timeout: float) -> CommandError:
                 return CommandError(what.format(where=where), remedy)
         return CommandError(f"no server answers at {where}", "is it running? start it with: headscale serve")
     if code is status.DEADLINE_EXCEEDED:
+        if text.startswith("the server"):  # its own limit passed, not ours
+            return CommandError(text)
         return CommandError(f"{where} did not answer within {timeout:g} s", "set cli.timeout to wait longer")
     if code is status.UNIMPLEMENTED:
         return UnknownCallError(

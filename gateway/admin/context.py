@@ -87,9 +87,16 @@ class CallContext:
         """Call a service for this caller: within `timeout` seconds, with the caller in the metadata.
 
         Raises:
-            grpc.aio.AioRpcError: the service refused or did not answer.
+            grpc.aio.AioRpcError: the service refused or cannot be reached.
+            Refused: it did not answer in time.
         """
-        return await method(request, timeout=timeout, metadata=self.caller.metadata)
+        try:
+            return await method(request, timeout=timeout, metadata=self.caller.metadata)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
+            text = f"the server did not finish this within {timeout:g} s; a change may have been made all the same"
+            raise Refused(grpc.StatusCode.DEADLINE_EXCEEDED, text) from None
 
     def ask_for_parts(
         self,

@@ -139,6 +139,7 @@ def preview_in(tailnet: Topology, old_text: str, new_text: str, *, old_name: str
         for policy in (old, new)
     )
     names = {node.id: node_name for node_name, node in tailnet.nodes.items()}
+    routers = {number for number in names if before.has_routes(number) or after.has_routes(number)}
     changed = {}
     for node_name, node in tailnet.nodes.items():
         seen, will_see = set(before.peers_of(node.id)), set(after.peers_of(node.id))
@@ -149,7 +150,8 @@ def preview_in(tailnet: Topology, old_text: str, new_text: str, *, old_name: str
             "ssh": before.ssh_policy(node.id) != after.ssh_policy(node.id),
             "capabilities": before.self_caps(node.id) != after.self_caps(node.id),
             "routes": any(
-                before.allowed_routes(node.id, peer) != after.allowed_routes(node.id, peer) for peer in seen & will_see
+                before.allowed_routes(node.id, peer) != after.allowed_routes(node.id, peer)
+                for peer in routers & seen & will_see
             ),
         }
         if any(difference.values()):

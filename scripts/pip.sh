@@ -2,8 +2,9 @@
 
 LOG=.venv/pip.log
 UNFINISHED=.venv/.unfinished
-# Megabytes of .venv and of the packages on their way into it.
+# Megabytes of .venv, and of the packages on their way into it in the temporary folder.
 ROOM=300
+TEMPORARY_ROOM=100
 
 # pip_install ARGUMENT...: the mark stays only where pip itself was ended, and may have left half a package behind.
 pip_install() {
@@ -17,9 +18,10 @@ pip_install() {
 
 # pip_failed WHAT: ends with the reason that pip's output shows, and what helps against it.
 pip_failed() {
-    for folder in "$PWD" "${TMPDIR:-/tmp}"; do
-        [ "$(megabytes_free "$folder")" -ge 10 ] || full_while_installing "$folder"
-    done
+    if [ "$(megabytes_free .)" -lt 10 ]; then
+        rm -rf .venv
+    fi
+    enough_room 10 10
     index=$(.venv/bin/python -m pip config get global.index-url 2>/dev/null) || index=""
     index=${PIP_INDEX_URL:-${index:-https://pypi.org/simple}}
     host=$(printf '%s' "$index" | sed 's,^[a-z]*://,,; s,^[^/]*@,,; s,/.*,,')
@@ -49,12 +51,13 @@ pip_failed() {
     fail "could not install $1, see above" "rm -rf .venv"
 }
 
-shows() { grep -qE "$1" "$LOG" 2>/dev/null; }
-
-full_while_installing() {
-    case "$1" in
-    "$PWD") rm -rf .venv && no_room "$1" "$ROOM" ;;
-    *) fail "the disk of $1 is full, and pip keeps what it downloads there" \
-        'mkdir -p ~/tmp && export TMPDIR=~/tmp' ;;
-    esac
+# enough_room HERE TEMPORARY: ends where fewer megabytes are free than these.
+enough_room() {
+    [ "$(megabytes_free .)" -ge "$1" ] || no_room "$PWD" "$ROOM"
+    temporary=${TMPDIR:-/tmp}
+    [ "$(megabytes_free "$temporary")" -ge "$2" ] ||
+        fail "the disk of $temporary, where pip keeps downloads, has no room: $(megabytes_free "$temporary") MB are free" \
+            'mkdir -p ~/tmp && export TMPDIR=~/tmp'
 }
+
+shows() { grep -qE "$1" "$LOG" 2>/dev/null; }

@@ -71,11 +71,11 @@ make_venv() {
                 "$(as_root apt-get install "$package")"
     fi
     rm -rf .venv
-    [ "$(megabytes_free .)" -ge "$ROOM" ] || no_room "$PWD" "$ROOM"
+    enough_room "$ROOM" "$TEMPORARY_ROOM"
     say "making .venv with $("$python" --version)"
     if ! said=$("$python" -m venv .venv 2>&1); then
         rm -rf .venv
-        [ "$(megabytes_free .)" -ge "$ROOM" ] || no_room "$PWD" "$ROOM"
+        enough_room "$ROOM" "$TEMPORARY_ROOM"
         fail "$python could not make .venv: $(printf '%s' "$said" | tail -n 1)" "$(as_root apt-get install --reinstall "$package")"
     fi
     printf '%s' "$PWD" >.venv/.made-in
@@ -111,9 +111,10 @@ may_write() {
 may_write
 whole || make_venv
 install_lock requirements/runtime.txt || pip_failed requirements/runtime.txt
-if [ ! -e .venv/.installed-smartscale ] || [ pyproject.toml -nt .venv/.installed-smartscale ] || [ ! -x .venv/bin/headscale ]; then
+sum=$(cksum <pyproject.toml)
+if [ "$(cat .venv/.installed-smartscale 2>/dev/null)" != "$sum" ] || [ ! -x .venv/bin/headscale ]; then
     pip_install --no-deps --editable . || pip_failed "smartscale itself"
-    touch .venv/.installed-smartscale
+    printf '%s' "$sum" >.venv/.installed-smartscale
 fi
 if [ "$want" = test ]; then
     install_lock requirements/dev.txt || pip_failed requirements/dev.txt

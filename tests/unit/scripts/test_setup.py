@@ -25,6 +25,7 @@ scripts/whole.py) [ ! -e "$FAKE/moved" ] ;;
 "-m venv .venv") mkdir -p .venv/bin && cp "$0" .venv/bin/python && [ ! -e "$FAKE/full" ] && touch .venv/pip ;;
 "-m pip config"*) exit 1 ;;
 "-m pip install"*) echo "$*" >>"$FAKE/installed"; [ ! -e "$FAKE/killed" ] || kill -9 $$
+    [ ! -e "$FAKE/fills" ] || mv "$FAKE/fills" "$FAKE/no-room"
     [ -e "$FAKE/online" ] || { cat "$FAKE/output"; exit 1; }
     case "$*" in *--editable*) touch .venv/bin/headscale; chmod +x .venv/bin/headscale ;; esac ;;
 *) echo "unexpected: $*" >&2; exit 9 ;;
@@ -57,6 +58,9 @@ class Machine:
         for name, text in (("python3", PYTHON), ("id", ID), ("df", DF)):
             self.program(name, text)
         self.has("venv", "online", uid="1000")
+
+    def folder(self, name: str) -> Path:
+        return self.project if name == "project" else Path(name)
 
     def program(self, name: str, text: str) -> None:
         (self.bin / name).write_text(text)
@@ -103,8 +107,12 @@ def machine(tmp_path: Path) -> Machine:
 def test_a_whole_environment_is_kept(machine: Machine) -> None:
     machine.works()
     (machine.fake / "installed").unlink()
+    os.utime(machine.project / "pyproject.toml", (2**32, 2**32))  # as by git, without a change
     machine.works()
     assert not (machine.fake / "installed").exists()
+    (machine.project / "pyproject.toml").write_text("other")
+    machine.works()
+    assert "--editable" in (machine.fake / "installed").read_text()
 
 
 def test_an_old_python_is_no_python(machine: Machine) -> None:
@@ -204,26 +212,34 @@ def test_the_index_of_ones_own_is_named_without_its_password(machine: Machine) -
     assert "secret" not in text
 
 
-def test_a_full_disk_is_named_before_anything_is_made_on_it(machine: Machine) -> None:
-    (machine.fake / "no-room").write_text(".\n" + f"{machine.project}\n")
-    machine.fails(
-        f"the disk of {machine.project} has no room: 2 MB are free, and 300 MB are needed",
-        "du -xhd1 '/a disk' | sort -h",
-    )
+FULL = [
+    ("project", "the disk of {} has no room: 2 MB are free, and 300 MB are needed", "du -xhd1 '/a disk' | sort -h"),
+    ("/tmp", "the disk of {}, where pip keeps downloads, has no room", "mkdir -p ~/tmp && export TMPDIR=~/tmp"),
+]
+
+
+@pytest.mark.parametrize(("place", "what", "command"), FULL)
+def test_a_full_disk_is_named_before_anything_is_made_on_it(
+    machine: Machine, place: str, what: str, command: str
+) -> None:
+    place = str(machine.folder(place))
+    (machine.fake / "no-room").write_text(f".\n{place}\n" if place != "/tmp" else f"{place}\n")
+    machine.fails(what.format(place), command)
     assert not (machine.project / ".venv").exists()
     machine.lacks("no-room")
     machine.works()
 
 
-@pytest.mark.parametrize("place", ["project", "temporary"])
-def test_a_disk_that_fills_while_packages_are_installed_is_named(machine: Machine, place: str) -> None:
+@pytest.mark.parametrize(("place", "what", "command"), FULL)
+def test_a_disk_that_fills_while_packages_are_installed_is_named(
+    machine: Machine, place: str, what: str, command: str
+) -> None:
+    place = str(machine.folder(place))
     machine.lacks("online")
     (machine.fake / "output").write_text("ERROR: Could not install packages due to an OSError: [Errno 28]\n")
-    full = str(machine.project) if place == "project" else "/tmp"
-    (machine.fake / "no-room").write_text(f"{full}\n")
-    command = "du -xhd1" if place == "project" else "mkdir -p ~/tmp && export TMPDIR=~/tmp"
-    machine.fails(f"the disk of {full} {'has no room' if place == 'project' else 'is full'}", command)
-    assert (machine.project / ".venv").exists() == (place == "temporary"), "what takes the room is removed"
+    (machine.fake / "fills").write_text(f".\n{place}\n" if place != "/tmp" else f"{place}\n")
+    machine.fails(what.format(place), command)
+    assert (machine.project / ".venv").exists() == (place == "/tmp"), "what takes the room is removed"
     machine.lacks("no-room")
     machine.has("online")
     machine.works()

@@ -130,7 +130,12 @@ def run(
     except DatabaseUnavailableError as error:
         log_problems(ConfigError([_problem(config, *_unusable_database(config, error))]), command)
     except OSError as error:
-        log.error("cannot start", reason=_error_text(error))
+        from services.shared.preflight.room import full_disk  # late: it explains, and few starts need that
+
+        if (full := full_disk(config, error)) is None:
+            log.error("cannot start", reason=_error_text(error))
+        else:
+            log_problems(ConfigError([_problem(config, *full)]), command)
     except Exception as error:
         if (fault := _database_fault(config, error)) is None:
             log.exception("cannot start")

@@ -235,6 +235,12 @@ ROWS: dict[str, Row] = {
         job={"tiny": "{folder}/small", "read_only": True},
         root=True,
     ),
+    "state: full disk": Row(
+        {"noise.private_key_path": "{folder}/small/noise.key"},
+        lambda place: (place.folder / "small").mkdir(),
+        job={"tiny": "{folder}/small", "full": True},
+        root=True,
+    ),
     "socket: a long path": Row({"unix_socket": "{folder}/" + "s" * 120}),
     "socket: a file": Row(arrange=lambda place: place.write("hs.sock", "x")),
     "socket: another server": Row(arrange=listening),

@@ -1,13 +1,14 @@
 """Starts servers in forked children, so that a start that fails costs no import: one job a line, one answer a line.
 
 A job has `words` of the command line, and may have `env`, `uid`, `folder` (the working directory), `tiny` (a folder
-that becomes a small file system of the child's own, or a read-only one with `read_only`), and `patience`, seconds to
-wait for a database. An answer has `status` and `output`, which is what the child wrote.
+that becomes a small file system of the child's own, a full one with `full`, or a read-only one with `read_only`), and
+`patience`, seconds to wait for a database. An answer has `status` and `output`, which is what the child wrote.
 """
 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import ctypes
 import json
 import os
@@ -57,6 +58,10 @@ def _run(job: dict[str, Any], output: int) -> None:
     signal.alarm(LIMIT)
     if job.get("tiny"):
         _mount(job["tiny"].encode(), read_only=bool(job.get("read_only")))
+    if job.get("full"):
+        with contextlib.suppress(OSError), open(f"{job['tiny']}/filler", "wb", buffering=0) as filler:  # noqa: PTH123
+            while filler.write(bytes(512)):
+                pass
     if job.get("uid"):
         os.setgroups([])
         os.setgid(job["uid"])

@@ -149,6 +149,7 @@ PARTS = (
     "services/shared/preflight/database.py",
     "services/shared/preflight/inspection.py",
     "services/shared/preflight/ports.py",
+    "services/shared/preflight/room.py",
     "services/shared/runtime/process.py",
 )
 """The modules that explain why a start fails. A text of theirs that no row shows fails the test below."""

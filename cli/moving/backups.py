@@ -75,16 +75,20 @@ def _restore(arguments: argparse.Namespace) -> None:
 
     from cli.moving.backup import restore
     from cli.moving.failures import command_errors
-    from cli.moving.places import locked, refuse_running
+    from cli.moving.creating import create_database
+    from cli.moving.places import find_for_restore, locked, refuse_running
     from cli.moving.progress import RowCounter
 
-    config = database_in_use(configuration(arguments))
-    refuse_running(config)
     counter = RowCounter()
     try:
-        with command_errors(), locked(config):
-            work = restore(config, Path(arguments.file), force=arguments.force, progress=counter)
-            summary = asyncio.run(work)
+        with command_errors():
+            config, neighbour = asyncio.run(find_for_restore(configuration(arguments)))
+            refuse_running(config)
+            if neighbour is not None:
+                asyncio.run(create_database(neighbour, config.database))
+            with locked(config):
+                work = restore(config, Path(arguments.file), force=arguments.force, progress=counter)
+                summary = asyncio.run(work)
     finally:
         counter.clear()
     _show(arguments, summary, "restored; start the server: headscale serve. Clients come back by themselves")

@@ -33,7 +33,7 @@ async def create_database(neighbour: DatabaseConfig, wanted: DatabaseConfig) -> 
         if state == _NOT_ALLOWED:
             raise CommandError(
                 f"{named(wanted)} does not exist, and the user {user} may not make databases",
-                f"make it: sudo -u postgres createdb --owner={user} {name}; then import again",
+                f"make it: sudo -u postgres createdb --owner={user} {name}; then run this again",
             ) from None
         if state != _EXISTS:
             raise

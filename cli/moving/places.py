@@ -1,4 +1,4 @@
-"""Where an import reads and where it writes: `--from`, the configuration, and the file beside Headscale's."""
+"""Where an import reads and where it and a restore write: `--from`, the configuration, and the file beside Headscale's."""
 
 from __future__ import annotations
 
@@ -71,6 +71,26 @@ async def find(config: Config, given: str, *, preview: bool = False) -> Places:
     if not preview:
         _refuse_used(source, target)
     return Places(source, target, found.kind is Kind.OURS, neighbour)
+
+
+async def find_for_restore(config: Config) -> tuple[Config, DatabaseConfig | None]:
+    """Find the database that a backup is restored into; where Headscale's is configured, that is the one beside it.
+
+    The second value is the database of PostgreSQL beside which it is to be made, because it is missing.
+
+    Raises:
+        CommandError: Headscale's database has the name of the one beside it.
+        RefusedDatabaseError: it is another program's, or of a newer version.
+        UntouchedError: a database cannot be read.
+    """
+    if (await recognise(config.database)).kind is not Kind.HEADSCALE:
+        return await place_of(config), None
+    target = _stand_in_for(config)
+    try:
+        check(await recognise(target.database), target.database)
+    except MissingDatabaseError:
+        return target, config.database
+    return target, None
 
 
 def _stand_in_for(config: Config) -> Config:

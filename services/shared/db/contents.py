@@ -7,6 +7,7 @@ from pathlib import Path
 
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.recognition import OUR_SERVICES, Contents, DatabaseVerdict, Kind, judge
+from services.shared.db.revisions import MADE_BY
 from services.shared.db.untouched import ForeignDatabase, UntouchedError, open_untouched
 
 
@@ -37,6 +38,7 @@ async def contents_of(source: ForeignDatabase) -> Contents:
         migrations=await _texts(source, tables, "migrations"),
         stamp=await _stamp(source, tables),
         revisions=await _revisions(source, tables),
+        made_by=await _made_by(source, tables),
         our_ids=await _ids(source, tables),
         users=await _count(source, tables, "users"),
         nodes=await _count(source, tables, devices),
@@ -79,6 +81,16 @@ async def _revisions(source: ForeignDatabase, tables: dict[str, frozenset[str]])
     for service in OUR_SERVICES:
         if f"{service}_alembic_version" in tables:
             value = await source.value(f"SELECT version_num FROM {service}_alembic_version")
+            if isinstance(value, str):
+                found[service] = value
+    return found
+
+
+async def _made_by(source: ForeignDatabase, tables: dict[str, frozenset[str]]) -> dict[str, str]:
+    found = {}
+    for service in OUR_SERVICES:
+        if "version" in tables.get(f"{service}{MADE_BY}", ()):
+            value = await source.value(f"SELECT version FROM {service}{MADE_BY}")
             if isinstance(value, str):
                 found[service] = value
     return found

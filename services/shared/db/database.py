@@ -28,7 +28,7 @@ from services.shared.db.engine import AsyncConnection, AsyncEngine, create_async
 from services.shared.db.file import OpenedFile
 from services.shared.db.file import prepare as prepare_file
 from services.shared.db.prepared import run_text
-from services.shared.db.revisions import is_current
+from services.shared.db.revisions import is_current, record_program
 from services.shared.db.unavailable import DatabaseUnavailableError as DatabaseUnavailableError
 from services.shared.telemetry.logs import get_logger
 
@@ -194,6 +194,7 @@ def upgrade_on(connection: Connection, package_dir: Path, version_table: str, re
     config.attributes["connection"] = connection
     config.attributes["version_table"] = version_table
     command.upgrade(config, revision)
+    record_program(connection, version_table)
 
 
 def _lock(name: str) -> asyncio.Lock:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from services.shared.config.model import Config, DatabaseConfig
 from services.shared.db.contents import recognise
 from services.shared.db.recognition import DatabaseVerdict, Kind
+from services.shared.db.revisions import this_program
 from services.shared.db.untouched import MissingDatabaseError, UntouchedError
 
 BESIDE = "smartscale.sqlite"
@@ -85,9 +86,10 @@ def check(found: DatabaseVerdict, database: DatabaseConfig) -> None:
             _how_to_import(database),
         )
     if found.kind is Kind.NEWER:
+        version = f" ({found.release})" if found.release else ""
         raise RefusedDatabaseError(
-            f"{name} was made by a newer smartscale: {found.detail}",
-            "install that version again, or restore a backup made by this one: headscale backup restore FILE",
+            f"{name} was made by a newer smartscale{version}: {found.detail}",
+            f"install that version again; to go back to this one ({this_program()}), {_how_to_go_back(database)}",
         )
     if found.kind is Kind.OTHER:
         raise RefusedDatabaseError(
@@ -102,6 +104,14 @@ def _how_to_import(database: DatabaseConfig) -> str:
         f"run `headscale import` to take it over into {named(beside(database))}; "
         f"the old {old} stays as it is; to go back, start Headscale again"
     )
+
+
+def _how_to_go_back(database: DatabaseConfig) -> str:
+    if database.type == "postgres":
+        aside = "name a new database in the configuration"
+    else:
+        aside = f"put it aside (mv {database.sqlite.path} {database.sqlite.path}.newer)"
+    return f"{aside} and restore a backup that this one made: headscale backup restore FILE"
 
 
 def _many(number: int, noun: str) -> str:

@@ -80,6 +80,8 @@ class Contents:
     """Release in Headscale's `database_versions`."""
     revisions: Mapping[str, str] = field(default_factory=dict)
     """Revision of each of our services with one in its version table."""
+    made_by: Mapping[str, str] = field(default_factory=dict)
+    """Version of this program that brought each service's tables to their revision, where it is recorded."""
     our_ids: int = 0
     """Ids of users and nodes that were ever given in our tables; 0: they were never used."""
     users: int = 0
@@ -93,7 +95,7 @@ class DatabaseVerdict:
 
     kind: Kind
     release: str = ""
-    """Headscale's release as `0.29.2`, or as `0.26` where only that is known."""
+    """Headscale's release as `0.29.2`, or as `0.26` where only that is known; of a newer smartscale its version."""
     schema: str = ""
     """The newest migration."""
     users: int = 0
@@ -129,13 +131,14 @@ def judge(contents: Contents) -> DatabaseVerdict:
 
 def _ours(contents: Contents) -> DatabaseVerdict:
     revisions = contents.revisions
-    unknown = [
-        f"the tables of {service} have version {revision} (known up to {max(known_revisions(service))})"
+    unknown = {
+        service: f"the tables of {service} have version {revision} (known up to {max(known_revisions(service))})"
         for service, revision in sorted(revisions.items())
         if revision not in known_revisions(service)
-    ]
+    }
     if unknown:
-        return DatabaseVerdict(Kind.NEWER, detail=", ".join(unknown))
+        recorded = (contents.made_by.get(service, "") for service in unknown)
+        return DatabaseVerdict(Kind.NEWER, next(filter(None, recorded), ""), detail=", ".join(unknown.values()))
     schema = ", ".join(f"{name} {found}" for name, found in sorted(revisions.items()))
     return DatabaseVerdict(Kind.OURS, schema=schema, used=contents.our_ids > 0)
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sqlalchemy import Connection, String, column, inspect, select, table
+from sqlalchemy import Column, Connection, MetaData, String, Table, column, delete, insert, inspect, select, table
+
+from services.shared.runtime.build_info import UNKNOWN, built
 
 _REVISION = re.compile(r"^revision\b[^=]*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
+MADE_BY = "_made_by"
+"""Suffix of the table with the program's version that brought a service's tables to their revision."""
+_VERSIONS = "_alembic_version"
 _PARENT = re.compile(r"^down_revision\b[^=]*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
 
 
@@ -30,3 +35,22 @@ def is_current(connection: Connection, package_dir: Path, version_table: str) ->
         return False
     found = connection.scalars(select(column("version_num", String)).select_from(table(version_table))).all()
     return list(found) == [head]
+
+
+def made_by_table(version_table: str) -> str:
+    """Return the name of the table with the version of the program, beside a service's version table."""
+    return version_table.removesuffix(_VERSIONS) + MADE_BY
+
+
+def record_program(connection: Connection, version_table: str) -> None:
+    """Store which version of this program brought the tables to their revision, for refusals by older ones."""
+    recorded = Table(made_by_table(version_table), MetaData(), Column("version", String(200), nullable=False))
+    recorded.create(connection, checkfirst=True)
+    connection.execute(delete(recorded))
+    connection.execute(insert(recorded), {"version": this_program()})
+
+
+def this_program() -> str:
+    """Return this program's version, with its commit where that is known."""
+    made = built()
+    return made.version if made.commit == UNKNOWN else f"{made.version}, commit {made.commit}"

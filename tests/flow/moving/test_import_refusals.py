@@ -67,6 +67,8 @@ def _newer(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE registry_alembic_version (version_num text)")
         connection.execute("INSERT INTO registry_alembic_version VALUES ('9001')")
+        connection.execute("CREATE TABLE registry_made_by (version text)")
+        connection.execute("INSERT INTO registry_made_by VALUES ('9.1.0, commit abc')")
         connection.commit()
 
 
@@ -84,7 +86,11 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "/config.yaml import",
     ),
     "damaged": (_torn, "is damaged", "sqlite3 OLD .recover"),
-    "of a newer smartscale": (_newer, "made by a newer smartscale: registry 9001", "/config.yaml backup restore"),
+    "of a newer smartscale": (
+        _newer,
+        "made by a newer smartscale (9.1.0, commit abc): registry 9001",
+        "/config.yaml backup restore",
+    ),
 }
 
 
@@ -280,7 +286,7 @@ def test_who_may_not_make_databases_is_told_what_to_type(configured: Config, tmp
     unpack("0.26.1-postgres", tmp_path, {"database": {"type": "postgres", "postgres": postgres}})
     done = headscale(tmp_path, "import")
     assert done.returncode == 1
-    remedy = f"sudo -u postgres createdb --owner={role} {name}_smartscale; then import again"
+    remedy = f"sudo -u postgres createdb --owner={role} {name}_smartscale; then run this again"
     assert f"the user {role} may not make databases" in done.stderr and remedy in done.stderr
     psql(socket, name, f"CREATE DATABASE {name}_smartscale OWNER {role}")
     assert headscale(tmp_path, "import").returncode == 0

@@ -14,8 +14,8 @@ from services.shared.db.file import give_to_owner
 from services.shared.imported import Problems
 from services.shared.keys import KeyFormatError, PrivateKey
 
-LEGACY_RELAY_KEY = "private.key"
-"""Up to 0.22 the relay used the key of the old protocol."""
+RELAY_KEYS = ("derp_server_private.key", "private.key")
+"""Usual names of the relay's key; until 0.22 it was that of the old protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,20 @@ def plan(config: Config, noise_key: str, problems: Problems) -> list[KeyCopy]:
         problems.add(
             "key", "noise", f"there is no {path}", "clients pin this key: give it with --noise-key, or all stop"
         )
-    relay = config.derp.server.private_key_path
-    old = path.with_name(LEGACY_RELAY_KEY)
-    if relay.parent == old.parent and not relay.exists() and old.is_file():
-        with suppress(CommandError):
-            copies.append(KeyCopy(_read(old), relay))
+    if (relay := _relay_copy(config, Path(noise_key) if noise_key else path)) is not None:
+        copies.append(relay)
     return copies
+
+
+def _relay_copy(config: Config, noise_key: Path) -> KeyCopy | None:
+    """Return the relay's key that lies beside the old Noise key, if the relay here has none yet."""
+    relay = config.derp.server.private_key_path
+    if relay.exists() or not config.derp.server.enabled:
+        return None
+    for old in (noise_key.with_name(name) for name in RELAY_KEYS):
+        with suppress(CommandError):
+            return KeyCopy(_read(old), relay)
+    return None
 
 
 def write(copies: list[KeyCopy]) -> list[Path]:

@@ -39,14 +39,15 @@ _MOVED: dict[Path, Path] = {
 _IGNORED: dict[Path, str] = {
     ("tls_client_auth_mode",): "clients prove who they are inside the connection, not by TLS certificates",
     ("tuning", "node_mapsession_changed_buffer_size"): "windows and queues follow the load",
-    ("private_key_path",): "the old protocol that used it is gone",
     ("node_update_check_interval",): "changes are sent to nodes at once",
     ("oidc", "map_legacy_users"): "users are found by their identity at the provider",
     ("oidc", "domain_map"): "users are found by their identity at the provider",
     ("dns", "use_username_in_magic_dns"): "names have no user part",
     ("dns_config", "use_username_in_magic_dns"): "names have no user part",
 }
-_SPECIAL: tuple[Path, ...] = (("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"), ("oidc", "strip_email_domain"))
+_SPECIAL: tuple[Path, ...] = (
+    ("ip_prefixes",), ("ip_prefix",), ("oidc", "enabled"), ("oidc", "strip_email_domain"), ("private_key_path",)
+)  # fmt: skip
 _DISCOURAGED: dict[Path, str] = {
     ("oidc", "expiry"): "node.expiry, which applies to every way of joining; this key applies to OpenID logins only",
     ("randomize_client_port",): "`randomizeClientPort` in the policy, which can be changed without a restart",
@@ -75,6 +76,7 @@ def normalise(tree: Tree, problems: list[ConfigProblem]) -> list[str]:
             lines.append(_line(given, old, f"is better written as {instead}"))
     lines.extend(_ip_prefixes(tree, "ip_prefix", problems))
     lines.extend(_ip_prefixes(tree, "ip_prefixes", problems))
+    lines.extend(_relay_key(tree))
     lines.extend(_strip_email_domain(tree, problems))
     lines.extend(_oidc_enabled(tree, problems))
     return lines
@@ -145,6 +147,19 @@ def _ip_prefixes(tree: Tree, old: str, problems: list[ConfigProblem]) -> list[st
             continue
         _move(tree, item, (old,), ("prefixes", f"v{version}"), problems)
     return [_line(given, (old,), "is now prefixes.v4 and prefixes.v6")]
+
+
+def _relay_key(tree: Tree) -> list[str]:
+    """Keep the key of the old protocol as the relay's, which it also was until 0.22."""
+    old, new = ("private_key_path",), ("derp", "server", "private_key_path")
+    given = tree.take(old)
+    if given is None or given.is_null:
+        return []
+    present = tree.find(new)
+    if given.is_blank or (present is not None and not present.is_blank):
+        return [_line(given, old, "is ignored: the old protocol that used it is gone")]
+    tree.put(new, given)
+    return [_line(given, old, "is now derp.server.private_key_path; the old protocol that used it too is gone")]
 
 
 def _strip_email_domain(tree: Tree, problems: list[ConfigProblem]) -> list[str]:

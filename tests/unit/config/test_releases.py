@@ -24,6 +24,7 @@ MOVED = {
     **{f"db_{name}": (f"database.postgres.{name}",) for name in ("host", "port", "name", "user", "pass")},
     "ephemeral_node_inactivity_timeout": ("node.ephemeral.inactivity_timeout",),
     "acl_policy_path": ("policy.path",),
+    "private_key_path": ("derp.server.private_key_path",),
     "oidc.strip_email_domain": ("oidc.namespace_format",),
     "dns_config.nameservers": ("dns.nameservers.global",),
     "dns_config.restricted_nameservers": ("dns.nameservers.split",),
@@ -34,7 +35,7 @@ MOVED = {
 BOTH = ("oidc.expiry", "randomize_client_port")
 """Old keys that keep their meaning, each with a warning."""
 WITHOUT_EFFECT = {
-    "private_key_path", "node_update_check_interval", "oidc.map_legacy_users", "dns.use_username_in_magic_dns",
+    "node_update_check_interval", "oidc.map_legacy_users", "dns.use_username_in_magic_dns",
 }  # fmt: skip
 """Each has a warning of its own."""
 

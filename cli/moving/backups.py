@@ -74,8 +74,8 @@ def _restore(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from cli.moving.backup import restore
-    from cli.moving.failures import command_errors
     from cli.moving.creating import create_database
+    from cli.moving.failures import command_errors
     from cli.moving.places import find_for_restore, locked, refuse_running
     from cli.moving.progress import RowCounter
 

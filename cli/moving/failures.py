@@ -28,12 +28,13 @@ def command_errors() -> Iterator[None]:
     from sqlalchemy.exc import SQLAlchemyError
 
     from services.registry.model.errors import UnavailableError
+    from services.shared.db.file import DatabaseInUseError
     from services.shared.db.place import RefusedDatabaseError
     from services.shared.db.untouched import UntouchedError
 
     try:
         yield
-    except (RefusedDatabaseError, UntouchedError) as error:
+    except (RefusedDatabaseError, UntouchedError, DatabaseInUseError) as error:
         raise CommandError(error.what, error.remedy) from None
     except (SQLAlchemyError, UnavailableError, OSError) as error:
         raise explain(error) from None

@@ -1,4 +1,4 @@
-"""Where an import reads and where it and a restore write: `--from`, the configuration, and the file beside Headscale's."""
+"""Where an import reads, and where it and a restore write: option, configuration, and the place beside Headscale's."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from services.shared.db.file import hold
 from services.shared.db.place import BESIDE, beside, check, named, place_of
 from services.shared.db.recognition import OUR_SERVICES, DatabaseVerdict, Kind
 from services.shared.db.untouched import MissingDatabaseError, is_in_use
+from services.shared.file_rights import unwritable_file
+
+LOCK_TIMEOUT = 10
+"""Seconds to wait for a table of Headscale's that another client has locked."""
 
 _DSN = ("postgres://", "postgresql://")
 
@@ -41,7 +45,7 @@ async def find(config: Config, given: str, *, preview: bool = False) -> Places:
         RefusedDatabaseError: the target is not ours to write.
         UntouchedError: a database cannot be read.
     """
-    configured = await recognise(config.database)
+    configured = await recognise(config.database, lock_timeout=LOCK_TIMEOUT)
     if given:
         source = _from_option(given, config)
         target = config
@@ -151,11 +155,13 @@ def _refuse_used(source: DatabaseConfig, target: Config) -> None:
 
 
 def refuse_running(target: Config) -> None:
-    """Refuse to write below a running server.
+    """Refuse to write below a running server, and where this process may not write.
 
     Raises:
-        CommandError: one answers, or holds the database.
+        CommandError: one answers, or holds the database; or its file cannot be written.
     """
+    if target.database.type == "sqlite" and (trouble := unwritable_file(target.database.sqlite.path)) is not None:
+        raise CommandError(*trouble)
     if target.database.type == "sqlite" and is_in_use(target.database.sqlite.path):
         raise CommandError(
             f"{target.database.sqlite.path} is in use by another process",

@@ -12,7 +12,6 @@ from dataclasses import replace
 from services.shared.config.model import Config, DatabaseConfig
 from services.shared.db.contents import recognise
 from services.shared.db.recognition import DatabaseVerdict, Kind
-from services.shared.db.revisions import this_program
 from services.shared.db.untouched import MissingDatabaseError, UntouchedError
 
 BESIDE = "smartscale.sqlite"
@@ -89,7 +88,7 @@ def check(found: DatabaseVerdict, database: DatabaseConfig) -> None:
         version = f" ({found.release})" if found.release else ""
         raise RefusedDatabaseError(
             f"{name} was made by a newer smartscale{version}: {found.detail}",
-            f"install that version again; to go back to this one ({this_program()}), {_how_to_go_back(database)}",
+            f"install that version again; {_how_to_go_back(database)}",
         )
     if found.kind is Kind.OTHER:
         raise RefusedDatabaseError(
@@ -111,7 +110,7 @@ def _how_to_go_back(database: DatabaseConfig) -> str:
         aside = "name a new database in the configuration"
     else:
         aside = f"put it aside (mv {database.sqlite.path} {database.sqlite.path}.newer)"
-    return f"{aside} and restore a backup that this one made: headscale backup restore FILE"
+    return f"a downgrade needs a backup that this version made: {aside}, then headscale backup restore FILE"
 
 
 def _many(number: int, noun: str) -> str:

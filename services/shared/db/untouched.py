@@ -35,6 +35,8 @@ _LOCK_BYTES = (0x40000000, 512)
 """Offset of SQLite's locks in its file (PENDING_BYTE, sqlite `src/os.h`)."""
 _NO_SUCH_DATABASE = "3D000"
 """PostgreSQL's SQLSTATE `invalid_catalog_name`."""
+_LOCKED = "55P03"
+"""PostgreSQL's SQLSTATE `lock_not_available`."""
 _MOST_IDS = 5_000_000
 """Maximum number of ids tried one by one in a damaged table."""
 
@@ -84,14 +86,18 @@ class ForeignDatabase(Protocol):
 
 
 @asynccontextmanager
-async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> AsyncIterator[ForeignDatabase]:
+async def open_untouched(
+    config: DatabaseConfig, *, journal: bool = True, lock_timeout: int = 0
+) -> AsyncIterator[ForeignDatabase]:
     """Open the configured database for reading. Without `journal` only what is in the file of SQLite itself is read.
+
+    `lock_timeout` is the number of seconds to wait for a table of PostgreSQL that another client locked; 0: no limit.
 
     Raises:
         UntouchedError: it cannot be reached or read; cause and remedy are named.
     """
     if config.type == "postgres":
-        async with _postgres(config) as source:
+        async with _postgres(config, lock_timeout) as source:
             yield source
         return
     with _sqlite(config.sqlite, journal) as source:
@@ -218,9 +224,11 @@ class _PostgresSource:
     async def tables(self) -> dict[str, frozenset[str]]:
         rows = await self._connection.execute(
             text(
-                "SELECT c.table_name, c.column_name FROM information_schema.columns c"
-                " JOIN information_schema.tables t USING (table_schema, table_name)"
-                " WHERE t.table_type = 'BASE TABLE' AND c.table_schema = ANY (current_schemas(false))"
+                # Not of information_schema, which lists only tables that this user has rights on.
+                "SELECT c.relname, a.attname FROM pg_class c"
+                " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+                " WHERE c.relkind IN ('r', 'p') AND n.nspname = ANY (current_schemas(false))"
             )
         )
         found: dict[str, set[str]] = {}
@@ -319,7 +327,7 @@ def _explain(error: sqlite3.Error, name: str) -> UntouchedError:
 
 
 @asynccontextmanager
-async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
+async def _postgres(config: DatabaseConfig, lock_timeout: int) -> AsyncIterator[_PostgresSource]:
     from services.shared.db.database import create_engine
 
     where = f"PostgreSQL database {config.postgres.name} on {config.postgres.host}"
@@ -335,8 +343,12 @@ async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
             raise kind(what, "check host, port, name, user and password") from None
         try:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{lock_timeout}s'"))
             yield _PostgresSource(connection, where)
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) == _LOCKED:
+                what = f"a table of {where} is locked by another client"
+                raise UntouchedError(what, "stop Headscale, end what else changes its tables, then try again") from None
             what = f"{where} cannot be read: {str(error.orig).splitlines()[0]}"
             raise UntouchedError(what, "check the rights of this user: GRANT SELECT ON ALL TABLES") from None
         finally:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -53,7 +51,7 @@ async def test_a_newer_database_is_refused_by_the_version_that_made_it(imported:
     try:
         async with write(engine) as connection:
             for service in ("registry", "policy", "auth"):
-                recorded = await connection.scalar(text(f"SELECT version FROM {service}_made_by"))  # noqa: S608
+                recorded = await connection.scalar(text(f"SELECT version FROM {service}_made_by"))
                 assert recorded == this_program()
     finally:
         await engine.dispose()
@@ -67,8 +65,8 @@ async def test_a_newer_database_is_refused_by_the_version_that_made_it(imported:
     for words in (["configtest"], ["serve"], ["db", "check"], ["backup", "restore", str(tmp_path / "first.backup")]):
         done = headscale(tmp_path, *words)
         assert done.returncode == 1, words
-        assert "was made by a newer smartscale (9.1.0, commit abc1234): auth 9001 (known up to" in done.stderr, words
-        assert f"to go back to this one ({this_program()})" in done.stderr and "backup restore FILE" in done.stderr
+        assert "was made by a newer smartscale (9.1.0, commit abc1234): the tables of auth have version 9001 (known" in done.stderr, words
+        assert "a downgrade needs a backup" in done.stderr and "backup restore FILE" in done.stderr
         assert "Traceback" not in done.stderr
     assert (await recognise(ours)).kind is Kind.NEWER
 
@@ -96,11 +94,11 @@ async def test_a_lost_database_is_restored_beside_headscales(imported: Config, t
 async def _put_aside(database: DatabaseConfig) -> None:
     if database.type == "sqlite":
         path = database.sqlite.path
-        command = f"mv {path} {path}.newer"
+        moved = path.with_name(f"{path.name}.newer")
         await run_on(database, "UPDATE auth_alembic_version SET version_num = '9001'")
         done = headscale(path.parent, "db", "check")
-        assert f"put it aside ({command})" in done.stderr
-        subprocess.run(shlex.split(command), check=True)
+        assert f"put it aside (mv {path} {moved})" in done.stderr
+        path.rename(moved)
         return
     name = database.postgres.name
     psql(database.postgres.host, "smartscale", f'ALTER DATABASE "{name}" RENAME TO "{name}_newer"')

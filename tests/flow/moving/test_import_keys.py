@@ -1,4 +1,4 @@
-"""Private keys of Noise and of the relay are taken over from where each release keeps them; old ones stay as they are."""
+"""Private keys of Noise and of the relay are taken over from where each release keeps them; old files stay."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "damaged": (_torn, "is damaged", "sqlite3 OLD .recover"),
     "of a newer smartscale": (
         _newer,
-        "made by a newer smartscale (9.1.0, commit abc): registry 9001",
+        "made by a newer smartscale (9.1.0, commit abc): the tables of registry have version 9001",
         "/config.yaml backup restore",
     ),
 }

@@ -51,7 +51,10 @@ def test_ours_newer_other_and_empty() -> None:
     newest = max(known_revisions("registry"))
     assert judge(Contents(OURS, revisions={"registry": newest})).kind is Kind.OURS
     newer = judge(Contents(OURS, revisions={"registry": "9999"}))
-    assert newer.kind is Kind.NEWER and "registry 9999" in newer.detail
+    assert newer.kind is Kind.NEWER and "the tables of registry have version 9999" in newer.detail
+    assert newer.release == ""
+    recorded = Contents(OURS, revisions={"registry": "9999", "auth": "0001"}, made_by={"registry": "9.1", "auth": "0.1"})
+    assert judge(recorded).release == "9.1"
     assert judge(Contents({"recipes": frozenset()})).kind is Kind.OTHER
     assert judge(Contents({})).kind is Kind.EMPTY
     assert judge(Contents({"sqlite_sequence": frozenset(), "registry_users": frozenset()})).kind is Kind.EMPTY

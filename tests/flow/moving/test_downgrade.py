@@ -65,7 +65,7 @@ async def test_a_newer_database_is_refused_by_the_version_that_made_it(imported:
     for words in (["configtest"], ["serve"], ["db", "check"], ["backup", "restore", str(tmp_path / "first.backup")]):
         done = headscale(tmp_path, *words)
         assert done.returncode == 1, words
-        assert "was made by a newer smartscale (9.1.0, commit abc1234): the tables of auth have version 9001 (known" in done.stderr, words
+        assert "was made by a newer smartscale (9.1.0, commit abc1234): the tables of auth" in done.stderr, words
         assert "a downgrade needs a backup" in done.stderr and "backup restore FILE" in done.stderr
         assert "Traceback" not in done.stderr
     assert (await recognise(ours)).kind is Kind.NEWER

@@ -53,7 +53,8 @@ def test_ours_newer_other_and_empty() -> None:
     newer = judge(Contents(OURS, revisions={"registry": "9999"}))
     assert newer.kind is Kind.NEWER and "the tables of registry have version 9999" in newer.detail
     assert newer.release == ""
-    recorded = Contents(OURS, revisions={"registry": "9999", "auth": "0001"}, made_by={"registry": "9.1", "auth": "0.1"})
+    made_by = {"registry": "9.1", "auth": "0.1"}
+    recorded = Contents(OURS, revisions={"registry": "9999", "auth": "0001"}, made_by=made_by)
     assert judge(recorded).release == "9.1"
     assert judge(Contents({"recipes": frozenset()})).kind is Kind.OTHER
     assert judge(Contents({})).kind is Kind.EMPTY

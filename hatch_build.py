@@ -12,7 +12,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class CommitHook(BuildHookInterface[Any]):
-    """Adds `services/shared/runtime/commit.txt`; an editable install has none, as its commit changes."""
+    """Adds `services/shared/commit.txt`; an editable install has none, as its commit changes."""
 
     PLUGIN_NAME = "custom"
 
@@ -24,7 +24,7 @@ class CommitHook(BuildHookInterface[Any]):
         self._folder = tempfile.TemporaryDirectory()
         file = Path(self._folder.name) / "commit.txt"
         file.write_text(commit + "\n", encoding="ascii")
-        build_data["force_include"][str(file)] = "services/shared/runtime/commit.txt"
+        build_data["force_include"][str(file)] = "services/shared/commit.txt"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
         """Called after it."""

@@ -35,12 +35,12 @@ from sqlalchemy.types import TypeEngine
 from cli.frame.errors import CommandError
 from cli.moving.archive import FORMAT, BackupReader, BackupWriter, Manifest
 from cli.moving.schema import PARTS, ServiceTables, all_tables, numbered
+from services.shared.build_info import built
 from services.shared.config.model import Config
 from services.shared.db.database import UtcDateTime, create_engine, read, upgrade_on, write
 from services.shared.db.engine import AsyncConnection
 from services.shared.db.file import give_to_owner
 from services.shared.db.recognition import known_revisions
-from services.shared.runtime.build_info import built
 
 Progress = Callable[[str, int], None]
 

@@ -37,7 +37,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
 
 def _version(arguments: argparse.Namespace) -> None:
-    from services.shared.runtime.build_info import HEADSCALE, UNKNOWN, built, described
+    from services.shared.build_info import HEADSCALE, UNKNOWN, built, described
 
     shown = described()
     if arguments.output:

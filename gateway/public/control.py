@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 
 from gateway.clients.failure import ServiceError
 from gateway.web import POST, READ, Routes
+from services.shared.build_info import described
 from services.shared.keys import KeyFormatError, MachineKey, NodeKey
-from services.shared.runtime.build_info import described
 from services.shared.telemetry.logs import get_logger
 
 log = get_logger(__name__)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.shared.runtime import build_info
-from services.shared.runtime.build_info import UNKNOWN, VARIABLE, built, commit_of
+from services.shared import build_info
+from services.shared.build_info import UNKNOWN, VARIABLE, built, commit_of
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, column, delete, insert, inspect, select, table
 
-from services.shared.runtime.build_info import UNKNOWN, built
+from services.shared.build_info import UNKNOWN, built
 
 _REVISION = re.compile(r"^revision\b[^=]*=\s*[\"']([^\"']+)[\"']", re.MULTILINE)
 MADE_BY = "_made_by"

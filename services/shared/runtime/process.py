@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import grpc.aio
 
+from services.shared.build_info import built
 from services.shared.bus import Bus, MemoryBus, connect_bus
 from services.shared.config import Config, ConfigError, ConfigProblem, load
 from services.shared.config.stack import check_stack
@@ -30,7 +31,6 @@ from services.shared.rpc.client import OutgoingChannel, dial
 from services.shared.rpc.interceptors import ObserveInterceptor
 from services.shared.rpc.local import LocalChannel, LocalServer
 from services.shared.rpc.server import RpcServer
-from services.shared.runtime.build_info import built
 from services.shared.runtime.clock import Clock, SystemClock
 from services.shared.runtime.command_line import command_line, respelled
 from services.shared.runtime.gc_tuning import settle

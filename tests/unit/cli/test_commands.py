@@ -23,7 +23,7 @@ from cli.frame.parser import root
 from cli.frame.tree import tree, walk
 from cli.frame.values import commas, confirm, duration, moment, positive
 from cli.policy.policy import LIMIT
-from services.shared.runtime.build_info import VARIABLE, built
+from services.shared.build_info import VARIABLE, built
 from tests.fakes.ports import free_ports
 
 NODE = ["-i", "4"]

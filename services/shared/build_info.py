@@ -68,7 +68,7 @@ def _architecture() -> str:
 
 def commit_of(folder: Path, env: Mapping[str, str]) -> str:
     """Return the commit from the environment, the build record, or the checkout around this folder."""
-    for text in (env.get(VARIABLE, ""), _read(folder / WRITTEN), _checked_out(folder.parents[2] / ".git")):
+    for text in (env.get(VARIABLE, ""), _read(folder / WRITTEN), _checked_out(folder.parents[1] / ".git")):
         if _COMMIT.match(text):
             return text
     return UNKNOWN

@@ -33,6 +33,7 @@ from gateway.inspection import GatewayInspector
 from gateway.machine import c2n_service
 from gateway.machine.attachment import Attachment
 from gateway.machine.c2n import NodeQueries
+from gateway.machine.departures import Departures
 from gateway.machine.in_flight import InFlight
 from gateway.machine.map import Map
 from gateway.machine.map_framing import INTERVAL, JITTER
@@ -89,6 +90,7 @@ class MachineSide:
             self._forget_report,
             config.messages.contact,
         )
+        self._departures = Departures(self.registry.departure, self.sessions, Background(deps.telemetry))
         ha = config.node.routes.ha
         self._probe = RouterProbe(
             self.sessions,
@@ -140,6 +142,7 @@ class MachineSide:
         """End sessions and requests, then the connections to the services."""
         self._probe.stop()
         self.sessions.stop()
+        await self._departures.stop()
         await self._requests.stop()
         await self._ssh_requests.stop()
         await self.presence.stop()

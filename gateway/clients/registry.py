@@ -17,6 +17,7 @@ from services.shared.tailcfg.requests import MapRequest
 
 UPDATE_DEADLINE = 10.0
 REPORT_DEADLINE = 5.0
+DEPARTURE_DEADLINE = 5.0
 VERIFY_DEADLINE = 4.0
 """A relay waits five seconds for an admission."""
 
@@ -105,6 +106,23 @@ class RegistryClient:
         named = response.names_probed or report.digest is not None
         probe = frozenset(response.probe_node_ids) if named else None
         return PresenceAnswer(resend=response.resend, probe=probe)
+
+    async def departure(self, machine: MachineKey) -> pb.GetDepartureResponse | None:
+        """Return why and when the last node of a machine was removed; None if that is not known.
+
+        Raises:
+            ServiceError: no answer.
+        """
+        try:
+            response: pb.GetDepartureResponse = await self._stub.GetDeparture(
+                pb.GetDepartureRequest(), timeout=DEPARTURE_DEADLINE, metadata=with_machine_key(machine)
+            )
+        except grpc.aio.AioRpcError as error:
+            # UNIMPLEMENTED: a registry of the release before.
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED):
+                return None
+            raise_failure(error)
+        return response
 
     async def may_relay(self, node: NodeKey) -> bool:
         """Return whether a node key may use the relays.

@@ -24,6 +24,8 @@ _PLACEHOLDER_ADDRESS = "100.64.0.99/32"
 _OWNER = b'{"ID":1,"LoginName":"unknown","DisplayName":"Unknown"}'
 """The profile of the node's owner: each owner must have one."""
 
+_UNKNOWN = "This server has no such device: it was deleted, or it has never been here."
+
 
 def logout_map(request: MapSessionRequest, contact: str = "") -> bytes:
     """Return a map response with a node whose key ended in 2000, in the encoding of the request.
@@ -45,13 +47,22 @@ def logout_map(request: MapSessionRequest, contact: str = "") -> bytes:
         "Hostinfo": {},
         "MachineAuthorized": True,
     }
-    text = (
-        "This server has no such device: it was deleted, or it has never been here. "
-        f"To join (again): tailscale up. In doubt ask {contact or 'the administrator'}."
-    )
+    members = encode_node(node), _OWNER, _shown(_UNKNOWN, request, contact)
+    return _packed(b'{"Node":%b,"UserProfiles":[%b],%b}' % members, request)
+
+
+def departure_message(request: MapSessionRequest, contact: str, sentence: str) -> bytes:
+    """Return a later map response of the same stream, with the reason in the place of the general one."""
+    return _packed(b"{%b}" % _shown(sentence, request, contact), request)
+
+
+def _shown(sentence: str, request: MapSessionRequest, contact: str) -> bytes:
+    text = f"{sentence} To join (again): tailscale up. In doubt ask {contact or 'the administrator'}."
     shown = {"deleted": DisplayMessage("Device is not in this tailnet", text, "high", impacts_connectivity=True)}
-    members = encode_node(node), _OWNER, all_messages(shown, request.cap_version)
-    message = b'{"Node":%b,"UserProfiles":[%b],%b}' % members
+    return all_messages(shown, request.cap_version)
+
+
+def _packed(message: bytes, request: MapSessionRequest) -> bytes:
     return zstandard.ZstdCompressor(level=1).compress(message) if request.zstd else message
 
 

@@ -20,7 +20,7 @@ from functools import partial
 from gateway.exchange import Responder
 from gateway.machine.frame_cache import FramesById, MissingFrameError
 from gateway.machine.full_map_budget import FullMapBudget
-from gateway.machine.logout_map import DismissedSessions, logout_map
+from gateway.machine.logout_map import DismissedSessions, departure_message, logout_map
 from gateway.machine.map_framing import PLAIN_KEEPALIVE, ZSTD_KEEPALIVE, framed
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import UNKNOWN_NODE, Refusal, refuse
@@ -63,6 +63,8 @@ class MapSessions:
         self._budget = FullMapBudget(self._timing.initial_map_bytes, self._open_upstream)
         self._dismissed = DismissedSessions()
         self._contact = contact
+        self.on_dismissed: Callable[[MapSession], None] = lambda _session: None
+        """Called for each session that was sent the map that logs its client out."""
         self._uplink: Uplink | None = None
         self._paused: set[int] = set()
 
@@ -174,7 +176,13 @@ class MapSessions:
                 self._count("full", sum(map(len, message)))
             session.last_sent = self._clock.monotonic()
             self._arm_keepalive(session)
+            self.on_dismissed(session)
         return True
+
+    def explain(self, session: MapSession, sentence: str) -> None:
+        """Say to the client of a dismissed session why it has no node; does nothing once the session has ended."""
+        if session.stage is Stage.DISMISSED and session.writer is not None and not session.writer.closed:
+            session.writer.send(framed([departure_message(session.request, self._contact, sentence)]))
 
     def frame(self, frame_id: int, data: bytes) -> None:
         """Cache a frame that messages will name."""

@@ -76,6 +76,9 @@ async def test_a_deleted_node_goes_from_all_maps_and_its_stream_ends(tailnet: Ta
     await phone.until(lambda: phone.netmap.node is not None and phone.netmap.node["KeyExpiry"].startswith("2000"))
     shown = [message["Title"] for message in phone.netmap.shown.values()] + phone.netmap.health
     assert [text.partition(":")[0] for text in shown] == ["Device is not in this tailnet"]
+    await phone.until(
+        lambda: "An administrator deleted this device on 20" in str([phone.netmap.shown, phone.netmap.health])
+    )
     assert await phone.report() == 404
 
 

@@ -86,6 +86,7 @@ class Departures:
         self._all: dict[tuple[str, str], Departure] = {}
         self._of_address: dict[str, Departure] = {}
         self._of_device: dict[_Device, Departure] = {}
+        self._of_machine: dict[MachineKey, Departure] = {}
         for departure in sorted(departures, key=lambda departure: departure.at):
             self.add(departure)
 
@@ -105,8 +106,10 @@ class Departures:
         self._all[key] = departure
         for address in departure.addresses:
             self._of_address[address] = departure
-        for device in _devices(departure) if departure.removed else ():
-            self._of_device[device] = departure
+        if departure.removed:
+            self._of_machine[departure.machine_key] = departure
+            for device in _devices(departure):
+                self._of_device[device] = departure
 
     def remove(self, departure: Departure | None) -> None:
         """Remove a departure; does nothing without one, or if a newer one has replaced it."""
@@ -119,6 +122,8 @@ class Departures:
         for device in _devices(departure):
             if self._of_device.get(device) is departure:
                 del self._of_device[device]
+        if self._of_machine.get(departure.machine_key) is departure:
+            del self._of_machine[departure.machine_key]
 
     def trim(self, before: datetime, at_most: int) -> None:
         """Remove the departures before a time, and the oldest beyond a number."""
@@ -140,6 +145,10 @@ class Departures:
                 break
             found.append(departure)
         return found
+
+    def of_machine(self, machine_key: MachineKey) -> Departure | None:
+        """Return the newest departure of a removed node of this machine, whoever owned it."""
+        return self._of_machine.get(machine_key)
 
     def of_device(
         self, machine_key: MachineKey, hostname: str, user_id: UserId, tags: tuple[str, ...]

@@ -345,6 +345,16 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         node = await self._cases.nodes.approve_routes(requests.read_node_id(request.id), list(request.routes))
         return pb.SetApprovedRoutesResponse(node=self._node(node))
 
+    async def GetDeparture(
+        self,
+        request: pb.GetDepartureRequest,
+        context: ServicerContext[pb.GetDepartureRequest, pb.GetDepartureResponse],
+    ) -> pb.GetDepartureResponse:
+        """Say why the caller's machine has no node any more."""
+        found = await self._cases.nodes.departure(machine_key_of(context))
+        reason = pb.DepartureReason.ValueType(int(found.reason))
+        return pb.GetDepartureResponse(reason=reason, at=wire.to_timestamp(found.at))
+
     async def CheckAddresses(
         self,
         request: pb.CheckAddressesRequest,

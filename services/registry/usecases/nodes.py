@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from services.registry.model.departure import DepartureReason
+from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.errors import (
     AlreadyExistsError,
     ForbiddenError,
@@ -54,6 +54,17 @@ class Nodes:
             return None if is_suspended(node.tags, state.users.get(node.user_id)) else node.id
 
         return await self._ledger.read(read)
+
+    async def departure(self, machine: MachineKey) -> Departure:
+        """Return why and when the last node of a machine was removed.
+
+        Raises:
+            NotFoundError: none was, or it is forgotten.
+        """
+        found = await self._ledger.read(lambda state: state.departures.of_machine(machine))
+        if found is None:
+            raise NotFoundError("no node of this machine was removed lately")
+        return found
 
     async def log_out(self, machine: MachineKey, node_key: NodeKey, expiry: datetime | None) -> None:
         """Expire a client's own key now or earlier than its expiry; delete an ephemeral node at once.

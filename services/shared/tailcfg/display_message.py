@@ -63,4 +63,6 @@ def changed_messages(old: Messages, new: Messages, cap_version: int) -> bytes:
 
 
 def _health(messages: Messages) -> bytes:
-    return b'"Health":' + orjson.dumps([f"{message.title}: {message.text}" for message in messages.values()])
+    """Return the member for older clients: one text, since they show the last of several only (`health/health.go`)."""
+    texts = [f"{message.title}: {message.text}" for message in messages.values()]
+    return b'"Health":' + orjson.dumps([" | ".join(texts)] if texts else [])

@@ -86,8 +86,8 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.registry.v1.RegistryService": {
         READ: """
-            CheckAddresses FindNode GetChanges GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes ListSubjects
-            ListUsers VerifyNodeKey
+            CheckAddresses FindNode GetChanges GetDeparture GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes
+            ListSubjects ListUsers VerifyNodeKey
         """,
         IDEMPOTENT: """
             AdmitNode AnnounceRelay ChangeAttributes ChangeDns ChangeRights PreferRoutes SetApprovedRoutes

@@ -12,6 +12,7 @@ from smartscale.registry.v1 import registry_pb2 as pb
 
 from services.registry.usecases.approval import NoPolicy
 from services.registry.wiring import RegistryService
+from services.shared.rpc import with_machine_key
 from tests.fakes.clock import FakeClock
 from tests.fakes.registry import RegistryClient, machine, node_key, registry_config, start_registry, with_prefixes
 
@@ -200,3 +201,28 @@ async def test_the_log_has_the_departure_for_other_replicas(world: World) -> Non
     assert change.node_removed == world.ids[1]
     assert (change.departure.ipv4, change.departure.hostname) == ("100.64.0.1", "laptop")
     assert change.departure.reason == pb.DEPARTURE_REASON_DELETED
+
+
+async def test_a_machine_learns_why_its_node_is_gone_and_no_other_machine_does(world: World) -> None:
+    await world.join(1)
+    await world.join(2, ephemeral=True)
+    await world.join(3, ephemeral=True)
+    await world.delete(1)
+    log_out = pb.LogOutNodeRequest(node_key=node_key(3).raw)
+    await world.client.stub.LogOutNode(log_out, metadata=with_machine_key(machine(3)))
+    world.clock.advance(timedelta(seconds=121))
+    await world.service.keeper.act()
+
+    async def reason(number: int) -> int:
+        metadata = with_machine_key(machine(number))
+        answer = await world.client.stub.GetDeparture(pb.GetDepartureRequest(), metadata=metadata)
+        return int(answer.reason)
+
+    assert [await reason(number) for number in (1, 2, 3)] == [
+        pb.DEPARTURE_REASON_DELETED,
+        pb.DEPARTURE_REASON_INACTIVE,
+        pb.DEPARTURE_REASON_LOGGED_OUT,
+    ]
+    with pytest.raises(grpc.aio.AioRpcError) as unknown:
+        await reason(4)
+    assert unknown.value.code() is grpc.StatusCode.NOT_FOUND

@@ -1679,6 +1679,51 @@ class RenameNodeRequest(_message.Message):
 Global___RenameNodeRequest: _TypeAlias = RenameNodeRequest  # noqa: Y015
 
 @_typing.final
+class GetDepartureRequest(_message.Message):
+    """See GetDeparture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDepartureRequest: _TypeAlias = GetDepartureRequest  # noqa: Y015
+
+@_typing.final
+class GetDepartureResponse(_message.Message):
+    """See GetDeparture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    reason: Global___DepartureReason.ValueType
+    """Why the machine's last node was removed."""
+    @_builtins.property
+    def at(self) -> _timestamp_pb2.Timestamp:
+        """When."""
+
+    def __init__(
+        self,
+        *,
+        reason: Global___DepartureReason.ValueType = ...,
+        at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["at", b"at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetDepartureResponse: _TypeAlias = GetDepartureResponse  # noqa: Y015
+
+@_typing.final
 class CheckAddressesRequest(_message.Message):
     """See CheckAddresses."""
 

@@ -170,6 +170,11 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.FromString,
                 _registered_method=True)
+        self.GetDeparture = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/GetDeparture',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureResponse.FromString,
+                _registered_method=True)
         self.PreferRoutes = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/PreferRoutes',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.PreferRoutesRequest.SerializeToString,
@@ -410,6 +415,13 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetDeparture(self, request, context):
+        """Says why the machine of the metadata has no node any more. NOT_FOUND when it never had one, or that was too long ago.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def PreferRoutes(self, request, context):
         """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes.
         """
@@ -610,6 +622,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.CheckAddresses,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.SerializeToString,
+            ),
+            'GetDeparture': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetDeparture,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureResponse.SerializeToString,
             ),
             'PreferRoutes': grpc.unary_unary_rpc_method_handler(
                     servicer.PreferRoutes,
@@ -1387,6 +1404,33 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/CheckAddresses',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.CheckAddressesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetDeparture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/GetDeparture',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDepartureResponse.FromString,
             options,
             channel_credentials,
             insecure,

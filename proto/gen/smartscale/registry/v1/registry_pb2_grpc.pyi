@@ -87,6 +87,8 @@ class RegistryServiceStub:
     """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it."""
     CheckAddresses: _grpc.UnaryUnaryMultiCallable[_registry_pb2.CheckAddressesRequest, _registry_pb2.CheckAddressesResponse]
     """Checks addresses for a node that does not exist yet. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when a node has it."""
+    GetDeparture: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDepartureRequest, _registry_pb2.GetDepartureResponse]
+    """Says why the machine of the metadata has no node any more. NOT_FOUND when it never had one, or that was too long ago."""
     PreferRoutes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]
     """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _grpc.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]
@@ -165,6 +167,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Replaces a node's addresses. INVALID_ARGUMENT when no node, or not this one, may have it, ALREADY_EXISTS when another node has it."""
     CheckAddresses: _aio.UnaryUnaryMultiCallable[_registry_pb2.CheckAddressesRequest, _registry_pb2.CheckAddressesResponse]  # type: ignore[assignment]
     """Checks addresses for a node that does not exist yet. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when a node has it."""
+    GetDeparture: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDepartureRequest, _registry_pb2.GetDepartureResponse]  # type: ignore[assignment]
+    """Says why the machine of the metadata has no node any more. NOT_FOUND when it never had one, or that was too long ago."""
     PreferRoutes: _aio.UnaryUnaryMultiCallable[_registry_pb2.PreferRoutesRequest, _registry_pb2.PreferRoutesResponse]  # type: ignore[assignment]
     """Prefers a router for routes, or takes the preference back. NOT_FOUND when there is no such node, FAILED_PRECONDITION when it is not a router of one of the routes."""
     BackfillNodeIps: _aio.UnaryUnaryMultiCallable[_registry_pb2.BackfillNodeIpsRequest, _registry_pb2.BackfillNodeIpsResponse]  # type: ignore[assignment]
@@ -402,6 +406,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.CheckAddressesResponse, _abc.Awaitable[_registry_pb2.CheckAddressesResponse]]:
         """Checks addresses for a node that does not exist yet. INVALID_ARGUMENT when no node may have it, ALREADY_EXISTS when a node has it."""
+
+    @_abc_1.abstractmethod
+    def GetDeparture(
+        self,
+        request: _registry_pb2.GetDepartureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetDepartureResponse, _abc.Awaitable[_registry_pb2.GetDepartureResponse]]:
+        """Says why the machine of the metadata has no node any more. NOT_FOUND when it never had one, or that was too long ago."""
 
     @_abc_1.abstractmethod
     def PreferRoutes(

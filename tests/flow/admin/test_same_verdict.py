@@ -53,7 +53,8 @@ class Case:
         made: Any = GetMessageClass(self.method.input_type)()
         inner = made
         for name in self.within:
-            inner = getattr(inner, name)
+            found = getattr(inner, name)
+            inner = found.add() if inner.DESCRIPTOR.fields_by_name[name].is_repeated else found
         if self.field.is_repeated:
             getattr(inner, self.field.name).extend(self.value)
         elif self.field.message_type is not None:
@@ -183,6 +184,7 @@ def test_the_table_has_every_operation_that_takes_parameters() -> None:
         "smartscale.admin.v1.UserAdminService.ListGroups",
         "smartscale.admin.v1.KeyAdminService.ListKeys",
         "smartscale.admin.v1.AuditAdminService.VerifyEntries",
+        "smartscale.admin.v1.DnsAdminService.GetDns",
     }
 
 

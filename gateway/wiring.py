@@ -17,7 +17,7 @@ from gateway.admin.metrics import AdminMetrics
 from gateway.admin.rest import rpc
 from gateway.admin.rest.v1 import router as rest
 from gateway.admin.rest.v2 import router as rest_v2
-from gateway.admin.rest.v2.operation import TailnetSettings
+from gateway.admin.rest.v2.operation import ConfiguredTailnet
 from gateway.admin.services import Services
 from gateway.clients.auth import AuthClient
 from gateway.clients.liveness import Liveness
@@ -303,7 +303,7 @@ class GatewayService:
 
 def _administration(chain: Chain, guard: Guard, config: Config) -> list[Routes]:
     """Return the routes of administrators, for the public listener and for the unix socket."""
-    tailnet = TailnetSettings(config.dns.base_domain or "default", config.dns)
+    tailnet = ConfiguredTailnet(config.dns.base_domain or "default", config.dns)
     return [rest.router(chain), rest_v2.router(chain, tailnet, guard.issue_token), rpc.router(chain)]
 
 

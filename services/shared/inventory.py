@@ -169,12 +169,13 @@ def is_suspended(tags: Iterable[str], owner: Suspendable | None) -> bool:
 
 
 def posture_attributes(hostinfo: bytes, custom: Attributes = ()) -> Attributes:
-    """Return the posture attributes of a node: those of its stored hostinfo, and those that administrators set.
+    """Return the posture attributes of a node by key: of its stored hostinfo, and those that administrators set.
 
     None follow from a hostinfo that cannot be read.
     """
     try:
-        return (*hostinfo_attributes(hostinfo), *custom) if custom else hostinfo_attributes(hostinfo)
+        found = hostinfo_attributes(hostinfo)
+        return tuple(sorted((*found, *custom))) if custom else found
     except ValueError:
         return custom
 

@@ -20,6 +20,7 @@ from services.policy.clients import RegistrySubjects
 from services.policy.explain import explain_in
 from services.policy.model.checks.topology import Topology
 from services.registry import wire
+from services.registry.model.attribute import CustomAttribute
 from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.shared.ids import DEFAULT_TAILNET, NodeId, UserId
@@ -33,12 +34,17 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 PORTS = (22, 53, 85)
 PEOPLE = random.USERS
 SYSTEMS = {"linux": b'{"OS":"linux"}', "macos": b'{"OS":"macOS","IPNVersion":"1.90.0"}', "": b"{}"}
-POSTURES = {"posture:linux": ["node:os == 'linux'"], "posture:new": ["node:tsVersion >= '1.80'"]}
+POSTURES = {
+    "posture:linux": ["node:os == 'linux'"],
+    "posture:new": ["node:tsVersion >= '1.80'"],
+    "posture:five": ["custom:tier == '5'"],
+}
+SET_BY_ADMINISTRATORS = ((), *((CustomAttribute("custom:tier", value),) for value in (5, "5", 6, True)))
 grants = st.lists(
     st.builds(
         lambda grant, postures: grant | ({"srcPosture": postures} if postures else {}),
         st.one_of(random.plain_grants, random.self_grants),
-        st.sampled_from([[], ["posture:linux"], ["posture:new"]]),
+        st.sampled_from([[], ["posture:linux"], ["posture:new"], ["posture:five"]]),
     ),
     max_size=5,
 )
@@ -73,6 +79,7 @@ def inventories(draw: st.DrawFn) -> tuple[list[User], list[Node]]:
                 tags=one.tags,
                 ipv4=one.ipv4,
                 ipv6=one.ipv6,
+                custom_attributes=draw(st.sampled_from(SET_BY_ADMINISTRATORS)),
                 hostinfo=SYSTEMS[draw(st.sampled_from(sorted(SYSTEMS)))],
                 advertised_routes=one.advertised_routes,
                 approved_routes=one.approved_routes,

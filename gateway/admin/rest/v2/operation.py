@@ -20,7 +20,7 @@ from services.shared.scopes import READ
 
 
 @dataclass(frozen=True, slots=True)
-class TailnetSettings:
+class ConfiguredTailnet:
     """Properties of the tailnet that the configuration sets, as answers show them."""
 
     name: str
@@ -38,7 +38,7 @@ class Question:
 
     chain: Chain
     call: CallContext
-    tailnet: TailnetSettings
+    tailnet: ConfiguredTailnet
     request: Request
 
     @property

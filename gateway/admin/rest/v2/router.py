@@ -18,7 +18,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
 from gateway.admin.rest.v2 import attributes, devices, dns, keys, logs, policy, token, users
-from gateway.admin.rest.v2.operation import Operation, Question, TailnetSettings
+from gateway.admin.rest.v2.operation import ConfiguredTailnet, Operation, Question
 from gateway.web import POST, READ, Routes
 
 WIRE = "rest/v2"
@@ -43,7 +43,7 @@ class WrongMethod(Refused):
         self.allowed = allowed
 
 
-def router(chain: Chain, tailnet: TailnetSettings, issue: token.Issue) -> Routes:
+def router(chain: Chain, tailnet: ConfiguredTailnet, issue: token.Issue) -> Routes:
     """Return all routes below /api/v2; a path that has none answers 404, as clients expect it, in JSON."""
     routes = Routes()
     resources: dict[str, dict[str, Operation]] = {}
@@ -65,7 +65,7 @@ def router(chain: Chain, tailnet: TailnetSettings, issue: token.Issue) -> Routes
 
 
 def _add(
-    routes: Routes, path: str, chain: Chain, tailnet: TailnetSettings, operations: Mapping[str, Operation]
+    routes: Routes, path: str, chain: Chain, tailnet: ConfiguredTailnet, operations: Mapping[str, Operation]
 ) -> None:
     async def endpoint(request: Request) -> Response:
         async def handle(call: CallContext) -> Response:

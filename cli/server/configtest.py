@@ -34,7 +34,8 @@ def _configtest(arguments: argparse.Namespace) -> None:
     if problems:
         raise CommandError("\n".join(map(str, problems)), "the server would not start, or not do what is asked")
     if lines and arguments.strict:
-        raise CommandError(f"{len(lines)} warnings", "leave out --strict to pass with them")
+        number = "a warning" if len(lines) == 1 else f"{len(lines)} warnings"
+        raise CommandError(f"--strict refuses {number}", "leave out --strict to pass")
     print(f"{config.source}: ok" if config.source else "ok")
 
 

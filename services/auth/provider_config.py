@@ -14,6 +14,7 @@ from services.auth.usecases.authorization import SignInSettings
 from services.shared.config.errors import ConfigError, ConfigProblem
 from services.shared.config.login import OidcConfig, ProviderConfig, key_of_provider
 from services.shared.config.model import Config
+from services.shared.file_rights import unreadable
 
 _PLACE = "configuration"
 """The place of a key whose line is not known."""
@@ -35,8 +36,10 @@ def open_provider_http(name: str, config: ProviderConfig) -> ProviderHttp:
     try:
         return ProviderHttp(config.ca_path)
     except OSError:
+        assert config.ca_path is not None  # the system's own authorities are not read from a file of ours
         what = f"{config.ca_path} contains no certificate in PEM form"
-        problem = ConfigProblem(_PLACE, f"{key_of_provider(name)}.ca_path", what, "name a file of PEM certificates")
+        found = unreadable(config.ca_path) or (what, "name a file of PEM certificates")
+        problem = ConfigProblem(_PLACE, f"{key_of_provider(name)}.ca_path", *found)
         raise ConfigError([problem]) from None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from services.auth.model.oidc.discovery import is_secure
 from services.auth.model.oidc.refusal import RefusalReason, SignInError
+from services.shared.request_failures import request_failure
 
 DEADLINE = 10.0
 """Seconds for one exchange, from connecting to the last byte."""
@@ -102,23 +101,5 @@ class ProviderHttp:
                 )
         except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as error:
             raise SignInError(
-                RefusalReason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached: {_in_words(error)}"
+                RefusalReason.PROVIDER_UNREACHABLE, f"the identity provider cannot be reached: {request_failure(error)}"
             ) from error
-
-
-def _in_words(error: BaseException | None) -> str:
-    """Return why a request failed, by the innermost error of the system; httpx names only classes of errors."""
-    known = "no connection"
-    while error is not None:
-        if isinstance(error, TimeoutError) or "Timeout" in type(error).__name__:
-            return "no answer in time"
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"its certificate is not trusted ({error.verify_message})"
-        if isinstance(error, ssl.SSLError):
-            return "the TLS handshake failed"
-        if isinstance(error, socket.gaierror):
-            return "its name cannot be resolved"
-        if isinstance(error, OSError) and error.errno:
-            known = os.strerror(error.errno).lower()
-        error = error.__cause__ or error.__context__
-    return known

@@ -23,6 +23,8 @@ from services.shared.config.spelling import (
     split_mapping,
 )
 
+_GO_BOOLS = {**dict.fromkeys(("1", "t", "true"), True), **dict.fromkeys(("0", "f", "false"), False)}
+"""The spellings of Go's strconv.ParseBool, by which Headscale reads a truth value among texts."""
 _NEVER_BLANK = frozenset((bool, int, float, timedelta))
 """Types of which an empty text is no value: the default holds."""
 
@@ -80,6 +82,8 @@ class SectionReader:
         self._env = env
         self._problems = problems
         self.unknown: list[Unknown] = []
+        self._reading: tuple[str, ...] = ()
+        """The key that is being read, for what is wrong below it."""
         self.notes: list[str] = []
         """Warnings about single values where a section belongs."""
 
@@ -109,6 +113,7 @@ class SectionReader:
             return
         if below.is_blank and (hint in _NEVER_BLANK or get_origin(hint) is Literal):
             return
+        self._reading = path
         try:
             if sections := section_of_mapping(hint):
                 values[item.name] = self._sections(sections, below, path)
@@ -152,7 +157,11 @@ class SectionReader:
         if is_section(hint):
             if not isinstance(given.value, dict):
                 raise WrongValueError("is not a mapping", "write `name: value` lines")
-            return self.section(hint, given.value)
+            above = self._reading
+            try:
+                return self.section(hint, given.value, above)
+            finally:
+                self._reading = above
         if not isinstance(given.value, Scalar):
             raise WrongValueError("is a list or a mapping", "write a single value")
         if origin is Literal:
@@ -201,8 +210,9 @@ class SectionReader:
 
     def _text(self, scalar: Scalar, metadata: Mapping[str, Any]) -> str:
         bools = metadata.get("bools")
-        if bools and scalar.text.lower() in ("true", "false"):
-            return str(bools[scalar.text.lower() == "true"])
+        if bools:
+            text = scalar.text.strip().lower()
+            return str(bools[_GO_BOOLS[text]]) if text in _GO_BOOLS else text
         return scalar.text
 
     def _bool(self, scalar: Scalar, _metadata: Mapping[str, Any]) -> bool:

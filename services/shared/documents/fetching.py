@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from services.shared.documents.bounded import MAX_BYTES, DocumentError
+from services.shared.request_failures import request_failure
 
 _SECONDS = 20.0
 """For the whole document: a server that sends a byte now and then is given up too."""
@@ -37,4 +38,4 @@ async def fetch(url: str) -> bytes:
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         if isinstance(error, DocumentError):
             raise
-        raise DocumentError(f"cannot be fetched: {error or type(error).__name__}") from None
+        raise DocumentError(f"cannot be fetched: {request_failure(error)}") from None

@@ -220,7 +220,9 @@ def _relays(found: _Inspection) -> None:
         try:
             read = derp_map_of_file(path)
         except DocumentError as error:
-            failed.append(("derp.paths", f"{path} {error}", "correct the file, or remove it from the list"))
+            is_url = any(part.lower() in ("http:", "https:") for part in path.parts)
+            remedy = "write URLs to derp.urls" if is_url else "correct the file, or remove it from the list"
+            failed.append(("derp.paths", f"{path} {error}", remedy))
             continue
         usable = usable or any(read.regions.values())
         for finding in read.findings:

@@ -130,7 +130,7 @@ async def test_a_provider_may_be_added_and_taken_away(lab: Lab) -> None:
         ({"issuer": "http://127.0.0.1:9/api/oidc/app"}, "oidc.issuer: http://127.0.0.1:9/api/oidc/app cannot be used"),
         ({"client_secret": " s"}, "oidc.client_secret: the client secret begins or ends"),
         ({"namespace_format": "{mail}"}, "oidc.namespace_format"),
-        ({"ca_path": Path("/none")}, "oidc.ca_path: cannot be read"),
+        ({"ca_path": Path("/none")}, "oidc.ca_path: /none cannot be read"),
     ],
 )
 async def test_what_cannot_be_used_is_refused_loudly_and_the_old_one_goes_on(

@@ -240,3 +240,26 @@ def test_a_command_needs_only_its_own_part(tmp_path: Path) -> None:
 
 def test_the_defaults_stand_alone() -> None:
     assert Config().services.registry.addresses == ("127.0.0.1:50051",)
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [("0", "disable"), ("F", "disable"), ("False", "disable"), ("1", "require"), ("T", "require"),
+     ("'true'", "require"), ("Require", "require"), ("VERIFY-FULL", "verify-full")],
+)  # fmt: skip
+def test_the_sslmode_is_written_as_headscale_reads_it(tmp_path: Path, written: str, mode: str) -> None:
+    section = f"database:\n  type: postgres\n  postgres: {{name: x, host: localhost, ssl: {written}}}\n"
+    assert load(write(tmp_path, SMALL + section), {}).database.postgres.ssl == mode
+
+
+def test_a_key_in_an_item_of_a_list_is_named_with_its_list(tmp_path: Path) -> None:
+    records = "dns:\n  base_domain: a.example\n  extra_records:\n  - {name: b.example, value: 192.0.2.1, ttl: 5}\n"
+    warnings = load(write(tmp_path, SMALL + records), {}).warnings
+    assert any(": dns.extra_records.ttl is not a key" in warning for warning in warnings), warnings
+
+
+def test_an_unknown_variable_is_answered_with_the_one_that_was_meant(tmp_path: Path) -> None:
+    env = {"HEADSCALE_GATEWAY_WORKRS": "2", "HEADSCALE_WEATHER": "x"}
+    warnings = load(write(tmp_path, SMALL), env).warnings
+    assert "environment HEADSCALE_GATEWAY_WORKRS: no such key — did you mean HEADSCALE_GATEWAY_WORKERS?" in warnings
+    assert "environment HEADSCALE_WEATHER: no such key — remove it" in warnings

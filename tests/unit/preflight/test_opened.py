@@ -174,6 +174,10 @@ PROBLEMS: dict[str, tuple[Make, dict[str, Any], str]] = {
         "derp.paths: HERE/d cannot be read: it does not exist — "
         "correct the file, or remove it from the list",
     ),
+    "an address among the files of relays": (
+        lambda here: None, {"derp.server.enabled": False, "derp.paths": ["https://relay.example/map"]},
+        "derp.paths: HERE/https:/relay.example/map cannot be read: it does not exist — write URLs to derp.urls",
+    ),
     "only relays that are unusable": (
         lambda here: (here / "d").write_text("regions: {900: hello}"),
         {"derp.server.enabled": False, "derp.paths": ["d"]},

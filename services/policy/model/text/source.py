@@ -30,7 +30,9 @@ _UNREADABLE = "reading policy:"
 
 
 def read(text: str, name: str = "") -> ParsedPolicy:
-    """Read a policy text. The language follows from the file name (.yml, .yaml), else from the first character.
+    """Read a policy text. The language follows from the text alone, since most doors have no file name.
+
+    A name that promises the other language is mentioned where the text cannot be read.
 
     Raises: `PolicyError` when it cannot be read.
     """
@@ -43,7 +45,7 @@ def read(text: str, name: str = "") -> ParsedPolicy:
     if _BLANK.fullmatch(body):
         message = 'the policy is blank: write {} to allow everything, or {"acls": []} to allow nothing'
         raise PolicyError([Problem(message)], _UNREADABLE)
-    is_yaml = looks_like_yaml(body, name)
+    is_yaml = looks_like_yaml(body)
     try:
         tree = read_yaml(body) if is_yaml else read_hujson(body)
         if not isinstance(tree.data, tuple):
@@ -51,16 +53,22 @@ def read(text: str, name: str = "") -> ParsedPolicy:
                 f"the policy must be an object with sections such as acls or grants, got {tree.kind}", 0
             )
     except SyntaxProblem as problem:
-        raise PolicyError([Problem(problem.message, "", *lines.place(problem.at))], _UNREADABLE) from None
+        message = problem.message + _misnamed(name, is_yaml)
+        raise PolicyError([Problem(message, "", *lines.place(problem.at))], _UNREADABLE) from None
     return ParsedPolicy(tree, lines, is_yaml)
 
 
-def looks_like_yaml(text: str, name: str = "") -> bool:
+def _misnamed(name: str, is_yaml: bool) -> str:
+    """Return what to add to an error where the file name promises the other language."""
+    if is_yaml and name.lower().endswith((".json", ".hujson")):
+        return "; this is read as YAML, because JSON begins with {"
+    if not is_yaml and name.lower().endswith((".yml", ".yaml")):
+        return "; this is read as JSON, because it begins with {"
+    return ""
+
+
+def looks_like_yaml(text: str) -> bool:
     """Return whether a text is to be parsed as YAML."""
-    if name.lower().endswith((".yml", ".yaml")):
-        return True
-    if name.lower().endswith((".json", ".hujson")):
-        return False
     found = _LEADING.match(text)
     start = found.end() if found else 0
     # Behind `#` lines a brace is JSON with comments of another language, whatever the name of its file.

@@ -29,6 +29,8 @@ RELAY_PATHS = frozenset((b"/derp", b"/derp/probe", b"/derp/latency-check", b"/ge
 UPGRADE = b"tailscale-control-protocol"
 HANDSHAKE = b"x-tailscale-handshake"
 MAX_HEAD = 64 << 10
+STRIPPED = "a proxy took the Upgrade header away"
+"""The reason where a handshake comes without the upgrade that its client asked for."""
 
 # Go compares the value of Upgrade letter by letter and needs the token `upgrade` in Connection (net/http).
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: tailscale-control-protocol\r\nConnection: upgrade\r\n\r\n"
@@ -122,7 +124,8 @@ class HttpConnection(HttpToolsProtocol):
         elif self.parser.get_method() not in (b"POST", b"GET"):
             self._refuse(405, "method not allowed")
         elif not self.parser.should_upgrade() or self._get_upgrade() not in (UPGRADE, b"websocket"):
-            self._refuse(400, "missing or unknown upgrade header")
+            shaken = self._header_handshake() is not None or self._query_handshake() is not None
+            self._refuse(400, STRIPPED if shaken and not self._get_upgrade() else "missing or unknown upgrade header")
         elif self.cycle is not None and not self.cycle.response_complete:
             self._refuse(400, "upgrade behind an unanswered request")
 
@@ -248,7 +251,8 @@ class HttpConnection(HttpToolsProtocol):
         self._disarm()
         self.tunnels.counts.upgrades_refused += self._for_tunnel
         address = self._set_client(self._slot) if self._slot is not None else ""
-        log.info("request refused", status=status, reason=text, address=address)
+        say = log.warning if text == STRIPPED else log.info
+        say("request refused", status=status, reason=text, address=address)
         if self.cycle is None or self.cycle.response_complete:
             body = text.encode() + b"\n"
             later = b"retry-after: %d\r\n" % retry_after if retry_after else b""

@@ -167,6 +167,10 @@ def _database(found: _Inspection) -> None:
     path = database.sqlite.path
     if database.type != "sqlite" or not found.need("database.sqlite.path", unwritable_file(path)):
         return
+    # A command that root ran may have left these to root, and SQLite cannot open the database then.
+    for beside in (Path(f"{path}{end}") for end in ("-wal", "-shm", ".lock")):
+        if not found.need("database.sqlite.path", unwritable_file(beside)):
+            return
     if exists(path) and path.stat().st_size and not _is_sqlite(path):
         remedy = "name another file, or restore it from a backup"
         found.problem("database.sqlite.path", f"{path} is not a SQLite database", remedy)
@@ -202,7 +206,7 @@ def _policy(found: _Inspection) -> None:
 
 def _records(found: _Inspection) -> None:
     path = found.config.dns.extra_records_path
-    if path is not None:
+    if path is not None and found.need("dns.extra_records_path", unreadable(path)):
         try:
             records = records_of_file(path)
         except DocumentError as error:
@@ -220,9 +224,7 @@ def _relays(found: _Inspection) -> None:
         try:
             read = derp_map_of_file(path)
         except DocumentError as error:
-            is_url = any(part.lower() in ("http:", "https:") for part in path.parts)
-            remedy = "write URLs to derp.urls" if is_url else "correct the file, or remove it from the list"
-            failed.append(("derp.paths", f"{path} {error}", remedy))
+            failed.append(("derp.paths", *_unusable_map(path, error)))
             continue
         usable = usable or any(read.regions.values())
         for finding in read.findings:
@@ -237,6 +239,14 @@ def _relays(found: _Inspection) -> None:
         files = ", ".join(map(str, config.derp.paths)) or "nothing"
         what = f"{files} {'contains' if len(config.derp.paths) < 2 else 'contain'} no relay that clients can use"
         found.problem("derp.paths", what, "add a region with a node to it, or write derp.server.enabled: true")
+
+
+def _unusable_map(path: Path, error: DocumentError) -> tuple[str, str]:
+    """Return why a file of relays cannot be used, and the remedy."""
+    if any(part.lower() in ("http:", "https:") for part in path.parts):
+        return f"{path} {error}", "write URLs to derp.urls"
+    closed = unreadable(path) if exists(path) else None
+    return closed or (f"{path} {error}", "correct the file, or remove it from the list")
 
 
 def _internal_tls(found: _Inspection) -> None:

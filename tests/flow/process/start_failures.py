@@ -363,6 +363,17 @@ ROWS: dict[str, Row] = {
     # What others write
     "records: text": Row({"dns.extra_records_path": "{folder}/r.json"}, lambda place: place.write("r.json", "{")),
     "relays: file missing": Row({**RELAY_OFF, "derp.urls": [], "derp.paths": ["{folder}/none.yaml"]}),
+    "relays: an address among the files": Row(
+        {**RELAY_OFF, "derp.urls": [], "derp.paths": ["https://relay.example/map.json"]}
+    ),
+    "relays: file without rights": Row(
+        {**RELAY_OFF, "derp.urls": [], "derp.paths": ["{folder}/other"]},
+        lambda place: place.write("other", "regions: {}").chmod(0o600), job=NOBODY, root=True,
+    ),
+    "database: journal of root": Row(
+        arrange=lambda place: place.write("db.sqlite-wal", "x").chmod(0o600),
+        job=NOBODY, root=True, of_root=("db.sqlite-wal",),
+    ),
     "relays: file damaged": Row(
         {**RELAY_OFF, "derp.urls": [], "derp.paths": ["{folder}/d.yaml"]}, lambda place: place.write("d.yaml", "a: [")
     ),

@@ -240,6 +240,29 @@ ROOTS = pytest.mark.skipif(os.geteuid() != 0, reason="root alone may become anot
 
 
 @ROOTS
+@pytest.mark.parametrize(
+    ("name", "key", "flat"),
+    [
+        ("db.sqlite-wal", "database.sqlite.path", {}),
+        ("db.sqlite-shm", "database.sqlite.path", {}),
+        ("db.sqlite.lock", "database.sqlite.path", {}),
+        ("r.json", "dns.extra_records_path", {"dns.extra_records_path": "r.json"}),
+        ("d.yaml", "derp.paths", {"derp.server.enabled": False, "derp.paths": ["d.yaml"]}),
+    ],
+)
+def test_a_file_that_root_left_is_named_with_its_owner(folder: Path, name: str, key: str, flat: dict[str, Any]) -> None:
+    (folder / "db.sqlite").touch()
+    os.chown(folder / "db.sqlite", STRANGER, -1)
+    for own in (folder, folder / "state"):
+        os.chown(own, STRANGER, -1)
+    (folder / name).write_text("x")
+    (folder / name).chmod(0o600)
+    problems, _ = looked_at(folder, {"database.sqlite.path": "db.sqlite", **flat}, as_stranger=True)
+    assert len(problems) == 1 and problems[0].startswith(f"{key}: HERE/{name} cannot be ")
+    assert f"by uid {STRANGER} (owner root:root, mode 0600) — chown {STRANGER} HERE/{name}" in problems[0]
+
+
+@ROOTS
 def test_folders_and_files_that_another_user_owns_are_named_with_owner_mode_and_remedy(folder: Path) -> None:
     (folder / "secret").write_text("s")
     (folder / "secret").chmod(0o600)

@@ -97,11 +97,11 @@ def test_a_deleted_device_is_told_so_and_gets_its_address_back(
     ann = pair[0]
     before = server.nodes()["ann"]["ipAddresses"]
     server.cli("nodes", "delete", "-i", str(server.nodes()["ann"]["id"]), "--force")
-    wait_for("the reason", lambda: "This server has no such device" in ann.health() or None, 30)
+    wait_for("the reason", lambda: "An administrator deleted this device on" in ann.health() or None, 30)
     assert ann.up("--hostname=ann")[0] == 0
     wait_for("it runs again", lambda: ann.status()["BackendState"] == "Running" or None, 30)
     assert server.nodes()["ann"]["ipAddresses"] == before
-    wait_for("no reason", lambda: "no such device" not in ann.health() or None, 30)
+    wait_for("no reason", lambda: "deleted this device" not in ann.health() or None, 30)
 
 
 def test_a_key_gives_its_device_the_address_that_was_chosen(server: Embedded, programs: Path) -> None:

@@ -28,7 +28,7 @@ no_python() {
             fail "no Python 3.11 or newer found, only $old" "$(as_root apt-get install "python$version-venv")"
         fi
     done
-    fail "no Python 3.11 or newer found, only $old, and this system has no package of one" \
+    fail "no Python 3.11 or newer found, only $old, and no package of one is known to apt" \
         "make $want PYTHON=/path/to/python3.12  # once you installed one, see https://www.python.org/downloads"
 }
 

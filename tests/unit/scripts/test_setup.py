@@ -123,7 +123,7 @@ def test_an_old_python_is_no_python(machine: Machine) -> None:
     (machine.fake / "packaged").write_text("python3.12-venv")
     machine.fails("no Python 3.11 or newer found, only Python 3.11.9", "sudo apt-get install python3.12-venv")
     (machine.fake / "packaged").write_text("none")
-    machine.fails("this system has no package of one", "make run PYTHON=/path/to/python3.12  # once you installed one")
+    machine.fails("no package of one is known to apt", "make run PYTHON=/path/to/python3.12  # once you installed one")
     machine.fails(
         "no Python 3.11 or newer found", "sudo apt-get install python3 python3-venv", PYTHON="/nowhere/python3"
     )

@@ -34,8 +34,8 @@ _UNREACHED = (
 """Words in gRPC's text of a failed connection, the reason, and the remedy."""
 
 
-def command_error(error: Any, where: str, timeout: float) -> CommandError:
-    """Return the failure of a call as an error for people."""
+def command_error(error: Any, where: str, timeout: float, *, configured: bool = True) -> CommandError:
+    """Return the failure of a call as an error for people; `configured` is False if no configuration was found."""
     import grpc
 
     code, text, status = error.code(), error.details() or "", grpc.StatusCode
@@ -46,6 +46,11 @@ def command_error(error: Any, where: str, timeout: float) -> CommandError:
         for words, what, remedy in _UNREACHED:
             if words in lowered:
                 return CommandError(what.format(where=where), remedy)
+        if not configured:
+            return CommandError(
+                f"no server answers at {where}, and no configuration was found that names another place",
+                "name the server's configuration: -c FILE (`make run` made state/config.yaml)",
+            )
         return CommandError(f"no server answers at {where}", "is it running? start it with: headscale serve")
     if code is status.DEADLINE_EXCEEDED:
         if text.startswith("the server"):  # its own limit passed, not ours

@@ -44,7 +44,7 @@ def configuration(arguments: argparse.Namespace) -> Config:
     except ConfigError as error:
         for warning in error.warnings:
             sys.stderr.write(f"headscale: warning: {pasteable(warning)}\n")
-        raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
+        raise CommandError(str(error), settings.after_refusal(arguments.config, os.environ)) from None
 
 
 def login_server(arguments: argparse.Namespace) -> str:
@@ -72,6 +72,7 @@ class Remote:
         self._grpc = grpc
         self._stub: Any = None
         self._metadata: tuple[tuple[str, str], ...] = ()
+        self._configured = True
         known = settings.read(arguments.config, os.environ)
         self._timeout = known.timeout
         if known.address:
@@ -84,6 +85,7 @@ class Remote:
             self._channel = self._dial(known.insecure)
         else:
             self._where = f"unix:{known.unix_socket}"
+            self._configured = bool(settings.file_of(arguments.config, os.environ))
             self._channel = grpc.insecure_channel(self._where, CHANNEL)
 
     def __enter__(self) -> Remote:
@@ -172,7 +174,7 @@ class Remote:
             call = method.future(request, timeout=self._timeout, metadata=self._metadata)
             return progress.wait(call, self._where, self._grpc.FutureTimeoutError)
         except self._grpc.RpcError as error:
-            raise refusals.command_error(error, self._where, self._timeout) from None
+            raise refusals.command_error(error, self._where, self._timeout, configured=self._configured) from None
 
     @property
     def lists(self) -> NodeReader:

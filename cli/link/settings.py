@@ -50,6 +50,11 @@ def read(config: str | None, env: Mapping[str, str]) -> Settings:
         return carefully(config, env)
 
 
+def after_refusal(config: str | None, env: Mapping[str, str]) -> str:
+    """Return what to do once a refused configuration was corrected; empty if there is none to check."""
+    return "headscale configtest checks it again without starting anything" if file_of(config, env) else ""
+
+
 def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
     """Return the same by the full reader. Raises: as `read`."""
     from pathlib import Path
@@ -59,7 +64,7 @@ def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
     try:
         found = load_client(Path(config) if config else None, env)
     except ConfigError as error:
-        raise CommandError(str(error), "headscale configtest checks it again without starting anything") from None
+        raise CommandError(str(error), after_refusal(config, env)) from None
     cli = found.cli
     return Settings(cli.address, cli.api_key, cli.timeout.total_seconds(), cli.insecure, str(found.unix_socket))
 
@@ -67,7 +72,7 @@ def carefully(config: str | None, env: Mapping[str, str]) -> Settings:
 def _plainly(config: str | None, env: Mapping[str, str]) -> Settings:
     if env.get("HEADSCALE_CLI_API_KEY_FILE"):
         raise _NotPlain
-    file = _file(config or env.get("HEADSCALE_CONFIG") or "")
+    file = file_of(config, env)
     written = _written(file) if file else {}
     section = written.get("cli")
     if section is None:
@@ -84,8 +89,9 @@ def _plainly(config: str | None, env: Mapping[str, str]) -> Settings:
     )
 
 
-def _file(named: str) -> str:
-    """Return the file to read; empty when there is none."""
+def file_of(config: str | None, env: Mapping[str, str]) -> str:
+    """Return the configuration to read; empty when none is named, and none is in the usual folders."""
+    named = config or env.get("HEADSCALE_CONFIG") or ""
     if named and not isdir(named):
         return named
     folders = (named,) if named else _FOLDERS

@@ -14,10 +14,10 @@ from typing import Any
 
 import grpc
 import pytest
-from headscale.v1 import policy_pb2, user_pb2
+from headscale.v1 import headscale_pb2, policy_pb2, user_pb2
 
 from cli.frame.errors import CommandError
-from cli.link import unverified
+from cli.link import settings, unverified
 from cli.link.remote import Remote
 from tests.fakes.certificates import issue
 
@@ -127,3 +127,17 @@ def test_an_interrupt_that_a_destructor_would_swallow_ends_a_command(when: str, 
     done = subprocess.run([sys.executable, "-c", SWALLOWED, when], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (status, out)
     assert ("Exception ignored" in done.stderr) is (when == "after")
+
+
+def test_without_a_configuration_the_remedy_is_to_name_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "_FOLDERS", (str(tmp_path / "none"),))
+    monkeypatch.setattr(settings, "_DEFAULT_SOCKET", str(tmp_path / "default.sock"))
+    config = tmp_path / "config.yaml"
+    config.write_text(f"unix_socket: {tmp_path}/hs.sock\n")
+    for named, remedy in ((None, "-c FILE"), (str(config), "headscale serve")):
+        answers = pytest.raises(CommandError, match="no server answers at unix:")
+        with answers as caught, Remote(Namespace(config=named)) as remote:
+            remote.call("Health", headscale_pb2.HealthRequest())
+        assert remedy in caught.value.remedy
+    for named, hint in ((None, ""), (str(config), "headscale configtest")):
+        assert settings.after_refusal(named, {}).startswith(hint)

@@ -179,6 +179,8 @@ WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("POST", "/device/99/ip", {"ipv4": "100.64.0.9"}, 404, "not found"),
     ("PUT", "/device/1", {}, 405, "answers DELETE, GET"),
     ("PUT", "/tailnet/-/dns/nameservers", {"dns": []}, 405, "answers GET, POST"),
+    ("PUT", "/oauth/token", {}, 405, "answers POST"),
+    ("GET", "/oauth/token", None, 405, "answers POST"),
     ("GET", "/tailnet/other.example/devices", None, 404, "tailnet"),
     ("GET", "/tailnet/-/webhooks", None, 404, "has no"),
     ("GET", "/nothing", None, 404, "has no"),

@@ -28,6 +28,13 @@ _SCHEMAS: dict[str, dict[str, Any]] = {
     "array": {"type": ["array", "null"], "items": {"type": "string"}},
     "object": {"type": ["object", "null"]},
 }
+_NAME: dict[str, Any] = {"type": "string", "examples": ["1"]}
+_PATH: dict[str, dict[str, Any]] = {
+    "tailnet": {"type": "string", "enum": ["-"], "description": "The name of the tailnet is taken as well."},
+    "attribute": {"type": "string", "pattern": "^custom:[A-Za-z0-9_:]{1,121}$", "examples": ["custom:risk"]},
+    "contact": {"type": "string", "enum": ["account", "support", "security"]},
+}
+"""Schemas of parameters in paths by name; of the others `_NAME`."""
 _HUJSON = """{
 \t// everybody reaches everything
 \t"grants": [{"src": ["*"], "dst": ["*"], "ip": ["*"]}],
@@ -95,11 +102,11 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "tags": [operation.tag],
         "x-scopes": list(operation.scopes),
         "parameters": [
-            *({"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names),
+            *({"name": name, "in": "path", "required": True, "schema": _PATH.get(name, _NAME)} for name in names),
             *({"name": name, "in": "query", "schema": {"type": "string"}} for name in operation.query),
         ],
         "responses": {
-            "200": {"description": "Done", "content": _content(operation.answer)},
+            "200": {"description": "Done", "content": _answer(operation.answer)},
             **{status: {"description": text, "content": error} for status, text in _ERRORS.items()},
         },
     }
@@ -111,12 +118,15 @@ def _operation(operation: Operation) -> dict[str, Any]:
 
 
 def _content(name: str) -> dict[str, Any]:
-    """Return the content of a body of one shape, with its example; a policy is HuJSON, too."""
-    reference = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": SHAPES[name]["examples"][0]}
-    found = {"application/json": reference}
-    if name == "Policy":
-        found["application/hujson"] = {"schema": {"type": "string"}, "example": _HUJSON}
-    return found
+    """Return the content of a body of one shape, with its example."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"application/json": {"schema": schema, "example": SHAPES[name]["examples"][0]}}
+
+
+def _answer(name: str) -> dict[str, Any]:
+    """Return the content of an answer; a policy may be HuJSON. One in a request is either, whatever its media type."""
+    hujson = {"application/hujson": {"schema": {"type": "string"}, "example": _HUJSON}} if name == "Policy" else {}
+    return {**_content(name), **hujson}
 
 
 def _members(operation: Operation) -> dict[str, Any]:

@@ -57,11 +57,16 @@ def router(chain: Chain, tailnet: ConfiguredTailnet, issue: token.Issue) -> Rout
     # Clients that join a base URL with a slash at its end and this path send two slashes.
     for path in (PREFIX + token.PATH, f"/{PREFIX}{token.PATH}"):
         routes.add(path, token.endpoint(issue, WIRE), POST)
+        routes.add(path, _post_only, tuple(verb for verb in _VERBS if verb not in POST))
     for path, operations in resources.items():
         _add(routes, PREFIX + path, chain, tailnet, operations)
     for path in (PREFIX, PREFIX + "/{rest:path}"):
         _add(routes, path, chain, tailnet, {})
     return routes
+
+
+async def _post_only() -> Response:
+    return _refused(WrongMethod(tuple(POST)))
 
 
 def _add(

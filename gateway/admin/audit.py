@@ -88,6 +88,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "BackfillNodeIPs": Subject(NODE, "UPDATE", "IP_ADDRESS"),
     "SetPolicy": Subject(TAILNET, "UPDATE", "ACL"),
     "RollBackPolicy": Subject(TAILNET, "UPDATE", "ACL"),
+    "ChangeSettings": Subject(TAILNET, "UPDATE", "SETTINGS"),
+    "ChangeContact": Subject(TAILNET, "UPDATE", "CONTACT", "type"),
     "ChangeDns": Subject(TAILNET, "UPDATE", "DNS_CONFIG"),
     "ReloadConfiguration": Subject(TAILNET, "UPDATE", "CONFIGURATION"),
 }
@@ -148,6 +150,9 @@ class AuditTrail:
             if subject.property == "ACL":
                 found = await call.ask(self._services.policy.GetPolicy, policy_pb2.GetPolicyRequest())
                 return {"version": found.version.number, "etag": found.version.etag}
+            if subject.property in ("SETTINGS", "CONTACT"):
+                settings = await call.ask(self._services.registry.GetSettings, registry_pb2.GetSettingsRequest())
+                return _shown(settings.settings)
             if subject.property == "DNS_CONFIG":
                 return _shown((await call.ask(self._services.registry.GetDns, registry_pb2.GetDnsRequest())).dns)
             if not target:

@@ -12,6 +12,9 @@ from services.shared.scopes import ALL, READ
 
 KEYS = ("auth_keys", "oauth_keys", "api_access_tokens")
 """Scopes of keys, one for each kind."""
+SETTINGS = ("feature_settings", "policy_file", "networking_settings", "logs:network")
+"""Scopes of settings, each for some of them."""
+_SETTINGS_READ = tuple(scope + READ for scope in SETTINGS)
 _KEYS_READ = tuple(scope + READ for scope in KEYS)
 _HEADSCALE = "headscale.v1.HeadscaleService"
 _ADMIN = "smartscale.admin.v1."
@@ -72,6 +75,15 @@ SCOPES: Mapping[str, tuple[str, ...]] = dict(
             },
         ),
         *_of(_ADMIN + "ServerAdminService", {ALL: "ReloadConfiguration", ALL + READ: "GetSignInHealth"}),
+        *_of(
+            _ADMIN + "SettingsAdminService",
+            {
+                SETTINGS: "ChangeSettings",
+                _SETTINGS_READ: "GetSettings",
+                "account_settings": "ChangeContact",
+                "account_settings:read": "GetContacts",
+            },
+        ),
         *_of(
             _ADMIN + "UserAdminService",
             {

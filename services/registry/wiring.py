@@ -30,6 +30,7 @@ from services.registry.usecases.presence import PresenceTracker
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.rights import Rights
 from services.registry.usecases.settings import RegistrySettings
+from services.registry.usecases.tailnet_settings import ConfiguredSettings, StoredSettings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
 from services.registry.wire import ProtoFactCodec
@@ -90,6 +91,14 @@ class RegistryService:
             relays=Relays(self.ledger),
             dns=DnsSettings(self.ledger, config.dns),
             attributes=PostureAttributes(self.ledger),
+            settings=StoredSettings(
+                self.ledger,
+                ConfiguredSettings(
+                    key_expiry=settings.node_expiry,
+                    auto_updates=config.auto_update.enabled,
+                    policy_file=config.policy.mode == "file",
+                ),
+            ),
             feed=Feed(self.ledger, self._store),
         )
         self._servicer = RegistryServicer(cases, tailnet)

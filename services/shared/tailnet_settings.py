@@ -48,6 +48,14 @@ class TailnetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     """Everything that administrators stored for one tailnet. It travels and is stored as JSON."""
 
     dns: StoredDns = StoredDns()
+    key_duration_days: int | None = None
+    """Days after which the key of a node that joins expires; None: as configured."""
+    auto_updates: bool | None = None
+    """Whether nodes update their client by default; None: as configured."""
+    acls_externally_managed: bool = False
+    acls_external_link: str = ""
+    contacts: dict[str, str] = {}
+    """E-mail addresses by type."""
 
     def to_bytes(self) -> bytes:
         """Return it as JSON."""

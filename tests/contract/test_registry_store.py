@@ -83,7 +83,12 @@ SETTINGS = TailnetSettings(
         split={"example.com": (Resolver("10.0.0.1"),), "none.example": ()},
         search_paths=(),
         magic_dns=False,
-    )
+    ),
+    key_duration_days=7,
+    auto_updates=False,
+    acls_externally_managed=True,
+    acls_external_link="https://git.example.com",
+    contacts={"support": "a@example.com"},
 )
 
 

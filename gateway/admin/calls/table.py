@@ -15,6 +15,7 @@ from smartscale.admin.v1 import (
     pending_login_pb2,
     policy_pb2,
     server_pb2,
+    settings_pb2,
     user_pb2,
 )
 
@@ -35,6 +36,7 @@ from gateway.admin.calls.policy_versions import PolicyVersions
 from gateway.admin.calls.preauthkeys import PreAuthKeys
 from gateway.admin.calls.routers import Routers
 from gateway.admin.calls.server import Server
+from gateway.admin.calls.settings import Settings
 from gateway.admin.calls.user_rights import UserRights
 from gateway.admin.calls.users import Users
 from gateway.admin.methods import Method, methods_of
@@ -49,6 +51,7 @@ NODES: ServiceDescriptor = node_pb2.DESCRIPTOR.services_by_name["NodeAdminServic
 LOGINS: ServiceDescriptor = pending_login_pb2.DESCRIPTOR.services_by_name["PendingLoginAdminService"]
 POLICY: ServiceDescriptor = policy_pb2.DESCRIPTOR.services_by_name["PolicyAdminService"]
 SERVER: ServiceDescriptor = server_pb2.DESCRIPTOR.services_by_name["ServerAdminService"]
+SETTINGS: ServiceDescriptor = settings_pb2.DESCRIPTOR.services_by_name["SettingsAdminService"]
 USERS: ServiceDescriptor = user_pb2.DESCRIPTOR.services_by_name["UserAdminService"]
 
 NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
@@ -61,6 +64,7 @@ NOUNS: dict[ServiceDescriptor, tuple[Callable[[Services], object], ...]] = {
     LOGINS: (Logins,),
     POLICY: (PolicyVersions,),
     SERVER: (Server,),
+    SETTINGS: (Settings,),
     USERS: (UserRights, Identities, Groups),
 }
 """The classes with the handlers of each service."""

@@ -136,6 +136,7 @@ class _Draft:
             case DnsRecordsPut(records):
                 self.dns_records = records
             case SettingsPut(settings):
+                self.reshaped |= settings.auto_updates != self.settings.auto_updates
                 if settings != self.settings:
                     self.settings = settings
             case _:
@@ -228,7 +229,9 @@ def fold(
     access = before.access
     if draft.reshaped:
         with timed():
-            access = _evaluator(draft.policy, users, draft.access_nodes.now, settings, before.access)
+            chosen = draft.settings.auto_updates
+            in_force = settings if chosen is None else replace(settings, auto_update=chosen)
+            access = _evaluator(draft.policy, users, draft.access_nodes.now, in_force, before.access)
     return replace(
         before,
         access=access,

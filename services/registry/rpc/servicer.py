@@ -19,7 +19,7 @@ from services.registry import wire
 from services.registry.model import errors
 from services.registry.model.node import Node
 from services.registry.model.user import User
-from services.registry.rpc import dns, requests, writing
+from services.registry.rpc import dns, requests, settings, writing
 from services.registry.usecases.addresses import Addresses, ChosenAddresses
 from services.registry.usecases.admission import NodeAdmission
 from services.registry.usecases.attributes import PostureAttributes
@@ -33,6 +33,7 @@ from services.registry.usecases.people import People
 from services.registry.usecases.presence import PresenceTracker
 from services.registry.usecases.relays import Relays
 from services.registry.usecases.rights import Rights
+from services.registry.usecases.tailnet_settings import StoredSettings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import NewUser, Users
 from services.shared.ids import TailnetId, UserId
@@ -71,6 +72,7 @@ class UseCases:
     relays: Relays
     dns: DnsSettings
     attributes: PostureAttributes
+    settings: StoredSettings
     feed: Feed
 
 
@@ -419,6 +421,21 @@ class RegistryServicer(registry_pb2_grpc.RegistryServiceServicer):
         """Set and remove posture attributes of nodes."""
         changes = list(map(requests.attribute_change, request.nodes))
         return pb.ChangeAttributesResponse(nodes=self._nodes(await self._cases.attributes.change(changes)))
+
+    async def GetSettings(
+        self, request: pb.GetSettingsRequest, context: ServicerContext[pb.GetSettingsRequest, pb.GetSettingsResponse]
+    ) -> pb.GetSettingsResponse:
+        """Return the settings in force."""
+        return pb.GetSettingsResponse(settings=settings.to_proto(await self._cases.settings.get()))
+
+    async def ChangeSettings(
+        self,
+        request: pb.ChangeSettingsRequest,
+        context: ServicerContext[pb.ChangeSettingsRequest, pb.ChangeSettingsResponse],
+    ) -> pb.ChangeSettingsResponse:
+        """Store settings."""
+        found = await self._cases.settings.change(settings.read_change(request.change))
+        return pb.ChangeSettingsResponse(settings=settings.to_proto(found))
 
     async def GetDns(
         self, request: pb.GetDnsRequest, context: ServicerContext[pb.GetDnsRequest, pb.GetDnsResponse]

@@ -15,6 +15,7 @@ from services.registry.usecases.approval import CurrentPolicy
 from services.registry.usecases.draft import Draft, user_of
 from services.registry.usecases.ledger import Ledger
 from services.registry.usecases.settings import RegistrySettings
+from services.registry.usecases.tailnet_settings import key_expiry
 from services.shared.ids import NodeId, UserId
 from services.shared.keys import MachineKey, NodeKey
 from services.shared.tailcfg.hostinfo import Hostinfo, keep_net_info
@@ -208,7 +209,8 @@ class NodeAdmission:
             return None
         if request.expiry is not None:
             return request.expiry
-        return draft.now + self._settings.node_expiry if self._settings.node_expiry else None
+        lifetime = key_expiry(draft.state.settings, self._settings.node_expiry)
+        return draft.now + lifetime if lifetime else None
 
 
 def _existing_node(state: State, request: AdmitRequest) -> Node | None:

@@ -46,6 +46,10 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
         READ: "GetSignInHealth",
         ONCE: "ReloadConfiguration",
     },
+    "smartscale.admin.v1.SettingsAdminService": {
+        READ: "GetContacts GetSettings",
+        IDEMPOTENT: "ChangeContact ChangeSettings",
+    },
     "smartscale.admin.v1.UserAdminService": {
         READ: "GetGroup ListGroups ListUsers ShowUser",
         IDEMPOTENT: "RestoreUser SuspendUser",
@@ -86,12 +90,12 @@ DECISIONS: dict[str, dict[MethodOptions.IdempotencyLevel.ValueType, str]] = {
     },
     "smartscale.registry.v1.RegistryService": {
         READ: """
-            CheckAddresses FindNode GetChanges GetDeparture GetDns GetNode GetPerson GetSnapshot ListLinks ListNodes
-            ListSubjects ListUsers VerifyNodeKey
+            CheckAddresses FindNode GetChanges GetDeparture GetDns GetNode GetPerson GetSettings GetSnapshot ListLinks
+            ListNodes ListSubjects ListUsers VerifyNodeKey
         """,
         IDEMPOTENT: """
-            AdmitNode AnnounceRelay ChangeAttributes ChangeDns ChangeRights PreferRoutes SetApprovedRoutes
-            SetNodeAddress SetTags
+            AdmitNode AnnounceRelay ChangeAttributes ChangeDns ChangeRights ChangeSettings PreferRoutes
+            SetApprovedRoutes SetNodeAddress SetTags
         """,
         ONCE: """
             BackfillNodeIps CreateUser DeleteNode DeleteUser ExpireNode LinkUser LogOutNode RelinkUser

@@ -183,6 +183,8 @@ def test_the_table_has_every_operation_that_takes_parameters() -> None:
         "smartscale.admin.v1.ServerAdminService.GetSignInHealth",
         "smartscale.admin.v1.UserAdminService.ListGroups",
         "smartscale.admin.v1.KeyAdminService.ListKeys",
+        "smartscale.admin.v1.SettingsAdminService.GetSettings",
+        "smartscale.admin.v1.SettingsAdminService.GetContacts",
         "smartscale.admin.v1.AuditAdminService.VerifyEntries",
         "smartscale.admin.v1.DnsAdminService.GetDns",
     }

@@ -14,7 +14,14 @@ from services.shared.scopes import NAMES, READ, gives_tags, grants
 from tests.flow.rest_v2.conftest import World
 from tests.flow.rest_v2.test_keys import KEYS
 
-UNKNOWN = {"tailnet": "-", "device": "nNobodyCNTRL", "user": "987654", "key": "nobody", "attribute": "custom:a"}
+UNKNOWN = {
+    "tailnet": "-",
+    "device": "nNobodyCNTRL",
+    "user": "987654",
+    "key": "nobody",
+    "attribute": "custom:a",
+    "contact": "support",
+}
 
 
 def path_of(template: str) -> str:

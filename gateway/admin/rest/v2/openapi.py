@@ -44,6 +44,7 @@ _EXAMPLES: dict[str, Any] = {
     "authorized": True,
     "capabilities": {"devices": {"create": {"reusable": True, "ephemeral": False, "tags": ["tag:web"]}}},
     "description": "CI of the web servers",
+    "email": "admin@example.com",
     "expirySeconds": 86400,
     "ipv4": "100.64.0.7",
     "keyExpiryDisabled": True,

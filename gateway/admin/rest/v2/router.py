@@ -17,7 +17,7 @@ from gateway.admin.checks import check_text
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.rest.serving import arrival_of, headers_of, serve, status_of
-from gateway.admin.rest.v2 import attributes, devices, dns, keys, logs, policy, token, users
+from gateway.admin.rest.v2 import attributes, devices, dns, keys, logs, policy, settings, token, users
 from gateway.admin.rest.v2.operation import ConfiguredTailnet, Operation, Question
 from gateway.web import POST, READ, Routes
 
@@ -31,6 +31,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *dns.OPERATIONS,
     *keys.OPERATIONS,
     *logs.OPERATIONS,
+    *settings.OPERATIONS,
 )
 _VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 

@@ -138,7 +138,7 @@ _KEY_OPTIONAL = ("key", "updated", "expires", "expirySeconds", "capabilities", "
 _KEY_SHAPE = shape(_KEY, _KEY_OPTIONAL, members={"keyType": one_of("auth", "client", "api")})
 _MATCH = {"users": ["group:ops"], "ports": ["tag:db:5432"], "lineNumber": 7, "postures": ["posture:new"]}
 _FINDING = {"user": "alice@example.com", "errors": [], "warnings": []}
-_LOG = {
+_LOG: dict[str, Any] = {
     "eventTime": _TIME,
     "type": "CONFIG",
     "deferredAt": "0001-01-01T00:00:00Z",
@@ -156,7 +156,7 @@ _LOG_SHAPE = shape(
     _LOG,
     ("old", "new", "error"),
     members={
-        "target": shape(_LOG["target"], ("property",)),  # type: ignore[arg-type]
+        "target": shape(_LOG["target"], ("property",)),
         "old": {"type": "object"},
         "new": {"type": "object"},
     },
@@ -187,6 +187,23 @@ _CHANGE: Schema = {
     "properties": {"value": _ATTRIBUTE, "expiry": {"type": ["string", "null"]}},
     "required": ["value"],
 }
+
+
+_SETTINGS: dict[str, Any] = {
+    "aclsExternallyManagedOn": True,
+    "aclsExternalLink": "https://git.example.com/policy",
+    "devicesApprovalOn": False,
+    "devicesAutoUpdatesOn": True,
+    "devicesKeyDurationDays": 90,
+    "usersApprovalOn": False,
+    "usersRoleAllowedToJoinExternalTailnets": "none",
+    "networkFlowLoggingOn": False,
+    "postureIdentityCollectionOn": False,
+    "httpsEnabled": False,
+    "routeSelection": "active-passive-failover",
+    "regionalRoutingOn": False,
+}
+_CONTACT = {"email": "admin@example.com", "needsVerification": False}
 
 
 def _list_of(name: str, item: dict[str, Any]) -> dict[str, Any]:
@@ -257,6 +274,15 @@ SHAPES: Mapping[str, Schema] = {
     "DnsPreferences": shape({"magicDNS": True}),
     "SearchPaths": shape({"searchPaths": ["corp.example.com"]}),
     "SplitDns": mapping(_TEXTS, _SPLIT),
+    "Settings": shape(_SETTINGS, tuple(_SETTINGS)),
+    "NewSettings": shape(
+        _SETTINGS,
+        tuple(_SETTINGS),
+        members={
+            name: {**schema_of(value), "type": [schema_of(value)["type"], "null"]} for name, value in _SETTINGS.items()
+        },
+    ),
+    "Contacts": shape(dict.fromkeys(("account", "support", "security"), _CONTACT)),
     "AuditLog": shape(
         {"version": "1.1", "tailnet": "tail.example.net", "logs": [_LOG]},
         members={"logs": {"type": "array", "items": _LOG_SHAPE}},

@@ -200,6 +200,16 @@ class RegistryServiceStub:
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.SerializeToString,
                 response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.FromString,
                 _registered_method=True)
+        self.GetSettings = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/GetSettings',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsResponse.FromString,
+                _registered_method=True)
+        self.ChangeSettings = channel.unary_unary(
+                '/smartscale.registry.v1.RegistryService/ChangeSettings',
+                request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsRequest.SerializeToString,
+                response_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsResponse.FromString,
+                _registered_method=True)
         self.GetDns = channel.unary_unary(
                 '/smartscale.registry.v1.RegistryService/GetDns',
                 request_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetDnsRequest.SerializeToString,
@@ -457,6 +467,20 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSettings(self, request, context):
+        """Returns the settings in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeSettings(self, request, context):
+        """Stores settings. INVALID_ARGUMENT when a value is not allowed, FAILED_PRECONDITION when the configuration decides it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetDns(self, request, context):
         """Returns the DNS configuration in force.
         """
@@ -652,6 +676,16 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.ChangeAttributes,
                     request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.FromString,
                     response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.SerializeToString,
+            ),
+            'GetSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSettings,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsResponse.SerializeToString,
+            ),
+            'ChangeSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeSettings,
+                    request_deserializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsRequest.FromString,
+                    response_serializer=smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsResponse.SerializeToString,
             ),
             'GetDns': grpc.unary_unary_rpc_method_handler(
                     servicer.GetDns,
@@ -1566,6 +1600,60 @@ class RegistryService:
             '/smartscale.registry.v1.RegistryService/ChangeAttributes',
             smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesRequest.SerializeToString,
             smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeAttributesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/GetSettings',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.GetSettingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/smartscale.registry.v1.RegistryService/ChangeSettings',
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsRequest.SerializeToString,
+            smartscale_dot_registry_dot_v1_dot_registry__pb2.ChangeSettingsResponse.FromString,
             options,
             channel_credentials,
             insecure,

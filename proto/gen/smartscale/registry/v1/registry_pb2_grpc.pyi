@@ -99,6 +99,10 @@ class RegistryServiceStub:
     """A relay announces itself; repeated as its heartbeat."""
     ChangeAttributes: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeAttributesRequest, _registry_pb2.ChangeAttributesResponse]
     """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+    GetSettings: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetSettingsRequest, _registry_pb2.GetSettingsResponse]
+    """Returns the settings in force."""
+    ChangeSettings: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeSettingsRequest, _registry_pb2.ChangeSettingsResponse]
+    """Stores settings. INVALID_ARGUMENT when a value is not allowed, FAILED_PRECONDITION when the configuration decides it."""
     GetDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]
     """Returns the DNS configuration in force."""
     ChangeDns: _grpc.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]
@@ -179,6 +183,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """A relay announces itself; repeated as its heartbeat."""
     ChangeAttributes: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeAttributesRequest, _registry_pb2.ChangeAttributesResponse]  # type: ignore[assignment]
     """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+    GetSettings: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetSettingsRequest, _registry_pb2.GetSettingsResponse]  # type: ignore[assignment]
+    """Returns the settings in force."""
+    ChangeSettings: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeSettingsRequest, _registry_pb2.ChangeSettingsResponse]  # type: ignore[assignment]
+    """Stores settings. INVALID_ARGUMENT when a value is not allowed, FAILED_PRECONDITION when the configuration decides it."""
     GetDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.GetDnsRequest, _registry_pb2.GetDnsResponse]  # type: ignore[assignment]
     """Returns the DNS configuration in force."""
     ChangeDns: _aio.UnaryUnaryMultiCallable[_registry_pb2.ChangeDnsRequest, _registry_pb2.ChangeDnsResponse]  # type: ignore[assignment]
@@ -454,6 +462,22 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_pb2.ChangeAttributesResponse, _abc.Awaitable[_registry_pb2.ChangeAttributesResponse]]:
         """Sets and removes posture attributes of nodes, all or none of them. NOT_FOUND when there is no such node, INVALID_ARGUMENT when a key or value is not allowed."""
+
+    @_abc_1.abstractmethod
+    def GetSettings(
+        self,
+        request: _registry_pb2.GetSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.GetSettingsResponse, _abc.Awaitable[_registry_pb2.GetSettingsResponse]]:
+        """Returns the settings in force."""
+
+    @_abc_1.abstractmethod
+    def ChangeSettings(
+        self,
+        request: _registry_pb2.ChangeSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_pb2.ChangeSettingsResponse, _abc.Awaitable[_registry_pb2.ChangeSettingsResponse]]:
+        """Stores settings. INVALID_ARGUMENT when a value is not allowed, FAILED_PRECONDITION when the configuration decides it."""
 
     @_abc_1.abstractmethod
     def GetDns(

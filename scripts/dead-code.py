@@ -26,7 +26,8 @@ ALLOWED = {
     "named in a string, which is a type that imports only the checker": "Behaviour",
     "calls of the administration, found by the names of their contract": """
         ListDevices RenameDevice SetDeviceKeyExpiry SetDeviceAddress ListGroups GetGroup SetAddresses BackfillNodeIPs
-        DiffVersions RollBackPolicy ListRouters SetDeviceAttributes""",
+        DiffVersions RollBackPolicy ListRouters SetDeviceAttributes GetContacts
+        ChangeContact""",
     "codes of a standard, listed whole": "SETTINGS_TIMEOUT CONNECT_ERROR INADEQUATE_SECURITY HTTP_1_1_REQUIRED",
     "keys of Headscale's configuration that are read, checked and have no effect here": """
         disable_check_updates prepare_stmt parameterized_queries skip_err_record_not_found slow_threshold gorm

@@ -127,6 +127,8 @@ WRONG: tuple[tuple[str, str, Any, str], ...] = (
     ("POST", "nameservers", {"dns": "1.1.1.1"}, "dns"),
     ("POST", "nameservers", {"dns": [f"10.0.0.{number}" for number in range(65)]}, "more than 64"),
     ("POST", "nameservers", {"dns": ["1.1.1.1\x00"]}, "control characters"),
+    ("POST", "nameservers", {}, "dns: missing"),
+    ("POST", "searchpaths", {}, "searchPaths: missing"),
     ("POST", "preferences", {"magicDNS": "yes"}, "magicDNS"),
     ("POST", "preferences", {}, "magicDNS"),
     ("POST", "searchpaths", {"searchPaths": ["*.example.com"]}, "wildcard"),

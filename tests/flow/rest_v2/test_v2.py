@@ -165,6 +165,8 @@ WRONG: tuple[tuple[str, str, Any, int, str], ...] = (
     ("POST", "/device/1/name", {"name": "a\0b"}, 400, "control characters"),
     ("POST", "/device/1/tags", {"tags": ["tag:nobody"]}, 400, "tag:nobody"),
     ("POST", "/device/1/tags", {"tags": "tag:web"}, 400, "tags"),
+    ("POST", "/device/1/tags", {}, 400, "tags: missing"),
+    ("POST", "/device/1/routes", {}, 400, "routes: missing"),
     ("POST", "/device/1/key", {"keyExpiryDisabled": False}, 400, "no expiry"),
     ("POST", "/device/1/key", {"keyExpiryDisabled": "no"}, 400, "keyExpiryDisabled"),
     ("POST", "/device/1/ip", {"ipv4": "10.0.0.1"}, 400, "ipv4"),

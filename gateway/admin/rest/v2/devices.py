@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from gateway.admin.refusal import Refused, invalid
 from gateway.admin.rest.v2.device import device, routes
-from gateway.admin.rest.v2.operation import Operation, Question, answered, flag_member, text_member, texts_member
+from gateway.admin.rest.v2.operation import Operation, Question, answered, flag_member, required_texts, text_member
 
 _DEVICES = "smartscale.admin.v1.DeviceAdminService."
 _GET = _DEVICES + "GetDevice"
@@ -132,7 +132,7 @@ async def _rename(question: Question) -> Response:
 
 
 async def _tag(question: Question) -> Response:
-    tags = texts_member(await question.body(), "tags")
+    tags = required_texts(await question.body(), "tags")
     node = (await find_device(question)).node
     if not tags:
         # Without tags it would have no owner: it keeps them until a user signs in. Terraform sends this at destroy.
@@ -165,7 +165,7 @@ async def _routes(question: Question) -> Response:
 
 
 async def _set_routes(question: Question) -> Response:
-    wanted = texts_member(await question.body(), "routes")
+    wanted = required_texts(await question.body(), "routes")
     node = (await find_device(question)).node
     request = node_pb2.SetApprovedRoutesRequest(node_id=node.id, routes=wanted)
     await question.ask(_HEADSCALE + "SetApprovedRoutes", request)

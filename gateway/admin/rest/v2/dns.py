@@ -18,6 +18,7 @@ from gateway.admin.rest.v2.operation import (
     flag_member,
     object_member,
     optional_flag,
+    required_texts,
     texts_member,
 )
 
@@ -39,7 +40,7 @@ async def _nameservers(question: Question) -> Response:
 
 
 async def _set_nameservers(question: Question) -> Response:
-    servers = _plain(texts_member(await question.body(), "dns"))
+    servers = _plain(required_texts(await question.body(), "dns"))
     dns = await _change(question, types.DnsChange(nameservers=types.ResolverList(resolvers=servers)))
     return answered({"dns": _addresses(dns.nameservers), "magicDNS": dns.magic_dns})
 
@@ -58,7 +59,7 @@ async def _search_paths(question: Question) -> Response:
 
 
 async def _set_search_paths(question: Question) -> Response:
-    paths = types.SearchPathList(paths=texts_member(await question.body(), "searchPaths"))
+    paths = types.SearchPathList(paths=required_texts(await question.body(), "searchPaths"))
     dns = await _change(question, types.DnsChange(search_paths=paths))
     return answered({"searchPaths": list(dns.search_paths)})
 

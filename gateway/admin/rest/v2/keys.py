@@ -47,9 +47,10 @@ async def _create(question: Question) -> Response:
     if kind not in ("auth", "client"):
         raise invalid("keyType", "neither auth nor client; API keys are made by: headscale apikeys create")
     key = types.Key(kind=KINDS[kind], description=(optional_text(body, "description") or ""))
+    scopes, tags = texts_member(body, "scopes"), texts_member(body, "tags")
     if kind == "client":
-        key.scopes.extend(texts_member(body, "scopes"))
-        key.tags.extend(texts_member(body, "tags"))
+        key.scopes.extend(scopes)
+        key.tags.extend(tags)
     else:
         _read_auth_key(body, key)
     lifetime = _seconds(body) if kind == "auth" else 0

@@ -153,6 +153,17 @@ def texts_member(body: Mapping[str, object], name: str) -> list[str]:
     return list(value)
 
 
+def required_texts(body: Mapping[str, object], name: str) -> list[str]:
+    """Return a list of texts that a body must have; null is the empty list.
+
+    Raises:
+        Refused: it is missing, or not a list of texts.
+    """
+    if name not in body:
+        raise invalid(name, "missing")
+    return texts_member(body, name)
+
+
 def object_member(body: Mapping[str, object], name: str) -> Mapping[str, object]:
     """Return an object of a body; null and absent are the empty one.
 

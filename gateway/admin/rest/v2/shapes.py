@@ -166,7 +166,11 @@ _LOG_SHAPE = shape(
 _RESOLVER = {"address": "1.1.1.1", "useWithExitNode": True}
 _RESOLVERS: Schema = {"type": "array", "items": shape(_RESOLVER, ("useWithExitNode",))}
 _TEXTS_OR_NULL: Schema = {"type": ["array", "null"], "items": {"type": "string"}}
-_RESOLVERS_OR_NULL: Schema = {**_RESOLVERS, "type": ["array", "null"]}
+_PREFERENCES: Mapping[str, Schema] = {"overrideLocalDNS": _FLAG_OR_NULL, "magicDNS": _FLAG_OR_NULL}
+_RESOLVERS_OR_NULL: Schema = {
+    "type": ["array", "null"],
+    "items": shape(_RESOLVER, ("useWithExitNode",), {"useWithExitNode": _FLAG_OR_NULL}),
+}
 _DNS: dict[str, Any] = {
     "nameservers": [_RESOLVER],
     "splitDNS": {"corp.example.com": [{"address": "10.0.0.53"}]},
@@ -238,10 +242,7 @@ SHAPES: Mapping[str, Schema] = {
     "Keys": _list_of("keys", _KEY_SHAPE),
     "Policy": {"type": "object", "examples": [{"acls": [{"action": "accept", "src": ["*"], "dst": ["*:*"]}]}]},
     "PolicyOrTests": {
-        "anyOf": [
-            {"type": "object"},
-            {"type": "array", "items": {"type": "object"}},
-        ],
+        "description": "A policy, or tests against the policy in force. What is neither is answered as a failure.",
         "examples": [[{"src": "alice@example.com", "accept": ["tag:db:5432"]}]],
     },
     "PolicyFindings": shape(
@@ -262,9 +263,12 @@ SHAPES: Mapping[str, Schema] = {
         tuple(_DNS),
         members={
             "nameservers": _RESOLVERS_OR_NULL,
-            "splitDNS": mapping(_RESOLVERS_OR_NULL, _DNS["splitDNS"]),
+            "splitDNS": {**mapping(_RESOLVERS_OR_NULL, _DNS["splitDNS"]), "type": ["object", "null"]},
             "searchPaths": _TEXTS_OR_NULL,
-            "preferences": shape(_DNS["preferences"], ("overrideLocalDNS", "magicDNS")),
+            "preferences": {
+                **shape(_DNS["preferences"], ("overrideLocalDNS", "magicDNS"), _PREFERENCES),
+                "type": ["object", "null"],
+            },
         },
     ),
     "NewNameservers": shape({"dns": ["1.1.1.1"]}, members={"dns": _TEXTS_OR_NULL}),

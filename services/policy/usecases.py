@@ -230,6 +230,7 @@ class Policies:
 
     async def keep_last_good(self, reason: str) -> None:
         """Report an unusable policy: the last good one stays in force; without one, everything is denied."""
+        reason = " ".join(reason.split("\n"))  # one line in the log, where a line end would be an escape
         current = await self._store.in_force()
         if current is not None and _is_readable(current.compiled):
             log.error("policy not valid, the last valid one stays in force", version=current.number, reason=reason)

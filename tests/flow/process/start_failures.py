@@ -356,6 +356,12 @@ ROWS: dict[str, Row] = {
         arrange=postgres("28000", 'no pg_hba.conf entry for host "192.0.2.7", user "hs", database "tailnet"')
     ),
     "postgres: read-only": Row(arrange=real_postgres("ALTER ROLE smartscale SET default_transaction_read_only = on")),
+    "postgres: of a newer smartscale": Row(
+        arrange=real_postgres(
+            "CREATE TABLE registry_alembic_version (version_num TEXT)",
+            "INSERT INTO registry_alembic_version VALUES ('9001')",
+        )
+    ),
     "postgres: without rights": Row(arrange=real_postgres("CREATE ROLE hs LOGIN", user="hs")),
     "postgres: full": Row(
         arrange=postgres("53300", "sorry, too many clients already"), job={"patience": 0.0}

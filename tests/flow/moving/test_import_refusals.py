@@ -77,7 +77,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
     "another program's": (
         _other,
         "belongs to another program: its tables are recipes",
-        "name an empty or new database",
+        "name another database in database.sqlite.path",
     ),
     "of a later Headscale": (_later, "changed by a later Headscale than 0.30", "/config.yaml import"),
     "half migrated": (
@@ -85,7 +85,7 @@ WRONG: dict[str, tuple[Callable[[Path], None], str, str]] = {
         "half migrated: step 202511131445-node-forced-tags-to-tags is missing",
         "/config.yaml import",
     ),
-    "damaged": (_torn, "is damaged", "sqlite3 OLD .recover"),
+    "damaged": (_torn, "is damaged", "db.sqlite .recover"),
     "of a newer smartscale": (
         _newer,
         "made by a newer smartscale (9.1.0, commit abc): the tables of registry have version 9001",
@@ -260,7 +260,7 @@ async def test_headscales_database_on_postgresql_is_imported_without_arguments(
     started = headscale(tmp_path, "serve")
     assert started.returncode == 1
     assert "is the database of Headscale 0.26 with 5 users and 26 nodes" in started.stderr
-    assert f"to take it over into PostgreSQL database '{name}_smartscale'" in started.stderr
+    assert "to take it over into" in started.stderr and f"{name}_smartscale" in started.stderr
     assert "the old database stays as it is; to go back, start Headscale again" in started.stderr
     before = dump(configured.database)
     previewed = headscale(tmp_path, "import", "--dry-run")

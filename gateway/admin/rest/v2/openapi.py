@@ -133,7 +133,10 @@ def _answer(name: str) -> dict[str, Any]:
 def _members(operation: Operation) -> dict[str, Any]:
     """Return the content of a body that is described by its members."""
     members = {**operation.body, **operation.optional}
-    properties = {name: _SCHEMAS.get(kind, {"type": kind}) for name, kind in members.items()}
+    properties = {
+        name: _SCHEMAS.get(kind, {"type": kind if name in operation.body else [kind, "null"]})
+        for name, kind in members.items()
+    }
     example = {name: _EXAMPLES[name] for name in members if name in _EXAMPLES}
     schema = {"type": "object", "properties": properties, "required": list(operation.body), "examples": [example]}
     return {"application/json": {"schema": schema, "example": example}}

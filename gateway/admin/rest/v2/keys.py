@@ -53,8 +53,10 @@ async def _create(question: Question) -> Response:
         key.tags.extend(tags)
     else:
         _read_auth_key(body, key)
-    lifetime = _seconds(body) if kind == "auth" else 0
-    answer = await question.ask(_KEYS + "CreateKey", pb.CreateKeyRequest(key=key, lifetime=lifetime))
+    lifetime = _seconds(body)  # read for a client, too, so that a wrong type is refused; its secret does not expire
+    answer = await question.ask(
+        _KEYS + "CreateKey", pb.CreateKeyRequest(key=key, lifetime=lifetime if kind == "auth" else 0)
+    )
     return answered(shown(answer.key, time.time(), str(answer.secret)))
 
 
@@ -71,10 +73,12 @@ def _read_auth_key(body: Mapping[str, object], key: types.Key) -> None:
 
 
 def _seconds(body: Mapping[str, object]) -> int:
-    seconds = body.get("expirySeconds") or DEFAULT_SECONDS
-    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 < seconds <= MAX_SECONDS:
+    seconds = body.get("expirySeconds")
+    if seconds is None:
+        return DEFAULT_SECONDS
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= MAX_SECONDS:
         raise invalid("expirySeconds", f"not a number of seconds up to {MAX_SECONDS}")
-    return seconds
+    return seconds or DEFAULT_SECONDS
 
 
 async def _update(question: Question) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc.aio
 from smartscale.registry.v1 import registry_pb2_grpc
 
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.clients import policy_follower
 from services.registry.metrics import NodestoreCollector, RegistryMetrics
 from services.registry.model.address import Pool
@@ -33,7 +34,6 @@ from services.registry.usecases.settings import RegistrySettings
 from services.registry.usecases.tailnet_settings import ConfiguredSettings, StoredSettings
 from services.registry.usecases.updates import Updates
 from services.registry.usecases.users import Users
-from services.registry.wire import ProtoFactCodec
 from services.shared.background import Background
 from services.shared.changelog import Follower
 from services.shared.config.model import Config

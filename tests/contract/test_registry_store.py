@@ -14,6 +14,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, bindparam, text
 
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.model.attribute import CustomAttribute
 from services.registry.model.departure import Departure, DepartureReason
 from services.registry.model.fact import NodePut, NodeRemoved, RelayPut, RelayRemoved, SettingsPut, UserPut, UserRemoved
@@ -27,7 +28,6 @@ from services.registry.sql import SqlStore
 from services.registry.sql.store import MIGRATIONS, VERSION_TABLE
 from services.registry.sql.tables import metadata
 from services.registry.store import Absence, GatewayRecord, Store, StoreUnavailableError
-from services.registry.wire import ProtoFactCodec
 from services.shared.config.model import DatabaseConfig, SqliteConfig
 from services.shared.db.database import UtcDateTime, create_engine, write
 from services.shared.ids import DEFAULT_TAILNET, NodeId, TailnetId, UserId

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from sqlalchemy import func, select, update
 
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.importing.planning import RegistryPlan
 from services.registry.model.fact import NodePut, UserPut
 from services.registry.model.link import Link
@@ -19,7 +20,6 @@ from services.registry.sql import SqlStore, tables
 from services.registry.sql.people import SqlPeople
 from services.registry.sql.statements import LOCK
 from services.registry.sql.transaction import SqlTransaction
-from services.registry.wire import ProtoFactCodec
 from services.shared.db.engine import AsyncConnection, AsyncEngine
 from services.shared.db.parts import MAX_ROWS, parts
 from services.shared.ids import TailnetId

@@ -10,12 +10,12 @@ from services.auth.model.preauth_key import PreAuthKey
 from services.auth.sql import SqlApiKeys, SqlPreAuthKeys
 from services.policy.sql import SqlStore as PolicyStore
 from services.policy.wire import ChangeCodec as PolicyCodec
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.model.link import Link
 from services.registry.model.node import Node
 from services.registry.model.user import User
 from services.registry.sql import SqlStore
 from services.registry.sql.people import SqlPeople
-from services.registry.wire import ProtoFactCodec
 from services.shared.config.model import DatabaseConfig
 from services.shared.db.database import create_engine, read
 from services.shared.ids import DEFAULT_TAILNET

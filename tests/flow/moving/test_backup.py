@@ -15,9 +15,9 @@ from cli.moving.backup import create, restore, verify
 from cli.moving.checking import check
 from cli.moving.moving import ImportOptions, run
 from cli.moving.schema import PARTS
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.model.fact import NodeRemoved
 from services.registry.sql import SqlStore
-from services.registry.wire import ProtoFactCodec
 from services.shared.config import Config
 from services.shared.config.model import DatabaseConfig
 from services.shared.db.database import create_engine, upgrade_on, write

@@ -140,8 +140,8 @@ async def test_a_node_that_joins_after_the_import_gets_an_id_that_was_never_give
     await imported(config)
     tailnet = await tailnet_of(beside(config.database))
     engine = create_engine(beside(config.database))
+    from services.registry.change_codec import ProtoFactCodec
     from services.registry.sql import SqlStore
-    from services.registry.wire import ProtoFactCodec
 
     try:
         async with SqlStore(engine, DEFAULT_TAILNET, ProtoFactCodec(DEFAULT_TAILNET)).transaction() as transaction:

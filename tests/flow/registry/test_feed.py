@@ -15,6 +15,7 @@ from smartscale.common.v1 import common_pb2
 from smartscale.registry.v1 import registry_pb2 as pb
 from smartscale.types.v1 import user_pb2 as user_types
 
+from services.registry.change_codec import ProtoFactCodec
 from services.registry.model.errors import UnavailableError
 from services.registry.model.fact import UserPut
 from services.registry.model.user import User
@@ -22,7 +23,6 @@ from services.registry.outbox import Outbox
 from services.registry.store import Record
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
-from services.registry.wire import ProtoFactCodec
 from services.registry.wiring import RegistryService
 from services.shared.bus import Bus, MemoryBus, Message
 from services.shared.ids import DEFAULT_TAILNET, UserId

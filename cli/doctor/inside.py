@@ -10,7 +10,8 @@ from cli.doctor.asking import SECONDS, NoAnswerError, ask, reason
 from cli.frame.errors import CommandError
 from cli.link.place import database_in_use
 from services.auth.doctor import DoctorReport
-from services.shared.preflight.inspection import ALL, addresses
+from services.shared.preflight.addresses import addresses
+from services.shared.preflight.inspection import ALL
 
 if TYPE_CHECKING:
     from services.shared.config import Config

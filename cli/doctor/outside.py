@@ -68,7 +68,7 @@ def _upgrade(report: DoctorReport, base: str) -> None:
         return
     if b"handshake" in answer.body:
         report.ok("upgrade", "the Upgrade of clients reaches the server")
-    elif b"upgrade header" in answer.body:
+    elif b"upgrade header" in answer.body.lower():
         text = "a proxy took the Upgrade header away: no client can connect"
         report.fail("upgrade", text, "proxies drop it by default", _PROXY)
     else:

@@ -105,7 +105,7 @@ async def test_a_full_disk_is_named(engine: AsyncEngine) -> None:
     async with read(engine) as connection:
         pages = await connection.scalar(text("PRAGMA page_count"))
     with pytest.raises(
-        DatabaseUnavailableError, match=r"the disk of the database file .*db\.sqlite is full: free room on it"
+        DatabaseUnavailableError, match=r"the disk of the database file .*db\.sqlite is full: free space on it"
     ):
         async with write(engine) as connection:
             await connection.execute(text(f"PRAGMA max_page_count={pages}"))

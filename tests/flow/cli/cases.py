@@ -357,7 +357,7 @@ WRONG: dict[str, tuple[Use, ...]] = {
     ),
     "nodes move": (misuse("nodes move -i 1", "--user"), wrong("nodes move -i nowhere -u root", "node not found"),
                    wrong("nodes move -i {nodeid} -u nobody", "user not found")),
-    "auth list": (misuse("auth list now", "unexpected argument"), misuse("auth", "COMMAND")),
+    "auth list": (misuse("auth list now", "unexpected argument"), misuse("auth --all", "--all")),
     "auth register": (
         misuse("auth register --auth-id x", "--user"), misuse("auth register -u root", "--auth-id"),
         wrong("auth register --auth-id nonsense -u root", "auth id"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +58,9 @@ async def test_each_simulated_client_gets_its_map_as_the_node_that_it_was(moved:
         device = await known(tailnet, identity).connect()
         status = await device.open_map()
         if node is None:
-            await asyncio.wait_for(device.map_ended.wait(), 10)  # a last map logs it out
+            await device.until(lambda device=device: device.netmap.node is not None)  # a last map logs it out
             assert device.netmap.node is not None and not device.netmap.peers
+            assert device.netmap.node["KeyExpiry"].startswith("2000")
             assert device.netmap.node["StableID"] not in {str(one["id"]) for one in truth.values()}
             await device.close()
             continue

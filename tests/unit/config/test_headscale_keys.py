@@ -153,7 +153,7 @@ OLD: dict[str, tuple[Any, str, Any, str]] = {
     "dns_config.search_domains": (["corp"], "dns.search_domains", ("corp",), "is now dns.search_domains"),
     "tls_client_auth_mode": ("relaxed", "", None, "is ignored"),
     "tuning.node_mapsession_changed_buffer_size": (10, "", None, "is ignored"),
-    "private_key_path": ("/p", "", None, "is ignored"),
+    "private_key_path": ("/p", "derp.server.private_key_path", Path("/p"), "is now derp.server.private_key_path"),
     "node_update_check_interval": ("10s", "", None, "is ignored"),
     "ephemeral_node_inactivity_timeout": (
         "1h", "node.ephemeral.inactivity_timeout", HOUR, "is now node.ephemeral.inactivity_timeout",

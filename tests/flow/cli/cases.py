@@ -16,6 +16,8 @@ class Use(NamedTuple):
     """Is in the standard output; of a wrong use, in the standard error."""
     changes: bool = False
     status: int = 0
+    beside: str = ""
+    """What must be there for it, as a placeholder of `World.fill`."""
 
 
 def wrong(words: str, says: str, status: int = 1) -> Use:
@@ -178,7 +180,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("api new", "hskey", True),
     ),
     "apikeys list": (
-        Use("apikeys list", "Prefix"), Use("api ls -o json --modern", '"lastSeen"'),
+        Use("apikeys list", "Prefix"), Use("api ls -o json --modern", '"lastSeen"', beside="{apikey}"),
         Use("apikey show -o json", '"seconds"'),
     ),
     "apikeys expire": (

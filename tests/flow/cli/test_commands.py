@@ -69,6 +69,7 @@ async def test_a_command_does_its_work(world: World, command: str) -> None:
     for use in RIGHT[command]:
         if "{policy}" in use.words:  # tags are set where the policy has owners for them
             await world.tailnet.admin.SetPolicy(policy_pb2.SetPolicyRequest(policy=TAGS))
+        await world.fill(use.beside)
         words = await world.fill(use.words)
         before = await world.state()
         answer = await world.run(*words)

@@ -233,7 +233,7 @@ RIGHT: dict[str, tuple[Use, ...]] = {
         Use("oauthclient delete -i {oauthclient}", "deleted", True),
         Use("oauth-clients revoke --id {oauthclient} -o json", "{", True),
     ),
-    "dns show": (Use("dns show", "configuration"), Use("dns get -o json", '"magicDns"')),
+    "dns show": (Use("dns show", "MagicDNS"), Use("dns get -o json", '"magicDns"')),
     "dns set": (
         Use("dns set --nameservers 1.1.1.1,9.9.9.9 --split a.example.com=10.0.0.53 --magic-dns true", "stored", True),
         Use("dns set --search-paths Example.ORG --override-local-dns false -o json", "example.org", True),

@@ -139,17 +139,9 @@ def _last_seen(found: node_types.Node) -> Timestamp:
 
 
 def served(nodes: Iterable[node_types.Subject], now: datetime) -> dict[int, list[str]]:
-    """Return the routes that each router serves, by node id, as clients are shown them.
-
-    A subnet whose routers are all offline is served by none of them, although clients keep the last one's route. Exit
-    routes stay, as Headscale lists them.
-    """
-    subjects = {node.id: node for node in nodes if not node.suspended}
-    routes_by_id = served_routes([_router(node, now) for node in subjects.values()])
-    return {
-        number: sorted((one for one in routes if subjects[number].online or one in EXIT_ROUTES), key=network_order)
-        for number, routes in routes_by_id.items()
-    }
+    """Return the routes that each router serves, by node id, as clients are shown them."""
+    routers = [_router(node, now) for node in nodes if not node.suspended]
+    return {number: sorted(routes, key=network_order) for number, routes in served_routes(routers).items()}
 
 
 def _router(node: node_types.Subject, now: datetime) -> AccessNode:

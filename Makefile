@@ -41,7 +41,7 @@ fast: setup-test ## Run the tests that need no other program
 e2e: setup-test ## Run only the tests with real clients, servers and containers
 	$(PYTEST) -m e2e
 
-bench: setup-test ## Measure (BENCH=load, relay, policy or rights for one of them)
+bench: setup-test ## Measure (BENCH=load, relay, policy, rights or large for one of them)
 	$(PY) -m tests.bench $(BENCH)
 
 model: setup-test ## Live random lives of a tailnet with fresh seeds (MODEL_SECONDS=1800; MODEL_SEED=N plays one again)

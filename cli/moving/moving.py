@@ -77,7 +77,7 @@ async def run(config: Config, wishes: ImportOptions, show: Show) -> ImportReport
     where = await places.find(config, wishes.source, preview=wishes.dry_run)
     counter = RowCounter()
     try:
-        async with open_untouched(where.source, lock_timeout=places.LOCK_TIMEOUT) as source:
+        async with open_untouched(where.source) as source:
             found = await read_installation(source, lambda table, number: counter(f"reading {table}", number))
             if others := await source.connections():
                 what = f"{others} other connections to it are open"

@@ -19,9 +19,6 @@ from services.shared.db.recognition import OUR_SERVICES, DatabaseVerdict, Kind
 from services.shared.db.untouched import MissingDatabaseError, is_in_use
 from services.shared.file_rights import unwritable_file
 
-LOCK_TIMEOUT = 10
-"""Seconds to wait for a table of Headscale's that another client has locked."""
-
 _DSN = ("postgres://", "postgresql://")
 
 
@@ -45,7 +42,7 @@ async def find(config: Config, given: str, *, preview: bool = False) -> Places:
         RefusedDatabaseError: the target is not ours to write.
         UntouchedError: a database cannot be read.
     """
-    configured = await recognise(config.database, lock_timeout=LOCK_TIMEOUT)
+    configured = await recognise(config.database)
     if given:
         source = _from_option(given, config)
         target = config

@@ -11,8 +11,8 @@ from services.shared.db.revisions import MADE_BY
 from services.shared.db.untouched import ForeignDatabase, UntouchedError, open_untouched
 
 
-async def recognise(config: DatabaseConfig, *, lock_timeout: int = 0) -> DatabaseVerdict:
-    """Return the verdict on the configured database, without writing anything. `lock_timeout` as in `open_untouched`.
+async def recognise(config: DatabaseConfig) -> DatabaseVerdict:
+    """Return the verdict on the configured database, without writing anything.
 
     Raises:
         UntouchedError: it cannot be reached or read.
@@ -21,11 +21,11 @@ async def recognise(config: DatabaseConfig, *, lock_timeout: int = 0) -> Databas
         return DatabaseVerdict(Kind.EMPTY)
     # A server of ours that runs or was killed has a journal, which is read from a copy. Its file alone says enough.
     with contextlib.suppress(UntouchedError):
-        async with open_untouched(config, journal=False, lock_timeout=lock_timeout) as source:
+        async with open_untouched(config, journal=False) as source:
             found = judge(await contents_of(source))
         if found.kind is Kind.NEWER or (found.kind is Kind.OURS and found.used):
             return found
-    async with open_untouched(config, lock_timeout=lock_timeout) as source:
+    async with open_untouched(config) as source:
         return judge(await contents_of(source))
 
 

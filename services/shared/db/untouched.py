@@ -35,6 +35,8 @@ _LOCK_BYTES = (0x40000000, 512)
 """Offset of SQLite's locks in its file (PENDING_BYTE, sqlite `src/os.h`)."""
 _NO_SUCH_DATABASE = "3D000"
 """PostgreSQL's SQLSTATE `invalid_catalog_name`."""
+LOCK_TIMEOUT = 30
+"""Seconds to wait for a table of PostgreSQL that another client has locked, such as a migration of ours that runs."""
 _LOCKED = "55P03"
 """PostgreSQL's SQLSTATE `lock_not_available`."""
 _MOST_IDS = 5_000_000
@@ -86,18 +88,14 @@ class ForeignDatabase(Protocol):
 
 
 @asynccontextmanager
-async def open_untouched(
-    config: DatabaseConfig, *, journal: bool = True, lock_timeout: int = 0
-) -> AsyncIterator[ForeignDatabase]:
+async def open_untouched(config: DatabaseConfig, *, journal: bool = True) -> AsyncIterator[ForeignDatabase]:
     """Open the configured database for reading. Without `journal` only what is in the file of SQLite itself is read.
-
-    `lock_timeout` is the number of seconds to wait for a table of PostgreSQL that another client locked; 0: no limit.
 
     Raises:
         UntouchedError: it cannot be reached or read; cause and remedy are named.
     """
     if config.type == "postgres":
-        async with _postgres(config, lock_timeout) as source:
+        async with _postgres(config) as source:
             yield source
         return
     with _sqlite(config.sqlite, journal) as source:
@@ -327,7 +325,7 @@ def _explain(error: sqlite3.Error, name: str) -> UntouchedError:
 
 
 @asynccontextmanager
-async def _postgres(config: DatabaseConfig, lock_timeout: int) -> AsyncIterator[_PostgresSource]:
+async def _postgres(config: DatabaseConfig) -> AsyncIterator[_PostgresSource]:
     from services.shared.db.database import create_engine
 
     where = f"PostgreSQL database {config.postgres.name} on {config.postgres.host}"
@@ -343,7 +341,7 @@ async def _postgres(config: DatabaseConfig, lock_timeout: int) -> AsyncIterator[
             raise kind(what, "check host, port, name, user and password") from None
         try:
             await connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-            await connection.execute(text(f"SET LOCAL lock_timeout = '{lock_timeout}s'"))
+            await connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}s'"))
             yield _PostgresSource(connection, where)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) == _LOCKED:

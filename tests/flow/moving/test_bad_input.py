@@ -44,6 +44,13 @@ KILLED = [
     "main()",
 ]
 
+IMPATIENT = [
+    sys.executable,
+    "-c",
+    "from services.shared.db import untouched; from cli.__main__ import main\nuntouched.LOCK_TIMEOUT = 1\nmain()",
+]
+"""Waits a second for what others have locked."""
+
 
 @dataclass
 class Old:
@@ -255,6 +262,18 @@ def test_what_cannot_be_imported_is_refused_by_one_message_and_nothing_is_lost(n
         again = old.run("import", code=list(PYTHON))
         assert again.returncode == 0, again.stderr
         assert _nodes(old) == 26
+
+
+@pytest.mark.parametrize("words", [("serve",), ("import",), ("import", "--dry-run"), ("configtest",)])
+def test_a_locked_table_ends_every_command_that_reads_the_database(words: tuple[str, ...], old: Old) -> None:
+    if old.kind == "sqlite":
+        pytest.skip("tables of SQLite cannot be locked alone")
+    _locked(old)
+    before = _nodes(old)
+    done = old.run(*words, code=IMPATIENT)
+    assert done.returncode == 1, (words, done)
+    assert "Traceback" not in done.stderr and "is locked by another client" in done.stdout + done.stderr, (words, done)
+    assert _nodes(old) == before
 
 
 def test_an_import_that_is_killed_before_its_commit_leaves_nothing_and_is_run_again(old: Old) -> None:

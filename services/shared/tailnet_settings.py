@@ -24,6 +24,11 @@ class Resolver(msgspec.Struct, frozen=True, omit_defaults=True):
 
 Resolvers = tuple[Resolver, ...]
 
+MAX_KEY_DURATION_DAYS = 180
+"""Maximum of `TailnetSettings.key_duration_days`, the hosted service's."""
+CONTACTS = ("account", "support", "security")
+"""The types of contacts."""
+
 
 class StoredDns(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of DNS that administrators stored; None: the configuration's part is used."""
@@ -55,7 +60,7 @@ class TailnetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     acls_externally_managed: bool = False
     acls_external_link: str = ""
     contacts: dict[str, str] = {}
-    """E-mail addresses by type."""
+    """E-mail addresses by type, one of `CONTACTS`."""
 
     def to_bytes(self) -> bytes:
         """Return it as JSON."""

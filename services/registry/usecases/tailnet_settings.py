@@ -14,14 +14,11 @@ from services.registry.model.errors import InvalidInputError, PreconditionError
 from services.registry.model.state import State
 from services.registry.usecases.draft import Draft
 from services.registry.usecases.ledger import Ledger
-from services.shared.tailnet_settings import TailnetSettings
+from services.shared.tailnet_settings import CONTACTS, MAX_KEY_DURATION_DAYS, TailnetSettings
 from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-MAX_DAYS = 180
-"""Maximum of `key_duration_days`, the hosted service's."""
-CONTACTS = ("account", "support", "security")
 _DAY = timedelta(days=1)
 _EMAIL = re.compile(r"[^\s@<>(),;:\\\"]{1,64}@[^\s@<>(),;:\\\"]{1,189}")
 _MAX_LINK = 1024
@@ -116,8 +113,8 @@ def key_expiry(stored: TailnetSettings, configured: timedelta) -> timedelta:
 
 def _check(change: SettingsChange) -> None:
     days, link = change.key_duration_days, change.acls_external_link
-    if days is not None and not 1 <= days <= MAX_DAYS:
-        raise InvalidInputError(f"key_duration_days: not from 1 to {MAX_DAYS}")
+    if days is not None and not 1 <= days <= MAX_KEY_DURATION_DAYS:
+        raise InvalidInputError(f"key_duration_days: not from 1 to {MAX_KEY_DURATION_DAYS}")
     if link and not _is_link(link):
         raise InvalidInputError(f"acls_external_link: not an http or https URL of up to {_MAX_LINK} characters")
     for name, email in change.contacts.items():

@@ -17,6 +17,7 @@ from gateway.admin.refusal import Refused, invalid
 from gateway.admin.rest.v2.operation import Operation, Question, answered, optional_flag, optional_text, text_member
 from gateway.admin.scopes import SETTINGS
 from services.shared.scopes import READ, grants
+from services.shared.tailnet_settings import CONTACTS, MAX_KEY_DURATION_DAYS
 
 _SETTINGS = "smartscale.admin.v1.SettingsAdminService."
 _FIXED: Mapping[str, tuple[object, str, str]] = {
@@ -74,17 +75,14 @@ async def _change(question: Question) -> Response:
 def _read(body: Mapping[str, object]) -> types.SettingsChange:
     """Read the settings that can be changed; null is not given."""
     days = body.get("devicesKeyDurationDays")
-    if days is not None and (not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= _MAX_DAYS):
-        raise invalid("devicesKeyDurationDays", f"not a whole number from 1 to {_MAX_DAYS}")
+    if days is not None and (type(days) is not int or not 1 <= days <= MAX_KEY_DURATION_DAYS):
+        raise invalid("devicesKeyDurationDays", f"not a whole number from 1 to {MAX_KEY_DURATION_DAYS}")
     return types.SettingsChange(
         key_duration_days=days,
         auto_updates=optional_flag(body, "devicesAutoUpdatesOn"),
         acls_externally_managed=optional_flag(body, "aclsExternallyManagedOn"),
         acls_external_link=optional_text(body, "aclsExternalLink"),
     )
-
-
-_MAX_DAYS = 180
 
 
 async def _contacts(question: Question) -> Response:
@@ -94,20 +92,20 @@ async def _contacts(question: Question) -> Response:
 
 async def _set_contact(question: Question) -> Response:
     email = text_member(await question.body(), "email")
-    _known(question)
+    _check_contact(question)
     await question.ask(_SETTINGS + "ChangeContact", pb.ChangeContactRequest(type=question.path["contact"], email=email))
     return answered({})
 
 
 async def _resend(question: Question) -> Response:
     """Send the verification of an address again: does nothing, since addresses need none here."""
-    _known(question)
+    _check_contact(question)
     return answered({})
 
 
-def _known(question: Question) -> None:
-    if question.path["contact"] not in ("account", "support", "security"):
-        raise Refused(grpc.StatusCode.NOT_FOUND, "contact not found; there are account, support and security")
+def _check_contact(question: Question) -> None:
+    if question.path["contact"] not in CONTACTS:
+        raise Refused(grpc.StatusCode.NOT_FOUND, f"contact not found; there are {', '.join(CONTACTS)}")
 
 
 _READ = tuple(scope + READ for scope in SETTINGS)

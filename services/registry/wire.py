@@ -15,7 +15,7 @@ from services.registry.model.relay import Relay
 from services.registry.model.term import ElectionReason, PrimaryTerm
 from services.registry.model.user import User
 from services.shared.ids import NodeId, TailnetId, UserId
-from services.shared.inventory import posture_attributes
+from services.shared.inventory import attribute_value, posture_attributes
 from services.shared.keys import DiscoKey, MachineKey, NodeKey
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
@@ -143,12 +143,8 @@ def _attribute_to_proto(attribute: CustomAttribute) -> node_types.CustomAttribut
 
 def attribute_from_proto(message: node_types.CustomAttribute) -> CustomAttribute:
     """Return an attribute from a message that has a value, unchecked."""
-    kind = message.WhichOneof("value")
-    value = message.bool_value if kind == "bool_value" else message.string_value
     expiry = from_timestamp(message.expiry) if message.HasField("expiry") else None
-    if kind == "number_value":
-        return CustomAttribute(message.key, message.number_value, expiry, message.comment)
-    return CustomAttribute(message.key, value, expiry, message.comment)
+    return CustomAttribute(message.key, attribute_value(message), expiry, message.comment)
 
 
 def _term_to_proto(term: PrimaryTerm) -> node_types.PrimaryTerm:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.shared.access.inputs import AccessNode, AccessUser
-from services.shared.access.posture import hostinfo_attributes
+from services.shared.access.posture import attribute_text, hostinfo_attributes
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -208,14 +208,19 @@ class AttributeFields(Protocol):
         ...
 
 
+def attribute_value(attribute: AttributeFields) -> str | int | bool:
+    """Return the value of a posture attribute; an empty text where it has none."""
+    match attribute.WhichOneof("value"):
+        case "number_value":
+            return attribute.number_value
+        case "bool_value":
+            return attribute.bool_value
+    return attribute.string_value
+
+
 def custom_attributes(attributes: Iterable[AttributeFields]) -> Attributes:
     """Return posture attributes as policies compare them."""
-    found = []
-    for one in attributes:
-        kind = one.WhichOneof("value")
-        text = str(one.number_value) if kind == "number_value" else one.string_value
-        found.append((one.key, str(one.bool_value).lower() if kind == "bool_value" else text))
-    return tuple(found)
+    return tuple((one.key, attribute_text(attribute_value(one))) for one in attributes)
 
 
 def instant(stamp: Timestamp) -> datetime:

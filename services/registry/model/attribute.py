@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.registry.model.errors import InvalidInputError
+from services.shared.access.posture import attribute_text
 
 Value = str | int | bool
 
@@ -34,7 +35,7 @@ class CustomAttribute:
     @property
     def text(self) -> str:
         """The value as policies compare it."""
-        return str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
+        return attribute_text(self.value)
 
 
 def check_attribute(attribute: CustomAttribute) -> None:

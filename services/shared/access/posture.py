@@ -15,6 +15,15 @@ VERSIONS = frozenset({"node:osVersion", "node:tsVersion"})
 _FIELD = re.compile(r"\d+|\D+")
 
 
+def attribute_text(value: str | int | bool) -> str:
+    """Return the value of an attribute as policies compare it.
+
+    >>> attribute_text(True), attribute_text(7)
+    ('true', '7')
+    """
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def meets(posture: Posture, attributes: Mapping[str, str]) -> bool:
     """Return whether all assertions of the posture are true."""
     return all(_holds(assertion, attributes) for assertion in posture.assertions)

@@ -15,7 +15,7 @@ from gateway.admin.refusal import invalid
 from gateway.admin.rest.v2.device import NEVER, time_text
 from gateway.admin.rest.v2.devices import find_device
 from gateway.admin.rest.v2.operation import Operation, Question, answered, object_member, optional_text
-from services.shared.inventory import posture_attributes
+from services.shared.inventory import attribute_value, posture_attributes
 
 _DEVICES = "smartscale.admin.v1.DeviceAdminService."
 _FLAGS = frozenset({"node:tsAutoUpdate", "node:tsStateEncrypted"})
@@ -27,7 +27,7 @@ def _shown(node: types.Node) -> dict[str, Any]:
     found: dict[str, Any] = dict(posture_attributes(node.hostinfo))
     found.update({name: _WORDS[found[name]] for name in _FLAGS if name in found})
     for one in node.custom_attributes:
-        found[one.key] = getattr(one, one.WhichOneof("value") or "string_value")
+        found[one.key] = attribute_value(one)
     expiries = {one.key: time_text(one.expiry) for one in node.custom_attributes if one.HasField("expiry")}
     return {"attributes": found, "expiries": expiries}
 

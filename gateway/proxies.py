@@ -25,7 +25,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def client_address(peer: str, headers: Mapping[str, str], trusted: Sequence[Network]) -> str:
-    """Return the client's address: the peer's, or the one that a trusted peer names. Header names are lower-case.
+    """Return the client's address: the peer's, or that in a trusted proxy's headers. Header names are lower-case.
 
     >>> client_address("10.0.0.1", {"x-forwarded-for": "192.0.2.7, 10.0.0.2"}, parse_networks(["10.0.0.0/8"]))
     '192.0.2.7'

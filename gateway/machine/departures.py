@@ -1,7 +1,6 @@
-"""Finds out why a device that was logged out has no node, and has its person told. Owns texts; keeps nothing.
+"""Looks up why a dismissed device has no node, and sends the reason on its open stream. Owns the texts; keeps nothing.
 
-The map that logs a device out does not wait for this: the reason follows on the same stream, or it does not, and then
-the general one stays.
+The map that logs a device out does not wait for this: without an answer the general reason in it stays.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from services.shared.telemetry import get_logger
 
 log = get_logger(__name__)
 
-MAX_ASKED = 64
-"""Maximum number of questions at once; clients beyond keep the general reason."""
+MAX_QUERIES = 64
+"""Maximum number of queries at once; clients beyond keep the general reason."""
 
 _SENTENCES: Mapping[pb.DepartureReason.ValueType, str] = {
     pb.DEPARTURE_REASON_DELETED: "An administrator deleted this device",
@@ -31,7 +30,7 @@ _SENTENCES: Mapping[pb.DepartureReason.ValueType, str] = {
 
 
 class Departures:
-    """Asks the registry for each dismissed session."""
+    """Queries of the registry, one for each dismissed session. `background` runs nothing else."""
 
     def __init__(
         self,
@@ -42,17 +41,11 @@ class Departures:
         self._ask = ask
         self._sessions = sessions
         self._background = background
-        self._asked = 0
         sessions.on_dismissed = self._begin
 
     def _begin(self, session: MapSession) -> None:
-        if self._asked >= MAX_ASKED:
-            return
-        self._asked += 1
-        self._background.run(self._explain(session), "gateway departures").add_done_callback(self._ended)
-
-    def _ended(self, _task: object) -> None:
-        self._asked -= 1
+        if len(self._background) < MAX_QUERIES:
+            self._background.run(self._explain(session), "gateway departures")
 
     async def _explain(self, session: MapSession) -> None:
         try:
@@ -65,5 +58,5 @@ class Departures:
             self._sessions.explain(session, f"{sentence} on {instant(found.at):%Y-%m-%d at %H:%M} UTC.")
 
     async def stop(self) -> None:
-        """Stop asking."""
+        """Cancel the queries."""
         await self._background.stop()

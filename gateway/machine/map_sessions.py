@@ -180,7 +180,7 @@ class MapSessions:
         return True
 
     def explain(self, session: MapSession, sentence: str) -> None:
-        """Say to the client of a dismissed session why it has no node; does nothing once the session has ended."""
+        """Send a dismissed client the reason why it has no node; does nothing once its session has ended."""
         if session.stage is Stage.DISMISSED and session.writer is not None and not session.writer.closed:
             session.writer.send(framed([departure_message(session.request, self._contact, sentence)]))
 

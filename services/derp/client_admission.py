@@ -1,4 +1,4 @@
-"""Admission of relay clients: the interface that `session` calls (`registry_client` asks), and one that admits all."""
+"""Admission of relay clients: the interface that `session` calls, implemented here and by `registry_client`."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class OpenAdmission:
     """Admits every client: `derp.server.verify_clients: false`."""
 
     async def allowed(self, node_key: NodeKey, source: str) -> bool:
-        """Yes."""
+        """Return True."""
         return True

@@ -10,7 +10,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.refusal import invalid
 from gateway.admin.services import Services
 
-LONG = 60.0
+CHANGE_DEADLINE = 60.0
 """Deadline in seconds of changes of many nodes."""
 
 
@@ -74,7 +74,7 @@ class Devices:
         """Set and remove posture attributes of several nodes."""
         nodes = [registry_pb2.NodeAttributes(node=one.device, attributes=one.attributes) for one in request.devices]
         wanted = registry_pb2.ChangeAttributesRequest(nodes=nodes)
-        await call.ask(self._services.registry.ChangeAttributes, wanted, LONG)
+        await call.ask(self._services.registry.ChangeAttributes, wanted, CHANGE_DEADLINE)
         return pb.ChangeAttributesResponse()
 
     async def _id(self, device: str, call: CallContext) -> int:

@@ -11,7 +11,7 @@ from headscale.v1 import policy_pb2
 from smartscale.policy.v1 import policy_pb2 as inner
 
 from gateway.admin.calls import etag
-from gateway.admin.calls.policy_versions import SLOW
+from gateway.admin.calls.policy_versions import EVALUATION_DEADLINE
 from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused
 from gateway.admin.services import Services
@@ -40,7 +40,7 @@ class Policy:
             if_match=await etag.to_replace(self._services, call),
         )
         with _headscale_words():
-            answer = await call.ask(self._services.policy.SetPolicy, wanted, SLOW)
+            answer = await call.ask(self._services.policy.SetPolicy, wanted, EVALUATION_DEADLINE)
         call.etag = answer.version.etag
         return policy_pb2.SetPolicyResponse(policy=answer.version.text, updated_at=answer.version.created_at)
 
@@ -50,7 +50,7 @@ class Policy:
         """Check a policy without putting it in force."""
         wanted = inner.CheckPolicyRequest(text=request.policy)
         with _headscale_words():
-            await call.ask(self._services.policy.CheckPolicy, wanted, SLOW)
+            await call.ask(self._services.policy.CheckPolicy, wanted, EVALUATION_DEADLINE)
         return policy_pb2.CheckPolicyResponse()
 
 

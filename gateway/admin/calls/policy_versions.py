@@ -12,7 +12,7 @@ from gateway.admin.context import CallContext
 from gateway.admin.refusal import Refused, invalid
 from gateway.admin.services import Services
 
-SLOW = 300.0
+EVALUATION_DEADLINE = 300.0
 """Deadline in seconds of calls that evaluate a whole tailnet: a preview of 100,000 nodes takes 40 s of a quiet core."""
 
 
@@ -36,7 +36,7 @@ class PolicyVersions:
         answer = await call.ask(
             self._services.policy.CheckPolicy,
             inner.CheckPolicyRequest(text=request.text),
-            SLOW,
+            EVALUATION_DEADLINE,
         )
         return pb.CheckPolicyResponse(warnings=answer.warnings)
 
@@ -84,7 +84,7 @@ class PolicyVersions:
                 protocol=request.protocol,
                 text=request.text,
             ),
-            SLOW,
+            EVALUATION_DEADLINE,
         )
         return pb.ExplainPolicyResponse(allowed=answer.allowed, answers=answer.answers)
 
@@ -93,7 +93,7 @@ class PolicyVersions:
         answer = await call.ask(
             self._services.policy.PreviewPolicy,
             inner.PreviewPolicyRequest(text=request.text),
-            SLOW,
+            EVALUATION_DEADLINE,
         )
         return pb.PreviewPolicyResponse(
             differences=answer.differences, unchanged=answer.unchanged, warnings=answer.warnings
@@ -104,7 +104,7 @@ class PolicyVersions:
         if bool(request.user) == bool(request.destination):
             raise invalid("user", "give either a user or a destination")
         wanted = inner.PreviewRulesRequest(text=request.text, user=request.user, destination=request.destination)
-        answer = await call.ask(self._services.policy.PreviewRules, wanted, SLOW)
+        answer = await call.ask(self._services.policy.PreviewRules, wanted, EVALUATION_DEADLINE)
         return pb.PreviewRulesResponse(matches=answer.matches)
 
     async def _version(self, call: CallContext, number: int) -> policy_types.PolicyVersion:
@@ -121,7 +121,7 @@ class PolicyVersions:
                 reason=reason,
                 if_match=if_match.removeprefix("W/").strip('"') or await etag.to_replace(self._services, call),
             ),
-            SLOW,
+            EVALUATION_DEADLINE,
         )
         call.etag = answer.version.etag
         return answer

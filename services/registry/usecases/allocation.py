@@ -63,9 +63,9 @@ class Allocator:
                 given = self._address(state, now, pool, self._given.get(pool.prefix, ""))
                 self._given[pool.prefix] = given
                 return given
-        resting = [one for pool in found for one in self._resting(state, now, pool)]
+        quarantined = [one for pool in found for one in self._quarantined(state, now, pool)]
         text = f"no address is left in the policy's ipPool {', '.join(pools)}"
-        raise ExhaustedError(text + self._next_free(resting, now))
+        raise ExhaustedError(text + self._next_free(quarantined, now))
 
     def ipv6(self, state: State, now: datetime) -> str:
         """Return a free IPv6 address; empty if the tailnet has no IPv6 prefix.
@@ -109,41 +109,41 @@ class Allocator:
         def is_taken(address: str) -> bool:
             return state.is_assigned(address) or state.departures.freed_after(address, moment)
 
-        held = self._held(state, now, pool)
+        unavailable = self._unavailable(state, now, pool)
         try:
             if self._settings.random_addresses:
-                return at_random(pool, is_taken, held, self._random)
-            return sequential(pool, is_taken, held, last)
+                return at_random(pool, is_taken, unavailable, self._random)
+            return sequential(pool, is_taken, unavailable, last)
         except ExhaustedError as error:
-            resting = self._resting(state, now, pool)
-            raise ExhaustedError(str(error) + self._next_free(resting, now)) from None
+            quarantined = self._quarantined(state, now, pool)
+            raise ExhaustedError(str(error) + self._next_free(quarantined, now)) from None
 
-    def _held(self, state: State, now: datetime, pool: Pool) -> int:
+    def _unavailable(self, state: State, now: datetime, pool: Pool) -> int:
         """Return an upper bound of a pool's addresses that cannot be given out; exact if the pool may be full."""
         bound = len(state.nodes) + len(state.departures)
         if bound < pool.size:
             return bound
         assigned = sum(1 for address in state.assigned() if pool.gives(address))
-        return assigned + len({_of(one, pool) for one in self._resting(state, now, pool)})
+        return assigned + len({_freed_address(one, pool) for one in self._quarantined(state, now, pool)})
 
-    def _resting(self, state: State, now: datetime, pool: Pool) -> list[Departure]:
+    def _quarantined(self, state: State, now: datetime, pool: Pool) -> list[Departure]:
         """Return the departures whose quarantine holds back an address of a pool, newest first."""
         found = state.departures.after(now - self._settings.address_quarantine)
-        return [one for one in found if _rests(state, _of(one, pool), pool)]
+        return [one for one in found if _is_quarantined(state, _freed_address(one, pool), pool)]
 
-    def _next_free(self, resting: Sequence[Departure], now: datetime) -> str:
-        if not resting:
+    def _next_free(self, quarantined: Sequence[Departure], now: datetime) -> str:
+        if not quarantined:
             return ""
-        seconds = int((resting[-1].at + self._settings.address_quarantine - now).total_seconds()) + 1
-        return f"; one that was freed lately can be given out in {seconds} s (node.address_quarantine)"
+        seconds = int((quarantined[-1].at + self._settings.address_quarantine - now).total_seconds()) + 1
+        return f"; one that was freed recently can be assigned in {seconds} s (node.address_quarantine)"
 
 
-def _of(departure: Departure, pool: Pool) -> str:
+def _freed_address(departure: Departure, pool: Pool) -> str:
     """Return the freed address of the pool's family; may be empty."""
     return departure.ipv6 if pool.is_v6 else departure.ipv4
 
 
-def _rests(state: State, address: str, pool: Pool) -> bool:
+def _is_quarantined(state: State, address: str, pool: Pool) -> bool:
     return bool(address) and not state.is_assigned(address) and pool.gives(address)
 
 

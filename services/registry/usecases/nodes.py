@@ -59,11 +59,11 @@ class Nodes:
         """Return why and when the last node of a machine was removed.
 
         Raises:
-            NotFoundError: none was, or it is forgotten.
+            NotFoundError: none was, or its record has been trimmed.
         """
         found = await self._ledger.read(lambda state: state.departures.of_machine(machine))
         if found is None:
-            raise NotFoundError("no node of this machine was removed lately")
+            raise NotFoundError("no node of this machine was removed recently")
         return found
 
     async def log_out(self, machine: MachineKey, node_key: NodeKey, expiry: datetime | None) -> None:

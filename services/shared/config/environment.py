@@ -66,7 +66,7 @@ def apply_environment(tree: Tree, env: Mapping[str, str], problems: list[ConfigP
 
 
 def _remedy(name: str, known: Iterable[str]) -> str:
-    """Return the remedy for an unknown variable: the one that was surely meant, if there is one."""
+    """Return the remedy for an unknown variable: its correct spelling, if only one known variable is that close."""
     meant = [other for other in known if other.startswith(PREFIX) and is_slip(name.lower(), other.lower())]
     return f"did you mean {meant[0]}?" if len(meant) == 1 else "remove it"
 

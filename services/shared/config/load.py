@@ -63,7 +63,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
 
 
 def _no_file(folder: Path | None) -> ConfigProblem:
-    """Return the problem of a configuration that is in none of the folders, or not in the one that was named."""
+    """Return the problem of a configuration file that is in none of the default folders, or not in the given folder."""
     if folder is not None:
         return ConfigProblem(str(folder), "", f"is a folder without {_NAMES[0]}", "name the file: -c FILE")
     looked = ", ".join(str(folder) for folder in _FOLDERS[:2])

@@ -77,14 +77,14 @@ async def test_a_full_pool_gives_a_freed_address_to_another_device_only_after_th
 ) -> None:
     addresses = [await world.join(number) for number in range(1, 7)]
     assert len(set(addresses)) == 6
-    assert "can be given out" not in await world.refusal(7)
+    assert "can be assigned" not in await world.refusal(7)
     world.clock.advance(MINUTES)
     await world.delete(3)
     world.clock.advance(4 * MINUTES)
     if restarted:
         await world.service.stop()
         await world.start()
-    assert "can be given out in 361 s (node.address_quarantine)" in await world.refusal(7)
+    assert "can be assigned in 361 s (node.address_quarantine)" in await world.refusal(7)
     world.clock.advance(6 * MINUTES)
     assert await world.join(7) == addresses[2]
 
@@ -93,7 +93,7 @@ async def test_a_pool_with_room_gives_other_addresses_first(world: World) -> Non
     addresses = [await world.join(number) for number in range(1, 6)]
     await world.delete(1)
     assert await world.join(7) not in addresses
-    assert "can be given out" in await world.refusal(8)
+    assert "can be assigned" in await world.refusal(8)
 
 
 async def test_an_address_that_set_ip_took_from_a_node_rests_too(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_ephemeral_devices_free_their_addresses_by_logging_out_and_by_bein
     world.clock.advance(timedelta(seconds=121))
     await world.service.keeper.act()
     assert await world.client.nodes() == []
-    assert "can be given out in 601 s" in await world.refusal(7)
+    assert "can be assigned in 601 s" in await world.refusal(7)
     world.clock.advance(11 * MINUTES)
     assert len({await world.join(number, ephemeral=True) for number in range(11, 17)}) == 6
 
@@ -187,7 +187,7 @@ async def test_a_small_ip_pool_of_the_policy_lives_on(world: World) -> None:
     first, second = await pooled(2), await pooled(3)
     assert {first, second} == {"100.64.0.4", "100.64.0.5"}
     await world.delete(2)
-    with pytest.raises(grpc.aio.AioRpcError, match=r"ipPool 100\.64\.0\.4/31; one that was freed lately"):
+    with pytest.raises(grpc.aio.AioRpcError, match=r"ipPool 100\.64\.0\.4/31; one that was freed recently"):
         await pooled(4)
     world.clock.advance(11 * MINUTES)
     assert await pooled(4) == first

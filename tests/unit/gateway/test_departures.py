@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from smartscale.registry.v1 import registry_pb2 as pb
 
 from gateway.clients.failure import ServiceError
-from gateway.machine.departures import MAX_ASKED, Departures
+from gateway.machine.departures import MAX_QUERIES, Departures
 from gateway.machine.map_sessions import MapSessions
 from gateway.machine.metrics import MachineMetrics
 from gateway.machine.refusal import UNKNOWN_NODE
@@ -99,11 +99,11 @@ async def test_without_a_reason_the_general_one_stays(answer: pb.GetDepartureRes
 async def test_questions_are_bounded_and_a_stream_that_has_ended_is_left_alone() -> None:
     world = World()
     world.answer = pb.GetDepartureResponse(reason=pb.DEPARTURE_REASON_DELETED)
-    responders = [world.dismiss(number) for number in range(1, MAX_ASKED + 10)]
+    responders = [world.dismiss(number) for number in range(1, MAX_QUERIES + 10)]
     world.sessions.stop()
     await world.settle()
-    assert world.asked == MAX_ASKED
+    assert world.asked == MAX_QUERIES
     assert all(len(sent(responder)) == 1 for responder in responders)
     world.dismiss(1000)
     await world.settle()
-    assert world.asked == MAX_ASKED + 1
+    assert world.asked == MAX_QUERIES + 1

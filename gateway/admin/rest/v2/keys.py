@@ -43,10 +43,10 @@ async def _get(question: Question) -> Response:
 
 async def _create(question: Question) -> Response:
     body = await question.body()
-    kind = (optional_text(body, "keyType") or "") or "auth"
+    kind = optional_text(body, "keyType") or "auth"
     if kind not in ("auth", "client"):
         raise invalid("keyType", "neither auth nor client; API keys are made by: headscale apikeys create")
-    key = types.Key(kind=KINDS[kind], description=(optional_text(body, "description") or ""))
+    key = types.Key(kind=KINDS[kind], description=optional_text(body, "description") or "")
     scopes, tags = texts_member(body, "scopes"), texts_member(body, "tags")
     if kind == "client":
         key.scopes.extend(scopes)
@@ -86,7 +86,7 @@ async def _update(question: Question) -> Response:
     body = await question.body()
     request = pb.UpdateKeyRequest(
         id=question.path["key"],
-        description=(optional_text(body, "description") or ""),
+        description=optional_text(body, "description") or "",
         scopes=texts_member(body, "scopes"),
         tags=texts_member(body, "tags"),
     )

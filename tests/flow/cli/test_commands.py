@@ -15,8 +15,10 @@ from headscale.v1 import policy_pb2, user_pb2
 from cli.frame.tree import tree, walk
 from services.shared.config.model import PolicyConfig
 from tests.fakes.tailnet import config_in, tailnet_in
-from tests.flow.cli.cases import LOCAL, RIGHT, WRONG, Use
+from tests.flow.cli.right_uses import RIGHT
+from tests.flow.cli.uses import LOCAL, Use
 from tests.flow.cli.world import OPEN, TAGS, World
+from tests.flow.cli.wrong_uses import WRONG
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

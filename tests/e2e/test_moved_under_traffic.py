@@ -111,6 +111,9 @@ def test_paths_between_direct_peers_last_while_the_server_is_replaced(
         "seconds without control": {name: round(moment - stopped, 2) for name, moment in online.items()},
         "datagrams": {flow["receiver"]: [len(flow["sent"]), len(flow["answers"])] for flow in flows},
         "longest silence": {flow["receiver"]: round(_longest_silence(flow), 3) for flow in flows},
+        "lost, seconds after the stop": {
+            flow["receiver"]: [round(flow["sent"][number] - stopped, 2) for number in _lost(flow)] for flow in flows
+        },
     }
     record_property("figures", json.dumps(figures))
     print(json.dumps(figures, indent=1))
@@ -132,10 +135,16 @@ def _use(site: Site) -> None:
 
 
 def _wait_direct(site: Site, server: Imported) -> None:
-    """Wait until the sender reaches each receiver by a path without the relay."""
-    sender = int(site.truth["mih-tagged"]["id"])
-    for address in site.receivers:
-        wait_for(f"{address} direct", lambda address=address: inside.ping(server, sender, address).get("Endpoint"), 90)
+    """Wait until the sender and each receiver reach each other by a path without the relay.
+
+    Each direction has a path of its own: answers of a receiver that has none yet go by the relay, and end with it.
+    """
+    sender = site.truth["mih-tagged"]
+    receivers = [site.truth[name] for name, client in site.clients.items() if isinstance(client, Caddy)]
+    for one, other in [(sender, node) for node in receivers] + [(node, sender) for node in receivers]:
+        number, address = int(one["id"]), other["ipv4"]
+        what = f"{one['given_name']} reaches {address} directly"
+        wait_for(what, lambda number=number, address=address: inside.ping(server, number, address).get("Endpoint"), 90)
 
 
 def _send(site: Site) -> Process:
@@ -156,14 +165,20 @@ def _ended(traffic: Process, site: Site) -> list[dict[str, Any]]:
 
 
 def _assert_path_kept(flow: dict[str, Any]) -> None:
-    """Assert that no two datagrams in a row are without an answer, and that nearly all have one.
+    """Assert that no two datagrams in a row are without an answer, and at most one in 500 is.
 
-    A path that breaks loses neighbours. A lone one is what UDP may lose between programs that a busy machine does not
-    run in time; a quiet machine loses none.
+    A path that breaks loses neighbours. A lone one is lost where a client opens its UDP socket again, which it does
+    after a probe of the relay's STUN port failed while no server was there (magicsock, "last netcheck reported send
+    error. Rebinding"); it was seen in one of eight runs, for all receivers at once.
     """
-    lost = sorted(int(number) for number in flow["sent"].keys() - flow["answers"].keys())
-    assert len(lost) <= len(flow["sent"]) / 100, (flow["receiver"], lost)
+    lost = list(map(int, _lost(flow)))
+    assert len(lost) <= len(flow["sent"]) / 500, (flow["receiver"], lost)
     assert all(later - earlier > 1 for earlier, later in itertools.pairwise(lost)), (flow["receiver"], lost)
+
+
+def _lost(flow: dict[str, Any]) -> list[str]:
+    """Return the numbers of the datagrams without an answer, in the order in which they were sent."""
+    return sorted(flow["sent"].keys() - flow["answers"].keys(), key=int)
 
 
 def _longest_silence(flow: dict[str, Any]) -> float:
